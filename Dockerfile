@@ -1,0 +1,18 @@
+# CPU image: the explorer and the command `vibes`, as a user without rights.
+FROM python:3.11-slim-bookworm
+
+RUN useradd --create-home vibes
+WORKDIR /home/vibes/listing-vibes
+COPY --chown=vibes:vibes pyproject.toml README.md ./
+COPY --chown=vibes:vibes core core
+COPY --chown=vibes:vibes app app
+COPY --chown=vibes:vibes assets assets
+USER vibes
+RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir -e '.[app,train]'
+ENV PATH="/home/vibes/listing-vibes/.venv/bin:$PATH" \
+    LISTING_VIBES_HOST=0.0.0.0
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=90s \
+    CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"
+ENTRYPOINT ["vibes"]
+CMD ["demo", "--port", "8501", "--no-browser"]

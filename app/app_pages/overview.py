@@ -1,0 +1,106 @@
+"""Overview: what market and run this is, how good it is, and the doors to the tasks."""
+
+import streamlit as st
+
+from app.formats import count, moment, plain
+from app.session import Current, boundary, current
+from app.widgets.figures import show_figures
+from app.widgets.spaces import LABELS, missing_spaces
+
+
+def page() -> None:
+    """The whole page."""
+    here = current()
+    st.title(plain(here.view.market.name), anchor=False)
+    notices(here)
+    counts(here)
+    quality(here)
+    doors(here)
+
+
+def notices(here: Current) -> None:
+    """The market's own note, and whether it changed since the run was made."""
+    if here.view.market.config.note:
+        st.info(plain(here.view.market.config.note), icon=":material/info:")
+    if here.run.market_changed:
+        st.warning(
+            "The market changed since this run was made, so listings and figures may not fit it any more. "
+            "Train or embed it anew.",
+            icon=":material/history:",
+        )
+
+
+def counts(here: Current) -> None:
+    """How large the market is and what the run offers."""
+    market, view = here.view.market, here.view
+    users = int(market.events["user_id"].nunique()) if view.has_events else 0
+    numbers = {
+        "Listings": (len(market.listings), "Things on offer"),
+        "Photos": (len(market.photos), "Pictures of listings"),
+        "Users": (users, "People with at least one event"),
+        "Events": (len(market.events), "Times that a user touched a listing"),
+    }
+    with st.container(horizontal=True):
+        for label, (value, meaning) in numbers.items():
+            st.metric(label, f"{value:,}", help=meaning, border=True, width=170, height=104)
+    lines = []
+    if view.has_events and market.timed:
+        when = market.events["timestamp"]
+        lines.append(f"Events from {moment(when.min().value)} to {moment(when.max().value)}")
+    elif view.has_events:
+        lines.append("Events are ordered but have no dates")
+    spaces = [LABELS[name].lower() for name in LABELS if name in here.run.spaces]
+    if spaces:
+        lines.append(f"Listings can be compared by {_listed(spaces)}")
+    odd = sum(defect.count for defect in market.defects)
+    if odd:
+        lines.append(f"{count(odd, 'oddity', 'oddities')} in the tables; vibes check lists them")
+    st.caption("  ·  ".join(lines))
+    for reason in missing_spaces(here):
+        st.caption(reason)
+
+
+def quality(here: Current) -> None:
+    """Recall@30 beside the baselines, or what to do to have it."""
+    st.subheader("How good are the recommendations?", anchor=False)
+    metrics = here.run.metrics
+    if metrics and metrics.get("results"):
+        show_figures(metrics)
+    elif "model" not in here.run.spaces:
+        st.markdown(
+            "This run has no trained model, so there is nothing to measure. Listings can be compared all the same."
+        )
+    else:
+        st.markdown("Not measured yet. Measure it against five baselines with")
+        st.code(f"vibes evaluate {here.run.path}", language="bash")
+
+
+def doors(here: Current) -> None:
+    """The tasks that this explorer is for."""
+    st.subheader("Where to go", anchor=False)
+    users = (
+        "See a history and what it leads to."
+        if here.view.has_events
+        else "This market has no events, so no users."
+    )
+    tasks = [
+        (
+            "app_pages/similar.py",
+            "Similar listings",
+            ":material/grid_view:",
+            "Pick a listing and see what is like it.",
+        ),
+        ("app_pages/users.py", "Users", ":material/group:", users),
+    ]
+    for column, (path, label, icon, line) in zip(st.columns(len(tasks)), tasks, strict=True):
+        with column, st.container(border=True):
+            st.page_link(path, label=f"**{label}**", icon=icon)
+            st.caption(line)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+with boundary():
+    page()

@@ -1,0 +1,146 @@
+"""Similar listings: one listing, and what is like it in a space of your choice."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.formats import count, plain
+from app.photos import LARGE
+from app.session import Current, boundary, chosen, current, keep, set_params, whole
+from app.widgets.cards import listing_card, photo_cards
+from app.widgets.empty import empty
+from app.widgets.gallery import gallery
+from app.widgets.lineup import lineup
+from app.widgets.picker import choose, choose_any, picker
+from app.widgets.spaces import LABELS, missing_spaces, space_switch
+
+SHOWN = [6, 12, 24, 48]
+VIEWS = {"cards": "Cards", "lineup": "Line up"}
+SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
+
+
+def page() -> None:
+    """The whole page."""
+    here = current()
+    listing = st.query_params.get("listing")
+    if listing is None:
+        st.title("Similar listings", anchor=False)
+        picker(here)
+        return
+    row = here.view.market.listing_row.get(listing)
+    if row is None:
+        st.title("Similar listings", anchor=False)
+        empty(
+            f"There is no listing “{listing}” in this market",
+            "The link may be of another market, or the listing was removed since.",
+            icon=":material/link_off:",
+            action="Choose a listing",
+            on_click=choose,
+            args=(None,),
+        )
+        return
+    query(here, row)
+    neighbours(here, row)
+
+
+def query(here: Current, row: int) -> None:
+    """The listing that is compared: all photos, all attributes."""
+    view = here.view
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Choose another", icon=":material/arrow_back:", on_click=choose, args=(None,), key="another"
+        )
+        st.button(
+            "Any listing",
+            icon=":material/casino:",
+            on_click=choose_any,
+            args=(here,),
+            help="One drawn by chance",
+        )
+    st.title(plain(view.title(row)), anchor=False)
+    cards = photo_cards(here, row, LARGE)
+    if cards:
+        left, right = st.columns([3, 2] if len(cards) > 1 else [2, 3], gap="large")
+        with left:
+            gallery(cards, key="photos", box=here.box, label="Photos of this listing", layout="mosaic")
+        with right:
+            facts_table(here, row)
+    else:
+        if view.has_photos:
+            st.caption("This listing has no photo.")
+        facts_table(here, row)
+
+
+def facts_table(here: Current, row: int) -> None:
+    """Every attribute of a listing with its label and unit."""
+    facts = here.view.facts(row)
+    if facts:
+        table = pd.DataFrame({label: [plain(value)] for label, value in facts}).T
+        st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+
+
+def neighbours(here: Current, row: int) -> None:
+    """Controls, then the neighbours as cards or lined up."""
+    view = here.view
+    st.subheader("What is like it", anchor=False)
+    if len(view) == 1:
+        empty(
+            "There are no neighbours",
+            "This market has one listing only, so there is nothing to compare it with.",
+        )
+        return
+    k = whole("k", 12, 1, 100)
+    options = sorted({*SHOWN, k})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        space = space_switch(here)
+        st.session_state["view"] = chosen("view", list(VIEWS), "cards")
+        st.segmented_control(
+            "Show as",
+            list(VIEWS),
+            key="view",
+            format_func=VIEWS.__getitem__,
+            required=True,
+            on_change=keep,
+            args=("view", "view", "cards"),
+        )
+        st.session_state["k"] = k
+        st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
+    for reason in missing_spaces(here):
+        st.caption(reason)
+    if space is None:
+        return
+    if not np.any(here.run.vectors(space)[row]):
+        other = [name for name in here.run.spaces if name != space and np.any(here.run.vectors(name)[row])]
+        empty(
+            f"This listing has nothing in the space “{LABELS[space]}”",
+            "It has no photo that could be read." if space == "photos" else "None of its values is known.",
+            action=f"Compare by {LABELS[other[0]].lower()}" if other else "",
+            on_click=lambda: set_params(space=other[0]),
+        )
+        return
+    found = here.run.similar(view.ids[row], k=k, space=space)
+    rows = [view.market.listing_row[listing] for listing in found["listing_id"]]
+    if not rows:
+        empty("There are no neighbours", "No other listing has anything in this space.")
+        return
+    keeping = {name: st.query_params.get(name) for name in ("space", "k", "view")}
+    cards = [
+        listing_card(here, other, params=keeping, score=f"Similarity {score:.2f}")
+        for other, score in zip(rows, found["score"], strict=True)
+    ]
+    if st.session_state["view"] == "lineup":
+        pairs = list(zip(rows, cards, strict=True))
+        lineup(view, (row, listing_card(here, row)), pairs, key="neighbours", box=here.box)
+        return
+    gallery(
+        cards,
+        key="neighbours",
+        box=here.box,
+        label=f"{count(len(cards), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
+        photos=view.has_photos,
+        score_help=SCORE_HELP,
+    )
+
+
+with boundary():
+    page()

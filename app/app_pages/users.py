@@ -1,0 +1,222 @@
+"""Users: a history, and what would be recommended as of any moment in it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import formats
+from app.session import Current, boundary, current, keep, set_params, whole
+from app.widgets.cards import listing_card
+from app.widgets.empty import empty
+from app.widgets.gallery import Card, gallery
+from app.widgets.user_picker import choose_any_user, choose_user, user_picker
+from core.market.columns import Columns as C
+
+BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
+SHOWN = [6, 12, 30, 60]
+SIMILAR = "app_pages/similar.py"
+DAY = 86_400_000_000_000
+
+
+def page() -> None:
+    """The whole page."""
+    here = current()
+    view = here.view
+    user = st.query_params.get("user")
+    if not view.has_events or user is None:
+        st.title("Users", anchor=False)
+    if not view.has_events:
+        empty(
+            "This market has no events",
+            "Without events there are no users and no histories. Listings can still be compared by photos and attributes.",
+            icon=":material/person_off:",
+        )
+        st.page_link(SIMILAR, label="Go to similar listings", icon=":material/grid_view:")
+        return
+    if user is None:
+        user_picker(here)
+        return
+    number = view.user_row.get(user)
+    if number is None:
+        st.title("Users", anchor=False)
+        empty(
+            f"There is no user “{user}” in this market",
+            "The link may be of another market, or the user has no events.",
+            icon=":material/link_off:",
+            action="Choose a user",
+            on_click=choose_user,
+            args=(None,),
+        )
+        return
+    with st.container(horizontal=True):
+        st.button(
+            "Choose another", icon=":material/arrow_back:", on_click=choose_user, args=(None,), key="another"
+        )
+        st.button("Any user", icon=":material/casino:", on_click=choose_any_user, args=(view, 2))
+    st.title(formats.plain(view.user_name(number)), anchor=False)
+    at = history(here, number)
+    recommendations(here, number, at)
+
+
+def history(here: Current, user: int) -> int:
+    """The timeline and the slider over it; how many events count as known."""
+    log = here.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    total = end - start
+    at = whole("at", max(1, total - max(1, total // 5)), 1, total)
+    if total > 1:
+        st.session_state["at"] = at
+        st.slider(
+            "As of event",
+            1,
+            total,
+            key="at",
+            on_change=keep,
+            args=("at", "at"),
+            help="The recommendations know the history up to this event; later events are kept from them.",
+        )
+    span = ""
+    if log.timed:
+        days = [formats.moment(int(log.time[row])) for row in (start, end - 1)]
+        span = f" on {days[0]}" if days[0] == days[1] else f" from {days[0]} to {days[1]}"
+    later = total - at
+    st.markdown(
+        f"**{formats.count(total, 'event')}**{span}. Known here: {at:,}."
+        + (f" Kept back: {later:,}." if later else " Nothing is kept back.")
+    )
+    first, last = max(start, start + at - BEFORE), min(end, start + at + AFTER)
+    hidden = [
+        f"{first - start:,} earlier" if first > start else "",
+        f"{end - last:,} later" if last < end else "",
+    ]
+    if any(hidden):
+        st.caption(" and ".join(filter(None, hidden)) + " events are not drawn.")
+    gallery(
+        timeline(here, start, first, last, at),
+        key="history",
+        box=here.box,
+        label="History, oldest first",
+        layout="strip",
+        photos=here.view.has_photos,
+        least=150,
+    )
+    return at
+
+
+def timeline(here: Current, start: int, first: int, last: int, at: int) -> list[Card]:
+    """A card for each event row `first` to `last` of the log; those after the moment look and read as later."""
+    log = here.view.log
+    clock = log.timed and bool(np.any(log.time[first:last] % DAY))
+    cards = []
+    for event in range(first, last):
+        place = event - start
+        when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
+        facts: list[tuple[str, str]] = []
+        if log.action[event] >= 0:
+            facts.append((formats.words(log.actions[log.action[event]]), ""))
+        if np.isfinite(log.duration[event]):
+            facts.append(("Time spent", formats.duration(float(log.duration[event]))))
+        card = listing_card(
+            here,
+            int(log.listing[event]),
+            step=when,
+            divider="As of here" if place == at - 1 else "Later" if place == at else "",
+            tone="later" if place >= at else "start" if place == at - 1 else "",
+        )
+        cards.append(Card(**{**card.__dict__, "facts": facts}))
+    return cards
+
+
+def history_frame(here: Current, user: int, at: int) -> pd.DataFrame:
+    """The first `at` events of a user, oldest first, as `Run.recommend` takes them."""
+    log = here.view.log
+    rows = np.arange(log.start[user], log.start[user] + at)
+    frame = pd.DataFrame({C.LISTING: [here.view.ids[row] for row in log.listing[rows]]})
+    if (log.action[rows] >= 0).any():
+        frame[C.ACTION] = [log.actions[code] if code >= 0 else None for code in log.action[rows]]
+    if np.isfinite(log.duration[rows]).any():
+        frame[C.DURATION] = log.duration[rows].astype(float)
+    return frame
+
+
+def moment_of(here: Current, user: int, at: int) -> Any:
+    """The moment of the event after the first `at`: a UTC timestamp, or its position; None after the last."""
+    log = here.view.log
+    row = int(log.start[user]) + at
+    if row >= log.start[user + 1]:
+        return None
+    return pd.Timestamp(int(log.time[row]), unit="ns", tz="UTC") if log.timed else int(log.time[row])
+
+
+def touched_later(here: Current, user: int, at: int) -> set[int]:
+    """Rows of the listings that the user touched after the first `at` events and not before."""
+    log = here.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    return set(log.listing[start + at : end].tolist()) - set(log.listing[start : start + at].tolist())
+
+
+def recommendations(here: Current, user: int, at: int) -> None:
+    """What the model recommends as of the moment, with what the user touched later marked."""
+    view = here.view
+    st.subheader("Recommended", anchor=False)
+    if "model" not in here.run.spaces:
+        empty(
+            "This run has no trained model",
+            "Recommendations need one: train it on this market with vibes train.",
+        )
+        return
+    k = whole("k", 12, 1, 100)
+    st.session_state["k"] = k
+    st.segmented_control(
+        "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
+    )
+    with st.spinner("Asking the model …"):
+        found = here.run.recommend(history_frame(here, user, at), k=k, at=moment_of(here, user, at))
+    rows = [view.market.listing_row[listing] for listing in found["listing_id"]]
+    if not rows:
+        empty(
+            "There is nothing to recommend",
+            "No listing was live at that moment, or all were already in the history. Try another moment.",
+            action="Go to the last event",
+            on_click=lambda: set_params(at=int(np.diff(view.log.start)[user])),
+        )
+        return
+    later = touched_later(here, user, at)
+    hits = sum(row in later for row in rows)
+    if later:
+        st.markdown(
+            f"**{hits} of these {len(rows)}** {'was' if hits == 1 else 'were'} touched later. "
+            f"In all, {formats.count(len(later), 'new listing')} {'was' if len(later) == 1 else 'were'} touched later."
+        )
+    elif at < int(np.diff(view.log.start)[user]):
+        st.caption(
+            "All listings touched later were in the history already, and recommendations leave those out."
+        )
+    else:
+        st.caption(
+            "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
+        )
+    cards = [
+        listing_card(
+            here,
+            row,
+            score=f"Similarity {score:.2f}",
+            badge="touched later" if row in later else "",
+            tone="hit" if row in later else "",
+        )
+        for row, score in zip(rows, found["score"], strict=True)
+    ]
+    gallery(
+        cards,
+        key="recommended",
+        box=here.box,
+        label="Recommendations, the best first",
+        photos=view.has_photos,
+        score_help="How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity).",
+    )
+
+
+with boundary():
+    page()

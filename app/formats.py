@@ -1,0 +1,114 @@
+"""Values as people read them: numbers with their unit, dates, durations; a missing value is "—"."""
+
+import math
+import re
+
+import pandas as pd
+
+MISSING = "—"
+_CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
+_SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
+_OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
+
+
+def count(value: int, singular: str, plural: str = "") -> str:
+    """A counted noun: `1 listing`, `1,234 listings`."""
+    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
+
+
+def number(value: float, unit: str = "", grouped: bool = True) -> str:
+    """A number with its unit, at most two decimals, fewer the larger it is; `grouped=False` for years."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    decimals = 0 if abs(value) >= 1000 or float(value).is_integer() else 1 if abs(value) >= 100 else 2
+    text = f"{value:,.{decimals}f}" if grouped else f"{value:.{decimals}f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return with_unit(text, unit)
+
+
+def with_unit(text: str, unit: str) -> str:
+    """`text` with its unit: currency signs stand before it, everything else behind it."""
+    sign = _CURRENCY_SIGNS.get(unit.upper(), unit)
+    if not sign:
+        return text
+    if sign in _SIGNS:
+        return f"-{sign}{text[1:]}" if text.startswith("-") else f"{sign}{text}"
+    return f"{text}%" if sign == "%" else f"{text} {sign}"
+
+
+def is_money(unit: str) -> bool:
+    """True for a currency code or sign."""
+    return unit.upper() in _CURRENCY_SIGNS or unit in _SIGNS
+
+
+def place(latitude: float, longitude: float) -> str:
+    """Coordinates with two decimals (about a kilometre) and hemispheres instead of signs."""
+    if not (math.isfinite(latitude) and math.isfinite(longitude)):
+        return MISSING
+    north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
+    return f"{abs(latitude):.2f}° {north}, {abs(longitude):.2f}° {east}"
+
+
+def distance_km(one: tuple[float, float], two: tuple[float, float]) -> float:
+    """Great-circle distance of two (latitude, longitude) points in kilometres; NaN where one is unknown."""
+    lat1, lon1, lat2, lon2 = map(math.radians, (*one, *two))
+    half = (
+        math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    )
+    return 2 * 6371.0 * math.asin(min(1.0, math.sqrt(half)))
+
+
+def distance(kilometres: float) -> str:
+    """A distance: metres below one kilometre."""
+    if not math.isfinite(kilometres):
+        return MISSING
+    if kilometres < 1:
+        return f"{round(kilometres * 1000, -1):.0f} m"
+    return f"{kilometres:.1f} km" if kilometres < 10 else f"{kilometres:,.0f} km"
+
+
+def duration(seconds: float) -> str:
+    """A duration: `45 s`, `3 min`, `1 h 5 min`."""
+    if not math.isfinite(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours:,} h {rest} min" if rest else f"{hours:,} h"
+
+
+def moment(nanoseconds: int, clock: bool = False) -> str:
+    """A UTC moment as a day, with the time of day where `clock`."""
+    when = pd.Timestamp(nanoseconds, unit="ns", tz="UTC")
+    day = f"{when.day} {when:%b %Y}"
+    return f"{day}, {when:%H:%M}" if clock else day
+
+
+def words(name: str) -> str:
+    """A word of the data as a word of the screen: `add_to_cart` reads `Add to cart`."""
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def shorten(text: str, length: int) -> str:
+    """The first `length` characters, cut at a word, with an ellipsis."""
+    text = " ".join(text.split())
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[length // 2 :] else cut).rstrip(" ,;.–-") + "…"
+
+
+def identity(identifier: str, kind: str, row: int) -> str:
+    """What to call a thing known only by its id: the id where a person can read it, else its number in the market."""
+    return f"{kind} no. {row + 1:,}" if _OPAQUE.search(identifier) else f"{kind} {identifier}"
+
+
+def plain(text: str) -> str:
+    """`text` so that markdown shows it as it is."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:-])", r"\\\1", text)
+    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)

@@ -1,0 +1,23 @@
+"""The explorer's navigation; every page is a file in `app_pages`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.session import run_paths
+from app.widgets.runs import run_selector
+
+ICON = str(Path(__file__).with_name("icon.svg"))
+
+st.set_page_config(page_title="Listing Vibes", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
+PAGES = [
+    st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True),
+    st.Page("app_pages/similar.py", title="Similar listings", icon=":material/grid_view:"),
+    st.Page("app_pages/users.py", title="Users", icon=":material/group:"),
+]
+several = len(run_paths()) > 1
+page = st.navigation(PAGES, position="hidden" if several else "top")
+if several:
+    run_selector(PAGES)
+page.run()

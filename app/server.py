@@ -1,0 +1,15 @@
+"""The server of the explorer: the Streamlit app, its pages' shell and a route for photos, in one process.
+
+Started by `streamlit run app/server.py -- RUN [RUN ...]`; see `app.launch`.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import photos, shell
+
+app = st.App(
+    Path(__file__).with_name("main.py"),
+    routes=[*photos.routes(), *shell.routes(photos.base_path())],
+)

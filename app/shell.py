@@ -1,0 +1,63 @@
+"""The page that carries the app: Streamlit's own, told where its server is, what the app is called and what it needs.
+
+Without the address, the browser guesses the server's path from the page's: `/similar` costs two requests that fail
+before the right ones, and two errors in the console. Without the preloads, each kind of widget is fetched only when
+the first of its kind is drawn, as a grey box of another height, and the page jumps.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+TITLE = "Listing Vibes"
+_STATIC = Path(st.__file__).parent / "static"
+_ADDRESS = (
+    '<script>window.__streamlit = {{BACKEND_BASE_URL: new URL("{base}/", location.origin).href}}</script>'
+)
+_COMMON = (
+    "BidiComponent",
+    "Button",
+    "ButtonGroup",
+    "PageLink",
+    "StreamlitMarkdown",
+    "TextInput",
+    "WidgetLabel",
+    "WidgetLabelHelpIcon",
+    "Tooltip",
+)
+#: Parts of Streamlit's page that each of ours draws, by the names of its scripts.
+PARTS = {
+    "": (*_COMMON, "Metric", "ArrowVegaLiteChart"),
+    "similar": (*_COMMON, "Pagination", "Table"),
+    "users": (*_COMMON, "NumberInput", "Slider", "DataFrame"),
+}
+
+
+@lru_cache(maxsize=16)
+def page_html(base: str, page: str) -> str:
+    """Streamlit's `index.html` with our title, the server's address and the preloads of `page` in its head."""
+    source = (_STATIC / "index.html").read_text(encoding="utf-8")
+    scripts = [
+        script.name for part in PARTS[page] for script in (_STATIC / "static" / "js").glob(f"{part}.*.js")
+    ]
+    early = "".join(f'import("{base}/static/js/{name}");' for name in scripts)
+    head = _ADDRESS.format(base=base) + f'<script type="module">{early}</script>'
+    source = source.replace("<title>Streamlit</title>", f"<title>{TITLE}</title>")
+    return source.replace("<head>", "<head>" + head, 1)
+
+
+def routes(base: str) -> list[Route]:
+    """Routes for every page; `base` is `server.baseUrlPath` with its slash, or empty."""
+    return [Route(f"{base}/{page}", _serve(base, page)) for page in PARTS]
+
+
+def _serve(base: str, page: str) -> Callable[[Request], HTMLResponse]:
+    def serve(_request: Request) -> HTMLResponse:
+        return HTMLResponse(page_html(base, page), headers={"Cache-Control": "no-cache"})
+
+    return serve

@@ -1,0 +1,51 @@
+"""Listings as cards of the gallery."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from app.formats import count
+from app.photos import base_path, cover_url, photo_url
+from app.session import Current, run_paths
+from app.widgets.gallery import Card
+
+
+def address(here: Current, page: str, **params: Any) -> str:
+    """A link within the explorer that keeps the chosen run."""
+    if len(run_paths()) > 1:
+        params["run"] = here.name
+    query = urlencode({name: value for name, value in params.items() if value is not None})
+    return f"{base_path()}/{page}" + (f"?{query}" if query else "")
+
+
+def listing_card(here: Current, row: int, **more: Any) -> Card:
+    """The card of a listing: cover, title and headline attributes; links to its neighbours."""
+    view = here.view
+    title = view.title(row)
+    params = more.pop("params", {})
+    return Card(
+        title=title,
+        href=address(here, "similar", listing=view.ids[row], **params),
+        photo=cover_url(here.name, view, row),
+        count=len(view.photos(row)),
+        alt=f"Cover photo of {title}",
+        facts=view.facts(row, view.headline),
+        **more,
+    )
+
+
+def photo_cards(here: Current, row: int, size: int) -> list[Card]:
+    """One card without words for each photo of a listing."""
+    view = here.view
+    total = len(view.photos(row))
+    return [
+        Card(
+            photo=photo_url(here.name, view, row, position, size),
+            alt=f"Photo {position + 1} of {total} of {view.title(row)}",
+        )
+        for position in range(total)
+    ]
+
+
+def matches_line(number: int, query: str) -> str:
+    """`12 listings match "canopy bed"`."""
+    return f"{count(number, 'listing')} {'matches' if number == 1 else 'match'} “{query}”"

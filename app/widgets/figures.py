@@ -1,0 +1,135 @@
+"""The honest figure: recall@30 of the model with its interval, beside the baselines."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app.formats import MISSING, count, words
+
+#: Colour of the words in a chart: Streamlit's own is too pale for small text.
+INK = {"light": "#4f595d", "dark": "#b4bdbf"}
+RECALL_HELP = "Of the next listings people touched, how many were in our 30."
+PROTOCOLS = {
+    "temporal": "Trained on earlier events, tested on later ones.",
+    "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
+}
+SURE = 0.05  # corrected p-value from which a difference counts
+NAMES = {
+    "model": "Model",
+    "popularity": "Popularity",
+    "itemknn": "ItemKNN",
+    "ease": "EASE",
+    "als": "Implicit ALS",
+}
+
+
+def method_name(name: str) -> str:
+    """A scorer's name on the screen."""
+    return NAMES.get(name, words(name))
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * value:.1f}%"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of shares; "—" where there were too few users for one."""
+    return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
+    """One line a method, the best first: Method, value, low, high (shares; None where unknown)."""
+    rows = [
+        {"Method": method_name(name), **{part: one[metric][part] for part in ("value", "low", "high")}}
+        for name, one in results.items()
+        if one.get(metric, {}).get("value") is not None
+    ]
+    rows.sort(key=lambda row: -row["value"])
+    return pd.DataFrame(rows, columns=["Method", "value", "low", "high"], dtype=object)
+
+
+def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
+    """Which methods the model is above and below, by paired tests corrected for their number."""
+    groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    for pair, one in differences.items():
+        subject, _, other = pair.partition(" - ")
+        if subject != "model" or metric not in one:
+            continue
+        sure = one[metric].get("p_holm", 1.0) < SURE
+        word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
+        groups[word].append(method_name(other))
+    told = [f"{word} {_listed(names)}" for word, names in groups.items() if names]
+    return f"The model is {'; '.join(told)}." if told else ""
+
+
+def show_figures(metrics: dict[str, Any]) -> None:
+    """The big figure, and all methods as a picture with the table behind it."""
+    table = figures_table(metrics["results"])
+    mine = table[table["Method"] == method_name("model")]
+    if table.empty:
+        st.markdown("There was no query to test on, so there is no figure.")
+        return
+    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    with left:
+        if len(mine):
+            value, low, high = mine.iloc[0][["value", "low", "high"]]
+            st.metric("Recall@30 of the model", percent(value), help=RECALL_HELP, height=84)
+            st.caption(f"95 % interval: {interval(low, high)}")
+            st.markdown(verdict(metrics.get("differences", {})))
+        st.caption(
+            f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
+            + PROTOCOLS.get(metrics.get("protocol", ""), "")
+        )
+    with right:
+        st.altair_chart(_chart(table), width="stretch", height=36 * len(table) + 70)
+    with st.expander("The figures behind it"):
+        shown = pd.DataFrame(
+            {
+                "Method": table["Method"],
+                "Recall@30": table["value"].map(percent),
+                "95 % interval": [
+                    interval(low, high) for low, high in zip(table["low"], table["high"], strict=True)
+                ],
+            }
+        )
+        st.table(shown, hide_index=True, border="horizontal", alt="Recall@30 by method with its interval")
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _chart(table: pd.DataFrame) -> alt.LayerChart:
+    """A dot and its interval for each method."""
+    wide = table.assign(
+        Kind=["Model" if name == method_name("model") else "Baseline" for name in table["Method"]]
+    )
+    order = wide["Method"].tolist()
+    base = alt.Chart(wide).encode(
+        y=alt.Y(
+            "Method:N",
+            sort=order,
+            title=None,
+            scale=alt.Scale(paddingOuter=0.4),
+            axis=alt.Axis(labelLimit=180, ticks=False, domain=False),
+        ),
+        color=alt.Color("Kind:N", legend=None, sort=["Model", "Baseline"]),
+        tooltip=[alt.Tooltip("Method:N"), alt.Tooltip("value:Q", format=".1%", title="Recall@30")],
+    )
+    axis = alt.Axis(format="%", tickCount=5, domain=False)
+    line = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title="Recall@30 with its 95 % interval", axis=axis, scale=alt.Scale(zero=True)),
+        x2="high:Q",
+    )
+    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
+        x="value:Q", shape=alt.Shape("Kind:N", legend=None, sort=["Model", "Baseline"])
+    )
+    chart: alt.LayerChart = (line + dot).properties(
+        description="Recall at 30 by method with 95 percent intervals"
+    )
+    ink = INK[st.context.theme.type or "light"]
+    chart = chart.configure_axis(labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13)
+    return chart

@@ -1,0 +1,341 @@
+"""The command `vibes`: each command is a few lines that call one function of `core`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from core.errors import VibesError
+
+if TYPE_CHECKING:
+    from core.features.photos import PhotoVectors
+    from core.market.market import Market
+
+app = typer.Typer(
+    help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+MarketPath = Annotated[
+    Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
+Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
+Encoder = Annotated[
+    str, typer.Option("--encoder", help="timm name of the photo encoder; auto = best at hand")
+]
+Weights = Annotated[Optional[Path], typer.Option("--weights", help="file with the photo encoder's weights")]  # noqa: UP045
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except VibesError as error:
+        typer.echo(f"vibes: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("vibes: interrupted; the same command (train: with --resume) goes on from here.", err=True)
+        sys.exit(130)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="inside-airbnb, houses, movielens-1m or unisrec")
+    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="folder with the source's files")],
+    market: MarketPath,
+) -> None:
+    """Make a market folder from files in a known format."""
+    from core.market.sources import import_market
+
+    import_market(source, path, market)
+    typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
+
+
+@app.command()
+def check(market: MarketPath, json_: Json = False) -> None:
+    """Profile a market on one screen and name every defect."""
+    from core.market.market import Market
+    from core.market.profile import profile
+    from core.market.profile_text import render
+
+    found = profile(Market.open(market))
+    typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
+
+
+@app.command()
+def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = None) -> None:
+    """Embed a market's photos; broken files are listed and skipped, and what is done is kept."""
+    from core.market.market import Market
+
+    opened = Market.open(market)
+    if not len(opened.photos):
+        raise VibesError(
+            f"{market} has no photos table, so there is nothing to embed; add photos.parquet or photos.csv."
+        )
+    vectors = _photo_vectors(opened, encoder, weights)
+    assert vectors is not None
+    for path, reason in vectors.broken:
+        typer.echo(f"skipped {path}: {reason}", err=True)
+    typer.echo(
+        f"{int(vectors.ok.sum())} of {len(vectors.ok)} photos embedded by {vectors.encoder}.", err=True
+    )
+
+
+@app.command()
+def train(
+    market: MarketPath,
+    run: RunPath,
+    preset: Annotated[Optional[str], typer.Option(help="tiny, small, base or large")] = None,  # noqa: UP045
+    config: Annotated[Optional[Path], typer.Option(help="TOML file with settings")] = None,  # noqa: UP045
+    protocol: Annotated[Optional[str], typer.Option(help="temporal or leave-one-out")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="seed of everything random")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Train a model on a market and write a run folder."""
+    from pydantic import ValidationError
+
+    from core.market.config import first_problem
+    from core.market.market import Market
+    from core.model.settings import Settings
+
+    settings = Settings.load(config) if config else Settings()
+    changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
+    if protocol is not None:
+        changes["split"] = {**settings.split.model_dump(), "protocol": protocol}
+    try:
+        settings = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changes})
+    except ValidationError as error:
+        raise VibesError(f"Option --{first_problem(error)}") from error
+    opened = Market.open(market)
+    vectors = _photo_vectors(opened, encoder, weights) if settings.features.photos else None
+    from core.training.train import train as run_training
+
+    with _Progress() as progress:
+        outcome = run_training(opened, run, settings, vectors, resume, progress.training)
+    typer.echo(
+        f"Wrote the run {run}: validation recall@30 {outcome.best:.3f} at step {outcome.best_step}. "
+        f"Measure it with `vibes evaluate {run}`, look at it with `vibes explore {run}`.",
+        err=True,
+    )
+
+
+@app.command()
+def embed(
+    market: MarketPath,
+    run: RunPath,
+    model: Annotated[
+        Optional[Path], typer.Option(metavar="RUN", help="run whose model is used as it is")
+    ] = None,  # noqa: UP045
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
+    from core.market.market import Market
+    from core.model.settings import Manifest
+    from core.retrieval.embed import embed_market
+
+    opened = Market.open(market)
+    if model is not None and encoder == "auto":
+        encoder = Manifest.load(model).photo_encoder or encoder
+    vectors = _photo_vectors(opened, encoder, weights)
+    with _Progress() as progress:
+        embed_market(opened, run, vectors, model, progress.counting)
+    typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
+
+
+@app.command()
+def evaluate(
+    run: RunPath,
+    protocol: Annotated[
+        Optional[str], typer.Option(help="temporal or leave-one-out; default: that of the training")
+    ] = None,  # noqa: UP045
+    json_: Json = False,
+    queries: Annotated[
+        Optional[Path], typer.Option(metavar="OUT.parquet", help="write one row a query")
+    ] = None,  # noqa: UP045
+) -> None:
+    """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
+    if protocol not in (None, "temporal", "leave-one-out"):
+        raise VibesError(f"Option --protocol is '{protocol}'; use temporal or leave-one-out.")
+    from core.evaluation.run_evaluation import evaluate_run, save_metrics
+    from core.market.io import atomic_path
+    from core.retrieval.run import Run
+
+    opened = Run.open(run)
+    with _Progress() as progress:
+        result = evaluate_run(opened, protocol, progress.counting)  # type: ignore[arg-type]
+    save_metrics(opened, result)
+    if queries is not None:
+        with atomic_path(queries) as temporary:
+            result.queries_frame(opened.market, result.names[0]).to_parquet(temporary, index=False)
+    typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
+
+
+@app.command()
+def similar(
+    run: RunPath,
+    listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
+    k: Count = 10,
+    space: Annotated[Optional[str], typer.Option(help="model, photos or attributes")] = None,  # noqa: UP045
+    json_: Json = False,
+) -> None:
+    """The listings most similar to one."""
+    from core.retrieval.run import Run
+
+    opened = Run.open(run)
+    _show(opened, opened.similar(listing, k, space or opened.spaces[0]), json_)
+
+
+@app.command()
+def recommend(
+    run: RunPath,
+    user: Annotated[Optional[str], typer.Argument(metavar="USER", help="user id")] = None,  # noqa: UP045
+    history: Annotated[
+        Optional[Path],
+        typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
+    ] = None,  # noqa: UP045
+    at: Annotated[
+        Optional[str], typer.Option(help="moment (UTC) or position; default: after the last event")
+    ] = None,  # noqa: UP045
+    k: Count = 10,
+    json_: Json = False,
+) -> None:
+    """Recommend listings to a user of the market, or for a history from a file."""
+    from core.retrieval.histories import read_history, read_moment
+    from core.retrieval.run import Run
+
+    if (user is None) == (history is None):
+        raise VibesError("Give either a USER or --history FILE.")
+    opened = Run.open(run)
+    told = user if history is None else read_history(history)
+    assert told is not None
+    _show(opened, opened.recommend(told, k, read_moment(at, opened.market.timed)), json_)
+
+
+@app.command()
+def explore(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
+) -> None:
+    """Open the explorer on one or several runs, on this machine only."""
+    from core.retrieval.run import Run
+
+    for run in runs:
+        Run.open(run)
+    _explore(runs, port, browser)
+
+
+@app.command()
+def demo(port: Port = 0, browser: Browser = True) -> None:
+    """Open the explorer on a small simulated market."""
+    from core.demo.small import demo_run
+
+    with _Progress() as progress:
+        run = demo_run(progress.training)
+    _explore([run], port, browser)
+
+
+def _explore(runs: list[Path], port: int, browser: bool) -> None:
+    import subprocess
+
+    try:
+        from app.launch import command
+    except ImportError as error:
+        raise VibesError(
+            f"The explorer needs {error.name}; install it with `pip install 'listing-vibes[app]'`."
+        ) from error
+    try:
+        raise typer.Exit(subprocess.call(command([run.resolve() for run in runs], port or None, browser)))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+def _photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
+    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
+    if not len(market.photos):
+        return None
+    try:
+        from core.features.photo_encoder import load_photo_encoder
+        from core.features.photos import embed_photos
+    except ImportError as error:
+        raise VibesError(
+            f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
+        ) from error
+    with _Progress() as progress:
+        return embed_photos(
+            market.path, market.photos, load_photo_encoder(encoder, weights), progress=progress.photos
+        )
+
+
+def _show(run: Any, found: Any, as_json: bool) -> None:
+    from core.retrieval.describe import described, table
+
+    if as_json:
+        typer.echo(json.dumps(found.to_dict("records")))
+    else:
+        typer.echo(table(described(run, found)))
+
+
+class _Progress:
+    """One progress bar on stderr, with an estimate of the time left; silent where stderr is no terminal."""
+
+    def __enter__(self) -> "_Progress":
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.console = Console(stderr=True)
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.bar.start()
+        self.tasks: dict[str, Any] = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def counting(self, what: str, done: int, total: int) -> None:
+        """Progress of a named piece of work."""
+        if what not in self.tasks:
+            self.tasks[what] = self.bar.add_task(what, total=total)
+        self.bar.update(self.tasks[what], completed=done, total=total)
+
+    def photos(self, done: int, total: int, eta_s: float) -> None:
+        """Progress of the photo embedding."""
+        self.counting("photos", done, total)
+
+    def training(self, entry: dict[str, Any]) -> None:
+        """Progress of a training: steps on the bar, each validation as a line."""
+        if "stage" in entry:
+            self.console.print(f"{entry['stage']} ...", highlight=False)
+        elif "validation recall@30" in entry:
+            recall = entry["validation recall@30"]
+            self.console.print(
+                f"step {entry['step']}: validation recall@30 {recall:.4f} (best {entry['best']:.4f})",
+                highlight=False,
+            )
+        else:
+            self.counting("training", entry["step"], entry["planned"])
+            self.bar.update(self.tasks["training"], description=f"training, loss {entry['loss']:.3f}")

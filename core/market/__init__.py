@@ -1,0 +1,1 @@
+"""The market folder: read, inferred, validated, fingerprinted, split."""

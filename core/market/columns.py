@@ -1,0 +1,22 @@
+"""Names of the columns of a market's three tables, in one place."""
+
+
+class Columns:
+    """Column names of the market folder (the data contract)."""
+
+    LISTING = "listing_id"
+    USER = "user_id"
+    TIMESTAMP = "timestamp"
+    POSITION = "position"
+    ACTION = "action"
+    DURATION = "duration_s"
+    PATH = "path"
+    PUBLISHED = "published_at"
+    EXPIRES = "expires_at"
+    DESCRIPTION = "description"
+    LATITUDE = "latitude"
+    LONGITUDE = "longitude"
+    PLACE = "place"
+
+    #: Columns of `listings` that are not attributes of the model by themselves.
+    LISTING_STRUCTURE = (LISTING, PUBLISHED, EXPIRES)

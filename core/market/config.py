@@ -1,0 +1,79 @@
+"""`market.toml`: what a market calls itself and what its columns mean."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from core.errors import VibesError
+from core.market.io import atomic_path
+
+Kind = Literal["category", "number", "flag", "text", "multi", "place"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+class AttributeConfig(BaseModel):
+    """One attribute: its kind, the label that people read, and its unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind | None = None  # None: inferred from the values
+    label: str = ""
+    unit: str = ""
+
+
+class MarketConfig(BaseModel):
+    """The content of `market.toml`; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    note: str = ""  # one sentence shown with the market, e.g. that its events are simulated
+    currency: str = ""
+    title: str | None = None  # the attribute that names a listing on the screen
+    attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
+    actions: list[str] = Field(default_factory=list)  # weakest first
+    excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
+
+    @field_validator("actions", "excluded")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' is there twice")
+        return names
+
+    @classmethod
+    def load(cls, path: Path) -> "MarketConfig":
+        """Read `market.toml`; a missing file is an empty configuration.
+
+        Raises:
+            VibesError: no TOML, an unknown key or a value of a wrong type.
+        """
+        if not path.is_file():
+            return cls()
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        except OSError as error:
+            raise VibesError(f"Cannot read {path} ({error.strerror}); check its permissions.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise VibesError(f"{path} is not valid TOML ({error}); mend that line.") from error
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as TOML, atomically."""
+        content = self.model_dump(exclude_none=True, exclude_defaults=True)
+        with atomic_path(path) as temporary:
+            temporary.write_text(tomli_w.dumps(content), encoding="utf-8")
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a pydantic error as one sentence: key, value and what would be right."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; remove it or correct its spelling."
+    return f"'{key}' is {problem['input']!r}: {problem['msg'].lower()}."

@@ -1,0 +1,110 @@
+"""Reading tables and writing files so that nothing is ever half-written."""
+
+import errno
+import os
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from core.errors import VibesError
+
+TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+#: What pandas, pyarrow (its errors are ValueErrors) and gzip raise on a file that is no table.
+PARSE_ERRORS = (ValueError, EOFError, zlib.error, pd.errors.ParserWarning)
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; on success it replaces `target`, on failure it is removed.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    target = Path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-", suffix="-" + target.name)
+        os.close(handle)
+    except OSError as error:
+        raise _write_error(target, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise _write_error(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_error(target: Path, error: OSError) -> VibesError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
+    return VibesError(
+        f"Cannot write {target} ({error.strerror or error}); choose a folder that can be written."
+    )
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """The file of table `name` in `folder` (parquet before csv before csv.gz), or None."""
+    for suffix in TABLE_SUFFIXES:
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a parquet or CSV table; every CSV cell comes back as text, empty cells as missing.
+
+    Raises:
+        VibesError: the file is no table of its kind, or its header does not fit its rows.
+    """
+    try:
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except UnicodeDecodeError as error:
+        raise VibesError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    except OSError as error:
+        raise VibesError(f"Cannot read {path}: {error.strerror or error}; check the file.") from error
+    except PARSE_ERRORS as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise VibesError(
+            f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
+        ) from error
+
+
+def table_columns(path: Path) -> list[str]:
+    """The column names of a table, without reading its rows."""
+    if path.suffix == ".parquet":
+        return [str(name) for name in pq.read_schema(path).names]
+    return [str(name) for name in pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns]
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    table = pd.read_parquet(path)
+    for name in table.columns[[isinstance(kind, pd.CategoricalDtype) for kind in table.dtypes]]:
+        table[name] = table[name].astype(table[name].cat.categories.dtype)
+    return table
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False,
+    }  # fmt: skip
+    with warnings.catch_warnings():
+        # Cells beyond the header would be lost with a warning only.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        table = pd.read_csv(path, **options)
+    # pandas renames a repeated column to `name.1`; whoever wrote the header has to know which one is meant
+    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna()
+    if header.duplicated().any():
+        raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
+    return table

@@ -1,0 +1,85 @@
+"""The events of a market as arrays: users and listings by number, sorted by user and time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.market.columns import Columns as C
+from core.market.market import Market
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """N events of U users, sorted by (user, time, original order).
+
+    A history is a run of rows `start[user] : end`, oldest first; `before[row]` is the end of the history at the
+    moment of `row`: events at the very same time are not in it, since nobody can say which came first.
+    """
+
+    user: np.ndarray  # (N,) int32, index into `users`
+    listing: np.ndarray  # (N,) int32, row of the market's listings
+    time: np.ndarray  # (N,) int64, nanoseconds since 1970 UTC, or the position in the user's history
+    action: np.ndarray  # (N,) int16, index into `actions`, -1 unknown
+    duration: np.ndarray  # (N,) float32 seconds, NaN unknown
+    start: np.ndarray  # (U + 1,) int64, first row of each user
+    users: list[str]
+    actions: list[str]
+    listings: int  # L, how many listings the market has
+    timed: bool
+
+    @classmethod
+    def from_market(cls, market: Market) -> "EventLog":
+        """The events of `market`."""
+        return cls.from_frame(market.events, market)
+
+    @classmethod
+    def from_frame(cls, events: pd.DataFrame, market: Market) -> "EventLog":
+        """Events of a validated table with the columns of `Market.events`, on the listings and actions of `market`."""
+        codes, users = pd.factorize(events[C.USER])
+        timed = C.TIMESTAMP in events.columns
+        when = events[C.TIMESTAMP if timed else C.POSITION].astype("int64").to_numpy()
+        listing = events[C.LISTING].map(market.listing_row).to_numpy(np.int32)
+        order = np.lexsort((np.arange(len(events)), when, codes))
+        action = np.full(len(events), -1, np.int16)
+        if C.ACTION in events.columns:
+            action = pd.Categorical(events[C.ACTION], categories=market.actions).codes.astype(np.int16)
+        duration = np.full(len(events), np.nan, np.float32)
+        if C.DURATION in events.columns:
+            duration = events[C.DURATION].to_numpy(np.float32)
+        user = codes[order].astype(np.int32)
+        return cls(
+            user=user,
+            listing=listing[order],
+            time=when[order],
+            action=action[order],
+            duration=duration[order],
+            start=np.searchsorted(user, np.arange(len(users) + 1)),
+            users=[str(name) for name in users],
+            actions=list(market.actions),
+            listings=len(market.listings),
+            timed=timed,
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def before(self) -> np.ndarray:
+        """(N,) int64: for each event the first row of its user at that same time."""
+        rows = np.arange(len(self))
+        fresh = np.ones(len(self), bool)
+        fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
+        return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
+
+    def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:
+        """Rows (start, end) of a user's events strictly before `at` (None: all of them)."""
+        low, high = int(self.start[user]), int(self.start[user + 1])
+        if at is None:
+            return low, high
+        return low, low + int(np.searchsorted(self.time[low:high], at, side="left"))
+
+    def counts(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """(L,) int64: events per listing, of those where `mask` (N,) holds."""
+        listing = self.listing if mask is None else self.listing[mask]
+        return np.bincount(listing, minlength=self.listings)

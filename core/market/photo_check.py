@@ -1,0 +1,62 @@
+"""What is wrong with a photo file, told without decoding a sound one."""
+
+import struct
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+#: More pixels than this are a mistake or a decompression bomb.
+MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+_ENDINGS = {"JPEG": (b"\xff\xd9", 4096), "MPO": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
+
+
+def photo_problem(path: Path, market_path: Path) -> str | None:
+    """What is wrong with the photo at `path` of a market (missing, no image, too large, cut short, ...), or None.
+
+    The header is read; the pixels are decoded only where the file does not end as its format must.
+    """
+    if not path.is_file():
+        return "is missing"
+    try:
+        if not path.resolve().is_relative_to(market_path.resolve()):
+            return "is a link that leaves the market folder"
+        if path.stat().st_size == 0:
+            return "is an empty file"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_known_formats()) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    return f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
+                if not _ends_well(path, image.format or ""):
+                    image.load()
+    except Image.DecompressionBombError:
+        return f"has more than {MAX_PIXELS:,} pixels"
+    except Image.UnidentifiedImageError:
+        return "is no image"
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+    ) as error:  # what Pillow's decoders raise
+        return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    return None
+
+
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _ends_well(path: Path, kind: str) -> bool:
+    if kind not in _ENDINGS:
+        return True
+    mark, tail = _ENDINGS[kind]
+    with path.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - tail))
+        return mark in stream.read()

@@ -1,0 +1,260 @@
+"""The profile of a market: what it holds, how much of it is missing, what looks wrong or like a leak."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.defects import Defect
+from core.market.io import find_table, table_columns
+from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
+from core.market.log import EventLog
+from core.market.market import Attribute, Market
+from core.market.photo_check import photo_problem
+from core.market.splits import Catalogue, make_split
+
+MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Spread(_Part):
+    """How a count is distributed."""
+
+    median: float
+    p90: float
+    max: int
+
+    @classmethod
+    def of(cls, counts: np.ndarray) -> "Spread":
+        """The spread of counts (N,), at least one."""
+        middle, high = np.quantile(counts, [0.5, 0.9])
+        return cls(median=float(middle), p90=float(high), max=int(counts.max()))
+
+
+class AttributeProfile(_Part):
+    """One attribute: what it is, the share of listings without it, and how many values (members, places) it has."""
+
+    name: str
+    kind: str
+    label: str
+    unit: str
+    missing: float
+    distinct: int
+
+
+class EventsProfile(_Part):
+    """The events; dates are ISO, None where events carry only an order."""
+
+    count: int
+    users: int
+    first: str | None
+    last: str | None
+    actions: list[str]
+    per_user: Spread
+    users_with_two: float  # share of users with two events or more
+    per_listing: Spread
+    listings_without: float  # share of listings without any event
+    repeated: int  # events that repeat user, listing and time of another
+
+
+class SplitProfile(_Part):
+    """The default split, and the shares of its test queries that training knows nothing about."""
+
+    protocol: str
+    t1: str | None
+    t2: str | None
+    train_events: int
+    valid_queries: int
+    test_queries: int
+    cold_listings: float | None  # None without test queries
+    cold_users: float | None
+
+
+class PhotosProfile(_Part):
+    """The photo files."""
+
+    count: int
+    listings_with: float  # share of listings with a photo
+    per_listing: Spread | None  # of the listings that have one
+    opened: int  # files of which the header was read
+    missing: int
+    broken: int
+
+
+class MarketProfile(_Part):
+    """All that `vibes check` tells; `to_dict` is its JSON document."""
+
+    name: str
+    path: str
+    fingerprint: str
+    listings: int
+    attributes: list[AttributeProfile]
+    photos: PhotosProfile
+    events: EventsProfile | None
+    split: SplitProfile | None
+    split_problem: str | None  # why there is no split
+    leaks: dict[str, str]  # attribute -> why it looks like a leak
+    excluded: list[str]  # excluded columns that are in the file
+    defects: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+def profile(market: Market) -> MarketProfile:
+    """Count, measure and look for leaks and defects; reads the headers of the photo files."""
+    log = EventLog.from_market(market)
+    photos, found = _photos(market)
+    events = _events(market, log) if len(log) else None
+    defects = market.defects + found
+    if events is not None and events.repeated:
+        file = _file(market, "events")
+        defects.append(
+            Defect(
+                file,
+                "",
+                0,
+                "",
+                "repeats user, listing and time of an earlier event; kept",
+                events.repeated,
+            )
+        )
+    split, problem = _split(market, log)
+    source = find_table(market.path, "listings")
+    columns = table_columns(source) if source is not None else []
+    return MarketProfile(
+        name=market.name,
+        path=str(market.path),
+        fingerprint=market.fingerprint,
+        listings=len(market.listings),
+        attributes=[_attribute(market, attribute) for attribute in market.attributes],
+        photos=photos,
+        events=events,
+        split=split,
+        split_problem=problem,
+        leaks=_leaks(market, log),
+        excluded=[name for name in market.config.excluded if name in columns],
+        defects=[str(defect) for defect in defects],
+    )
+
+
+def _file(market: Market, table: str) -> str:
+    source = find_table(market.path, table)
+    return source.name if source is not None else table
+
+
+def _attribute(market: Market, attribute: Attribute) -> AttributeProfile:
+    if attribute.kind == "place":
+        cells = market.listings[[C.LATITUDE, C.LONGITUDE]]
+        missing, distinct = cells.isna().any(axis=1).mean(), len(cells.dropna().drop_duplicates())
+    else:
+        column = market.listings[attribute.name]
+        missing = column.isna().mean()
+        distinct = (column.explode() if attribute.kind == "multi" else column).nunique()
+    return AttributeProfile(
+        name=attribute.name,
+        kind=attribute.kind,
+        label=attribute.label,
+        unit=attribute.unit,
+        missing=float(missing),
+        distinct=int(distinct),
+    )
+
+
+def _events(market: Market, log: EventLog) -> EventsProfile:
+    per_user, per_listing = np.diff(log.start), log.counts()
+    ends = (int(log.time.min()), int(log.time.max())) if log.timed else (None, None)
+    keys = [C.USER, C.LISTING, C.TIMESTAMP if log.timed else C.POSITION]
+    return EventsProfile(
+        count=len(log),
+        users=len(log.users),
+        first=_date(ends[0]),
+        last=_date(ends[1]),
+        actions=log.actions,
+        per_user=Spread.of(per_user),
+        users_with_two=float((per_user >= 2).mean()),
+        per_listing=Spread.of(per_listing),
+        listings_without=float((per_listing == 0).mean()),
+        repeated=int(market.events.duplicated(keys).sum()),
+    )
+
+
+def _date(moment: int | None) -> str | None:
+    return None if moment is None else pd.Timestamp(moment, unit="ns").date().isoformat()
+
+
+def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | None]:
+    try:
+        split = make_split(log, Catalogue(*market.live_interval()))
+    except VibesError as error:
+        return None, str(error)
+    cold: list[float | None] = [None, None]
+    if len(split.test):
+        known = log.counts(split.train) > 0  # (L,)
+        trained = np.bincount(log.user[split.train], minlength=len(log.users)) > 0  # (U,)
+        cold = [float((~known[split.test.target]).mean()), float((~trained[split.test.user]).mean())]
+    return SplitProfile(
+        protocol=split.protocol,
+        t1=_date(split.t1),
+        t2=_date(split.t2),
+        train_events=int(split.train.sum()),
+        valid_queries=len(split.valid),
+        test_queries=len(split.test),
+        cold_listings=cold[0],
+        cold_users=cold[1],
+    ), None
+
+
+def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
+    paths = market.photos[C.PATH].tolist()
+    chosen = set(np.linspace(0, len(paths) - 1, min(MOST_PHOTOS, len(paths))).astype(int).tolist())
+    problems: dict[str, list[str]] = defaultdict(list)
+    missing = 0
+    for row, name in enumerate(paths):
+        path = market.path / name
+        problem = (
+            photo_problem(path, market.path) if row in chosen else (None if path.is_file() else "is missing")
+        )
+        if problem is not None:
+            problems[problem].append(name)
+            missing += problem == "is missing"
+    each = market.photos.groupby(C.LISTING).size().to_numpy()
+    defects = [
+        Defect(_file(market, "photos"), C.PATH, 0, names[0], f"{what}; the photo is skipped", len(names))
+        for what, names in problems.items()
+    ]
+    return PhotosProfile(
+        count=len(paths),
+        listings_with=len(each) / len(market.listings),
+        per_listing=Spread.of(each) if len(each) else None,
+        opened=len(chosen),
+        missing=missing,
+        broken=sum(map(len, problems.values())) - missing,
+    ), defects
+
+
+def _leaks(market: Market, log: EventLog) -> dict[str, str]:
+    names = {
+        kind: [a.name for a in market.attributes if a.kind == kind] for kind in ("number", "text", "category")
+    }
+    words = names["text"] + names["category"]
+    found = dict.fromkeys(
+        leaks_by_counts(market.listings[names["number"]], log.counts()),
+        "foretells how many events a listing has",
+    )
+    found |= dict.fromkeys(
+        leaks_by_text(market.listings[words]), "tells ratings or numbers of reviews in its text"
+    )
+    found |= dict.fromkeys(
+        leaks_by_name([attribute.name for attribute in market.attributes]),
+        "is named like what is known only later",
+    )
+    return found

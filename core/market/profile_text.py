@@ -1,0 +1,122 @@
+"""A market's profile as the text of one screen."""
+
+import textwrap
+
+from core.market.leaks import leaks_by_name
+from core.market.profile import AttributeProfile, EventsProfile, MarketProfile, PhotosProfile, Spread
+
+WIDTH = 100
+MOST_ATTRIBUTES = 20
+
+
+def render(profile: MarketProfile) -> str:
+    """Plain text, at most 100 columns wide but for the sentences about leaks and defects, which are never cut."""
+    lines = [_cut(f"{profile.name} ({profile.path})"), _row("listings", f"{profile.listings:,}")]
+    lines += _events(profile.events)
+    lines += _split(profile)
+    lines += _photos(profile.photos)
+    shown = profile.attributes[:MOST_ATTRIBUTES]
+    wide = min(40, max([9, *(len(attribute.name) for attribute in shown)]))
+    lines += ["", f"{'attribute':<{wide}}  {'kind':<9}{'missing':>8}{'distinct':>10}  label"]
+    lines += [_attribute(attribute, wide) for attribute in shown]
+    if len(profile.attributes) > MOST_ATTRIBUTES:
+        lines.append(f"and {len(profile.attributes) - MOST_ATTRIBUTES} more")
+    lines += ["", *_excluded(profile.excluded)]
+    lines.append(_row("leaks", "none found" if not profile.leaks else _many(len(profile.leaks), "suspect")))
+    lines += [f"  {name} {why}; exclude it in market.toml if so" for name, why in profile.leaks.items()]
+    lines.append(_row("defects", "none" if not profile.defects else str(len(profile.defects))))
+    lines += [f"  {defect}" for defect in profile.defects]
+    return "\n".join(lines)
+
+
+def _row(label: str, text: str) -> str:
+    return f"{label:<13}{text}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 4] + " ..."
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def _percent(share: float) -> str:
+    """A share with one decimal; what is not nothing is never shown as 0 and what is not all never as 100."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def _spread(spread: Spread) -> str:
+    return f"median {spread.median:g}, 90 % at most {spread.p90:g}, most {spread.max:,}"
+
+
+def _events(events: EventsProfile | None) -> list[str]:
+    if events is None:
+        return [_row("events", "none")]
+    span = f", {events.first} to {events.last}" if events.first else ", in order, without times"
+    actions = f"; actions: {', '.join(events.actions)}" if events.actions else ""
+    return [
+        _cut(_row("events", f"{events.count:,} of {_many(events.users, 'user')}{span}{actions}")),
+        _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
+        _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
+    ]
+
+
+def _split(profile: MarketProfile) -> list[str]:
+    split = profile.split
+    if split is None:
+        return [_row("split", profile.split_problem or "none")]
+    when = f", T1 {split.t1}, T2 {split.t2}" if split.t1 else ""
+    lines = [
+        _row(
+            "split",
+            f"{split.protocol}{when}: {split.train_events:,} training events, "
+            f"{split.valid_queries:,} + {split.test_queries:,} queries",
+        )
+    ]
+    if split.cold_listings is not None and split.cold_users is not None:
+        shares = (
+            f"{_percent(split.cold_listings)} on cold listings, {_percent(split.cold_users)} by cold users"
+        )
+        lines.append(_row("cold", f"test queries {shares}"))
+    return lines
+
+
+def _photos(photos: PhotosProfile) -> list[str]:
+    if photos.per_listing is None:
+        return [_row("photos", "none")]
+    looked = "" if photos.opened == photos.count else f" (of {photos.opened:,} opened)"
+    return [
+        _row(
+            "photos",
+            f"{photos.count:,} of {_percent(photos.listings_with)} of the listings; {_spread(photos.per_listing)}",
+        ),
+        _row("", f"{photos.missing:,} missing, {photos.broken:,} broken{looked}"),
+    ]
+
+
+def _excluded(names: list[str]) -> list[str]:
+    """The excluded columns, those named like leaks first, on a few lines."""
+    leaks = leaks_by_name(names)
+    listed = ", ".join(leaks + [name for name in names if name not in leaks])
+    text = f"{_many(len(names), 'column')}, {len(leaks)} named like leaks: {listed}" if names else "none"
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=_row("excluded", ""),
+        subsequent_indent=_row("", ""),
+        max_lines=4,
+        placeholder=" ...",
+    )
+
+
+def _attribute(attribute: AttributeProfile, wide: int) -> str:
+    unit = f" ({attribute.unit})" if attribute.unit else ""
+    share = _percent(attribute.missing)
+    return _cut(
+        f"{attribute.name[:wide]:<{wide}}  {attribute.kind:<9}{share:>8}{attribute.distinct:>10,}  {attribute.label}{unit}"
+    )

@@ -1,0 +1,175 @@
+"""Temporal and leave-one-out splits, and the queries that the evaluation asks (design: the protocol)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from core.errors import VibesError
+from core.market.log import EventLog
+from core.market.market import Market
+
+Protocol = Literal["temporal", "leave-one-out"]
+FOREVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Q moments at which a next listing is to be foretold.
+
+    The history of query q is the rows `start[q] : end[q]` of the log, oldest first. Its candidates are the listings
+    live at `at[q]` without those of the history where `masked`, else all listings (leave-one-out as in papers).
+    """
+
+    event: np.ndarray  # (Q,) int64, row of the target event in the log, -1 where nothing is to be foretold
+    user: np.ndarray  # (Q,) int32
+    target: np.ndarray  # (Q,) int32, row of the target listing, -1 where there is none
+    at: np.ndarray  # (Q,) int64, the moment (time of the log)
+    start: np.ndarray  # (Q,) int64
+    end: np.ndarray  # (Q,) int64
+    masked: bool
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    def take(self, rows: np.ndarray | slice) -> "Queries":
+        """The queries at `rows`."""
+        parts = (self.event, self.user, self.target, self.at, self.start, self.end)
+        event, user, target, at, start, end = (part[rows] for part in parts)
+        return Queries(event, user, target, at, start, end, self.masked)
+
+    @property
+    def length(self) -> np.ndarray:
+        """(Q,) how many events each history has."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Which events train, and the queries of validation and test."""
+
+    protocol: Protocol
+    t1: int | None  # training ends (exclusive), nanoseconds UTC; None for leave-one-out
+    t2: int | None  # validation ends (exclusive)
+    train: np.ndarray  # (N,) bool
+    valid: Queries
+    test: Queries
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """When listings are live: `since` <= moment < `until`, both (L,) int64 nanoseconds UTC."""
+
+    since: np.ndarray
+    until: np.ndarray
+
+    @classmethod
+    def of(cls, market: Market) -> "Catalogue":
+        """When the listings of `market` are live; always, where its events have no timestamps to compare with."""
+        since, until = market.live_interval()
+        if not market.timed:
+            since, until = np.full_like(since, np.iinfo(np.int64).min), np.full_like(until, FOREVER)
+        return cls(since, until)
+
+    def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
+        """(Q, L) bool: which listings each query may recommend."""
+        if not queries.masked:
+            return np.ones((len(queries), log.listings), bool)
+        allowed = (self.since[None, :] <= queries.at[:, None]) & (
+            queries.at[:, None] < self.until[None, :]
+        )  # (Q, L)
+        rows = np.repeat(np.arange(len(queries)), queries.length)
+        allowed[rows, log.listing[_ranges(queries.start, queries.end)]] = False
+        return allowed
+
+
+def _ranges(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """start[0] .. end[0], start[1] .. end[1], ... as one array of row numbers."""
+    length = end - start
+    return np.arange(length.sum()) + np.repeat(start - np.concatenate([[0], np.cumsum(length)[:-1]]), length)
+
+
+def make_split(
+    log: EventLog,
+    catalogue: Catalogue,
+    protocol: Protocol | None = None,
+    t1: int | None = None,
+    t2: int | None = None,
+) -> Split:
+    """Split a log; the default is temporal where there are timestamps, with T1 and T2 at 70 % and 80 % of the events.
+
+    Raises:
+        VibesError: temporal was asked of a log without timestamps, T1 and T2 are out of order, or nothing trains.
+    """
+    protocol = protocol or ("temporal" if log.timed else "leave-one-out")
+    if protocol == "temporal":
+        return _temporal(log, catalogue, t1, t2)
+    if len(log) == 0:
+        raise VibesError("This market has no events, so there is nothing to train on or to evaluate.")
+    return _leave_one_out(log)
+
+
+def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | None) -> Split:
+    if not log.timed:
+        raise VibesError(
+            "The events have no timestamps, so --protocol temporal is not possible; use leave-one-out."
+        )
+    if len(log) == 0:
+        raise VibesError("This market has no events, so there is nothing to train on or to evaluate.")
+    first, second = np.quantile(log.time, [0.7, 0.8], method="lower")
+    t1, t2 = int(first) if t1 is None else t1, int(second) if t2 is None else t2
+    if not t1 <= t2:
+        raise VibesError("Training must end before validation ends; give a T1 that is not after T2.")
+    before, train = log.before, log.time < t1
+    if not train.any():
+        raise VibesError("No event lies before T1, so nothing would train; give a later T1 or more events.")
+    return Split(
+        protocol="temporal",
+        t1=t1,
+        t2=t2,
+        train=train,
+        valid=_next_listing(log, catalogue, before, (log.time >= t1) & (log.time < t2)),
+        test=_next_listing(log, catalogue, before, log.time >= t2),
+    )
+
+
+def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
+    """Queries at the chosen events: with a history, on a listing that is live and not yet in the history."""
+    event = np.flatnonzero(chosen & (before > log.start[log.user]))
+    user, target, at = log.user[event], log.listing[event], log.time[event]
+    live = (catalogue.since[target] <= at) & (at < catalogue.until[target])
+    event = event[live & (_first_touch(log)[event])]
+    user, target, at = log.user[event], log.listing[event], log.time[event]
+    return Queries(event, user, target, at, log.start[user], before[event], masked=True)
+
+
+def _first_touch(log: EventLog) -> np.ndarray:
+    """(N,) bool: the user has no earlier event on this listing.
+
+    Of several events of one user on one listing at one time only the first counts.
+    """
+    pair = log.user.astype(np.int64) * log.listings + log.listing
+    first = np.zeros(len(log), bool)
+    first[np.unique(pair, return_index=True)[1]] = True
+    return first
+
+
+def _leave_one_out(log: EventLog) -> Split:
+    length = np.diff(log.start)
+    users = np.flatnonzero(length >= 3)
+    last = log.start[users + 1] - 1
+    train = np.ones(len(log), bool)
+    train[last] = train[last - 1] = False
+
+    def at(rows: np.ndarray) -> Queries:
+        return Queries(
+            rows,
+            users.astype(np.int32),
+            log.listing[rows],
+            log.time[rows],
+            log.start[users],
+            rows,
+            masked=False,
+        )
+
+    return Split("leave-one-out", None, None, train, valid=at(last - 1), test=at(last))

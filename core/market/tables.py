@@ -1,0 +1,223 @@
+"""The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.defects import Defect
+from core.market.values import infer_kind, to_flags, to_moments, to_numbers, to_set
+
+MAX_COORDINATE = {C.LATITUDE: 90.0, C.LONGITUDE: 180.0}
+
+
+@dataclass
+class Notes:
+    """Collects the defects of one file."""
+
+    file: str
+    defects: list[Defect] = field(default_factory=list)
+
+    def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
+        """Record the rows where `bad` (N,) holds, if any, under one defect."""
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            value = "" if pd.isna(values.iloc[rows[0]]) else str(values.iloc[rows[0]])
+            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows)))
+
+
+def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
+    """Raise a sentence that names the columns of `names` that `table` lacks."""
+    missing = [name for name in names if name not in table.columns]
+    if missing:
+        have = ", ".join(map(str, list(table.columns)[:8]))
+        raise VibesError(f"{path} lacks the column '{missing[0]}' (it has: {have}); rename or add it.")
+    duplicated = table.columns[table.columns.duplicated()]
+    if len(duplicated):
+        raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
+
+
+def as_ids(column: pd.Series) -> pd.Series:
+    """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
+    present = column.notna()
+    words = column.astype("str").where(present).astype("str").str.strip()
+    first = words[present].iloc[0] if present.any() else ""
+    if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
+        words = words.str.removesuffix(".0")
+    return words
+
+
+def listings_table(
+    raw: pd.DataFrame, path: Path, config: MarketConfig
+) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
+    """Validate `listings`: typed columns, the attributes with their kinds, and what was repaired.
+
+    Raises:
+        VibesError: no `listing_id` column, an empty or duplicate id, no listing at all.
+    """
+    require(raw, path, (C.LISTING,))
+    unknown = [name for name in config.attributes if name != C.PLACE and name not in raw.columns]
+    if unknown:
+        raise VibesError(
+            f"{path} lacks the column '{unknown[0]}' that market.toml describes; add it or remove it there."
+        )
+    if config.title is not None and config.title not in raw.columns:
+        raise VibesError(
+            f"{path} lacks the column '{config.title}' that market.toml names as title; add it or name another."
+        )
+    if raw.empty:
+        raise VibesError(f"{path} has no listing; a market needs at least one row.")
+    notes, ids = Notes(path.name), as_ids(raw[C.LISTING])
+    empty = ids.isna() | (ids == "")
+    if empty.any():
+        raise VibesError(
+            f"{path}, column {C.LISTING}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
+        )
+    if ids.duplicated().any():
+        row = int(ids.duplicated().argmax())
+        raise VibesError(
+            f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
+        )
+    columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
+    kinds: dict[str, AttributeConfig] = {}
+    for name in map(str, raw.columns):
+        column = raw[name].reset_index(drop=True)
+        if name == C.LISTING or name in config.excluded:
+            continue
+        if name in (C.PUBLISHED, C.EXPIRES):
+            columns[name], bad = to_moments(column)
+            notes.add(name, bad, column, "is no date; read as unknown")
+        elif name in MAX_COORDINATE:
+            values, bad = to_numbers(column)
+            bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
+            notes.add(name, bad, column, "is no coordinate in degrees; read as missing")
+            columns[name] = pd.Series(np.where(bad, np.nan, values))
+        else:
+            setting = config.attributes.get(name, AttributeConfig())
+            if setting.kind == "place" or (name == C.PLACE and set(MAX_COORDINATE) <= set(raw.columns)):
+                raise VibesError(
+                    f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
+                )
+            kind = setting.kind or (
+                "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
+            )
+            if kind is None:
+                what = "holds only identifiers or dates" if column.notna().any() else "is empty"
+                notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
+                continue
+            columns[name] = _typed(name, column, kind, notes)
+            kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
+    if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
+        setting = config.attributes.get(C.PLACE, AttributeConfig())
+        kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})
+    return pd.DataFrame(columns), kinds, notes.defects
+
+
+def _typed(name: str, column: pd.Series, kind: str, notes: Notes) -> pd.Series:
+    if kind == "number":
+        values, bad = to_numbers(column)
+        notes.add(name, bad, column, "is no finite number; read as missing")
+        return pd.Series(values)
+    if kind == "flag":
+        flags, bad = to_flags(column)
+        notes.add(name, bad, column, "is neither yes nor no; read as missing")
+        return flags
+    if kind == "multi":
+        return pd.Series([to_set(cell) for cell in column], dtype=object)
+    words = as_ids(column)
+    return words.where(words != "")
+
+
+def label_of(name: str) -> str:
+    """A readable label for a column without one in `market.toml`."""
+    return name.replace("_", " ").strip().capitalize()
+
+
+def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
+    """Validate `photos`: rows on unknown listings and paths that leave the market are counted and skipped."""
+    require(raw, path, (C.LISTING, C.PATH))
+    raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
+    empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
+    notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
+    strange = ~ids.isin(known).to_numpy()
+    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; its photo is skipped")
+    leaving = np.array([not empty[row] and leaves_market(text) for row, text in enumerate(paths)], bool)
+    notes.add(C.PATH, leaving, paths, "leaves the market folder; the photo is skipped (use a path inside it)")
+    if C.POSITION in raw.columns:
+        position, bad = to_numbers(raw[C.POSITION])
+        notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
+        order = np.nan_to_num(position, nan=np.inf)
+    else:
+        order = np.arange(len(raw), dtype=float)
+    table = pd.DataFrame({C.LISTING: ids, C.POSITION: order, C.PATH: paths})[~(empty | strange | leaving)]
+    table = table.drop_duplicates([C.LISTING, C.PATH]).sort_values([C.LISTING, C.POSITION], kind="stable")
+    table[C.POSITION] = table.groupby(C.LISTING).cumcount().astype("int32")
+    return table.reset_index(drop=True), notes.defects
+
+
+def leaves_market(text: str) -> bool:
+    """True where a photo's path is absolute (on any system) or climbs out of the market folder."""
+    path = PureWindowsPath(text)  # reads / as \\ and knows drives: stricter than any one system
+    return bool(path.drive or path.root) or ".." in path.parts
+
+
+def events_table(
+    raw: pd.DataFrame, path: Path, known: pd.Index, config: MarketConfig, now: pd.Timestamp
+) -> tuple[pd.DataFrame, list[str], list[Defect]]:
+    """Validate `events`; what cannot be placed in time or on a listing is counted and skipped.
+
+    Returns:
+        events sorted by user, then time, then original order; the actions, weakest first; the defects.
+
+    Raises:
+        VibesError: neither `timestamp` nor `position`, or no user or listing column.
+    """
+    require(raw, path, (C.USER, C.LISTING))
+    raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    if C.TIMESTAMP in raw.columns:
+        when: pd.Series
+        when, bad = to_moments(raw[C.TIMESTAMP])
+        bad |= raw[C.TIMESTAMP].isna().to_numpy()
+        notes.add(C.TIMESTAMP, bad, raw[C.TIMESTAMP], "is no date or time; the event is skipped")
+        future = (when > now).to_numpy()
+        notes.add(C.TIMESTAMP, future, raw[C.TIMESTAMP], "lies in the future; the event is skipped")
+        bad |= future
+    elif C.POSITION in raw.columns:
+        values, bad = to_numbers(raw[C.POSITION])
+        values[bad] = np.nan
+        bad = np.isnan(values) | (values != np.floor(values)) | (np.abs(values) > 2**53)
+        notes.add(C.POSITION, bad, raw[C.POSITION], "is no whole number; the event is skipped")
+        when = pd.Series(np.where(bad, 0, values)).astype("int64")
+    else:
+        raise VibesError(
+            f"{path} has neither 'timestamp' nor 'position'; add one, so that events have an order."
+        )
+    users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
+    strange = ~listings.isin(known).to_numpy()
+    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
+    nobody = users.isna().to_numpy() | (users == "").to_numpy()
+    notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")
+    time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION
+    table = pd.DataFrame({C.USER: users, C.LISTING: listings, time_name: when})
+    actions = list(config.actions)
+    if C.ACTION in raw.columns:
+        words = as_ids(raw[C.ACTION])
+        actions = actions or list(words.value_counts().index)  # the most frequent action is the weakest
+        unknown = words.notna().to_numpy() & ~words.isin(actions).to_numpy()
+        notes.add(
+            C.ACTION, unknown, words, f"is no action of market.toml ({', '.join(actions)}); read as unknown"
+        )
+        table[C.ACTION] = words.where(~unknown)
+    if C.DURATION in raw.columns:
+        seconds, wrong = to_numbers(raw[C.DURATION])
+        wrong |= np.nan_to_num(seconds) < 0
+        notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
+        table[C.DURATION] = np.where(wrong, np.nan, seconds)
+    table = table[~(bad | strange | nobody)].sort_values([C.USER, time_name], kind="stable")
+    return table.reset_index(drop=True), actions, notes.defects

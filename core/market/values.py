@@ -1,0 +1,142 @@
+"""Cells to values: numbers, flags, sets, moments, and the kind of a column inferred from its values."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.market.config import Kind
+
+FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
+# An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
+# Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
+_CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
+_NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+_AMOUNT = re.compile(rf"^([-+]?)\s*{_CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{_CURRENCY})?(?:\s?{_UNIT})?$")
+_UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
+_FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
+
+
+def is_textual(column: pd.Series) -> bool:
+    """True for columns of strings (or of mixed objects that are not lists)."""
+    return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+
+
+def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; dates are no numbers.
+
+    Returns:
+        values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        values, bad = np.full(len(column), np.nan), column.notna().to_numpy(copy=True)
+    elif not is_textual(column):
+        values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
+        bad = np.isinf(values)
+    else:
+        plain = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
+        present = column.notna().to_numpy()
+        for row in np.flatnonzero(present & np.isnan(plain)):
+            match = _AMOUNT.match(str(column.iat[int(row)]).strip())
+            if match:
+                plain[int(row)] = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
+        values, bad = plain, (present & np.isnan(plain)) | np.isinf(plain)
+    values[bad] = np.nan
+    return values, bad
+
+
+def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Booleans of a column (t/f, yes/no, true/false, 0/1); also which cells were there but held none."""
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column.astype("boolean"), np.zeros(len(column), bool)
+    words = (
+        column.astype("str")
+        .str.strip()
+        .str.lower()
+        .map({**FLAGS, "1": True, "0": False, "1.0": True, "0.0": False})
+    )
+    flags = words.where(column.notna()).astype("boolean")
+    return flags, (flags.isna() & column.notna()).to_numpy(copy=True)
+
+
+def to_set(cell: Any) -> list[str] | None:
+    """Members of a `multi` cell: a list, a JSON list, or words parted by `|`; None where missing."""
+    if cell is None or (isinstance(cell, float) and np.isnan(cell)) or cell is pd.NA:
+        return None
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.startswith("["):
+            try:
+                cell = json.loads(text)
+            except (ValueError, RecursionError):
+                cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
+        else:
+            cell = text.split("|")
+    elif not isinstance(cell, Iterable):
+        cell = [cell]
+    members = dict.fromkeys(str(member).strip() for member in cell)
+    return [member for member in members if member]
+
+
+def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """UTC moments of a column: ISO dates and times, 20240131, or a Unix time in s, ms, us or ns.
+
+    Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
+
+    Returns:
+        moments (N,) datetime64[ns, UTC], and bad (N,) bool: a cell was there but held no moment.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        moments = pd.to_datetime(column, utc=True)
+    else:
+        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+        finite = numbers[np.isfinite(numbers)]
+        if len(finite) and len(finite) >= column.notna().sum() / 2:
+            moments = _from_numbers(numbers.where(np.isfinite(numbers)), float(finite.abs().median()))
+        else:
+            moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+    moments = moments.clip(_FIRST, _LAST).astype("datetime64[ns, UTC]")
+    return moments, (moments.isna() & column.notna()).to_numpy(copy=True)
+
+
+def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
+    if 19000101 <= typical <= 21001231:  # as a Unix time that would be a few weeks of 1970
+        days = numbers.astype("Int64").astype("str").where(numbers.notna())
+        return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
+    unit = next(unit for least, unit in _UNIX_UNITS if typical >= least)
+    return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")
+
+
+def infer_kind(name: str, column: pd.Series) -> Kind | None:
+    """The kind of an attribute from its name and values; None for an empty column, dates or bare identifiers."""
+    cells = column.dropna()
+    if cells.empty or pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return None
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return "flag"
+    first = cells.iloc[0]
+    if isinstance(first, list | tuple | np.ndarray):
+        return "multi"
+    if not is_textual(column):
+        return "flag" if set(cells.unique()) <= {0, 1} else "number"
+    words = cells.astype("str").str.strip()
+    lowered = set(words.str.lower().unique()[:50])
+    if lowered <= set(FLAGS) or lowered <= {"0", "1"}:
+        return "flag"
+    if words.str.startswith("[").mean() > 0.9 and words.str.endswith("]").mean() > 0.9:
+        return "multi"
+    _, bad = to_numbers(words)
+    if bad.mean() < 0.1 and not name.endswith("_id"):
+        return "number"
+    unique = words.nunique() / len(words)
+    if words.str.count(" ").mean() >= 2.5 and unique > 0.3:
+        return "text"
+    if words.str.contains("|", regex=False).mean() > 0.2:
+        return "multi"
+    if unique > 0.95 and len(words) > 20:
+        return "text" if words.str.contains(" ").mean() > 0.5 else None
+    return "category"

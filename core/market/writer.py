@@ -1,0 +1,53 @@
+"""Writing a market folder: tables to temporary names first, photos by copy."""
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+import pandas as pd
+
+from core.market.columns import Columns as C
+from core.market.config import MarketConfig
+from core.market.io import TABLE_SUFFIXES, atomic_path
+from core.market.market import TABLES
+from core.market.tables import leaves_market
+
+
+def write_market(
+    path: Path,
+    config: MarketConfig,
+    listings: pd.DataFrame,
+    photos: pd.DataFrame | None = None,
+    events: pd.DataFrame | None = None,
+    photo_root: Path | None = None,
+) -> None:
+    """Write a market folder; photo files are copied from `photo_root / path` to `path / path`.
+
+    All tables are written to temporary names first and replace the old ones together, `market.toml` before them,
+    so that a writer that fails leaves the old market as it was and no table is ever read without its exclusions.
+    Tables that are not given are removed. Photo paths that leave the market are not copied.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    if photos is not None and photo_root is not None:
+        for name in photos[C.PATH].dropna().astype("str"):
+            if not leaves_market(name):
+                _place(Path(photo_root) / name, path / name)
+    with ExitStack() as stack:  # leaves in reverse order: market.toml is the first to be replaced
+        for name, table in zip(TABLES, (listings, photos, events), strict=True):
+            if table is not None:
+                table.to_parquet(stack.enter_context(atomic_path(path / f"{name}.parquet")), index=False)
+        config.save(stack.enter_context(atomic_path(path / "market.toml")))
+    for name, table in zip(TABLES, (listings, photos, events), strict=True):
+        for suffix in TABLE_SUFFIXES:
+            if table is None or suffix != ".parquet":
+                (path / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def _place(source: Path, target: Path) -> None:
+    if not source.is_file() or (target.exists() and target.samefile(source)):
+        return
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,1 @@
+"""The encoder: token embeddings, the Longformer, losses and checkpoints."""

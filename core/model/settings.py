@@ -1,0 +1,144 @@
+"""`run.toml`: everything that decides what a run is."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import VibesError
+from core.features.featurizer import FeatureConfig
+from core.market.config import first_problem
+from core.market.io import atomic_path
+from core.model.config import PRESETS, EncoderConfig
+
+#: Raised whenever an older run folder can no longer be read.
+RUN_FORMAT = 1
+
+
+class Forbidding(BaseModel):
+    """Unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingConfig(Forbidding):
+    """How the model is trained."""
+
+    loss: Literal["next", "log_in", "log_out"] = "log_in"
+    positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
+    temperature: float = Field(0.05, gt=0)
+    batch: int = Field(64, ge=2, description="histories a step")
+    fresh: int = Field(
+        256, ge=0, description="listings a step that are encoded with gradient, beside the positives"
+    )
+    bank_every: int = Field(50, ge=1, description="steps between two encodings of the item bank")
+    bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
+    histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup: int = Field(200, ge=0, description="steps until the full learning rate")
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    max_epochs: int = Field(30, ge=1)
+    max_steps: int = Field(0, ge=0, description="0 = no limit")
+    patience: int = Field(4, ge=1, description="validations without a better recall@30 before stopping")
+    validate_every: int = Field(0, ge=0, description="steps; 0 = each epoch")
+    validation_queries: int = Field(1000, ge=1)
+    max_listings: int = Field(50, ge=1, le=50)
+    bf16: bool = True
+    checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+
+
+class SplitConfig(Forbidding):
+    """Where training ends and the test begins; nanoseconds UTC, filled in by training."""
+
+    protocol: Literal["temporal", "leave-one-out"] | None = None
+    t1: int | None = None
+    t2: int | None = None
+
+
+class Settings(Forbidding):
+    """What a user may set with `--config FILE`."""
+
+    seed: int = 0
+    preset: Literal["tiny", "small", "base", "large"] = "small"
+    encoder: dict[str, int | float] = Field(
+        default_factory=dict, description="sizes that differ from the preset"
+    )
+    features: FeatureConfig = FeatureConfig()
+    training: TrainingConfig = TrainingConfig()
+    split: SplitConfig = SplitConfig()
+
+    def encoder_config(self) -> EncoderConfig:
+        """The preset with its changes.
+
+        Raises:
+            VibesError: an unknown size or sizes that do not fit together.
+        """
+        try:
+            return EncoderConfig.model_validate(PRESETS[self.preset].model_dump() | self.encoder)
+        except ValidationError as error:
+            raise VibesError(f"[encoder]: {first_problem(error)}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Read a configuration file.
+
+        Raises:
+            VibesError: it is missing, no TOML, or has an unknown key or a value out of range.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise VibesError(
+                f"Cannot read the configuration {path}: {error.strerror}; check the path."
+            ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise VibesError(f"{path} is not valid TOML ({error}); mend that line.") from error
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+
+class Manifest(Forbidding):
+    """The content of `run.toml`."""
+
+    format: int = RUN_FORMAT
+    market: str  # path of the market this run's listings are of
+    market_name: str
+    fingerprint: str
+    trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
+    photo_encoder: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    settings: Settings = Settings()
+
+    @classmethod
+    def load(cls, run: Path) -> "Manifest":
+        """Read `run/run.toml`.
+
+        Raises:
+            VibesError: no run folder, or one of another version.
+        """
+        path = run / "run.toml"
+        if not path.is_file():
+            raise VibesError(
+                f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
+            )
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise VibesError(f"{path} cannot be read ({error}); train the run again.") from error
+        if content.get("format") != RUN_FORMAT:
+            raise VibesError(
+                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
+                "train the run again or use the version that wrote it."
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+    def save(self, run: Path) -> None:
+        """Write `run/run.toml`, atomically."""
+        with atomic_path(run / "run.toml") as temporary:
+            temporary.write_text(tomli_w.dumps(self.model_dump(exclude_none=True)), encoding="utf-8")

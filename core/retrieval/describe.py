@@ -1,0 +1,49 @@
+"""Found listings as a table that a person reads: title, the first attributes, the score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+
+if TYPE_CHECKING:
+    from core.retrieval.run import Run
+
+SHORT_KINDS = ("number", "category", "flag")
+
+
+def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
+    """`found` (listing_id, score) with a title and up to `attributes` readable columns, where the market is at hand."""
+    try:
+        market = run.market
+    except VibesError:
+        return found
+    table = pd.DataFrame({"listing": found[C.LISTING]})
+    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
+    title = market.config.title
+    shown = [a for a in market.attributes if a.kind in SHORT_KINDS and a.name != title][:attributes]
+    columns = ([("title", title)] if title in market.listings else []) + [(a.label, a.name) for a in shown]
+    for label, name in columns:
+        values = market.listings[name]
+        table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
+    table["score"] = [f"{score:.3f}" for score in found["score"]]
+    return table
+
+
+def _short(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
+    text = str(value)
+    return text if len(text) <= 48 else text[:47] + "…"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """The frame as text with aligned columns."""
+    return frame.to_string(index=False) if len(frame) else "No listing found."

@@ -1,0 +1,110 @@
+"""Writing a run folder's embeddings: every listing in every space the market allows."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import VibesError
+from core.features.attribute_space import attribute_vectors, photo_space
+from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.photos import PhotoVectors
+from core.market.columns import Columns as C
+from core.market.io import atomic_path
+from core.market.market import Market
+from core.model.config import PRESETS
+from core.model.settings import Manifest, Settings
+from core.retrieval.engine import Engine
+
+SPACES = ("model", "photos", "attributes")
+Report = Callable[[str, int, int], None]  # what, done, of how many
+
+
+def spaces_of(
+    market: Market, photos: PhotoVectors | None, engine: Engine | None, report: Report | None = None
+) -> dict[str, np.ndarray]:
+    """Embeddings (L, d) by space; a space the market or the model cannot give is left out."""
+    found: dict[str, np.ndarray] = {}
+    if engine is not None:
+        found["model"] = engine.encode_listings(
+            None if report is None else lambda done, of: report("listings", done, of)
+        )
+    if photos is not None and photos.ok.any():
+        owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
+        found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
+    if market.attributes:
+        featurizer = Featurizer.fit(
+            market,
+            FeatureConfig(photos=0, meta=False),
+            PRESETS["small"].width,
+            np.arange(len(market.listings)),
+            np.empty(0),
+            None,
+        )
+        found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None))
+    if not found:
+        raise VibesError(
+            f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
+        )
+    return found
+
+
+def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> None:
+    """Write `listings.npz`: ids and float16 embeddings, in listing order."""
+    ids = market.listings[C.LISTING].to_numpy(str)
+    with atomic_path(run / "listings.npz") as temporary, temporary.open("wb") as stream:
+        arrays: dict[str, Any] = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
+        np.savez(stream, listing_id=ids, **arrays)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what a run depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("listing-vibes", "numpy", "pandas", "torch", "timm", "transformers", "accelerate"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def embed_market(
+    market: Market,
+    run: Path,
+    photos: PhotoVectors | None,
+    model_run: Path | None = None,
+    report: Report | None = None,
+) -> Manifest:
+    """Make `run` a run over `market`: without a model, or with the model of `model_run`, which is not retrained.
+
+    Raises:
+        VibesError: `model_run` has no model or does not fit the market's photo encoder.
+    """
+    engine, settings, trained_on = None, Settings(), ""
+    if model_run is not None:
+        source = Manifest.load(model_run)
+        settings, trained_on = source.settings, source.trained_on
+        engine = Engine.load(model_run, market, settings, photos)
+    spaces = spaces_of(market, photos, engine, report)
+    run.mkdir(parents=True, exist_ok=True)
+    if engine is not None and model_run is not None and model_run.resolve() != run.resolve():
+        for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
+            with atomic_path(run / name) as temporary:
+                temporary.write_bytes((model_run / name).read_bytes())
+    save_spaces(run, market, spaces)
+    manifest = Manifest(
+        market=str(market.path.resolve()),
+        market_name=market.name,
+        fingerprint=market.fingerprint,
+        trained_on=trained_on,
+        photo_encoder=photos.encoder if photos is not None else "",
+        versions=library_versions(),
+        settings=settings,
+    )
+    manifest.save(run)
+    return manifest

@@ -1,0 +1,96 @@
+"""A trained model over one market: what turns histories and listings into vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.errors import VibesError
+from core.features.featurizer import Features, Featurizer
+from core.features.photos import PhotoVectors, load_photo_vectors
+from core.features.sequences import Meta
+from core.market.log import EventLog
+from core.market.market import Market
+from core.model.settings import Settings
+
+if TYPE_CHECKING:
+    from core.model.encoder import Inputs, ListingModel
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Model, featurizer and the market's features; needs torch."""
+
+    model: ListingModel
+    featurizer: Featurizer
+    features: Features
+    settings: Settings
+
+    @classmethod
+    def load(
+        cls, run: Path, market: Market, settings: Settings, photos: PhotoVectors | None = None
+    ) -> Engine:
+        """The model of the run folder `run` over `market`.
+
+        Raises:
+            VibesError: the run has no model, torch is not installed, or the photos have no vectors yet.
+        """
+        if not (run / "model.safetensors").is_file():
+            raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
+        try:
+            from core.model.checkpoint import load_weights
+            from core.model.encoder import ListingModel
+        except ImportError as error:
+            raise VibesError(
+                f"This needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
+            ) from error
+        featurizer = Featurizer.load(run)
+        if photos is None and featurizer.photo is not None:
+            photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
+        model = ListingModel(featurizer.vocabulary, settings.encoder_config())
+        load_weights(run / "model.safetensors", model)
+        model.eval()
+        return cls(model, featurizer, featurizer.transform(market, photos), settings)
+
+    def inputs(self, log: EventLog) -> Inputs:
+        """What histories of `log` are made of."""
+        return make_inputs(self.featurizer, self.features, log, self.settings)
+
+    def encode_listings(self, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """(L, d) the model space: every listing of the market, L2-normalised."""
+        from core.model.encoder import encode_listings
+
+        rows = np.arange(self.features.tokens.listings)
+        empty = np.zeros(0, np.int32)
+        inputs = self._inputs(empty, None)
+        return encode_listings(self.model, inputs, rows, self.featurizer.width, progress=progress)
+
+    def encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised."""
+        from core.model.encoder import encode_histories
+
+        return encode_histories(self.model, self.inputs(log), start, end, self.featurizer.width)
+
+    def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
+        return _inputs(self.features, listing, meta, self.settings)
+
+
+def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Settings) -> Inputs:
+    """Sequences of the listings of `features` and the histories of `log`."""
+    meta = (
+        Meta.of(featurizer.vocabulary, log.actions, log.action, log.duration)
+        if featurizer.config.meta
+        else None
+    )
+    return _inputs(features, log.listing, meta, settings)
+
+
+def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Settings) -> Inputs:
+    from core.model.encoder import Inputs
+
+    limit = settings.encoder_config().max_tokens
+    return Inputs(features, listing, meta, settings.training.max_listings, limit)

@@ -1,0 +1,103 @@
+"""Training examples: moments in users' training periods, each with its next listings as positives."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.features.sequences import ranges
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """E moments. The history of example e is the rows `start[e] : end[e]` of the log, oldest first."""
+
+    user: np.ndarray  # (E,) int32
+    start: np.ndarray  # (E,) int64
+    end: np.ndarray  # (E,) int64
+    at: np.ndarray  # (E,) int64, the moment
+    positive: np.ndarray  # (E, P) int32 next listings, the very next first, -1 where the user has no more
+    known: np.ndarray  # (U, 2) int64 first and last (exclusive) training event of each user
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+def make_examples(log: EventLog, split: Split, positives: int) -> Examples:
+    """All moments of the training period with a history and a next listing.
+
+    Where the protocol masks the history (temporal), a listing touched before is no next listing; in leave-one-out,
+    which keeps seen listings among the candidates, it is.
+    """
+    masked = split.protocol == "temporal"
+    before = log.before if masked else np.arange(len(log))
+    usable = split.train & (before > log.start[log.user])
+    touches = split.train.copy()
+    if masked:
+        pair = log.user.astype(np.int64) * log.listings + log.listing
+        first = np.zeros(len(log), bool)
+        first[np.unique(pair, return_index=True)[1]] = True
+        usable, touches = usable & first, touches & first
+    rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
+    place = np.searchsorted(touch, rows)  # each usable row is itself a touch
+    following = place[:, None] + np.arange(positives)[None, :]  # (E, P)
+    inside = following < len(touch)
+    following = touch[np.minimum(following, max(len(touch) - 1, 0))] if len(touch) else following
+    same = inside & (log.user[following] == log.user[rows][:, None]) if len(rows) else inside
+    count = np.bincount(log.user[split.train], minlength=len(log.users))
+    known = np.stack([log.start[:-1], log.start[:-1] + count], axis=1)  # training events come first in time
+    return Examples(
+        user=log.user[rows],
+        start=log.start[log.user[rows]],
+        end=before[rows],
+        at=log.time[rows],
+        positive=np.where(same, log.listing[following], -1).astype(np.int32)
+        if len(rows)
+        else following.astype(np.int32),
+        known=known,
+    )
+
+
+def epoch_batches(
+    examples: Examples, lengths: np.ndarray, batch: int, per_user: int, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Batches (at most `batch` example numbers each) of one epoch, of similar length (E,) inside a batch, shuffled.
+
+    A user gives at most `per_user` examples an epoch, drawn anew each epoch.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    chance = rng.random(len(examples))
+    order = np.lexsort((chance, examples.user))
+    user = examples.user[order]
+    first = np.searchsorted(user, user, side="left")
+    chosen = order[np.arange(len(order)) - first < per_user]
+    chosen = rng.permutation(chosen)
+    batches: list[np.ndarray] = []
+    for chunk in np.array_split(chosen, max(1, len(chosen) // (batch * 32))):
+        chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
+        batches.extend(chunk[first : first + batch] for first in range(0, len(chunk), batch))
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def exclusions(
+    examples: Examples, log: EventLog, rows: np.ndarray, columns: np.ndarray, history_too: bool
+) -> np.ndarray:
+    """(B, C) bool: listings `columns` (C,) that are no negatives for the examples `rows` (B,).
+
+    These are all listings of the user's own training future, and of the history where the protocol masks it.
+    """
+    place = np.full(log.listings, -1, np.int64)
+    place[columns] = np.arange(len(columns))
+    begin = examples.start[rows] if history_too else examples.end[rows]
+    length = examples.known[examples.user[rows], 1] - begin
+    owner = np.repeat(np.arange(len(rows)), length)
+    column = place[log.listing[ranges(begin, length)]]
+    found = np.zeros((len(rows), len(columns)), bool)
+    found[owner[column >= 0], column[column >= 0]] = True
+    return found
+
+
+def live_columns(catalogue: Catalogue, at: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(B, C) bool: listings `columns` that are live at the moments `at` (B,)."""
+    return (catalogue.since[columns] <= at[:, None]) & (at[:, None] < catalogue.until[columns])

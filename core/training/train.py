@@ -1,0 +1,153 @@
+"""`vibes train`: from a market to a finished run folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.errors import VibesError
+from core.evaluation.metrics import DEFAULT, per_query, user_means
+from core.evaluation.ranking import batches, pessimistic_ranks
+from core.features.featurizer import Featurizer
+from core.features.photos import PhotoVectors
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, Split, make_split
+from core.model.checkpoint import load_weights
+from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
+from core.model.settings import Manifest, Settings, SplitConfig
+from core.retrieval.embed import library_versions, save_spaces, spaces_of
+from core.retrieval.engine import Engine, make_inputs
+from core.training.examples import make_examples
+from core.training.finetune import Progress, finetune
+from core.training.step import StepData
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def train(
+    market: Market,
+    run: Path,
+    settings: Settings,
+    photos: PhotoVectors | None,
+    resume: bool = False,
+    report: Report = lambda entry: None,
+) -> Progress:
+    """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
+
+    Raises:
+        VibesError: nothing to train on, a finished run in the way, or nothing to resume.
+    """
+    work = run / ".training"
+    if (run / "run.toml").exists():
+        raise VibesError(f"{run} already holds a finished run; choose another folder or remove it first.")
+    if resume:
+        settings = _resumed(work, market, settings)
+    elif work.exists():
+        raise VibesError(
+            f"{run} holds an unfinished training; go on with --resume, or remove the folder to begin anew."
+        )
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
+    settings = settings.model_copy(
+        update={"split": SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)}
+    )
+    manifest = Manifest(
+        market=str(market.path.resolve()),
+        market_name=market.name,
+        fingerprint=market.fingerprint,
+        trained_on=market.fingerprint,
+        photo_encoder=photos.encoder if photos is not None else "",
+        versions=library_versions(),
+        settings=settings,
+    )
+    encoder = settings.encoder_config()
+    counts = log.counts(split.train)
+    published = catalogue.since > np.iinfo(np.int64).min
+    known = np.flatnonzero((counts > 0) | (published & (catalogue.since < (split.t1 or 0))))
+    if len(known) < 2:
+        raise VibesError(
+            f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
+        )
+    report({"stage": "features"})
+    featurizer = Featurizer.fit(
+        market, settings.features, encoder.width, known, log.duration[split.train], photos
+    )
+    features = featurizer.transform(market, photos)
+    work.mkdir(parents=True, exist_ok=True)
+    manifest.save(work)
+    inputs = make_inputs(featurizer, features, log, settings)
+    torch.manual_seed(settings.seed)
+    model = ListingModel(featurizer.vocabulary, encoder)
+    data = StepData(
+        examples=make_examples(log, split, settings.training.positives),
+        log=log,
+        catalogue=catalogue,
+        inputs=inputs,
+        warm=np.flatnonzero(counts > 0),
+        masked=split.protocol == "temporal",
+        seed=settings.seed,
+    )
+    validate = _validation(log, split, catalogue, inputs, settings)
+    progress = finetune(model, data, split, settings, run, validate, resume, report)
+    load_weights(run / "model.safetensors", model)
+    model.eval()
+    featurizer.save(run)
+    report({"stage": "embedding"})
+    save_spaces(run, market, spaces_of(market, photos, Engine(model, featurizer, features, settings)))
+    manifest.save(run)
+    shutil.rmtree(work)
+    return progress
+
+
+def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
+    """The settings of the training that was interrupted; others than the default must agree with them."""
+    if not (work / "run.toml").is_file():
+        raise VibesError(f"{work.parent} holds no interrupted training; start one without --resume.")
+    manifest = Manifest.load(work)
+    if manifest.fingerprint != market.fingerprint:
+        raise VibesError(
+            f"{market.path} changed since the training of {work.parent} began; remove the folder and train anew."
+        )
+    given = settings.model_dump(exclude_defaults=True)
+    for name, value in given.items():
+        was = manifest.settings.model_dump()[name]
+        same = all(was.get(k) == v for k, v in value.items()) if isinstance(value, dict) else was == value
+        if not same:
+            raise VibesError(
+                f"The interrupted training had {name} = {was}, not {value}; resume it without that option."
+            )
+    return manifest.settings
+
+
+def _validation(
+    log: EventLog, split: Split, catalogue: Catalogue, inputs: Inputs, settings: Settings
+) -> Callable[[ListingModel], float]:
+    """recall@30 over at most `validation_queries` of the validation queries, drawn once by the seed; NaN without any."""
+    queries = split.valid
+    limit = settings.training.validation_queries
+    if len(queries) > limit:
+        rng = np.random.default_rng([settings.seed, 2])
+        queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))
+    width, bf16 = settings.encoder_config().width, settings.training.bf16
+
+    def recall(model: ListingModel) -> float:
+        if not len(queries):
+            return float("nan")
+        device = next(model.parameters()).device
+        everything = np.arange(log.listings)
+        listings = encode_listings(model, inputs, everything, width, bf16=bf16, device=device)
+        ends = encode_histories(model, inputs, queries.start, queries.end, width, bf16=bf16, device=device)
+        ranks = np.zeros(len(queries), np.int64)
+        for rows, batch, allowed in batches(log, queries, catalogue, 256):
+            ranks[rows] = pessimistic_ranks(ends[rows] @ listings.T, allowed, batch.target)
+        return float(
+            user_means(per_query(ranks), queries.user).mean(axis=0)[DEFAULT.names.index("recall@30")]
+        )
+
+    return recall

@@ -1,0 +1,58 @@
+"""The explorer's pages without a browser: real runs over small markets, through Streamlit's own test driver."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Where pytest puts `tests` on the path, the folder `tests/app` would hide the package `app` that is installed editable.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from browser.painted import embed_run, paint_market, train_run
+from streamlit.testing.v1 import AppTest
+
+import app
+
+MAIN = Path(app.__file__).with_name("main.py")
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a model over a market with photos, actions, durations and timestamps."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train_run(paint_market(folder / "market", note="Its events are simulated."), folder / "run")
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a model over a market without photos, actions, durations, timestamps and titles."""
+    folder = tmp_path_factory.mktemp("bare")
+    market = paint_market(folder / "market", photos=0, timed=False, actions=False, titles=False)
+    return train_run(market, folder / "run")
+
+
+@pytest.fixture(scope="session")
+def eventless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run without a model over a market without events."""
+    folder = tmp_path_factory.mktemp("eventless")
+    return embed_run(paint_market(folder / "market", users=0), folder / "run")
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """`show("similar", run, listing="l01")` draws a page of the explorer, with these query parameters."""
+
+    def draw(page: str, *runs: Path, **params: str) -> AppTest:
+        monkeypatch.setattr(sys, "argv", ["main.py", *map(str, runs)])
+        driver = AppTest.from_file(str(MAIN), default_timeout=60)
+        driver.query_params.update(params)
+        driver.run()
+        if page != "overview":
+            driver.switch_page(f"app_pages/{page}.py")
+            driver.query_params.update(params)
+            driver.run()
+        assert not driver.exception, driver.exception
+        return driver
+
+    return draw

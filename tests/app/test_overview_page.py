@@ -1,0 +1,96 @@
+"""The overview: counts, notices, the honest figure or the next step."""
+
+import json
+import shutil
+
+import pandas as pd
+from browser.painted import embed_run, paint_market
+from looking import texts
+
+from app.widgets.figures import figures_table, verdict
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.market.market import Market
+from core.market.writer import write_market
+from core.retrieval.run import Run
+
+
+def test_counts_note_and_next_step(show, trained):
+    page = show("overview", trained)
+    assert page.title[0].value == "Tiny town"
+    numbers = {metric.label: metric.value for metric in page.metric}
+    assert numbers == {"Listings": "12", "Photos": "22", "Users": "6", "Events": "36"}
+    assert page.info[0].value == "Its events are simulated."
+    assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page)
+    assert page.code[0].value == f"vibes evaluate {trained}"
+    assert [link.label for link in page.page_link] == ["**Similar listings**", "**Users**"]
+    assert not page.warning
+
+
+def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    evaluation = evaluate_run(Run.open(run))
+    save_metrics(Run.open(run), evaluation)
+    page = show("overview", run)
+    value = evaluation.results["model"]["recall@30"]["value"]
+    figure = next(metric for metric in page.metric if metric.label == "Recall@30 of the model")
+    assert figure.value == f"{100 * value:.1f}%"
+    assert "how many were in our 30" in figure.help
+    table = page.table[0].value
+    assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
+        table["Method"]
+    )
+
+
+def test_a_market_that_changed_since_is_told(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=4, users=0)
+    run = embed_run(market, tmp_path / "run")
+    opened = Market.open(market)
+    write_market(market, opened.config, opened.listings.assign(price=1.0), opened.photos)
+    assert "The market changed since" in show("overview", run).warning[0].value
+
+
+def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):
+    page = show("overview", eventless)
+    assert "no trained model" in texts(page) and not page.code
+    assert "This market has no events, so no users." in texts(page)
+
+
+def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "metrics.json").write_text("{")
+    assert "metrics.json is damaged" in show("overview", run).error[0].value
+
+
+def test_no_run_at_all_is_told(show):
+    assert "No run was given" in show("overview").error[0].value
+
+
+def test_the_table_is_sorted_and_leaves_out_what_was_not_measured():
+    share = {"low": None, "high": None}
+    results = {
+        "ease": {"recall@30": {"value": 0.2, **share}},
+        "model": {"recall@30": {"value": 0.3, **share}},
+    }
+    results["als"] = {"recall@30": {"value": None, **share}}
+    expected = pd.DataFrame(
+        {"Method": ["Model", "EASE"], "value": [0.3, 0.2], "low": None, "high": None}, dtype=object
+    )
+    pd.testing.assert_frame_equal(figures_table(results), expected)
+    assert figures_table(json.loads("{}")).empty
+
+
+def test_the_verdict_counts_only_what_is_sure():
+    def against(value, p):
+        return {"recall@30": {"value": value, "p_holm": p}}
+
+    told = verdict(
+        {
+            "model - popularity": against(0.1, 0.01),
+            "model - ease": against(-0.1, 0.01),
+            "model - als": against(0.1, 0.2),
+        }
+    )
+    assert told == "The model is above Popularity; below EASE; not told apart from Implicit ALS."
+    assert verdict({}) == ""

@@ -1,0 +1,99 @@
+"""The page of users: histories, moments, and what was touched later."""
+
+from looking import components, texts
+
+from core import Run
+from core.market.market import Market
+
+
+def events_of(run, user):
+    events = Market.open(run.parent / "market").events
+    return events[events["user_id"] == user].reset_index(drop=True)
+
+
+def test_choosing_lists_users_with_their_events(show, trained):
+    page = show("users", trained)
+    table = page.dataframe[0].value
+    assert table["User"].tolist() == [f"User u{user}" for user in range(6)]
+    assert table["Events"].tolist() == [6] * 6
+    assert table["First event"][0] == "1 Mar 2024" and table["Last event"][0] == "6 Mar 2024"
+
+
+def test_the_timeline_has_days_actions_durations_and_the_moment(show, trained):
+    strip, _ = components(show("users", trained, user="u1", at="4"), "gallery")
+    events = events_of(trained, "u1")
+    assert [card["step"] for card in strip["cards"]] == [f"{day} Mar 2024" for day in range(1, 7)]
+    assert [card["href"].split("listing=")[1] for card in strip["cards"]] == events["listing_id"].tolist()
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "", "start", "later", "later"]
+    assert [card["divider"] for card in strip["cards"]][3:5] == ["As of here", "Later"]
+    assert strip["cards"][0]["facts"] == [["Add to favourites", ""], ["Time spent", "5 min"]]
+
+
+def test_recommendations_are_those_of_the_run_at_that_moment(show, trained):
+    page = show("users", trained, user="u1", at="4", k="6")
+    _, shown = components(page, "gallery")
+    events = events_of(trained, "u1")
+    expected = Run.open(trained).recommend("u1", k=6, at=events["timestamp"][4])["listing_id"].tolist()
+    assert [card["href"].split("listing=")[1] for card in shown["cards"]] == expected
+    later = set(events["listing_id"][4:]) - set(events["listing_id"][:4])
+    marked = [
+        card["href"].split("listing=")[1] for card in shown["cards"] if card["badge"] == "touched later"
+    ]
+    assert marked == [listing for listing in expected if listing in later] != []
+    assert f"**{len(marked)} of these 6**" in texts(page)
+
+
+def test_after_the_last_event_they_equal_those_of_the_command_line(show, trained):
+    for user in ("u0", "u3"):
+        page = show("users", trained, user=user, at="6", k="6")
+        expected = Run.open(trained).recommend(user, k=6)["listing_id"].tolist()
+        assert [
+            card["href"].split("listing=")[1] for card in components(page, "gallery")[1]["cards"]
+        ] == expected
+        assert "Nothing is kept back here" in texts(page)
+
+
+def test_the_slider_goes_to_the_url(show, trained):
+    page = show("users", trained, user="u1")
+    assert page.slider(key="at").value == 5
+    page.slider(key="at").set_value(2).run()
+    assert page.query_params == {"user": "u1", "at": "2"}
+    assert "Known here: 2. Kept back: 4." in texts(page)
+
+
+def test_an_unknown_user_is_told_with_a_way_out(show, trained):
+    page = show("users", trained, user="ghost")
+    assert "There is no user “ghost” in this market" in texts(page)
+    page.button(key="way-out").click().run()
+    assert page.query_params == {} and len(page.dataframe) == 1
+
+
+def test_a_market_without_events_says_why_and_points_on(show, eventless):
+    page = show("users", eventless, user="u1")
+    assert "This market has no events" in texts(page)
+    assert page.page_link[0].label == "Go to similar listings"
+
+
+def test_a_market_without_times_actions_and_photos_shows_places_in_order(show, bare):
+    page = show("users", bare, user="u1", at="3")
+    strip, shown = components(page, "gallery")
+    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 7)]
+    assert all(card["facts"] == [] and card["photo"] is None for card in strip["cards"])
+    assert strip["photos"] is False and len(shown["cards"]) == 9
+    assert "First event" not in show("users", bare).dataframe[0].value.columns
+
+
+def test_finding_users_by_a_part_of_the_id(show, trained):
+    page = show("users", trained)
+    page.text_input(key="who").set_value("3").run()
+    assert page.dataframe[0].value["User"].tolist() == ["User u3"]
+    page.text_input(key="who").set_value("zebra").run()
+    assert "No user matches “zebra”" in texts(page)
+    page.button(key="clear-users").click().run()
+    assert len(page.dataframe[0].value) == 6
+
+
+def test_any_user_draws_one_by_chance(show, trained):
+    page = show("users", trained)
+    next(button for button in page.button if button.label == "Any user").click().run()
+    assert page.title[0].value == f"User {page.query_params['user']}"

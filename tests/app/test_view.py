@@ -1,0 +1,77 @@
+"""A market as the screen shows it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.painted import paint_market
+
+from app.view import MarketView
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.writer import write_market
+
+
+def view_of(path) -> MarketView:
+    market = Market.open(path)
+    return MarketView(market, lambda: EventLog.from_market(market))
+
+
+@pytest.fixture
+def shop(tmp_path) -> MarketView:
+    listings = pd.DataFrame(
+        {
+            "listing_id": ["a", "b"],
+            "price_total": [1200.0, np.nan],
+            "instant": [True, None],
+            "tags": [["x", "y"], []],
+            "kind": ["flat", None],
+            "latitude": [42.65, np.nan],
+            "longitude": [-73.76, np.nan],
+        }
+    )
+    config = MarketConfig(
+        currency="GBP",
+        attributes={
+            "kind": AttributeConfig(kind="category", label="Kind of home"),
+            "price_total": AttributeConfig(kind="number", label="Price", unit="currency"),
+            "instant": AttributeConfig(kind="flag", label="Instantly bookable"),
+            "tags": AttributeConfig(kind="multi", label="Tags"),
+        },
+    )
+    write_market(tmp_path / "shop", config, listings)
+    return view_of(tmp_path / "shop")
+
+
+def test_values_carry_labels_units_and_a_dash_where_they_are_missing(shop):
+    assert dict(shop.facts(0)) == {
+        "Price": "£1,200",
+        "Instantly bookable": "Yes",
+        "Tags": "x, y",
+        "Kind of home": "flat",
+        "Location": "42.65° N, 73.76° W",
+    }
+    assert dict(shop.facts(1)) == {
+        "Price": "—",
+        "Instantly bookable": "—",
+        "Tags": "None",
+        "Kind of home": "—",
+        "Location": "—",
+    }
+
+
+def test_the_headline_begins_with_the_price(shop):
+    assert [item.label for item in shop.headline] == ["Price", "Kind of home", "Tags"]
+
+
+def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
+    view = view_of(paint_market(tmp_path / "market", listings=3, photos=2))
+    assert view.photos(1) == ["photos/l01_0.png", "photos/l01_1.png"]
+    assert view.photos(2) == []
+    assert view.title(0) == "Home 0 by the *old* harbour"
+    assert "Title" not in dict(view.facts(0))  # it stands above them
+
+
+def test_without_a_title_a_listing_goes_by_its_id(tmp_path):
+    view = view_of(paint_market(tmp_path / "market", listings=2, titles=False, photos=0))
+    assert view.title(1) == "Listing l01" and not view.has_photos

@@ -1,0 +1,127 @@
+"""A real server over a real run, looked at through a real Chromium."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Where pytest puts `tests` on the path, the folder `tests/app` would hide the package `app` that is installed editable.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from browser.chromium import ARGUMENTS, executable
+from browser.painted import paint_market, train_run
+
+from app.launch import address, command
+
+LISTINGS, PHOTOS = 24, 2
+#: Counts how far things moved after the first paint, as browsers measure it.
+WATCH_SHIFTS = """
+window.shifts = []
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput) window.shifts.push([entry.startTime, entry.value])
+}).observe({ type: "layout-shift", buffered: true })
+"""
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A running explorer."""
+
+    url: str
+    run: Path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    setattr(item, f"report_{report.when}", report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One Chromium for all tests; without it they are skipped, or fail where LISTING_VIBES_REQUIRE_BROWSER is set."""
+    missing = pytest.fail if os.environ.get("LISTING_VIBES_REQUIRE_BROWSER") else pytest.skip
+    path = executable()
+    if path is None:
+        missing("no Chromium on this machine; install it with `apt-get install chromium`")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright is not installed; install it with `pip install -e '.[dev]'`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
+    """The explorer over a run that was trained for a moment; every photo has a colour of its own."""
+    folder = tmp_path_factory.mktemp("explorer")
+    run = train_run(
+        paint_market(folder / "market", listings=LISTINGS, photos=PHOTOS, users=8, events=9), folder / "run"
+    )
+    arguments = command([run], None, browser=False)
+    log = (folder / "server.log").open("wb")
+    server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(address(arguments) + "/_stcore/health", server, folder / "server.log")
+        yield Explorer(address(arguments), run)
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
+    end = time.monotonic() + 90
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, ConnectionError):
+            assert server.poll() is None and time.monotonic() < end, log.read_text()
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, chromium, explorer, tmp_path_factory: pytest.TempPathFactory):
+    """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot."""
+    options = getattr(request, "param", {"viewport": {"width": 1440, "height": 900}})
+    context = chromium.new_context(base_url=explorer.url, **options)
+    view = context.new_page()
+    view.add_init_script(WATCH_SHIFTS)
+    troubles: list[str] = []
+    view.on(
+        "console", lambda note: troubles.append(f"console: {note.text}") if note.type == "error" else None
+    )
+    view.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    view.on(
+        "response",
+        lambda answer: troubles.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+    yield view
+    report = getattr(request.node, "report_call", None)
+    boxes = view.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count()
+    if boxes or troubles or (report is not None and report.failed):
+        shot = tmp_path_factory.mktemp("failed") / f"{request.node.name}.png"
+        view.screenshot(path=shot, full_page=True)
+        troubles.append(f"screenshot: {shot}")
+    context.close()
+    assert not boxes and not troubles, "\n".join(troubles)

@@ -1,0 +1,50 @@
+"""What is really to be seen: cards, and the colours of the photos in them."""
+
+import io
+from urllib.parse import parse_qs, urlsplit
+
+from browser.painted import colour_of
+from PIL import Image
+
+QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+def wait_until_quiet(page) -> None:
+    """Wait until the script is through and no element is an older one."""
+    page.wait_for_selector(QUIET, timeout=60_000)
+    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=60_000)
+
+
+def listings(gallery) -> list[str]:
+    """Ids of the listings that the cards of a gallery link to."""
+    hrefs = gallery.locator("a").evaluate_all("links => links.map((link) => link.href)")
+    return [parse_qs(urlsplit(href).query)["listing"][0] for href in hrefs]
+
+
+def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -> None:
+    """Each photo of a gallery has loaded and has the colour of the (listing row, position) expected there."""
+    images = gallery.locator("img")
+    assert images.count() == len(expected)
+    for number, (row, position) in enumerate(expected):
+        image = images.nth(number)
+        image.scroll_into_view_if_needed()
+        handle = image.element_handle()
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0 && image.classList.contains('ready')",
+            arg=handle,
+        )
+        page.wait_for_function("image => getComputedStyle(image).opacity === '1'", arg=handle)
+        with Image.open(io.BytesIO(image.screenshot())) as shot:
+            seen = shot.convert("RGB").getpixel((shot.width // 2, shot.height // 3))
+        painted = colour_of(row, position, photos)
+        assert max(abs(a - b) for a, b in zip(seen, painted, strict=True)) < 16, (number, row, seen, painted)
+
+
+def shift_after_first_paint(page) -> float:
+    """How far things moved after something was first painted (the sum of the browser's layout-shift scores)."""
+    return page.evaluate(
+        """() => {
+          const first = performance.getEntriesByName("first-contentful-paint")[0].startTime
+          return window.shifts.filter(([time]) => time > first).reduce((sum, [, value]) => sum + value, 0)
+        }"""
+    )

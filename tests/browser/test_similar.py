@@ -1,0 +1,125 @@
+"""Similar listings as a person uses it: from the overview to a neighbour's neighbours and back."""
+
+import pytest
+from browser.conftest import LISTINGS, PHOTOS
+from browser.seeing import assert_photos, listings, shift_after_first_paint, wait_until_quiet
+from playwright.sync_api import expect
+
+from core import Run
+
+
+def row_of(listing):
+    return int(listing[1:])
+
+
+def covers(ids):
+    return [
+        (row_of(listing), 0) for listing in ids if row_of(listing) < LISTINGS - 1
+    ]  # the last one has none
+
+
+def test_from_the_overview_to_neighbours_and_back(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Tiny town")).to_be_visible()
+    page.get_by_test_id("stMain").get_by_role("link", name="Similar listings").click()
+    choice = page.get_by_role("list", name="Listings to choose from")
+    expect(choice).to_be_visible()
+    assert listings(choice) == run.listing_ids
+    assert_photos(page, choice, covers(run.listing_ids), PHOTOS)
+
+    choice.get_by_role("link", name="Home 5 ").click()
+    expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
+    assert page.url == f"{explorer.url}/similar?listing=l05"
+    assert_photos(page, page.get_by_role("list", name="Photos of this listing"), [(5, 0), (5, 1)], PHOTOS)
+    neighbours = page.get_by_role("list", name="12 neighbours by model, the most alike first")
+    expect(neighbours).to_be_visible()
+    expected = run.similar("l05", k=12)["listing_id"].tolist()
+    assert listings(neighbours) == expected
+    assert_photos(page, neighbours, covers(expected), PHOTOS)
+
+    page.get_by_role("radio", name="Photos").click()
+    neighbours = page.get_by_role("list", name="12 neighbours by photos, the most alike first")
+    expect(neighbours).to_be_visible()
+    expected = run.similar("l05", k=12, space="photos")["listing_id"].tolist()
+    assert listings(neighbours) == expected
+    assert_photos(page, neighbours, covers(expected), PHOTOS)
+    assert page.url == f"{explorer.url}/similar?listing=l05&space=photos"
+
+    neighbours.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name=f"Home {row_of(expected[0])} by")).to_be_visible()
+    assert f"listing={expected[0]}" in page.url and "space=photos" in page.url
+    shown = [(row_of(expected[0]), 0), (row_of(expected[0]), 1)]
+    assert_photos(page, page.get_by_role("list", name="Photos of this listing"), shown, PHOTOS)
+
+    page.go_back()
+    expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
+    assert page.url == f"{explorer.url}/similar?listing=l05&space=photos"
+    page.reload()
+    expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
+    neighbours = page.get_by_role("list", name="12 neighbours by photos, the most alike first")
+    expect(neighbours).to_be_visible()
+    assert listings(neighbours) == expected
+    page.go_back()
+    expect(page.get_by_role("list", name="12 neighbours by model, the most alike first")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("list", name="Listings to choose from")).to_be_visible()
+    assert page.url == f"{explorer.url}/similar"
+
+
+def test_a_link_opens_in_a_new_tab_as_any_link(page, explorer):
+    page.goto("/similar")
+    card = page.get_by_role("list", name="Listings to choose from").get_by_role("link").nth(3)
+    with page.context.expect_page() as opened:
+        card.click(modifiers=["Control"])
+    expect(opened.value.get_by_role("heading", name="Home 3 by the *old* harbour")).to_be_visible()
+    assert page.url == f"{explorer.url}/similar"
+
+
+def test_the_keyboard_reaches_a_neighbour(page):
+    page.goto("/similar?listing=l05")
+    neighbours = page.get_by_role("list", name="12 neighbours by model, the most alike first")
+    expect(neighbours).to_be_visible()
+    first = listings(neighbours)[0]
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = "document.activeElement.shadowRoot?.activeElement?.getAttribute('href') ?? ''"
+        if f"listing={first}" in page.evaluate(focused):
+            break
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Home {row_of(first)} by")).to_be_visible()
+
+
+def test_lining_up_shows_signs_and_leads_on(page, explorer):
+    page.goto("/similar?listing=l05&space=attributes&view=lineup&k=6")
+    table = page.get_by_role("region", name="Attributes of this listing and of its neighbours")
+    expect(table.get_by_role("columnheader", name="This listing")).to_be_visible()
+    expected = Run.open(explorer.run).similar("l05", k=6, space="attributes")["listing_id"].tolist()
+    assert listings(table) == expected
+    assert_photos(page, table, [(5, 0), *covers(expected)], PHOTOS)
+    same = [place for place, listing in enumerate(expected) if row_of(listing) % 3 == 5 % 3]
+    cells = table.get_by_role("row", name="Room type").get_by_role("cell")
+    for place in range(6):
+        assert ("✓" in cells.nth(place + 1).inner_text()) == (place in same)
+    table.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name=f"Home {row_of(expected[0])} by")).to_be_visible()
+    assert "view=lineup" in page.url
+
+
+def test_search_keeps_its_words_in_the_url(page):
+    page.goto("/similar")
+    page.get_by_label("Search").fill("private")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("8 listings match “private”")).to_be_visible()
+    page.wait_for_url("**/similar?q=private")
+    page.reload()
+    expect(page.get_by_text("8 listings match “private”")).to_be_visible()
+    expect(page.get_by_label("Search")).to_have_value("private")
+
+
+@pytest.mark.parametrize("path", ["/", "/similar", "/similar?listing=l05", "/users", "/users?user=u1"])
+def test_nothing_jumps_after_the_first_paint(page, path):
+    page.goto(path)
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    assert shift_after_first_paint(page) < 0.1

@@ -1,0 +1,49 @@
+"""Users as a person uses it: a history, a moment, and what was touched later."""
+
+from browser.conftest import LISTINGS, PHOTOS
+from browser.seeing import assert_photos, listings
+from playwright.sync_api import expect
+
+from core import Run
+
+
+def covers(ids):
+    return [(int(listing[1:]), 0) for listing in ids if int(listing[1:]) < LISTINGS - 1]
+
+
+def test_from_the_table_to_a_recommendation_and_back(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/")
+    page.get_by_role("link", name="Users").first.click()
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    table.locator(".dvn-scroller").click(position={"x": 18, "y": 35 + 17})  # the box of the first line
+    expect(page.get_by_role("heading", name="User u0")).to_be_visible()
+    assert page.url == f"{explorer.url}/users?user=u0"
+    strip = page.get_by_role("list", name="History, oldest first")
+    events = run.market.events[run.market.events["user_id"] == "u0"]
+    assert listings(strip) == events["listing_id"].tolist()
+    assert_photos(page, strip, covers(events["listing_id"]), PHOTOS)
+    expect(strip.get_by_text("Add to favourites").first).to_be_visible()
+
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**/users?user=u0&at=7")
+    expect(page.get_by_text("Known here: 7. Kept back: 2.")).to_be_visible()
+    page.get_by_role("radio", name="30").click()
+    page.wait_for_url("**/users?user=u0&at=7&k=30")
+    shown = page.get_by_role("list", name="Recommendations, the best first")
+    expected = run.recommend("u0", k=30, at=events["timestamp"].iloc[7])["listing_id"].tolist()
+    expect(shown.get_by_role("link")).to_have_count(len(expected))
+    assert listings(shown) == expected
+    assert_photos(page, shown, covers(expected), PHOTOS)
+    later = set(events["listing_id"].iloc[7:])
+    badges = shown.get_by_role("listitem").filter(has_text="touched later")
+    assert listings(badges) == [listing for listing in expected if listing in later] != []
+
+    shown.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name=f"Home {int(expected[0][1:])} by")).to_be_visible()
+    assert page.url == f"{explorer.url}/similar?listing={expected[0]}"
+    page.go_back()
+    expect(page.get_by_text("Known here: 7. Kept back: 2.")).to_be_visible()
+    assert page.url == f"{explorer.url}/users?user=u0&at=7&k=30"

@@ -1,0 +1,60 @@
+"""ItemKNN against loops over sets of users."""
+
+import math
+
+import numpy as np
+import pytest
+
+from core.evaluation.baselines import ItemKNN, itemknn
+from core.evaluation.baselines.history import Interactions, history_matrix
+from core.market.splits import make_split
+
+
+def slow_similarity(log, train, shrink: float) -> np.ndarray:
+    users = [set(log.user[train & (log.listing == listing)].tolist()) for listing in range(log.listings)]
+    found = np.zeros((log.listings, log.listings))
+    for i in range(log.listings):
+        for j in range(log.listings):
+            if i != j and users[i] and users[j]:
+                both = len(users[i] & users[j])
+                found[i, j] = both / (math.sqrt(len(users[i]) * len(users[j])) + shrink)
+    return found
+
+
+@pytest.mark.parametrize("shrink", [0.0, 7.0])
+@pytest.mark.parametrize("block", [4, 1024])
+def test_scores_are_those_of_the_slow_twin(random_log, always_live, monkeypatch, shrink, block):
+    monkeypatch.setattr(itemknn, "BLOCK", block)
+    log = random_log(4)
+    split = make_split(log, always_live(log))
+    scores = ItemKNN.fit(Interactions.of(log, split.train), shrink, decay=0.6).score(split.test)
+    expected = history_matrix(log, split.test, 0.6).toarray() @ slow_similarity(log, split.train, shrink)
+    cold = log.counts(split.train) == 0
+    assert cold.any() and (scores[:, cold] == -np.inf).all()
+    assert scores[:, ~cold] == pytest.approx(expected[:, ~cold], abs=1e-5)
+
+
+def test_a_limit_keeps_the_strongest_neighbours_of_each_listing(random_log, always_live):
+    log = random_log(5)
+    split = make_split(log, always_live(log))
+    interactions = Interactions.of(log, split.train)
+    full = ItemKNN.fit(interactions, 5.0)
+    few = ItemKNN.fit(interactions, 5.0, neighbours=4)
+    kept = few.similarity.toarray()
+    for row in range(len(kept)):
+        assert sorted(kept[row][kept[row] > 0]) == pytest.approx(
+            sorted(full.similarity[row][full.similarity[row] > 0])[-4:]
+        )
+        assert np.isin(kept[row][kept[row] > 0], full.similarity[row]).all()
+    assert few.score(split.test).shape == full.score(split.test).shape
+    everything = ItemKNN.fit(interactions, 5.0, neighbours=log.listings)
+    assert everything.score(split.test) == pytest.approx(full.score(split.test), abs=1e-6)
+
+
+def test_large_catalogues_are_tuned_with_the_limit(random_log, always_live, monkeypatch):
+    monkeypatch.setattr(itemknn, "DENSE", 10)
+    monkeypatch.setattr(itemknn, "NEIGHBOURS", 3)
+    log = random_log(5)
+    catalogue = always_live(log)
+    tuned = ItemKNN.tune(log, make_split(log, catalogue), catalogue)
+    assert np.diff(tuned.similarity.indptr).max() == 3

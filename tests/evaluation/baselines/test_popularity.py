@@ -1,0 +1,61 @@
+"""Popularity by loops."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from core.evaluation.baselines import Popularity, RecentPopularity
+from core.evaluation.baselines.popularity import DAY, WINDOWS
+from core.evaluation.baselines.tuning import recall
+from core.market.splits import make_split
+
+
+def test_popularity_counts_training_events(random_log, always_live):
+    log = random_log(0)
+    split = make_split(log, always_live(log))
+    counts = Counter(log.listing[split.train].tolist())
+    scores = Popularity.fit(log, split.train).score(split.test)
+    assert scores.shape == (len(split.test), log.listings)
+    for row in scores:
+        assert row.tolist() == [counts[listing] for listing in range(log.listings)]
+
+
+@pytest.mark.parametrize("days", [1, 7, 60])
+def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log, always_live, days):
+    log = random_log(1)
+    queries = make_split(log, always_live(log)).test
+    order = np.random.default_rng(0).permutation(len(queries))
+    queries = queries.take(order)
+    scores = RecentPopularity.over_days(log, days).score(queries)
+    for row, at in enumerate(queries.at):
+        counts = Counter(
+            int(listing)
+            for listing, time in zip(log.listing, log.time, strict=True)
+            if at - days * DAY <= time < at
+        )
+        assert scores[row].tolist() == [counts[listing] for listing in range(log.listings)]
+
+
+@pytest.mark.parametrize("events", [1, 3])
+def test_without_timestamps_the_last_training_events_of_each_user_are_recent(random_log, always_live, events):
+    log = random_log(2, timed=False)
+    split = make_split(log, always_live(log))
+    counts: Counter = Counter()
+    for user in range(len(log.users)):
+        own = log.listing[(log.user == user) & split.train]
+        counts.update(own[-events:].tolist())
+    scores = RecentPopularity.over_events(log, split.train, events).score(split.test)
+    assert scores[0].tolist() == [counts[listing] for listing in range(log.listings)]
+    assert (scores == scores[0]).all()
+
+
+def test_the_window_is_the_one_that_validation_likes_best(random_log, always_live):
+    log = random_log(3, users=60, listings=70, events=900)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue)
+    reached = {
+        days: recall(RecentPopularity.over_days(log, days), log, split.valid, catalogue) for days in WINDOWS
+    }
+    assert len(set(reached.values())) > 1
+    assert reached[RecentPopularity.tune(log, split, catalogue).days] == max(reached.values())

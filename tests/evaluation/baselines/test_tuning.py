@@ -1,0 +1,57 @@
+"""Tuning looks at validation only, is seeded, and prefers the earlier of equals."""
+
+import numpy as np
+import pytest
+
+from core.evaluation.baselines.popularity import Popularity
+from core.evaluation.baselines.tuning import best, recall, validation_sample
+from core.market.splits import make_split
+
+
+@pytest.fixture
+def setting(random_log, always_live):
+    log = random_log(10, users=80, listings=80, events=1500)
+    catalogue = always_live(log)
+    return log, make_split(log, catalogue), catalogue
+
+
+def test_a_sample_is_seeded_and_never_larger_than_asked(setting):
+    _, split, _ = setting
+    assert len(validation_sample(split, most=len(split.valid))) == len(split.valid)
+    one, again, other = (validation_sample(split, seed, most=20).event for seed in (0, 0, 1))
+    assert len(np.unique(one)) == 20 and np.isin(one, split.valid.event).all()
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_the_best_trial_wins_and_the_first_of_equals(setting):
+    log, split, catalogue = setting
+    good = log.counts(np.isin(np.arange(len(log)), split.valid.event)).astype(
+        np.float32
+    )  # what will be asked for
+    trials = [
+        Popularity(values, name) for name, values in (("bad", -good), ("good", good), ("same", 2 * good))
+    ]
+    assert recall(trials[0], log, split.valid, catalogue) < recall(trials[1], log, split.valid, catalogue)
+    assert best(iter(trials), log, split.valid, catalogue).name == "good"
+
+
+def test_recall_is_a_mean_over_users(setting):
+    log, split, catalogue = setting
+    scorer = Popularity.fit(log, split.train)
+    hits: dict[int, list[bool]] = {}
+    for row in range(len(split.valid)):
+        one = split.valid.take(slice(row, row + 1))
+        allowed = catalogue.candidates(log, one)[0]
+        better = (scorer.counts[allowed] >= scorer.counts[one.target[0]]).sum()
+        hits.setdefault(int(one.user[0]), []).append(better <= 30)
+    expected = np.mean([np.mean(each) for each in hits.values()])
+    assert recall(scorer, log, split.valid, catalogue) == pytest.approx(expected)
+
+
+def test_without_validation_the_first_trial_is_taken(setting):
+    log, split, catalogue = setting
+    none = split.valid.take(slice(0, 0))
+    trials = [Popularity(np.zeros(log.listings, np.float32), name) for name in ("first", "second")]
+    assert best(trials, log, none, catalogue).name == "first"
+    with pytest.raises(ValueError, match="no trial"):
+        best([], log, split.valid, catalogue)

@@ -1,0 +1,79 @@
+"""Small event logs for the tests of the evaluation."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from core.market.log import EventLog
+from core.market.splits import Catalogue
+
+DAY = 24 * 3600 * 10**9
+
+
+def build_log(
+    user: Sequence[int] | np.ndarray,
+    listing: Sequence[int] | np.ndarray,
+    time: Sequence[int] | np.ndarray,
+    listings: int,
+    users: int,
+    timed: bool = True,
+) -> EventLog:
+    """A log of the given events, in the order that `EventLog` promises; user numbers are kept as they are."""
+    user, listing, time = (np.asarray(part, np.int64) for part in (user, listing, time))
+    order = np.lexsort((np.arange(len(user)), time, user))
+    user = user[order]
+    return EventLog(
+        user=user.astype(np.int32),
+        listing=listing[order].astype(np.int32),
+        time=time[order],
+        action=np.full(len(user), -1, np.int16),
+        duration=np.full(len(user), np.nan, np.float32),
+        start=np.searchsorted(user, np.arange(users + 1)),
+        users=[f"u{number}" for number in range(users)],
+        actions=[],
+        listings=listings,
+        timed=timed,
+    )
+
+
+def build_random_log(
+    seed: int, users: int = 30, listings: int = 25, events: int = 300, timed: bool = True, cold: int = 3
+) -> EventLog:
+    """Events of a market with tastes (a user stays in one of three groups of listings), ties in time, repeats and
+    `cold` listings that are touched only in the last tenth of the time."""
+    rng = np.random.default_rng(seed)
+    time = np.sort(rng.integers(0, 200, events))
+    user = rng.integers(0, users, events)
+    warm = listings - cold
+    listing = (rng.integers(0, warm, events) // 3 * 3 + user % 3) % warm
+    late = (time >= 180) & (rng.random(events) < 0.3)
+    listing[late] = warm + rng.integers(0, cold, late.sum())
+    if timed:
+        return build_log(user, listing, time * DAY, listings, users)
+    order = np.argsort(user, kind="stable")
+    position = np.concatenate([np.arange(count) for count in np.bincount(user, minlength=users)])
+    return build_log(user[order], listing[order], position, listings, users, timed=False)
+
+
+@pytest.fixture
+def make_log() -> Callable[..., EventLog]:
+    """`make_log(user, listing, time, listings, users, timed=True)`."""
+    return build_log
+
+
+@pytest.fixture
+def random_log() -> Callable[..., EventLog]:
+    """`random_log(seed, users=30, listings=25, events=300, timed=True, cold=3)`."""
+    return build_random_log
+
+
+@pytest.fixture
+def always_live() -> Callable[[EventLog], Catalogue]:
+    """A catalogue in which every listing of a log is always live."""
+
+    def make(log: EventLog) -> Catalogue:
+        bounds = np.iinfo(np.int64)
+        return Catalogue(np.full(log.listings, bounds.min), np.full(log.listings, bounds.max))
+
+    return make

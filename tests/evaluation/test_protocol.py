@@ -1,0 +1,221 @@
+"""The evaluation against a naive one that shares no code with it, and against bad scorers."""
+
+import json
+
+import naive_evaluation as naive
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.evaluation.baselines import ItemKNN, Popularity, RecentPopularity
+from core.evaluation.baselines.history import Interactions
+from core.evaluation.protocol import evaluate
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, Queries, make_split
+
+
+class Modulo:
+    """Scores by the row of a listing modulo 4: nothing but ties."""
+
+    name = "modulo"
+
+    def __init__(self, listings: int) -> None:
+        self.values = (np.arange(listings) % 4).astype(np.float32)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        return np.tile(self.values, (len(batch), 1))
+
+
+class Fixed:
+    """Gives the same matrix, whatever is asked."""
+
+    def __init__(self, scores: np.ndarray, name: str = "fixed") -> None:
+        self.scores, self.name = scores, name
+
+    def score(self, batch: Queries) -> np.ndarray:
+        return np.resize(self.scores, (len(batch), self.scores.shape[-1]))
+
+
+def one_at_a_time(scorer, log: EventLog, market: Market):
+    """A scorer of ours asked for one query only, by user id and moment."""
+    number = {user: row for row, user in enumerate(log.users)}
+
+    def score(query: dict) -> dict[str, float]:
+        at = query["at"].value if log.timed else query["at"]
+        start, end = log.history_at(number[query["user"]], at)
+        one = [np.array([value]) for value in (-1, number[query["user"]], -1, at, start, end)]
+        return dict(
+            zip(market.listings["listing_id"], scorer.score(Queries(*one, masked=True))[0], strict=True)
+        )
+
+    return score
+
+
+@pytest.fixture
+def crowded_market(tiny_market):
+    """A market with lifetimes in which users touch listings again, and several on one day."""
+
+    def make(timed: bool) -> Market:
+        path = tiny_market(
+            listings=60, users=150, events_per_user=12, photos=0, timed=timed, lifetimes=timed, seed=3
+        )
+        events = pd.read_parquet(path / "events.parquet")
+        again = events.sample(60, random_state=1)
+        if timed:
+            again["timestamp"] += pd.to_timedelta(np.arange(60) % 20, unit="D")
+            events = pd.concat([events, again])
+            events["timestamp"] = events["timestamp"].dt.floor("D")
+        else:
+            again["position"] += 100
+            events = pd.concat([events, again])
+        events.to_parquet(path / "events.parquet", index=False)
+        return Market.open(path)
+
+    return make
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_agrees_with_the_naive_evaluation_to_six_digits_ties_included(crowded_market, timed):
+    market = crowded_market(timed)
+    log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
+    split = make_split(log, catalogue)
+    knn = ItemKNN.fit(Interactions.of(log, split.train), shrink=3.0, decay=0.7)
+    scorers = [Popularity.fit(log, split.train), Modulo(log.listings), knn]
+    queries, train = (naive.temporal if timed else naive.leave_one_out)(market.events, market.listings)
+    values = dict(zip(market.listings["listing_id"], Modulo(log.listings).values, strict=True))
+    slow = [naive.popularity(train), lambda query: values, one_at_a_time(knn, log, market)]
+    if timed:
+        scorers.append(RecentPopularity.over_days(log, 9))
+        slow.append(naive.recent_popularity(market.events, 9))
+    found = evaluate(scorers, log, split, catalogue, batch_size=7)
+    assert len(queries) > 80
+    for scorer, score in zip(scorers, slow, strict=True):
+        metrics, frame = naive.evaluate(queries, score, train)
+        ours = {metric: estimate["value"] for metric, estimate in found.results[scorer.name].items()}
+        assert ours == pytest.approx(metrics, abs=1e-6)
+        keys = ["user_id", "at", "target"]
+        pd.testing.assert_frame_equal(
+            found.queries_frame(market, scorer.name).sort_values(keys, ignore_index=True),
+            frame.sort_values(keys, ignore_index=True),
+            check_dtype=False,
+        )
+
+
+@pytest.fixture
+def setting(random_log, always_live):
+    log = random_log(1)
+    catalogue = always_live(log)
+    return log, make_split(log, catalogue), catalogue
+
+
+def test_the_size_of_a_batch_changes_nothing(setting):
+    log, split, _ = setting
+    scorers = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)]
+    one, all_at_once = (evaluate(scorers, *setting, batch_size=size) for size in (1, 1000))
+    assert one.to_dict() == all_at_once.to_dict()
+
+
+def test_a_constant_scorer_is_last_everywhere(setting):
+    log, _, _ = setting
+    found = evaluate([Fixed(np.zeros(log.listings, np.float32))], *setting)
+    assert (found.ranks["fixed"] == found.candidates).all()
+
+
+def test_progress_ends_at_the_number_of_queries(setting):
+    log, split, _ = setting
+    seen = []
+    evaluate([Modulo(log.listings)], *setting, batch_size=10, progress=lambda *step: seen.append(step))
+    assert seen[-1] == ("evaluate", len(split.test), len(split.test))
+    assert [done for _, done, _ in seen] == [*range(10, len(split.test), 10), len(split.test)]
+
+
+def test_bad_scorers_and_empty_tests_are_refused(setting):
+    log, split, _ = setting
+    scores = np.zeros(log.listings, np.float32)
+    scores[7] = np.nan
+    with pytest.raises(ValueError, match=r"'fixed' gave NaN for listing row 7"):
+        evaluate([Fixed(scores)], *setting)
+    with pytest.raises(ValueError, match="of shape"):
+        evaluate([Fixed(np.zeros(3, np.float32))], *setting)
+    with pytest.raises(ValueError, match="distinct names"):
+        evaluate([Modulo(log.listings), Modulo(log.listings)], *setting)
+    with pytest.raises(VibesError, match="no query to evaluate"):
+        evaluate([Modulo(log.listings)], *setting, queries=split.test.take(slice(0, 0)))
+
+
+def test_the_document_has_the_shape_of_the_design(setting):
+    log, split, _ = setting
+    model = ItemKNN.fit(Interactions.of(log, split.train))
+    named = Fixed(model.score(split.test), "model")
+    found = evaluate(
+        [named, Popularity.fit(log, split.train), Modulo(log.listings)], *setting, batch_size=10_000
+    )
+    document = json.loads(json.dumps(found.to_dict()))
+    assert list(document) == ["protocol", "queries", "users", "results", "differences", "slices"]
+    assert (document["protocol"], document["queries"]) == ("temporal", len(split.test))
+    assert list(document["results"]) == ["model", "popularity", "modulo"]
+    metrics = ["recall@10", "recall@30", "recall@100", "ndcg@10", "ndcg@30", "mrr"]
+    assert list(document["results"]["model"]) == [*metrics, "coverage@30"]
+    for estimate in document["results"]["model"].values():
+        assert list(estimate) == ["value", "low", "high"]
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+    assert list(document["differences"]) == ["model - popularity", "model - modulo"]
+    one = document["differences"]["model - popularity"]["mrr"]
+    assert list(one) == ["value", "low", "high", "p_value", "p_holm"]
+    both = (document["results"][name]["mrr"]["value"] for name in ("model", "popularity"))
+    assert one["value"] == pytest.approx(next(both) - next(both))
+    assert one["p_value"] <= one["p_holm"] <= 2 * one["p_value"]
+    slices = document["slices"]
+    assert slices["cold users"]["queries"] + slices["warm users"]["queries"] == len(split.test)
+    mask = found.cold_listing
+    assert 0 < mask.sum() < len(mask)
+    ranks = found.ranks["model"][mask]
+    users = split.test.user[mask]
+    by_hand = np.mean([np.mean(1 / ranks[users == user]) for user in np.unique(users)])
+    assert slices["cold listings"]["results"]["model"]["mrr"]["value"] == pytest.approx(by_hand)
+
+
+def test_an_empty_slice_says_so(make_log, always_live):
+    log = make_log([0, 0, 1, 1], [0, 1, 1, 0], [1, 5, 1, 6], 2, 2)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue, "temporal", 5, 5)
+    found = evaluate([Modulo(2)], log, split, catalogue)
+    assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
+    assert "history 10+" in found.slice_table()
+
+
+def test_one_user_has_no_interval(make_log, always_live):
+    log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue, "temporal", 5, 5)
+    found = evaluate([Modulo(3), Popularity.fit(log, split.train)], log, split, catalogue)
+    for estimate in found.results["modulo"].values():
+        assert (estimate["low"], estimate["high"]) == (None, None)
+    assert "one user" in found.table()
+
+
+def test_the_table_shows_every_scorer_and_metric(setting):
+    log, split, _ = setting
+    scorers = [Popularity.fit(log, split.train), Modulo(log.listings)]
+    found = evaluate(scorers, *setting)
+    lines = found.table().splitlines()
+    assert lines[0] == f"temporal: {len(split.test):,} queries of {len(found.users):,} users"
+    assert lines[2].split() == [
+        "recall@10", "recall@30", "recall@100", "NDCG@10", "NDCG@30", "MRR", "coverage@30"
+    ]  # fmt: skip
+    estimate = found.results["popularity"]["recall@10"]
+    assert lines[3].split()[:2] == ["popularity", f"{estimate['value']:.3f}"]
+    assert f"{estimate['low']:.3f}-{estimate['high']:.3f}".replace("0.", ".") in lines[4]
+    assert "popularity - modulo" in lines[-1] and "p " in lines[-1]
+    assert max(map(len, lines)) <= 110
+
+
+def test_queries_of_an_unknown_scorer_are_refused(crowded_market):
+    market = crowded_market(True)
+    log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
+    split = make_split(log, catalogue)
+    found = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
+    with pytest.raises(VibesError, match=r"No scorer 'model' was evaluated; choose one of popularity\."):
+        found.queries_frame(market)

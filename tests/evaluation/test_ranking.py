@@ -1,0 +1,36 @@
+"""Ranks and lists, ties included, against plain sorting."""
+
+import numpy as np
+import pytest
+
+from core.evaluation.ranking import pessimistic_ranks, top
+
+
+def test_every_tie_counts_against_the_target():
+    scores = np.array([[3.0, 2, 2, 2, 1], [0, 0, 0, 0, 0], [1, 5, 9, 5, 5]], np.float32)
+    allowed = np.ones((3, 5), bool)
+    allowed[2, 2] = False
+    assert pessimistic_ranks(scores, allowed, np.array([1, 4, 0])).tolist() == [4, 5, 4]
+
+
+def test_a_target_that_cannot_be_recommended_is_last():
+    scores = np.array([[-np.inf, 0.5, -np.inf, -3.0]], np.float32)
+    assert pessimistic_ranks(scores, np.ones((1, 4), bool), np.array([0])).tolist() == [4]
+
+
+def test_a_target_outside_its_candidates_is_refused():
+    with pytest.raises(ValueError, match="not among its candidates"):
+        pessimistic_ranks(np.zeros((1, 2), np.float32), np.array([[True, False]]), np.array([1]))
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 12, 20])
+def test_lists_are_those_of_a_stable_sort(k):
+    rng = np.random.default_rng(k)
+    scores = rng.integers(0, 4, (60, 12)).astype(np.float32)
+    scores[rng.random((60, 12)) < 0.2] = -np.inf
+    allowed = rng.random((60, 12)) < 0.7
+    chosen = top(scores, allowed, k)
+    for row in range(60):
+        open_rows = [i for i in range(12) if allowed[row, i] and scores[row, i] > -np.inf]
+        expected = sorted(open_rows, key=lambda i, row=row: (-scores[row, i], i))[:k]
+        assert np.flatnonzero(chosen[row]).tolist() == sorted(expected)

@@ -1,0 +1,146 @@
+"""Reading tables that are no tables, and writing on disks that are full."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.market.io import atomic_path, find_table, read_table, table_columns
+
+GOOD = "listing_id,price\na,1\nb,2\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"listing_id,price\na,caf\xe9\n", "is not UTF-8 text"),
+        (b"", "cannot be read as a table"),
+        (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
+        (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"),
+        (b"listing_id,price,price\na,1,2\n", "has the column 'price' twice"),
+        (b'listing_id,price\na,"1\n', "cannot be read as a table"),
+    ],
+    ids=["latin-1", "empty", "one long row", "all rows too long", "column twice", "open quote"],
+)
+def test_a_csv_that_is_none_is_one_sentence(tmp_path, content, says):
+    path = tmp_path / "listings.csv"
+    path.write_bytes(content)
+    with pytest.raises(VibesError, match=says) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [8, 40, 200])
+def test_a_truncated_gzip_is_one_sentence(tmp_path, keep):
+    path = tmp_path / "listings.csv.gz"
+    rows = "".join(f"listing {row},{row * 7919 % 1000}\n" for row in range(2000))
+    path.write_bytes(gzip.compress(("listing_id,price\n" + rows).encode())[:keep])
+    with pytest.raises(VibesError, match="cannot be read as a table"):
+        read_table(path)
+
+
+def test_a_damaged_gzip_is_one_sentence(tmp_path):
+    path = tmp_path / "listings.csv.gz"
+    data = bytearray(gzip.compress(GOOD.encode() * 50))
+    data[12:30] = b"\xff" * 18
+    path.write_bytes(bytes(data))
+    with pytest.raises(VibesError, match=r"listings\.csv\.gz"):
+        read_table(path)
+
+
+def test_a_damaged_parquet_is_one_sentence(tmp_path):
+    path = tmp_path / "listings.parquet"
+    pd.DataFrame({"listing_id": ["a", "b"]}).to_parquet(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(VibesError, match=r"listings\.parquet"):
+        read_table(path)
+
+
+def test_csv_cells_are_text_and_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
+    path = tmp_path / "listings.csv"
+    path.write_bytes(b"\xef\xbb\xbflisting_id,price\n007,\nNA,nan\n")
+    table = read_table(path)
+    assert list(table.columns) == ["listing_id", "price"]
+    assert table["listing_id"].tolist() == ["007", "NA"]
+    assert table["price"].isna().tolist() == [True, False]
+    assert table_columns(path) == ["listing_id", "price"]
+
+
+def test_dictionary_columns_of_a_parquet_come_back_as_their_values(tmp_path):
+    path = tmp_path / "listings.parquet"
+    pd.DataFrame({"town": pd.Categorical(["Ulm", "Bonn", "Ulm"])}).to_parquet(path)
+    assert pd.api.types.is_string_dtype(read_table(path)["town"].dtype)
+    assert table_columns(path) == ["town"]
+
+
+def test_parquet_is_found_before_csv(tmp_path):
+    assert find_table(tmp_path, "events") is None
+    for suffix in (".csv.gz", ".csv", ".parquet"):
+        (tmp_path / f"events{suffix}").write_bytes(b"x")
+        assert find_table(tmp_path, "events") == tmp_path / f"events{suffix}"
+
+
+def test_a_failed_writer_leaves_the_old_file_and_no_other(tmp_path):
+    target = tmp_path / "market.toml"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError("killed")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("kind", ["text", "parquet"])
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, kind):
+    target = tmp_path / "listings.parquet"
+    target.write_text("old")
+    with (
+        pytest.raises(VibesError, match=r"disk is full while writing .*listings\.parquet"),
+        atomic_path(target) as path,
+    ):
+        path.unlink()
+        path.symlink_to("/dev/full")  # the device on which every write fails with ENOSPC
+        if kind == "text":
+            path.write_text("new" * 10_000)
+        else:
+            pd.DataFrame({"a": range(10_000)}).to_parquet(path)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from core.errors import VibesError
+from core.market.config import MarketConfig
+from core.market.writer import write_market
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+table = pd.DataFrame({"listing_id": [f"l{n}" for n in range(50_000)], "x": np.random.default_rng(0).random(50_000)})
+try:
+    write_market(Path(sys.argv[1]), MarketConfig(name="new"), table)
+except VibesError as error:
+    sys.exit(f"sentence: {error}")
+"""
+
+
+def test_a_disk_that_takes_no_more_leaves_the_whole_old_market(tiny_market):
+    path = tiny_market()
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("sentence: Cannot write ")
+    assert "listings.parquet" in done.stderr
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(VibesError, match="Cannot write"), atomic_path(tmp_path / "file" / "market.toml"):
+        pass

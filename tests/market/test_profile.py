@@ -1,0 +1,128 @@
+"""The profile: its counts against slow ones, its warnings, and that it fits a screen."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.profile import profile
+from core.market.profile_text import WIDTH, render
+from core.market.splits import Catalogue, make_split
+
+
+def test_counts_of_a_market(tiny_market):
+    market = Market.open(tiny_market(listings=12, users=8, events_per_user=5, photos=2))
+    found = profile(market)
+    assert (found.listings, found.photos.count, found.photos.opened, found.photos.missing) == (12, 24, 24, 0)
+    assert found.photos.listings_with == 1
+    events, raw = found.events, market.events
+    assert (events.count, events.users, events.per_user.median, events.users_with_two) == (40, 8, 5, 1)
+    per_listing = [int((raw["listing_id"] == listing).sum()) for listing in market.listings["listing_id"]]
+    assert events.per_listing.max == max(per_listing)
+    assert events.per_listing.median == np.median(per_listing)
+    assert events.listings_without == per_listing.count(0) / 12
+    assert (events.first, events.last) == tuple(
+        str(raw["timestamp"].agg(end).date()) for end in ("min", "max")
+    )
+    price = next(attribute for attribute in found.attributes if attribute.name == "price")
+    assert price.missing == market.listings["price"].isna().mean()
+    assert price.distinct == market.listings["price"].nunique()
+    amenities = next(attribute for attribute in found.attributes if attribute.name == "amenities")
+    assert amenities.distinct == len({member for cell in market.listings["amenities"] for member in cell})
+    assert found.excluded == ["review_scores_rating"]
+    assert found.fingerprint == market.fingerprint
+    assert found.defects == []
+
+
+def test_cold_shares_agree_with_a_count_by_hand(tiny_market):
+    market = Market.open(tiny_market(listings=30, users=12, events_per_user=6))
+    log = EventLog.from_market(market)
+    split = make_split(log, Catalogue(*market.live_interval()))
+    trained = {int(listing) for listing, train in zip(log.listing, split.train, strict=True) if train}
+    users = {int(user) for user, train in zip(log.user, split.train, strict=True) if train}
+    found = profile(market).split
+    assert found.test_queries == len(split.test) > 0
+    assert found.cold_listings == np.mean([target not in trained for target in split.test.target])
+    assert found.cold_users == np.mean([user not in users for user in split.test.user])
+    assert 0 < found.cold_listings < 0.5
+
+
+def test_photos_that_are_missing_or_broken_are_named(tiny_market):
+    path = tiny_market()
+    (path / "photos" / "l000_0.jpg").unlink()
+    (path / "photos" / "l001_0.jpg").write_bytes(b"no picture")
+    (path / "photos" / "l002_0.jpg").write_bytes((path / "photos" / "l002_1.jpg").read_bytes()[:-300])
+    found = profile(Market.open(path))
+    assert (found.photos.missing, found.photos.broken) == (1, 2)
+    text = "\n".join(found.defects)
+    assert "photos.parquet, column path: 'photos/l000_0.jpg' is missing; the photo is skipped" in text
+    assert "'photos/l001_0.jpg' is no image" in text
+    assert "'photos/l002_0.jpg' is damaged" in text
+    assert "1 missing, 2 broken" in render(found)
+
+
+def test_of_many_photos_a_sample_is_opened_and_all_are_looked_up(tiny_market, monkeypatch):
+    path = tiny_market()
+    (path / "photos" / "l005_1.jpg").unlink()
+    monkeypatch.setattr("core.market.profile.MOST_PHOTOS", 4)
+    found = profile(Market.open(path))
+    assert (found.photos.opened, found.photos.missing) == (4, 1)
+    assert "(of 4 opened)" in render(found)
+
+
+def test_suspects_are_named_unless_excluded(tiny_market):
+    path = tiny_market(listings=80, users=60, events_per_user=8)
+    table = pd.read_parquet(path / "listings.parquet")
+    counts = pd.read_parquet(path / "events.parquet").groupby("listing_id").size()
+    table["bookings"] = table["listing_id"].map(counts).fillna(0)
+    table["last_seen"] = np.arange(80)
+    table["title"] = [f"Flat · ★4.{row:02d} · 2 beds" for row in range(80)]
+    table.to_parquet(path / "listings.parquet", index=False)
+    found = profile(Market.open(path))
+    assert sorted(found.leaks) == ["bookings", "last_seen", "title"]
+    text = render(found)
+    assert "bookings foretells how many events a listing has; exclude it in market.toml if so" in text
+    assert "title tells ratings" in text
+
+
+def test_repeated_events_are_counted_and_kept(folder):
+    events = "user_id,listing_id,timestamp\nu,a,2024-01-01\nu,a,2024-01-01\nu,a,2024-01-02\n"
+    found = profile(Market.open(folder(listings="listing_id,price\na,1\n", events=events)))
+    assert (found.events.count, found.events.repeated) == (3, 1)
+    assert found.defects == ["events.csv repeats user, listing and time of an earlier event; kept"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"users": 0}, ["events       none", "split        This market has no events"]),
+        ({"photos": 0}, ["photos       none"]),
+        ({"listings": 1, "users": 1}, ["listings     1", "No event lies before T1"]),
+        ({"timed": False}, ["in order, without times", "split        leave-one-out: "]),
+    ],
+)
+def test_a_market_that_lacks_something_has_a_profile(tiny_market, changes, says):
+    found = profile(Market.open(tiny_market(**changes)))
+    for sentence in says:
+        assert sentence in render(found)
+    assert json.loads(json.dumps(found.to_dict()))["listings"] == found.listings
+
+
+def test_the_text_fits_one_screen_and_the_dictionary_is_json(tiny_market):
+    path = tiny_market()
+    table = pd.read_parquet(path / "listings.parquet")
+    more = {f"attribute_with_a_rather_long_name_number_{number}": range(12) for number in range(60)}
+    more |= {f"number_of_reviews_{number}": range(12) for number in range(60)}
+    table = pd.concat([table, pd.DataFrame(more)], axis=1)
+    table.to_parquet(path / "listings.parquet", index=False)
+    hidden = ",".join(f"'number_of_reviews_{number}'" for number in range(60))
+    (path / "market.toml").write_text(f"excluded = ['review_scores_rating',{hidden},'not_in_the_file']")
+    found = profile(Market.open(path))
+    lines = render(found).split("\n")
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= WIDTH
+    assert "61 columns, 61 named like leaks: review_scores_rating" in render(found)
+    assert json.dumps(found.to_dict(), allow_nan=False)

@@ -1,0 +1,202 @@
+"""Splits and queries; nothing from a query's future can reach it, and a planted leak is caught."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from core.errors import VibesError
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, Queries, make_split
+
+LISTINGS = 5
+DAY = 86_400 * 10**9
+BASE = pd.Timestamp("2024-01-01").value
+ROWS = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, LISTINGS - 1), st.integers(0, 9)), min_size=2, max_size=40
+)
+LIVES = st.lists(
+    st.tuples(st.integers(-1, 6), st.integers(1, 10)), min_size=LISTINGS, max_size=LISTINGS
+)  # (published on day, live for days)
+
+
+def always() -> Catalogue:
+    return Catalogue(np.full(LISTINGS, np.iinfo(np.int64).min), np.full(LISTINGS, np.iinfo(np.int64).max))
+
+
+def living(lives: list[tuple[int, int]]) -> Catalogue:
+    since = np.array([BASE + start * DAY for start, _ in lives])
+    return Catalogue(since, since + np.array([days for _, days in lives]) * DAY)
+
+
+def leaks(log: EventLog, catalogue: Catalogue, queries: Queries, candidates: np.ndarray) -> list[str]:
+    """Whatever a query can see or recommend and must not, found one query at a time from the raw log."""
+    found = []
+    for q in range(len(queries)):
+        at, user = queries.at[q], queries.user[q]
+        for row in range(queries.start[q], queries.end[q]):
+            if log.user[row] != user:
+                found.append("an event of somebody else")
+            if log.time[row] >= at:
+                found.append("an event at or after the moment")
+        seen = {int(log.listing[row]) for row in range(queries.start[q], queries.end[q])}
+        for listing in range(log.listings):
+            if candidates[q, listing] and not catalogue.since[listing] <= at < catalogue.until[listing]:
+                found.append("a listing that is not live")
+            if candidates[q, listing] and listing in seen:
+                found.append("a listing of the history")
+        if not candidates[q, queries.target[q]]:
+            found.append("a target that nobody can hit")
+    return found
+
+
+@given(ROWS, LIVES)
+def test_no_event_at_or_after_the_moment_and_no_expired_listing_reaches_a_query(make_log, rows, lives):
+    log, catalogue = make_log(rows), living(lives)
+    assume(len(np.unique(log.time)) > 2)
+    split = make_split(log, catalogue, t1=int(log.time.min()) + DAY, t2=int(log.time.max()) - DAY)
+    for queries in (split.valid, split.test):
+        candidates = catalogue.candidates(log, queries)
+        assert leaks(log, catalogue, queries, candidates) == []
+        # the planted leaks: one more event in each history, and every listing as a candidate
+        later = replace(queries, end=np.minimum(queries.end + 1, log.start[queries.user + 1]))
+        if len(queries):
+            assert "an event at or after the moment" in leaks(log, catalogue, later, candidates)
+        open_to_all = leaks(log, catalogue, queries, np.ones_like(candidates))
+        assert bool(open_to_all) == (not candidates.all())
+
+
+@given(ROWS, st.randoms(use_true_random=False))
+def test_a_rewritten_future_changes_nothing_that_a_query_sees(make_log, rows, random):
+    log = make_log(rows)
+    assume(len(np.unique(log.time)) > 2)
+    t1 = int(log.time.min()) + DAY
+    split = make_split(log, always(), t1=t1, t2=t1 + DAY)
+    for q in range(len(split.test)):
+        at = int((split.test.at[q] - BASE) // DAY)
+        past = [(user, listing, day) for user, listing, day in rows if day < at]
+        future = [(user, random.randrange(LISTINGS), day) for user, _, day in rows if day >= at]
+        changed = make_log(past + future)
+        user = changed.users.index(log.users[split.test.user[q]])
+        start, end = changed.history_at(user, int(split.test.at[q]))
+        seen = log.listing[split.test.start[q] : split.test.end[q]]
+        assert changed.listing[start:end].tolist() == seen.tolist()
+        assert log.time[split.train].max() < split.t1 <= split.test.at[q]
+
+
+@given(ROWS)
+def test_temporal_queries_are_the_first_touches_after_a_history(make_log, rows):
+    log = make_log(rows)
+    assume(len(np.unique(log.time)) > 2)
+    split = make_split(log, always(), t1=int(log.time.min()) + DAY, t2=int(log.time.max()))
+    slow = []
+    for row in range(len(log)):
+        same = [other for other in range(len(log)) if log.user[other] == log.user[row]]
+        before = [other for other in same if log.time[other] < log.time[row]]
+        touched = any(log.listing[other] == log.listing[row] for other in same if other < row)
+        if before and not touched and log.time[row] >= split.t1:
+            slow.append(row)
+    assert sorted([*split.valid.event, *split.test.event]) == slow
+    assert (log.time[split.valid.event] < split.t2).all()
+    assert (log.time[split.test.event] >= split.t2).all()
+    assert (split.test.target == log.listing[split.test.event]).all()
+    assert (split.train == (log.time < split.t1)).all()
+
+
+def test_an_excluded_column_reaches_no_query(tiny_market):
+    path = tiny_market()
+    table = pd.read_parquet(path / "listings.parquet")
+    events = pd.read_parquet(path / "events.parquet")
+    planted = events.groupby("listing_id").size()  # the answer: how often a listing will be chosen
+    table["bookings_later"] = table["listing_id"].map(planted).fillna(0)
+    table.to_parquet(path / "listings.parquet", index=False)
+    caught = Market.open(path)
+    assert "bookings_later" in [
+        attribute.name for attribute in caught.attributes
+    ]  # without a word it would leak
+    toml = (path / "market.toml").read_text()
+    assert 'excluded = [\n    "review_scores_rating",' in toml
+    (path / "market.toml").write_text(toml.replace("excluded = [", 'excluded = [\n    "bookings_later",'))
+    market = Market.open(path)
+    assert "bookings_later" not in market.listings.columns
+    assert "bookings_later" not in [attribute.name for attribute in market.attributes]
+
+
+def test_the_default_moments_are_70_and_80_percent_of_the_events(make_log):
+    log = make_log([(row % 3, row % 5, row) for row in range(100)])
+    split = make_split(log, always())
+    assert split.protocol == "temporal"
+    assert (split.t1 - BASE) // DAY == 69
+    assert (split.t2 - BASE) // DAY == 79
+    assert split.train.sum() == 69
+
+
+def test_a_target_that_is_not_live_is_no_query(make_log):
+    log = make_log([(0, 0, 0), (0, 1, 5), (0, 2, 6)])
+    lives = living([(0, 100), (0, 5), (6, 1), (0, 100), (0, 100)])  # listing 1 expires at the very moment
+    split = make_split(log, lives, t1=BASE + DAY, t2=BASE + DAY)
+    assert split.test.target.tolist() == [2]
+    assert lives.candidates(log, split.test).tolist() == [[False, False, True, True, True]]
+
+
+def test_leave_one_out_takes_the_last_and_the_one_before(make_log):
+    log = make_log([(0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 0, 3), (1, 3, 0), (1, 4, 1)], timed=False)
+    split = make_split(log, always())
+    assert split.protocol == "leave-one-out"
+    assert split.test.target.tolist() == [0]
+    assert split.valid.target.tolist() == [2]
+    assert log.listing[split.test.start[0] : split.test.end[0]].tolist() == [0, 1, 2]
+    assert log.listing[split.valid.start[0] : split.valid.end[0]].tolist() == [0, 1]
+    assert split.train.tolist() == [
+        True,
+        True,
+        False,
+        False,
+        True,
+        True,
+    ]  # two events are too few to hold out
+    assert always().candidates(log, split.test).all()  # nothing is masked, as in papers
+
+
+@given(ROWS)
+def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(make_log, rows):
+    split = make_split(log := make_log(rows, timed=False), always(), "leave-one-out")
+    for queries in (split.valid, split.test):
+        assert not split.train[queries.event].any()
+        assert (queries.end == queries.event).all()
+        assert (log.start[queries.user] == queries.start).all()
+        assert (log.time[queries.end - 1] <= queries.at).all()
+
+
+def test_take_keeps_each_query_together(make_log):
+    log = make_log([(user, listing, 3 * user + listing) for user in range(4) for listing in range(3)])
+    queries = make_split(log, always(), "leave-one-out").test
+    taken = queries.take(np.array([2, 0]))
+    assert taken.user.tolist() == [queries.user[2], queries.user[0]]
+    assert taken.event.tolist() == [queries.event[2], queries.event[0]]
+    assert taken.length.tolist() == [2, 2]
+    assert len(queries.take(slice(0, 1))) == 1
+
+
+def test_no_queries_have_no_candidates(make_log):
+    log = make_log([(0, 0, 0), (1, 1, 5)])
+    split = make_split(log, always(), t1=BASE + DAY, t2=BASE + DAY)
+    assert len(split.test) == 0
+    assert always().candidates(log, split.test).shape == (0, LISTINGS)
+
+
+def test_splits_that_cannot_be_made_are_one_sentence(make_log):
+    untimed, timed = make_log([(0, 0, 0), (0, 1, 1)], timed=False), make_log([(0, 0, 0), (0, 1, 1)])
+    with pytest.raises(VibesError, match="have no timestamps"):
+        make_split(untimed, always(), "temporal")
+    with pytest.raises(VibesError, match="T1 that is not after T2"):
+        make_split(timed, always(), t1=BASE + DAY, t2=BASE)
+    with pytest.raises(VibesError, match="No event lies before T1"):
+        make_split(timed, always(), t1=BASE, t2=BASE + DAY)
+    for protocol in ("temporal", "leave-one-out"):
+        with pytest.raises(VibesError, match="no events"):
+            make_split(make_log([]), always(), protocol)

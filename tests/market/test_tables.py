@@ -1,0 +1,192 @@
+"""Bad rows and bad headers of the three tables: one sentence, or counted and skipped."""
+
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.market.market import Market
+from core.market.tables import as_ids, leaves_market
+
+LISTINGS = "listing_id,price,town\na,10,Ulm\nb,20,Bonn\nc,30,Ulm\n"
+NOW = pd.Timestamp("2024-06-01", tz="UTC")
+
+
+def told(market: Market) -> str:
+    return "\n".join(map(str, market.defects))
+
+
+@pytest.mark.parametrize(
+    ("listings", "says"),
+    [
+        ("id,price\na,1\n", r"listings\.csv lacks the column 'listing_id' \(it has: id, price\)"),
+        ("listing_id;price\na;1\n", "lacks the column 'listing_id'"),
+        ("listing_id,price\na,1\nb,2\na,3\n", r"row 3: 'a' is there twice"),
+        ("listing_id,price\na,1\n a ,2\n", "'a' is there twice"),
+        ("listing_id,price\na,1\n,2\n", "row 2 is empty"),
+        ("listing_id,price\n", "has no listing"),
+    ],
+    ids=["wrong header", "semicolons", "duplicate", "duplicate after trimming", "empty id", "no row"],
+)
+def test_listings_that_cannot_be_used_are_one_sentence(folder, listings, says):
+    with pytest.raises(VibesError, match=says) as caught:
+        Market.open(folder(listings=listings))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[attributes.rooms]\nkind = 'number'", "lacks the column 'rooms' that market.toml describes"),
+        ("title = 'headline'", "lacks the column 'headline' that market.toml names as title"),
+        ("[attributes.town]\nkind = 'place'", "a place is read from the columns latitude and longitude"),
+        ("colour = 'red'", "unknown key 'colour'"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_the_table_is_one_sentence(folder, toml, says):
+    with pytest.raises(VibesError, match=says):
+        Market.open(folder(toml=toml, listings=LISTINGS))
+
+
+def test_prices_are_read_and_what_is_none_is_counted(folder):
+    rows = ['a,"$1,200.00"', "b,inf", "c,NaN", "d,", "e,12.5", "f,cheap"]
+    path = folder(
+        toml="[attributes.price]\nkind = 'number'", listings="listing_id,price\n" + "\n".join(rows) + "\n"
+    )
+    market = Market.open(path)
+    assert market.listings["price"].fillna(-1).tolist() == [1200, -1, -1, -1, 12.5, -1]
+    assert (
+        told(market)
+        == "listings.csv, column price, row 2: 'inf' is no finite number; read as missing (3 rows)"
+    )
+
+
+def test_coordinates_beyond_the_earth_are_counted(folder):
+    rows = "listing_id,latitude,longitude\na,53.5,10.0\nb,91,10\nc,53.5,181\nd,x,\n"
+    market = Market.open(folder(listings=rows))
+    assert market.listings["latitude"].notna().tolist() == [True, False, True, False]
+    assert market.listings["longitude"].notna().tolist() == [True, True, False, False]
+    assert "column latitude, row 2: '91' is no coordinate in degrees; read as missing (2 rows)" in told(
+        market
+    )
+    assert [attribute.kind for attribute in market.attributes] == ["place"]
+
+
+def test_bad_flags_and_dates_of_listings_are_counted(folder):
+    rows = "listing_id,pets,published_at\na,t,2024-01-01\nb,perhaps,soon\n"
+    market = Market.open(folder(toml="[attributes.pets]\nkind = 'flag'", listings=rows))
+    assert market.listings["pets"].isna().tolist() == [False, True]
+    assert market.listings["published_at"].isna().tolist() == [False, True]
+    assert "'perhaps' is neither yes nor no" in told(market)
+    assert "'soon' is no date; read as unknown" in told(market)
+
+
+def test_events_that_cannot_be_placed_are_counted_and_skipped(folder):
+    events = (
+        "user_id,listing_id,timestamp\n"
+        "u,a,2024-01-01\nu,zzz,2024-01-02\nu,b,2024-06-02\nu,c,yesterday\n,a,2024-01-03\nu,b,\nu,b,2024-02-01T10:00:00Z\n"
+    )
+    market = Market.open(folder(listings=LISTINGS, events=events), now=NOW)
+    assert market.events["listing_id"].tolist() == ["a", "b"]
+    text = told(market)
+    assert (
+        "events.csv, column listing_id, row 2: 'zzz' is no listing of this market; the event is skipped"
+        in text
+    )
+    assert (
+        "events.csv, column timestamp, row 3: '2024-06-02' lies in the future; the event is skipped" in text
+    )
+    assert (
+        "events.csv, column timestamp, row 4: 'yesterday' is no date or time; the event is skipped (2 rows)"
+        in text
+    )
+    assert "events.csv, column user_id, row 5 is empty; the event is skipped" in text
+
+
+def test_an_event_at_this_very_moment_is_no_future(folder):
+    events = "user_id,listing_id,timestamp\nu,a,2024-06-01T00:00:00Z\nu,b,2024-06-01T00:00:01Z\n"
+    assert len(Market.open(folder(listings=LISTINGS, events=events), now=NOW).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("events", "says"),
+    [
+        ("user,listing_id,timestamp\nu,a,2024-01-01\n", r"events\.csv lacks the column 'user_id'"),
+        ("user_id,item,timestamp\nu,a,2024-01-01\n", r"events\.csv lacks the column 'listing_id'"),
+        ("user_id,listing_id,when\nu,a,2024-01-01\n", "has neither 'timestamp' nor 'position'"),
+    ],
+)
+def test_events_with_a_wrong_header_are_one_sentence(folder, events, says):
+    with pytest.raises(VibesError, match=says):
+        Market.open(folder(listings=LISTINGS, events=events))
+
+
+def test_positions_that_are_no_whole_numbers_are_counted(folder):
+    events = "user_id,listing_id,position\nu,a,1\nu,b,0\nu,c,1.5\nu,c,last\nu,c,\nu,c,1e300\nu,c,inf\n"
+    market = Market.open(folder(listings=LISTINGS, events=events))
+    assert market.events["listing_id"].tolist() == ["b", "a"]
+    assert "column position, row 3: '1.5' is no whole number; the event is skipped (5 rows)" in told(market)
+
+
+def test_actions_and_durations_that_are_unknown_stay_as_missing(folder):
+    events = (
+        "user_id,listing_id,position,action,duration_s\n"
+        "u,a,0,view,3\nu,b,1,stare,-1\nu,c,2,,inf\nu,c,3,save,\nu,a,4,view,x\n"
+    )
+    market = Market.open(folder(toml="actions = ['view', 'save']", listings=LISTINGS, events=events))
+    assert market.events["action"].fillna("-").tolist() == ["view", "-", "-", "save", "view"]
+    assert market.events["duration_s"].fillna(-1).tolist() == [3, -1, -1, -1, -1]
+    assert "'stare' is no action of market.toml (view, save); read as unknown" in told(market)
+    assert "'-1' is no duration in seconds; read as unknown (3 rows)" in told(market)
+
+
+LEAVING = [
+    "../secret.jpg",
+    "photos/../../x.jpg",
+    "/etc/passwd",
+    "C:\\x.jpg",
+    "c:x.jpg",
+    "\\\\server\\x.jpg",
+    "a\\..\\..\\x",
+]
+
+
+@pytest.mark.parametrize("path", LEAVING)
+def test_a_photo_that_leaves_the_market_is_counted_and_skipped(folder, path):
+    market = Market.open(folder(listings=LISTINGS, photos=f"listing_id,path\na,photos/a.jpg\nb,{path}\n"))
+    assert market.photos["path"].tolist() == ["photos/a.jpg"]
+    assert "leaves the market folder; the photo is skipped" in told(market)
+    assert leaves_market(path)
+
+
+def test_photos_are_ordered_and_the_odd_ones_skipped(folder):
+    photos = "listing_id,position,path\nb,1,b1.jpg\nb,0,b0.jpg\nzz,0,z.jpg\na,,a.jpg\na,0,\nb,x,b2.jpg\nb,0,b0.jpg\n"
+    market = Market.open(folder(listings=LISTINGS, photos=photos))
+    assert market.photos["path"].tolist() == ["a.jpg", "b0.jpg", "b1.jpg", "b2.jpg"]
+    assert market.photos["position"].tolist() == [0, 0, 1, 2]
+    assert market.cover == {"a": "a.jpg", "b": "b0.jpg"}
+    for sentence in ("'zz' is no listing of this market", "column path, row 5 is empty", "'x' is no number"):
+        assert sentence in told(market)
+
+
+def test_photos_with_a_wrong_header_are_one_sentence(folder):
+    with pytest.raises(VibesError, match=r"photos\.csv lacks the column 'path'"):
+        Market.open(folder(listings=LISTINGS, photos="listing_id,file\na,x.jpg\n"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "ids"),
+    [
+        ([1.0, 2.0], ["1", "2"]), (["12.0", "7.0"], ["12", "7"]), (["12.0", "x"], ["12.0", "x"]), ([" a "], ["a"]),
+        ([1.5, 2.0], ["1.5", "2.0"]), ([12345678901234567], ["12345678901234567"]), (["007"], ["007"]),
+    ],
+)  # fmt: skip
+def test_identifiers(cells, ids):
+    assert as_ids(pd.Series(cells)).tolist() == ids
+
+
+def test_identifiers_with_gaps_match_those_without(folder):
+    listings, events = (
+        "listing_id,price\n12,1\n13,2\n",
+        "user_id,listing_id,position\nu,12.0,0\nu,13.0,1\nu,,2\n",
+    )
+    assert Market.open(folder(listings=listings, events=events)).events["listing_id"].tolist() == ["12", "13"]

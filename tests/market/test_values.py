@@ -1,0 +1,132 @@
+"""Cells to values: money, infinities, flags, sets, moments, and the inferred kinds."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.market.values import infer_kind, to_flags, to_moments, to_numbers, to_set
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("$1,200.00", 1200), ("1 200 m2", 1200), ("95%", 95), ("€ 12.5", 12.5), ("US$ 12", 12), ("-$1,200", -1200),
+        ("81 min", 81), ("1e3", 1000), ("Rs.500", 500), ("$.50", 0.5), ("1,00,000", 100000), ("  7 ", 7),
+        ("3 beds", 3), ("12 €", 12), ("1200 sq ft", 1200), ("80 m²", 80), ("S$3.50", 3.5), ("12 EUR", 12), ("$90/night", 90),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
+    values, bad = to_numbers(pd.Series([cell]))
+    assert values[0] == value
+    assert not bad[0]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "inf",
+        "-Infinity",
+        "NaN",
+        "1,5",
+        "1.200,50",
+        "12 34",
+        "cheap",
+        "12 Oak",
+        "A12",
+        "12B",
+        "10k",
+        "$1.2M",
+        "3 million",
+        "$",
+        "",
+    ],
+)
+def test_what_is_no_finite_number_is_bad_rather_than_guessed(cell):
+    values, bad = to_numbers(pd.Series([cell, None]))
+    assert np.isnan(values).all()
+    assert bad.tolist() == [True, False]
+
+
+def test_numeric_columns_keep_missing_and_refuse_infinity():
+    values, bad = to_numbers(pd.Series([1.0, np.nan, np.inf, -np.inf]))
+    assert np.array_equal(values, [1, np.nan, np.nan, np.nan], equal_nan=True)
+    assert bad.tolist() == [False, False, True, True]
+
+
+def test_dates_are_no_numbers():
+    values, bad = to_numbers(pd.Series(pd.to_datetime(["2024-01-01", None])))
+    assert np.isnan(values).all()
+    assert bad.tolist() == [True, False]
+
+
+def test_flags_in_every_spelling():
+    flags, bad = to_flags(pd.Series(["t", "No", "1", "0.0", None, "maybe"]))
+    assert flags.tolist()[:4] == [True, False, True, False]
+    assert flags.isna().tolist() == [False] * 4 + [True, True]
+    assert bad.tolist() == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize(
+    ("cell", "members"),
+    [
+        ('["Wifi", "Hot tub"]', ["Wifi", "Hot tub"]), ("a | b|a", ["a", "b"]), ("[]", []), ("['x', 'y']", ["x", "y"]),
+        (np.array(["a"]), ["a"]), (None, None), (float("nan"), None), (5, ["5"]), ("[" * 100_000, []),
+    ],
+)  # fmt: skip
+def test_sets(cell, members):
+    found = to_set(cell)
+    assert found == members or members == []  # a hopeless cell may be anything but an exception
+
+
+@pytest.mark.parametrize(
+    ("cells", "moment"),
+    [
+        (["2024-01-06"], "2024-01-06"), (["2024-01-06T10:00:00+02:00"], "2024-01-06 08:00"),
+        (["1704067200"], "2024-01-01"), ([1704067200000], "2024-01-01"), ([1704067200000000], "2024-01-01"),
+        ([1704067200000000000], "2024-01-01"), (["20240131"], "2024-01-31"), ([dt.date(2024, 2, 29)], "2024-02-29"),
+    ],
+)  # fmt: skip
+def test_moments_are_read_as_utc(cells, moment):
+    moments, bad = to_moments(pd.Series(cells))
+    assert moments[0] == pd.Timestamp(moment, tz="UTC")
+    assert str(moments.dtype) == "datetime64[ns, UTC]"
+    assert not bad.any()
+
+
+@pytest.mark.parametrize("cell", ["yesterday", "2024-13-01", "05/01/2024", "20240230"])
+def test_what_is_no_moment_is_bad(cell):
+    moments, bad = to_moments(pd.Series([cell, None]))
+    assert moments.isna().all()
+    assert bad.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("column", [pd.Series(["9999-12-31"]), pd.Series([pd.Timestamp("9999-12-31")])])
+def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
+    moments, bad = to_moments(column)
+    assert moments[0].year == 2262
+    assert not bad.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind"),
+    [
+        ("price", ["$1,200.00", "$80.00"], "number"),
+        ("rooms", [1, 2, 3], "number"),
+        ("pets", ["t", "f"], "flag"),
+        ("pets", [0, 1], "flag"),
+        ("pets", [True, False], "flag"),
+        ("amenities", ['["Wifi"]', "[]"], "multi"),
+        ("genres", ["Comedy|Drama", "Drama"], "multi"),
+        ("tags", [["a"], ["b", "c"]], "multi"),
+        ("town", ["Ulm", "Bonn", "Ulm"], "category"),
+        ("host_id", ["17", "18", "17"], "category"),
+        ("summary", [f"a quiet flat number {n} near the park" for n in range(30)], "text"),
+        ("code", [f"x{n}" for n in range(30)], None),
+        ("empty", [None, None], None),
+        ("seen", list(pd.to_datetime(["2024-01-01", "2024-01-02"])), None),
+    ],
+)
+def test_kinds_are_inferred(name, cells, kind):
+    assert infer_kind(name, pd.Series(cells)) == kind

@@ -1,0 +1,33 @@
+"""A trained run over a small generated market, and a run without a model."""
+
+import pytest
+
+from core.demo.small import generate
+from core.features.featurizer import FeatureConfig
+from core.market.market import Market
+from core.model.settings import Settings, TrainingConfig
+from core.retrieval.embed import embed_market
+from core.retrieval.run import Run
+from core.training.train import train
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("trained")
+    generate(folder / "market", listings=120, users=80, seed=2)
+    settings = Settings(
+        preset="tiny",
+        encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+        features=FeatureConfig(text=False),
+        training=TrainingConfig(batch=32, fresh=16, max_epochs=1, warmup=5),
+    )
+    train(Market.open(folder / "market"), folder / "run", settings, None)
+    return Run.open(folder / "run")
+
+
+@pytest.fixture
+def bare(tiny_market, tmp_path) -> Run:
+    """A run without events, photos or a model."""
+    market = Market.open(tiny_market(events_per_user=0, photos=0))
+    embed_market(market, tmp_path / "bare", None)
+    return Run.open(tmp_path / "bare")

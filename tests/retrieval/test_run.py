@@ -1,0 +1,155 @@
+"""Opening a run, neighbours and recommendations."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.retrieval.embed import embed_market
+from core.retrieval.run import Run
+
+
+def copy(run: Run, target) -> Run:
+    shutil.copytree(run.path, target)
+    return Run.open(target)
+
+
+def test_neighbours_are_the_nearest_and_never_the_listing_itself(trained):
+    listing = trained.listing_ids[5]
+    for space in trained.spaces:
+        found = trained.similar(listing, 10, space)
+        vectors = trained.vectors(space)
+        cosine = vectors @ vectors[5]
+        cosine[5] = -2
+        np.testing.assert_allclose(found["score"], np.sort(cosine)[::-1][:10], atol=1e-5)
+        assert listing not in set(found[C.LISTING])
+
+
+def test_recommendations_are_live_and_new_to_the_user(trained):
+    log, market = trained.log, trained.market
+    for user in log.users[:10]:
+        row = int(log.start[log.users.index(user) + 1]) - 1
+        at = pd.Timestamp(int(log.time[row]), tz="UTC")
+        if log.before[row] == log.start[log.user[row]]:
+            continue
+        found = market.listings.set_index(C.LISTING).loc[trained.recommend(user, 20, at=at)[C.LISTING]]
+        assert ((found[C.PUBLISHED] <= at) & (at < found[C.EXPIRES])).all()
+        seen = market.events[(market.events[C.USER] == user) & (market.events[C.TIMESTAMP] < at)][C.LISTING]
+        assert not set(seen) & set(found.index)
+
+
+def test_a_told_history_equals_the_same_users(trained):
+    """A user's recommendations depend on the events alone, not on who the user is."""
+    market = trained.market
+    user = market.events[C.USER].iloc[0]
+    events = market.events[market.events[C.USER] == user]
+    told = events[[C.LISTING, C.ACTION, C.DURATION]]
+    pd.testing.assert_frame_equal(trained.recommend(user, 15), trained.recommend(told, 15))
+
+
+def test_actions_and_durations_matter(trained):
+    listings = trained.listing_ids[:3]
+    weak = pd.DataFrame({C.LISTING: listings, C.ACTION: "view", C.DURATION: 3.0})
+    strong = pd.DataFrame({C.LISTING: listings, C.ACTION: "message", C.DURATION: 500.0})
+    assert not np.allclose(
+        trained.recommend(weak, 5)["score"], trained.recommend(strong, 5)["score"], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    "told, message",
+    [
+        (pd.DataFrame({C.LISTING: []}), "history is empty"),
+        (pd.DataFrame({"item": ["x"]}), "no column 'listing_id'"),
+        (pd.DataFrame({C.LISTING: ["nowhere"]}), "no listing 'nowhere'"),
+        (pd.DataFrame({C.LISTING: ["home-0001"], C.ACTION: ["stare"]}), "action 'stare'"),
+        ("nobody", "no user 'nobody'"),
+    ],
+)
+def test_bad_histories_and_unknown_ids(trained, told, message):
+    with pytest.raises(VibesError, match=message):
+        trained.recommend(told)
+
+
+def test_a_user_before_the_first_event(trained):
+    with pytest.raises(VibesError, match="no event before that moment"):
+        trained.recommend(trained.log.users[0], at=pd.Timestamp("2000-01-01"))
+
+
+def test_unknown_listing_and_space(trained):
+    with pytest.raises(VibesError, match="no listing 'nowhere'"):
+        trained.similar("nowhere")
+    with pytest.raises(VibesError, match="no space 'photos'"):
+        trained.similar(trained.listing_ids[0], space="photos")
+
+
+def test_a_run_without_a_model_has_neighbours_but_no_recommendations(bare):
+    assert bare.spaces == ["attributes"]
+    assert len(bare.similar(bare.listing_ids[0], 5, "attributes")) == 5
+    with pytest.raises(VibesError, match="no trained model"):
+        bare.recommend(pd.DataFrame({C.LISTING: bare.listing_ids[:2]}))
+
+
+def test_one_listing_has_no_neighbours(tiny_market, tmp_path):
+    market = Market.open(tiny_market(listings=1, users=1))
+    embed_market(market, tmp_path / "run", None)
+    run = Run.open(tmp_path / "run")
+    assert run.similar(run.listing_ids[0], 5, "attributes").empty
+
+
+def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp_path):
+    market_path = tmp_path / "market"
+    shutil.copytree(trained.market.path, market_path)
+    embed_market(Market.open(market_path), tmp_path / "run", None, trained.path)
+    run = Run.open(tmp_path / "run")
+    assert not run.market_changed
+    changed = pd.read_parquet(market_path / "events.parquet").iloc[:-1]
+    changed.to_parquet(market_path / "events.parquet")
+    assert Run.open(run.path).market_changed
+    shutil.rmtree(market_path)
+    gone = Run.open(run.path)
+    assert len(gone.similar(gone.listing_ids[0], 5)) == 5
+    with pytest.raises(VibesError, match="no longer at"):
+        gone.market  # noqa: B018
+
+
+def test_a_model_serves_a_market_it_never_saw(trained, tmp_path):
+    from core.demo.small import generate
+
+    generate(tmp_path / "new", listings=60, users=20, seed=9)
+    embed_market(Market.open(tmp_path / "new"), tmp_path / "run", None, trained.path)
+    run = Run.open(tmp_path / "run")
+    assert (
+        run.has_model and run.manifest.trained_on == trained.manifest.trained_on != run.manifest.fingerprint
+    )
+    assert len(run.recommend(run.log.users[0], 5)) == 5
+    assert (run.path / "model.safetensors").read_bytes() == (trained.path / "model.safetensors").read_bytes()
+
+
+def test_a_run_of_another_version(trained, tmp_path):
+    run = copy(trained, tmp_path / "run")
+    text = (run.path / "run.toml").read_text()
+    (run.path / "run.toml").write_text(text.replace("format = 1", "format = 99"))
+    with pytest.raises(VibesError, match="format 99"):
+        Run.open(run.path)
+    (run.path / "run.toml").write_text(text + "\nsurprise = 1\n")
+    with pytest.raises(VibesError, match=r"unknown key|surprise"):
+        Run.open(run.path)
+
+
+@pytest.mark.parametrize("name", ["listings.npz", "model.safetensors", "vocabulary.json"])
+def test_damaged_files_are_named(trained, tmp_path, name):
+    run = copy(trained, tmp_path / "run")
+    whole = (run.path / name).read_bytes()
+    (run.path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(VibesError, match=name):
+        Run.open(run.path).recommend(trained.log.users[0])
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(VibesError, match="no run folder"):
+        Run.open(tmp_path)

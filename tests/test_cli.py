@@ -1,0 +1,137 @@
+"""The command line: what it prints, where, and how it ends."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core import cli
+
+ROOT = Path(__file__).parent.parent
+
+
+def vibes(*arguments, check: int | None = 0) -> subprocess.CompletedProcess:
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert check is None or done.returncode == check, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A market, a configuration, and a run trained by the command itself."""
+    from core.demo.small import generate
+
+    folder = tmp_path_factory.mktemp("cli")
+    generate(folder / "market", listings=150, users=120, seed=4)
+    (folder / "quick.toml").write_text(
+        'preset = "tiny"\nencoder = {layers = 1, width = 32, heads = 2, ffn = 64}\n'
+        "[features]\ntext = false\n[training]\nbatch = 32\nfresh = 16\nmax_epochs = 1\n"
+    )
+    vibes("train", folder / "market", folder / "run", "--config", folder / "quick.toml", "--seed", "3")
+    return folder
+
+
+def test_train_records_its_configuration(folders):
+    written = tomllib.loads((folders / "run" / "run.toml").read_text())
+    assert written["settings"]["seed"] == 3 and written["settings"]["training"]["fresh"] == 16
+
+
+def test_check_prints_a_profile_and_json(folders):
+    assert "150" in vibes("check", folders / "market").stdout
+    assert json.loads(vibes("check", folders / "market", "--json").stdout)
+
+
+def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders):
+    out = folders / "queries.parquet"
+    document = json.loads(vibes("evaluate", folders / "run", "--json", "--queries", out).stdout)
+    assert {"model", "popularity", "recent popularity", "itemknn", "ease", "als"} <= set(document["results"])
+    assert {"value", "low", "high"} == set(document["results"]["model"]["recall@30"])
+    queries = pd.read_parquet(out)
+    assert len(queries) == document["queries"]
+    assert list(queries) == [
+        "user_id", "at", "target", "rank", "candidates", "history_length", "cold_listing", "cold_user",
+    ]  # fmt: skip
+    hits = (queries["rank"] <= 30).groupby(queries["user_id"]).mean().mean()
+    assert hits == pytest.approx(document["results"]["model"]["recall@30"]["value"], abs=1e-12)
+    assert json.loads((folders / "run" / "metrics.json").read_text()) == document
+
+
+def test_another_protocol_than_that_of_the_training_is_refused(folders):
+    assert (
+        "it learned from" in vibes("evaluate", folders / "run", "--protocol", "leave-one-out", check=2).stderr
+    )
+
+
+def test_similar_and_recommend_print_tables_and_json(folders):
+    market = pd.read_parquet(folders / "market" / "events.parquet")
+    listing, user = market["listing_id"].iloc[0], market["user_id"].iloc[0]
+    assert "score" in vibes("similar", folders / "run", listing, "-k", 3).stdout
+    found = json.loads(
+        vibes("similar", folders / "run", listing, "-k", 3, "--json", "--space", "attributes").stdout
+    )
+    assert len(found) == 3 and set(found[0]) == {"listing_id", "score"}
+    assert len(json.loads(vibes("recommend", folders / "run", user, "-k", 4, "--json").stdout)) == 4
+    history = folders / "history.json"
+    history.write_text(
+        json.dumps({"history": [{"listing_id": listing, "action": "view", "duration_s": 12.5}]})
+    )
+    assert len(json.loads(vibes("recommend", folders / "run", "--history", history, "--json").stdout)) == 10
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["check", "{f}/nowhere"], "no market folder"),
+        (["photos", "{f}/market"], "no photos table"),
+        (["similar", "{f}/run", "nowhere"], "no listing 'nowhere'"),
+        (["similar", "{f}/nowhere", "x"], "no run folder"),
+        (["recommend", "{f}/run", "nobody"], "no user 'nobody'"),
+        (["recommend", "{f}/run"], "either a USER or --history"),
+        (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
+        (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),
+        (["train", "{f}/market", "{f}/new", "--preset", "huge"], "preset"),
+        (["train", "{f}/market", "{f}/new", "--config", "{f}/nowhere.toml"], "Cannot read the configuration"),
+        (["train", "{f}/market", "{f}/run"], "already holds a finished run"),
+        (["train", "{f}/market", "{f}/new", "--resume"], "no interrupted training"),
+        (["evaluate", "{f}/run", "--protocol", "guess"], "--protocol is 'guess'"),
+        (["import", "zillow", "{f}", "{f}/new"], "zillow"),
+        (["explore", "{f}/nowhere"], "no run folder"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(folders, arguments, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["vibes", *(part.format(f=folders) for part in arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    printed = capsys.readouterr()
+    assert ended.value.code == 2
+    assert sentence in printed.err and "Traceback" not in printed.err and printed.out == ""
+    assert not (folders / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("preset = ", "not valid TOML"),
+        ("[training]\nspeed = 9\n", "unknown key 'training.speed'"),
+        ("[training]\ntemperature = 0\n", "training.temperature"),
+        ("[encoder]\nwidth = 33\n", "width 33"),
+    ],
+)
+def test_bad_configurations(folders, tmp_path, text, sentence):
+    (tmp_path / "bad.toml").write_text(text)
+    failed = vibes("train", folders / "market", tmp_path / "run", "--config", tmp_path / "bad.toml", check=2)
+    assert sentence in failed.stderr and not (tmp_path / "run").exists()
+
+
+def test_help_is_light():
+    """`vibes --help` must not pay for torch, pandas or streamlit."""
+    code = "import sys; sys.argv = ['vibes', '--help']\nfrom core import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
+    code += "print([m for m in ('torch', 'pandas', 'numpy', 'streamlit', 'transformers') if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,27 @@
+"""A small generated market and a configuration that trains on it in seconds."""
+
+import pytest
+
+from core.demo.small import generate
+from core.features.featurizer import FeatureConfig
+from core.market.market import Market
+from core.model.settings import Settings, TrainingConfig
+
+
+@pytest.fixture(scope="session")
+def small_market(tmp_path_factory) -> Market:
+    path = tmp_path_factory.mktemp("small") / "market"
+    generate(path, listings=300, users=150, seed=1)
+    return Market.open(path)
+
+
+@pytest.fixture(scope="session")
+def quick() -> Settings:
+    return Settings(
+        preset="tiny",
+        encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+        features=FeatureConfig(text=False),
+        training=TrainingConfig(
+            batch=16, fresh=16, bank_every=7, max_epochs=2, warmup=5, checkpoint_every=5, histories_per_user=3
+        ),
+    )

@@ -1,0 +1,154 @@
+"""Whole trainings on a small market: seeded, resumable after a real kill -9, and honest about bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+from core.model.settings import Manifest, Settings
+from core.retrieval.run import Run
+from core.training.train import train
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+from core.model.settings import Settings
+from core.training.train import train
+
+def report(entry):
+    if entry.get("step") == {step} and {when}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(Market.open({market!r}), Path({run!r}), Settings.model_validate_json({settings!r}), None, report=report)
+"""
+
+
+def kill_at(market: Market, run: Path, settings: Settings, step: int, when: str = "True") -> None:
+    """Train in a process of its own that kills itself, as `kill -9` would, at `step`."""
+    code = KILLED.format(
+        step=step,
+        when=when,
+        market=str(market.path),
+        run=str(run),
+        settings=settings.model_dump_json(exclude_unset=True),
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.fixture(scope="module")
+def whole(small_market, quick, tmp_path_factory):
+    """A training that was never stopped."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    return run, train(small_market, run, quick, None)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_market, quick, whole, tmp_path):
+    run, _ = whole
+    train(small_market, tmp_path / "again", quick, None)
+    assert weights(tmp_path / "again") == weights(run)
+    train(small_market, tmp_path / "other", quick.model_copy(update={"seed": 5}), None)
+    assert weights(tmp_path / "other") != weights(run)
+
+
+@pytest.mark.parametrize(
+    "step, when",
+    [(13, "'loss' in entry"), (3, "'loss' in entry"), (23, "'validation recall@30' in entry")],
+    ids=["between checkpoints", "before the first checkpoint", "right after a validation"],
+)
+def test_killed_and_resumed_ends_with_the_same_weights(small_market, quick, whole, tmp_path, step, when):
+    run, progress = whole
+    first_epoch = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
+    validations = [entry["step"] for entry in first_epoch if "validation recall@30" in entry]
+    step = validations[0] if "validation" in when else step
+    assert step < progress.step
+    kill_at(small_market, tmp_path / "run", quick, step, when)
+    assert not (tmp_path / "run" / "run.toml").exists()
+    with pytest.raises(VibesError, match="has not finished"):
+        Run.open(tmp_path / "run")
+    train(small_market, tmp_path / "run", quick, None, resume=True)
+    assert weights(tmp_path / "run") == weights(run)
+    assert (tmp_path / "run" / "train.jsonl").read_text() == (run / "train.jsonl").read_text()
+
+
+def test_training_beats_chance_clearly(whole, small_market):
+    _, progress = whole
+    log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
+    candidates = catalogue.candidates(log, make_split(log, catalogue).valid).sum(axis=1)
+    assert progress.best > 1.3 * (30 / candidates).mean()
+
+
+def test_the_run_says_what_it_is(whole, small_market):
+    run, _ = whole
+    manifest = Manifest.load(run)
+    assert manifest.fingerprint == manifest.trained_on == small_market.fingerprint
+    assert manifest.settings.split.protocol == "temporal" and manifest.settings.split.t1 is not None
+    assert {"python", "torch", "numpy"} <= set(manifest.versions)
+    assert not (run / ".training").exists()
+
+
+def test_a_finished_run_is_not_overwritten(whole, small_market, quick):
+    with pytest.raises(VibesError, match="already holds a finished run"):
+        train(small_market, whole[0], quick, None)
+
+
+def test_nothing_to_resume(small_market, quick, tmp_path):
+    with pytest.raises(VibesError, match="no interrupted training"):
+        train(small_market, tmp_path / "run", quick, None, resume=True)
+
+
+def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_other_settings(
+    small_market, quick, tmp_path
+):
+    run = tmp_path / "run"
+    kill_at(small_market, run, quick, 3)
+    with pytest.raises(VibesError, match="--resume"):
+        train(small_market, run, quick, None)
+    with pytest.raises(VibesError, match="seed = 0, not 9"):
+        train(small_market, run, quick.model_copy(update={"seed": 9}), None, resume=True)
+
+
+def test_a_market_without_events_cannot_train(tiny_market, quick, tmp_path):
+    market = Market.open(tiny_market(events_per_user=0))
+    with pytest.raises(VibesError, match="no events"):
+        train(market, tmp_path / "run", quick, None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_market_of_one_listing_cannot_train(tmp_path, quick):
+    pd.DataFrame({"listing_id": ["a"], "price": [1]}).to_csv(tmp_path / "listings.csv", index=False)
+    pd.DataFrame({"user_id": ["u"] * 4, "listing_id": ["a"] * 4, "position": range(4)}).to_csv(
+        tmp_path / "events.csv", index=False
+    )
+    with pytest.raises(VibesError, match="at least 2"):
+        train(Market.open(tmp_path), tmp_path / "run", quick, None)
+
+
+def test_users_who_touched_one_listing_only_teach_nothing(tmp_path, quick):
+    pd.DataFrame({"listing_id": list("abc"), "price": [1, 2, 3]}).to_csv(
+        tmp_path / "listings.csv", index=False
+    )
+    pd.DataFrame(
+        {
+            "user_id": list("uvw"),
+            "listing_id": list("abc"),
+            "timestamp": ["2024-01-01", "2024-01-02", "2024-01-03"],
+        }
+    ).to_csv(tmp_path / "events.csv", index=False)
+    with pytest.raises(VibesError, match="nothing to learn from|at least 2"):
+        train(Market.open(tmp_path), tmp_path / "run", quick, None)
