@@ -135,8 +135,8 @@ def embed(
     market: MarketPath,
     run: RunPath,
     model: Annotated[
-        Optional[Path], typer.Option(metavar="RUN", help="run whose model is used as it is")
-    ] = None,  # noqa: UP045
+        Path | None, typer.Option(metavar="RUN", help="run whose model is used as it is")
+    ] = None,
     encoder: Encoder = "auto",
     weights: Weights = None,
 ) -> None:
@@ -158,12 +158,12 @@ def embed(
 def evaluate(
     run: RunPath,
     protocol: Annotated[
-        Optional[str], typer.Option(help="temporal or leave-one-out; default: that of the training")
-    ] = None,  # noqa: UP045
+        str | None, typer.Option(help="temporal or leave-one-out; default: that of the training")
+    ] = None,
     json_: Json = False,
     queries: Annotated[
-        Optional[Path], typer.Option(metavar="OUT.parquet", help="write one row a query")
-    ] = None,  # noqa: UP045
+        Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")
+    ] = None,
 ) -> None:
     """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
     if protocol not in (None, "temporal", "leave-one-out"):
@@ -202,12 +202,12 @@ def recommend(
     run: RunPath,
     user: Annotated[Optional[str], typer.Argument(metavar="USER", help="user id")] = None,  # noqa: UP045
     history: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
-    ] = None,  # noqa: UP045
+    ] = None,
     at: Annotated[
-        Optional[str], typer.Option(help="moment (UTC) or position; default: after the last event")
-    ] = None,  # noqa: UP045
+        str | None, typer.Option(help="moment (UTC) or position; default: after the last event")
+    ] = None,
     k: Count = 10,
     json_: Json = False,
 ) -> None:

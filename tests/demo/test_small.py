@@ -1,0 +1,30 @@
+"""The generated demo market is sound, seeded, and says that it is simulated."""
+
+import pandas as pd
+
+from core.demo.small import generate
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+
+
+def test_the_same_seed_gives_the_same_market(tmp_path):
+    for name in ("a", "b"):
+        generate(tmp_path / name, listings=60, users=40)
+    generate(tmp_path / "c", listings=60, users=40, seed=1)
+    a, b, c = (Market.open(tmp_path / name) for name in "abc")
+    pd.testing.assert_frame_equal(a.events, b.events)
+    pd.testing.assert_frame_equal(a.listings, b.listings)
+    assert a.fingerprint == b.fingerprint != c.fingerprint
+
+
+def test_it_is_sound_and_says_what_it_is(tmp_path):
+    generate(tmp_path / "market")
+    market = Market.open(tmp_path / "market")
+    assert market.defects == []
+    assert "simulated" in market.name.lower() and "do not exist" in market.config.note
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue)
+    assert len(split.test) > 1000 and len(split.valid) > 500
+    live = (catalogue.since[log.listing] <= log.time) & (log.time < catalogue.until[log.listing])
+    assert live.all()
