@@ -9,6 +9,7 @@ from core.market.market import Attribute
 
 Verdict = Literal["same", "close", "different", "unknown"]
 NEAR = 0.1  # numbers within a tenth of each other are close
+NEAR_YEARS = 5
 NEAR_KM = 2.0
 
 
@@ -31,7 +32,8 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
         return Match("unknown", text)
     match attribute.kind:
         case "number":
-            return _numbers(float(mine), float(theirs), text, view.unit(attribute))
+            near = NEAR_YEARS if view.is_year(attribute) else NEAR * max(abs(mine), abs(theirs))
+            return _numbers(float(mine), float(theirs), text, view.unit(attribute), near)
         case "multi":
             return _sets(list(mine), list(theirs))
         case "place":
@@ -43,13 +45,12 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
     return Match("same" if mine == theirs else "different", text)
 
 
-def _numbers(mine: float, theirs: float, text: str, unit: str) -> Match:
+def _numbers(mine: float, theirs: float, text: str, unit: str, near: float) -> Match:
     if mine == theirs:
         return Match("same", text)
     step = theirs - mine
     signed = ("+" if step > 0 else "−") + formats.number(abs(step), unit)
-    close = abs(step) <= NEAR * max(abs(mine), abs(theirs))
-    return Match("close" if close else "different", text, signed)
+    return Match("close" if abs(step) <= near else "different", text, signed)
 
 
 def _sets(mine: list[str], theirs: list[str]) -> Match:

@@ -63,7 +63,7 @@ def distance(kilometres: float) -> str:
     """A distance: metres below one kilometre."""
     if not math.isfinite(kilometres):
         return MISSING
-    if kilometres < 1:
+    if kilometres < 0.995:
         return f"{round(kilometres * 1000, -1):.0f} m"
     return f"{kilometres:.1f} km" if kilometres < 10 else f"{kilometres:,.0f} km"
 
@@ -105,7 +105,9 @@ def shorten(text: str, length: int) -> str:
 
 def identity(identifier: str, kind: str, row: int) -> str:
     """What to call a thing known only by its id: the id where a person can read it, else its number in the market."""
-    return f"{kind} no. {row + 1:,}" if _OPAQUE.search(identifier) else f"{kind} {identifier}"
+    if _OPAQUE.search(identifier):
+        return f"{kind} no. {row + 1:,}"
+    return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
 
 
 def plain(text: str) -> str:

@@ -9,8 +9,9 @@ from app.widgets.runs import run_selector
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-st.set_page_config(page_title="Listing Vibes", page_icon=ICON, layout="wide")
-st.logo(ICON, size="large")
+# Before the navigation: it would take the first page's icon, which browsers fetch from another machine.
+st.set_page_config(page_icon=ICON, layout="wide")
+
 PAGES = [
     st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True),
     st.Page("app_pages/similar.py", title="Similar listings", icon=":material/grid_view:"),
@@ -18,6 +19,8 @@ PAGES = [
 ]
 several = len(run_paths()) > 1
 page = st.navigation(PAGES, position="hidden" if several else "top")
+st.set_page_config(page_title=f"{page.title} · Listing Vibes")
+st.logo(ICON, size="large")
 if several:
     run_selector(PAGES)
 page.run()

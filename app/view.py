@@ -15,6 +15,7 @@ from core.market.market import Attribute, Market
 
 HEADLINE = 3  # attributes on a card
 LONG_TEXT = 400
+YEARS = (1500, 2100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class MarketView:
             return formats.MISSING
         match attribute.kind:
             case "number":
-                return formats.number(float(value), self.unit(attribute), grouped=not _is_year(attribute))
+                return formats.number(float(value), self.unit(attribute), grouped=not self.is_year(attribute))
             case "flag":
                 return "Yes" if value else "No"
             case "multi":
@@ -127,6 +128,20 @@ class MarketView:
     def unit(self, attribute: Attribute) -> str:
         """The attribute's unit; `currency` stands for that of the market."""
         return self.market.config.currency if attribute.unit == "currency" else attribute.unit
+
+    @cached_property
+    def _years(self) -> set[str]:
+        found = set()
+        for item in self.attributes:
+            if item.kind == "number" and not item.unit:
+                known = self.market.listings[item.name].dropna()
+                if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all():
+                    found.add(item.name)
+        return found
+
+    def is_year(self, attribute: Attribute) -> bool:
+        """True for a number without a unit whose values are all years."""
+        return attribute.name in self._years
 
     @cached_property
     def headline(self) -> list[Attribute]:
@@ -150,7 +165,3 @@ class MarketView:
         """(label, value) of a listing's attributes, missing ones as "—"."""
         chosen = self.attributes if attributes is None else attributes
         return [(item.label, self.text(row, item)) for item in chosen]
-
-
-def _is_year(attribute: Attribute) -> bool:
-    return "year" in f"{attribute.name} {attribute.label}".lower().replace("_", " ").split()

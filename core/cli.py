@@ -1,6 +1,7 @@
 """The command `vibes`: each command is a few lines that call one function of `core`."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -121,13 +122,16 @@ def train(
     vectors = _photo_vectors(opened, encoder, weights) if settings.features.photos else None
     from core.training.train import train as run_training
 
+    main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
     with _Progress() as progress:
-        outcome = run_training(opened, run, settings, vectors, resume, progress.training)
-    typer.echo(
-        f"Wrote the run {run}: validation recall@30 {outcome.best:.3f} at step {outcome.best_step}. "
-        f"Measure it with `vibes evaluate {run}`, look at it with `vibes explore {run}`.",
-        err=True,
-    )
+        report = progress.training if main_process else lambda entry: None
+        outcome = run_training(opened, run, settings, vectors, resume, report)
+    if main_process:
+        typer.echo(
+            f"Wrote the run {run}: validation recall@30 {outcome.best:.3f} at step {outcome.best_step}. "
+            f"Measure it with `vibes evaluate {run}`, look at it with `vibes explore {run}`.",
+            err=True,
+        )
 
 
 @app.command()
@@ -161,9 +165,7 @@ def evaluate(
         str | None, typer.Option(help="temporal or leave-one-out; default: that of the training")
     ] = None,
     json_: Json = False,
-    queries: Annotated[
-        Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")
-    ] = None,
+    queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
 ) -> None:
     """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
     if protocol not in (None, "temporal", "leave-one-out"):

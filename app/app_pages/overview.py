@@ -62,7 +62,7 @@ def counts(here: Current) -> None:
 
 def quality(here: Current) -> None:
     """Recall@30 beside the baselines, or what to do to have it."""
-    st.subheader("How good are the recommendations?", anchor=False)
+    st.header("How good are the recommendations?", anchor=False)
     metrics = here.run.metrics
     if metrics and metrics.get("results"):
         show_figures(metrics)
@@ -77,7 +77,7 @@ def quality(here: Current) -> None:
 
 def doors(here: Current) -> None:
     """The tasks that this explorer is for."""
-    st.subheader("Where to go", anchor=False)
+    st.header("Where to go", anchor=False)
     users = (
         "See a history and what it leads to."
         if here.view.has_events

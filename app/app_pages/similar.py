@@ -1,5 +1,7 @@
 """Similar listings: one listing, and what is like it in a space of your choice."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -68,21 +70,21 @@ def query(here: Current, row: int) -> None:
     else:
         if view.has_photos:
             st.caption("This listing has no photo.")
-        facts_table(here, row)
+        facts_table(here, row, width=620)
 
 
-def facts_table(here: Current, row: int) -> None:
+def facts_table(here: Current, row: int, width: Literal["stretch"] | int = "stretch") -> None:
     """Every attribute of a listing with its label and unit."""
     facts = here.view.facts(row)
     if facts:
         table = pd.DataFrame({label: [plain(value)] for label, value in facts}).T
-        st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+        st.table(table, width=width, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 
 def neighbours(here: Current, row: int) -> None:
     """Controls, then the neighbours as cards or lined up."""
     view = here.view
-    st.subheader("What is like it", anchor=False)
+    st.header("What is like it", anchor=False)
     if len(view) == 1:
         empty(
             "There are no neighbours",

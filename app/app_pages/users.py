@@ -100,7 +100,7 @@ def history(here: Current, user: int) -> int:
         label="History, oldest first",
         layout="strip",
         photos=here.view.has_photos,
-        least=150,
+        least=150 if here.view.has_photos else 190,
     )
     return at
 
@@ -160,7 +160,7 @@ def touched_later(here: Current, user: int, at: int) -> set[int]:
 def recommendations(here: Current, user: int, at: int) -> None:
     """What the model recommends as of the moment, with what the user touched later marked."""
     view = here.view
-    st.subheader("Recommended", anchor=False)
+    st.header("Recommended", anchor=False)
     if "model" not in here.run.spaces:
         empty(
             "This run has no trained model",

@@ -11,7 +11,7 @@ from app.view import MarketView
 from app.widgets.component import component
 from app.widgets.gallery import Card
 
-LEGEND = "**✓** the same · **≈** close: numbers within a tenth, places within 2 km, half of a set · no sign: different"
+LEGEND = "**✓** the same · **≈** close: numbers within a tenth, years within 5, places within 2 km, half of a set · no sign: different"
 _component = component("lineup", '<div class="lineup" tabindex="0" role="region"></div>')
 
 

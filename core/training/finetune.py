@@ -71,6 +71,7 @@ def finetune(
             "bring more events or a later end of training."
         )
     accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         step_scheduler_with_optimizer=False,
     )
@@ -99,8 +100,8 @@ def finetune(
         progress = Progress(**head)
         if "bank" in extra:
             bank = ItemBank(data.warm, extra["bank"].to(device))
-    lines = _Lines(log_file, progress.step)
-    planned = config.max_steps or config.max_epochs * len(batches(0)) // world
+    lines = _Lines(log_file, progress.step, accelerator.is_main_process)
+    planned = min(config.max_steps, config.max_epochs * len(batches(0)) // world)
     started, begun = time.monotonic(), progress.step
     both.train()
     while not progress.finished and progress.epoch < config.max_epochs:
@@ -138,17 +139,16 @@ def finetune(
             }
             left = spent / (progress.step - begun) * max(planned - progress.step, 0)
             report({**entry, "planned": planned, "eta_s": left, "best": progress.best})
-            lines.write(entry, accelerator.is_main_process)
-            progress.finished = 0 < config.max_steps <= progress.step
-            due = config.validate_every and progress.step % config.validate_every == 0
-            if due or progress.finished:
+            lines.write(entry)
+            progress.finished = progress.step >= planned
+            inside = progress.batch < len(todo)  # the end of an epoch validates anyway
+            if (inside and progress.step % config.validate_every == 0) or progress.finished:
                 _validate(progress, model, validate, run, config.patience, report, lines, accelerator)
             if progress.step % config.checkpoint_every == 0 and accelerator.is_main_process:
                 _checkpoint(state_file, model, optimizer, bank, progress)
         if not progress.finished:
             progress.epoch, progress.batch = progress.epoch + 1, 0
-            if not config.validate_every:
-                _validate(progress, model, validate, run, config.patience, report, lines, accelerator)
+            _validate(progress, model, validate, run, config.patience, report, lines, accelerator)
     progress.finished = True
     if accelerator.is_main_process:
         if not (run / "model.safetensors").is_file():
@@ -190,7 +190,7 @@ def _validate(
         progress.finished = progress.finished or progress.worse >= patience
     entry = {"step": progress.step, "epoch": progress.epoch, "validation recall@30": recall}
     report({**entry, "best": progress.best, "best_step": progress.best_step})
-    lines.write(entry, accelerator.is_main_process)
+    lines.write(entry)
 
 
 def _checkpoint(
@@ -207,8 +207,10 @@ def _checkpoint(
 class _Lines:
     """`train.jsonl`, one line a step; on resuming, lines after the checkpoint are dropped."""
 
-    def __init__(self, path: Path, step: int) -> None:
-        kept = []
+    def __init__(self, path: Path, step: int, main: bool) -> None:
+        self.path, self.main, kept = path, main, []
+        if not main:
+            return
         if step and path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
@@ -218,9 +220,8 @@ class _Lines:
                     break
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        self.path = path
 
-    def write(self, entry: dict[str, Any], main: bool) -> None:
-        if main:
+    def write(self, entry: dict[str, Any]) -> None:
+        if self.main:
             with self.path.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(entry) + "\n")

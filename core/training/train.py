@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 
 from core.errors import VibesError
 from core.evaluation.metrics import DEFAULT, per_query, user_means
 from core.evaluation.ranking import batches, pessimistic_ranks
-from core.features.featurizer import Featurizer
+from core.features.featurizer import Features, Featurizer
 from core.features.photos import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
@@ -43,6 +44,8 @@ def train(
     Raises:
         VibesError: nothing to train on, a finished run in the way, or nothing to resume.
     """
+    # Under `accelerate launch` every process comes through here: all check, one writes.
+    state = PartialState(cpu=not torch.cuda.is_available())
     work = run / ".training"
     if (run / "run.toml").exists():
         raise VibesError(f"{run} already holds a finished run; choose another folder or remove it first.")
@@ -75,12 +78,12 @@ def train(
             f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
         )
     report({"stage": "features"})
-    featurizer = Featurizer.fit(
-        market, settings.features, encoder.width, known, log.duration[split.train], photos
-    )
-    features = featurizer.transform(market, photos)
-    work.mkdir(parents=True, exist_ok=True)
-    manifest.save(work)
+    state.wait_for_everyone()
+    with state.main_process_first():  # the others find the text vectors in the cache
+        featurizer, features = _features(market, settings, known, log.duration[split.train], photos)
+    if state.is_main_process:
+        work.mkdir(parents=True, exist_ok=True)
+        manifest.save(work)
     inputs = make_inputs(featurizer, features, log, settings)
     torch.manual_seed(settings.seed)
     model = ListingModel(featurizer.vocabulary, encoder)
@@ -95,6 +98,8 @@ def train(
     )
     validate = _validation(log, split, catalogue, inputs, settings)
     progress = finetune(model, data, split, settings, run, validate, resume, report)
+    if not state.is_main_process:
+        return progress
     load_weights(run / "model.safetensors", model)
     model.eval()
     featurizer.save(run)
@@ -103,6 +108,14 @@ def train(
     manifest.save(run)
     shutil.rmtree(work)
     return progress
+
+
+def _features(
+    market: Market, settings: Settings, known: np.ndarray, durations: np.ndarray, photos: PhotoVectors | None
+) -> tuple[Featurizer, Features]:
+    width = settings.encoder_config().width
+    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos)
+    return featurizer, featurizer.transform(market, photos)
 
 
 def _resumed(work: Path, market: Market, settings: Settings) -> Settings:

@@ -21,14 +21,17 @@ MAIN = Path(app.__file__).with_name("main.py")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model over a market with photos, actions, durations and timestamps."""
     folder = tmp_path_factory.mktemp("trained")
-    return train_run(paint_market(folder / "market", note="Its events are simulated."), folder / "run")
+    market = paint_market(folder / "market", ending=True, note="Its events are simulated.")
+    return train_run(market, folder / "run")
 
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model over a market without photos, actions, durations, timestamps and titles."""
     folder = tmp_path_factory.mktemp("bare")
-    market = paint_market(folder / "market", photos=0, timed=False, actions=False, titles=False)
+    market = paint_market(
+        folder / "market", photos=0, timed=False, actions=False, titles=False, returning=True
+    )
     return train_run(market, folder / "run")
 
 

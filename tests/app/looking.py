@@ -16,5 +16,5 @@ def components(driver: AppTest, name: str) -> list[dict[str, Any]]:
 
 def texts(driver: AppTest) -> str:
     """All words of a page outside its own components."""
-    parts = [*driver.title, *driver.subheader, *driver.markdown, *driver.caption, *driver.error, *driver.info]
+    parts = [*driver.title, *driver.header, *driver.markdown, *driver.caption, *driver.error, *driver.info]
     return "\n".join(part.value for part in [*parts, *driver.warning])

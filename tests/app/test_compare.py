@@ -18,6 +18,9 @@ class Shown:
     def text(self, row, _attribute):
         return "—" if self.values[row] is None else str(self.values[row])
 
+    def is_year(self, attribute):
+        return attribute.label == "Year"
+
     def unit(self, attribute):
         return attribute.unit
 
@@ -46,3 +49,8 @@ class Shown:
 def test_verdicts(kind, mine, theirs, expected):
     attribute = Attribute("x", kind, "X", "$" if kind == "number" else "")
     assert match(Shown(mine, theirs), attribute, 0, 1) == expected
+
+
+@pytest.mark.parametrize(("theirs", "verdict"), [(1975.0, "same"), (1980.0, "close"), (1981.0, "different")])
+def test_years_are_close_within_five(theirs, verdict):
+    assert match(Shown(1975.0, theirs), Attribute("built", "number", "Year"), 0, 1).verdict == verdict

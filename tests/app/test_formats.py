@@ -43,7 +43,12 @@ def test_places_and_distances():
     assert formats.place(math.nan, 1.0) == "—"
     berlin, hamburg = (52.52, 13.405), (53.551, 9.993)
     assert formats.distance_km(berlin, hamburg) == pytest.approx(255, abs=2)
-    assert [formats.distance(value) for value in (0.234, 4.56, 255.4)] == ["230 m", "4.6 km", "255 km"]
+    assert [formats.distance(value) for value in (0.234, 0.999, 4.56, 255.4)] == [
+        "230 m",
+        "1.0 km",
+        "4.6 km",
+        "255 km",
+    ]
 
 
 def test_moments():
@@ -53,6 +58,7 @@ def test_moments():
 
 def test_an_id_that_nobody_can_read_becomes_a_number():
     assert formats.identity("l07", "Listing", 6) == "Listing l07"
+    assert formats.identity("user-0575", "User", 6) == "user-0575"
     assert formats.identity("1f0e3dad-9990-4ee4-8a55-5c0a8f0f6b3e", "User", 1233) == "User no. 1,234"
 
 

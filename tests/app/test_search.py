@@ -16,7 +16,7 @@ def index(tmp_path) -> SearchIndex:
     table = pd.DataFrame(
         {
             "listing_id": ["10", "11", "12", "13"],
-            "name": ["Café by the lake", "Lakeside cabin", "Town flat", "House"],
+            "name": ["Café by the lake", "Lakeside cabin", "Town flat, Müller", "House"],
             "area": ["North", "North", "Lake District", "South"],
             "garden": [True, False, False, True],
         }
@@ -33,6 +33,7 @@ def index(tmp_path) -> SearchIndex:
         ("lake", [0, 1, 2]),  # a whole word in the title, the beginning of one, an attribute
         ("LAKE north", [0, 1]),  # every word must be there
         ("cafe", [0]),  # accents do not matter
+        ("muller", [2]),
         ("garden", [0, 3]),  # a flag that holds is found by its label
         ("ake", []),  # words are found by their beginning
         ("12", [2]),  # an exact id

@@ -77,7 +77,7 @@ def test_a_market_without_events_says_why_and_points_on(show, eventless):
 def test_a_market_without_times_actions_and_photos_shows_places_in_order(show, bare):
     page = show("users", bare, user="u1", at="3")
     strip, shown = components(page, "gallery")
-    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 7)]
+    assert [card["step"] for card in strip["cards"]] == [f"Event {place}" for place in range(1, 8)]
     assert all(card["facts"] == [] and card["photo"] is None for card in strip["cards"])
     assert strip["photos"] is False and len(shown["cards"]) == 9
     assert "First event" not in show("users", bare).dataframe[0].value.columns
@@ -97,3 +97,18 @@ def test_any_user_draws_one_by_chance(show, trained):
     page = show("users", trained)
     next(button for button in page.button if button.label == "Any user").click().run()
     assert page.title[0].value == f"User {page.query_params['user']}"
+
+
+def test_a_listing_is_recommended_only_while_it_is_live(show, trained):
+    events = Market.open(trained.parent / "market").events
+    early = events.groupby("user_id").head(2)
+    user = next(name for name, rows in early.groupby("user_id") if "l00" not in rows["listing_id"].tolist())
+    for at, live in (("2", True), ("6", False)):
+        cards = components(show("users", trained, user=user, at=at, k="12"), "gallery")[1]["cards"]
+        assert any("listing=l00" in card["href"] for card in cards) == live
+
+
+def test_a_listing_touched_again_is_not_counted_as_touched_later(show, bare):
+    page = show("users", bare, user="u1", at="6")
+    assert "were in the history already" in texts(page)
+    assert not any(card["badge"] for card in components(page, "gallery")[1]["cards"])

@@ -75,3 +75,11 @@ def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
 def test_without_a_title_a_listing_goes_by_its_id(tmp_path):
     view = view_of(paint_market(tmp_path / "market", listings=2, titles=False, photos=0))
     assert view.title(1) == "Listing l01" and not view.has_photos
+
+
+def test_years_are_told_by_their_values(tmp_path):
+    listings = pd.DataFrame(
+        {"listing_id": ["a", "b"], "built_in": [1895, 1975], "area": [1600.5, 1800.0], "lots": [1, 1900]}
+    )
+    write_market(tmp_path / "shop", MarketConfig(), listings)
+    assert dict(view_of(tmp_path / "shop").facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}

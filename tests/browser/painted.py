@@ -48,9 +48,16 @@ def paint_market(
     timed: bool = True,
     actions: bool = True,
     titles: bool = True,
+    ending: bool = False,
+    returning: bool = False,
     note: str = "",
 ) -> Path:
-    """Write a market; the last listing has no photo where there is more than one listing."""
+    """Write a market; the last listing has no photo where there is more than one listing.
+
+    Args:
+        ending: the first listing is live until 4 March 2024 only, the other ones for ever.
+        returning: the last event of each user is on the listing of the first.
+    """
     rng = np.random.default_rng(3)
     ids = [f"l{row:02d}" for row in range(listings)]
     table = pd.DataFrame(
@@ -70,6 +77,10 @@ def paint_market(
         "amenities": AttributeConfig(kind="multi", label="Amenities"),
         "built_year": AttributeConfig(kind="number", label="Year built"),
     }
+    if ending:
+        table["expires_at"] = [
+            pd.Timestamp("2024-03-04", tz="UTC") if row == 0 else pd.NaT for row in range(listings)
+        ]
     if not titles:
         table, attributes = table.drop(columns="title"), {k: v for k, v in attributes.items() if k != "title"}
     config = MarketConfig(
@@ -92,7 +103,8 @@ def paint_market(
         shots = pd.DataFrame(rows, columns=["listing_id", "position", "path"])
     history = []
     for user in range(users):
-        for position, row in enumerate(rng.permutation(listings)[:events]):
+        chosen = rng.permutation(listings)[:events]
+        for position, row in enumerate([*chosen, chosen[0]] if returning else chosen):
             history.append((f"u{user}", ids[row], position))
     log = pd.DataFrame(history, columns=["user_id", "listing_id", "position"])
     if timed:
