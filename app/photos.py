@@ -73,16 +73,15 @@ def routes() -> list[Route]:
 
 def photo_box(view: MarketView, sample: int = 40) -> str:
     """The CSS aspect ratio of this market's photo boxes: the usual shape nearest to the median of some covers."""
-    step = max(1, len(view) // sample)
+    covers = list(view.market.cover.values())
     shapes = []
-    for row in range(0, len(view), step):
-        for name in view.photos(row)[:1]:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                    with Image.open(view.market.path / name) as image:  # reads the header only
-                        shapes.append(image.width / image.height)
-            except (OSError, ValueError, Image.DecompressionBombError):
-                continue  # a broken file says nothing about the shape of the others
+    for name in covers[:: max(1, len(covers) // sample)]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                with Image.open(view.market.path / name) as image:  # reads the header only
+                    shapes.append(image.width / image.height)
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # a broken file says nothing about the shape of the others
     middle = statistics.median(shapes) if shapes else 4 / 3
     return min(BOXES, key=lambda box: abs(BOXES[box] - middle))

@@ -1,7 +1,7 @@
 """What pages share: the opened runs, the state in the URL, and the boundary that turns errors into sentences."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +90,19 @@ def search_index(here: Current) -> SearchIndex:
     return _index(here.view.market.fingerprint, here.view)
 
 
+def known_rows(here: Current, listings: Iterable[str]) -> list[tuple[int, int]]:
+    """(place in `listings`, row in the market) of those that the market still has: it may have changed since the run."""
+    rows = ((place, here.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))
+    return [(place, row) for place, row in rows if row is not None]
+
+
 @contextmanager
 def boundary() -> Iterator[None]:
     """Show a `VibesError` as the sentence it is."""
     try:
         yield
     except VibesError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(str(error).replace("$", "\\$"), icon=":material/error:")
 
 
 # the state in the URL

@@ -240,8 +240,12 @@ def explore(
 @app.command()
 def demo(port: Port = 0, browser: Browser = True) -> None:
     """Open the explorer on a small simulated market."""
-    from core.demo.small import demo_run
+    from core.demo.small import demo_run, is_ready
 
+    if not is_ready():
+        typer.echo(
+            "Making a small simulated market and training on it; this takes about a minute, once.", err=True
+        )
     with _Progress() as progress:
         run = demo_run(progress.training)
     _explore([run], port, browser)

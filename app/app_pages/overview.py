@@ -1,5 +1,7 @@
 """Overview: what market and run this is, how good it is, and the doors to the tasks."""
 
+from shlex import quote
+
 import streamlit as st
 
 from app.formats import count, moment, plain
@@ -14,7 +16,8 @@ def page() -> None:
     st.title(plain(here.view.market.name), anchor=False)
     notices(here)
     counts(here)
-    quality(here)
+    with boundary():
+        quality(here)
     doors(here)
 
 
@@ -27,6 +30,11 @@ def notices(here: Current) -> None:
             "The market changed since this run was made, so listings and figures may not fit it any more. "
             "Train or embed it anew.",
             icon=":material/history:",
+        )
+    manifest = here.run.manifest
+    if manifest.trained_on and manifest.trained_on != manifest.fingerprint:
+        st.info(
+            "The model was trained on another market and is used here as it is.", icon=":material/swap_horiz:"
         )
 
 
@@ -43,7 +51,7 @@ def counts(here: Current) -> None:
     with st.container(horizontal=True):
         for label, (value, meaning) in numbers.items():
             st.metric(label, f"{value:,}", help=meaning, border=True, width=170, height=104)
-    lines = []
+    lines = [described(here)]
     if view.has_events and market.timed:
         when = market.events["timestamp"]
         lines.append(f"Events from {moment(when.min().value)} to {moment(when.max().value)}")
@@ -60,6 +68,13 @@ def counts(here: Current) -> None:
         st.caption(reason)
 
 
+def described(here: Current) -> str:
+    """Which run this is, in a few words."""
+    settings = here.run.manifest.settings
+    made = f"preset {settings.preset}, seed {settings.seed}" if here.run.has_model else "without a model"
+    return f"Run {plain(here.name)}: {made}"
+
+
 def quality(here: Current) -> None:
     """Recall@30 beside the baselines, or what to do to have it."""
     st.header("How good are the recommendations?", anchor=False)
@@ -72,7 +87,7 @@ def quality(here: Current) -> None:
         )
     else:
         st.markdown("Not measured yet. Measure it against five baselines with")
-        st.code(f"vibes evaluate {here.run.path}", language="bash")
+        st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
 
 
 def doors(here: Current) -> None:

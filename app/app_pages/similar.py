@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.formats import count, plain
 from app.photos import LARGE
-from app.session import Current, boundary, chosen, current, keep, set_params, whole
+from app.session import Current, boundary, chosen, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card, photo_cards
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
@@ -111,8 +111,15 @@ def neighbours(here: Current, row: int) -> None:
         st.caption(reason)
     if space is None:
         return
-    if not np.any(here.run.vectors(space)[row]):
-        other = [name for name in here.run.spaces if name != space and np.any(here.run.vectors(name)[row])]
+    place = here.run.listing_row.get(view.ids[row])
+    if place is None:
+        empty(
+            "This listing is newer than the run",
+            "The market changed since the run was made. Embed the market anew with vibes embed.",
+        )
+        return
+    if not np.any(here.run.vectors(space)[place]):
+        other = [name for name in here.run.spaces if name != space and np.any(here.run.vectors(name)[place])]
         empty(
             f"This listing has nothing in the space “{LABELS[space]}”",
             "It has no photo that could be read." if space == "photos" else "None of its values is known.",
@@ -121,17 +128,17 @@ def neighbours(here: Current, row: int) -> None:
         )
         return
     found = here.run.similar(view.ids[row], k=k, space=space)
-    rows = [view.market.listing_row[listing] for listing in found["listing_id"]]
+    rows = known_rows(here, found["listing_id"])
     if not rows:
         empty("There are no neighbours", "No other listing has anything in this space.")
         return
     keeping = {name: st.query_params.get(name) for name in ("space", "k", "view")}
     cards = [
-        listing_card(here, other, params=keeping, score=f"Similarity {score:.2f}")
-        for other, score in zip(rows, found["score"], strict=True)
+        listing_card(here, other, params=keeping, score=f"Similarity {found['score'][at]:.2f}")
+        for at, other in rows
     ]
     if st.session_state["view"] == "lineup":
-        pairs = list(zip(rows, cards, strict=True))
+        pairs = [(other, card) for (_, other), card in zip(rows, cards, strict=True)]
         lineup(view, (row, listing_card(here, row)), pairs, key="neighbours", box=here.box)
         return
     gallery(

@@ -1,18 +1,15 @@
 """Users: a history, and what would be recommended as of any moment in it."""
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app import formats
-from app.session import Current, boundary, current, keep, set_params, whole
+from app.history import history_frame, moment_of, touched_later
+from app.session import Current, boundary, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import Card, gallery
 from app.widgets.user_picker import choose_any_user, choose_user, user_picker
-from core.market.columns import Columns as C
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
 SHOWN = [6, 12, 30, 60]
@@ -129,39 +126,11 @@ def timeline(here: Current, start: int, first: int, last: int, at: int) -> list[
     return cards
 
 
-def history_frame(here: Current, user: int, at: int) -> pd.DataFrame:
-    """The first `at` events of a user, oldest first, as `Run.recommend` takes them."""
-    log = here.view.log
-    rows = np.arange(log.start[user], log.start[user] + at)
-    frame = pd.DataFrame({C.LISTING: [here.view.ids[row] for row in log.listing[rows]]})
-    if (log.action[rows] >= 0).any():
-        frame[C.ACTION] = [log.actions[code] if code >= 0 else None for code in log.action[rows]]
-    if np.isfinite(log.duration[rows]).any():
-        frame[C.DURATION] = log.duration[rows].astype(float)
-    return frame
-
-
-def moment_of(here: Current, user: int, at: int) -> Any:
-    """The moment of the event after the first `at`: a UTC timestamp, or its position; None after the last."""
-    log = here.view.log
-    row = int(log.start[user]) + at
-    if row >= log.start[user + 1]:
-        return None
-    return pd.Timestamp(int(log.time[row]), unit="ns", tz="UTC") if log.timed else int(log.time[row])
-
-
-def touched_later(here: Current, user: int, at: int) -> set[int]:
-    """Rows of the listings that the user touched after the first `at` events and not before."""
-    log = here.view.log
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    return set(log.listing[start + at : end].tolist()) - set(log.listing[start : start + at].tolist())
-
-
 def recommendations(here: Current, user: int, at: int) -> None:
     """What the model recommends as of the moment, with what the user touched later marked."""
     view = here.view
     st.header("Recommended", anchor=False)
-    if "model" not in here.run.spaces:
+    if not here.run.has_model:
         empty(
             "This run has no trained model",
             "Recommendations need one: train it on this market with vibes train.",
@@ -173,8 +142,8 @@ def recommendations(here: Current, user: int, at: int) -> None:
         "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
     )
     with st.spinner("Asking the model …"):
-        found = here.run.recommend(history_frame(here, user, at), k=k, at=moment_of(here, user, at))
-    rows = [view.market.listing_row[listing] for listing in found["listing_id"]]
+        found = here.run.recommend(history_frame(here.view, user, at), k=k, at=moment_of(here.view, user, at))
+    rows = known_rows(here, found["listing_id"])
     if not rows:
         empty(
             "There is nothing to recommend",
@@ -183,8 +152,8 @@ def recommendations(here: Current, user: int, at: int) -> None:
             on_click=lambda: set_params(at=int(np.diff(view.log.start)[user])),
         )
         return
-    later = touched_later(here, user, at)
-    hits = sum(row in later for row in rows)
+    later = touched_later(here.view, user, at)
+    hits = sum(row in later for _, row in rows)
     if later:
         st.markdown(
             f"**{hits} of these {len(rows)}** {'was' if hits == 1 else 'were'} touched later. "
@@ -202,11 +171,11 @@ def recommendations(here: Current, user: int, at: int) -> None:
         listing_card(
             here,
             row,
-            score=f"Similarity {score:.2f}",
+            score=f"Similarity {found['score'][place]:.2f}",
             badge="touched later" if row in later else "",
             tone="hit" if row in later else "",
         )
-        for row, score in zip(rows, found["score"], strict=True)
+        for place, row in rows
     ]
     gallery(
         cards,

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from app.formats import count
+from app.formats import count, plain
 from app.photos import base_path, cover_url, photo_url
 from app.session import Current, run_paths
 from app.widgets.gallery import Card
@@ -48,4 +48,4 @@ def photo_cards(here: Current, row: int, size: int) -> list[Card]:
 
 def matches_line(number: int, query: str) -> str:
     """`12 listings match "canopy bed"`."""
-    return f"{count(number, 'listing')} {'matches' if number == 1 else 'match'} “{query}”"
+    return f"{count(number, 'listing')} {'matches' if number == 1 else 'match'} “{plain(query)}”"

@@ -6,7 +6,7 @@ from typing import Literal
 from app.photos import BOXES
 from app.widgets.component import component
 
-MOSAIC = 340  # pixels high
+MOSAIC = 320  # pixels high
 _component = component("gallery", '<ul class="gallery"></ul>')
 
 

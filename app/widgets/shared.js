@@ -36,7 +36,7 @@ function photo(card) {
   image.addEventListener("load", () => {
     const shape = (image.naturalWidth / image.naturalHeight) * (box.clientHeight / box.clientWidth)
     // A photo of nearly the box's shape fills it; any other is shown whole.
-    image.classList.toggle("fill", shape > 0.74 && shape < 1.35)
+    image.classList.toggle("fill", shape > 0.8 && shape < 1.25)
     image.classList.add("ready")
   })
   image.src = card.photo

@@ -23,7 +23,7 @@ from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
 
 SEED = 7
-LISTINGS, USERS, DAYS = 600, 900, 84
+LISTINGS, USERS, DAYS = 500, 600, 84
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
 #: Changes with anything that changes the market or its run, so that an older cached one is not opened.
 VERSION = "1"
@@ -44,11 +44,20 @@ def cache_folder() -> Path:
     return Path(base or Path.home() / ".cache") / "listing-vibes"
 
 
+def is_ready() -> bool:
+    """True where the demo was made before and opens at once."""
+    return (_folder() / "run" / "run.toml").is_file()
+
+
+def _folder() -> Path:
+    return cache_folder() / f"demo-{VERSION}"
+
+
 def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> Path:
     """The demo's run folder; generated and trained on the first call (well under a minute), kept for the next."""
-    folder = cache_folder() / f"demo-{VERSION}"
+    folder = _folder()
     run = folder / "run"
-    if not (run / "run.toml").is_file():
+    if not is_ready():
         from core.training.train import train
 
         market = folder / "market"
@@ -57,7 +66,7 @@ def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> P
         settings = Settings(
             seed=SEED,
             preset="tiny",
-            training=TrainingConfig(max_epochs=4, batch=128, fresh=128, learning_rate=1e-3, warmup=30),
+            training=TrainingConfig(max_epochs=3, batch=128, fresh=128, learning_rate=1e-3, warmup=30),
         )
         train(Market.open(market), run, settings, None, report=report)
     return run

@@ -31,8 +31,10 @@ class TokenEmbedder(nn.Module):
         self.register_buffer("first_bin", torch.tensor(first), persistent=False)
         self.photo = nn.Linear(width, width)
         self.text = nn.Linear(width, width)
-        for table in (self.key.weight, self.value.weight, self.slope):
-            nn.init.normal_(table, std=0.02)
+        # A value is as loud as a photo or a text, whose vectors have length 1; its key whispers.
+        nn.init.normal_(self.key.weight, std=0.02)
+        nn.init.normal_(self.value.weight, std=width**-0.5)
+        nn.init.normal_(self.slope, std=0.5 * width**-0.5)
         for layer in (self.photo, self.text):
             nn.init.eye_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -212,8 +212,10 @@ class Longformer(nn.Module):
 def _initialise(module: nn.Module) -> None:
     """Tables normal with deviation 0.02 as BERT, matrices by Glorot & Bengio (2010), biases 0, norms as they come.
 
-    BERT's 0.02 for matrices, meant for width 768, lets so little of a narrow model's tokens through to `[CLS]` that all
-    embeddings start out alike (cosine 0.9999 at width 128) and training from scratch has nothing to tell apart.
+    Then each layer starts as a mean: values and outputs as the identity, the feed-forward part silent. So an untrained
+    `[CLS]` is already the mean of its tokens, and the mean of the listings of a history is near those it resembles.
+    From BERT's start a narrow model's `[CLS]` hears next to nothing of its tokens (cosine of any two listings 0.9999
+    at width 128), and training from scratch first has to find what is given here.
     """
     if isinstance(module, nn.Linear):
         nn.init.xavier_normal_(module.weight)
@@ -222,3 +224,8 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:
         nn.init.zeros_(module.weight[module.padding_idx])
+    if isinstance(module, Attention):
+        for layer in (module.value, module.value_global, module.out):
+            nn.init.eye_(layer.weight)
+    if isinstance(module, Layer):
+        nn.init.zeros_(module.down.weight)

@@ -62,7 +62,7 @@ class Settings(Forbidding):
     """What a user may set with `--config FILE`."""
 
     seed: int = 0
-    preset: Literal["tiny", "small", "base", "large"] = "small"
+    preset: Literal["tiny", "small", "base", "large"] = "tiny"
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )

@@ -4,13 +4,14 @@ import json
 import shutil
 
 import pandas as pd
-from browser.painted import embed_run, paint_market
+from browser.painted import embed_run, paint_market, vectors
 from looking import texts
 
 from app.widgets.figures import figures_table, verdict
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
+from core.retrieval.embed import embed_market
 from core.retrieval.run import Run
 
 
@@ -24,6 +25,7 @@ def test_counts_note_and_next_step(show, trained):
     assert page.code[0].value == f"vibes evaluate {trained}"
     assert [link.label for link in page.page_link] == ["**Similar listings**", "**Users**"]
     assert not page.warning
+    assert "Run run: preset tiny, seed 0" in texts(page)
 
 
 def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained, tmp_path):
@@ -60,7 +62,9 @@ def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     (run / "metrics.json").write_text("{")
-    assert "metrics.json is damaged" in show("overview", run).error[0].value
+    page = show("overview", run)
+    assert "metrics.json is damaged" in page.error[0].value
+    assert len(page.page_link) == 2  # the rest of the page is there
 
 
 def test_no_run_at_all_is_told(show):
@@ -94,3 +98,9 @@ def test_the_verdict_counts_only_what_is_sure():
     )
     assert told == "The model is above Popularity; below EASE; not told apart from Implicit ALS."
     assert verdict({}) == ""
+
+
+def test_a_model_of_another_market_is_told(show, trained, tmp_path):
+    market = paint_market(tmp_path / "market", listings=5, users=2)
+    embed_market(Market.open(market), tmp_path / "run", vectors(Market.open(market)), trained)
+    assert "trained on another market" in show("overview", tmp_path / "run").info[0].value

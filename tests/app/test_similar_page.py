@@ -8,6 +8,7 @@ from looking import components, texts
 from app.photos import SMALL
 from core import Run
 from core.market.market import Market
+from core.market.writer import write_market
 
 
 def links(gallery):
@@ -132,6 +133,10 @@ def test_a_market_that_is_gone_is_told_in_one_sentence(show, tmp_path):
     assert len(page.error) == 1 and "no longer at" in page.error[0].value
 
 
+def test_words_in_a_search_are_shown_as_they_are(show, trained):
+    assert "“\\*private\\*”" in texts(show("similar", trained, q="*private*"))
+
+
 def test_two_runs_are_told_apart_in_the_url(show, trained, eventless):
     page = show("similar", trained, eventless, listing="l04")
     assert page.selectbox(key="run").options == ["run", "run-2"]
@@ -165,3 +170,19 @@ def test_shuffled_covers_are_a_permutation_that_the_url_keeps(show, trained):
     (second,) = components(show("similar", trained, sample="5"), "gallery")
     expected = [f"l{row:02d}" for row in np.random.default_rng(5).permutation(12)]
     assert links(first) == links(second) == expected
+
+
+def test_a_market_that_changed_since_still_opens(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=6, users=0)
+    run = embed_run(market, tmp_path / "run")
+    opened = Market.open(market)
+    listings = opened.listings.assign(listing_id=["l00", "new", "l02", "l03", "l04", "l05"]).iloc[::-1]
+    write_market(market, opened.config, listings, opened.photos[opened.photos["listing_id"] != "l01"])
+    page = show("similar", run, listing="l02", space="attributes")
+    expected = [
+        listing
+        for listing in Run.open(run).similar("l02", space="attributes")["listing_id"]
+        if listing != "l01"
+    ]
+    assert links(components(page, "gallery")[1]) == expected
+    assert "This listing is newer than the run" in texts(show("similar", run, listing="new"))

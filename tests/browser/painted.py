@@ -121,7 +121,7 @@ def paint_market(
 def embed_run(market: Path, run: Path) -> Path:
     """A run without a model over `market`."""
     opened = Market.open(market)
-    embed_market(opened, run, _vectors(opened))
+    embed_market(opened, run, vectors(opened))
     return run
 
 
@@ -134,9 +134,10 @@ def train_run(market: Path, run: Path) -> Path:
         features=FeatureConfig(text=False),
         training=TrainingConfig(batch=4, fresh=4, max_epochs=1, warmup=1, bf16=False),
     )
-    train(opened, run, settings, _vectors(opened))
+    train(opened, run, settings, vectors(opened))
     return run
 
 
-def _vectors(market: Market):
+def vectors(market: Market):
+    """The photo vectors of a market, None where it has no photos."""
     return embed_photos(market.path, market.photos, ColourEncoder()) if len(market.photos) else None

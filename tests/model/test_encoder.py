@@ -70,7 +70,7 @@ def test_batches_hold_every_row_once_and_little_padding():
 
 
 def test_weights_and_state_come_back(case, tmp_path):
-    model, inputs, _ = case
+    model, _inputs, _ = case
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model.embedder.key.weight.sum().backward()
     optimizer.step()
