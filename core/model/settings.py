@@ -42,7 +42,7 @@ class TrainingConfig(Forbidding):
     clip: float = Field(1.0, gt=0)
     max_epochs: int = Field(30, ge=1)
     max_steps: int = Field(3000, ge=1)
-    patience: int = Field(4, ge=1, description="validations without a better recall@30 before stopping")
+    patience: int = Field(6, ge=1, description="validations without a better recall@30 before stopping")
     validate_every: int = Field(250, ge=1, description="steps; the end of an epoch validates, too")
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)

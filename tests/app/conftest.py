@@ -5,10 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-# Where pytest puts `tests` on the path, the folder `tests/app` would hide the package `app` that is installed editable.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from browser.painted import embed_run, paint_market, train_run
 from streamlit.testing.v1 import AppTest
 

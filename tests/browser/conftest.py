@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -11,10 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-# Where pytest puts `tests` on the path, the folder `tests/app` would hide the package `app` that is installed editable.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
 

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from browser.painted import colour_of
 from PIL import Image
+from playwright.sync_api import expect
 
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
@@ -24,7 +25,7 @@ def listings(gallery) -> list[str]:
 def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -> None:
     """Each photo of a gallery has loaded and has the colour of the (listing row, position) expected there."""
     images = gallery.locator("img")
-    assert images.count() == len(expected)
+    expect(images).to_have_count(len(expected))
     for number, (row, position) in enumerate(expected):
         image = images.nth(number)
         image.scroll_into_view_if_needed()

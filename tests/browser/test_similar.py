@@ -30,7 +30,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
 
     choice.get_by_role("link", name="Home 5 ").click()
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
-    assert page.url == f"{explorer.url}/similar?listing=l05"
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05")
     assert_photos(page, page.get_by_role("list", name="Photos of this listing"), [(5, 0), (5, 1)], PHOTOS)
     neighbours = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(neighbours).to_be_visible()
@@ -44,7 +44,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
     expected = run.similar("l05", k=12, space="photos")["listing_id"].tolist()
     assert listings(neighbours) == expected
     assert_photos(page, neighbours, covers(expected), PHOTOS)
-    assert page.url == f"{explorer.url}/similar?listing=l05&space=photos"
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&space=photos")
 
     neighbours.get_by_role("link").first.click()
     expect(page.get_by_role("heading", name=f"Home {row_of(expected[0])} by")).to_be_visible()
@@ -54,7 +54,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
 
     page.go_back()
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
-    assert page.url == f"{explorer.url}/similar?listing=l05&space=photos"
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&space=photos")
     page.reload()
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
     neighbours = page.get_by_role("list", name="12 neighbours by photos, the most alike first")
@@ -64,7 +64,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
     expect(page.get_by_role("list", name="12 neighbours by model, the most alike first")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("list", name="Listings to choose from")).to_be_visible()
-    assert page.url == f"{explorer.url}/similar"
+    expect(page).to_have_url(f"{explorer.url}/similar")
 
 
 def test_a_link_opens_in_a_new_tab_as_any_link(page, explorer):
@@ -73,7 +73,7 @@ def test_a_link_opens_in_a_new_tab_as_any_link(page, explorer):
     with page.context.expect_page() as opened:
         card.click(modifiers=["Control"])
     expect(opened.value.get_by_role("heading", name="Home 3 by the *old* harbour")).to_be_visible()
-    assert page.url == f"{explorer.url}/similar"
+    expect(page).to_have_url(f"{explorer.url}/similar")
 
 
 def test_the_keyboard_reaches_a_neighbour(page):

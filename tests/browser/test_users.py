@@ -19,7 +19,7 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer):
     expect(table).to_be_visible()
     table.locator(".dvn-scroller").click(position={"x": 18, "y": 35 + 17})  # the box of the first line
     expect(page.get_by_role("heading", name="User u0")).to_be_visible()
-    assert page.url == f"{explorer.url}/users?user=u0"
+    expect(page).to_have_url(f"{explorer.url}/users?user=u0")
     strip = page.get_by_role("list", name="History, oldest first")
     events = run.market.events[run.market.events["user_id"] == "u0"]
     assert listings(strip) == events["listing_id"].tolist()
@@ -43,7 +43,7 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer):
 
     shown.get_by_role("link").first.click()
     expect(page.get_by_role("heading", name=f"Home {int(expected[0][1:])} by")).to_be_visible()
-    assert page.url == f"{explorer.url}/similar?listing={expected[0]}"
+    expect(page).to_have_url(f"{explorer.url}/similar?listing={expected[0]}")
     page.go_back()
     expect(page.get_by_text("Known here: 7. Kept back: 2.")).to_be_visible()
-    assert page.url == f"{explorer.url}/users?user=u0&at=7&k=30"
+    expect(page).to_have_url(f"{explorer.url}/users?user=u0&at=7&k=30")

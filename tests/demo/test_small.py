@@ -25,6 +25,6 @@ def test_it_is_sound_and_says_what_it_is(tmp_path):
     assert "simulated" in market.name.lower() and "do not exist" in market.config.note
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue)
-    assert len(split.test) > 1000 and len(split.valid) > 500
+    assert len(split.test) > 800 and len(split.valid) > 400
     live = (catalogue.since[log.listing] <= log.time) & (log.time < catalogue.until[log.listing])
     assert live.all()
