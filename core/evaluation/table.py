@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 NAME = 18  # characters for a scorer's name
 CELL = 12
+MOST_WEEKS = 12  # more weeks than these are left to the JSON document
 
 
 def results_table(headline: str, results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> str:
@@ -28,11 +29,17 @@ def results_table(headline: str, results: Mapping[str, Mapping], differences: Ma
 
 
 def slices_table(slices: Mapping[str, Mapping], scorers: list[str], metric: str) -> str:
-    """One line a slice: how many queries it has, and `metric` of every scorer."""
-    lines = [metric, _row("", ["queries", *scorers], NAME, 18)]
+    """One line a slice: how many queries it has, and `metric` of every scorer; weeks only where they are few."""
+    cell = max(map(len, scorers), default=0) + 2
+    lines = [metric, _row("", ["queries", *scorers], NAME, cell)]
+    weeks = [name for name in slices if name.startswith("week ")]
     for name, found in slices.items():
+        if len(weeks) > MOST_WEEKS and name in weeks:
+            continue
         cells = [_share(found["results"][scorer][metric]["value"]) for scorer in scorers if found["results"]]
-        lines.append(_row(name, [f"{found['queries']:,}", *cells], NAME, 18))
+        lines.append(_row(name, [f"{found['queries']:,}", *cells], NAME, cell))
+    if len(weeks) > MOST_WEEKS:
+        lines.append(f"{len(weeks)} weeks after training: see --json.")
     return "\n".join(lines)
 
 

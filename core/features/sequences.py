@@ -20,6 +20,7 @@ from core.features.tokens import (
     Tokens,
 )
 from core.features.vocabulary import Vocabulary
+from core.market.log import ranges
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +72,6 @@ class Meta:
             action=ids[action],
             duration=np.where(np.isfinite(duration) & (len(edges) > 0), bucket, 0).astype(np.int32),
         )
-
-
-def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """start[0] .. start[0] + length[0] - 1, start[1] .. and so on, as one array."""
-    before = np.cumsum(length) - length
-    return np.arange(length.sum()) + np.repeat(start - before, length)
 
 
 def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:

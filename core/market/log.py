@@ -9,6 +9,12 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 
 
+def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """start[0] .. start[0] + length[0] - 1, start[1] .. and so on, as one array of row numbers."""
+    before = np.cumsum(length) - length
+    return np.arange(length.sum()) + np.repeat(start - before, length)
+
+
 @dataclass(frozen=True, eq=False)
 class EventLog:
     """N events of U users, sorted by (user, time, original order).
@@ -71,6 +77,13 @@ class EventLog:
         fresh = np.ones(len(self), bool)
         fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
         return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
+
+    def first_touch(self) -> np.ndarray:
+        """(N,) bool: the user has no earlier event on this listing; of several at one time only one counts."""
+        pair = self.user.astype(np.int64) * self.listings + self.listing
+        first = np.zeros(len(self), bool)
+        first[np.unique(pair, return_index=True)[1]] = True
+        return first
 
     def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:
         """Rows (start, end) of a user's events strictly before `at` (None: all of them)."""

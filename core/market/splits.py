@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from core.errors import VibesError
-from core.market.log import EventLog
+from core.market.log import EventLog, ranges
 from core.market.market import Market
 
 Protocol = Literal["temporal", "leave-one-out"]
@@ -79,14 +79,8 @@ class Catalogue:
             queries.at[:, None] < self.until[None, :]
         )  # (Q, L)
         rows = np.repeat(np.arange(len(queries)), queries.length)
-        allowed[rows, log.listing[_ranges(queries.start, queries.end)]] = False
+        allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed
-
-
-def _ranges(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """start[0] .. end[0], start[1] .. end[1], ... as one array of row numbers."""
-    length = end - start
-    return np.arange(length.sum()) + np.repeat(start - np.concatenate([[0], np.cumsum(length)[:-1]]), length)
 
 
 def make_split(
@@ -138,20 +132,9 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
     event = np.flatnonzero(chosen & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
     live = (catalogue.since[target] <= at) & (at < catalogue.until[target])
-    event = event[live & (_first_touch(log)[event])]
+    event = event[live & (log.first_touch()[event])]
     user, target, at = log.user[event], log.listing[event], log.time[event]
     return Queries(event, user, target, at, log.start[user], before[event], masked=True)
-
-
-def _first_touch(log: EventLog) -> np.ndarray:
-    """(N,) bool: the user has no earlier event on this listing.
-
-    Of several events of one user on one listing at one time only the first counts.
-    """
-    pair = log.user.astype(np.int64) * log.listings + log.listing
-    first = np.zeros(len(log), bool)
-    first[np.unique(pair, return_index=True)[1]] = True
-    return first
 
 
 def _leave_one_out(log: EventLog) -> Split:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.features.sequences import ranges
-from core.market.log import EventLog
+from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue, Split
 
 
@@ -35,9 +34,7 @@ def make_examples(log: EventLog, split: Split, positives: int) -> Examples:
     usable = split.train & (before > log.start[log.user])
     touches = split.train.copy()
     if masked:
-        pair = log.user.astype(np.int64) * log.listings + log.listing
-        first = np.zeros(len(log), bool)
-        first[np.unique(pair, return_index=True)[1]] = True
+        first = log.first_touch()
         usable, touches = usable & first, touches & first
     rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
     place = np.searchsorted(touch, rows)  # each usable row is itself a touch
