@@ -1,7 +1,7 @@
 # CPU image: the explorer and the command `vibes`, as a user without rights.
 FROM python:3.11-slim-bookworm
 
-RUN useradd --create-home vibes
+RUN useradd --create-home vibes && install -d -o vibes -g vibes /home/vibes/listing-vibes
 WORKDIR /home/vibes/listing-vibes
 COPY --chown=vibes:vibes pyproject.toml README.md ./
 COPY --chown=vibes:vibes core core

@@ -36,6 +36,8 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a br
 
 def main() -> None:
     """Run the command line; bad input ends with one sentence on stderr and exit code 2."""
+    # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except VibesError as error:

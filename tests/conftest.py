@@ -13,6 +13,9 @@ from PIL import Image
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.writer import write_market
 
+# As the command line does: threads that wait do not spin. Set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # No deadline, since the cores are shared with others; the same examples on every run, so that a failure is everybody's.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("suite")

@@ -46,7 +46,7 @@ def cache_folder() -> Path:
 
 def is_ready() -> bool:
     """True where the demo was made before and opens at once."""
-    return (_folder() / "run" / "run.toml").is_file()
+    return (_folder() / "run" / "metrics.json").is_file()
 
 
 def _folder() -> Path:
@@ -58,6 +58,8 @@ def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> P
     folder = _folder()
     run = folder / "run"
     if not is_ready():
+        from core.evaluation.run_evaluation import evaluate_run, save_metrics
+        from core.retrieval.run import Run
         from core.training.train import train
 
         market = folder / "market"
@@ -69,6 +71,9 @@ def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> P
             training=TrainingConfig(max_epochs=3, batch=128, fresh=128, learning_rate=1e-3, warmup=30),
         )
         train(Market.open(market), run, settings, None, report=report)
+        report({"stage": "evaluating"})
+        opened = Run.open(run)
+        save_metrics(opened, evaluate_run(opened))
     return run
 
 

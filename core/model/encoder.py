@@ -71,7 +71,15 @@ class Inputs:
         return np.minimum(1 + sizes[end] - sizes[first] + 2 * (end - first), self.max_tokens)
 
 
-def mixed_precision(bf16: bool, device: torch.device | str = "cpu") -> AbstractContextManager:
+def has_bf16() -> bool:
+    """True where matrix products in bfloat16 are faster than in float32: instructions of this GPU or CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def mixed_precision(bf16: bool | None, device: torch.device | str = "cpu") -> AbstractContextManager:
     """bfloat16 for the matrix products where asked, else nothing."""
     kind = torch.device(device).type
     return torch.autocast(kind, dtype=torch.bfloat16) if bf16 else nullcontext()
@@ -94,7 +102,7 @@ def encode(
     sequences: Callable[[np.ndarray], Sequences],
     lengths: np.ndarray,
     width: int,
-    bf16: bool = False,
+    bf16: bool | None = False,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:

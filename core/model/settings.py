@@ -46,7 +46,7 @@ class TrainingConfig(Forbidding):
     validate_every: int = Field(250, ge=1, description="steps; the end of an epoch validates, too")
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)
-    bf16: bool = True
+    bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
 
 

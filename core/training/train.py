@@ -20,7 +20,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
-from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
+from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
 from core.model.settings import Manifest, Settings, SplitConfig
 from core.retrieval.embed import library_versions, save_spaces, spaces_of
 from core.retrieval.engine import Engine, make_inputs
@@ -57,9 +57,12 @@ def train(
         )
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
-    settings = settings.model_copy(
-        update={"split": SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)}
-    )
+    # What was left open is decided here and recorded in run.toml.
+    training = settings.training
+    if training.bf16 is None:
+        training = training.model_copy(update={"bf16": has_bf16()})
+    split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
+    settings = settings.model_copy(update={"split": split_config, "training": training})
     manifest = Manifest(
         market=str(market.path.resolve()),
         market_name=market.name,
