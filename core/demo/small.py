@@ -26,7 +26,7 @@ SEED = 7
 LISTINGS, USERS, DAYS = 500, 600, 84
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
 #: Changes with anything that changes the market or its run, so that an older cached one is not opened.
-VERSION = "1"
+VERSION = "2"
 DISTRICTS = (
     "Harbour", "Old Mill", "Northgate", "Lindenpark", "Station Quarter", "Riverside",
     "Hillcrest", "Market Square", "Eastfield", "Glassworks", "Orchard", "Westbridge",
@@ -46,7 +46,7 @@ def cache_folder() -> Path:
 
 def is_ready() -> bool:
     """True where the demo was made before and opens at once."""
-    return (_folder() / "run" / "metrics.json").is_file()
+    return (_folder() / "demo" / "metrics.json").is_file()
 
 
 def _folder() -> Path:
@@ -56,7 +56,7 @@ def _folder() -> Path:
 def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> Path:
     """The demo's run folder; generated and trained on the first call (well under a minute), kept for the next."""
     folder = _folder()
-    run = folder / "run"
+    run = folder / "demo"
     if not is_ready():
         from core.evaluation.run_evaluation import evaluate_run, save_metrics
         from core.retrieval.run import Run
