@@ -1,0 +1,1 @@
+"""Pictures of surfaces made with numpy alone: floors, walls, cloth, art and the view from a window."""
