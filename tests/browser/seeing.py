@@ -22,6 +22,12 @@ def listings(gallery) -> list[str]:
     return [parse_qs(urlsplit(href).query)["listing"][0] for href in hrefs]
 
 
+def assert_listings(gallery, expected: list[str]) -> None:
+    """The cards of a gallery, once they are all drawn, link to these listings in this order."""
+    expect(gallery.locator("a")).to_have_count(len(expected))
+    assert listings(gallery) == expected
+
+
 def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -> None:
     """Each photo of a gallery has loaded and has the colour of the (listing row, position) expected there."""
     images = gallery.locator("img")

@@ -2,7 +2,7 @@
 
 import pytest
 from browser.conftest import LISTINGS, PHOTOS
-from browser.seeing import assert_photos, listings, shift_after_first_paint, wait_until_quiet
+from browser.seeing import assert_listings, assert_photos, listings, shift_after_first_paint, wait_until_quiet
 from playwright.sync_api import expect
 
 from core import Run
@@ -25,7 +25,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
     page.get_by_test_id("stMain").get_by_role("link", name="Similar listings").click()
     choice = page.get_by_role("list", name="Listings to choose from")
     expect(choice).to_be_visible()
-    assert listings(choice) == run.listing_ids
+    assert_listings(choice, run.listing_ids)
     assert_photos(page, choice, covers(run.listing_ids), PHOTOS)
 
     choice.get_by_role("link", name="Home 5 ").click()
@@ -35,14 +35,14 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
     neighbours = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(neighbours).to_be_visible()
     expected = run.similar("l05", k=12)["listing_id"].tolist()
-    assert listings(neighbours) == expected
+    assert_listings(neighbours, expected)
     assert_photos(page, neighbours, covers(expected), PHOTOS)
 
     page.get_by_role("radio", name="Photos").click()
     neighbours = page.get_by_role("list", name="12 neighbours by photos, the most alike first")
     expect(neighbours).to_be_visible()
     expected = run.similar("l05", k=12, space="photos")["listing_id"].tolist()
-    assert listings(neighbours) == expected
+    assert_listings(neighbours, expected)
     assert_photos(page, neighbours, covers(expected), PHOTOS)
     expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&space=photos")
 
@@ -59,7 +59,7 @@ def test_from_the_overview_to_neighbours_and_back(page, explorer):
     expect(page.get_by_role("heading", name="Home 5 by the *old* harbour")).to_be_visible()
     neighbours = page.get_by_role("list", name="12 neighbours by photos, the most alike first")
     expect(neighbours).to_be_visible()
-    assert listings(neighbours) == expected
+    assert_listings(neighbours, expected)
     page.go_back()
     expect(page.get_by_role("list", name="12 neighbours by model, the most alike first")).to_be_visible()
     page.go_back()
@@ -80,6 +80,7 @@ def test_the_keyboard_reaches_a_neighbour(page):
     page.goto("/similar?listing=l05")
     neighbours = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(neighbours).to_be_visible()
+    expect(neighbours.locator("a").first).to_be_visible()
     first = listings(neighbours)[0]
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -95,7 +96,7 @@ def test_lining_up_shows_signs_and_leads_on(page, explorer):
     table = page.get_by_role("region", name="Attributes of this listing and of its neighbours")
     expect(table.get_by_role("columnheader", name="This listing")).to_be_visible()
     expected = Run.open(explorer.run).similar("l05", k=6, space="attributes")["listing_id"].tolist()
-    assert listings(table) == expected
+    assert_listings(table, expected)
     assert_photos(page, table, [(5, 0), *covers(expected)], PHOTOS)
     same = [place for place, listing in enumerate(expected) if row_of(listing) % 3 == 5 % 3]
     cells = table.get_by_role("row", name="Room type").get_by_role("cell")

@@ -1,7 +1,7 @@
 """Users as a person uses it: a history, a moment, and what was touched later."""
 
 from browser.conftest import LISTINGS, PHOTOS
-from browser.seeing import assert_photos, listings
+from browser.seeing import assert_listings, assert_photos, listings
 from playwright.sync_api import expect
 
 from core import Run
@@ -22,7 +22,7 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer):
     expect(page).to_have_url(f"{explorer.url}/users?user=u0")
     strip = page.get_by_role("list", name="History, oldest first")
     events = run.market.events[run.market.events["user_id"] == "u0"]
-    assert listings(strip) == events["listing_id"].tolist()
+    assert_listings(strip, events["listing_id"].tolist())
     assert_photos(page, strip, covers(events["listing_id"]), PHOTOS)
     expect(strip.get_by_text("Add to favourites").first).to_be_visible()
 
@@ -35,7 +35,7 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer):
     shown = page.get_by_role("list", name="Recommendations, the best first")
     expected = run.recommend("u0", k=30, at=events["timestamp"].iloc[7])["listing_id"].tolist()
     expect(shown.get_by_role("link")).to_have_count(len(expected))
-    assert listings(shown) == expected
+    assert_listings(shown, expected)
     assert_photos(page, shown, covers(expected), PHOTOS)
     later = set(events["listing_id"].iloc[7:])
     badges = shown.get_by_role("listitem").filter(has_text="touched later")
