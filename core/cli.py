@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,7 @@ Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings"
 Encoder = Annotated[
     str, typer.Option("--encoder", help="timm name of the photo encoder; auto = best at hand")
 ]
-Weights = Annotated[Optional[Path], typer.Option("--weights", help="file with the photo encoder's weights")]  # noqa: UP045
+Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
 
@@ -97,10 +97,10 @@ def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = Non
 def train(
     market: MarketPath,
     run: RunPath,
-    preset: Annotated[Optional[str], typer.Option(help="tiny, small, base or large")] = None,  # noqa: UP045
-    config: Annotated[Optional[Path], typer.Option(help="TOML file with settings")] = None,  # noqa: UP045
-    protocol: Annotated[Optional[str], typer.Option(help="temporal or leave-one-out")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="seed of everything random")] = None,  # noqa: UP045
+    preset: Annotated[str | None, typer.Option(help="tiny, small, base or large")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
+    protocol: Annotated[str | None, typer.Option(help="temporal or leave-one-out")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
     encoder: Encoder = "auto",
     weights: Weights = None,
@@ -191,7 +191,7 @@ def similar(
     run: RunPath,
     listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
     k: Count = 10,
-    space: Annotated[Optional[str], typer.Option(help="model, photos or attributes")] = None,  # noqa: UP045
+    space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
     json_: Json = False,
 ) -> None:
     """The listings most similar to one."""
@@ -204,7 +204,7 @@ def similar(
 @app.command()
 def recommend(
     run: RunPath,
-    user: Annotated[Optional[str], typer.Argument(metavar="USER", help="user id")] = None,  # noqa: UP045
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
     history: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.demo.listings import market_config
 from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
@@ -81,26 +81,16 @@ def generate(path: Path, listings: int = LISTINGS, users: int = USERS, seed: int
     """Write the market folder; the same seed gives the same market."""
     rng = np.random.default_rng(seed)
     homes = _homes(rng, listings)
-    config = MarketConfig(
-        name="Demo: a small simulated market",
-        note="Generated: these homes do not exist and their visitors are simulated. The figures show the tool, not the world.",
-        currency="€",
-        title="title",
-        actions=list(ACTIONS),
-        attributes={
-            "title": AttributeConfig(kind="text", label="Title"),
-            "deal": AttributeConfig(kind="category", label="Deal"),
-            "district": AttributeConfig(kind="category", label="District"),
-            "building": AttributeConfig(kind="category", label="Building"),
-            "rooms": AttributeConfig(kind="number", label="Rooms"),
-            "area_m2": AttributeConfig(kind="number", label="Area", unit="m²"),
-            "floor": AttributeConfig(kind="number", label="Floor"),
-            "built": AttributeConfig(kind="number", label="Built in"),
-            "price": AttributeConfig(kind="number", label="Price", unit="€"),
-            "balcony": AttributeConfig(kind="flag", label="Balcony"),
-            "pets": AttributeConfig(kind="flag", label="Pets allowed"),
-            C.PLACE: AttributeConfig(kind="place", label="Location"),
-        },
+    config = market_config()
+    known = {name: kept for name, kept in config.attributes.items() if name in homes or name == C.PLACE}
+    config = config.model_copy(
+        update={
+            "name": "Demo: a small simulated market",
+            "note": "Generated: these homes do not exist and their visitors are simulated. "
+            "The figures show the tool, not the world.",
+            "actions": list(ACTIONS),
+            "attributes": known,
+        }
     )
     write_market(path, config, homes, None, _events(rng, homes, users))
 

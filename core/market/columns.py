@@ -17,6 +17,3 @@ class Columns:
     LATITUDE = "latitude"
     LONGITUDE = "longitude"
     PLACE = "place"
-
-    #: Columns of `listings` that are not attributes of the model by themselves.
-    LISTING_STRUCTURE = (LISTING, PUBLISHED, EXPIRES)

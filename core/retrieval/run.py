@@ -21,13 +21,6 @@ from core.retrieval.embed import SPACES
 from core.retrieval.engine import Engine
 from core.retrieval.index import ExactIndex
 
-#: Words that the screen and the messages use for a space.
-SPACE_LABELS = {
-    "model": "what the model learned",
-    "photos": "how the photos look",
-    "attributes": "what the attributes say",
-}
-
 
 class Run:
     """One trained model (or none) and the embeddings of one market's listings.
@@ -67,7 +60,7 @@ class Run:
                 f"{self.path / 'listings.npz'} is damaged ({error}); embed the run again."
             ) from error
 
-    @property
+    @cached_property
     def listing_ids(self) -> list[str]:
         """Ids in listing order."""
         return self._arrays["listing_id"].tolist()
