@@ -10,26 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.demo.homes import ROOMS, Home
 from core.demo.homes import VIBES as SIMULATED
 from core.demo.render.__main__ import command_line
 from core.demo.render.chance import stream, weighted
 from core.demo.render.develop import develop
-from core.demo.render.homefile import Home, read_homes
+from core.demo.render.homefile import read_homes
 from core.demo.render.output import all_jobs, open_jobs, parse_shard, write_whole
 from core.demo.render.plan import Opening, Room, wall_pieces
 from core.demo.render.style import draw_style
 from core.demo.render.textures import art, cloth, floors, noise, views, walls
-from core.demo.render.vibes import ROOMS, VIBES
+from core.demo.render.vibes import VIBES
 from core.errors import VibesError
 
 HOME = Home(
-    number=3, seed=77, vibe="boho", quality=0.5, area_m2=50.0, floor=2, floors=5, view="park", building="townhouse",
+    number=3, seed=77, vibe="boho", quality=0.5, area_m2=50.0, rooms=2, floor=2, floors=5, view="park", building="townhouse",
     built=1930, light=0.6, density=0.5, clutter=0.3, balcony=True, hour=12.0, photos=("bathroom", "front"),
 )  # fmt: skip
 
 
 def line(home: Home) -> str:
-    return json.dumps({**home.__dict__, "rooms": 2, "extra": "left aside"})
+    return json.dumps({**home.__dict__, "extra": "left aside"})
 
 
 def test_style_is_the_same_for_the_same_seed_and_differs_between_homes() -> None:

@@ -22,9 +22,9 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, help="folder of the pictures; finished ones are kept")
     parser.add_argument("--only", type=int, help="number of the one home to draw")
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th picture, from the i-th on")
-    parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--height", type=int, default=288)
-    parser.add_argument("--samples", type=int, default=9, help="rays a pixel at most")
+    parser.add_argument("--width", type=int, default=320)
+    parser.add_argument("--height", type=int, default=240)
+    parser.add_argument("--samples", type=int, default=5, help="rays a pixel at most")
     parser.add_argument("--quality", type=int, default=60, help="of the WebP")
     return parser
 

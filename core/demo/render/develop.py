@@ -28,14 +28,14 @@ def develop(
     curve = light * (2.51 * light + 0.03) / (light * (2.43 * light + 0.59) + 0.14)
     curve = np.clip(curve, 0, 1)
     pale = luminance_of(curve)[..., None]
-    curve = np.clip(pale + (curve - pale) * rng.uniform(0.88, 1.06) * (1.6 if outdoors else 1), 0, 1)
+    curve = np.clip(pale + (curve - pale) * rng.uniform(0.88, 1.06) * (1.38 if outdoors else 1), 0, 1)
     height, width = curve.shape[:2]
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     curve = curve * (1 - rng.uniform(0.02, 0.14) * (x**2 + y**2) / 2)[..., None]
     picture = np.where(
         curve <= 0.0031308, 12.92 * curve, 1.055 * np.power(np.maximum(curve, 1e-8), 1 / 2.4) - 0.055
     )
-    picture = picture + rng.uniform(0.2, 0.5) * (1.7 if outdoors else 2.4) * (picture - _blur(picture))
+    picture = picture + rng.uniform(0.2, 0.5) * (1.25 if outdoors else 2.4) * (picture - _blur(picture))
     grain = rng.standard_normal((height, width, 1)) * 0.7 + rng.standard_normal((height, width, 3)) * 0.35
     picture = picture + grain * (rng.uniform(0.004, 0.009) if agent else rng.uniform(0.008, 0.02))
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,33 +1,14 @@
-"""The homes as the demo market writes them: one JSON object a line. Needs the standard library alone."""
+"""The homes as the demo market writes them: one JSON object a line. Needs the standard library and numpy."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
+from typing import get_origin, get_type_hints
 
-from core.demo.render.vibes import ROOMS, VIBES
+from core.demo.homes import ROOMS, VIBES, Home
 from core.errors import VibesError
 
-
-@dataclass(frozen=True)
-class Home:
-    """What the renderer reads of a home; further fields of the file are left aside."""
-
-    number: int
-    seed: int
-    vibe: str
-    quality: float
-    area_m2: float
-    floor: int
-    floors: int
-    view: str
-    building: str
-    built: int
-    light: float
-    density: float
-    clutter: float
-    balcony: bool
-    hour: float
-    photos: tuple[str, ...]
+#: What each field is made by: int, float, bool, str, or tuple.
+KINDS = {name: get_origin(kind) or kind for name, kind in get_type_hints(Home).items()}
 
 
 def read_homes(path: Path) -> list[Home]:
@@ -43,10 +24,8 @@ def read_homes(path: Path) -> list[Home]:
 
 def _home(line: str, where: str) -> Home:
     try:
-        fields = json.loads(line)
-        home = Home(
-            **{name: kind(fields[name]) for name, kind in _KINDS.items()}, photos=tuple(fields["photos"])
-        )
+        cells = json.loads(line)
+        home = Home(**{name: kind(cells[name]) for name, kind in KINDS.items()})
     except (ValueError, TypeError) as error:
         raise VibesError(
             f"{where}: not a home as JSON ({error}); write the file with `python -m core.demo.homes`."
@@ -61,9 +40,3 @@ def _home(line: str, where: str) -> Home:
         if room not in ROOMS:
             raise VibesError(f"{where}: unknown photo {room!r}; known are {', '.join(ROOMS)}.")
     return home
-
-
-_KINDS = {
-    "number": int, "seed": int, "vibe": str, "quality": float, "area_m2": float, "floor": int, "floors": int, "view": str,
-    "building": str, "built": int, "light": float, "density": float, "clutter": float, "balcony": bool, "hour": float,
-}  # fmt: skip

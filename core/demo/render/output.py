@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.demo.render.homefile import Home
+from core.demo.homes import Home
 from core.errors import VibesError
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-ROOMS = ("living", "kitchen", "bedroom", "bathroom", "front")
-
 
 @dataclass(frozen=True)
 class Vibe:
