@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.errors import VibesError
+from core.progress import Progress as _Progress
 
 if TYPE_CHECKING:
     from core.features.photos import PhotoVectors
@@ -27,7 +28,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
 Encoder = Annotated[
-    str, typer.Option("--encoder", help="timm name of the photo encoder; auto = best at hand")
+    str,
+    typer.Option("--encoder", help="photo encoder: a timm name, vae, several as a+b; auto = best at hand"),
 ]
 Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
@@ -110,7 +112,7 @@ def train(
 
     from core.market.config import first_problem
     from core.market.market import Market
-    from core.model.settings import Settings
+    from core.model.settings import Manifest, Settings
 
     settings = Settings.load(config) if config else Settings()
     changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
@@ -121,7 +123,13 @@ def train(
     except ValidationError as error:
         raise VibesError(f"Option --{first_problem(error)}") from error
     opened = Market.open(market)
-    vectors = _photo_vectors(opened, encoder, weights) if settings.features.photos else None
+    if encoder == "auto":
+        unfinished = run / ".training"
+        if resume and (unfinished / "run.toml").is_file():
+            encoder = Manifest.load(unfinished).photo_encoder or encoder
+        else:
+            encoder = "+".join(settings.features.photo_encoders) or encoder
+    vectors = _photo_vectors(opened, encoder, weights) if settings.features.photo_tokens else None
     from core.training.train import train as run_training
 
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
@@ -187,6 +195,41 @@ def evaluate(
 
 
 @app.command()
+def ablate(
+    market: MarketPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
+    grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
+    seeds: Annotated[str, typer.Option(help="trainings of each variant, by their seeds")] = "0,1,2",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="trainings at a time, one thread each; default: one a core")
+    ] = None,
+    json_: Json = False,
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Say what each part of the method is worth on a market; what OUT holds already is kept."""
+    from core.insight.grid import load_grid
+    from core.market.market import Market
+    from core.training.ablate import ablate as run_ablation
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise VibesError(f"Option --seeds is '{seeds}'; give whole numbers, for example 0,1,2.") from None
+    chosen, opened = load_grid(grid), Market.open(market)
+    vectors = _photo_vectors(opened, encoder, weights)
+    named = vectors.encoder if vectors is not None and vectors.ok.any() else ""
+    with _Progress() as progress:
+        found = run_ablation(
+            opened, out, chosen, numbers, processes, named, _oracle(opened), progress.ablation
+        )
+    typer.echo(
+        f"Wrote {out / 'ablation.parquet'} and the figure {out / 'ablation.png'} (and .svg).", err=True
+    )
+    typer.echo(json.dumps(found.document()) if json_ else found.text())
+
+
+@app.command()
 def similar(
     run: RunPath,
     listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
@@ -240,16 +283,44 @@ def explore(
 
 
 @app.command()
-def demo(port: Port = 0, browser: Browser = True) -> None:
-    """Open the explorer on a small simulated market."""
-    from core.demo.small import demo_run, is_ready
+def report(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
+) -> None:
+    """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
+    from core.insight.report import write_report
+    from core.retrieval.run import Run
 
-    if not is_ready():
+    write_report(Run.open(run), out)
+    typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
+
+
+@app.command()
+def demo(
+    port: Port = 0,
+    browser: Browser = True,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="make the demo afresh from its photos, compare its figures, and open that"
+        ),
+    ] = False,
+) -> None:
+    """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
+    from core.demo.bundle import bundled_run, rebuild_demo
+
+    run = bundled_run()
+    if rebuild:
+        with _Progress() as progress:
+            made, figures = rebuild_demo(progress.training, progress.photos)
+        typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
+        largest = figures.loc[figures["difference"].abs().idxmax()]
         typer.echo(
-            "Making a small simulated market and training on it; this takes about a minute, once.", err=True
+            f"Rebuilt in {made.path}; the largest difference of a recall@30 is {largest['difference']:+.4f} "
+            f"({largest['ranking']}).",
+            err=True,
         )
-    with _Progress() as progress:
-        run = demo_run(progress.training)
+        run = made.path
     _explore([run], port, browser)
 
 
@@ -273,16 +344,27 @@ def _photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Pho
     if not len(market.photos):
         return None
     try:
-        from core.features.photo_encoder import load_photo_encoder
-        from core.features.photos import embed_photos
+        from core.features.market_photos import market_photos
     except ImportError as error:
         raise VibesError(
             f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
         ) from error
     with _Progress() as progress:
-        return embed_photos(
-            market.path, market.photos, load_photo_encoder(encoder, weights), progress=progress.photos
-        )
+        return market_photos(market, encoder, weights, progress.counting)
+
+
+def _oracle(market: "Market") -> Any:
+    """What makes the oracle of the bundled demo market or of one rebuilt with its parameters; None for any other."""
+    truth = market.path / "truth.parquet"
+    if not truth.is_file():
+        return None
+    import pandas as pd
+
+    from core.demo.oracle import Oracle
+    from core.demo.world import World
+
+    world = World.draw()
+    return (lambda log: Oracle(world, log)) if world.truth.equals(pd.read_parquet(truth)) else None
 
 
 def _show(run: Any, found: Any, as_json: bool) -> None:
@@ -292,58 +374,3 @@ def _show(run: Any, found: Any, as_json: bool) -> None:
         typer.echo(json.dumps(found.to_dict("records")))
     else:
         typer.echo(table(described(run, found)))
-
-
-class _Progress:
-    """One progress bar on stderr, with an estimate of the time left; silent where stderr is no terminal."""
-
-    def __enter__(self) -> "_Progress":
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        self.console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self.bar = Progress(*columns, console=self.console, transient=True)
-        self.bar.start()
-        self.tasks: dict[str, Any] = {}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def counting(self, what: str, done: int, total: int) -> None:
-        """Progress of a named piece of work."""
-        if what not in self.tasks:
-            self.tasks[what] = self.bar.add_task(what, total=total)
-        self.bar.update(self.tasks[what], completed=done, total=total)
-
-    def photos(self, done: int, total: int, eta_s: float) -> None:
-        """Progress of the photo embedding."""
-        self.counting("photos", done, total)
-
-    def training(self, entry: dict[str, Any]) -> None:
-        """Progress of a training: steps on the bar, each validation as a line."""
-        if "stage" in entry:
-            self.console.print(f"{entry['stage']} ...", highlight=False)
-        elif "validation recall@30" in entry:
-            recall = entry["validation recall@30"]
-            self.console.print(
-                f"step {entry['step']}: validation recall@30 {recall:.4f} (best {entry['best']:.4f})",
-                highlight=False,
-            )
-        else:
-            self.counting("training", entry["step"], entry["planned"])
-            self.bar.update(self.tasks["training"], description=f"training, loss {entry['loss']:.3f}")

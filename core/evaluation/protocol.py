@@ -58,6 +58,7 @@ def evaluate(
     return Evaluation(
         protocol=split.protocol,
         log=log,
+        split=split,
         queries=queries,
         ranks=ranks,
         coverage=coverage,
@@ -67,4 +68,5 @@ def evaluate(
         week=week_after_training(split, queries),
         cutoffs=cutoffs,
         seed=seed,
+        notes={scorer.name: scorer.note for scorer in scorers if hasattr(scorer, "note")},
     )

@@ -1,6 +1,6 @@
 """What an evaluation found: ranks, and on demand means, intervals, differences and slices."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from core.evaluation.table import results_table, slices_table
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Queries
+from core.market.splits import Queries, Split
 
 Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
@@ -26,6 +26,7 @@ class Evaluation:
 
     protocol: str
     log: EventLog
+    split: Split
     queries: Queries
     ranks: dict[str, np.ndarray]  # scorer: (Q,) int64, 1-based, pessimistic
     coverage: dict[str, Coverage]
@@ -35,6 +36,7 @@ class Evaluation:
     week: np.ndarray | None  # (Q,) int64, 1 is the first after training
     cutoffs: Cutoffs
     seed: int
+    notes: dict[str, str] = field(default_factory=dict)  # scorer: what was fitted, where it says so
 
     @property
     def names(self) -> list[str]:
@@ -102,6 +104,14 @@ class Evaluation:
             }
         return found
 
+    @cached_property
+    def stability(self) -> list[dict]:
+        """recall@30 by week after validation, by training events of the target, by length of history."""
+        from core.evaluation.stability import stability
+
+        found = stability(self).astype(object)
+        return found.where(found.notna(), None).to_dict("records")  # JSON knows no NaN
+
     def to_dict(self) -> dict:
         """The document of `vibes evaluate --json`; plain numbers only, None for an interval of fewer than two users."""
         return {
@@ -111,6 +121,8 @@ class Evaluation:
             "results": self.results,
             "differences": self.differences,
             "slices": self.slices,
+            "stability": self.stability,
+            "notes": self.notes,
         }
 
     def queries_frame(self, market: Market, name: str = "model") -> pd.DataFrame:
@@ -137,8 +149,11 @@ class Evaluation:
         )
 
     def table(self) -> str:
-        """Every scorer and metric with its interval, then the differences, as plain text."""
-        return results_table(self.headline, self.results, self.differences)
+        """Every scorer and metric with its interval, the differences, and what was fitted, as plain text."""
+        table = results_table(self.headline, self.results, self.differences)
+        return "\n".join(
+            [table, *([""] if self.notes else []), *(f"{k} = {v}" for k, v in self.notes.items())]
+        )
 
     def slice_table(self, metric: str = "recall@30") -> str:
         """One metric of every scorer in every slice, as plain text."""

@@ -1,23 +1,34 @@
 """`vibes evaluate`: a run's model beside the baselines, on the same queries and candidates."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.errors import VibesError
 from core.evaluation.baselines import VectorNeighbours, first_level
+from core.evaluation.baselines.named import NEIGHBOURS, neighbours
+from core.evaluation.baselines.tuning import best, validation_sample
 from core.evaluation.protocol import evaluate
+from core.evaluation.queries_file import save_queries
 from core.evaluation.ranking import Scorer
 from core.evaluation.result import Evaluation
+from core.evaluation.serving import Blend, RecencyPrior, Remembered
 from core.market.io import atomic_path
-from core.market.splits import Protocol, make_split
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.retrieval.run import Run
 from core.retrieval.scorer import VectorScorer
 
+ID_MODELS = ("itemknn", "ease", "als")
+
 
 def evaluate_run(
-    run: Run, protocol: Protocol | None = None, progress: Callable[[str, int, int], None] | None = None
+    run: Run,
+    protocol: Protocol | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+    also: Sequence[Scorer] = (),
 ) -> Evaluation:
-    """The model, the five first-level baselines, and neighbours in the spaces attributes and photos.
+    """The model, what serving adds to it, the five first-level baselines, neighbours by attributes, photos and text, and
+    the scorers `also`.
 
     The split is the one that the model was trained with; another protocol than that of the training would test the
     model on what it has seen.
@@ -37,25 +48,54 @@ def evaluate_run(
             f"that it learned from. Train another run with --protocol {protocol}."
         )
     split = make_split(log, catalogue, protocol or trained, settings.split.t1, settings.split.t2)
+    first = first_level(log, split, catalogue, progress, settings.seed)
     scorers: list[Scorer] = []
     if run.has_model:
-        engine = run.engine
-        scorers.append(
-            VectorScorer(
-                "model", run.vectors("model"), lambda start, end: engine.encode_histories(log, start, end)
-            )
-        )
-    scorers += first_level(log, split, catalogue, progress, settings.seed)
-    for space in ("attributes", "photos"):
+        scorers += with_serving(model_scorer(run), first, log, split, catalogue, settings.seed)
+    scorers += first
+    for space in NEIGHBOURS:
         if space in run.spaces:
-            name = {"attributes": "attribute neighbours", "photos": "photo neighbours"}[space]
             scorers.append(
-                VectorNeighbours.tune(run.vectors(space), log, split, catalogue, name, settings.seed)
+                VectorNeighbours.tune(
+                    run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed
+                )
             )
+    if any(attribute.kind == "text" for attribute in run.market.attributes):
+        scorers.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
+    scorers += also
     return evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
 
 
+def model_scorer(run: Run) -> VectorScorer:
+    """The run's model, by the name that tables give it.
+
+    Raises:
+        VibesError: the run has no model, or it was made from other listings than the market has now.
+    """
+    engine, log = run.engine, run.log
+    return VectorScorer(
+        "model", run.vectors("model"), lambda start, end: engine.encode_histories(log, start, end)
+    )
+
+
+def with_serving(
+    model: Scorer, first: Sequence[Scorer], log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0
+) -> list[Scorer]:
+    """The model, and beside it, as rows of their own: with a recency prior, and blended with the best id model.
+
+    Both are fitted on validation queries, on which the best of ItemKNN, EASE and ALS in `first` is chosen as well.
+    """
+    kept = Remembered(model)
+    found: list[Scorer] = [kept, RecencyPrior.tune(kept, log, split, catalogue, seed)]
+    by_id = [scorer for scorer in first if scorer.name in ID_MODELS]
+    if by_id:
+        chosen = best(by_id, log, validation_sample(split, seed), catalogue)
+        found.append(Blend.tune(kept, chosen, log, split, catalogue, seed))
+    return found
+
+
 def save_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Write `metrics.json` into the run folder."""
+    """Write `metrics.json` and `queries.parquet` into the run folder."""
+    save_queries(run.path, evaluation, run.market)
     with atomic_path(run.path / "metrics.json") as temporary:
         temporary.write_text(json.dumps(evaluation.to_dict(), indent=1), encoding="utf-8")

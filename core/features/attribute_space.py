@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from core.features.featurizer import Features, Featurizer
-from core.features.tokens import PHOTO, bin_offsets
+from core.features.tokens import bin_offsets
 
 WIDTH = 256
 
@@ -29,7 +29,7 @@ def attribute_vectors(featurizer: Featurizer, features: Features, seed: int = 0)
     words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size)
     if words.nnz:
         blocks.append(_reduce(words, seed))
-    text = np.flatnonzero((tokens.text >= 0) & (tokens.key != PHOTO))
+    text = np.flatnonzero(tokens.text >= 0)
     if len(text):
         block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
         np.add.at(block, owner[text], features.text[tokens.text[text]])

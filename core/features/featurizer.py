@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import pandas as pd
+from pydantic import ValidationError
 
 from core.errors import VibesError
+from core.features.config import FeatureConfig
+from core.features.controls import permuted, random_like, random_texts, shuffled_texts
+from core.features.photo_views import fit_photos, tell_photos
 from core.features.photos import PhotoVectors
 from core.features.reduce import Reducer
-from core.features.text import embed_texts
+from core.features.sequences import Meta
+from core.features.text_views import Progress, TextVectorsView
 from core.features.tokens import Tokens, tokenise
 from core.features.vocabulary import Vocabulary, fit_vocabulary
-from core.market.columns import Columns as C
+from core.features.wordpiece import fit_pieces, tokenise_pieces
 from core.market.io import atomic_path
+from core.market.log import EventLog
 from core.market.market import Market
 
-
-class FeatureConfig(BaseModel):
-    """Which parts of a listing and of a history the model is told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    attributes: bool = True
-    photos: int = Field(4, ge=0, le=32, description="photo tokens a listing, 0 = none")
-    text: bool = True  # a sentence vector for each text attribute
-    words: bool = True  # the set of known words of each text attribute
-    meta: bool = True  # action and duration tokens in histories
-    bins: int = Field(24, ge=2, le=256, description="quantile bins of a number")
+__all__ = ["FeatureConfig", "Features", "Featurizer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +45,14 @@ class Featurizer:
     config: FeatureConfig
     width: int
     vocabulary: Vocabulary
-    photo: Reducer | None
-    photo_encoder: str
-    text: Reducer | None
+    photo_reducers: list[Reducer]  # one a view: an encoder, or all of them side by side
+    photo_encoder: str  # several: their names with "+"; "" = no photos are told
+    texts: list[TextVectorsView]
+
+    @property
+    def photo(self) -> Reducer | None:
+        """The reducer of the first photo encoder; None where the model is told no photos."""
+        return self.photo_reducers[0] if self.photo_reducers else None
 
     @classmethod
     def fit(
@@ -63,105 +63,138 @@ class Featurizer:
         rows: np.ndarray,
         durations: np.ndarray,
         photos: PhotoVectors | None,
-        progress: Callable[[int, int, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> Featurizer:
         """Fit on the listings `rows` (n,) and the training events' `durations` (seconds)."""
         attributes = market.attributes if config.attributes else []
-        vocabulary = fit_vocabulary(
-            market.listings,
-            attributes,
-            rows,
-            market.actions if config.meta else [],
-            durations if config.meta else durations[:0],
-            config.bins,
-        )
-        chosen = np.zeros(len(market.listings), bool)
-        chosen[rows] = True
-        photo = None
-        if photos is not None and config.photos and photos.ok.any():
-            owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
-            known = photos.vectors[photos.ok & chosen[owner]]
-            known = known if len(known) > 1 else photos.vectors[photos.ok]
-            # Not whitened: that would blow up what tells one photo from all others (room types by nearest neighbour: .978 to .940).
-            photo = Reducer.fit(np.asarray(known, np.float32), width)
-        text = None
+        actions = market.actions if config.meta else []
+        durations = durations if config.meta else durations[:0]
+        if config.tokenisation == "wordpiece":
+            vocabulary = fit_pieces(market.listings, attributes, rows, actions, durations, config)
+        else:
+            vocabulary = fit_vocabulary(
+                market.listings,
+                attributes,
+                rows,
+                actions,
+                durations,
+                config.bins,
+                buckets=config.duration_buckets,
+            )
+        reducers = fit_photos(market, config, width, rows, photos)
         names = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+        views: list[TextVectorsView] = []
         if config.text and names:
-            texts = sorted({t for name in names for t in market.listings[name].iloc[rows].dropna()})
+            texts = _distinct(market.listings.iloc[rows], names)
             if len(texts) > 1:
-                text = Reducer.fit(embed_texts(texts, _cache(market), progress).vectors, width, whiten=True)
-        return cls(
-            config, width, vocabulary, photo, photos.encoder if photo is not None and photos else "", text
+                cache, steps = _cache(market), config.own_bert_steps
+                views = [
+                    TextVectorsView.fit(view, texts, width, cache, steps, progress=progress)
+                    for view in config.text_views
+                ]
+        vocabulary = vocabulary.model_copy(
+            update={
+                "photo_views": max(len(reducers), 1),
+                "text_views": max(len(views), 1),
+                "photo_start": config.photo_start,
+            }
         )
+        encoder = photos.encoder if photos is not None and reducers else ""
+        return cls(config, width, vocabulary, reducers, encoder, views)
 
     def transform(
-        self,
-        market: Market,
-        photos: PhotoVectors | None,
-        progress: Callable[[int, int, float], None] | None = None,
+        self, market: Market, photos: PhotoVectors | None, progress: Progress | None = None
     ) -> Features:
         """Tokens and vectors of all listings of `market`.
 
         Raises:
             VibesError: the photo vectors are of another encoder than those the model was trained with.
         """
+        config, vocabulary = self.config, self.vocabulary
+        names = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+        listings = market.listings
+        if config.text_control == "shuffled":
+            listings = shuffled_texts(listings, names, config.control_seed)
+        text_rows, text = self._texts(listings, names, _cache(market), progress)
+        if config.text_control == "random":
+            text = random_like(text, config.control_seed)
+            listings = random_texts(listings, names, self._known_words(), config.control_seed)
         photo_rows, photo = self._photos(market, photos)
-        text_rows, text = self._texts(market, progress)
-        tokens = tokenise(self.vocabulary, market.listings, photo_rows, text_rows, self.config.words)
+        if config.tokenisation == "wordpiece":
+            tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows, config)
+        else:
+            tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
         return Features(tokens, photo, text)
 
-    def _photos(self, market: Market, photos: PhotoVectors | None) -> tuple[list[np.ndarray], np.ndarray]:
-        empty = np.zeros((0, self.width), np.float32)
-        if self.photo is None or photos is None or not len(market.photos):
-            return [], empty
+    def meta(self, log: EventLog) -> Meta | None:
+        """What histories of `log` tell beside their listings; None where the model is told none of it."""
+        if not self.config.meta:
+            return None
+        meta = Meta.of(self.vocabulary, log.actions, log.action, log.duration)
+        if self.config.meta_control == "permuted":
+            other = permuted(len(log), self.config.control_seed)
+            meta = replace(meta, action=meta.action[other], duration=meta.duration[other])
+        return meta
+
+    def _photos(
+        self, market: Market, photos: PhotoVectors | None
+    ) -> tuple[list[list[np.ndarray]], np.ndarray]:
+        if not self.photo_reducers or photos is None or not len(market.photos):
+            return [], np.zeros((0, self.width), np.float32)
         if photos.encoder != self.photo_encoder:
             raise VibesError(
                 f"The photos of {market.path} are embedded by '{photos.encoder}', the model was trained on "
                 f"'{self.photo_encoder}'; run `vibes photos {market.path} --encoder {self.photo_encoder}`."
             )
-        usable = np.flatnonzero(photos.ok)
-        owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)[usable]
-        fresh = np.ones(len(owner), bool)
-        fresh[1:] = owner[1:] != owner[:-1]
-        first = np.maximum.accumulate(np.where(fresh, np.arange(len(owner)), 0))
-        place = (
-            np.arange(len(owner)) - first
-        )  # position among the listing's usable photos; the table is sorted
-        taken = np.flatnonzero(place < self.config.photos)
-        rows = [np.full(len(market.listings), -1, np.int32) for _ in range(self.config.photos)]
-        for number, index in enumerate(taken):
-            rows[place[index]][owner[index]] = number
-        return rows, self.photo.transform(np.asarray(photos.vectors[usable[taken]], np.float32))
+        rows, vectors = tell_photos(market, self.config, self.photo_reducers, photos)
+        return rows, vectors if rows else np.zeros((0, self.width), np.float32)
 
     def _texts(
-        self, market: Market, progress: Callable[[int, int, float], None] | None
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        names = [e.name for e in self.vocabulary.attributes if e.kind == "text" and e.name in market.listings]
-        if self.text is None or not names:
-            return {}, np.zeros((0, self.width), np.float32)
-        texts = sorted({t for name in names for t in market.listings[name].dropna()})
+        self, listings: pd.DataFrame, names: list[str], cache: Path, progress: Progress | None
+    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
+        """For each view and text attribute the row (L,) of each listing's text, and all vectors, view after view."""
+        names = [name for name in names if name in listings]
+        if not self.texts or not names:
+            return [], np.zeros((0, self.width), np.float32)
+        texts = _distinct(listings, names)
         number = {text: place for place, text in enumerate(texts)}
-        rows = {name: market.listings[name].map(number).fillna(-1).to_numpy(np.int32) for name in names}
-        return rows, self.text.transform(embed_texts(texts, _cache(market), progress).vectors)
+        rows = {name: listings[name].map(number).fillna(-1).to_numpy(np.int32) for name in names}
+        shifted = [
+            {name: np.where(of >= 0, of + view * len(texts), -1) for name, of in rows.items()}
+            for view in range(len(self.texts))
+        ]
+        return shifted, np.concatenate([view.transform(texts, cache, progress) for view in self.texts])
+
+    def _known_words(self) -> list[str]:
+        if self.vocabulary.pieces:
+            return [piece for piece in self.vocabulary.pieces if piece.isalnum()]
+        return [word for e in self.vocabulary.attributes if e.kind == "text" for word in e.values]
 
     def save(self, run: Path) -> None:
         """Write `vocabulary.json` and `features.safetensors` into a run folder."""
         from safetensors.numpy import save_file
 
-        arrays: dict[str, np.ndarray] = {}
-        for name, reducer in (("photo", self.photo), ("text", self.text)):
-            if reducer is not None:
-                arrays |= {f"{name}.{key}": np.ascontiguousarray(v) for key, v in reducer.to_arrays().items()}
-        head = {
+        parts = {_part("photo", n): reducer.to_arrays() for n, reducer in enumerate(self.photo_reducers)}
+        heads: list[dict[str, Any]] = []
+        for number, view in enumerate(self.texts):
+            head, parts[_part("text", number)] = view.state()
+            heads.append(head)
+        arrays = {
+            f"{part}.{key}": np.ascontiguousarray(value)
+            for part, of in parts.items()
+            for key, value in of.items()
+        }
+        whole = {
             "config": self.config.model_dump(),
             "width": self.width,
             "photo_encoder": self.photo_encoder,
             "vocabulary": self.vocabulary.model_dump(),
+            "texts": heads,
         }
         with atomic_path(run / "features.safetensors") as temporary:
             save_file(arrays, temporary)
         with atomic_path(run / "vocabulary.json") as temporary:
-            temporary.write_text(json.dumps(head, ensure_ascii=False), encoding="utf-8")
+            temporary.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
@@ -174,18 +207,22 @@ class Featurizer:
 
         try:
             head = json.loads((run / "vocabulary.json").read_text(encoding="utf-8"))
-            arrays = load_file(run / "features.safetensors")
-            parts: dict[str, Reducer | None] = {}
-            for name in ("photo", "text"):
-                own = {key.partition(".")[2]: v for key, v in arrays.items() if key.startswith(name + ".")}
-                parts[name] = Reducer.from_arrays(own) if own else None
+            parts: dict[str, dict[str, np.ndarray]] = {}
+            for name, array in load_file(run / "features.safetensors").items():
+                part, _, key = name.partition(".")
+                parts.setdefault(part, {})[key] = array
+            if "texts" not in head:  # a run from before there were several views
+                head["texts"] = [{"name": "minilm-whitened"}] if "text" in parts else []
+            photos = sum(part.startswith("photo") for part in parts)
             return cls(
                 config=FeatureConfig.model_validate(head["config"]),
                 width=int(head["width"]),
                 vocabulary=Vocabulary.model_validate(head["vocabulary"]),
-                photo=parts["photo"],
+                photo_reducers=[Reducer.from_arrays(parts[_part("photo", n)]) for n in range(photos)],
                 photo_encoder=str(head["photo_encoder"]),
-                text=parts["text"],
+                texts=[
+                    TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
+                ],
             )
         except FileNotFoundError as error:
             raise VibesError(
@@ -195,6 +232,15 @@ class Featurizer:
             raise VibesError(
                 f"{run}/vocabulary.json was written by another version; train the run again."
             ) from error
+
+
+def _part(name: str, number: int) -> str:
+    """What the arrays of a view are called: photo, photo1, photo2, ..."""
+    return f"{name}{number or ''}"
+
+
+def _distinct(listings: pd.DataFrame, names: list[str]) -> list[str]:
+    return sorted({text for name in names for text in listings[name].dropna()})
 
 
 def _cache(market: Market) -> Path:

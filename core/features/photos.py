@@ -18,8 +18,10 @@ from core.features.vector_cache import VectorCache, folder_name
 from core.market.columns import Columns
 from core.market.io import atomic_path
 
-__all__ = ["PhotoVectors", "embed_photos", "load_photo_vectors", "thumbnail"]
+__all__ = ["PhotoVectors", "combine", "embed_photos", "load_photo_vectors", "thumbnail"]
 
+#: Between the names of several encoders.
+JOIN = "+"
 LATEST = "latest.txt"
 STATE = "state.json"
 NOT_EMBEDDED = "it is not embedded yet (run `vibes photos` on the market)"
@@ -36,13 +38,15 @@ class PhotoVectors:
         vectors: (P, width) float16 as the encoder gave them, zero for a photo that is not ok.
         ok: (P,) bool.
         broken: (path, reason) of each path that is not ok, once, in table order.
-        encoder: name of the encoder; vectors of two encoders are never compared.
+        encoder: name of the encoder; vectors of two encoders are never compared. Of several: their names with "+".
+        parts: of several encoders, the vectors of each; `vectors` then holds them side by side.
     """
 
     vectors: np.ndarray
     ok: np.ndarray
     broken: list[tuple[str, str]]
     encoder: str
+    parts: tuple["PhotoVectors", ...] = ()
 
 
 def embed_photos(
@@ -97,11 +101,16 @@ def load_photo_vectors(
     Args:
         market_path, photos, cache: as for `embed_photos`. A file that was touched since is hashed, so that a
             copied market needs no second embedding; a photo whose content is new is not ok.
-        encoder_name: None takes the encoder that `embed_photos` finished with last.
+        encoder_name: None takes the encoder that `embed_photos` finished with last; "a+b" takes two.
 
     Raises:
         VibesError: no column `path`, or a damaged cache.
     """
+    if encoder_name is not None and JOIN in encoder_name:
+        names = encoder_name.split(JOIN)
+        parts = [load_photo_vectors(market_path, photos, name, cache) for name in names]
+        known = [part for part in parts if part is not None]
+        return combine(known) if len(known) == len(parts) else None
     root = _cache_root(market_path, cache)
     cells = _paths(photos)
     if encoder_name is None:
@@ -124,6 +133,23 @@ def load_photo_vectors(
         else:
             _look_up(job, path)
     return _assemble(cells, job)
+
+
+def combine(parts: list[PhotoVectors]) -> PhotoVectors:
+    """The vectors of several encoders for one photos table: each of norm 1, side by side, so that all weigh the same.
+
+    Only photos that every encoder has a vector of are ok.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    ok = np.logical_and.reduce([part.ok for part in parts])  # (P,)
+    wide = [part.vectors.astype(np.float32) for part in parts]
+    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9) for rows in wide]
+    vectors = np.where(ok[:, None], np.concatenate(units, axis=1), 0).astype(np.float16)  # (P, sum of widths)
+    broken = dict(line for part in reversed(parts) for line in part.broken)
+    return PhotoVectors(
+        vectors, ok, list(broken.items()), JOIN.join(part.encoder for part in parts), tuple(parts)
+    )
 
 
 def _look_up(job: PhotoJob, path: str) -> None:

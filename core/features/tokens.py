@@ -42,7 +42,7 @@ class Tokens:
         return len(self.offset) - 1
 
 
-class _Columns:
+class TokenColumns:
     """Collects one slot (attribute, photo position, text) after the other, then sorts by listing."""
 
     def __init__(self) -> None:
@@ -50,8 +50,13 @@ class _Columns:
         self.sets: list[list[int]] = []
 
     def add(
-        self, listing: np.ndarray, key: int, sets: list[list[int]] | None = None, **columns: np.ndarray
+        self,
+        listing: np.ndarray,
+        key: int | np.ndarray,
+        sets: list[list[int]] | None = None,
+        **columns: np.ndarray,
     ) -> None:
+        """One slot: tokens of the `listing` rows (n,), in which a listing may stand several times in a row."""
         n = len(listing)
         part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
         for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
@@ -59,7 +64,23 @@ class _Columns:
         self.parts.append(part)
         self.sets.extend(sets if sets is not None else [[] for _ in range(n)])
 
+    def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
+        """The sentence vectors of the attribute `name`, view by view."""
+        for view, by_name in enumerate(text_rows):
+            if name in by_name:
+                rows = by_name[name]
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, text_key(vocabulary, name, view), text=rows[present])
+
+    def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
+        """The photo vectors, encoder by encoder."""
+        for view, places in enumerate(photo_rows):
+            for rows in places:
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, photo_key(vocabulary, view), photo=rows[present])
+
     def tokens(self, listings: int) -> Tokens:
+        """All tokens, listing by listing and there in the order of adding."""
         names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text")
         whole = {
             name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
@@ -89,6 +110,52 @@ def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
     return keys
 
 
+def first_extra_key(vocabulary: Vocabulary) -> int:
+    """Keys below this one are those every model has and those of the attributes."""
+    keys = attribute_keys(vocabulary)
+    return keys[vocabulary.attributes[-1].name] + 2 if keys else FIRST_ATTRIBUTE_KEY
+
+
+def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
+    """Key of the sentence vector that view number `view` has of the text attribute `name`."""
+    if view == 0:
+        return attribute_keys(vocabulary)[name]
+    texts = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+    return first_extra_key(vocabulary) + (view - 1) * len(texts) + texts.index(name)
+
+
+def photo_key(vocabulary: Vocabulary, view: int) -> int:
+    """Key of the photo vectors of encoder number `view`."""
+    texts = sum(entry.kind == "text" for entry in vocabulary.attributes)
+    return (
+        PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
+    )
+
+
+def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
+    """Keys of a word piece of an attribute's name, and of its value: Recformer's two token types (Li et al. 2023)."""
+    first = photo_key(vocabulary, vocabulary.photo_views)
+    return first, first + 1
+
+
+def key_count(vocabulary: Vocabulary) -> int:
+    """How many keys there are."""
+    first, _ = piece_keys(vocabulary)
+    return first + 2 * bool(vocabulary.pieces)
+
+
+def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) int64 photo view and (K,) int64 text view whose linear layer a token of that key goes through."""
+    photo, text = np.zeros((2, key_count(vocabulary)), np.int64)
+    for view in range(1, vocabulary.photo_views):
+        photo[photo_key(vocabulary, view)] = view
+    for view in range(1, vocabulary.text_views):
+        for entry in vocabulary.attributes:
+            if entry.kind == "text":
+                text[text_key(vocabulary, entry.name, view)] = view
+    return photo, text
+
+
 def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
     """Where each number attribute's bins begin among all bins (the first is 1; 0 means none)."""
     offsets, following = {}, 1
@@ -102,18 +169,18 @@ def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
 def tokenise(
     vocabulary: Vocabulary,
     listings: pd.DataFrame,
-    photo_rows: list[np.ndarray] | None = None,
-    text_rows: dict[str, np.ndarray] | None = None,
+    photo_rows: list[list[np.ndarray]] | None = None,
+    text_rows: list[dict[str, np.ndarray]] | None = None,
     use_words: bool = True,
 ) -> Tokens:
     """Tokens of all `listings`; what is missing has no token.
 
     Args:
-        photo_rows: for each photo position the rows (L,) of the photo vectors, -1 where there is none.
-        text_rows: for each text attribute the rows (L,) of the text vectors, -1 where there is none.
+        photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
+        text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
         use_words: whether a text attribute also gives a token with the set of its known words.
     """
-    columns, keys, bins = _Columns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
+    columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
     for entry in vocabulary.attributes:
         key = keys[entry.name]
         if entry.kind == "place":
@@ -141,15 +208,11 @@ def tokenise(
             present = np.flatnonzero(values > 0)
             columns.add(present, key, value=values[present])
         else:
-            if entry.kind == "text" and text_rows is not None and entry.name in text_rows:
-                rows = text_rows[entry.name]
-                present = np.flatnonzero(rows >= 0)
-                columns.add(present, key, text=rows[present])
+            if entry.kind == "text":
+                columns.add_texts(vocabulary, entry.name, text_rows or [])
             if entry.kind == "multi" or use_words:
                 members = member_ids(entry, listings[entry.name])
                 present = np.flatnonzero([len(m) > 0 for m in members])
                 columns.add(present, key + (entry.kind == "text"), sets=[members[row] for row in present])
-    for rows in photo_rows or []:
-        present = np.flatnonzero(rows >= 0)
-        columns.add(present, PHOTO, photo=rows[present])
+    columns.add_photos(vocabulary, photo_rows or [])
     return columns.tokens(len(listings))

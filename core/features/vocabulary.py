@@ -29,6 +29,7 @@ class AttributeVocabulary(BaseModel):
 
     name: str
     kind: Literal["category", "number", "flag", "text", "multi", "place"]
+    label: str = ""  # word pieces: what names the attribute in a listing's words
     first: int = 0  # id of the first value; then in the order of `values`
     values: list[str] = []  # known values: categories, members of a set, words
     edges: list[float] = []  # number: ascending quantile edges, n + 1 for n bins
@@ -46,18 +47,24 @@ class AttributeVocabulary(BaseModel):
 
 
 class Vocabulary(BaseModel):
-    """The vocabularies of all attributes, of the actions and the duration buckets."""
+    """The vocabularies of all attributes, of the actions and the duration buckets, and all else that sizes a model."""
 
     model_config = ConfigDict(extra="forbid")
 
     attributes: list[AttributeVocabulary]
     actions: list[str] = []
     duration_edges: list[float] = []  # inner quantile edges, seconds
-    size: int = 1  # ids of the attributes, 0 included
+    size: int = 1  # ids of the attributes, or of the word pieces; 0 included
+    pieces: list[
+        str
+    ] = []  # word-piece tokenisation: the piece of id 1, 2, ...; the first stands for unknown ones
+    photo_views: int = 1  # photo encoders with tokens, and a linear layer, of their own
+    text_views: int = 1  # likewise
+    photo_start: Literal["identity", "random"] = "identity"
 
     @property
     def total(self) -> int:
-        """All ids: those of the attributes, of the actions and of the duration buckets."""
+        """All ids: those of the attributes (or word pieces), of the actions and of the duration buckets."""
         return self.size + len(self.actions) + len(self.duration_edges) + 1
 
     def attribute(self, name: str) -> AttributeVocabulary | None:
@@ -73,6 +80,7 @@ def fit_vocabulary(
     durations: np.ndarray,
     bins: int = 24,
     min_count: int = 2,
+    buckets: int = 8,
 ) -> Vocabulary:
     """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
     known = listings.iloc[rows]
@@ -82,9 +90,16 @@ def fit_vocabulary(
         entry.first = following
         following += entry.size
         entries.append(entry)
-    durations = durations[np.isfinite(durations)]
-    edges = np.unique(np.quantile(durations, np.linspace(0, 1, 9)[1:-1])).tolist() if len(durations) else []
+    edges = duration_edges(durations, buckets)
     return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=following)
+
+
+def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
+    """Inner edges (at most `buckets` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
+    durations = durations[np.isfinite(durations)]
+    if not len(durations):
+        return []
+    return np.unique(np.quantile(durations, np.linspace(0, 1, buckets + 1)[1:-1])).tolist()
 
 
 def _fit_one(known: pd.DataFrame, attribute: Attribute, bins: int, min_count: int) -> AttributeVocabulary:

@@ -41,6 +41,17 @@ def dense_visible(mask: Tensor, window: int, allowed: Tensor | None = None) -> T
     return (visible | (distance == 0)).unsqueeze(1)  # (B, 1, S, S)
 
 
+def block_causal(mask: Tensor, block: Tensor) -> Tensor:
+    """Which key each query sees where a row is a run of blocks: all of its own block and of the earlier ones.
+
+    mask (B, S) bool, True at real tokens; block (B, S) long, the number of each token's block. Every token sees
+    itself. Returns (B, 1, S, S) bool [query, key].
+    """
+    visible = (block[:, :, None] >= block[:, None, :]) & mask[:, None, :]  # (B, S, S)
+    itself = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+    return (visible | itself).unsqueeze(1)
+
+
 def dense_attention(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, dropout: float = 0.0) -> Tensor:
     """q, k, v (B, H, S, dh) and `dense_visible`'s mask to (B, H, S, dh). Row 0 is local attention, too."""
     return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from core.features.tokens import attribute_keys, bin_offsets
+from core.features.tokens import bin_offsets, key_count, view_of_key
 from core.features.vocabulary import Vocabulary
 
 
@@ -13,15 +13,13 @@ class TokenEmbedder(nn.Module):
     """Embeds flat tokens (n,) to (n, width).
 
     Numbers: a vector per quantile bin plus the piecewise-linear encoding (Gorishniy et al. 2022, section 3.2.1): all
-    bins below count whole, the number's own bin by its fraction. Photos and texts pass one linear layer that starts
-    as the identity.
+    bins below count whole, the number's own bin by its fraction. Photos and texts pass one linear layer a view (an
+    encoder) that starts as the identity; a token's key says which one.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int) -> None:
         super().__init__()
-        last = vocabulary.attributes[-1].name if vocabulary.attributes else None
-        keys = attribute_keys(vocabulary)
-        self.key = nn.Embedding((keys[last] + 2) if last else 5, width)
+        self.key = nn.Embedding(key_count(vocabulary), width)
         self.value = nn.Embedding(vocabulary.total, width)
         offsets = bin_offsets(vocabulary)
         sizes = {entry.name: entry.size for entry in vocabulary.attributes if entry.kind == "number"}
@@ -31,13 +29,27 @@ class TokenEmbedder(nn.Module):
         self.register_buffer("first_bin", torch.tensor(first), persistent=False)
         self.photo = nn.Linear(width, width)
         self.text = nn.Linear(width, width)
+        self.more_photos = nn.ModuleList(nn.Linear(width, width) for _ in range(vocabulary.photo_views - 1))
+        self.more_texts = nn.ModuleList(nn.Linear(width, width) for _ in range(vocabulary.text_views - 1))
+        self.photo_view: torch.Tensor
+        self.text_view: torch.Tensor
+        for name, view in zip(("photo_view", "text_view"), view_of_key(vocabulary), strict=True):
+            self.register_buffer(name, torch.from_numpy(view), persistent=False)
         # A value is as loud as a photo or a text, whose vectors have length 1; its key whispers.
         nn.init.normal_(self.key.weight, std=0.02)
         nn.init.normal_(self.value.weight, std=width**-0.5)
         nn.init.normal_(self.slope, std=0.5 * width**-0.5)
-        for layer in (self.photo, self.text):
+        for layer in (self.photo, self.text, *self.more_photos, *self.more_texts):
             nn.init.eye_(layer.weight)
             nn.init.zeros_(layer.bias)
+        if vocabulary.photo_start == "random":
+            for layer in (self.photo, *self.more_photos):
+                nn.init.xavier_normal_(layer.weight)
+
+    @torch.no_grad()
+    def start_words(self, vectors: np.ndarray) -> None:
+        """Word pieces start as `vectors` (V, width), those of `core.features.wordpiece.word_vectors`."""
+        self.value.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
 
     def forward(self, batch: "TokenBatch", photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """(n, width) vectors; `photos` (P, width) and `texts` (T, width) are looked up by the tokens' rows."""
@@ -54,10 +66,15 @@ class TokenEmbedder(nn.Module):
             vector = vector + F.embedding_bag(
                 batch.set_member, self.value.weight, batch.set_offset, mode="mean", include_last_offset=True
             )
-        for rows, table, layer in ((batch.photo, photos, self.photo), (batch.text, texts, self.text)):
-            has = (rows >= 0).nonzero().squeeze(1)
-            if len(has):
-                vector = vector.index_add(0, has, layer(table[rows[has]]).to(vector.dtype))
+        for rows, table, layers, view in (
+            (batch.photo, photos, [self.photo, *self.more_photos], self.photo_view),
+            (batch.text, texts, [self.text, *self.more_texts], self.text_view),
+        ):
+            for number, layer in enumerate(layers):
+                mine = rows >= 0 if len(layers) == 1 else (rows >= 0) & (view[batch.key] == number)
+                has = mine.nonzero().squeeze(1)
+                if len(has):
+                    vector = vector.index_add(0, has, layer(table[rows[has]]).to(vector.dtype))
         return vector
 
 

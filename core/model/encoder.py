@@ -1,74 +1,21 @@
-"""The whole model: token embedder and Longformer, one for bare listings and for histories."""
+"""Embeddings of many bare listings or histories, batch by batch, without gradient."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from core.features.featurizer import Features
-from core.features.sequences import Meta, Sequences, history_sequences, listing_sequences
-from core.features.vocabulary import Vocabulary
-from core.model.config import EncoderConfig
-from core.model.embeddings import TokenBatch, TokenEmbedder
-from core.model.longformer import Longformer
+from core.market.log import ranges
+from core.model.embeddings import TokenBatch
+from core.model.inputs import Inputs
+from core.model.listing_model import ListingModel
+from core.model.windows import ReadoutBatch, VectorBatch
 
 #: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
 TOKENS_PER_BATCH = 8192
-
-
-class ListingModel(nn.Module):
-    """Embeds bare listings and histories into one space, where cosine recommends."""
-
-    def __init__(self, vocabulary: Vocabulary, config: EncoderConfig) -> None:
-        super().__init__()
-        self.embedder = TokenEmbedder(vocabulary, config.width)
-        self.longformer = Longformer(config)
-
-    def forward(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """(B, width) float32, L2-normalised: the `[CLS]` row of each sequence."""
-        tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
-        mask, position, item, kind = batch.structure()
-        return self.longformer.encode(tokens, mask, token_type=kind, item_position=item, positions=position)
-
-
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """What sequences are made of: the market's features, and the events that histories are cut from."""
-
-    features: Features
-    listing: np.ndarray  # (N,) listing row by event row
-    meta: Meta | None
-    max_listings: int
-    max_tokens: int
-
-    def listings(self, rows: np.ndarray) -> Sequences:
-        """Bare listings `rows` (B,)."""
-        return listing_sequences(self.features.tokens, rows)
-
-    def histories(self, start: np.ndarray, end: np.ndarray) -> Sequences:
-        """Histories `start[b] : end[b]` of the events."""
-        return history_sequences(
-            self.features.tokens, self.listing, start, end, self.meta, self.max_listings, self.max_tokens
-        )
-
-    def tensors(self, device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Photo (P, width) and text (T, width) vectors on the device."""
-        return torch.from_numpy(self.features.photo).to(device), torch.from_numpy(self.features.text).to(
-            device
-        )
-
-    def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
-        """Tokens of each bare listing, `[CLS]` included."""
-        return 1 + np.diff(self.features.tokens.offset)[rows]
-
-    def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """About how many tokens each history has; exact but for the cut at `max_tokens`."""
-        sizes = np.concatenate([[0], np.cumsum(np.diff(self.features.tokens.offset)[self.listing])])
-        first = np.maximum(start, end - self.max_listings)
-        return np.minimum(1 + sizes[end] - sizes[first] + 2 * (end - first), self.max_tokens)
 
 
 def has_bf16() -> bool:
@@ -98,22 +45,20 @@ def batches_by_length(lengths: np.ndarray, tokens: int = TOKENS_PER_BATCH) -> It
 @torch.inference_mode()
 def encode(
     model: nn.Module,
-    inputs: Inputs,
-    sequences: Callable[[np.ndarray], Sequences],
+    embed: Callable[[np.ndarray], torch.Tensor],
     lengths: np.ndarray,
     width: int,
     bf16: bool | None = False,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """(n, width) float32 embeddings of n sequences, made by `sequences(rows)` batch by batch."""
+    """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch."""
     training = model.training
     model.eval()
-    photos, texts = inputs.tensors(device)
     out, done = np.zeros((len(lengths), width), np.float32), 0
     for rows in batches_by_length(lengths):
         with mixed_precision(bf16, device):
-            vectors = model(TokenBatch(sequences(rows), device), photos, texts)
+            vectors = embed(rows)
         out[rows] = vectors.float().cpu().numpy()
         done += len(rows)
         if progress is not None:
@@ -122,23 +67,53 @@ def encode(
     return out
 
 
-def encode_listings(model: nn.Module, inputs: Inputs, rows: np.ndarray, width: int, **options) -> np.ndarray:
+def encode_listings(
+    model: ListingModel,
+    inputs: Inputs,
+    rows: np.ndarray,
+    width: int,
+    device: torch.device | str = "cpu",
+    **options: Any,
+) -> np.ndarray:
     """(n, width) embeddings of the bare listings `rows` (n,)."""
-    return encode(
-        model,
-        inputs,
-        lambda chosen: inputs.listings(rows[chosen]),
-        inputs.listing_lengths(rows),
-        width,
-        **options,
-    )
+    photos, texts = inputs.tensors(device)
+
+    def embed(chosen: np.ndarray) -> torch.Tensor:
+        return model.listings(TokenBatch(inputs.listings(rows[chosen]), device), photos, texts)
+
+    return encode(model, embed, inputs.listing_lengths(rows), width, device=device, **options)
 
 
 def encode_histories(
-    model: nn.Module, inputs: Inputs, start: np.ndarray, end: np.ndarray, width: int, **options
+    model: ListingModel,
+    inputs: Inputs,
+    start: np.ndarray,
+    end: np.ndarray,
+    width: int,
+    device: torch.device | str = "cpu",
+    **options: Any,
 ) -> np.ndarray:
-    """(n, width) embeddings of the histories `start[q] : end[q]`."""
-    lengths = inputs.history_lengths(start, end)
-    return encode(
-        model, inputs, lambda chosen: inputs.histories(start[chosen], end[chosen]), lengths, width, **options
-    )
+    """(n, width) embeddings of the histories `start[q] : end[q]`, each of at least one event."""
+    photos, texts = inputs.tensors(device)
+    if model.history == "cls":
+        lengths = inputs.history_lengths(start, end)
+    else:
+        first = inputs.newest(start, end)
+        lengths = inputs.block_lengths(first, end) if model.history == "readout" else end - first
+    if model.history == "listing-vectors":
+        # Each listing of the histories is encoded once, however many of them have it.
+        rows = np.unique(inputs.listing[ranges(first, end - first)])
+        place = np.searchsorted(rows, inputs.listing)  # of events that are told; of others anything
+        found = encode_listings(model, inputs, rows, width, device, bf16=options.get("bf16", False))
+        table = torch.from_numpy(found).to(device)
+
+    def embed(chosen: np.ndarray) -> torch.Tensor:
+        if model.history == "cls":
+            return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
+        if model.history == "readout":
+            blocks = ReadoutBatch.of(inputs, first[chosen], end[chosen], device)
+            return model.prefixes(blocks, photos, texts)[blocks.last]
+        windows = VectorBatch.of(inputs, first[chosen], end[chosen], place, device)
+        return model.prefixes(windows, photos, texts, table)[windows.last]
+
+    return encode(model, embed, lengths, width, device=device, **options)

@@ -7,7 +7,7 @@ own, and every token sees it. Same weights, same output as `transformers.Longfor
 Shapes: B rows, S tokens, d width, H heads, dh = d / H, m = ffn.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,17 +24,18 @@ Path = Literal["auto", "dense", "banded"]
 
 
 class Attention(nn.Module):
-    """Windowed attention for the row, global attention for `[CLS]`."""
+    """Windowed attention for the row, global attention for `[CLS]`; without `global_token` only `among` works."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, global_token: bool = True) -> None:
         super().__init__()
         self.heads, self.dropout = config.heads, config.attention_dropout
         self.query, self.key, self.value = (nn.Linear(config.width, config.width) for _ in range(3))
-        self.query_global, self.key_global, self.value_global = (
-            nn.Linear(config.width, config.width) for _ in range(3)
-        )
-        # The one parameter that no output depends on (see `_global`); kept for conversions.
-        self.key_global.bias.requires_grad_(False)
+        if global_token:
+            self.query_global, self.key_global, self.value_global = (
+                nn.Linear(config.width, config.width) for _ in range(3)
+            )
+            # The one parameter that no output depends on (see `_global`); kept for conversions.
+            self.key_global.bias.requires_grad_(False)
         self.out = nn.Linear(config.width, config.width)
 
     def forward(self, x: Tensor, visible: Tensor | None, cls_visible: Tensor, banded: bool) -> Tensor:
@@ -49,6 +50,13 @@ class Attention(nn.Module):
         q, k, v = (self._split(project(x)) for project in (self.query, self.key, self.value))  # (B, H, S, dh)
         local = attend(q, k, v, visible, self._dropout_now()).transpose(1, 2).flatten(2)  # (B, S, d)
         return self.out(torch.cat([cls.to(local.dtype), local[:, 1:]], dim=1))
+
+    def among(self, x: Tensor, visible: Tensor, asking: Tensor) -> Tensor:
+        """No token is global: asking (B, Q, d) attends to x (B, S, d) as visible (B, 1, Q, S) says: (B, Q, d)."""
+        q = self._split(self.query(asking))  # (B, H, Q, dh)
+        k, v = self._split(self.key(x)), self._split(self.value(x))  # (B, H, S, dh)
+        seen = attention.dense_attention(q, k, v, visible, self._dropout_now())
+        return self.out(seen.transpose(1, 2).flatten(2))
 
     def _global(self, x: Tensor, cls_visible: Tensor) -> Tensor:
         """What `[CLS]` gathers: (B, 1, d).
@@ -84,9 +92,9 @@ class Attention(nn.Module):
 class Layer(nn.Module):
     """Attention and feed-forward, each followed by dropout, residual and LayerNorm (post-norm, as BERT)."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, global_token: bool = True) -> None:
         super().__init__()
-        self.attention = Attention(config)
+        self.attention = Attention(config, global_token)
         self.attention_norm = nn.LayerNorm(config.width, eps=config.layer_norm_eps)
         self.up = nn.Linear(config.width, config.ffn)
         self.down = nn.Linear(config.ffn, config.width)
@@ -96,7 +104,14 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, visible: Tensor | None, cls_visible: Tensor, banded: bool) -> Tensor:
         """x (B, S, d) to (B, S, d), or to row 0 alone, (B, 1, d), without `visible`."""
         attended = self.attention(x, visible, cls_visible, banded)  # (B, S, d), from here on S may be 1
-        x = self.attention_norm(x[:, : attended.shape[1]] + self.drop(attended))  # (B, S, d)
+        return self._rest(x[:, : attended.shape[1]], attended)
+
+    def among(self, x: Tensor, visible: Tensor, asking: Tensor) -> Tensor:
+        """The layer without a global token, for the rows `asking` (B, Q, d) alone; see `Attention.among`."""
+        return self._rest(asking, self.attention.among(x, visible, asking))
+
+    def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.drop(attended))  # (B, S, d)
         hidden = F.gelu(self.up(x))  # (B, S, m)
         return self.ffn_norm(x + self.drop(self.down(hidden)))  # (B, S, d)
 
@@ -120,7 +135,7 @@ class Longformer(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.word_embeddings: nn.Embedding | None = None
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(
         self,
@@ -161,6 +176,31 @@ class Longformer(nn.Module):
     def encode(self, tokens: Tensor, mask: Tensor, **more: Tensor | None) -> Tensor:
         """The `[CLS]` row, L2-normalised, float32: (B, d). Arguments as in `forward`."""
         return F.normalize(self(tokens, mask, cls_only=True, **more)[:, 0].float(), dim=-1)
+
+    def read_out(
+        self,
+        tokens: Tensor,
+        visible: Tensor,
+        rows: Tensor | None = None,
+        token_type: Tensor | None = None,
+        item_position: Tensor | None = None,
+        positions: Tensor | None = None,
+    ) -> Tensor:
+        """The same layers without windows and global token; who sees whom is `visible` (B, 1, S, S) bool alone.
+
+        Gives the tokens `rows` (B, Q) long of each row, (B, Q, d), for which the last layer computes nothing else;
+        without `rows` all of them. Every token must see itself. The other arguments as in `forward`.
+        """
+        x = self._embed(tokens, token_type, item_position, positions)  # (B, S, d)
+        for i, layer in enumerate(self.layers):
+            if rows is not None and i == self.config.layers - 1:
+                break
+            x = cast(Layer, layer).among(x, visible, x)
+        if rows is None:
+            return x
+        asking = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))  # (B, Q, d)
+        theirs = visible.squeeze(1).gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[1]))  # (B, Q, S)
+        return cast(Layer, self.layers[-1]).among(x, theirs.unsqueeze(1), asking)
 
     def _embed(
         self,
@@ -209,7 +249,7 @@ class Longformer(nn.Module):
         return convert.to_transformers(self)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
     """Tables normal with deviation 0.02 as BERT, matrices by Glorot & Bengio (2010), biases 0, norms as they come.
 
     Then each layer starts as a mean: values and outputs as the identity, the feed-forward part silent. So an untrained
@@ -225,7 +265,8 @@ def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:
         nn.init.zeros_(module.weight[module.padding_idx])
     if isinstance(module, Attention):
-        for layer in (module.value, module.value_global, module.out):
-            nn.init.eye_(layer.weight)
+        for name in ("value", "value_global", "out"):
+            if hasattr(module, name):
+                nn.init.eye_(getattr(module, name).weight)
     if isinstance(module, Layer):
         nn.init.zeros_(module.down.weight)

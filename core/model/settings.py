@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import VibesError
 from core.features.featurizer import FeatureConfig
 from core.market.config import first_problem
 from core.market.io import atomic_path
-from core.model.config import PRESETS, EncoderConfig
+from core.model.config import PRESETS, EncoderConfig, History
 
 #: Raised whenever an older run folder can no longer be read.
 RUN_FORMAT = 1
@@ -26,6 +26,8 @@ class Forbidding(BaseModel):
 class TrainingConfig(Forbidding):
     """How the model is trained."""
 
+    recipe: Literal["single-stage", "two-stage"] = "single-stage"
+    pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
     loss: Literal["next", "log_in", "log_out"] = "log_in"
     positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
     temperature: float = Field(0.05, gt=0)
@@ -33,13 +35,30 @@ class TrainingConfig(Forbidding):
     fresh: int = Field(
         256, ge=0, description="listings a step that are encoded with gradient, beside the positives"
     )
+    negatives: Literal["bank", "in-batch", "both"] = Field(
+        "both", description="beside the fresh ones: the item bank, the other positives of the batch, or both"
+    )
+    positive_vectors: Literal["fresh", "bank"] = Field(
+        "fresh", description="positives encoded with gradient, or as they stand in the bank"
+    )
+    logq: bool = Field(False, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(50, ge=1, description="steps between two encodings of the item bank")
     bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
+    windows_per_user: int = Field(
+        1, ge=1, description="pieces of max_listings events an epoch from one user, at most (not with cls)"
+    )
+    window_listings: int = Field(
+        256, ge=1, description="events in the histories of a step, at most (not with cls)"
+    )
+    token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(5e-4, gt=0)
     warmup: int = Field(200, ge=0, description="steps until the full learning rate")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
+    collapse_after: int = Field(
+        300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
+    )
     max_epochs: int = Field(30, ge=1)
     max_steps: int = Field(3000, ge=1)
     patience: int = Field(6, ge=1, description="validations without a better recall@30 before stopping")
@@ -48,6 +67,19 @@ class TrainingConfig(Forbidding):
     max_listings: int = Field(50, ge=1, le=50)
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+
+    @property
+    def needs_bank(self) -> bool:
+        """Whether a step reads vectors of the item bank."""
+        return self.positive_vectors == "bank" or (self.negatives != "in-batch" and self.bank_size > 0)
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> "TrainingConfig":
+        if self.negatives == "bank" and not self.bank_size:
+            raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
+        if self.recipe == "two-stage" and not self.bank_size:
+            raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
+        return self
 
 
 class SplitConfig(Forbidding):
@@ -66,6 +98,8 @@ class Settings(Forbidding):
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )
+    init: str | None = Field(None, description="folder of a transformers Longformer to start from")
+    history: History = Field("cls", description="how a history becomes a vector")
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     split: SplitConfig = SplitConfig()
@@ -104,7 +138,7 @@ class Manifest(Forbidding):
     """The content of `run.toml`."""
 
     format: int = RUN_FORMAT
-    market: str  # path of the market this run's listings are of
+    market: str  # path of the market this run's listings are of; a relative one starts at the run folder
     market_name: str
     fingerprint: str
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model

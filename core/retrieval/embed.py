@@ -20,6 +20,7 @@ from core.market.market import Market
 from core.model.config import PRESETS
 from core.model.settings import Manifest, Settings
 from core.retrieval.engine import Engine
+from core.retrieval.prepared import save_prepared
 
 SPACES = ("model", "photos", "attributes")
 Report = Callable[[str, int, int], None]  # what, done, of how many
@@ -97,6 +98,8 @@ def embed_market(
             with atomic_path(run / name) as temporary:
                 temporary.write_bytes((model_run / name).read_bytes())
     save_spaces(run, market, spaces)
+    if engine is not None:
+        save_prepared(run, engine.features, market.fingerprint)
     manifest = Manifest(
         market=str(market.path.resolve()),
         market_name=market.name,

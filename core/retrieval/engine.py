@@ -16,6 +16,7 @@ from core.features.sequences import Meta
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
+from core.retrieval.prepared import load_prepared
 
 if TYPE_CHECKING:
     from core.model.encoder import Inputs, ListingModel
@@ -49,12 +50,15 @@ class Engine:
                 f"This needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
             ) from error
         featurizer = Featurizer.load(run)
-        if photos is None and featurizer.photo is not None:
-            photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
-        model = ListingModel(featurizer.vocabulary, settings.encoder_config())
+        features = load_prepared(run, market.fingerprint) if photos is None else None
+        if features is None:
+            if photos is None and featurizer.photo is not None:
+                photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
+            features = featurizer.transform(market, photos)
+        model = ListingModel.of(featurizer.vocabulary, settings)
         load_weights(run / "model.safetensors", model)
         model.eval()
-        return cls(model, featurizer, featurizer.transform(market, photos), settings)
+        return cls(model, featurizer, features, settings)
 
     def inputs(self, log: EventLog) -> Inputs:
         """What histories of `log` are made of."""
@@ -81,12 +85,7 @@ class Engine:
 
 def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Settings) -> Inputs:
     """Sequences of the listings of `features` and the histories of `log`."""
-    meta = (
-        Meta.of(featurizer.vocabulary, log.actions, log.action, log.duration)
-        if featurizer.config.meta
-        else None
-    )
-    return _inputs(features, log.listing, meta, settings)
+    return _inputs(features, log.listing, featurizer.meta(log), settings)
 
 
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Settings) -> Inputs:

@@ -105,7 +105,7 @@ class Run:
             VibesError: it is no longer where it was.
         """
         if self._market is None:
-            path = Path(self.manifest.market)
+            path = self.path / self.manifest.market  # an absolute one stays what it is
             if not path.is_dir():
                 raise VibesError(
                     f"The market of {self.path} is no longer at {path}; move it back, or embed the run on the market's "

@@ -80,19 +80,20 @@ def epoch_batches(
 def exclusions(
     examples: Examples, log: EventLog, rows: np.ndarray, columns: np.ndarray, history_too: bool
 ) -> np.ndarray:
-    """(B, C) bool: listings `columns` (C,) that are no negatives for the examples `rows` (B,).
+    """(B, C) bool: listings `columns` (C,) that are no negatives for the examples `rows` (B,); one may stand there twice.
 
     These are all listings of the user's own training future, and of the history where the protocol masks it.
     """
+    different, again = np.unique(columns, return_inverse=True)
     place = np.full(log.listings, -1, np.int64)
-    place[columns] = np.arange(len(columns))
+    place[different] = np.arange(len(different))
     begin = examples.start[rows] if history_too else examples.end[rows]
     length = examples.known[examples.user[rows], 1] - begin
     owner = np.repeat(np.arange(len(rows)), length)
     column = place[log.listing[ranges(begin, length)]]
-    found = np.zeros((len(rows), len(columns)), bool)
+    found = np.zeros((len(rows), len(different)), bool)
     found[owner[column >= 0], column[column >= 0]] = True
-    return found
+    return found[:, again]
 
 
 def live_columns(catalogue: Catalogue, at: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -1,10 +1,8 @@
-"""Single-stage fine-tuning: InfoNCE against an item bank that is re-encoded every N steps, early stopping, resumable."""
+"""Fine-tuning: InfoNCE over fresh listings and an item bank, in one stage or two, early stopping, resumable."""
 
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +11,32 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 
 from core.errors import VibesError
-from core.market.splits import Split
-from core.model.checkpoint import load_state, save_state, save_weights
-from core.model.encoder import ListingModel, mixed_precision
-from core.model.settings import Settings
-from core.training.examples import epoch_batches
-from core.training.step import BothSides, ItemBank, StepData, step_loss
+from core.model.checkpoint import load_state, load_weights, save_state, save_weights
+from core.model.listing_model import ListingModel
+from core.model.settings import Settings, TrainingConfig
+from core.training.bank import ItemBank
+from core.training.batches import Batch, history_batches, window_batches
+from core.training.guard import check_bank, check_loss
+from core.training.optimizer import learning_rate, make_optimizer
+from core.training.state import Lines, Progress
+from core.training.step import BothSides, StepData, step_loss
 
 #: Called with a dictionary after every step and validation; what it prints is its own affair.
 Report = Callable[[dict[str, Any]], None]
 
 
-@dataclass
-class Progress:
-    """Where a training stands; part of every checkpoint."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0  # of the epoch, the next to come
-    best: float = -1.0
-    best_step: int = 0
-    worse: int = 0  # validations since the best one
-    bank_step: int = -1  # step at which the bank was last encoded
-    finished: bool = False
-
-
-def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:
-    """Linear warm-up, then a cosine down to a twentieth of the peak at the last planned step."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    share = min(1.0, (step - warmup) / max(1, planned - warmup))
-    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+def make_accelerator() -> Accelerator:
+    """The GPU where there is one; several processes under `accelerate launch`."""
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        step_scheduler_with_optimizer=False,
+    )
 
 
 def finetune(
     model: ListingModel,
     data: StepData,
-    split: Split,
     settings: Settings,
     run: Path,
     validate: Callable[[ListingModel], float],
@@ -58,170 +45,216 @@ def finetune(
 ) -> Progress:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
 
+    `single-stage`: the bank is re-encoded every `bank_every` steps. `two-stage` (Recformer, Li et al. 2023, algorithm
+    1): in the first half of the steps the bank is re-encoded each epoch; the second half begins from the best weights
+    of the first, whose listing embeddings are frozen, as positives, as negatives and in the finished run, and trains
+    the encoding of histories alone.
+
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps; with `resume` the
     training goes on from it and ends with the same weights as one that was never stopped.
 
     Raises:
-        VibesError: nothing to train on, or the loss is no longer a number.
+        VibesError: nothing to train on, the loss is no longer a number, or the training collapsed.
     """
-    config = settings.training
     if not len(data.examples):
         raise VibesError(
             "No user has two different listings in the training period, so there is nothing to learn from; "
             "bring more events or a later end of training."
         )
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        step_scheduler_with_optimizer=False,
-    )
-    device = accelerator.device
-    # Sums in a fixed order, so that the same seed gives the same weights on several threads, too.
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    width = model.longformer.config.width
-    optimizer = torch.optim.AdamW(
-        _groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
-    )
-    both, optimizer = accelerator.prepare(BothSides(model), optimizer)
-    photos, texts = data.inputs.tensors(device)
-    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
-    world, rank = accelerator.num_processes, accelerator.process_index
+    return _Finetuning(model, data, settings, run, validate, report, resume).train()
 
-    def batches(epoch: int) -> list[np.ndarray]:
-        found = epoch_batches(
-            data.examples, lengths, config.batch, config.histories_per_user, settings.seed, epoch
-        )
+
+class _Finetuning:
+    def __init__(
+        self,
+        model: ListingModel,
+        data: StepData,
+        settings: Settings,
+        run: Path,
+        validate: Callable[[ListingModel], float],
+        report: Report,
+        resume: bool,
+    ) -> None:
+        self.model, self.data, self.settings, self.config = model, data, settings, settings.training
+        self.run, self.validate, self.report = run, validate, report
+        self.accelerator = make_accelerator()
+        self.device = self.accelerator.device
+        # Sums in a fixed order, so that the same seed gives the same weights on several threads, too.
+        torch.use_deterministic_algorithms(True, warn_only=self.device.type != "cpu")
+        optimizer = make_optimizer(model, self.config.learning_rate, self.config.weight_decay)
+        self.both, self.optimizer = self.accelerator.prepare(BothSides(model), optimizer)
+        self.tables = data.inputs.tensors(self.device)
+        self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
+        self.progress, self.bank = Progress(), None
+        self.state_file = run / ".training" / "state.safetensors"
+        if resume and self.state_file.is_file():
+            extra, head = load_state(self.state_file, model, self.optimizer)
+            self.progress = Progress(**head)
+            if "bank" in extra:
+                self.bank = ItemBank(data.warm, extra["bank"].to(self.device))
+        self.lines = Lines(run / "train.jsonl", self.progress.step, self.accelerator.is_main_process)
+        epoch = len(self.batches(0)) // self.accelerator.num_processes
+        self.planned = min(self.config.max_steps, self.config.max_epochs * epoch)
+        model.frozen = self.progress.stage == 2
+
+    @property
+    def two_stage(self) -> bool:
+        return self.config.recipe == "two-stage"
+
+    @property
+    def stage_config(self) -> TrainingConfig:
+        """What the steps of this stage go by: in stage 2 every listing stands in the bank as it is."""
+        if self.progress.stage == 1:
+            return self.config
+        frozen = {"positive_vectors": "bank", "negatives": "bank", "fresh": 0}
+        return self.config.model_copy(update=frozen)
+
+    @property
+    def stage_end(self) -> int:
+        """The step at which this stage ends, at the latest."""
+        return max(1, self.planned // 2) if self.two_stage and self.progress.stage == 1 else self.planned
+
+    def batches(self, epoch: int) -> list[Batch]:
+        config, seed, world = self.config, self.settings.seed, self.accelerator.num_processes
+        if self.settings.history == "cls":
+            found = history_batches(
+                self.data.examples, self.lengths, config.batch, config.histories_per_user, seed, epoch
+            )
+        else:
+            found = window_batches(
+                self.data.examples,
+                self.data.inputs,
+                config.batch,
+                config.window_listings,
+                config.windows_per_user,
+                seed,
+                epoch,
+            )
         return found[: len(found) // world * world] if len(found) >= world else found * world
 
-    progress, bank = Progress(), None
-    state_file, log_file = run / ".training" / "state.safetensors", run / "train.jsonl"
-    if resume and state_file.is_file():
-        extra, head = load_state(state_file, model, optimizer)
-        progress = Progress(**head)
-        if "bank" in extra:
-            bank = ItemBank(data.warm, extra["bank"].to(device))
-    lines = _Lines(log_file, progress.step, accelerator.is_main_process)
-    planned = min(config.max_steps, config.max_epochs * len(batches(0)) // world)
-    started, begun = time.monotonic(), progress.step
-    both.train()
-    while not progress.finished and progress.epoch < config.max_epochs:
-        todo = batches(progress.epoch)[rank::world]
-        while progress.batch < len(todo) and not progress.finished:
-            if config.bank_size and (bank is None or progress.step - progress.bank_step >= config.bank_every):
-                bank = ItemBank.encode(model, data.inputs, data.warm, width, bf16=config.bf16, device=device)
-                progress.bank_step = progress.step
-            torch.manual_seed(
-                (settings.seed * 1_000_003 + progress.step) * world + rank
-            )  # dropout, so that resuming is exact
-            rate = learning_rate(progress.step, planned, config.warmup, config.learning_rate)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with mixed_precision(config.bf16, device):
-                loss = step_loss(both, data, bank, todo[progress.batch], progress.step, config, photos, texts)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise VibesError(
-                    f"The loss became {value} at step {progress.step}; lower training.learning_rate "
-                    f"({config.learning_rate}) and train again."
-                )
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(both.parameters(), config.clip)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            progress.step += 1
-            progress.batch += 1
-            spent = time.monotonic() - started
-            entry: dict[str, Any] = {
-                "step": progress.step,
-                "epoch": progress.epoch,
-                "loss": value,
-                "rate": rate,
-            }
-            left = spent / (progress.step - begun) * max(planned - progress.step, 0)
-            report({**entry, "planned": planned, "eta_s": left, "best": progress.best})
-            lines.write(entry)
-            progress.finished = progress.step >= planned
-            inside = progress.batch < len(todo)  # the end of an epoch validates anyway
-            if (inside and progress.step % config.validate_every == 0) or progress.finished:
-                _validate(progress, model, validate, run, config.patience, report, lines, accelerator)
-            if progress.step % config.checkpoint_every == 0 and accelerator.is_main_process:
-                _checkpoint(state_file, model, optimizer, bank, progress)
-        if not progress.finished:
-            progress.epoch, progress.batch = progress.epoch + 1, 0
-            _validate(progress, model, validate, run, config.patience, report, lines, accelerator)
-    progress.finished = True
-    if accelerator.is_main_process:
-        if not (run / "model.safetensors").is_file():
-            save_weights(run / "model.safetensors", model)
-        _checkpoint(state_file, model, optimizer, None, progress)
-    accelerator.wait_for_everyone()
-    return progress
+    def train(self) -> Progress:
+        progress = self.progress
+        self.begun, self.started = progress.step, time.monotonic()
+        self.both.train()
+        while not progress.finished:
+            self._stage()
+            if self.two_stage and progress.stage == 1:
+                self._second_stage()
+            else:
+                progress.finished = True
+        if self.accelerator.is_main_process:
+            if not (self.run / "model.safetensors").is_file():
+                self._save()
+            self._checkpoint(bank=False)
+        self.accelerator.wait_for_everyone()
+        return progress
 
+    def _stage(self) -> None:
+        """Train until this stage is over."""
+        progress, config = self.progress, self.config
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        over = progress.step >= self.stage_end or progress.worse >= config.patience
+        while not over and progress.epoch - progress.stage_epoch < config.max_epochs:
+            todo = self.batches(progress.epoch)[rank::world]
+            while progress.batch < len(todo) and not over:
+                self._step(todo[progress.batch])
+                over = progress.step >= self.stage_end
+                inside = progress.batch < len(todo)  # the end of an epoch validates anyway
+                if (inside and progress.step % config.validate_every == 0) or over:
+                    over = self._validate() or over
+                progress.finished = over and not (self.two_stage and progress.stage == 1)
+                if progress.step % config.checkpoint_every == 0 and self.accelerator.is_main_process:
+                    self._checkpoint()
+            if not over:
+                progress.epoch, progress.batch = progress.epoch + 1, 0
+                over = self._validate()
 
-def _groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices of linear layers; none for biases, norms and embedding tables."""
-    decayed: list[torch.nn.Parameter] = []
-    plain: list[torch.nn.Parameter] = []
-    tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
-    for name, parameter in model.named_parameters():
-        is_matrix = parameter.ndim == 2 and id(parameter) not in tables and not name.endswith("slope")
-        (decayed if is_matrix else plain).append(parameter)
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    def _step(self, batch: Batch) -> None:
+        progress, config = self.progress, self.stage_config
+        if config.needs_bank and self._bank_is_old():
+            self.bank = self._encode_bank()
+            progress.bank_step = progress.step
+            check_bank(progress, self.bank, config)
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        # Dropout, so that resuming is exact.
+        torch.manual_seed((self.settings.seed * 1_000_003 + progress.step) * world + rank)
+        stage_step = progress.step - progress.stage_step
+        rate = learning_rate(
+            stage_step, self.stage_end - progress.stage_step, config.warmup, config.learning_rate
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        now = step_loss(
+            self.both, self.data, self.bank, batch, progress.step, config, self.tables, self.model.history,
+            frozen=progress.stage == 2,
+        )  # fmt: skip
+        value = float(now.loss.detach())
+        self.accelerator.backward(now.loss)
+        self.accelerator.clip_grad_norm_(self.both.parameters(), config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.batch += 1
+        check_loss(progress, value, now.candidates, config)
+        entry: dict[str, Any] = {"step": progress.step, "epoch": progress.epoch, "loss": value, "rate": rate}
+        spent = time.monotonic() - self.started
+        left = spent / (progress.step - self.begun) * max(self.planned - progress.step, 0)
+        self.report({**entry, "planned": self.planned, "eta_s": left, "best": progress.best})
+        self.lines.write(entry)
 
+    def _bank_is_old(self) -> bool:
+        progress = self.progress
+        if self.bank is None:
+            return True
+        if self.two_stage:
+            return progress.stage == 1 and progress.batch == 0 and progress.bank_step != progress.step
+        return progress.step - progress.bank_step >= self.config.bank_every
 
-def _validate(
-    progress: Progress,
-    model: ListingModel,
-    validate: Callable[[ListingModel], float],
-    run: Path,
-    patience: int,
-    report: Report,
-    lines: "_Lines",
-    accelerator: Accelerator,
-) -> None:
-    recall = validate(model)
-    better = recall > progress.best or math.isnan(recall)  # nothing to validate on: the last weights stay
-    if better:
-        progress.best, progress.best_step, progress.worse = float(np.nan_to_num(recall)), progress.step, 0
-        if accelerator.is_main_process:
-            save_weights(run / "model.safetensors", model)
-    else:
-        progress.worse += 1
-        progress.finished = progress.finished or progress.worse >= patience
-    entry = {"step": progress.step, "epoch": progress.epoch, "validation recall@30": recall}
-    report({**entry, "best": progress.best, "best_step": progress.best_step})
-    lines.write(entry)
+    def _encode_bank(self) -> ItemBank:
+        width = self.model.longformer.config.width
+        return ItemBank.encode(
+            self.model, self.data.inputs, self.data.warm, width, bf16=self.config.bf16, device=self.device
+        )
 
+    def _validate(self) -> bool:
+        """Measure, keep the weights where they are the best so far, and say whether patience is at its end."""
+        progress = self.progress
+        recall = self.validate(self.model)
+        better = recall > progress.best or math.isnan(recall)  # nothing to validate on: the last weights stay
+        if better:
+            progress.best, progress.best_step, progress.worse = (
+                float(np.nan_to_num(recall)),
+                progress.step,
+                0,
+            )
+            if self.accelerator.is_main_process:
+                self._save()
+        else:
+            progress.worse += 1
+        entry = {"step": progress.step, "epoch": progress.epoch, "validation recall@30": recall}
+        self.report({**entry, "best": progress.best, "best_step": progress.best_step})
+        self.lines.write(entry)
+        return progress.worse >= self.config.patience
 
-def _checkpoint(
-    path: Path,
-    model: ListingModel,
-    optimizer: torch.optim.Optimizer,
-    bank: ItemBank | None,
-    progress: Progress,
-) -> None:
-    extra = {"bank": bank.vectors} if bank is not None else {}
-    save_state(path, model, optimizer, extra, vars(progress))
+    def _second_stage(self) -> None:
+        """From the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""
+        self.accelerator.wait_for_everyone()
+        load_weights(self.run / "model.safetensors", self.model)
+        self.model.frozen = True
+        self.optimizer.state.clear()
+        progress = self.progress
+        progress.stage, progress.stage_step, progress.stage_epoch = 2, progress.step, progress.epoch + 1
+        progress.epoch, progress.batch, progress.worse, progress.above = progress.epoch + 1, 0, 0, 0
+        self.bank = self._encode_bank()
+        progress.bank_step = progress.step
+        if self.accelerator.is_main_process:
+            self._checkpoint()
 
+    def _save(self) -> None:
+        if not self.model.frozen:
+            self.model.settle()
+        save_weights(self.run / "model.safetensors", self.model)
 
-class _Lines:
-    """`train.jsonl`, one line a step; on resuming, lines after the checkpoint are dropped."""
-
-    def __init__(self, path: Path, step: int, main: bool) -> None:
-        self.path, self.main, kept = path, main, []
-        if not main:
-            return
-        if step and path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    if json.loads(line)["step"] <= step:
-                        kept.append(line)
-                except (ValueError, KeyError):  # the line that was being written when the process was killed
-                    break
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-
-    def write(self, entry: dict[str, Any]) -> None:
-        if self.main:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(entry) + "\n")
+    def _checkpoint(self, bank: bool = True) -> None:
+        extra = {"bank": self.bank.vectors} if bank and self.bank is not None else {}
+        save_state(self.state_file, self.model, self.optimizer, extra, vars(self.progress))

@@ -1,18 +1,27 @@
 """One training step: histories and fresh listings with gradient, the item bank beside them, InfoNCE over both."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
 
-from core.market.log import EventLog
+from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue
+from core.model.config import History
 from core.model.embeddings import TokenBatch
-from core.model.encoder import Inputs, ListingModel, encode_listings
+from core.model.encoder import mixed_precision
+from core.model.inputs import Inputs
+from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import TrainingConfig
-from core.training.examples import Examples, exclusions, live_columns
+from core.model.windows import ReadoutBatch, VectorBatch
+from core.training.bank import ItemBank
+from core.training.batches import Batch
+from core.training.columns import column_masks, draw_columns, inclusion
+from core.training.dropout import thinned
+from core.training.examples import Examples
 
 
 class BothSides(nn.Module):
@@ -23,24 +32,21 @@ class BothSides(nn.Module):
         self.model = model
 
     def forward(
-        self, histories: TokenBatch, listings: TokenBatch, photos: torch.Tensor, texts: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, d) and (F, d), both L2-normalised."""
-        return self.model(histories, photos, texts), self.model(listings, photos, texts)
+        self,
+        histories: TokenBatch | ReadoutBatch | VectorBatch,
+        listings: TokenBatch | None,
+        photos: torch.Tensor,
+        texts: torch.Tensor,
+        bank: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(B, d) or, for windows, (R, d), and the listings, (F, d) or None; all L2-normalised.
 
-
-@dataclass(eq=False)
-class ItemBank:
-    """Embeddings of all warm listings (listings with a training event), re-encoded every N steps, without gradient."""
-
-    rows: np.ndarray  # (W,) listing rows
-    vectors: torch.Tensor  # (W, d) float32
-
-    @classmethod
-    def encode(cls, model: nn.Module, inputs: Inputs, rows: np.ndarray, width: int, **options) -> "ItemBank":
-        """Encode the listings `rows` afresh."""
-        vectors = torch.from_numpy(encode_listings(model, inputs, rows, width, **options))
-        return cls(rows, vectors.to(options.get("device", "cpu")))
+        Listing vectors of the histories are read from `listings`, or from `bank` (W, d) where it is given.
+        """
+        listing = None if listings is None else self.model.listings(listings, photos, texts)
+        if isinstance(histories, ReadoutBatch | VectorBatch):
+            return self.model.prefixes(histories, photos, texts, listing if bank is None else bank), listing
+        return self.model(histories, photos, texts), listing
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,47 +61,94 @@ class StepData:
     masked: bool
     seed: int
 
+    @cached_property
+    def share(self) -> np.ndarray:
+        """(L,) of all positives of the training, how many are each listing."""
+        found = self.examples.positive
+        counts = np.bincount(found[found >= 0], minlength=self.log.listings)
+        return counts / max(1, counts.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class StepLoss:
+    """What a step gives."""
+
+    loss: torch.Tensor
+    candidates: float  # how many listings a row compares, on average; ln of it is the loss of a model that knows nothing
+
 
 def step_loss(
     both: nn.Module,
     data: StepData,
     bank: ItemBank | None,
-    rows: np.ndarray,
+    batch: Batch,
     step: int,
     config: TrainingConfig,
-    photos: torch.Tensor,
-    texts: torch.Tensor,
-) -> torch.Tensor:
-    """The loss of the examples `rows` (B,) at step number `step`; the same step draws the same negatives.
+    tables: tuple[torch.Tensor, torch.Tensor],
+    history: History = "cls",
+    frozen: bool = False,
+) -> StepLoss:
+    """The loss of a batch at step number `step`, averaged over its examples; the same step draws the same negatives.
 
-    Columns are the batch's positives and `fresh` further warm listings, encoded with gradient, then the bank's
-    listings that are not among them: every listing stands there once, so popular ones are no commoner negatives.
+    `tables` are the photo and text vectors on the device. With `frozen`, the second of two stages, listing vectors of
+    the histories are those of the bank.
     """
     rng = np.random.default_rng([data.seed, 1, step])
-    device = photos.device
-    positive = data.examples.positive[rows]  # (B, P)
-    drawn = rng.choice(data.warm, min(config.fresh, len(data.warm)), replace=False)
-    fresh = np.union1d(positive[positive >= 0], drawn)  # (F,)
-    columns, stale = fresh, None
-    if bank is not None and config.bank_size:
-        kept = np.flatnonzero(~np.isin(bank.rows, fresh, assume_unique=True))
-        if len(kept) > config.bank_size:
-            kept = np.sort(rng.choice(kept, config.bank_size, replace=False))
-        columns, stale = (
-            np.concatenate([fresh, bank.rows[kept]]),
-            bank.vectors[torch.from_numpy(kept).to(device)],
-        )
-    negative = ~exclusions(data.examples, data.log, rows, columns, history_too=data.masked)
-    if data.masked:
-        negative &= live_columns(data.catalogue, data.examples.at[rows], columns)
-    is_positive = (positive[:, :, None] == columns[None, None, :]).any(1)  # (B, C)
-    negative &= ~is_positive
-    first = np.searchsorted(fresh, positive[:, 0])  # fresh is sorted and comes first
-    histories = TokenBatch(data.inputs.histories(data.examples.start[rows], data.examples.end[rows]), device)
-    listings = TokenBatch(data.inputs.listings(fresh), device)
-    user, item = both(histories, listings, photos, texts)  # (B, d), (F, d)
-    item = item.float() if stale is None else torch.cat([item.float(), stale])  # (C, d)
-    with torch.autocast(device.type, enabled=False):  # bfloat16 would round the scores to two digits
-        scores = user.float() @ item.T / config.temperature  # (B, C)
-    masks = (torch.from_numpy(mask).to(device) for mask in (is_positive, negative, first))
-    return LOSSES[config.loss](scores, *masks)
+    device = tables[0].device
+    columns = draw_columns(data.examples.positive[batch.rows], data.warm, config, rng)
+    masks = column_masks(columns, data.examples, data.log, data.catalogue, batch.rows, data.masked)
+    fresh = columns.listing[: columns.fresh]
+    known = data.warm if frozen else None
+    histories, encoded = _histories(data, batch, fresh, known, history, config, rng, device)
+    listings = None
+    if len(encoded):
+        listings = TokenBatch(thinned(data.inputs.listings(encoded), config.token_dropout, rng), device)
+    with mixed_precision(config.bf16, device):
+        user, listing = both(histories, listings, *tables, bank.vectors if frozen and bank else None)
+    user = user.float()  # (B or R, d)
+    item = user[:0] if listing is None else listing[: columns.fresh].float()  # (F, d)
+    if history != "cls":
+        user = user[torch.from_numpy(batch.place).to(device)]  # (E, d)
+    if len(columns.stale):
+        assert bank is not None
+        item = torch.cat([item, bank.vectors[torch.from_numpy(columns.stale).to(device)]])  # (C, d)
+    # Outside the mixed precision: bfloat16 would round the scores to two digits.
+    scores = user @ item.T / config.temperature  # (E, C)
+    positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
+    candidates = float((masks[0] | masks[1]).sum()) / max(1, len(batch))
+    if config.logq:
+        slots = int((data.examples.positive[batch.rows] >= 0).sum())
+        q = inclusion(columns, data.share, slots, len(data.warm), config)
+        scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
+        candidates = max(
+            candidates, float(len(data.warm))
+        )  # the corrected sum stands for the whole catalogue
+    return StepLoss(LOSSES[config.loss](scores, positive, negative, first), candidates)
+
+
+def _histories(
+    data: StepData,
+    batch: Batch,
+    fresh: np.ndarray,
+    known: np.ndarray | None,
+    history: History,
+    config: TrainingConfig,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> tuple[TokenBatch | ReadoutBatch | VectorBatch, np.ndarray]:
+    """The histories of a batch, and the listings to encode: `fresh`, for listing vectors also those of the histories.
+
+    Where the vectors of the listings `known` (W,) are at hand the histories number those.
+    """
+    inputs, first, end = data.inputs, batch.first, batch.end
+    if history == "cls":
+        return TokenBatch(thinned(inputs.histories(first, end), config.token_dropout, rng), device), fresh
+    if history == "readout":
+        blocks = thinned(inputs.blocks(first, end), config.token_dropout, rng)
+        return ReadoutBatch(blocks, end - first, device), fresh
+    told = inputs.listing[ranges(first, end - first)]
+    encoded = np.concatenate([fresh, np.setdiff1d(told, fresh)]) if known is None else fresh
+    numbered = encoded if known is None else known
+    number = np.full(data.log.listings, -1, np.int64)
+    number[numbered] = np.arange(len(numbered))
+    return VectorBatch.of(inputs, first, end, number[inputs.listing], device), encoded

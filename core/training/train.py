@@ -16,16 +16,21 @@ from core.evaluation.metrics import DEFAULT, per_query, user_means
 from core.evaluation.ranking import batches, pessimistic_ranks
 from core.features.featurizer import Features, Featurizer
 from core.features.photos import PhotoVectors
+from core.features.wordpiece import word_vectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
+from core.model.pretrained import start_from
 from core.model.settings import Manifest, Settings, SplitConfig
 from core.retrieval.embed import library_versions, save_spaces, spaces_of
 from core.retrieval.engine import Engine, make_inputs
+from core.retrieval.prepared import save_prepared
 from core.training.examples import make_examples
-from core.training.finetune import Progress, finetune
+from core.training.finetune import finetune
+from core.training.pretrain import pretrain
+from core.training.state import Progress
 from core.training.step import StepData
 
 Report = Callable[[dict[str, Any]], None]
@@ -72,7 +77,6 @@ def train(
         versions=library_versions(),
         settings=settings,
     )
-    encoder = settings.encoder_config()
     counts = log.counts(split.train)
     published = catalogue.since > np.iinfo(np.int64).min
     known = np.flatnonzero((counts > 0) | (published & (catalogue.since < (split.t1 or 0))))
@@ -83,13 +87,20 @@ def train(
     report({"stage": "features"})
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
-        featurizer, features = _features(market, settings, known, log.duration[split.train], photos)
+        featurizer, features = _features(market, settings, known, log.duration[split.train], photos, report)
     if state.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
         manifest.save(work)
     inputs = make_inputs(featurizer, features, log, settings)
     torch.manual_seed(settings.seed)
-    model = ListingModel(featurizer.vocabulary, encoder)
+    model = ListingModel.of(featurizer.vocabulary, settings)
+    if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
+        model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
+        model.settle()
+    fresh_start = not (work / "state.safetensors").is_file()
+    if settings.init is not None and fresh_start:
+        start_from(Path(settings.init), model.longformer)
+        model.settle()
     data = StepData(
         examples=make_examples(log, split, settings.training.positives),
         log=log,
@@ -100,7 +111,9 @@ def train(
         seed=settings.seed,
     )
     validate = _validation(log, split, catalogue, inputs, settings)
-    progress = finetune(model, data, split, settings, run, validate, resume, report)
+    if settings.training.pretrain_steps and fresh_start and len(data.examples):
+        pretrain(model, data, known, settings, run, resume, report)
+    progress = finetune(model, data, settings, run, validate, resume, report)
     if not state.is_main_process:
         return progress
     load_weights(run / "model.safetensors", model)
@@ -108,17 +121,26 @@ def train(
     featurizer.save(run)
     report({"stage": "embedding"})
     save_spaces(run, market, spaces_of(market, photos, Engine(model, featurizer, features, settings)))
+    save_prepared(run, features, market.fingerprint)
     manifest.save(run)
     shutil.rmtree(work)
     return progress
 
 
 def _features(
-    market: Market, settings: Settings, known: np.ndarray, durations: np.ndarray, photos: PhotoVectors | None
+    market: Market,
+    settings: Settings,
+    known: np.ndarray,
+    durations: np.ndarray,
+    photos: PhotoVectors | None,
+    report: Report,
 ) -> tuple[Featurizer, Features]:
+    def texts(done: int, total: int, seconds_left: float) -> None:
+        report({"stage": "texts", "done": done, "total": total, "eta_s": seconds_left})
+
     width = settings.encoder_config().width
-    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos)
-    return featurizer, featurizer.transform(market, photos)
+    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, texts)
+    return featurizer, featurizer.transform(market, photos, texts)
 
 
 def _resumed(work: Path, market: Market, settings: Settings) -> Settings:

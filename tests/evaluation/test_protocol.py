@@ -153,7 +153,16 @@ def test_the_document_has_the_shape_of_the_design(setting):
         [named, Popularity.fit(log, split.train), Modulo(log.listings)], *setting, batch_size=10_000
     )
     document = json.loads(json.dumps(found.to_dict()))
-    assert list(document) == ["protocol", "queries", "users", "results", "differences", "slices"]
+    assert list(document) == [
+        "protocol",
+        "queries",
+        "users",
+        "results",
+        "differences",
+        "slices",
+        "stability",
+        "notes",
+    ]
     assert (document["protocol"], document["queries"]) == ("temporal", len(split.test))
     assert list(document["results"]) == ["model", "popularity", "modulo"]
     metrics = ["recall@10", "recall@30", "recall@100", "ndcg@10", "ndcg@30", "mrr"]

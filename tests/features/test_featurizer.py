@@ -8,6 +8,7 @@ from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors, photo_space
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.photos import PhotoVectors
+from core.market.log import EventLog
 from core.market.market import Market
 from core.market.writer import write_market
 
@@ -118,3 +119,46 @@ def test_photo_space_is_the_mean_look_of_a_listing():
     expected = centred[0] + centred[1]
     np.testing.assert_allclose(found[0], expected / np.linalg.norm(expected), atol=1e-6)
     assert not found[1].any() and not found[4].any()
+
+
+@pytest.mark.parametrize("tokenisation", ["tabular", "wordpiece"])
+def test_duration_buckets_are_those_of_the_training_period(market, tokenisation):
+    """The caller hands over the training events' durations; later ones fall into the outer buckets."""
+    config = FeatureConfig(text=False, tokenisation=tokenisation, duration_buckets=4)
+    durations = np.arange(1.0, 101.0)
+    featurizer = Featurizer.fit(market, config, 16, np.arange(20), durations, None)
+    edges = featurizer.vocabulary.duration_edges
+    np.testing.assert_allclose(edges, np.quantile(durations, [0.25, 0.5, 0.75]))
+    log = EventLog.from_market(market)
+    meta = featurizer.meta(log)
+    first = featurizer.vocabulary.size + len(featurizer.vocabulary.actions)
+    known = np.isfinite(log.duration)
+    expected = first + np.searchsorted(edges, log.duration[known], "right")
+    np.testing.assert_array_equal(meta.duration[known], expected)
+    assert not meta.duration[~known].any() and meta.duration.max() < featurizer.vocabulary.total
+
+
+def test_permuted_meta_is_the_same_meta_of_other_events(market):
+    log = EventLog.from_market(market)
+    real, permuted, again = (
+        Featurizer.fit(
+            market,
+            FeatureConfig(text=False, meta_control=control, control_seed=2),
+            16,
+            np.arange(20),
+            log.duration,
+            None,
+        ).meta(log)
+        for control in ("none", "permuted", "permuted")
+    )
+    pairs = [sorted(zip(meta.action, meta.duration, strict=True)) for meta in (real, permuted)]
+    assert pairs[0] == pairs[1]
+    assert not np.array_equal(real.duration, permuted.duration)
+    np.testing.assert_array_equal(permuted.duration, again.duration)
+    assert fit(market, None, meta=False).meta(log) is None
+
+
+def test_a_configuration_that_names_other_photo_encoders_is_refused(market, photos):
+    with pytest.raises(VibesError, match="names vae"):
+        fit(market, photos, photo_encoders=("vae",))
+    assert fit(market, photos, photo_encoders=("ey",)).photo_encoder == "eye"

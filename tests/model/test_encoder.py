@@ -14,15 +14,15 @@ from core.model.settings import Settings
 from core.retrieval.engine import make_inputs
 
 
-@pytest.fixture
-def case(tiny_market):
+@pytest.fixture(params=["cls", "readout", "listing-vectors"])
+def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)
-    settings = Settings(preset="tiny", features=FeatureConfig(text=False))
+    settings = Settings(preset="tiny", history=request.param, features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 128, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
     torch.manual_seed(0)
-    model = ListingModel(featurizer.vocabulary, settings.encoder_config())
+    model = ListingModel(featurizer.vocabulary, settings.encoder_config(), settings.history)
     model.vocabulary = featurizer.vocabulary
     return model, inputs, log
 
@@ -77,7 +77,7 @@ def test_weights_and_state_come_back(case, tmp_path):
     save_weights(tmp_path / "w.safetensors", model)
     save_state(tmp_path / "s.safetensors", model, optimizer, {"bank": torch.ones(2, 3)}, {"step": 7})
     torch.manual_seed(9)
-    other = ListingModel(model.vocabulary, model.longformer.config)
+    other = ListingModel(model.vocabulary, model.longformer.config, model.history)
     assert not torch.equal(other.embedder.key.weight, model.embedder.key.weight)
     later = torch.optim.AdamW(other.parameters(), lr=1e-3)
     extra, head = load_state(tmp_path / "s.safetensors", other, later)

@@ -1,8 +1,8 @@
 """A trained run over a small generated market, and a run without a model."""
 
 import pytest
+from small_market import generate
 
-from core.demo.small import generate
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig

@@ -1,8 +1,8 @@
 """A small generated market and a configuration that trains on it in seconds."""
 
 import pytest
+from small_market import generate
 
-from core.demo.small import generate
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig

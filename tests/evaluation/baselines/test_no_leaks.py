@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.evaluation.baselines import VectorNeighbours, first_level
+from core.evaluation.run_evaluation import with_serving
 from core.market.log import EventLog
 from core.market.splits import Queries, make_split
 
@@ -31,7 +32,9 @@ def changed_future(make_log, log: EventLog, at: int, change: str, rng: np.random
 def scorers_of(log: EventLog, catalogue, t1: int, t2: int) -> list:
     split = make_split(log, catalogue, "temporal", t1, t2)
     vectors = np.random.default_rng(0).normal(size=(log.listings, 4))
-    return [*first_level(log, split, catalogue), VectorNeighbours.tune(vectors, log, split, catalogue)]
+    first = first_level(log, split, catalogue)
+    neighbours = VectorNeighbours.tune(vectors, log, split, catalogue)
+    return [*first, *with_serving(neighbours, first, log, split, catalogue)]
 
 
 def asked_again(query: Queries, log: EventLog) -> Queries:
@@ -48,7 +51,7 @@ def test_no_score_depends_on_the_future(make_log, random_log, always_live, seed)
     split = make_split(log, catalogue)
     rng = np.random.default_rng(seed)
     scorers = scorers_of(log, catalogue, split.t1, split.t2)
-    assert len(scorers) == 6
+    assert len(scorers) == 8
     for row in rng.choice(len(split.test), 2, replace=False):
         query = split.test.take(slice(row, row + 1))
         for change in CHANGES:

@@ -1,8 +1,8 @@
-"""The generated demo market is sound, seeded, and says that it is simulated."""
+"""The small market that tests train on is sound and seeded."""
 
 import pandas as pd
+from small_market import generate
 
-from core.demo.small import generate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split

@@ -1,80 +1,29 @@
-"""A small generated market of homes, attributes and simulated events only, and a run trained on it.
+"""A small generated market of homes, attributes and simulated events only: quick to train on.
 
 Twelve districts, prices that follow area and district; users with a budget, a size and two districts in mind look at
-live listings that suit them, save some and write to few. It shows the tool, not the world.
+live listings that suit them, save some and write to few.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from core.demo.listings import market_config
 from core.market.columns import Columns as C
-from core.market.market import Market
 from core.market.writer import write_market
-from core.model.settings import Settings, TrainingConfig
 
 SEED = 7
 LISTINGS, USERS, DAYS = 500, 600, 84
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
-#: Changes with anything that changes the market or its run, so that an older cached one is not opened.
-VERSION = "2"
 DISTRICTS = (
     "Harbour", "Old Mill", "Northgate", "Lindenpark", "Station Quarter", "Riverside",
     "Hillcrest", "Market Square", "Eastfield", "Glassworks", "Orchard", "Westbridge",
 )  # fmt: skip
 BUILDINGS = ("apartment block", "townhouse", "tower", "villa", "converted factory")
 ACTIONS = ("view", "favourite", "message")
-
-
-def cache_folder() -> Path:
-    """Where the demo lies: `$LISTING_VIBES_CACHE`, else the user's cache folder."""
-    own = os.environ.get("LISTING_VIBES_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "listing-vibes"
-
-
-def is_ready() -> bool:
-    """True where the demo was made before and opens at once."""
-    return (_folder() / "demo" / "metrics.json").is_file()
-
-
-def _folder() -> Path:
-    return cache_folder() / f"demo-{VERSION}"
-
-
-def demo_run(report: Callable[[dict[str, Any]], None] = lambda entry: None) -> Path:
-    """The demo's run folder; generated and trained on the first call (well under a minute), kept for the next."""
-    folder = _folder()
-    run = folder / "demo"
-    if not is_ready():
-        from core.evaluation.run_evaluation import evaluate_run, save_metrics
-        from core.retrieval.run import Run
-        from core.training.train import train
-
-        market = folder / "market"
-        generate(market)
-        shutil.rmtree(run, ignore_errors=True)
-        settings = Settings(
-            seed=SEED,
-            preset="tiny",
-            training=TrainingConfig(max_epochs=3, batch=128, fresh=128, learning_rate=1e-3, warmup=30),
-        )
-        train(Market.open(market), run, settings, None, report=report)
-        report({"stage": "evaluating"})
-        opened = Run.open(run)
-        save_metrics(opened, evaluate_run(opened))
-    return run
 
 
 def generate(path: Path, listings: int = LISTINGS, users: int = USERS, seed: int = SEED) -> None:
@@ -85,7 +34,7 @@ def generate(path: Path, listings: int = LISTINGS, users: int = USERS, seed: int
     known = {name: kept for name, kept in config.attributes.items() if name in homes or name == C.PLACE}
     config = config.model_copy(
         update={
-            "name": "Demo: a small simulated market",
+            "name": "A small simulated market",
             "note": "Generated: these homes do not exist and their visitors are simulated. "
             "The figures show the tool, not the world.",
             "actions": list(ACTIONS),

@@ -1,0 +1,199 @@
+"""What sets groups of listings apart: attributes by lift, words of their texts by class-based TF-IDF, and a name.
+
+Class-based TF-IDF as in BERTopic (Grootendorst 2022, arXiv 2203.05794): all texts of a group are one document.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from core.market.market import Attribute, Market
+
+COMMON, LIFT = (
+    0.4,
+    1.25,
+)  # a trait holds for at least this share of a group, and so many times as often as elsewhere
+VALUES = 200  # values of one attribute that are looked at, the frequent ones
+FEW = 8  # a number with at most so many different values is told by its values
+TEXTS = 300  # texts read of each group
+WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
+YEARS = (1500, 2100)
+# Words that say nothing about a listing however rare they are.
+_STOP = (
+    "about across all also and any are available because been before both but can could each from for get has have "
+    "here his her how into its just like many more most much not off one only other our out over own per please some "
+    "such than that the their them then there these they this those too under until upon use very via was well were "
+    "what when where which while who will with within without would you your"
+)
+STOP = frozenset(_STOP.split())
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_NUMBER = re.compile(r"\d+")
+_IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
+_HTML = re.compile(r"<[^>]+>")
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something that holds for many listings of a group and for fewer elsewhere."""
+
+    label: str  # of the attribute
+    text: str  # the value in words
+    piece: str  # both, as part of a name
+    inside: float  # share of the group
+    outside: float  # share of all others
+
+    @property
+    def lift(self) -> float:
+        """How many times as often as elsewhere."""
+        return self.inside / max(self.outside, 1e-9)
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A group: what to call it, and why."""
+
+    name: str
+    traits: list[Trait] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+
+def portraits(market: Market, rows: np.ndarray, groups: np.ndarray, seed: int = 0) -> list[Portrait]:
+    """A portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
+
+    No two names are alike. A group that nothing sets apart is called by its number.
+    """
+    size = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(0, int)
+    found: list[list[Trait]] = [[] for _ in size]
+    for label, pieces, place, code in _features(market, rows):
+        counts = np.zeros((len(size) + 1, len(pieces)))  # the last row: listings between the groups
+        np.add.at(counts, (groups[place], code), 1)
+        total = counts.sum(axis=0)
+        for number, members in enumerate(size):
+            inside = counts[number] / members
+            outside = (total - counts[number]) / max(1, len(rows) - members)
+            for at in np.flatnonzero((inside >= COMMON) & (inside >= LIFT * outside)):
+                text, piece = pieces[at]
+                found[number].append(Trait(label, text, piece, float(inside[at]), float(outside[at])))
+    words = _words(market, rows, groups, len(size), seed)
+    result: list[Portrait] = []
+    taken: set[str] = set()
+    for number, traits in enumerate(found):
+        traits.sort(key=lambda one: -one.inside * np.log(one.lift))
+        name = _name(traits, words[number], number, taken)
+        taken.add(name)
+        result.append(Portrait(name, traits, words[number]))
+    return result
+
+
+def apart(market: Market, rows: np.ndarray, chosen: np.ndarray, seed: int = 0) -> Portrait:
+    """What sets the `chosen` (n,) bool of the listings `rows` (n,) apart from the others."""
+    if not chosen.any():
+        return Portrait("Nothing")
+    return portraits(market, rows, np.where(chosen, 0, -1), seed)[0]
+
+
+def typical(vectors: np.ndarray, groups: np.ndarray, number: int, k: int) -> np.ndarray:
+    """Rows of the `k` members of a group nearest to its mean; `vectors` (n, d) are L2-normalised, `groups` (n,)."""
+    members = np.flatnonzero(groups == number)
+    nearness = vectors[members] @ vectors[members].mean(axis=0)  # (m,)
+    return members[np.argsort(-nearness, kind="stable")[:k]]
+
+
+def _name(traits: list[Trait], words: list[str], number: int, taken: set[str]) -> str:
+    pieces = list(dict.fromkeys(trait.piece for trait in traits))
+    quoted = [f"“{word}”" for word in words]
+    kept = pieces[:2] + quoted[: 1 if pieces else 3]
+    spare = pieces[2:5] + quoted[len(kept) - len(pieces[:2]) : 5]
+    while " · ".join(kept) in taken and spare:
+        kept.append(spare.pop(0))
+    name = " · ".join(kept)
+    name = name[:1].upper() + name[1:]
+    return name if name and name not in taken else f"{name} ({number + 1})" if name else f"Group {number + 1}"
+
+
+def _features(
+    market: Market, rows: np.ndarray
+) -> Iterator[tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]]:
+    """(label, [(value in words, piece of a name)], place in `rows`, value's number) of each attribute."""
+    for item in market.attributes:
+        if item.kind in ("text", "place") or item.name == market.config.title:
+            continue
+        values = market.listings[item.name].iloc[rows].reset_index(drop=True)
+        known = values[values.notna()]
+        if not len(known):
+            continue
+        match item.kind:
+            case "number":
+                yield _numbers(item, known.astype(float))
+            case "flag":
+                yes = known[known.astype(bool)].index.to_numpy()
+                yield item.label, [("Yes", item.label)], yes, np.zeros(len(yes), int)
+            case "multi":
+                yield _coded(item, known.explode().dropna())
+            case _:
+                yield _coded(item, known)
+
+
+def _coded(item: Attribute, values: pd.Series) -> tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]:
+    values = values.astype(str)
+    often = [value for value in values.value_counts().index[:VALUES] if not _IDENTIFIER.fullmatch(value)]
+    codes = pd.Index(often).get_indexer(values)
+    kept = codes >= 0
+    # A bare number says nothing without what it counts.
+    told = [(value, f"{item.label} {value}" if _NUMBER.fullmatch(value) else value) for value in often]
+    return item.label, told, values.index.to_numpy()[kept], codes[kept]
+
+
+def _numbers(item: Attribute, known: pd.Series) -> tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]:
+    """A third each is low and high; a number of few different values, or of values mostly alike, is told by them."""
+    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    if known.nunique() <= FEW or low == high:
+        return _coded(item, known.map(lambda value: f"{value:g}"))
+    label = item.label[:1].lower() + item.label[1:] if item.label[1:2].islower() else item.label
+    year = not item.unit and known.between(*YEARS).all()
+    few, many = ("early", "late") if year else ("low", "high") if item.unit else ("few", "many")
+    where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
+    told = [("the lowest third", f"{few} {label}"), ("the highest third", f"{many} {label}")]
+    return item.label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
+
+
+def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
+    """The telling words of each group, the best first."""
+    names = [item.name for item in market.attributes if item.kind == "text"]
+    if market.config.title in market.listings.columns and market.config.title not in names:
+        names.append(str(market.config.title))
+    if not names or not count:
+        return [[] for _ in range(count)]
+    rng = np.random.default_rng(seed)
+    held: list[Counter[str]] = []  # in how many texts of each group a word stands
+    read: list[int] = []
+    for number in [*range(count), -1]:
+        members = np.flatnonzero(groups == number)
+        if len(members) > TEXTS:
+            members = np.sort(rng.choice(members, TEXTS, replace=False))
+        texts = market.listings[names].iloc[rows[members]].fillna("").astype(str).agg(" ".join, axis=1)
+        held.append(Counter(word for text in texts for word in set(_spoken(text))))
+        read.append(len(members))
+    everywhere: Counter[str] = Counter()
+    for one in held:
+        everywhere.update(one)
+    total = sum(read)
+    mean = sum(everywhere.values()) / max(1, count)
+    found = []
+    for one, texts_read in zip(held[:count], read[:count], strict=True):
+        scores = {}
+        for word, times in one.items():
+            share = times / texts_read
+            elsewhere = (everywhere[word] - times) / max(1, total - texts_read)
+            if share >= WORD_SHARE and share >= WORD_LIFT * elsewhere and elsewhere <= WORD_COMMON:
+                scores[word] = share * np.log(1 + mean / everywhere[word]) * (1 - elsewhere / share)
+        found.append(sorted(scores, key=lambda word: (-scores[word], word))[:6])
+    return found
+
+
+def _spoken(text: str) -> list[str]:
+    return [word for word in _WORD.findall(_HTML.sub(" ", text).lower()) if word not in STOP]

@@ -1,0 +1,51 @@
+"""A region of the map: which listings lie inside an outline. Whole numbers only, so browser and server agree."""
+
+import numpy as np
+
+SIZE = 50_000  # places lie on a grid of this many steps along the longer side
+MOST = 200  # corners of an outline
+
+
+def grid_places(places: np.ndarray) -> np.ndarray:
+    """(n, 2) uint16: `places` (n, 2) on the grid 0..SIZE, both axes at one scale and in the middle; y points up."""
+    if not len(places):
+        return np.zeros((0, 2), np.uint16)
+    places = np.asarray(places, np.float64)
+    low, high = places.min(axis=0), places.max(axis=0)
+    scale = SIZE / max(float((high - low).max()), 1e-9)
+    return np.clip(np.rint((places - (low + high) / 2) * scale + SIZE / 2), 0, SIZE).astype(np.uint16)
+
+
+def inside(places: np.ndarray, outline: np.ndarray) -> np.ndarray:
+    """(n,) bool: which of `places` (n, 2) lie inside the closed `outline` (m, 2), by the even-odd rule.
+
+    Both hold whole numbers up to SIZE. A place on an edge belongs to the side that lies left of or below it.
+    """
+    x, y = np.asarray(places, np.int64).T if len(places) else np.zeros((2, 0), np.int64)  # (n,) each
+    within = np.zeros(len(x), bool)
+    corners = np.asarray(outline, np.int64)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y1 == y2:
+            continue
+        spans = (y1 > y) != (y2 > y)
+        # x < x1 + (x2 - x1) * (y - y1) / (y2 - y1), without the division
+        left = (x - x1) * (y2 - y1) - (x2 - x1) * (y - y1)
+        within ^= spans & ((left < 0) if y2 > y1 else (left > 0))
+    return within
+
+
+def read_outline(text: str) -> np.ndarray | None:
+    """(m, 2) int64: the corners written as `x,y;x,y;x,y`; None where that is no outline."""
+    try:
+        corners = [tuple(int(part) for part in corner.split(",")) for corner in text.split(";")]
+    except ValueError:
+        return None
+    if not 3 <= len(corners) <= MOST or any(len(corner) != 2 for corner in corners):
+        return None
+    outline = np.array(corners, np.int64)
+    return outline if outline.min() >= -SIZE and outline.max() <= 2 * SIZE else None
+
+
+def write_outline(outline: np.ndarray) -> str:
+    """The corners as `read_outline` takes them."""
+    return ";".join(f"{x},{y}" for x, y in outline)

@@ -1,0 +1,35 @@
+"""The report's words: names of scorers, the method in plain words, and its limits."""
+
+NAMES = {
+    "model": "Model",
+    "itemknn": "ItemKNN",
+    "ease": "EASE",
+    "als": "Implicit ALS",
+    "oracle": "Ceiling: knows the simulated tastes",
+}
+SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
+PROTOCOLS = {
+    "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
+    "before it, ranks all listings that were live then and not yet touched, and is right where the one touched next is "
+    "among the first 30.",
+    "leave-one-out": "Each user's last event is foretold from those before it, among all listings.",
+}
+METHOD = (
+    "Every listing is read as a short text of its own: its attributes, its photos and its description. Photos are first "
+    "turned into numbers by a network that was trained on many other pictures.",
+    "A user is the sequence of the listings that they touched, the newest first, with what they did and for how long.",
+    "One network, a Longformer, turns listings and users into points in the same space. It is trained so that a user lies "
+    "near to the listings that they touched next. What lies near to a user is recommended; what lies near to a listing "
+    "is alike.",
+    "The model knows no listing and no user by name. So it can place a listing that nobody has touched yet, and a user "
+    "whom it has never seen.",
+    "The methods beside it are popularity and models that count who touched what together. They are tuned on the "
+    "validation weeks, and asked exactly the same questions.",
+)
+LIMITS = (
+    "A touch is not a purchase: the figures say how well the next touched listing is foretold, not how satisfied people were.",
+    "People could only touch what they were shown then, so what was rarely shown is rarely right.",
+    "Intervals are over users of this market; another market or another season may differ.",
+    "Photos and attributes can stand for things that must not decide, such as who lives in a quarter. Look at the groups "
+    "before you act on them.",
+)

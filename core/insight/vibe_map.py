@@ -1,0 +1,73 @@
+"""The map of a space: every listing at a place in the plane, and in a cluster where it has close company.
+
+UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello, Moulavi and Sander 2013).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.io import atomic_path
+from core.retrieval.run import Run
+
+NEIGHBOURS = 15
+LEAST = 5  # listings that a space needs to be drawn
+FILE = "map.parquet"
+
+
+def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 2) places and (n,) cluster numbers of L2-normalised `vectors` (n, d); the same seed gives the same map.
+
+    The largest cluster is number 0; -1 is a listing between clusters.
+
+    Raises:
+        VibesError: umap-learn is not installed.
+    """
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise VibesError(
+            f"Drawing the map needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
+        ) from error
+    from sklearn.cluster import HDBSCAN
+
+    near = min(NEIGHBOURS, len(vectors) - 1)
+    # Spectral starts need more listings than dimensions; a seed means one thread, or no two maps would be alike.
+    start = "spectral" if len(vectors) > 10 * near else "random"
+    places = UMAP(n_neighbors=near, metric="cosine", random_state=seed, init=start, n_jobs=1).fit_transform(
+        vectors
+    )
+    smallest = max(LEAST, len(vectors) // 50)
+    found = HDBSCAN(min_cluster_size=smallest, min_samples=LEAST, copy=True).fit_predict(places)
+    size = np.bincount(found[found >= 0], minlength=1)
+    rank = np.empty(len(size), int)
+    rank[np.argsort(-size, kind="stable")] = np.arange(len(size))
+    return places.astype(np.float32), np.where(found >= 0, rank[found], -1).astype(np.int32)
+
+
+def map_frame(run: Run, seed: int = 0) -> pd.DataFrame:
+    """`space, listing_id, x, y, cluster` of every space of a run; listings that a space knows nothing of are left out."""
+    parts = []
+    for space in run.spaces:
+        rows = np.flatnonzero(run.index(space).known)
+        if len(rows) < LEAST:
+            continue
+        places, cluster = draw_map(run.vectors(space)[rows], seed)
+        ids = np.asarray(run.listing_ids)[rows]
+        parts.append(
+            pd.DataFrame(
+                {"space": space, C.LISTING: ids, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
+            )
+        )
+    columns = ["space", C.LISTING, "x", "y", "cluster"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def save_map(run: Run, seed: int = 0) -> None:
+    """Write `map.parquet` into the run folder."""
+    frame = map_frame(run, seed)
+    with atomic_path(run.path / FILE) as temporary:
+        frame.to_parquet(temporary, index=False)

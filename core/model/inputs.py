@@ -1,0 +1,76 @@
+"""What sequences are made of, and how many tokens they have."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core.features.featurizer import Features
+from core.features.sequences import Meta, Sequences, history_sequences, listing_sequences
+from core.market.log import ranges
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What sequences are made of: the market's features, and the events that histories are cut from."""
+
+    features: Features
+    listing: np.ndarray  # (N,) listing row by event row
+    meta: Meta | None
+    max_listings: int
+    max_tokens: int
+
+    def listings(self, rows: np.ndarray) -> Sequences:
+        """Bare listings `rows` (B,)."""
+        return listing_sequences(self.features.tokens, rows)
+
+    def histories(self, start: np.ndarray, end: np.ndarray) -> Sequences:
+        """Histories `start[b] : end[b]` of the events."""
+        return history_sequences(
+            self.features.tokens, self.listing, start, end, self.meta, self.max_listings, self.max_tokens
+        )
+
+    def tensors(self, device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Photo (P, width) and text (T, width) vectors on the device."""
+        return torch.from_numpy(self.features.photo).to(device), torch.from_numpy(self.features.text).to(
+            device
+        )
+
+    def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Tokens of each bare listing, `[CLS]` included."""
+        return 1 + np.diff(self.features.tokens.offset)[rows]
+
+    def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """About how many tokens each history has; exact but for the cut at `max_tokens`."""
+        sizes = np.concatenate([[0], np.cumsum(np.diff(self.features.tokens.offset)[self.listing])])
+        first = np.maximum(start, end - self.max_listings)
+        return np.minimum(1 + sizes[end] - sizes[first] + 2 * (end - first), self.max_tokens)
+
+    def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(B,) first event of what is told of the events `start[b] : end[b]` where each is a block of its own.
+
+        At most the newest `max_listings`, and no more than fit into `max_tokens`; always the newest one.
+        """
+        sizes = self._block_ends()
+        fitting = np.searchsorted(sizes, sizes[end] - self.max_tokens)  # sizes[end] - sizes[fitting] fits
+        first = np.maximum(np.maximum(start, end - self.max_listings), fitting)
+        return np.maximum(np.minimum(first, end - 1), start)
+
+    def block_lengths(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(B,) tokens of the events `first[b] : end[b]` where each is a block of its own."""
+        sizes = self._block_ends()
+        return sizes[end] - sizes[first]
+
+    def blocks(self, first: np.ndarray, end: np.ndarray) -> Sequences:
+        """Each event of `first[b] : end[b]`, oldest first, as the sequence of a history of one: with `[CLS]` and meta."""
+        event = ranges(first, end - first)  # (R,)
+        return history_sequences(
+            self.features.tokens, self.listing, event, event + 1, self.meta, 1, self.max_tokens
+        )
+
+    def _block_ends(self) -> np.ndarray:
+        """(N + 1,) tokens of all events before each."""
+        size = 1 + np.diff(self.features.tokens.offset)[self.listing]
+        if self.meta is not None:
+            size = size + (self.meta.action > 0) + (self.meta.duration > 0)
+        return np.concatenate([[0], np.cumsum(size)])

@@ -1,0 +1,106 @@
+"""The whole model: bare listings and histories into one space, where cosine recommends."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from core.features.vocabulary import Vocabulary
+from core.model.attention import block_causal
+from core.model.config import EncoderConfig, History
+from core.model.embeddings import TokenBatch, TokenEmbedder
+from core.model.longformer import Longformer
+from core.model.settings import Settings
+from core.model.user_pass import UserPass
+from core.model.windows import ReadoutBatch, VectorBatch
+
+
+class ListingModel(nn.Module):
+    """Token embedder and Longformer, one for bare listings and for histories.
+
+    `history` says how a history becomes a vector. "cls": one sequence, newest listing first, its `[CLS]` is the
+    embedding (Recformer, Li et al. 2023). "readout": oldest first, each listing with a `[CLS]` of its own that sees
+    its listing and all before it, so that one pass embeds every prefix of the history; a bare listing is a history
+    of one. "listing-vectors": each listing alone, then a causal pass over one vector a listing (`UserPass`).
+
+    With `two_towers` bare listings are read by weights of their own, `listing_side`, which no training changes:
+    `settle` copies them from the model. While `frozen` is False they are read by the model itself.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        config: EncoderConfig,
+        history: History = "cls",
+        two_towers: bool = False,
+    ) -> None:
+        super().__init__()
+        self.history = history
+        self.embedder = TokenEmbedder(vocabulary, config.width)
+        self.longformer = Longformer(config)
+        self.user_pass = UserPass(vocabulary, config) if history == "listing-vectors" else None
+        self.listing_side: ListingModel | None = None
+        self.frozen = two_towers
+        if two_towers:
+            side: History = "readout" if history == "readout" else "cls"
+            self.listing_side = ListingModel(vocabulary, config, side).requires_grad_(False)
+            self.settle()
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, settings: Settings) -> "ListingModel":
+        """The model that `settings` describe, untrained."""
+        two_towers = settings.training.recipe == "two-stage"
+        return cls(vocabulary, settings.encoder_config(), settings.history, two_towers)
+
+    def settle(self) -> None:
+        """Make the listing side, where there is one, what the model is now."""
+        if self.listing_side is not None:
+            own = {n: t for n, t in self.state_dict().items() if n.startswith(("embedder.", "longformer."))}
+            self.listing_side.load_state_dict(own)
+
+    def listings(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        """(B, width) float32, L2-normalised embeddings of bare listings."""
+        if self.frozen and self.listing_side is not None:
+            return self.listing_side(batch, photos, texts)
+        return self(batch, photos, texts)
+
+    def hidden(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        """(B, S, width) contextual vectors of all tokens of bare listings; row 0 is `[CLS]`, not normalised."""
+        if self.history == "readout":
+            return self._read_out(batch, photos, texts, None)
+        tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
+        mask, position, item, kind = batch.structure()
+        return self.longformer(tokens, mask, kind, item, position)
+
+    def forward(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+        """(B, width) float32, L2-normalised: the `[CLS]` row of each bare listing (or, in "cls", history)."""
+        if self.history == "readout":
+            first = torch.zeros(batch.shape[0], 1, dtype=torch.long, device=batch.device)
+            return F.normalize(self._read_out(batch, photos, texts, first)[:, 0].float(), dim=-1)
+        tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
+        mask, position, item, kind = batch.structure()
+        return self.longformer.encode(tokens, mask, token_type=kind, item_position=item, positions=position)
+
+    def prefixes(
+        self,
+        batch: ReadoutBatch | VectorBatch,
+        photos: torch.Tensor,
+        texts: torch.Tensor,
+        vectors: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(R, width) float32, L2-normalised: for each event of the windows the history that ends with it.
+
+        "listing-vectors" reads `vectors` (U, width), the embeddings of the listings that the batch numbers.
+        """
+        if isinstance(batch, VectorBatch):
+            if self.user_pass is None or vectors is None:
+                raise ValueError("a VectorBatch needs a listing-vectors model and the listings' vectors")
+            return self.user_pass(vectors, batch)
+        found = self._read_out(batch, photos, texts, batch.rows)  # (B, K, d)
+        return F.normalize(found[batch.real].float(), dim=-1)
+
+    def _read_out(
+        self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor, rows: torch.Tensor | None
+    ) -> torch.Tensor:
+        tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
+        mask, position, item, kind = batch.structure()
+        return self.longformer.read_out(tokens, block_causal(mask, item), rows, kind, item, position)

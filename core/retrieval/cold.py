@@ -1,0 +1,233 @@
+"""A listing that the market does not have yet: its vectors in every space of a run, made by the run's own means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.features.attribute_space import attribute_vectors
+from core.features.featurizer import FeatureConfig, Features, Featurizer
+from core.features.photo_pipeline import Encoder
+from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
+from core.features.tokens import Tokens
+from core.market.columns import Columns as C
+from core.market.market import Attribute, Market
+from core.market.tables import MAX_COORDINATE
+from core.market.values import to_flags, to_numbers, to_set
+from core.model.config import PRESETS
+from core.retrieval.run import Run
+
+NEW = "new"
+
+
+@dataclass(frozen=True, eq=False)
+class Newcomer:
+    """An encoded listing.
+
+    Attributes:
+        vectors: by space (d,) float32, L2-normalised; a space in which the listing has nothing is left out.
+        scores: by space (L,) float32, its cosine to every listing of the run; -inf where that one has nothing there.
+        broken: photos, by their number, that could not be used, and why.
+    """
+
+    vectors: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    broken: list[tuple[int, str]]
+
+    def nearest(self, run: Run, space: str, k: int = 30) -> pd.DataFrame:
+        """The `k` listings nearest to it, best first: `listing_id, score`."""
+        scores = self.scores[space]
+        rows = np.lexsort((np.arange(len(scores)), -scores))[:k]
+        rows = rows[np.isfinite(scores[rows])]
+        ids = [run.listing_ids[row] for row in rows]
+        return pd.DataFrame({C.LISTING: ids, "score": scores[rows].astype(float)})
+
+
+class Newcomers:
+    """Encodes listings that are entered by hand; what that needs is opened once.
+
+    Args:
+        run: the run whose featurizer and model read the listing.
+        encoders: gives a photo encoder by its stored name; None loads it from what is on this machine.
+    """
+
+    def __init__(self, run: Run, encoders: Callable[[str], Encoder] | None = None) -> None:
+        self.run, self._encoders = run, encoders or _load_encoder
+
+    def encode(
+        self, cells: Mapping[str, Any], photos: Sequence[bytes] = (), spaces: Sequence[str] | None = None
+    ) -> Newcomer:
+        """Encode a listing.
+
+        Args:
+            cells: values by the name of an attribute, read as those of a table; a place is `latitude` and `longitude`.
+            photos: contents of image files, the cover first.
+            spaces: which spaces are wanted; None = all that the run has.
+
+        Raises:
+            VibesError: an unknown attribute, a value that cannot be read, or an encoder that is not at hand.
+        """
+        run, wanted = self.run, self.run.spaces if spaces is None else spaces
+        vectors: dict[str, np.ndarray] = {}
+        scores: dict[str, np.ndarray] = {}
+        with TemporaryDirectory(prefix="vibes-") as folder:
+            market = one_listing(run.market, cells, photos, Path(folder))
+            told = self._photos(market)
+            if "model" in wanted and run.has_model:
+                engine = run.engine
+                mine = told.get(engine.featurizer.photo_encoder)
+                features = engine.featurizer.transform(market, mine)
+                vectors["model"] = _unit(replace(engine, features=features).encode_listings()[0])
+            shown = told.get(run.manifest.photo_encoder)
+            if "photos" in wanted and shown is not None and shown.ok.any() and self._centre is not None:
+                vectors["photos"] = _photo_vector(shown, self._centre)
+            for space, vector in vectors.items():
+                index = run.index(space)
+                scores[space] = np.where(index.known, index.vectors @ vector, -np.inf).astype(np.float32)
+            if "attributes" in wanted:
+                whole = self._attributes(market)
+                if whole[-1].any():
+                    vectors["attributes"] = whole[-1]
+                    known = whole[:-1].any(axis=1)
+                    scores["attributes"] = np.where(known, whole[:-1] @ whole[-1], -np.inf)
+            broken = {path: reason for one in told.values() for path, reason in one.broken}
+        return Newcomer(vectors, scores, [(int(Path(path).name), reason) for path, reason in broken.items()])
+
+    def _photos(self, market: Market) -> dict[str, PhotoVectors]:
+        """The photo vectors by each encoder name that the model or the photo space asks for."""
+        names = {self.run.manifest.photo_encoder}
+        if self.run.has_model:
+            names.add(self.run.engine.featurizer.photo_encoder)
+        if not len(market.photos):
+            return {}
+        found = {}
+        for name in sorted(filter(None, names)):
+            parts = [
+                embed_photos(market.path, market.photos, self._encoders(part), workers=1)
+                for part in name.split(JOIN)
+            ]
+            found[name] = combine(parts)
+        return found
+
+    @cached_property
+    def _centre(self) -> np.ndarray | None:
+        """(w,) the mean photo vector of the run's market, from which its photo space is seen."""
+        market = self.run.market
+        photos = load_photo_vectors(market.path, market.photos, self.run.manifest.photo_encoder or None)
+        if photos is None or not photos.ok.any():
+            return None
+        mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
+        return mean
+
+    @cached_property
+    def _attribute_features(self) -> tuple[Featurizer, Features]:
+        market, config = self.run.market, FeatureConfig(photos=0, meta=False)
+        rows = np.arange(len(market.listings))
+        featurizer = Featurizer.fit(market, config, PRESETS["small"].width, rows, np.empty(0), None)
+        return featurizer, featurizer.transform(market, None)
+
+    def _attributes(self, market: Market) -> np.ndarray:
+        """(L + 1, d) the attribute space of all listings and, last, of the new one."""
+        featurizer, features = self._attribute_features
+        return attribute_vectors(featurizer, _joined(features, featurizer.transform(market, None)))
+
+
+def one_listing(market: Market, cells: Mapping[str, Any], photos: Sequence[bytes], folder: Path) -> Market:
+    """A market in `folder` of one listing, with the columns of `market`.
+
+    Raises:
+        VibesError: an unknown attribute or a value that cannot be read.
+    """
+    names = {item.name for item in market.attributes if item.kind != "place"}
+    if any(item.kind == "place" for item in market.attributes):
+        names |= {C.LATITUDE, C.LONGITUDE}
+    strange = sorted(set(cells) - names)
+    if strange:
+        raise VibesError(f"The market has no attribute '{strange[0]}'; it has: {', '.join(sorted(names))}.")
+    columns = {C.LISTING: pd.Series([NEW], dtype=market.listings[C.LISTING].dtype)}
+    for item in market.attributes:
+        for name in (C.LATITUDE, C.LONGITUDE) if item.kind == "place" else (item.name,):
+            value = _read(item, name, cells.get(name))
+            columns[name] = pd.Series([value], dtype=market.listings[name].dtype)
+    rows = []
+    (folder / "photos").mkdir()
+    for number, content in enumerate(photos):
+        (folder / "photos" / str(number)).write_bytes(content)
+        rows.append((NEW, number, f"photos/{number}"))
+    shots = pd.DataFrame(rows, columns=[C.LISTING, C.POSITION, C.PATH])
+    events = market.events.iloc[:0]
+    return Market(
+        folder, market.config, pd.DataFrame(columns), shots, events, market.actions, market.attributes
+    )
+
+
+def _read(attribute: Attribute, name: str, value: Any) -> Any:
+    """A value as the market's table holds it, None where it is missing."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if attribute.kind == "multi":
+        return to_set(value)
+    if attribute.kind in ("category", "text"):
+        return str(value).strip()
+    cell = pd.Series([value], dtype=object)
+    if attribute.kind == "flag":
+        flags, bad = to_flags(cell)
+        if bad.any():
+            raise VibesError(f"{attribute.label} is '{value}'; give yes or no.")
+        return flags[0]
+    number, bad = to_numbers(cell)
+    if bad.any() or abs(number[0]) > MAX_COORDINATE.get(name, np.inf):
+        wanted = f"degrees up to {MAX_COORDINATE[name]:.0f}" if name in MAX_COORDINATE else "a number"
+        raise VibesError(f"{attribute.label} is '{value}'; give {wanted}.")
+    return number[0]
+
+
+def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:
+    """(w,) what `photo_space` gives a listing with these photos in a market with this mean vector."""
+    centred = np.asarray(photos.vectors[photos.ok], np.float32) - centre
+    return _unit((centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)).mean(axis=0))
+
+
+def _joined(first: Features, second: Features) -> Features:
+    """The listings of both, those of `second` behind those of `first`."""
+    one, two = first.tokens, second.tokens
+    photo = np.where(two.photo >= 0, two.photo + len(first.photo), -1).astype(two.photo.dtype)
+    text = np.where(two.text >= 0, two.text + len(first.text), -1).astype(two.text.dtype)
+    tokens = Tokens(
+        offset=np.concatenate([one.offset, one.offset[-1] + two.offset[1:]]),
+        photo=np.concatenate([one.photo, photo]),
+        text=np.concatenate([one.text, text]),
+        set_offset=np.concatenate([one.set_offset, one.set_offset[-1] + two.set_offset[1:]]),
+        **{
+            name: np.concatenate([getattr(one, name), getattr(two, name)])
+            for name in ("key", "value", "bin", "fraction", "set_member")
+        },
+    )
+    return Features(
+        tokens, np.concatenate([first.photo, second.photo]), np.concatenate([first.text, second.text])
+    )
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    norm = float(np.linalg.norm(vector))
+    unit: np.ndarray = vector / norm if norm else vector
+    return unit
+
+
+@lru_cache(maxsize=2)
+def _load_encoder(name: str) -> Encoder:
+    try:
+        from core.features.photo_encoder import load_photo_encoder
+    except ImportError as error:
+        raise VibesError(
+            f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
+        ) from error
+    return load_photo_encoder(name)

@@ -1,0 +1,66 @@
+"""A run's prepared features: what the model reads of its market, kept so that opening a run encodes no text and no photo."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+
+from core.features.featurizer import Features
+from core.market.io import atomic_path
+
+FILE = "prepared.safetensors"
+
+
+def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
+    """Write `features` of the market with this fingerprint into a run folder."""
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in _flat(features).items()}
+    with atomic_path(run / FILE) as temporary:
+        save_file(arrays, temporary, {"fingerprint": fingerprint})
+
+
+def load_prepared(run: Path, fingerprint: str) -> Features | None:
+    """The features kept in a run folder; None where there are none, or they are of another state of the market."""
+    from safetensors import SafetensorError, safe_open
+
+    if not (run / FILE).is_file():
+        return None
+    try:
+        with safe_open(run / FILE, "numpy") as stored:
+            if (stored.metadata() or {}).get("fingerprint") != fingerprint:
+                return None
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
+        return _built(Features, "", arrays)
+    except (SafetensorError, KeyError):  # damaged, or of another version: they are made again
+        return None
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """Every array of nested dataclasses and dictionaries by its dotted name."""
+    if isinstance(value, np.ndarray):
+        return {prefix: value}
+    parts = value if isinstance(value, dict) else {f.name: getattr(value, f.name) for f in fields(value)}
+    return {
+        name: array
+        for key, part in parts.items()
+        for name, array in _flat(part, f"{prefix}.{key}" if prefix else key).items()
+    }
+
+
+def _built(kind: Any, prefix: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The inverse of `_flat`. Raises KeyError where an array is missing."""
+    hints, parts = get_type_hints(kind), {}
+    for field in fields(kind):
+        name, hint = f"{prefix}.{field.name}" if prefix else field.name, hints[field.name]
+        if is_dataclass(hint):
+            parts[field.name] = _built(hint, name, arrays)
+        elif hint is np.ndarray:
+            parts[field.name] = arrays[name]
+        else:  # a dictionary of arrays
+            start = name + "."
+            parts[field.name] = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+    return kind(**parts)

@@ -1,0 +1,266 @@
+"""`vibes ablate`: every variant of a grid trained with every seed, measured on the same queries, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from core.errors import VibesError
+from core.evaluation.protocol import evaluate
+from core.evaluation.ranking import Scorer
+from core.evaluation.slices import slice_masks, week_after_training
+from core.insight.ablation import Measured, ablation_table
+from core.insight.ablation_figure import save_figure
+from core.insight.ablation_text import ablation_document, ablation_text
+from core.insight.grid import Grid, Inputs, Plan, Planned, make_plan
+from core.market.io import atomic_path
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, Queries, Split, make_split
+from core.model.settings import Settings
+from core.training.ablate_jobs import Job, Report, run_jobs
+from core.training.ablate_worker import OUTCOME, RANKS
+
+OracleOf = Callable[[EventLog], Scorer]
+
+
+@dataclass(frozen=True, eq=False)
+class Ablation:
+    """What `ablate` found; it lies in `ablation.parquet` and in the figure as well."""
+
+    table: pd.DataFrame
+    measured: list[Measured]
+    head: dict[str, Any]  # market, protocol, queries, users, seeds
+    left_out: dict[str, str]  # variant: sentence
+    failed: dict[str, str]
+    notes: dict[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return ablation_document(self.table, self.measured, self.head, self.left_out, self.failed, self.notes)
+
+    def text(self) -> str:
+        """The same for a person."""
+        return ablation_text(self.table, self.measured, self.headline, self.left_out, self.failed, self.notes)
+
+    @property
+    def headline(self) -> str:
+        """Market, protocol and size in one line."""
+        seeds = ", ".join(map(str, self.head["seeds"]))
+        return (
+            f"{self.head['market']}, {self.head['protocol']}: {self.head['queries']:,} queries of "
+            f"{self.head['users']:,} users, seeds {seeds}"
+        )
+
+
+def ablate(
+    market: Market,
+    out: Path,
+    grid: Grid,
+    seeds: Sequence[int] = (0, 1, 2),
+    processes: int | None = None,
+    photo_encoder: str = "",
+    oracle: OracleOf | None = None,
+    report: Report = lambda entry: None,
+) -> Ablation:
+    """Train and measure the variants of `grid` that `market` allows; write `ablation.parquet`, `.png` and `.svg`.
+
+    What is in `out` already is kept: a finished variant and seed is not trained again, one that was interrupted goes
+    on from its checkpoint. A variant that fails is named in `failed` and the others go on. `photo_encoder` names the
+    encoder that the market's photos have been embedded with ("" without photos), `oracle` makes the scorer of a
+    simulated market; `processes` None takes one a core, each with one thread.
+
+    Raises:
+        VibesError: nothing to train on, another ablation at work in `out`, `out` made of another market or of other
+            settings under the same names, or no variant that could be measured.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise VibesError("Training needs torch; install it with `pip install 'listing-vibes[train]'`.")
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
+    plan = make_plan(grid, Inputs.of(market), oracle is not None)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    asked = _base(grid).split
+    split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
+    for sentence in plan.left_out.values():
+        report({"left_out": sentence})
+    if not len(split.test):
+        raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        jobs = {p.name: _jobs(p, market, out, grid, seeds, photo_encoder) for p in plan.variants}
+        if oracle is not None:
+            for variant in plan.variants:
+                if variant.variant.baseline == "oracle" and not jobs[variant.name][0].finished:
+                    report({"stage": "oracle"})
+                    _rank_oracle(jobs[variant.name][0].folder, oracle, market, log, split, catalogue)
+        everything = [job for own in jobs.values() for job in own]
+        run_jobs(everything, processes or _cores(), report)
+        found = _gather(plan, jobs, market, log, split)
+        path = out / "ablation.parquet"
+        with atomic_path(path) as temporary:
+            found.table.to_parquet(temporary, index=False)
+        save_figure(found.table, found.measured, path, found.headline)
+    return found
+
+
+def _base(grid: Grid) -> Settings:
+    return Settings.model_validate(grid.base)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def folder_of(out: Path, name: str, seed: int) -> Path:
+    """Where a variant and seed lies: readable, and different for names that differ in a sign only."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return out / "variants" / f"{slug}-{hashlib.sha256(name.encode()).hexdigest()[:6]}" / str(seed)
+
+
+def _jobs(
+    planned: Planned, market: Market, out: Path, grid: Grid, seeds: Sequence[int], photo_encoder: str
+) -> list[Job]:
+    """A job a seed; a baseline, which no seed changes much, has the first one only."""
+    found = []
+    for seed in seeds if planned.settings is not None else seeds[:1]:
+        settings = (planned.settings or _base(grid)).model_copy(update={"seed": seed})
+        folder = folder_of(out, planned.name, seed)
+        wanted = {
+            "kind": planned.variant.kind,
+            "baseline": planned.variant.baseline,
+            "settings": settings.model_dump(exclude_none=True),
+            "photo_encoder": photo_encoder,
+            "fingerprint": market.fingerprint,
+        }
+        path = folder / "job.json"
+        if path.is_file():
+            _same(planned.name, json.loads(path.read_text(encoding="utf-8")), wanted, market, out)
+        with atomic_path(path) as temporary:
+            temporary.write_text(
+                json.dumps({"market": str(market.path.resolve()), **wanted}), encoding="utf-8"
+            )
+        found.append(Job(planned.name, seed, folder))
+    return found
+
+
+def _same(name: str, was: dict[str, Any], wanted: dict[str, Any], market: Market, out: Path) -> None:
+    if was["fingerprint"] != wanted["fingerprint"]:
+        raise VibesError(f"{out} was made from another state of {market.path}; choose another folder.")
+    try:  # settings that came with a later version have their defaults here
+        was["settings"] = Settings.model_validate(was["settings"]).model_dump(exclude_none=True)
+    except ValidationError:
+        was["settings"] = None
+    for key, value in wanted.items():
+        if was.get(key) != value:
+            raise VibesError(
+                f"{out} holds '{name}' with another {key} than the grid asks for now; choose another folder or give the "
+                "variant another name."
+            )
+
+
+def _rank_oracle(
+    folder: Path, oracle: OracleOf, market: Market, log: EventLog, split: Split, catalogue: Catalogue
+) -> None:
+    scorer = oracle(log)
+    found = evaluate([scorer], log, split, catalogue)
+    with atomic_path(folder / RANKS) as temporary:
+        found.queries_frame(market, scorer.name).to_parquet(temporary, index=False)
+    coverage = found.coverage[scorer.name]
+    with atomic_path(folder / OUTCOME) as temporary:
+        told = {"note": "", "coverage": [coverage.value, *coverage.interval(found.users)]}
+        temporary.write_text(json.dumps(told), encoding="utf-8")
+
+
+def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, log: EventLog, split: Split) -> Ablation:
+    """Put the kept ranks together; a reference that failed is replaced by its own reference."""
+    measured: list[Measured] = []
+    failed: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    stand_in: dict[str, str | None] = {}
+    frame: pd.DataFrame | None = None
+    for planned in plan.variants:
+        own, reference = jobs[planned.name], planned.reference
+        while reference in stand_in:
+            reference = stand_in[reference]
+        broken = [job for job in own if not job.finished]
+        if broken:
+            failed[planned.name] = f"seed {broken[0].seed}: {broken[0].error}"
+        done = [job for job in own if job.finished]
+        if not done:
+            stand_in[planned.name] = reference
+            continue
+        frames = {job.seed: pd.read_parquet(job.folder / RANKS) for job in done}
+        outcomes = {job.seed: json.loads((job.folder / OUTCOME).read_text(encoding="utf-8")) for job in done}
+        for job in done:
+            frame = frames[job.seed] if frame is None else frame
+            if not frames[job.seed][["user_id", "target"]].equals(frame[["user_id", "target"]]):
+                raise VibesError(
+                    f"{job.folder / RANKS} holds other queries than the rest; remove {job.folder}."
+                )
+        note = next((outcome["note"] for outcome in outcomes.values() if outcome["note"]), "")
+        if note:
+            notes[planned.name] = note
+        measured.append(
+            Measured(
+                name=planned.name,
+                reference=reference,
+                ranks={seed: one["rank"].to_numpy(np.int64) for seed, one in frames.items()},
+                question=planned.variant.question,
+                coverage={seed: tuple(outcome["coverage"]) for seed, outcome in outcomes.items()},
+            )
+        )
+    if frame is None:
+        raise VibesError(f"No variant could be measured; the first one failed: {next(iter(failed.values()))}")
+    queries: Queries = split.test
+    masks = slice_masks(
+        frame["cold_listing"].to_numpy(bool),
+        frame["cold_user"].to_numpy(bool),
+        frame["history_length"].to_numpy(),
+        week_after_training(split, queries),
+    )
+    seeds = sorted({seed for one in measured for seed in one.ranks})
+    head = {
+        "market": market.name,
+        "protocol": split.protocol,
+        "queries": len(queries),
+        "users": len(np.unique(queries.user)),
+        "seeds": seeds,
+    }
+    table = ablation_table(measured, queries.user, masks)
+    return Ablation(table, measured, head, plan.left_out, failed, notes)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Only one ablation at a time works in a folder; processes that outlive their parent count, too.
+
+    Raises:
+        VibesError: another one is at work.
+    """
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        yield
+        return
+    with (out / ".lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise VibesError(
+                f"Another ablation is at work in {out}; wait for it, or choose another folder."
+            ) from error
+        yield

@@ -1,0 +1,99 @@
+"""The batches of an epoch: examples, and the runs of events that the model reads for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.market.log import ranges
+from core.model.inputs import Inputs
+from core.training.examples import Examples, epoch_batches
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """E examples, and B windows `first[b] : end[b]` of the log that hold their histories.
+
+    `place[e]` says where the embedding of example e stands: with `[CLS]` at a history (B of them), else at an event
+    of the windows (R of them, window by window).
+    """
+
+    rows: np.ndarray  # (E,) numbers of the examples
+    first: np.ndarray  # (B,)
+    end: np.ndarray  # (B,)
+    place: np.ndarray  # (E,)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def history_batches(
+    examples: Examples, lengths: np.ndarray, batch: int, per_user: int, seed: int, epoch: int
+) -> list[Batch]:
+    """One epoch for histories with one `[CLS]` each: `batch` histories a step, see `epoch_batches`."""
+    return [
+        Batch(rows, examples.start[rows], examples.end[rows], np.arange(len(rows)))
+        for rows in epoch_batches(examples, lengths, batch, per_user, seed, epoch)
+    ]
+
+
+def window_batches(
+    examples: Examples, inputs: Inputs, batch: int, listings: int, per_user: int, seed: int, epoch: int
+) -> list[Batch]:
+    """One epoch for models that embed every prefix of a window: windows of similar length (in tokens), shuffled.
+
+    A user gives at most `per_user` windows of at most `inputs.max_listings` events. Where the training history is
+    longer it is cut at places drawn anew each epoch; which windows of many are taken is drawn, too. A step has at
+    most `batch` windows, and at most `listings` events (or one window).
+    """
+    rng = np.random.default_rng([seed, epoch])
+    first, end = _pieces(examples, inputs.max_listings, per_user, rng)
+    first = inputs.newest(first, end)
+    # The examples are sorted by user and time, so those of a window are a run: their histories end inside it.
+    low = np.searchsorted(examples.end, first, side="right")
+    high = np.searchsorted(examples.end, end, side="right")
+    taken = rng.permutation(np.flatnonzero(high > low))
+    tokens, count = inputs.block_lengths(first, end), end - first
+    groups: list[np.ndarray] = []
+    for chunk in np.array_split(taken, max(1, int(count[taken].sum()) // (listings * 16))):
+        chunk = chunk[np.argsort(tokens[chunk], kind="stable")]
+        groups.extend(_filled(chunk, count, batch, listings))
+    return [
+        _batch(examples, first[group], end[group], low[group], high[group])
+        for group in (groups[place] for place in rng.permutation(len(groups)))
+    ]
+
+
+def _pieces(
+    examples: Examples, size: int, per_user: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
+    _, place = np.unique(examples.user[::-1], return_index=True)
+    last = len(examples) - 1 - place  # each user's last example: nothing after its history is read
+    low, high = examples.start[last], examples.end[last]
+    shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)
+    pieces = -(-(high - low + shift) // size)
+    owner, number = np.repeat(np.arange(len(low)), pieces), ranges(np.zeros_like(pieces), pieces)
+    first = (low - shift)[owner] + number * size
+    first, end = np.maximum(first, low[owner]), np.minimum(first + size, high[owner])
+    order = np.lexsort((rng.random(len(owner)), owner))
+    chosen = np.sort(order[number < per_user])  # the drawn order, `per_user` of each owner
+    return first[chosen], end[chosen]
+
+
+def _filled(chunk: np.ndarray, count: np.ndarray, batch: int, listings: int) -> list[np.ndarray]:
+    groups, begin, events = [], 0, 0
+    for place, window in enumerate(chunk):
+        if place > begin and (place - begin == batch or events + count[window] > listings):
+            groups.append(chunk[begin:place])
+            begin, events = place, 0
+        events += count[window]
+    return [*groups, chunk[begin:]] if len(chunk) else groups
+
+
+def _batch(
+    examples: Examples, first: np.ndarray, end: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Batch:
+    rows = ranges(low, high - low)
+    window = np.repeat(np.arange(len(first)), high - low)
+    begin = np.cumsum(end - first) - (end - first)  # (B,) first event of each window among the R
+    return Batch(rows, first, end, begin[window] + examples.end[rows] - 1 - first[window])

@@ -1,0 +1,48 @@
+"""Where a training stands: what every checkpoint holds beside the weights, and the lines of `train.jsonl`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """Where a training stands; part of every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch, the next to come
+    best: float = -1.0
+    best_step: int = 0
+    worse: int = 0  # validations since the best one
+    bank_step: int = -1  # step at which the bank was last encoded
+    finished: bool = False
+    stage: int = 1  # of a two-stage training
+    stage_step: int = 0  # step at which the stage began
+    stage_epoch: int = 0
+    above: int = 0  # steps in a row with a loss above that of a model that knows nothing
+
+
+class Lines:
+    """`train.jsonl`, one line a step; on resuming, lines after the checkpoint are dropped."""
+
+    def __init__(self, path: Path, step: int, main: bool) -> None:
+        self.path, self.main, kept = path, main, []
+        if not main:
+            return
+        if step and path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line)
+                except (ValueError, KeyError):  # the line that was being written when the process was killed
+                    break
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one line."""
+        if self.main:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(entry) + "\n")

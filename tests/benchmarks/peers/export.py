@@ -1,0 +1,61 @@
+"""Write a market's split and test queries for the peers: `python tests/benchmarks/peers/export.py MARKET OUT`.
+
+Runs in the project's environment. OUT gets `train.parquet` (the training events: user_id, item_id, datetime, weight) and
+`histories.parquet` (query, item_id, datetime: what a peer may know at each query's moment). The targets stay here.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.market.columns import Columns as C
+from core.market.io import atomic_path
+from core.market.log import EventLog, ranges
+from core.market.market import Market
+from core.market.splits import Catalogue, Split, make_split
+
+
+def open_split(market: Path, protocol: str | None) -> tuple[Market, EventLog, Catalogue, Split]:
+    """The same split that `vibes train` and `vibes evaluate` make."""
+    opened = Market.open(market)
+    log, catalogue = EventLog.from_market(opened), Catalogue.of(opened)
+    return opened, log, catalogue, make_split(log, catalogue, protocol)  # type: ignore[arg-type]
+
+
+def export(market: Market, log: EventLog, split: Split, out: Path) -> None:
+    """Both tables. Without timestamps the days of `datetime` are the places in a user's history."""
+    ids = market.listings[C.LISTING].to_numpy()
+    when = pd.to_datetime(log.time if log.timed else log.time * 24 * 3600 * 10**9, unit="ns")
+    rows = np.flatnonzero(split.train)
+    train = pd.DataFrame(
+        {
+            "user_id": np.asarray(log.users, object)[log.user[rows]],
+            "item_id": ids[log.listing[rows]],
+            "datetime": when[rows],
+            "weight": 1.0,
+        }
+    )
+    queries = split.test
+    events = ranges(queries.start, queries.length)
+    histories = pd.DataFrame(
+        {
+            "query": np.repeat(np.arange(len(queries)), queries.length),
+            "item_id": ids[log.listing[events]],
+            "datetime": when[events],
+        }
+    )
+    for name, frame in (("train", train), ("histories", histories)):
+        with atomic_path(out / f"{name}.parquet") as temporary:
+            frame.to_parquet(temporary, index=False)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("market", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--protocol", choices=("temporal", "leave-one-out"))
+    given = parser.parse_args()
+    opened, log, _, split = open_split(given.market, given.protocol)
+    export(opened, log, split, given.out)

@@ -1,0 +1,56 @@
+"""The bridge to peers from other environments: what leaves, and that what comes back is scored like our own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.evaluation.baselines import Popularity
+from core.evaluation.protocol import evaluate
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+
+PEERS = Path(__file__).parent / "peers"
+
+
+def run(script: str, *arguments) -> str:
+    done = subprocess.run(
+        [sys.executable, PEERS / script, *map(str, arguments)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(tiny_market, tmp_path, timed):
+    path = tiny_market(listings=40, users=60, events_per_user=8, photos=0, timed=timed)
+    run("export.py", path, tmp_path)
+    market = Market.open(path)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue)
+    train, histories = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("train", "histories"))
+    assert len(train) == split.train.sum() and list(train) == ["user_id", "item_id", "datetime", "weight"]
+    ids = market.listings["listing_id"].to_numpy()
+    for query in range(len(split.test)):
+        rows = slice(split.test.start[query], split.test.end[query])
+        assert histories[histories["query"] == query]["item_id"].tolist() == ids[log.listing[rows]].tolist()
+    counts = train["item_id"].value_counts()
+    peer = pd.DataFrame(
+        {
+            "query": np.repeat(np.arange(len(split.test)), len(counts)),
+            "item_id": np.tile(counts.index.to_numpy(), len(split.test)),
+            "score": np.tile(counts.to_numpy(float), len(split.test)),
+        }
+    )
+    peer.sample(frac=1, random_state=0).to_parquet(tmp_path / "counted.parquet", index=False)
+    document = json.loads(run("score.py", path, tmp_path, "--json"))
+    ours = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
+    theirs = document["results"]["counted"]
+    for metric in ("recall@10", "recall@30", "ndcg@10"):
+        assert theirs[metric]["value"] == pytest.approx(ours.results["popularity"][metric]["value"])
+    assert "ease" in document["results"] and document["queries"] == len(split.test)

@@ -1,0 +1,77 @@
+"""Baselines by name, and the text space that one of them looks at."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.errors import VibesError
+from core.evaluation.baselines import first_level
+from core.evaluation.baselines.named import named_baseline, neighbours
+from core.evaluation.baselines.text_space import text_vectors
+from core.evaluation.baselines.tuning import recall, validation_sample
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+
+
+@pytest.fixture
+def setting(tiny_market):
+    market = Market.open(tiny_market(listings=40, users=60, events_per_user=8, photos=0))
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    return market, log, make_split(log, catalogue), catalogue
+
+
+def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
+    market, log, split, catalogue = setting
+    chosen = named_baseline("best-id", market, log, split, catalogue)
+    queries = validation_sample(split)
+    reached = {one.name: recall(one, log, queries, catalogue) for one in first_level(log, split, catalogue)}
+    assert reached[chosen.name] == max(reached.values())
+
+
+@pytest.mark.parametrize(
+    "name, label",
+    [
+        ("popularity", "popularity"),
+        ("recent-popularity", "recent popularity"),
+        ("itemknn", "itemknn"),
+        ("ease", "ease"),
+        ("als", "als"),
+        ("attribute-neighbours", "attribute neighbours"),
+        ("text-neighbours", "text neighbours"),
+    ],
+)
+def test_every_name_gives_its_baseline(setting, name, label):
+    market, log, split, catalogue = setting
+    found = named_baseline(name, market, log, split, catalogue)
+    assert found.name == label and found.score(split.test).shape == (len(split.test), log.listings)
+
+
+def test_what_a_market_lacks_is_said(setting):
+    market, log, split, catalogue = setting
+    with pytest.raises(VibesError, match="no photos, so listings have no photo neighbours"):
+        named_baseline("photo-neighbours", market, log, split, catalogue)
+    with pytest.raises(VibesError, match="no baseline 'sasrec'"):
+        named_baseline("sasrec", market, log, split, catalogue)
+    silent = replace(market, attributes=[a for a in market.attributes if a.kind != "text"])
+    assert text_vectors(silent, np.ones(40, bool)) is None
+    with pytest.raises(VibesError, match="no text, so listings have no text neighbours"):
+        neighbours("text", silent, log, split, catalogue)
+
+
+def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_market):
+    market = Market.open(tiny_market(listings=6, photos=0))
+    texts = [
+        "A quiet flat by the sea with a balcony",
+        "Sunny flat at the beach, with a balcony",
+        "Workshop with a crane for heavy machines",
+        "Heavy machine hall, crane included",
+        None,
+        "Room for students near the university",
+    ]
+    market.listings["title"] = texts
+    vectors = text_vectors(market, np.arange(6) < 4)
+    cosine = vectors @ vectors.T
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0, 1], abs=1e-5)
+    assert cosine[0, 1] > cosine[0, 2] and cosine[2, 3] > cosine[2, 1]

@@ -1,0 +1,172 @@
+"""What serving adds, by loops, and that it is fitted on validation only."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity
+from core.evaluation.baselines.history import Interactions
+from core.evaluation.baselines.tuning import recall
+from core.evaluation.protocol import evaluate
+from core.evaluation.run_evaluation import with_serving
+from core.evaluation.serving import (
+    WEIGHTS,
+    WINDOWS,
+    Blend,
+    RecencyPrior,
+    Remembered,
+    smooth_recall,
+    standardised,
+)
+from core.market.splits import Queries, make_split
+
+
+@pytest.fixture
+def setting(random_log, always_live):
+    log = random_log(3, users=60, listings=70, events=900)
+    catalogue = always_live(log)
+    return log, make_split(log, catalogue), catalogue
+
+
+class Noise:
+    """Scores without any sense, the same for a listing whoever asks; the first listings cannot be recommended."""
+
+    name = "model"
+
+    def __init__(self, listings: int, closed: int = 0) -> None:
+        self.values = np.random.default_rng(5).normal(size=listings).astype(np.float32)
+        self.values[:closed] = -np.inf
+        self.asked = 0
+
+    def score(self, batch: Queries) -> np.ndarray:
+        self.asked += 1
+        return np.tile(self.values, (len(batch), 1))
+
+
+def test_standardised_rows_have_mean_0_and_deviation_1_over_what_is_known():
+    scores = np.array([[1.0, 2, 3, -np.inf], [5, 5, 5, 5], [-np.inf] * 4], np.float32)
+    found = standardised(scores)
+    assert found[0, :3] == pytest.approx([-(1.5**0.5), 0, 1.5**0.5]) and found[0, 3] == -np.inf
+    assert found[1].tolist() == [0, 0, 0, 0] and (found[2] == -np.inf).all()
+
+
+def test_the_prior_adds_the_logarithm_of_what_was_touched_just_before(setting):
+    log, split, _ = setting
+    model = Noise(log.listings, closed=4)
+    prior = RecencyPrior(model, RecentPopularity.over_days(log, 9), 0.7)
+    scores, counts = prior.score(split.test), RecentPopularity.over_days(log, 9).score(split.test)
+    for row in range(len(split.test)):
+        for listing in range(log.listings):
+            expected = model.values[listing] + 0.7 * np.log(1 + counts[row, listing])
+            assert scores[row, listing] == pytest.approx(expected, abs=1e-5)
+    assert (scores[:, :4] == -np.inf).all()
+
+
+def reached(scorer, log, split, catalogue) -> float:
+    """What tuning maximises on validation, by a loop over queries."""
+    found: dict[int, list[float]] = {}
+    for row in range(len(split.valid)):
+        one = split.valid.take(slice(row, row + 1))
+        scores, allowed = scorer.score(one)[0], catalogue.candidates(log, one)[0]
+        rank = (scores[allowed] >= scores[one.target[0]]).sum()
+        found.setdefault(int(one.user[0]), []).append(1 / (1 + (rank / 30) ** 4))
+    return float(np.mean([np.mean(each) for each in found.values()]))
+
+
+def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
+    log, split, catalogue = setting
+    model = Noise(log.listings)
+    tuned = RecencyPrior.tune(model, log, split, catalogue)
+    assert tuned.recent.days in WINDOWS and tuned.weight > 0
+    best = reached(tuned, log, split, catalogue)
+    for days in WINDOWS:
+        for weight in (0.0, tuned.weight):
+            other = RecencyPrior(model, RecentPopularity.over_days(log, days), weight)
+            assert best >= reached(other, log, split, catalogue)
+
+
+def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):
+    """Every five days another five listings are touched, by everybody."""
+    rng = np.random.default_rng(0)
+    time = np.sort(rng.integers(0, 200, 1500))
+    user, listing = rng.integers(0, 150, 1500), time // 5 % 40 * 5 + rng.integers(0, 5, 1500)
+    log = make_log(user, listing, time * 24 * 3600 * 10**9, 200, 150)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue)
+    model = Noise(log.listings)
+    tuned = RecencyPrior.tune(model, log, split, catalogue)
+    assert tuned.weight > 0 and tuned.recent.days == min(WINDOWS)
+    assert recall(tuned, log, split.test, catalogue) > 2 * recall(model, log, split.test, catalogue)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_nothing_is_fitted_on_the_test_queries(random_log, always_live, timed):
+    log = random_log(4, users=60, listings=70, events=900, timed=timed)
+    catalogue = always_live(log)
+    split = make_split(log, catalogue)
+    other = Ease.fit(Interactions.of(log, split.train))
+    for tune in (
+        lambda s: RecencyPrior.tune(Noise(log.listings), log, s, catalogue),
+        lambda s: Blend.tune(Noise(log.listings), other, log, s, catalogue),
+    ):
+        blind, seeing = tune(replace(split, test=None)), tune(split)  # whoever looks at them fails
+        assert blind.weight == seeing.weight
+        nothing = tune(replace(split, valid=split.valid.take(slice(0, 0))))
+        assert nothing.weight == 0
+
+
+def test_a_blend_is_a_weighted_sum_and_an_id_model_has_no_opinion_on_cold_listings(setting):
+    log, split, _ = setting
+    model, other = Noise(log.listings), Ease.fit(Interactions.of(log, split.train))
+    queries = split.test.take(slice(0, 9))
+    cold = log.counts(split.train) == 0
+    assert cold.any()
+    scores = Blend(model, other, 2.0).score(queries)
+    own, beside = standardised(model.score(queries)), standardised(other.score(queries))
+    assert scores[:, cold] == pytest.approx(own[:, cold])
+    assert scores[:, ~cold] == pytest.approx(own[:, ~cold] + 2 * beside[:, ~cold], abs=1e-5)
+
+
+def test_a_blend_takes_the_best_weight_on_validation(setting):
+    log, split, catalogue = setting
+    model, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
+    tuned = Blend.tune(model, knn, log, split, catalogue)
+    found = [reached(Blend(model, knn, weight), log, split, catalogue) for weight in WEIGHTS]
+    assert tuned.weight == WEIGHTS[int(np.argmax(found))]
+    assert max(found) > found[0]
+
+
+def test_smooth_recall_falls_with_the_rank_and_is_a_half_at_30():
+    found = smooth_recall(np.array([1, 15, 30, 60, 300]))
+    assert (np.diff(found) < 0).all() and found[2] == 0.5
+    assert found[0] > 0.999 and found[1] > 0.94 and found[3] < 0.06
+
+
+def test_a_batch_is_scored_once_for_all_rows_of_the_table(setting):
+    log, split, _ = setting
+    model = Noise(log.listings)
+    kept = Remembered(model)
+    one, two = split.test.take(slice(0, 5)), split.test.take(slice(5, 9))
+    assert kept.score(one) is kept.score(one) and model.asked == 1
+    assert kept.score(two).shape == (4, log.listings) and model.asked == 2
+    with pytest.raises(ValueError, match="read-only"):
+        kept.score(two)[0] = 1
+
+
+def test_the_models_own_row_stays_what_it_is(setting):
+    log, split, catalogue = setting
+    interactions = Interactions.of(log, split.train)
+    first = [Popularity.fit(log, split.train), Ease.fit(interactions), ItemKNN.fit(interactions)]
+    model = Noise(log.listings)
+    rows = with_serving(model, first, log, split, catalogue)
+    assert [row.name for row in rows] == ["model", "model + recency", "model + id blend"]
+    assert np.array_equal(rows[0].score(split.test), model.score(split.test))
+    found = evaluate(rows, log, split, catalogue)
+    assert f"model + id blend = model + {rows[2].weight:.3g} x {rows[2].other.name}" in found.table()
+    assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
+    better = max(first[1:], key=lambda one: recall(one, log, split.valid, catalogue))
+    assert rows[2].other is better
+    assert [row.name for row in with_serving(model, first[:1], log, split, catalogue)] == [
+        "model", "model + recency",
+    ]  # fmt: skip

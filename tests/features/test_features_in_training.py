@@ -1,0 +1,42 @@
+"""Whole trainings with other features than the default: the run opens and gives the vectors it was saved with."""
+
+import numpy as np
+import pytest
+
+from core.features.featurizer import FeatureConfig
+from core.features.photos import PhotoVectors, combine
+from core.market.market import Market
+from core.model.settings import Settings, TrainingConfig
+from core.retrieval.engine import Engine
+from core.retrieval.run import Run
+from core.training.train import train
+
+VARIANTS = {
+    "wordpiece": {"tokenisation": "wordpiece", "listing_tokens": 24, "text": False},
+    "views": {"text_views": ("minilm", "tfidf"), "photo_mode": "cover", "photo_start": "random"},
+    "controls": {"text": False, "photo_mode": "mean", "photo_control": "random", "meta_control": "permuted"},
+}
+
+
+def photos_of(market: Market) -> PhotoVectors:
+    parts = []
+    for seed, name in enumerate(("one", "two")):
+        vectors = np.random.default_rng(seed).normal(size=(len(market.photos), 40)).astype(np.float16)
+        parts.append(PhotoVectors(vectors, np.ones(len(vectors), bool), [], name))
+    return combine(parts)
+
+
+@pytest.mark.parametrize("name", list(VARIANTS))
+def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
+    market = Market.open(tiny_market(listings=40, users=30, photos=1))
+    settings = Settings(
+        encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+        features=FeatureConfig.model_validate(VARIANTS[name]),
+        training=TrainingConfig(batch=16, fresh=16, max_steps=3, warmup=1),
+    )
+    photos = photos_of(market)
+    train(market, tmp_path / "run", settings, photos)
+    run = Run.open(tmp_path / "run")
+    assert run.manifest.settings.features == settings.features
+    engine = Engine.load(run.path, market, run.manifest.settings, photos)
+    np.testing.assert_allclose(engine.encode_listings(), run.vectors("model"), atol=2e-3)

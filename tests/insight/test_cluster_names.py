@@ -1,0 +1,106 @@
+"""Names of groups: what is frequent in a group and rare elsewhere, in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.insight.cluster_names import apart, portraits, typical
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.market import Market
+from core.market.writer import write_market
+
+
+@pytest.fixture
+def market(tmp_path):
+    """Twenty boats with saunas and twenty lofts that cost more; half of all have wifi."""
+    boats = np.arange(40) < 20
+    table = pd.DataFrame(
+        {
+            "listing_id": [f"l{row}" for row in range(40)],
+            "title": [
+                f"A quiet {'boat' if boat else 'brick'} for you no {row}" for row, boat in enumerate(boats)
+            ],
+            "kind": np.where(boats, "Houseboat", "Loft"),
+            "price": np.where(boats, 50.0, 200.0) + np.arange(40),
+            "amenities": [["Wifi", "Sauna"] if boat else ["Wifi"] for boat in boats],
+            "host": [f"{10**8 + (row < 20)}" for row in range(40)],
+            "floor": np.where(boats, 0.0, 3.0),
+            "pets": boats,
+        }
+    )
+    labels = {
+        "title": AttributeConfig(kind="text", label="Title"),
+        "kind": AttributeConfig(kind="category", label="Kind"),
+        "price": AttributeConfig(kind="number", label="Price", unit="EUR"),
+        "amenities": AttributeConfig(kind="multi", label="Amenities"),
+        "host": AttributeConfig(kind="category", label="Host"),
+        "floor": AttributeConfig(kind="number", label="Floor"),
+        "pets": AttributeConfig(kind="flag", label="Pets allowed"),
+    }
+    write_market(tmp_path, MarketConfig(title="title", attributes=labels), table)
+    return Market.open(tmp_path)
+
+
+GROUPS = np.where(np.arange(40) < 20, 0, 1)
+
+
+def test_traits_are_frequent_here_and_rare_elsewhere(market):
+    boats, lofts = portraits(market, np.arange(40), GROUPS)
+    found = {(trait.label, trait.text): (trait.inside, trait.outside) for trait in boats.traits}
+    assert (
+        found[("Kind", "Houseboat")]
+        == found[("Amenities", "Sauna")]
+        == found[("Pets allowed", "Yes")]
+        == (1, 0)
+    )
+    assert found[("Floor", "0")] == (1, 0)
+    assert ("Amenities", "Wifi") not in found  # everybody has it
+    assert ("Price", "the lowest third") in found
+    assert boats.words[0] == "boat" and "you" not in boats.words and lofts.words[0] == "brick"
+
+
+def test_names_say_the_traits_and_never_an_identifier(market):
+    boats, lofts = portraits(market, np.arange(40), GROUPS)
+    assert boats.name.startswith("Houseboat") and "“boat”" in boats.name
+    assert lofts.name.startswith("Loft")
+    assert not any(trait.label == "Host" for trait in boats.traits)
+
+
+def test_a_bare_number_is_told_with_what_it_counts(market):
+    pieces = {trait.piece for trait in portraits(market, np.arange(40), GROUPS)[1].traits}
+    assert "Floor 3" in pieces and "high price" in pieces
+
+
+def test_no_two_names_are_alike(market):
+    groups = np.arange(40) % 5
+    names = [one.name for one in portraits(market, np.arange(40), groups)]
+    assert len(set(names)) == 5 and all(names)
+
+
+def test_listings_between_the_groups_count_as_elsewhere(market):
+    groups = np.where(np.arange(40) < 10, 0, -1)  # half of the boats
+    found = {
+        trait.text: (trait.inside, trait.outside)
+        for trait in portraits(market, np.arange(40), groups)[0].traits
+    }
+    assert found["Houseboat"] == (1, pytest.approx(1 / 3))
+
+
+def test_rows_may_be_any_listings_in_any_order(market):
+    rows = np.array([30, 5, 31, 6, 32, 7])
+    found = apart(market, rows, np.array([False, True, False, True, False, True]))
+    assert found.name.startswith("Houseboat")
+
+
+def test_nothing_chosen_and_everything_chosen_have_no_traits(market):
+    assert apart(market, np.arange(40), np.zeros(40, bool)).traits == []
+    everything = apart(market, np.arange(40), np.ones(40, bool))
+    assert all(trait.outside == 0 for trait in everything.traits)
+
+
+def test_the_most_typical_are_nearest_to_the_mean():
+    angles = np.radians([0, 40, 20, 180, 21])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    groups = np.array([0, 0, 0, 1, 0])
+    assert typical(vectors, groups, 0, 2).tolist() == [2, 4]
+    assert typical(vectors, groups, 1, 5).tolist() == [3]

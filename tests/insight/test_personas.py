@@ -1,0 +1,76 @@
+"""Personas are real users' histories, one a group, and the same every time."""
+
+import numpy as np
+import pytest
+from browser.painted import embed_run, paint_market
+from small_market import generate
+
+from core.insight.personas import personas, spherical_kmeans
+from core.market.market import Market
+from core.retrieval.embed import embed_market
+from core.retrieval.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("personas")
+    generate(folder / "market", listings=80, users=60, seed=4)
+    embed_market(Market.open(folder / "market"), folder / "run", None)
+    return Run.open(folder / "run")
+
+
+def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
+    found = personas(run)
+    assert 2 <= len(found) <= 6
+    events = run.market.events
+    enough = events.groupby("user_id")["listing_id"].nunique() >= 3
+    assert sum(one.members for one in found) == int(enough.sum())
+    assert [one.members for one in found] == sorted((one.members for one in found), reverse=True)
+    for one in found:
+        theirs = events[events["user_id"] == one.user].drop_duplicates("listing_id", keep="last")
+        assert one.history["listing_id"].tolist() == theirs["listing_id"].tolist()[-6:]
+
+
+def test_they_are_the_same_every_time(run):
+    one, two = personas(run), personas(Run.open(run.path))
+    assert [(p.name, p.members, p.user) for p in one] == [(p.name, p.members, p.user) for p in two]
+
+
+def test_no_two_are_called_the_same(run):
+    names = [one.name for one in personas(run)]
+    assert len(set(names)) == len(names) and all(names)
+
+
+def test_a_market_without_events_has_personas_of_listings(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
+    found = personas(run)
+    assert sum(one.members for one in found) == 11  # the last listing has no photo, so no place among them
+    assert all(one.user is None and set(one.history["listing_id"]) <= set(run.listing_ids) for one in found)
+
+
+def test_a_market_of_one_listing_has_one_group(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=1, users=0), tmp_path / "run"))
+    (only,) = personas(run)
+    assert only.history["listing_id"].tolist() == ["l00"]
+
+
+def test_groups_are_found_and_never_empty():
+    rng = np.random.default_rng(0)
+    centres = np.eye(3, 8)
+    points = np.repeat(centres, 20, axis=0) + 0.05 * rng.standard_normal((60, 8))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    group, centre = spherical_kmeans(points, 3)
+    assert len(centre) == 3 and [len(set(group[first : first + 20])) for first in (0, 20, 40)] == [1, 1, 1]
+    group, centre = spherical_kmeans(np.ones((5, 2)) / np.sqrt(2), 4)
+    assert len(centre) == 1 and group.tolist() == [0] * 5
+
+
+def test_a_name_says_what_the_group_touched(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=30, users=0), tmp_path / "run"))
+    named = {one.name: one.history["listing_id"].tolist() for one in personas(run, groups=3)}
+    rooms = run.market.listings.set_index("listing_id")["room_type"]
+    for name, listings in named.items():
+        for room in rooms.unique():
+            if room in name:
+                assert (rooms[listings] == room).any(), (name, listings)
+    assert any("room" in name.lower() or "sauna" in name.lower() or "price" in name for name in named)

@@ -1,0 +1,58 @@
+"""Where two rankings differ, query by query."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.painted import paint_market, train_run
+
+from core import Run
+from core.errors import VibesError
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.insight.rankings import differing, load_rankings, rankers
+
+
+def frame(**ranks):
+    size = len(next(iter(ranks.values())))
+    base = {
+        "user_id": [f"u{row}" for row in range(size)],
+        "at": list(range(size)),
+        "target": [f"l{row}" for row in range(size)],
+        "history_length": [3] * size,
+    }
+    return pd.DataFrame(base | {f"rank of {name}": values for name, values in ranks.items()})
+
+
+def test_the_first_places_count_most_and_equal_ranks_are_left_out():
+    table = frame(model=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
+    found = differing(table, "model", table, "ease")
+    assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
+    assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
+    assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
+
+
+def test_only_queries_that_both_were_asked_count():
+    one, two = frame(model=[1, 2, 3]), frame(model=[4, 5, 6]).iloc[1:]
+    assert differing(one, "model", two, "model")["user_id"].tolist() == ["u1", "u2"]
+
+
+def test_runs_without_a_common_query_are_refused():
+    one = frame(model=[1, 2])
+    with pytest.raises(VibesError, match="not asked the same queries"):
+        differing(one, "model", one.assign(at=99), "model")
+
+
+def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
+    market = paint_market(tmp_path / "market", photos=0, users=6)
+    run = Run.open(train_run(market, tmp_path / "run"))
+    assert load_rankings(run) is None
+    evaluation = evaluate_run(run)
+    save_metrics(run, evaluation)
+    found = load_rankings(run)
+    assert rankers(found) == evaluation.names
+    for name in evaluation.names:
+        assert found[f"rank of {name}"].tolist() == evaluation.ranks[name].tolist()
+    expected = evaluation.queries_frame(run.market, "model").drop(columns="rank")
+    pd.testing.assert_frame_equal(found[expected.columns.tolist()], expected)
+    pd.DataFrame({"x": [1]}).to_parquet(run.path / "queries.parquet")
+    with pytest.raises(VibesError, match="lacks the column user_id"):
+        load_rankings(run)

@@ -1,0 +1,132 @@
+"""The report: one file that needs nothing else, with the figures of the run."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market
+
+from core import Run
+from core.errors import VibesError
+from core.insight.ablation import COLUMNS
+from core.insight.report import report_html, write_report
+
+METRICS = {
+    "protocol": "temporal", "queries": 40, "users": 12,
+    "results": {
+        "model": {"recall@30": {"value": 0.3217, "low": 0.25, "high": 0.4}, "mrr": {"value": 0.1, "low": 0.0, "high": 0.2}},
+        "ease": {"recall@30": {"value": 0.2504, "low": None, "high": None}, "mrr": {"value": 0.05, "low": None, "high": None}},
+    },
+    "differences": {"model - ease": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
+    "slices": {
+        "cold listings": {"queries": 7, "users": 5, "results": {"model": {"recall@30": {"value": 0.142, "low": 0.1, "high": 0.2}}}},
+        "week 3": {"queries": 7, "users": 5, "results": {"model": {"recall@30": {"value": 0.99, "low": 0.1, "high": 1}}}},
+        "cold users": {"queries": 0, "users": 0, "results": {}},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    market = paint_market(folder / "market", listings=9, users=4, note="Its <events> are simulated.")
+    return embed_run(market, folder / "run")
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    shutil.copytree(made.parent, tmp_path / "copy")
+    path = tmp_path / "copy" / "run"
+    manifest = (path / "run.toml").read_text()
+    (path / "run.toml").write_text(manifest.replace(str(made.parent), str(tmp_path / "copy")))
+    return path
+
+
+def words(html):
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.split("</style>")[1]))
+
+
+def test_it_is_one_file_that_asks_nothing_of_the_network(run, tmp_path):
+    write_map(run)
+    write_report(Run.open(run), tmp_path / "out.html")
+    html = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>") and "<script" not in html
+    assert (
+        not re.findall(r"(?:src|href)=[\"'](?!data:)", html) and "url(" not in html and "@import" not in html
+    )
+    assert html.count("data:image/webp;base64,") == 3 * 6  # the last listing, without a photo, is in no list
+    assert 'name="viewport"' in html and "@media print" in html
+    assert str(run) not in html and str(run.parent) not in html
+
+
+def test_its_figures_are_those_of_the_metrics(run):
+    (run / "metrics.json").write_text(json.dumps(METRICS))
+    text = words(report_html(Run.open(run)))
+    assert "32.2% of the next listings" in text and "95 % interval 25.0% to 40.0%" in text
+    assert "EASE 25.0%" in text and "40 test queries of 12 users" in text
+    assert "In paired tests the model is above EASE." in text
+    assert "Cold listings 7 queries 14.2%" in text and "99.0%" not in text and "Cold users" not in text
+
+
+def test_marks_stand_where_the_values_are(run):
+    (run / "metrics.json").write_text(json.dumps(METRICS))
+    html = report_html(Run.open(run))
+    mark = float(re.search(r'<rect x="([\d.]+)%"', html).group(1))
+    low, high = map(float, re.search(r'x1="([\d.]+)%" x2="([\d.]+)%" y1="12"', html).groups())
+    assert np.allclose([mark / high, low / high], [0.3217 / 0.4, 0.25 / 0.4], atol=1e-3)
+
+
+def test_training_and_ablation_are_told_where_they_are(run):
+    lines = [
+        {"step": 5, "loss": 3.0},
+        {"step": 5, "validation recall@30": 0.1},
+        {"step": 9, "validation recall@30": 0.25},
+    ]
+    (run / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    rows = [
+        ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, None, None, None),
+        ("no <photos>", None, "all", "recall", 30, 0.3, 0.2, 0.4, 40, "full", -0.1, 0.004),
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+    table.to_parquet(run / "ablation.parquet")
+    html = report_html(Run.open(run))
+    assert "from 10.0% to 25.0%" in words(html)
+    assert "▼ no &lt;photos&gt;" in html and "-10.0 points to full, p .004" in html
+
+
+def test_what_was_not_measured_is_said_and_market_words_are_escaped(run):
+    html = report_html(Run.open(run))
+    assert "This run was not measured: it has no trained model." in words(html)
+    assert "Its &lt;events&gt; are simulated." in html and "<events>" not in html
+    assert "How it learned" not in html and "What is each part worth" not in html
+
+
+def test_the_same_run_gives_the_same_report(run):
+    assert report_html(Run.open(run)) == report_html(Run.open(run))
+
+
+def test_a_market_without_photos_and_events_has_a_report_that_says_so(tmp_path):
+    market = paint_market(tmp_path / "market", listings=6, users=0, photos=0, titles=False)
+    text = words(report_html(Run.open(embed_run(market, tmp_path / "run"))))
+    assert "no photos, so nothing here is about how listings look" in text
+    assert "no events, so nothing here is about what people touched" in text
+
+
+def test_a_damaged_training_log_is_told(run):
+    (run / "train.jsonl").write_text("{")
+    with pytest.raises(VibesError, match=r"train\.jsonl is damaged"):
+        report_html(Run.open(run))
+
+
+def test_the_command_writes_it(run, tmp_path):
+    from typer.testing import CliRunner
+
+    from core.cli import app
+
+    result = CliRunner().invoke(app, ["report", str(run), str(tmp_path / "told.html")])
+    assert result.exit_code == 0 and "Wrote" in result.stderr
+    assert (tmp_path / "told.html").read_text(encoding="utf-8") == report_html(Run.open(run))

@@ -1,0 +1,72 @@
+"""The users who would get a listing first, against a slow count by `Run.recommend`."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.errors import VibesError
+from core.retrieval.audience import Audience
+
+
+def test_ranks_are_the_places_among_the_recommendations(trained):
+    audience = Audience.of(trained, limit=20)
+    catalogue = trained.catalogue
+    live = (catalogue.since <= audience.at) & (audience.at < catalogue.until)
+    row = int(np.argmin(np.where(live, trained.log.counts(), 10**6)))
+    listing = trained.listing_ids[row]
+    found = audience.first(trained.vectors("model")[row], row)
+    assert len(found) > 10 and found["rank"].is_monotonic_increasing
+    for user, rank, score in found[["user_id", "rank", "score"]].itertuples(index=False):
+        mine = trained.recommend(user, k=1000)
+        place = mine["listing_id"].tolist().index(listing)
+        assert rank == place + 1
+        assert score == pytest.approx(mine["score"][place], abs=1e-4)
+
+
+def test_the_last_active_users_come_by_their_history_before_the_moment(trained):
+    log = trained.log
+    moment = int(np.quantile(log.time, 0.5))
+    audience = Audience.of(trained, limit=5, before=moment)
+    assert (log.time[audience.end - 1] < moment).all()
+    last = log.time[audience.end - 1]
+    assert (np.diff(last) <= 0).all()
+    whole = {
+        user: [row for row in range(log.start[user], log.start[user + 1]) if log.time[row] < moment]
+        for user in range(len(log.users))
+    }
+    newest = sorted((max(log.time[rows]) for rows in whole.values() if rows), reverse=True)[:5]
+    assert last.tolist() == newest
+    for user, start, end in zip(audience.user, audience.start, audience.end, strict=True):
+        assert list(range(start, end)) == whole[user]
+
+
+def test_users_who_had_the_listing_are_left_out(trained):
+    audience = Audience.of(trained, limit=1000)
+    events = trained.market.events
+    listing = events["listing_id"].value_counts().index[0]
+    row = trained.listing_row[listing]
+    found = set(audience.first(trained.vectors("model")[row], row)["user_id"])
+    had = set(events[events["listing_id"] == listing]["user_id"])
+    assert had and found == set(events["user_id"]) - had
+
+
+def test_a_listing_that_is_not_in_the_market_competes_with_all(trained):
+    audience = Audience.of(trained, limit=30)
+    far = audience.first(-audience.vectors.mean(axis=0) / np.linalg.norm(audience.vectors.mean(axis=0)))
+    live = (trained.catalogue.since <= audience.at) & (audience.at < trained.catalogue.until)
+    events = trained.market.events
+    for user, rank in far[["user_id", "rank"]].itertuples(index=False):
+        history = events[events["user_id"] == user]["listing_id"]
+        others = live & ~trained.market.listings["listing_id"].isin(history).to_numpy()
+        assert rank == others.sum() + 1 > 20
+    assert len(far) == 30
+    near = audience.first(audience.vectors[0])
+    best = near[near["user_id"] == trained.log.users[audience.user[0]]]
+    assert best["rank"].item() == 1 and best["score"].item() == pytest.approx(1, abs=1e-3)
+
+
+def test_without_a_model_or_a_history_it_says_so(trained, bare):
+    with pytest.raises(VibesError, match="no trained model"):
+        Audience.of(bare)
+    with pytest.raises(VibesError, match="before that moment"):
+        Audience.of(trained, before=pd.Timestamp("1980-01-01", tz="UTC").value)

@@ -1,0 +1,109 @@
+"""A listing entered by hand gets the vectors that the market's own listings have."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.painted import ColourEncoder, embed_run, paint_market, train_run
+
+from core.errors import VibesError
+from core.retrieval.cold import Newcomers
+from core.retrieval.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("cold")
+    return Run.open(train_run(paint_market(folder / "market"), folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def newcomers(run) -> Newcomers:
+    return Newcomers(run, lambda name: {"colour-1": ColourEncoder()}[name])
+
+
+def entered(run, listing):
+    """Cells and photos of a listing of the market, as somebody would enter them."""
+    market = run.market
+    row = market.listings.iloc[market.listing_row[listing]]
+    cells = {item.name: row[item.name] for item in market.attributes}
+    cells = {
+        name: None if not isinstance(value, list) and pd.isna(value) else value
+        for name, value in cells.items()
+    }
+    shots = market.photos[market.photos["listing_id"] == listing]["path"]
+    return cells, [(market.path / path).read_bytes() for path in shots]
+
+
+@pytest.mark.parametrize("listing", ["l04", "l01", "l11"])  # l01 has no year, l11 no photo
+def test_an_existing_listing_entered_anew_gets_the_vectors_of_the_run(run, newcomers, listing):
+    cells, photos = entered(run, listing)
+    found = newcomers.encode(cells, photos)
+    row = run.listing_row[listing]
+    assert set(found.vectors) == ({"model", "photos", "attributes"} if photos else {"model", "attributes"})
+    for space in {"model", "photos"} & set(found.vectors):
+        np.testing.assert_allclose(found.vectors[space], run.vectors(space)[row], atol=2e-3, err_msg=space)
+    for space, scores in found.scores.items():
+        assert scores[row] == pytest.approx(1, abs=2e-3)
+        expected = run.similar(listing, k=4, space=space)
+        mine = found.nearest(run, space, k=12)
+        mine = mine[mine["listing_id"] != listing][:4].reset_index(drop=True)
+        np.testing.assert_allclose(mine["score"], expected["score"], atol=0.02, err_msg=space)
+
+
+def test_photos_and_values_move_it(run, newcomers):
+    cells, photos = entered(run, "l04")
+    other = entered(run, "l08")[1]
+    first = newcomers.encode(cells, photos, ["model", "photos"])
+    second = newcomers.encode(cells, other, ["model", "photos"])
+    third = newcomers.encode(cells | {"price": 10_000}, photos, ["model"])
+    assert first.nearest(run, "photos", 1)["listing_id"][0] == "l04"
+    assert second.nearest(run, "photos", 1)["listing_id"][0] == "l08"
+    assert not np.allclose(first.vectors["model"], second.vectors["model"], atol=1e-3)
+    assert not np.allclose(first.vectors["model"], third.vectors["model"], atol=1e-3)
+
+
+def test_cells_are_read_as_those_of_a_table(run, newcomers):
+    cells = {"price": "€120.00", "amenities": "Wifi|Sauna", "room_type": " Private room ", "built_year": ""}
+    plain = {"price": 120.0, "amenities": ["Wifi", "Sauna"], "room_type": "Private room"}
+    one, two = (newcomers.encode(each, spaces=["model"]).vectors["model"] for each in (cells, plain))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ({"colour": "red"}, "no attribute 'colour'"),
+        ({"price": "a lot"}, "Price per night is 'a lot'; give a number"),
+    ],
+)
+def test_what_cannot_be_read_is_told(newcomers, cells, words):
+    with pytest.raises(VibesError, match=words):
+        newcomers.encode(cells, spaces=["model"])
+
+
+def test_a_broken_photo_is_named_and_left_out(run, newcomers):
+    cells, photos = entered(run, "l04")
+    found = newcomers.encode(cells, [photos[0], b"no image", photos[1]], ["photos"])
+    assert [number for number, _ in found.broken] == [1]
+    np.testing.assert_allclose(
+        found.vectors["photos"], run.vectors("photos")[run.listing_row["l04"]], atol=2e-3
+    )
+
+
+def test_nothing_entered_is_nowhere_but_in_the_model(newcomers):
+    assert set(newcomers.encode({}).vectors) == {"model"}
+
+
+def test_without_a_model_and_events_the_other_spaces_answer(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
+    cells, photos = entered(run, "l04")
+    found = Newcomers(run, lambda name: ColourEncoder()).encode(cells, photos)
+    assert set(found.vectors) == {"photos", "attributes"}
+    assert found.nearest(run, "attributes", 1)["listing_id"][0] == "l04"
+
+
+def test_the_market_folder_is_left_as_it_was(run, newcomers):
+    before = {path: path.stat().st_mtime_ns for path in run.market.path.rglob("*") if path.is_file()}
+    cells, photos = entered(run, "l05")
+    newcomers.encode(cells | {"title": "A lighthouse that nobody knows"}, photos)
+    assert before == {path: path.stat().st_mtime_ns for path in run.market.path.rglob("*") if path.is_file()}

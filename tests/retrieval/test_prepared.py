@@ -1,0 +1,50 @@
+"""Prepared features come back as they were, and only for the market they are of."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core.market.market import Market
+from core.retrieval.engine import Engine
+from core.retrieval.prepared import FILE, load_prepared, save_prepared
+
+
+def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained.path, run)
+    settings, market = trained.manifest.settings, trained.market
+    kept = Engine.load(run, market, settings)
+    (run / FILE).unlink()
+    made = Engine.load(run, market, settings)
+    for name in ("offset", "key", "value", "bin", "fraction", "photo", "text", "set_offset", "set_member"):
+        np.testing.assert_array_equal(
+            getattr(kept.features.tokens, name), getattr(made.features.tokens, name), err_msg=name
+        )
+    np.testing.assert_array_equal(kept.encode_listings(), made.encode_listings())
+
+
+def test_features_of_another_market_are_not_taken(trained, tmp_path):
+    features = trained.engine.features
+    save_prepared(tmp_path, features, "one")
+    assert load_prepared(tmp_path, "another") is None
+    found = load_prepared(tmp_path, "one")
+    assert found is not None and np.array_equal(found.photo, features.photo)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100])
+def test_a_damaged_file_is_as_good_as_none(tmp_path, content):
+    (tmp_path / FILE).write_bytes(content)
+    assert load_prepared(tmp_path, "one") is None
+    assert load_prepared(tmp_path / "nowhere", "one") is None
+
+
+def test_the_engine_makes_features_anew_when_the_market_changed(trained, tmp_path):
+    market, run = tmp_path / "market", tmp_path / "run"
+    shutil.copytree(trained.market.path, market)
+    shutil.copytree(trained.path, run)
+    opened = Market.open(market)
+    cheaper = opened.listings.assign(price=opened.listings["price"] * 3)
+    cheaper.to_parquet(market / "listings.parquet", index=False)
+    changed = Engine.load(run, Market.open(market), trained.manifest.settings)
+    assert not np.array_equal(changed.features.tokens.bin, trained.engine.features.tokens.bin)

@@ -1,0 +1,75 @@
+"""Windows of an epoch: whose events they hold, which examples they train, and where those stand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.features.featurizer import FeatureConfig, Featurizer
+from core.market.columns import Columns as C
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+from core.model.settings import Settings
+from core.retrieval.engine import make_inputs
+from core.training.batches import window_batches
+from core.training.examples import make_examples
+
+
+@pytest.fixture(params=["temporal", "leave-one-out"])
+def case(request, tmp_path):
+    rng = np.random.default_rng(5)
+    pd.DataFrame({C.LISTING: [f"l{n}" for n in range(25)], "price": rng.random(25)}).to_csv(
+        tmp_path / "listings.csv", index=False
+    )
+    pd.DataFrame(
+        {
+            C.USER: rng.choice([f"u{n}" for n in range(12)], 300, p=np.arange(1, 13) / 78),
+            C.LISTING: rng.choice([f"l{n}" for n in range(25)], 300),
+            C.TIMESTAMP: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, 300), unit="D"),
+        }
+    ).to_csv(tmp_path / "events.csv", index=False)
+    market = Market.open(tmp_path)
+    log = EventLog.from_market(market)
+    split = make_split(log, Catalogue.of(market), request.param)
+    featurizer = Featurizer.fit(market, FeatureConfig(), 32, np.arange(25), log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Settings())
+    return log, split, make_examples(log, split, 3), replace(inputs, max_listings=7)
+
+
+def test_every_example_stands_at_the_event_its_history_ends_with(case):
+    log, split, examples, inputs = case
+    for batch in window_batches(examples, inputs, 4, 20, 9, seed=0, epoch=0):
+        events = np.concatenate([np.arange(a, b) for a, b in zip(batch.first, batch.end, strict=True)])
+        assert split.train[events].all()
+        assert (events[batch.place] == examples.end[batch.rows] - 1).all()
+        assert (log.user[events[batch.place]] == examples.user[batch.rows]).all()
+        assert len(batch.first) <= 4 and (len(events) <= 20 or len(batch.first) == 1)
+        assert ((batch.end - batch.first) <= 7).all() and len(batch)
+        assert all(log.user[a] == log.user[b - 1] for a, b in zip(batch.first, batch.end, strict=True))
+
+
+def test_an_epoch_with_all_windows_trains_every_example_once(case):
+    _, _, examples, inputs = case
+    for epoch in range(3):
+        rows = np.concatenate([b.rows for b in window_batches(examples, inputs, 4, 20, 99, 0, epoch)])
+        assert sorted(rows.tolist()) == list(range(len(examples)))
+
+
+def test_a_user_gives_so_many_windows_and_others_each_epoch(case):
+    log, _, examples, inputs = case
+    seen = set()
+    for epoch in range(40):
+        batches = window_batches(examples, inputs, 4, 20, 1, 0, epoch)
+        owners = np.concatenate([log.user[b.first] for b in batches])
+        assert len(np.unique(owners)) == len(owners)
+        seen |= set(np.concatenate([b.rows for b in batches]).tolist())
+    assert len(seen) == len(examples)
+
+
+def test_an_epoch_is_seeded(case):
+    _, _, examples, inputs = case
+    one, again, other = (window_batches(examples, inputs, 4, 20, 1, 0, epoch) for epoch in (0, 0, 1))
+    assert all((a.rows == b.rows).all() for a, b in zip(one, again, strict=True))
+    assert not np.array_equal(np.concatenate([b.rows for b in one]), np.concatenate([b.rows for b in other]))

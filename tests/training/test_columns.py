@@ -1,0 +1,132 @@
+"""Every kind of negatives against plain loops: what is a positive, what must never be a negative, how likely each is."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from core.market.columns import Columns as C
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+from core.model.settings import TrainingConfig
+from core.training.columns import column_masks, draw_columns, inclusion
+from core.training.examples import make_examples
+
+KINDS = list(itertools.product(["bank", "in-batch", "both"], ["fresh", "bank"], [0, 6], [8, 1000]))
+
+
+@pytest.fixture(scope="module", params=["temporal", "leave-one-out"])
+def case(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("market")
+    rng = np.random.default_rng(3)
+    pd.DataFrame(
+        {
+            C.LISTING: [f"l{n}" for n in range(30)],
+            "price": rng.random(30),
+            C.PUBLISHED: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 30, 30), unit="D"),
+        }
+    ).to_csv(path / "listings.csv", index=False)
+    pd.DataFrame(
+        {
+            C.USER: rng.choice([f"u{n}" for n in range(20)], 260),
+            C.LISTING: rng.choice([f"l{n}" for n in range(28)], 260),  # two listings without any event
+            C.TIMESTAMP: pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 60, 260), unit="D"),
+        }
+    ).to_csv(path / "events.csv", index=False)
+    market = Market.open(path)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue, request.param)
+    warm = np.flatnonzero(log.counts(split.train) > 0)
+    return log, catalogue, split, make_examples(log, split, 3), warm
+
+
+def config(kind) -> TrainingConfig:
+    negatives, vectors, fresh, bank = kind
+    return TrainingConfig(negatives=negatives, positive_vectors=vectors, fresh=fresh, bank_size=bank)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_masks_by_hand(case, kind):
+    log, catalogue, split, examples, warm = case
+    masked = split.protocol == "temporal"
+    rows = np.arange(0, len(examples), 5)
+    own = examples.positive[rows]
+    columns = draw_columns(own, warm, config(kind), np.random.default_rng(1))
+    positive, negative, first = column_masks(columns, examples, log, catalogue, rows, masked)
+    for b, e in enumerate(rows):
+        future = split.train & (log.user == examples.user[e])
+        if not masked:
+            future[: examples.end[e]] = False
+        never = set(log.listing[future].tolist())
+        assert not never & set(columns.listing[negative[b]].tolist())
+        assert not set(own[b].tolist()) & set(columns.listing[negative[b]].tolist())
+        assert set(columns.listing[negative[b]].tolist()) <= set(warm.tolist())
+        if masked:
+            assert (catalogue.since[columns.listing[negative[b]]] <= examples.at[e]).all()
+        assert sorted(columns.listing[positive[b]].tolist()) == sorted(set(own[b][own[b] >= 0].tolist()))
+        assert columns.listing[first[b]] == own[b, 0] and positive[b, first[b]]
+        # Nothing else is kept out: a column that may be a negative is one.
+        for c in np.flatnonzero(columns.negative & ~positive[b] & ~negative[b]):
+            dead = masked and not (
+                catalogue.since[columns.listing[c]] <= examples.at[e] < catalogue.until[columns.listing[c]]
+            )
+            assert dead or int(columns.listing[c]) in never
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_which_columns_a_kind_of_negatives_has(case, kind):
+    _, _, _, examples, warm = case
+    negatives, vectors, fresh, bank = kind
+    rows = np.arange(0, len(examples), 9)
+    own = set(examples.positive[rows].ravel().tolist()) - {-1}
+    columns = draw_columns(examples.positive[rows], warm, config(kind), np.random.default_rng(1))
+    with_gradient = columns.listing[: columns.fresh]
+    assert (columns.listing[columns.fresh :] == warm[columns.stale]).all()
+    read_as_negative = columns.listing[columns.negative]
+    assert len(np.unique(read_as_negative)) == len(read_as_negative)  # no listing counts twice
+    read_as_positive = columns.listing[columns.positive]
+    assert sorted(read_as_positive.tolist()) == sorted(own)
+    assert columns.positive[: columns.fresh].any() == (vectors == "fresh")
+    assert fresh == 0 or len(set(with_gradient.tolist()) | own) >= fresh
+    if negatives == "in-batch":
+        assert set(read_as_negative.tolist()) >= own
+        assert vectors == "bank" or not len(columns.stale)
+        assert len(read_as_negative) <= len(own) + fresh
+    elif bank >= len(warm):
+        assert set(read_as_negative.tolist()) == set(warm.tolist())
+    if negatives == "bank" and vectors == "fresh" and not fresh:
+        assert not columns.negative[: columns.fresh].any()
+
+
+@pytest.mark.parametrize(
+    "kind", [("in-batch", "fresh", 6, 8), ("both", "fresh", 4, 8), ("bank", "fresh", 4, 8)]
+)
+def test_the_chance_of_a_column_is_how_often_it_is_a_negative(case, kind):
+    _, _, _, examples, warm = case
+    settings, draws, slots = config(kind), 2000, 5
+    counts = np.bincount(examples.positive[:, 0], minlength=30)
+    share, seen, chance = counts / counts.sum(), np.zeros(30), np.zeros(30)
+    rng = np.random.default_rng(0)
+    for _ in range(draws):
+        own = rng.choice(30, slots, p=share)[:, None]
+        columns = draw_columns(own, warm, settings, rng)
+        seen[columns.listing[columns.negative]] += 1
+        everything = replace(columns, listing=warm)
+        chance[warm] += inclusion(everything, share, slots, len(warm), settings)
+    assert np.abs(seen - chance).max() / draws < 0.04
+
+
+def test_a_whole_bank_needs_no_correction(case):
+    _, _, _, examples, warm = case
+    settings = config(("both", "fresh", 6, 1000))
+    columns = draw_columns(examples.positive[:9], warm, settings, np.random.default_rng(0))
+    assert (inclusion(columns, np.full(30, 0.1), 9, len(warm), settings) == 1).all()
+
+
+def test_negatives_from_no_bank_are_refused():
+    with pytest.raises(ValidationError, match="bank_size is 0"):
+        TrainingConfig(negatives="bank", bank_size=0)

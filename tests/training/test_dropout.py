@@ -1,0 +1,56 @@
+"""Token dropout: attributes go, one by one; everything else stays, and what stays is unchanged."""
+
+import numpy as np
+import pytest
+
+from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.tokens import TYPE_ATTRIBUTE
+from core.market.log import EventLog
+from core.market.market import Market
+from core.model.settings import Settings
+from core.retrieval.engine import make_inputs
+from core.training.dropout import thinned
+
+
+@pytest.fixture
+def sequences(tiny_market):
+    market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
+    log = EventLog.from_market(market)
+    featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(30), log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Settings())
+    return inputs.histories(log.start[:-1], log.start[1:])
+
+
+def tokens(sequences):
+    """What each token says, sequence by sequence, in plain lists."""
+    found, n = [], 0
+    for length in sequences.length:
+        rows = []
+        for t in range(n, n + length):
+            members = sequences.set_member[sequences.set_offset[t] : sequences.set_offset[t + 1]].tolist()
+            names = ("key", "value", "bin", "fraction", "photo", "text", "position", "item", "type")
+            rows.append((*(getattr(sequences, name)[t] for name in names), tuple(members)))
+        found.append(rows)
+        n += length
+    return found
+
+
+def test_only_attributes_go_and_the_rest_stays_as_it_was(sequences):
+    before, after = tokens(sequences), tokens(thinned(sequences, 0.3, np.random.default_rng(0)))
+    assert len(after) == len(before)
+    for was, now in zip(before, after, strict=True):
+        left = iter(was)
+        assert all(token in left for token in now)  # in the old order
+        assert [t for t in was if t[8] != TYPE_ATTRIBUTE] == [t for t in now if t[8] != TYPE_ATTRIBUTE]
+
+
+def test_the_share_is_what_was_asked_for(sequences):
+    count = (sequences.type == TYPE_ATTRIBUTE).sum()
+    left = (thinned(sequences, 0.3, np.random.default_rng(0)).type == TYPE_ATTRIBUTE).sum()
+    assert left / count == pytest.approx(0.7, abs=0.05)
+
+
+def test_no_dropout_draws_nothing(sequences):
+    rng = np.random.default_rng(0)
+    assert thinned(sequences, 0, rng) is sequences
+    assert rng.random() == np.random.default_rng(0).random()

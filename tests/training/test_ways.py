@@ -1,0 +1,89 @@
+"""Every way to train: a whole run that recommends, the same weights from the same seed, and after a kill -9."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from killing import kill_at, weights
+
+from core.features.featurizer import Featurizer
+from core.market.log import EventLog
+from core.market.splits import Catalogue, make_split
+from core.model.checkpoint import load_weights
+from core.model.listing_model import ListingModel
+from core.model.settings import Settings
+from core.retrieval.engine import make_inputs
+from core.retrieval.run import Run
+from core.training.examples import make_examples
+from core.training.finetune import finetune
+from core.training.step import StepData
+from core.training.train import train
+
+WAYS = {
+    "readout": (
+        {"history": "readout"},
+        {"token_dropout": 0.2, "negatives": "in-batch", "logq": True, "window_listings": 60},
+    ),
+    "listing-vectors": ({"history": "listing-vectors"}, {"negatives": "bank", "window_listings": 60}),
+    "two stages": (
+        {"history": "listing-vectors"},
+        {"recipe": "two-stage", "positive_vectors": "bank", "negatives": "bank", "window_listings": 60},
+    ),
+    "pre-trained, two stages": (
+        {},
+        {"recipe": "two-stage", "pretrain_steps": 12, "token_dropout": 0.1, "max_steps": 30},
+    ),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request, quick) -> Settings:
+    top, training = WAYS[request.param]
+    changed = quick.training.model_dump(exclude_unset=True) | training
+    return Settings.model_validate({**quick.model_dump(exclude_unset=True), **top, "training": changed})
+
+
+def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(small_market, way, tmp_path):
+    entries = []
+    progress = train(small_market, tmp_path / "whole", way, None, report=entries.append)
+    stopped = progress.step * 2 // 3
+    kill_at(small_market, tmp_path / "run", way, stopped, "'loss' in entry")
+    train(small_market, tmp_path / "run", way, None, resume=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
+    run = Run.open(tmp_path / "run")
+    assert len(run.recommend(run.log.users[0], 5)) == 5
+    if way.training.recipe == "two-stage":
+        assert progress.stage == 2 and 0 < progress.stage_step < progress.step
+    if way.training.pretrain_steps:
+        guessed = [
+            entry["loss"] for entry in entries if entry.get("stage") == "pre-training" and "loss" in entry
+        ]
+        assert len(guessed) == 12 and np.mean(guessed[-3:]) < np.mean(guessed[:3])
+
+
+def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
+    small_market, quick, tmp_path
+):
+    training = {**quick.training.model_dump(exclude_unset=True), "recipe": "two-stage", "bf16": False}
+    settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
+    log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
+    split = make_split(log, catalogue)
+    warm = np.flatnonzero(log.counts(split.train) > 0)
+    featurizer = Featurizer.fit(small_market, settings.features, 32, warm, log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(small_market, None), log, settings)
+    model = ListingModel.of(featurizer.vocabulary, settings)
+    data = StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)
+    better, first_stage = itertools.count(), {}
+
+    def validate(now: ListingModel) -> float:
+        if not now.frozen:
+            first_stage.update({n: t.clone() for n, t in now.longformer.state_dict().items()})
+        return float(next(better))
+
+    progress = finetune(model, data, settings, tmp_path / "run", validate, False, lambda entry: None)
+    load_weights(tmp_path / "run" / "model.safetensors", model)
+    assert progress.stage == 2 and progress.best_step == progress.step
+    assert all(torch.equal(first_stage[n], t) for n, t in model.listing_side.longformer.state_dict().items())
+    assert any(not torch.equal(first_stage[n], t) for n, t in model.longformer.state_dict().items())
