@@ -307,10 +307,12 @@ def demo(
     ] = False,
 ) -> None:
     """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
-    from core.demo.bundle import bundled_run, rebuild_demo
+    from core.demo.shipped import bundled_run
 
     run = bundled_run()
     if rebuild:
+        from core.demo.bundle import rebuild_demo
+
         with _Progress() as progress:
             made, figures = rebuild_demo(progress.training, progress.photos)
         typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)

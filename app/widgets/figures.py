@@ -22,7 +22,9 @@ NAMES = {
     "itemknn": "ItemKNN",
     "ease": "EASE",
     "als": "Implicit ALS",
+    "oracle": "Ceiling: knows the simulated tastes",
 }
+CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 
 
 def method_name(name: str) -> str:
@@ -56,7 +58,7 @@ def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
     for pair, one in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject != "model" or metric not in one:
+        if subject != "model" or other == CEILING or metric not in one:
             continue
         sure = one[metric].get("p_holm", 1.0) < SURE
         word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
@@ -104,9 +106,9 @@ def _listed(names: list[str]) -> str:
 
 def _chart(table: pd.DataFrame) -> alt.LayerChart:
     """A dot and its interval for each method."""
-    wide = table.assign(
-        Kind=["Model" if name == method_name("model") else "Baseline" for name in table["Method"]]
-    )
+    kinds = {method_name("model"): "Model", method_name(CEILING): "Ceiling"}
+    wide = table.assign(Kind=[kinds.get(name, "Baseline") for name in table["Method"]])
+    shown = [kind for kind in ("Model", "Baseline", "Ceiling") if kind in set(wide["Kind"])]
     order = wide["Method"].tolist()
     base = alt.Chart(wide).encode(
         y=alt.Y(
@@ -114,9 +116,9 @@ def _chart(table: pd.DataFrame) -> alt.LayerChart:
             sort=order,
             title=None,
             scale=alt.Scale(paddingOuter=0.4),
-            axis=alt.Axis(labelLimit=180, ticks=False, domain=False),
+            axis=alt.Axis(labelLimit=240, ticks=False, domain=False),
         ),
-        color=alt.Color("Kind:N", legend=None, sort=["Model", "Baseline"]),
+        color=alt.Color("Kind:N", legend=None, sort=shown),
         tooltip=[alt.Tooltip("Method:N"), alt.Tooltip("value:Q", format=".1%", title="Recall@30")],
     )
     axis = alt.Axis(format="%", tickCount=5, domain=False)
@@ -125,7 +127,7 @@ def _chart(table: pd.DataFrame) -> alt.LayerChart:
         x2="high:Q",
     )
     dot = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x="value:Q", shape=alt.Shape("Kind:N", legend=None, sort=["Model", "Baseline"])
+        x="value:Q", shape=alt.Shape("Kind:N", legend=None, sort=shown)
     )
     chart: alt.LayerChart = (line + dot).properties(
         description="Recall at 30 by method with 95 percent intervals"

@@ -1,49 +1,71 @@
-"""The demo that ships in `assets/demo`: a market folder with photos and, inside it, a trained run and the latent truth.
+"""How the demo that ships in `assets/demo` is made.
 
-`python -m core.demo.bundle` makes it from the photos; `vibes demo --rebuild` makes it afresh elsewhere and compares.
+`python -m core.demo.bundle WORK` makes it from the photos; `vibes demo --rebuild` makes it afresh elsewhere and compares.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from core.demo.oracle import Oracle
+from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, cache_folder, compare
+from core.demo.simulate import simulate
+from core.demo.world import World
 from core.errors import VibesError
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.features.photo_encoder import load_photo_encoder
+from core.features.photos import PhotoVectors, embed_photos
+from core.insight.grid import load_grid
+from core.insight.vibe_map import save_map
+from core.market.market import Market
+from core.model.settings import Manifest, Settings
+from core.progress import Progress
 from core.retrieval.run import Run
+from core.training.ablate import ablate, folder_of
+from core.training.train import train
 
-ROOT = Path(__file__).resolve().parents[2] / "assets" / "demo"
-RUN, TRUTH = "run", "truth.parquet"
+ENCODER = "tf_efficientnet_lite0"
+#: What differs from the defaults of `vibes train`: listings are encoded once, which trains three times as fast here.
+SETTINGS: dict[str, Any] = {"history": "listing-vectors"}
+FULL = "full"  # the last model of the ladder
 Report = Callable[[dict[str, Any]], None]  # what `core.training.train` reports
 Photos = Callable[[int, int, float], None]  # photos embedded, of how many, seconds to go
 
 
-def bundled_run() -> Path:
-    """The run that ships with the project.
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A demo market on disk, with the latent world it was drawn from and its photos' vectors."""
+
+    market: Market
+    world: World
+    photos: PhotoVectors
+
+
+def make_market(folder: Path, photo_root: Path, report: Report, photos: Photos, **size: Any) -> Made:
+    """Simulate the market and the truth into `folder` with the pictures of `photo_root`, and embed these.
+
+    `size` goes to `core.demo.simulate.simulate`.
 
     Raises:
-        VibesError: it is not there.
+        VibesError: no picture is there, or the folder cannot be written.
     """
-    if not (ROOT / RUN / "run.toml").is_file():
+    if not any((photo_root / "photos").glob("*.webp")):
         raise VibesError(
-            f"The demo is not at {ROOT}; it comes with the project's folder: clone that, and install it with "
-            "`pip install -e '.[app,train]'`."
+            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `python -m core.demo.render`."
         )
-    return ROOT / RUN
-
-
-def cache_folder() -> Path:
-    """Where a rebuilt demo lies: `$LISTING_VIBES_CACHE`, else the user's cache folder."""
-    own = os.environ.get("LISTING_VIBES_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "listing-vibes"
+    report({"stage": "simulating"})
+    simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)
+    market = Market.open(folder)
+    # By name, not the best at hand: the same run on every machine.
+    vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), progress=photos)
+    return Made(market, simulated.world, vectors)
 
 
 def build(
@@ -54,45 +76,50 @@ def build(
     settings: dict[str, Any] | None = None,
     **size: Any,
 ) -> Run:
-    """Simulate the market into `folder` with the pictures of `photo_root`, train on it with the defaults, measure.
+    """The market in `folder` and the run in `folder/run`, trained as `SETTINGS` say (or else `settings`) and measured.
 
-    The tables, the truth and the run replace those of an earlier build; a training that was interrupted goes on.
-    `settings` changes the defaults of the training, `size` goes to `core.demo.simulate.simulate`.
+    An earlier build is replaced; a training that was interrupted goes on.
 
     Raises:
         VibesError: no picture is there, or the folder cannot be written.
     """
-    from core.demo.oracle import Oracle
-    from core.demo.simulate import simulate
-    from core.evaluation.run_evaluation import evaluate_run, save_metrics
-    from core.features.photo_encoder import load_photo_encoder
-    from core.features.photos import embed_photos
-    from core.insight.vibe_map import save_map
-    from core.market.market import Market
-    from core.model.settings import Manifest, Settings
-    from core.training.train import train
-
-    if not any((photo_root / "photos").glob("*.webp")):
-        raise VibesError(
-            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `python -m core.demo.render`."
-        )
-    report({"stage": "simulating"})
-    made = simulate(folder, photo_root, truth=folder / TRUTH, **size)
-    market, run = Market.open(folder), folder / RUN
-    # By name, not the best at hand: the same run on every machine.
-    encoder = load_photo_encoder("tf_efficientnet_lite0")
-    vectors = embed_photos(folder, market.photos, encoder, progress=photos)
+    made, run = make_market(folder, photo_root, report, photos, **size), folder / RUN
     if (run / "run.toml").is_file():
         shutil.rmtree(run)
-    chosen = Settings.model_validate({"seed": made.world.seed, **(settings or {})})
-    train(market, run, chosen, vectors, resume=(run / ".training" / "run.toml").is_file(), report=report)
-    Manifest.load(run).model_copy(update={"market": ".."}).save(run)  # wherever the project lies
+    chosen = Settings.model_validate(
+        {"seed": made.world.seed, **(SETTINGS if settings is None else settings)}
+    )
+    resume = (run / ".training" / "run.toml").is_file()
+    train(made.market, run, chosen, made.photos, resume=resume, report=report)
+    return finish(made, run, report)
+
+
+def finish(made: Made, run: Path, report: Report) -> Run:
+    """Measure a trained run beside the oracle, draw its map, and let it find its market wherever the project lies."""
+    Manifest.load(run).model_copy(update={"market": ".."}).save(run)
     report({"stage": "measuring"})
-    opened = Run.open(run, market)
+    opened = Run.open(run, made.market)
     save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
     report({"stage": "drawing the map"})
     save_map(opened)
     return opened
+
+
+def bundle(work: Path, report: Report, photos: Photos, processes: int | None = None) -> Run:
+    """Make the demo that ships: climb the ladder in the folder `work`, and ship its last model with the ladder's table.
+
+    `work` is resumable; a model that it holds already is not trained again.
+    """
+    made, run = make_market(ROOT, ROOT, report, photos), ROOT / RUN
+    grid = load_grid("ladder").model_copy(update={"base": SETTINGS})
+    seed = made.world.seed
+    name = made.photos.encoder
+    ablate(made.market, work, grid, (seed,), processes, name, lambda log: Oracle(made.world, log), report)
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(folder_of(work, FULL, seed) / "run", run)
+    for suffix in (".parquet", ".png", ".svg"):
+        shutil.copyfile(work / f"ablation{suffix}", run / f"ablation{suffix}")
+    return finish(made, run, report)
 
 
 def rebuild_demo(report: Report, photos: Photos) -> tuple[Run, pd.DataFrame]:
@@ -105,17 +132,6 @@ def rebuild_demo(report: Report, photos: Photos) -> tuple[Run, pd.DataFrame]:
     return run, compare(bundled or {}, run.metrics or {})
 
 
-def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:
-    """recall@30 of two `metrics.json`: `ranking, bundled, rebuilt, difference`, for the rankings that both have."""
-    old, new = bundled.get("results", {}), rebuilt.get("results", {})
-    rows = [
-        (name, old[name]["recall@30"]["value"], new[name]["recall@30"]["value"])
-        for name in old
-        if name in new
-    ]
-    frame = pd.DataFrame(rows, columns=["ranking", "bundled", "rebuilt"])
-    return frame.assign(difference=frame["rebuilt"] - frame["bundled"])
-
-
 if __name__ == "__main__":
-    build(ROOT, ROOT, lambda entry: None, lambda *_: None)
+    with Progress() as progress:
+        bundle(Path(sys.argv[1]), progress.ablation, progress.photos)

@@ -5,6 +5,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,9 @@ def pages(run: Path, listing: str | None, user: str | None) -> dict[str, str]:
         "similar": f"/similar?listing={listing}",
         "lineup": f"/similar?listing={listing}&view=lineup",
         "users": "/users",
+        "map": "/map",
+        "compare": "/compare",
+        "differing": "/compare?part=queries",
     }
     if len(market.events):
         log = opened.log
@@ -59,9 +64,9 @@ def shoot(browser: Browser, url: str, theme: str, width: int, target: Path) -> N
     context.close()
 
 
-def main(run: Path, out: Path, listing: str | None = None, user: str | None = None) -> None:
-    """Serve `run` and write `PAGE-THEME-WIDTH.png` for every page."""
-    out.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def served(run: Path) -> Iterator[str]:
+    """The address of an explorer over `run`, as long as it is needed."""
     arguments = command([run], None, browser=False)
     server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -71,18 +76,24 @@ def main(run: Path, out: Path, listing: str | None = None, user: str | None = No
                 break
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.2)
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
-            for name, path in pages(run, listing, user).items():
-                for theme in THEMES:
-                    for width in WIDTHS:
-                        target = out / f"{name}-{theme}-{width}.png"
-                        shoot(browser, address(arguments) + path, theme, width, target)
-                        print(target)
-            browser.close()
+        yield address(arguments)
     finally:
         server.terminate()
         server.wait(30)
+
+
+def main(run: Path, out: Path, listing: str | None = None, user: str | None = None) -> None:
+    """Serve `run` and write `PAGE-THEME-WIDTH.png` for every page."""
+    out.mkdir(parents=True, exist_ok=True)
+    with served(run) as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        for name, path in pages(run, listing, user).items():
+            for theme in THEMES:
+                for width in WIDTHS:
+                    target = out / f"{name}-{theme}-{width}.png"
+                    shoot(browser, url + path, theme, width, target)
+                    print(target)
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""The demo that ships in `assets/demo`: a market folder with photos and, inside it, a trained run and the latent truth."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.errors import VibesError
+
+ROOT = Path(__file__).resolve().parents[2] / "assets" / "demo"
+RUN, TRUTH = "run", "truth.parquet"
+
+
+def bundled_run() -> Path:
+    """The run that ships with the project.
+
+    Raises:
+        VibesError: it is not there.
+    """
+    if not (ROOT / RUN / "run.toml").is_file():
+        raise VibesError(
+            f"The demo is not at {ROOT}; it comes with the project's folder: clone that, and install it with "
+            "`pip install -e '.[app,train]'`."
+        )
+    return ROOT / RUN
+
+
+def cache_folder() -> Path:
+    """Where a rebuilt demo lies: `$LISTING_VIBES_CACHE`, else the user's cache folder."""
+    own = os.environ.get("LISTING_VIBES_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    return Path(base or Path.home() / ".cache") / "listing-vibes"
+
+
+def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:
+    """recall@30 of two `metrics.json`: `ranking, bundled, rebuilt, difference`, for the rankings that both have."""
+    old, new = bundled.get("results", {}), rebuilt.get("results", {})
+    rows = [
+        (name, old[name]["recall@30"]["value"], new[name]["recall@30"]["value"])
+        for name in old
+        if name in new
+    ]
+    frame = pd.DataFrame(rows, columns=["ranking", "bundled", "rebuilt"])
+    return frame.assign(difference=frame["rebuilt"] - frame["bundled"])

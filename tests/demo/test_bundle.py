@@ -1,0 +1,148 @@
+"""The demo that ships: complete, small enough, honest about what it is, and worth its photos."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from core.demo import bundle, shipped
+from core.demo.homes import VIBES
+from core.errors import VibesError
+from core.retrieval.run import Run
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def demo() -> Run:
+    return Run.open(shipped.bundled_run())
+
+
+@pytest.fixture(scope="module")
+def vibes(demo) -> np.ndarray:
+    truth = pd.read_parquet(shipped.ROOT / shipped.TRUTH)
+    assert list(truth.columns) == ["listing_id", "vibe", "quality"]
+    return truth.set_index("listing_id").loc[demo.listing_ids, "vibe"].to_numpy(str)
+
+
+def size(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MIB
+
+
+def test_it_is_as_large_as_it_says_and_no_larger_than_it_may_be(demo):
+    market = demo.market
+    assert market.defects == [] and not demo.market_changed
+    assert len(market.listings) >= 1000 and len(market.photos) >= 3000
+    assert market.events["user_id"].nunique() >= 8000
+    span = market.events["timestamp"].max() - market.events["timestamp"].min()
+    assert span >= pd.Timedelta(weeks=11.9)
+    assert size(shipped.ROOT / "photos") <= 45 and size(demo.path) <= 25
+
+
+def test_no_two_homes_share_a_picture_and_each_is_wide_enough(demo):
+    paths = [demo.market.path / path for path in demo.market.photos["path"]]
+    assert len({hashlib.sha256(path.read_bytes()).digest() for path in paths}) == len(paths)
+    for path in paths[::40]:
+        with Image.open(path) as image:
+            assert image.format == "WEBP" and image.width >= 320
+
+
+def test_it_says_that_nothing_of_it_is_real(demo):
+    told = demo.market.config.note
+    assert "do not exist" in told and "simulated" in told
+
+
+def test_the_vibe_is_in_no_column(demo):
+    tables = [demo.market.listings, demo.market.photos, demo.market.events]
+    for table in tables:
+        assert not {"vibe", "quality"} & set(table.columns)
+        for name in table.columns:
+            assert not set(table[name].dropna().astype(str).unique()) & set(VIBES), name
+
+
+def test_the_photos_name_the_vibe_and_the_words_do_not(demo, vibes):
+    known = demo.index("photos").known
+    assert known.mean() > 0.99
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+    photos = cross_val_score(model, demo.vectors("photos")[known], vibes[known], cv=5).mean()
+    assert photos >= 0.80
+    attributes = cross_val_score(model, demo.vectors("attributes"), vibes, cv=5).mean()
+    assert attributes <= 0.35
+    words = demo.market.listings["title"].str.cat(demo.market.listings["description"].fillna(""), sep=" ")
+    text = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True), LogisticRegression()
+    )
+    assert cross_val_score(text, words, vibes, cv=5).mean() <= 0.35
+
+
+def test_the_run_holds_all_that_the_explorer_shows(demo):
+    assert set(demo.spaces) == {"model", "photos", "attributes"}
+    results = demo.metrics["results"]
+    recall = {name: one["recall@30"]["value"] for name, one in results.items()}
+    assert recall["popularity"] < recall["als"] < recall["model"] < recall["oracle"]
+    places = pd.read_parquet(demo.path / "map.parquet")
+    assert set(places["space"]) == set(demo.spaces) and places[["x", "y"]].notna().all().all()
+    ladder = pd.read_parquet(demo.path / "ablation.parquet")
+    assert {"variant", "metric", "value", "low", "high", "difference", "p_value"} <= set(ladder.columns)
+
+
+def test_a_copy_without_any_cache_recommends(demo, tmp_path):
+    copy = tmp_path / "demo"
+    shutil.copytree(shipped.ROOT, copy, ignore=shutil.ignore_patterns("photos", ".cache"))
+    moved = Run.open(copy / shipped.RUN)
+    assert moved.market.path.resolve() == copy.resolve()
+    user = moved.log.users[int(np.diff(moved.log.start).argmax())]
+    pd.testing.assert_frame_equal(moved.recommend(user, 10), demo.recommend(user, 10))
+
+
+def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "ROOT", tmp_path)
+    with pytest.raises(VibesError, match="clone"):
+        shipped.bundled_run()
+
+
+def test_a_rebuilt_demo_is_compared_figure_by_figure():
+    def metrics(**values: float) -> dict:
+        return {"results": {name: {"recall@30": {"value": value}} for name, value in values.items()}}
+
+    table = shipped.compare(metrics(model=0.5, als=0.25, gone=0.1), metrics(als=0.25, model=0.375))
+    assert table.to_dict("list") == {
+        "ranking": ["model", "als"],
+        "bundled": [0.5, 0.25],
+        "rebuilt": [0.375, 0.25],
+        "difference": [-0.125, 0.0],
+    }
+
+
+def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
+    stages = []
+    source = tmp_path / "source"
+    made = [demo.market.path / path for path in demo.market.photos["path"].head(60)]
+    for path in made:
+        target = source / "photos" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    quick = {"encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64}, "training": {"max_steps": 4}}
+    run = bundle.build(
+        tmp_path / "demo", source, stages.append, lambda *_: None, settings=quick, listings=40, users=150
+    )
+    assert len(run.market.photos) and len(run.market.listings) == 40
+    assert len(pd.read_parquet(tmp_path / "demo" / shipped.TRUTH)) == 40
+    assert "oracle" in run.metrics["results"]
+    document = json.loads((run.path / "metrics.json").read_text())
+    assert document["queries"] > 0
+    assert next(entry["stage"] for entry in stages if "stage" in entry) == "simulating"
+    with pytest.raises(VibesError, match="holds no pictures"):
+        bundle.build(
+            tmp_path / "other", tmp_path / "nowhere", stages.append, lambda *_: None, listings=5, users=5
+        )
