@@ -16,6 +16,10 @@ PAGES = [
     st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True),
     st.Page("app_pages/similar.py", title="Similar listings", icon=":material/grid_view:"),
     st.Page("app_pages/users.py", title="Users", icon=":material/group:"),
+    st.Page("app_pages/simulate.py", title="Simulate a user", icon=":material/draw:"),
+    st.Page("app_pages/map.py", title="Vibe map", icon=":material/scatter_plot:"),
+    st.Page("app_pages/cold.py", title="Cold start", icon=":material/ac_unit:"),
+    st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
 ]
 several = len(run_paths()) > 1
 page = st.navigation(PAGES, position="hidden" if several else "top")

@@ -90,6 +90,14 @@ def search_index(here: Current) -> SearchIndex:
     return _index(here.view.market.fingerprint, here.view)
 
 
+RunKey = tuple[str, str, int]
+
+
+def run_key(here: Current) -> RunKey:
+    """What tells an opened run from any other, as a key of caches."""
+    return str(here.run.path), here.run.manifest.fingerprint, id(here.run)
+
+
 def known_rows(here: Current, listings: Iterable[str]) -> list[tuple[int, int]]:
     """(place in `listings`, row in the market) of those that the market still has: it may have changed since the run."""
     rows = ((place, here.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))

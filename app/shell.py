@@ -2,7 +2,8 @@
 
 Without the address, the browser guesses the server's path from the page's: `/similar` costs two requests that fail
 before the right ones, and two errors in the console. Without the preloads, each kind of widget is fetched only when
-the first of its kind is drawn, as a grey box of another height, and the page jumps.
+the first of its kind is drawn, as a grey box of another height, and the page jumps. Without the styles, the page is
+narrow until the script has said that it is wide, and rows of widgets grow once these are drawn.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,15 @@ _STATIC = Path(st.__file__).parent / "static"
 _ADDRESS = (
     '<script>window.__streamlit = {{BACKEND_BASE_URL: new URL("{base}/", location.origin).href}}</script>'
 )
+#: Containers whose key begins with `labelled-`, rows of widgets with a label above, and with `uploader-`, a file
+#: uploader that is stacked until it has seen how much room it has, have the height of what they hold from the start.
+_STYLES = """<style>
+.stMainBlockContainer.block-container { max-width: none }
+.stApp [class*="st-key-labelled-"] { min-height: 4.25rem }
+@media (min-width: 1000px) {
+  .stApp [class*="st-key-uploader-"] { height: 6rem }
+}
+</style>"""
 _COMMON = (
     "BidiComponent",
     "Button",
@@ -35,6 +45,18 @@ PARTS = {
     "": (*_COMMON, "Metric", "ArrowVegaLiteChart"),
     "similar": (*_COMMON, "Pagination", "Table"),
     "users": (*_COMMON, "NumberInput", "Slider", "DataFrame"),
+    "simulate": (*_COMMON, "Checkbox", "DownloadButton", "FileUploader", "Pagination"),
+    "map": (*_COMMON, "ArrowVegaLiteChart", "DataFrame", "DownloadButton", "Pagination", "Selectbox"),
+    "cold": (
+        *_COMMON,
+        "ArrowVegaLiteChart",
+        "DataFrame",
+        "FileUploader",
+        "NumberInput",
+        "Pagination",
+        "Selectbox",
+    ),
+    "compare": (*_COMMON, "ArrowVegaLiteChart", "DownloadButton", "Selectbox", "Slider"),
 }
 
 
@@ -46,7 +68,7 @@ def page_html(base: str, page: str) -> str:
         script.name for part in PARTS[page] for script in (_STATIC / "static" / "js").glob(f"{part}.*.js")
     ]
     early = "".join(f'import("{base}/static/js/{name}");' for name in scripts)
-    head = _ADDRESS.format(base=base) + f'<script type="module">{early}</script>'
+    head = _ADDRESS.format(base=base) + _STYLES + f'<script type="module">{early}</script>'
     source = source.replace("<title>Streamlit</title>", f"<title>{TITLE}</title>")
     return source.replace("<head>", "<head>" + head, 1)
 

@@ -106,11 +106,37 @@ def doors(here: Current) -> None:
             "Pick a listing and see what is like it.",
         ),
         ("app_pages/users.py", "Users", ":material/group:", users),
+        (
+            "app_pages/simulate.py",
+            "Simulate a user",
+            ":material/draw:",
+            "Click a history together and watch the recommendations follow.",
+        ),
+        (
+            "app_pages/map.py",
+            "Vibe map",
+            ":material/scatter_plot:",
+            "All listings at once: groups, their looks, any region as photos.",
+        ),
+        (
+            "app_pages/cold.py",
+            "Cold start",
+            ":material/ac_unit:",
+            "Listings nobody has touched yet, and one of your own.",
+        ),
+        (
+            "app_pages/compare.py",
+            "Compare",
+            ":material/compare_arrows:",
+            "What each ingredient is worth, run beside run, and a report.",
+        ),
     ]
-    for column, (path, label, icon, line) in zip(st.columns(len(tasks)), tasks, strict=True):
-        with column, st.container(border=True):
-            st.page_link(path, label=f"**{label}**", icon=icon)
-            st.caption(line)
+    for first in range(0, len(tasks), 3):
+        row = tasks[first : first + 3]
+        for column, (path, label, icon, line) in zip(st.columns(3), row, strict=True):
+            with column, st.container(border=True, height="stretch"):
+                st.page_link(path, label=f"**{label}**", icon=icon)
+                st.caption(line)
 
 
 def _listed(names: list[str]) -> str:

@@ -8,12 +8,15 @@ import streamlit as st
 _HERE = Path(__file__).parent
 
 
-def component(name: str, html: str) -> Any:
-    """The Streamlit component `name` made of `name.js` and `name.css` after `shared.js` and `shared.css`."""
+def component(name: str, html: str, *parts: str) -> Any:
+    """The Streamlit component `name` made of `name.js` and `name.css` after those of `shared` and the scripts `parts`."""
     return st.components.v2.component(
-        f"listing_vibes_{name}", html=html, css=_read(name, "css"), js=_read(name, "js")
+        f"listing_vibes_{name}",
+        html=html,
+        css=_read("css", "shared", name),
+        js=_read("js", "shared", *parts, name),
     )
 
 
-def _read(name: str, kind: str) -> str:
-    return "\n".join((_HERE / f"{part}.{kind}").read_text(encoding="utf-8") for part in ("shared", name))
+def _read(kind: str, *names: str) -> str:
+    return "\n".join((_HERE / f"{name}.{kind}").read_text(encoding="utf-8") for name in names)

@@ -24,6 +24,7 @@ NAMES = {
     "als": "Implicit ALS",
     "oracle": "Ceiling: knows the simulated tastes",
 }
+SERVED = "model +"  # the model and what serving adds to it
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 
 
@@ -58,7 +59,7 @@ def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
     for pair, one in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject != "model" or other == CEILING or metric not in one:
+        if subject != "model" or other == CEILING or other.startswith(SERVED) or metric not in one:
             continue
         sure = one[metric].get("p_holm", 1.0) < SURE
         word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
@@ -107,8 +108,15 @@ def _listed(names: list[str]) -> str:
 def _chart(table: pd.DataFrame) -> alt.LayerChart:
     """A dot and its interval for each method."""
     kinds = {method_name("model"): "Model", method_name(CEILING): "Ceiling"}
-    wide = table.assign(Kind=[kinds.get(name, "Baseline") for name in table["Method"]])
-    shown = [kind for kind in ("Model", "Baseline", "Ceiling") if kind in set(wide["Kind"])]
+    served = method_name(SERVED)
+    wide = table.assign(
+        Kind=[
+            kinds.get(name, "Model, served" if name.startswith(served) else "Baseline")
+            for name in table["Method"]
+        ]
+    )
+    every = ("Model", "Baseline", "Ceiling", "Model, served")
+    shown = [kind for kind in every if kind in set(wide["Kind"])]
     order = wide["Method"].tolist()
     base = alt.Chart(wide).encode(
         y=alt.Y(

@@ -15,6 +15,7 @@ from core.retrieval.run import Run
 
 NEIGHBOURS = 15
 LEAST = 5  # listings that a space needs to be drawn
+SHARE = 28  # the smallest cluster is this part of all listings
 FILE = "map.parquet"
 
 
@@ -40,8 +41,11 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     places = UMAP(n_neighbors=near, metric="cosine", random_state=seed, init=start, n_jobs=1).fit_transform(
         vectors
     )
-    smallest = max(LEAST, len(vectors) // 50)
-    found = HDBSCAN(min_cluster_size=smallest, min_samples=LEAST, copy=True).fit_predict(places)
+    smallest = max(LEAST, len(vectors) // SHARE)
+    # Leaves, not the most persistent: a market splits into rent and sale first, and that tells nobody anything.
+    found = HDBSCAN(
+        min_cluster_size=smallest, min_samples=LEAST, cluster_selection_method="leaf", copy=True
+    ).fit_predict(places)
     size = np.bincount(found[found >= 0], minlength=1)
     rank = np.empty(len(size), int)
     rank[np.argsort(-size, kind="stable")] = np.arange(len(size))

@@ -23,7 +23,8 @@ def test_counts_note_and_next_step(show, trained):
     assert page.info[0].value == "Its events are simulated."
     assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page)
     assert page.code[0].value == f"vibes evaluate {trained}"
-    assert [link.label for link in page.page_link] == ["**Similar listings**", "**Users**"]
+    doors = ["Similar listings", "Users", "Simulate a user", "Vibe map", "Cold start", "Compare"]
+    assert [link.label for link in page.page_link] == [f"**{door}**" for door in doors]
     assert not page.warning
     assert "Run run: preset tiny, seed 0" in texts(page)
 
@@ -64,7 +65,7 @@ def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
     (run / "metrics.json").write_text("{")
     page = show("overview", run)
     assert "metrics.json is damaged" in page.error[0].value
-    assert len(page.page_link) == 2  # the rest of the page is there
+    assert len(page.page_link) == 6  # the rest of the page is there
 
 
 def test_no_run_at_all_is_told(show):

@@ -90,7 +90,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
             assert server.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.2)
 

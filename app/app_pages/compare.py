@@ -1,0 +1,72 @@
+"""Compare: what each part of the method is worth, two runs side by side, and the queries on which they differ."""
+
+from shlex import quote
+
+import streamlit as st
+
+from app.session import Current, boundary, chosen, current, keep
+from app.widgets.ablation import ablation, load_ablation
+from app.widgets.differing import queries_apart
+from app.widgets.empty import empty
+from app.widgets.side_by_side import two_runs
+from core.insight.report import report_html
+
+PARTS = {"ablation": "What each part is worth", "runs": "Two runs", "queries": "Where they differ"}
+
+
+def page() -> None:
+    """The whole page."""
+    here = current()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Compare", anchor=False, width="content")
+        st.download_button(
+            "Report for others",
+            lambda: report_html(here.run).encode(),
+            f"{here.name}-report.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            help="One file with figures, photos, method and limits; it opens in any browser and prints",
+            key="report",
+        )
+    st.session_state["part"] = chosen("part", list(PARTS), "ablation")
+    st.segmented_control(
+        "Compare",
+        list(PARTS),
+        key="part",
+        format_func=PARTS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        on_change=keep,
+        args=("part", "part", "ablation"),
+    )
+    match st.session_state["part"]:
+        case "runs":
+            two_runs(here)
+        case "queries":
+            queries_apart(here)
+        case _:
+            parts_of_the_method(here)
+
+
+def parts_of_the_method(here: Current) -> None:
+    """The ablation, or how to have one."""
+    table = load_ablation(here)
+    if table is not None:
+        ablation(here, table)
+        return
+    if not here.view.has_events:
+        empty(
+            "There is no ablation",
+            "An ablation trains the model without one part at a time. This market has no events to train on.",
+        )
+        return
+    empty(
+        "There is no ablation yet",
+        "It trains the model without one part at a time and says what each is worth. It takes several trainings:",
+    )
+    st.code(f"vibes ablate {quote(str(here.view.market.path))} {quote(str(here.run.path))}", language="bash")
+
+
+with boundary():
+    page()

@@ -1,0 +1,71 @@
+"""The groups of a map: what each is called and why, and a mosaic of its most typical photos."""
+
+import streamlit as st
+
+from app.formats import count, plain
+from app.map_points import SpaceMap
+from app.photos import SMALL, photo_url
+from app.session import set_params, whole
+from app.widgets.cards import address, listing_card
+from app.widgets.gallery import Card, gallery
+
+SHOWN, MORE = 6, 12
+TYPICAL = 8
+LEAST = 140  # smallest width of a photo
+
+
+def clusters(one: SpaceMap) -> None:
+    """All groups, the largest first; a page of them at a time."""
+    st.header("Groups", anchor=False, help="Listings that lie close together on this map (HDBSCAN)")
+    if not one.clusters:
+        st.markdown("The listings of this map lie evenly, so no group stands out.")
+        return
+    between = int((one.cluster < 0).sum())
+    line = f"{count(one.clusters, 'group')}"
+    if between:
+        line += f"; {count(between, 'listing')} {'lies' if between == 1 else 'lie'} between them"
+    st.caption(line + ". Photos are of the listings nearest to the middle of the group.")
+    shown = whole("groups", SHOWN, 1, one.clusters)
+    for number in range(min(shown, one.clusters)):
+        with st.container(border=True):
+            _group(one, number)
+    if shown < one.clusters:
+        st.button(
+            f"Show {min(MORE, one.clusters - shown)} more of {one.clusters}",
+            icon=":material/expand_more:",
+            on_click=lambda: set_params(groups=min(one.clusters, shown + MORE)),
+            key="more-groups",
+        )
+
+
+def _group(one: SpaceMap, number: int) -> None:
+    here, portrait = one.here, one.portraits[number]
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(
+            f"**{plain(portrait.name)}**  \n{count(int(one.sizes[number]), 'listing')}", width="content"
+        )
+        st.button(
+            "Look at it",
+            icon=":material/search:",
+            on_click=lambda: set_params(group=number, region=None, page=None),
+            key=f"look-{number}",
+            help="Show the group on the map, its photos and figures",
+        )
+    reasons = [f"{trait.label}: {trait.text} ({100 * trait.inside:.0f}%)" for trait in portrait.traits[:3]]
+    if portrait.words:
+        reasons.append("words: " + ", ".join(portrait.words[:4]))
+    if reasons:
+        st.caption(plain(" · ".join(reasons)))
+    rows = one.typical(number, TYPICAL)
+    label = f"Typical listings of {portrait.name}"
+    if not here.view.has_photos:
+        cards = [listing_card(here, row) for row in rows]
+        gallery(cards, key=f"typical-{number}", box=here.box, label=label, layout="strip", photos=False)
+        return
+    cards = []
+    for row in rows:
+        title = here.view.title(row)
+        photo = photo_url(here.name, here.view, row, 0, SMALL) if here.view.photos(row) else None
+        link = address(here, "similar", listing=here.view.ids[row])
+        cards.append(Card(href=link, photo=photo, alt=title))
+    gallery(cards, key=f"typical-{number}", box=here.box, label=label, least=LEAST)

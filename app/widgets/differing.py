@@ -1,0 +1,104 @@
+"""The queries on which two rankings differ most, with the photo of what was really touched."""
+
+from shlex import quote
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import formats
+from app.comparing import contestants, here_of, ordinal, rankings
+from app.session import Current, keep
+from app.widgets.cards import address, listing_card
+from app.widgets.empty import empty
+from app.widgets.figures import method_name
+from app.widgets.gallery import Card, gallery
+from core.insight.rankings import differing
+
+SHOWN = 12
+PLACE_HELP = "The place that each gave to the listing which the user touched next; ties count against it."
+
+
+def queries_apart(here: Current) -> None:
+    """Two rankings, and their most different queries either way."""
+    options = contestants()
+    if len(options) < 2:
+        why = (
+            "This market has no events, so there is nothing to ask."
+            if not here.view.has_events
+            else "Evaluate the run; then the place of every touched listing is known for the model and the baselines."
+        )
+        empty("There are no queries to compare", why)
+        if here.view.has_events:
+            st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
+        return
+    labels = list(options)
+    codes = {f"{run}/{scorer}": label for label, (run, scorer) in options.items()}
+    first = codes.get(st.query_params.get("a", ""), labels[0])
+    second = codes.get(st.query_params.get("b", ""), next(label for label in labels if label != first))
+    st.session_state["a"], st.session_state["b"] = first, second
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        for key, label in (("a", "First"), ("b", "Second")):
+            st.selectbox(label, labels, key=key, on_change=_kept, args=(key, options), width=300)
+    if first == second:
+        empty("Both are the same", "Choose two different rankings to see where they differ.")
+        return
+    (run, scorer), (other_run, other_scorer) = options[first], options[second]
+    one, two = rankings(here_of(run)), rankings(here_of(other_run))
+    assert one is not None and two is not None
+    found = differing(one, scorer, two, other_scorer)
+    if found.empty:
+        empty("They never differ", "Both gave the same place to every listing that was touched next.")
+        return
+    better = int((found["gain"] > 0).sum())
+    st.markdown(
+        f"On **{better:,}** queries {formats.plain(first)} put the touched listing higher, on "
+        f"**{len(found) - better:,}** {formats.plain(second)}.",
+        help=PLACE_HELP,
+    )
+    subject = here_of(run)
+    # On the cards what the two have in common is left out.
+    short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
+    _side(subject, found[found["gain"] > 0].head(SHOWN), short, f"{first} knew better")
+    _side(subject, found[found["gain"] < 0][::-1].head(SHOWN), short, f"{second} knew better")
+
+
+def _kept(key: str, options: dict[str, tuple[str, str]]) -> None:
+    run, scorer = options[st.session_state[key]]
+    st.session_state[f"{key}-code"] = f"{run}/{scorer}"
+    keep(f"{key}-code", key)
+
+
+def _side(here: Current, rows: pd.DataFrame, names: tuple[str, str], title: str) -> None:
+    st.subheader(formats.plain(title), anchor=False)
+    if rows.empty:
+        st.markdown("On no query.")
+        return
+    cards = [card for row in rows.to_dict("records") if (card := query_card(here, row, names))]
+    gallery(
+        cards,
+        key=f"apart-{title}",
+        box=here.box,
+        label=title,
+        photos=here.view.has_photos,
+        score_help=PLACE_HELP,
+    )
+
+
+def query_card(here: Current, row: dict[str, Any], names: tuple[str, str]) -> Card | None:
+    """The listing that was touched, where each ranked it, and the way to the user at that moment."""
+    view = here.view
+    listing, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
+    if listing is None or user is None:
+        return None
+    log = view.log
+    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    at = int(np.searchsorted(log.time[start:end], when))
+    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
+    card = listing_card(here, listing, step=f"{view.user_name(user)}, {moment}")
+    told = [(name, ordinal(int(row[side]))) for name, side in zip(names, ("first", "second"), strict=True)]
+    told.append(("History", formats.count(int(row["history_length"]), "event")))
+    link = address(here, "users", user=row["user_id"], at=max(1, at))
+    return Card(**{**card.__dict__, "facts": told, "href": link})

@@ -1,0 +1,162 @@
+// Geometry and painting of the map; the grid is that of core/insight/region.py.
+const SIZE = 50000
+const CELLS = 128
+
+// Which points lie inside a closed outline: the even-odd rule with whole numbers, as the server reckons.
+function insideOutline(places, outline) {
+  const n = places.length / 2
+  const within = new Uint8Array(n)
+  for (let edge = 0; edge < outline.length; edge++) {
+    const [x1, y1] = outline[edge]
+    const [x2, y2] = outline[(edge + 1) % outline.length]
+    if (y1 === y2) continue
+    for (let i = 0; i < n; i++) {
+      const y = places[2 * i + 1]
+      if (y1 > y === y2 > y) continue
+      const left = (places[2 * i] - x1) * (y2 - y1) - (x2 - x1) * (y - y1)
+      if (y2 > y1 ? left < 0 : left > 0) within[i] ^= 1
+    }
+  }
+  return within
+}
+
+// Fewer corners that stay within `near` of the line drawn (Ramer, Douglas and Peucker).
+function simplify(line, near) {
+  if (line.length < 3) return line
+  const [ax, ay] = line[0]
+  const [bx, by] = line[line.length - 1]
+  const length = Math.hypot(bx - ax, by - ay)
+  let far = 0
+  let at = 0
+  for (let i = 1; i < line.length - 1; i++) {
+    const [x, y] = line[i]
+    const away = length
+      ? Math.abs((by - ay) * (x - ax) - (bx - ax) * (y - ay)) / length
+      : Math.hypot(x - ax, y - ay)
+    if (away > far) [far, at] = [away, i]
+  }
+  if (far <= near) return [line[0], line[line.length - 1]]
+  return [...simplify(line.slice(0, at + 1), near).slice(0, -1), ...simplify(line.slice(at), near)]
+}
+
+// Points sorted into square cells, so that the nearest one is found without looking at all.
+function cellsOf(places) {
+  const n = places.length / 2
+  const cell = (i) =>
+    Math.min(CELLS - 1, Math.floor((places[2 * i + 1] * CELLS) / SIZE)) * CELLS +
+    Math.min(CELLS - 1, Math.floor((places[2 * i] * CELLS) / SIZE))
+  const start = new Uint32Array(CELLS * CELLS + 1)
+  for (let i = 0; i < n; i++) start[cell(i) + 1]++
+  for (let c = 0; c < CELLS * CELLS; c++) start[c + 1] += start[c]
+  const next = start.slice()
+  const order = new Uint32Array(n)
+  for (let i = 0; i < n; i++) order[next[cell(i)]++] = i
+  return { start, order }
+}
+
+function nearest(places, cells, x, y, reach) {
+  const low = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value - reach) * CELLS) / SIZE)))
+  const high = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value + reach) * CELLS) / SIZE)))
+  let best = -1
+  let least = reach * reach
+  for (let row = low(y); row <= high(y); row++) {
+    for (let column = low(x); column <= high(x); column++) {
+      const cell = row * CELLS + column
+      for (let at = cells.start[cell]; at < cells.start[cell + 1]; at++) {
+        const i = cells.order[at]
+        const away = (places[2 * i] - x) ** 2 + (places[2 * i + 1] - y) ** 2
+        if (away <= least) [least, best] = [away, i]
+      }
+    }
+  }
+  return best
+}
+
+const parts = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
+const mixed = (one, two, share) => parts(one).map((part, i) => Math.round(part * share + parts(two)[i] * (1 - share)))
+const packed = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0
+
+function radiusFor(n, zoom) {
+  const plain = n <= 600 ? 4.5 : n <= 3000 ? 3.5 : n <= 20000 ? 2.2 : 1.3
+  return Math.min(8, plain * Math.min(2.5, Math.sqrt(zoom)))
+}
+
+// All points as small discs, written straight into the picture: a hundred thousand take a few milliseconds.
+function paintPoints(context, map, ratio, ground) {
+  const { width, height } = context.canvas
+  const image = context.createImageData(width, height)
+  const pixels = new Uint32Array(image.data.buffer)
+  const radius = radiusFor(map.n, map.zoom) * ratio
+  const offsets = []
+  const whole = Math.ceil(radius)
+  for (let dy = -whole; dy <= whole; dy++)
+    for (let dx = -whole; dx <= whole; dx++) if (dx * dx + dy * dy <= radius * radius) offsets.push([dx, dy])
+  const strong = map.palette.map((colour) => packed(parts(colour)))
+  const faint = map.palette.map((colour) => packed(mixed(colour, ground, 0.22)))
+  const unit = map.unit * ratio
+  const paint = (i, colour) => {
+    const px = Math.round((map.places[2 * i] - map.x) * unit + width / 2)
+    const py = Math.round((map.y - map.places[2 * i + 1]) * unit + height / 2)
+    if (px < -whole || py < -whole || px >= width + whole || py >= height + whole) return
+    for (const [dx, dy] of offsets) {
+      const x = px + dx
+      const y = py + dy
+      if (x >= 0 && y >= 0 && x < width && y < height) pixels[y * width + x] = colour
+    }
+  }
+  if (map.lit) for (let i = 0; i < map.n; i++) if (!map.lit[i]) paint(i, faint[map.codes[i]])
+  for (let i = 0; i < map.n; i++) if (!map.lit || map.lit[i]) paint(i, strong[map.codes[i]])
+  context.putImageData(image, 0, 0)
+}
+
+// Names of the largest groups, as many as fit without overlap.
+function paintLabels(context, map, ratio, ink, ground, font) {
+  const { width, height } = context.canvas
+  context.font = `600 ${12.5 * ratio}px ${font}`
+  context.textAlign = "center"
+  context.textBaseline = "middle"
+  context.lineJoin = "round"
+  const taken = []
+  for (const label of map.labels) {
+    const x = (label.x - map.x) * map.unit * ratio + width / 2
+    const y = (map.y - label.y) * map.unit * ratio + height / 2
+    if (x < 0 || y < 0 || x > width || y > height) continue
+    const half = context.measureText(label.text).width / 2 + 4 * ratio
+    const at = Math.max(half, Math.min(width - half, x))
+    const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
+    if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue
+    taken.push(box)
+    context.lineWidth = 4 * ratio
+    context.strokeStyle = ground
+    context.strokeText(label.text, at, y)
+    context.fillStyle = ink
+    context.fillText(label.text, at, y)
+  }
+}
+
+function paintOutline(context, map, ratio, line, ink) {
+  if (line.length < 2) return
+  const { width, height } = context.canvas
+  context.beginPath()
+  for (const [x, y] of line)
+    context.lineTo((x - map.x) * map.unit * ratio + width / 2, (map.y - y) * map.unit * ratio + height / 2)
+  context.closePath()
+  context.lineWidth = 2 * ratio
+  context.setLineDash([6 * ratio, 4 * ratio])
+  context.strokeStyle = ink
+  context.stroke()
+  context.setLineDash([])
+}
+
+function paintRing(context, map, ratio, i, ink, ground) {
+  const { width, height } = context.canvas
+  const x = (map.places[2 * i] - map.x) * map.unit * ratio + width / 2
+  const y = (map.y - map.places[2 * i + 1]) * map.unit * ratio + height / 2
+  for (const [size, colour, line] of [[9, ground, 5], [9, ink, 2.5]]) {
+    context.beginPath()
+    context.arc(x, y, size * ratio, 0, 2 * Math.PI)
+    context.lineWidth = line * ratio
+    context.strokeStyle = colour
+    context.stroke()
+  }
+}

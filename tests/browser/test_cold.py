@@ -1,0 +1,124 @@
+"""A cold listing as a person checks it: one of the market, and a new one with an uploaded photo."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from browser import painted
+from browser.conftest import Explorer, _wait_for
+from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
+from playwright.sync_api import expect
+
+from app.launch import address, command
+from core import Run
+from core.features.photo_encoder import load_photo_encoder
+from core.features.photos import embed_photos
+from core.market.market import Market
+from core.market.writer import write_market
+from core.retrieval.audience import Audience
+from core.retrieval.cold import Newcomers
+
+expect.set_options(timeout=30_000)  # the first view of a run loads its model
+LISTINGS, PHOTOS = 12, 1
+
+
+@pytest.fixture(scope="module")
+def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explorer]:
+    """A run whose photos went through the packaged encoder, so that an uploaded one can; nobody touched l08."""
+    folder = tmp_path_factory.mktemp("cold")
+    market = Market.open(painted.paint_market(folder / "market", listings=LISTINGS, photos=PHOTOS))
+    events = market.events[market.events["listing_id"] != "l08"]
+    write_market(folder / "market", market.config, market.listings, market.photos, events)
+    encoder = load_photo_encoder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(painted, "vectors", lambda given: embed_photos(given.path, given.photos, encoder))
+        run = painted.train_run(folder / "market", folder / "run")
+    arguments = command([run], None, browser=False)
+    log = (folder / "server.log").open("wb")
+    server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(address(arguments) + "/_stcore/health", server, folder / "server.log")
+        yield Explorer(address(arguments), run)
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def covers(ids):
+    return [(int(listing[1:]), 0) for listing in ids if int(listing[1:]) < LISTINGS - 1]
+
+
+def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/")
+    page.get_by_role("link", name="Cold start").first.click()
+    cold = page.get_by_role("list", name="Cold listings to choose from")
+    expect(cold).to_be_visible()
+    assert_listings(cold, ["l08"])
+    cold.get_by_role("link").first.click()
+    expect(page.get_by_role("heading", name="Home 8 by the *old* harbour")).to_be_visible()
+    expect(page).to_have_url(f"{explorer.url}/cold?listing=l08")
+    near = page.get_by_role("list", name="11 neighbours by model, the most alike first")
+    expected = run.similar("l08", k=11)["listing_id"].tolist()
+    expect(near).to_be_visible()
+    assert_listings(near, expected)
+    row = run.listing_row["l08"]
+    first = Audience.of(run).first(run.vectors("model")[row], row)
+    inside = int((first["rank"] <= 30).sum())
+    expect(page.get_by_text(f"{inside} of {len(first)} users")).to_be_visible()
+
+    page.get_by_role("button", name="Change its values").click()
+    page.wait_for_url("**/cold?view=new**")
+    photo = run.market.path / "photos" / "l03_0.png"
+    page.locator('input[type="file"]').set_input_files(photo)
+    expect(page.get_by_text("l03_0.png")).to_be_visible()
+    page.get_by_label("Title").fill("A new home")
+    page.get_by_role("button", name="See where it lands").click()
+    expect(page.get_by_role("heading", name="A new home")).to_be_visible()
+    page.get_by_role("radio", name="Photos").click()
+    near = page.get_by_role("list", name="11 neighbours by photos, the most alike first")
+    expect(near).to_be_visible()
+    expect(near.get_by_role("link").first).to_have_attribute("href", "/similar?listing=l03")
+    cells = {
+        "title": "A new home",
+        "room_type": "Shared room",
+        "price": 160,
+        "amenities": ["Wifi"],
+        "built_year": 1998,
+    }
+    found = Newcomers(run).encode(cells, [photo.read_bytes()])
+    assert_listings(near, found.nearest(run, "photos", 12)["listing_id"].tolist())
+    assert_photos(page, near, covers(found.nearest(run, "photos", 12)["listing_id"]), PHOTOS)
+    page.get_by_role("radio", name="Model").click()
+    near = page.get_by_role("list", name="12 neighbours by model, the most alike first")
+    expect(near).to_be_visible()
+    assert_listings(near, found.nearest(run, "model", 12)["listing_id"].tolist())
+    page.reload()
+    expect(page.get_by_label("Title")).to_have_value("A new home")
+
+
+@pytest.mark.parametrize("path", ["/cold", "/cold?listing=l08", "/cold?view=figures"])
+def test_nothing_jumps_after_the_first_paint(page, path):
+    page.goto(path)
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    assert shift_after_first_paint(page) < 0.1
+
+
+@pytest.mark.parametrize(
+    "page", [{"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}], indirect=True
+)
+def test_it_fits_a_phone(page):
+    for path in (
+        "/cold",
+        "/cold?listing=l08",
+        "/cold?view=new&draft=%7B%22price%22%3A90%7D",
+        "/cold?view=figures",
+    ):
+        page.goto(path)
+        wait_until_quiet(page)
+        width = page.get_by_test_id("stMain").evaluate(
+            "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
+        )
+        assert width <= 390, path

@@ -1,0 +1,134 @@
+"""The vibe map as a person uses it: pointing, drawing around some listings, taking them home as a file."""
+
+import csv
+import io
+
+import pandas as pd
+import pytest
+from browser.conftest import PHOTOS
+from browser.mapped import write_map
+from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
+from browser.test_sizes import PHONE
+from playwright.sync_api import expect
+
+from core.insight.region import SIZE, grid_places, inside, read_outline
+
+SLOW = 30_000  # milliseconds that a busy machine may take to draw a page
+MARGIN = 0.94  # of the shorter side that the map takes
+
+
+@pytest.fixture(scope="module")
+def drawn(explorer):
+    """The map of the explorer's run, and the places of the space model on the grid."""
+    frame = write_map(explorer.run)
+    frame = frame[frame["space"] == "model"].reset_index(drop=True)
+    yield frame, grid_places(frame[["x", "y"]].to_numpy())
+    (explorer.run / "map.parquet").unlink()
+
+
+def open_map(page, path="/map"):
+    page.goto(path)
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=SLOW)
+    wait_until_quiet(page)
+
+
+def on_screen(page, x, y):
+    box = page.locator(".vibe-map canvas").bounding_box()
+    unit = min(box["width"], box["height"]) * MARGIN / SIZE
+    return (
+        box["x"] + box["width"] / 2 + (x - SIZE / 2) * unit,
+        box["y"] + box["height"] / 2 - (y - SIZE / 2) * unit,
+    )
+
+
+def draw_around(page, corners):
+    page.mouse.move(*on_screen(page, *corners[0]))
+    page.mouse.down()
+    for corner in [*corners[1:], corners[0]]:
+        page.mouse.move(*on_screen(page, *corner), steps=8)
+    page.mouse.up()
+
+
+def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
+    frame, places = drawn
+    page.set_viewport_size({"width": 1440, "height": 1200})  # the whole map is in sight
+    page.goto("/")
+    page.get_by_test_id("stMain").get_by_role("link", name="Vibe map").or_(
+        page.get_by_role("link", name="Vibe map")
+    ).first.click()
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=SLOW)
+    wait_until_quiet(page)
+
+    page.mouse.move(*on_screen(page, *places[4]))
+    beside = page.get_by_role("region", name="The listing pointed at")
+    expect(beside.get_by_text("Home 4 by the *old* harbour")).to_be_visible()
+    assert_photos(page, beside, [(4, 0)], PHOTOS)
+
+    page.get_by_role("button", name="Draw around").click()
+    draw_around(page, [(1500, -1200), (20_000, -1200), (20_000, 51_000), (1500, 51_000)])
+    page.wait_for_url("**region=**")
+    region = (
+        pd.Series(page.url.split("region=")[1].split("&")[0])
+        .str.replace("%2C", ",")
+        .str.replace("%3B", ";")[0]
+    )
+    chosen = frame["listing_id"][inside(places, read_outline(region))].tolist()
+    assert 0 < len(chosen) < 24
+    expect(page.get_by_text(f"{len(chosen)} listings", exact=False).first).to_be_visible()
+    grid = page.get_by_role("list", name="Listings of the region")
+    assert_listings(grid, chosen)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert [row["listing_id"] for row in rows] == chosen
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Parquet").click()
+    assert pd.read_parquet(download.value.path())["listing_id"].tolist() == chosen
+
+    page.reload()
+    assert_listings(page.get_by_role("list", name="Listings of the region"), chosen)
+    page.get_by_role("button", name="Show all listings").click()
+    expect(page.get_by_role("list", name="Listings of the region")).to_have_count(0)
+    expect(page).to_have_url(f"{explorer.url}/map")
+
+
+def test_the_keyboard_walks_chooses_and_opens(page, drawn):
+    open_map(page)
+    page.get_by_role("application").focus()
+    page.keyboard.press("ArrowRight")
+    told = page.get_by_role("status").filter(has_text="Home")
+    expect(told).to_be_visible()
+    first = told.inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("status").filter(has_text="Home")).not_to_have_text(first)
+    title = page.get_by_role("region", name="The listing pointed at").locator(".title").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    page.go_back()
+    open_map(page)
+    page.get_by_role("button", name="Choose what is in sight").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**region=**")
+    expect(page.get_by_text("All listings are in this region")).to_be_visible()
+
+
+def test_a_group_is_looked_at_from_its_mosaic(page, drawn):
+    open_map(page)
+    page.get_by_role("button", name="Look at it").nth(1).click()
+    page.wait_for_url("**group=1")
+    expect(page.get_by_role("list", name="Listings of the region").locator("a")).to_have_count(11)
+
+
+def test_nothing_jumps_after_the_first_paint(page, drawn):
+    open_map(page)
+    page.wait_for_load_state("networkidle")
+    assert shift_after_first_paint(page) < 0.1
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_it_fits_a_phone(page, drawn):
+    open_map(page, "/map?group=0")
+    width = page.get_by_test_id("stMain").evaluate(
+        "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
+    )
+    assert width <= 390
