@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from killing import kill_at, weights
+from killing import kill_at, train_apart, weights
 
 from core.errors import VibesError
 from core.market.log import EventLog
@@ -22,6 +22,13 @@ def whole(small_market, quick, tmp_path_factory):
     return run, train(small_market, run, quick, None)
 
 
+@pytest.fixture(scope="module")
+def whole_apart(small_market, quick, tmp_path_factory):
+    run = tmp_path_factory.mktemp("whole-apart") / "run"
+    train_apart(small_market, run, quick)
+    return run
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_market, quick, whole, tmp_path):
     run, _ = whole
     train(small_market, tmp_path / "again", quick, None)
@@ -35,8 +42,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_mark
     [(13, "'loss' in entry"), (3, "'loss' in entry"), (23, "'validation recall@30' in entry")],
     ids=["between checkpoints", "before the first checkpoint", "right after a validation"],
 )
-def test_killed_and_resumed_ends_with_the_same_weights(small_market, quick, whole, tmp_path, step, when):
-    run, progress = whole
+def test_killed_and_resumed_ends_with_the_same_weights(
+    small_market, quick, whole, whole_apart, tmp_path, step, when
+):
+    progress, run = whole[1], whole_apart
     first_epoch = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
     validations = [entry["step"] for entry in first_epoch if "validation recall@30" in entry]
     step = validations[0] if "validation" in when else step
@@ -45,7 +54,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(small_market, quick, whol
     assert not (tmp_path / "run" / "run.toml").exists()
     with pytest.raises(VibesError, match="has not finished"):
         Run.open(tmp_path / "run")
-    train(small_market, tmp_path / "run", quick, None, resume=True)
+    train_apart(small_market, tmp_path / "run", quick, resume=True)
     assert weights(tmp_path / "run") == weights(run)
     assert (tmp_path / "run" / "train.jsonl").read_text() == (run / "train.jsonl").read_text()
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from killing import kill_at, weights
+from killing import kill_at, train_apart, weights
 
 from core.features.featurizer import Featurizer
 from core.market.log import EventLog
@@ -46,10 +46,11 @@ def way(request, quick) -> Settings:
 
 def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(small_market, way, tmp_path):
     entries = []
-    progress = train(small_market, tmp_path / "whole", way, None, report=entries.append)
+    progress = train(small_market, tmp_path / "here", way, None, report=entries.append)
+    train_apart(small_market, tmp_path / "whole", way)
     stopped = progress.step * 2 // 3
     kill_at(small_market, tmp_path / "run", way, stopped, "'loss' in entry")
-    train(small_market, tmp_path / "run", way, None, resume=True)
+    train_apart(small_market, tmp_path / "run", way, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
     run = Run.open(tmp_path / "run")
