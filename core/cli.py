@@ -335,8 +335,13 @@ def _explore(runs: list[Path], port: int, browser: bool) -> None:
         raise VibesError(
             f"The explorer needs {error.name}; install it with `pip install 'listing-vibes[app]'`."
         ) from error
+    arguments = command([run.resolve() for run in runs], port or None, browser)
+    if (
+        os.name == "posix"
+    ):  # the server takes this process's place, so that whoever ends the one ends the other
+        os.execv(arguments[0], arguments)
     try:
-        raise typer.Exit(subprocess.call(command([run.resolve() for run in runs], port or None, browser)))
+        raise typer.Exit(subprocess.call(arguments))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 

@@ -44,6 +44,8 @@ def demo() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(30)
+    with pytest.raises(urllib.error.URLError):  # nothing is left behind
+        urllib.request.urlopen(url + "/_stcore/health", timeout=5)
 
 
 def test_similar_homes_come_with_their_photos(chromium, demo):
