@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.errors import VibesError
-from core.progress import Progress as _Progress
+from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.features.photos import PhotoVectors
@@ -133,7 +133,7 @@ def train(
     from core.training.train import train as run_training
 
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
-    with _Progress() as progress:
+    with Progress() as progress:
         report = progress.training if main_process else lambda entry: None
         outcome = run_training(opened, run, settings, vectors, resume, report)
     if main_process:
@@ -163,7 +163,7 @@ def embed(
     if model is not None and encoder == "auto":
         encoder = Manifest.load(model).photo_encoder or encoder
     vectors = _photo_vectors(opened, encoder, weights)
-    with _Progress() as progress:
+    with Progress() as progress:
         embed_market(opened, run, vectors, model, progress.counting)
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
 
@@ -185,7 +185,7 @@ def evaluate(
     from core.retrieval.run import Run
 
     opened = Run.open(run)
-    with _Progress() as progress:
+    with Progress() as progress:
         result = evaluate_run(opened, protocol, progress.counting)  # type: ignore[arg-type]
     save_metrics(opened, result)
     if queries is not None:
@@ -219,7 +219,7 @@ def ablate(
     chosen, opened = load_grid(grid), Market.open(market)
     vectors = _photo_vectors(opened, encoder, weights)
     named = vectors.encoder if vectors is not None and vectors.ok.any() else ""
-    with _Progress() as progress:
+    with Progress() as progress:
         found = run_ablation(
             opened, out, chosen, numbers, processes, named, _oracle(opened), progress.ablation
         )
@@ -313,7 +313,7 @@ def demo(
     if rebuild:
         from core.demo.bundle import rebuild_demo
 
-        with _Progress() as progress:
+        with Progress() as progress:
             made, figures = rebuild_demo(progress.training, progress.photos)
         typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
         largest = figures.loc[figures["difference"].abs().idxmax()]
@@ -356,7 +356,7 @@ def _photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Pho
         raise VibesError(
             f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
         ) from error
-    with _Progress() as progress:
+    with Progress() as progress:
         return market_photos(market, encoder, weights, progress.counting)
 
 

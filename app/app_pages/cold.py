@@ -6,14 +6,16 @@ import streamlit as st
 from app.cold import ColdListings, cold_listings, encoded, later_users, training_end
 from app.formats import count, plain
 from app.photos import LARGE
-from app.session import Current, boundary, chosen, current, keep, set_params, whole
+from app.session import Current, boundary, chosen, current, keep, set_params
 from app.widgets.cards import address, listing_card, photo_cards
 from app.widgets.empty import empty
 from app.widgets.gallery import Card, gallery
 from app.widgets.landing import Landed, first_users, neighbours, place_among_all
 from app.widgets.newcomer_form import fill_form, newcomer_form
+from app.widgets.pages import page_of
 from app.widgets.recall_by import recall_by
 from app.widgets.spaces import LABELS, missing_spaces, space_switch
+from app.widgets.switch import switch
 
 PAGE = 24
 VIEWS = {"listings": "Cold listings", "new": "Add a listing", "figures": "How well it works"}
@@ -28,18 +30,7 @@ def page() -> None:
         one(here, listing)
         return
     st.title("Cold start", anchor=False)
-    st.session_state["view"] = chosen("view", list(VIEWS), "listings")
-    st.segmented_control(
-        "Show",
-        list(VIEWS),
-        key="view",
-        format_func=VIEWS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        on_change=keep,
-        args=("view", "view", "listings"),
-    )
-    match st.session_state["view"]:
+    match switch("Show", "view", VIEWS, "listings", label_visibility="collapsed"):
         case "new":
             entered(here)
         case "figures":
@@ -76,18 +67,9 @@ def choosing(here: Current) -> None:
         )
         which = str(st.session_state["set"])
     rows = cold.untouched if which == "none" else cold.later
-    pages = -(-len(rows) // PAGE)
-    number = whole("page", 1, 1, pages)
     meaning = "no event at all" if which == "none" else "their first event after training ended"
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(
-            f"{len(rows):,} of {count(len(here.view), 'listing')} have {meaning}. Choose one to see where it lands.",
-            width="content",
-        )
-        if pages > 1:
-            st.session_state["page"] = number
-            st.pagination(pages, key="page", on_change=keep, args=("page", "page", 1))
-    cards = [card(here, int(row), cold) for row in rows[(number - 1) * PAGE : number * PAGE]]
+    line = f"{len(rows):,} of {count(len(here.view), 'listing')} have {meaning}. Choose one to see where it lands."
+    cards = [card(here, int(row), cold) for row in page_of(rows, PAGE, line)]
     gallery(
         cards,
         key="cold",

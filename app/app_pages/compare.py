@@ -4,11 +4,12 @@ from shlex import quote
 
 import streamlit as st
 
-from app.session import Current, boundary, chosen, current, keep
+from app.session import Current, boundary, current
 from app.widgets.ablation import ablation, load_ablation
 from app.widgets.differing import queries_apart
 from app.widgets.empty import empty
 from app.widgets.side_by_side import two_runs
+from app.widgets.switch import switch
 from core.insight.report import report_html
 
 PARTS = {"ablation": "What each part is worth", "runs": "Two runs", "queries": "Where they differ"}
@@ -29,18 +30,7 @@ def page() -> None:
             help="One file with figures, photos, method and limits; it opens in any browser and prints",
             key="report",
         )
-    st.session_state["part"] = chosen("part", list(PARTS), "ablation")
-    st.segmented_control(
-        "Compare",
-        list(PARTS),
-        key="part",
-        format_func=PARTS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        on_change=keep,
-        args=("part", "part", "ablation"),
-    )
-    match st.session_state["part"]:
+    match switch("Compare", "part", PARTS, "ablation", label_visibility="collapsed"):
         case "runs":
             two_runs(here)
         case "queries":

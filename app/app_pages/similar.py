@@ -8,13 +8,14 @@ import streamlit as st
 
 from app.formats import count, plain
 from app.photos import LARGE
-from app.session import Current, boundary, chosen, current, keep, known_rows, set_params, whole
+from app.session import Current, boundary, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card, photo_cards
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
 from app.widgets.lineup import lineup
 from app.widgets.picker import choose, choose_any, picker
 from app.widgets.spaces import LABELS, missing_spaces, space_switch
+from app.widgets.switch import switch
 
 SHOWN = [6, 12, 24, 48]
 VIEWS = {"cards": "Cards", "lineup": "Line up"}
@@ -95,16 +96,7 @@ def neighbours(here: Current, row: int) -> None:
     options = sorted({*SHOWN, k})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         space = space_switch(here)
-        st.session_state["view"] = chosen("view", list(VIEWS), "cards")
-        st.segmented_control(
-            "Show as",
-            list(VIEWS),
-            key="view",
-            format_func=VIEWS.__getitem__,
-            required=True,
-            on_change=keep,
-            args=("view", "view", "cards"),
-        )
+        switch("Show as", "view", VIEWS, "cards")
         st.session_state["k"] = k
         st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
     for reason in missing_spaces(here):

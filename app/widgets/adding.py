@@ -8,6 +8,7 @@ from app.simulated import Simulated
 from app.widgets.cards import matches_line
 from app.widgets.empty import empty
 from app.widgets.history_cards import Mark, choice
+from app.widgets.pages import page_of
 
 PAGE = 12
 SEEDS = 1_000_000
@@ -57,14 +58,7 @@ def adding(here: Current, name: str, target: str, history: Simulated) -> None:
         rows = np.random.default_rng(whole("sample", 1, 1, SEEDS)).permutation(len(here.view))
         line = "Listings in a random order"
     rows = np.array([row for row in rows if here.view.ids[int(row)] in here.run.listing_row], np.int64)
-    pages = max(1, -(-len(rows) // PAGE))
-    page = whole("page", 1, 1, pages)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(line, width="content")
-        if pages > 1:
-            st.session_state["page"] = page
-            st.pagination(pages, key="page", on_change=keep, args=("page", "page", 1))
-    shown = [int(row) for row in rows[(page - 1) * PAGE : page * PAGE]]
+    shown = [int(row) for row in page_of(rows, PAGE, line)]
     held = {event.listing for _, event in history.events}
     marks = [[Mark("held", "in the history")] if here.view.ids[row] in held else [] for row in shown]
     choice(

@@ -1,14 +1,4 @@
 // Listing cards: a grid, a strip to scroll, or a mosaic of one listing's photos.
-function facts(card) {
-  const list = element("dl", "facts")
-  for (const [label, value] of card.facts) {
-    const row = element("div")
-    row.append(element("dt", "", label), element("dd", "", value))
-    list.append(row)
-  }
-  return list
-}
-
 function words(card, data) {
   const all = element("div", "words")
   if (card.step) all.append(element("p", "step", card.step))

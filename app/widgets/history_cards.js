@@ -103,16 +103,6 @@ function marks(card) {
   return box
 }
 
-function facts(card) {
-  const list = element("dl", "facts")
-  for (const [label, value] of card.facts) {
-    const row = element("div")
-    row.append(element("dt", "", label), element("dd", "", value))
-    list.append(row)
-  }
-  return list
-}
-
 function adder(card, data) {
   const node = element("button", "pick")
   node.type = "button"

@@ -7,6 +7,7 @@ from app.session import Current, keep, search_index, set_params, whole
 from app.widgets.cards import listing_card, matches_line
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
+from app.widgets.pages import page_of
 
 PAGE = 24
 SEEDS = 1_000_000
@@ -79,16 +80,9 @@ def picker(here: Current) -> None:
         if sample:
             rows = np.random.default_rng(sample).permutation(rows)
         line = "Choose a listing to see what is like it."
-    pages = -(-len(rows) // PAGE)
-    page = whole("page", 1, 1, pages)
-    # The pages stand above the grid: what stands below it would move while the grid is drawn.
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(line, width="content")
-        if pages > 1:
-            st.session_state["page"] = page
-            st.pagination(pages, key="page", on_change=keep, args=("page", "page", 1))
+    shown = page_of(rows, PAGE, line)
     gallery(
-        [listing_card(here, int(row)) for row in rows[(page - 1) * PAGE : page * PAGE]],
+        [listing_card(here, int(row)) for row in shown],
         key="covers",
         box=here.box,
         label="Listings to choose from",

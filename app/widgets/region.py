@@ -8,11 +8,12 @@ import streamlit as st
 
 from app import formats
 from app.map_points import SpaceMap, export_frame
-from app.session import keep, set_params, whole
+from app.session import set_params
 from app.view import MarketView
 from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
+from app.widgets.pages import page_of
 from core.insight.cluster_names import Portrait, apart
 from core.market.market import Attribute
 
@@ -92,17 +93,10 @@ def _downloads(one: SpaceMap, chosen: np.ndarray) -> None:
 
 def _photos(one: SpaceMap, chosen: np.ndarray) -> None:
     here, rows = one.here, one.rows[chosen]
-    pages = -(-len(rows) // PAGE)
-    page = whole("page", 1, 1, pages)
-    if pages > 1:
-        st.session_state["page"] = page
-        st.pagination(pages, key="page", on_change=keep, args=("page", "page", 1))
+    shown = page_of(rows, PAGE)
     space = None if one.space == here.run.spaces[0] else one.space
     gallery(
-        [
-            listing_card(here, int(row), params={"space": space})
-            for row in rows[(page - 1) * PAGE : page * PAGE]
-        ],
+        [listing_card(here, int(row), params={"space": space}) for row in shown],
         key="region-photos",
         box=here.box,
         label="Listings of the region",

@@ -44,3 +44,13 @@ function photo(card) {
   if (card.count > 1) box.append(element("span", "count", `${card.count} photos`))
   return box
 }
+
+function facts(card) {
+  const list = element("dl", "facts")
+  for (const [label, value] of card.facts) {
+    const row = element("div")
+    row.append(element("dt", "", label), element("dd", "", value))
+    list.append(row)
+  }
+  return list
+}

@@ -11,6 +11,7 @@ from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
 from app.widgets.spaces import LABELS
+from app.widgets.switch import switch
 from core.errors import VibesError
 
 SHOWN = 12
@@ -41,15 +42,7 @@ def two_runs(here: Current) -> None:
             width=300,
         )
         if len(of) > 1:
-            st.segmented_control(
-                "For",
-                list(of),
-                key="of",
-                format_func=of.__getitem__,
-                required=True,
-                on_change=keep,
-                args=("of", "of", "listing"),
-            )
+            switch("For", "of", of, "listing")
         (_find_user if st.session_state["of"] == "user" else _find_listing)(here)
     other = here_of(st.session_state["with"])
     if st.session_state["of"] == "user":
@@ -122,16 +115,7 @@ def _of_listing(here: Current, other: Current) -> None:
     if not spaces:
         empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
         return
-    st.session_state["space"] = chosen("space", spaces, spaces[0])
-    st.segmented_control(
-        "Compare by",
-        spaces,
-        key="space",
-        format_func=LABELS.__getitem__,
-        required=True,
-        on_change=keep,
-        args=("space", "space", spaces[0]),
-    )
+    switch("Compare by", "space", {name: LABELS[name] for name in spaces}, spaces[0])
     st.subheader("What is like this listing?", anchor=False)
     gallery(
         [listing_card(here, row)],

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.session import Current, chosen, keep
+from app.session import Current
+from app.widgets.switch import switch
 
 LABELS = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 MEANINGS = {
@@ -20,18 +21,9 @@ def space_switch(here: Current) -> str | None:
             "This run holds no embedding, so nothing can be compared. Make one with vibes train or vibes embed."
         )
         return None
-    st.session_state["space"] = chosen("space", available, available[0])
-    st.segmented_control(
-        "Compare by",
-        available,
-        key="space",
-        format_func=LABELS.__getitem__,
-        required=True,
-        help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS),
-        on_change=keep,
-        args=("space", "space", available[0]),
-    )
-    return str(st.session_state["space"])
+    explained = " · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS)
+    offered = {name: LABELS[name] for name in available}
+    return switch("Compare by", "space", offered, available[0], help=explained)
 
 
 def missing_spaces(here: Current) -> list[str]:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
-from core.features.featurizer import FeatureConfig, Features, Featurizer
+from core.features.featurizer import Features, Featurizer
 from core.features.photo_pipeline import Encoder
 from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.features.tokens import Tokens
@@ -22,7 +22,7 @@ from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
 from core.market.values import to_flags, to_numbers, to_set
-from core.model.config import PRESETS
+from core.retrieval.embed import attribute_featurizer
 from core.retrieval.run import Run
 
 NEW = "new"
@@ -129,9 +129,8 @@ class Newcomers:
 
     @cached_property
     def _attribute_features(self) -> tuple[Featurizer, Features]:
-        market, config = self.run.market, FeatureConfig(photos=0, meta=False)
-        rows = np.arange(len(market.listings))
-        featurizer = Featurizer.fit(market, config, PRESETS["small"].width, rows, np.empty(0), None)
+        market = self.run.market
+        featurizer = attribute_featurizer(market)
         return featurizer, featurizer.transform(market, None)
 
     def _attributes(self, market: Market) -> np.ndarray:

@@ -39,20 +39,19 @@ def spaces_of(
         owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
         found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
     if market.attributes:
-        featurizer = Featurizer.fit(
-            market,
-            FeatureConfig(photos=0, meta=False),
-            PRESETS["small"].width,
-            np.arange(len(market.listings)),
-            np.empty(0),
-            None,
-        )
+        featurizer = attribute_featurizer(market)
         found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None))
     if not found:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
         )
     return found
+
+
+def attribute_featurizer(market: Market) -> Featurizer:
+    """What the attribute space is made by: fitted on every listing, without photos and histories."""
+    config, rows = FeatureConfig(photos=0, meta=False), np.arange(len(market.listings))
+    return Featurizer.fit(market, config, PRESETS["small"].width, rows, np.empty(0), None)
 
 
 def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> None:

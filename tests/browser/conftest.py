@@ -6,6 +6,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exp
     run = train_run(
         paint_market(folder / "market", listings=LISTINGS, photos=PHOTOS, users=8, events=9), folder / "run"
     )
+    with serving(run, folder) as explorer:
+        yield explorer
+
+
+@contextmanager
+def serving(run: Path, folder: Path) -> Iterator[Explorer]:
+    """An explorer over `run` whose server writes its log into `folder`."""
     arguments = command([run], None, browser=False)
     log = (folder / "server.log").open("wb")
     server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=subprocess.STDOUT)

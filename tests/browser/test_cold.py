@@ -1,15 +1,13 @@
 """A cold listing as a person checks it: one of the market, and a new one with an uploaded photo."""
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 from browser import painted
-from browser.conftest import Explorer, _wait_for
+from browser.conftest import Explorer, serving
 from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
 from playwright.sync_api import expect
 
-from app.launch import address, command
 from core import Run
 from core.features.photo_encoder import load_photo_encoder
 from core.features.photos import embed_photos
@@ -33,16 +31,8 @@ def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exp
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(painted, "vectors", lambda given: embed_photos(given.path, given.photos, encoder))
         run = painted.train_run(folder / "market", folder / "run")
-    arguments = command([run], None, browser=False)
-    log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(address(arguments) + "/_stcore/health", server, folder / "server.log")
-        yield Explorer(address(arguments), run)
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
+    with serving(run, folder) as explorer:
+        yield explorer
 
 
 def covers(ids):
