@@ -45,8 +45,8 @@ function photo(card) {
   return box
 }
 
-function facts(card) {
-  const list = element("dl", "facts")
+function facts(card, className = "facts") {
+  const list = element("dl", className)
   for (const [label, value] of card.facts) {
     const row = element("div")
     row.append(element("dt", "", label), element("dd", "", value))

@@ -138,16 +138,6 @@ async function card(map, i) {
   return map.cards.get(i)
 }
 
-function facts(shown) {
-  const list = element("dl")
-  for (const [label, value] of shown.facts) {
-    const row = element("div")
-    row.append(element("dt", "", label), element("dd", "", value))
-    list.append(row)
-  }
-  return list
-}
-
 async function beside(map, i) {
   if (map.shown === i) return
   map.shown = i
@@ -157,7 +147,7 @@ async function beside(map, i) {
   if (map.data.photos) parts.push(photo(shown))
   parts.push(element("p", "title", shown.title))
   if (shown.step) parts.push(element("p", "group", shown.step))
-  parts.push(facts(shown))
+  parts.push(facts(shown, ""))
   const further = link(shown, "further")
   further.textContent = "What is like it"
   parts.push(further)
