@@ -78,7 +78,7 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
     grid = page.get_by_role("list", name="Listings of the region")
     assert_listings(grid, chosen)
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").click()
+        page.get_by_role("button", name="CSV", exact=True).click()
     rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert [row["listing_id"] for row in rows] == chosen
     with page.expect_download() as download:
