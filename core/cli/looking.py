@@ -1,0 +1,128 @@
+"""Commands that look at a run: similar, recommend, explore, report, demo."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.shared import Browser, Count, Json, Port, RunPath, app, show
+from core.errors import VibesError
+from core.progress import Progress
+
+
+@app.command()
+def similar(
+    run: RunPath,
+    listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
+    k: Count = 10,
+    space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
+    json_: Json = False,
+) -> None:
+    """The listings most similar to one."""
+    from core.retrieval.run import Run
+
+    opened = Run.open(run)
+    show(opened, opened.similar(listing, k, space or opened.spaces[0]), json_)
+
+
+@app.command()
+def recommend(
+    run: RunPath,
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="moment (UTC) or position; default: after the last event")
+    ] = None,
+    k: Count = 10,
+    json_: Json = False,
+) -> None:
+    """Recommend listings to a user of the market, or for a history from a file."""
+    from core.retrieval.histories import read_history, read_moment
+    from core.retrieval.run import Run
+
+    if (user is None) == (history is None):
+        raise VibesError("Give either a USER or --history FILE.")
+    opened = Run.open(run)
+    told = user if history is None else read_history(history)
+    assert told is not None
+    show(opened, opened.recommend(told, k, read_moment(at, opened.market.timed)), json_)
+
+
+@app.command()
+def explore(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
+) -> None:
+    """Open the explorer on one or several runs, on this machine only."""
+    from core.retrieval.run import Run
+
+    for run in runs:
+        Run.open(run)
+    _explore(runs, port, browser)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
+) -> None:
+    """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
+    from core.insight.report import write_report
+    from core.retrieval.run import Run
+
+    write_report(Run.open(run), out)
+    typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
+
+
+@app.command()
+def demo(
+    port: Port = 0,
+    browser: Browser = True,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="make the demo afresh from its photos, compare its figures, and open that"
+        ),
+    ] = False,
+) -> None:
+    """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
+    from core.demo.shipped import bundled_run
+
+    run = bundled_run()
+    if rebuild:
+        from core.demo.bundle import rebuild_demo
+
+        with Progress() as progress:
+            made, figures = rebuild_demo(progress.training, progress.photos)
+        typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
+        largest = figures.loc[figures["difference"].abs().idxmax()]
+        typer.echo(
+            f"Rebuilt in {made.path}; the largest difference of a recall@30 is {largest['difference']:+.4f} "
+            f"({largest['ranking']}).",
+            err=True,
+        )
+        run = made.path
+    _explore([run], port, browser)
+
+
+def _explore(runs: list[Path], port: int, browser: bool) -> None:
+    import subprocess
+
+    try:
+        from app.launch import command
+    except ImportError as error:
+        raise VibesError(
+            f"The explorer needs {error.name}; install it with `pip install 'listing-vibes[app]'`."
+        ) from error
+    arguments = command([run.resolve() for run in runs], port or None, browser)
+    if (
+        os.name == "posix"
+    ):  # the server takes this process's place, so that whoever ends the one ends the other
+        os.execv(arguments[0], arguments)
+    try:
+        raise typer.Exit(subprocess.call(arguments))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

@@ -1,0 +1,55 @@
+"""Commands on a market: import, check, photos."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.shared import Encoder, Json, MarketPath, Weights, app, photo_vectors
+from core.errors import VibesError
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="inside-airbnb, houses, movielens-1m or unisrec")
+    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="folder with the source's files")],
+    market: MarketPath,
+) -> None:
+    """Make a market folder from files in a known format."""
+    from core.market.sources import import_market
+
+    import_market(source, path, market)
+    typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
+
+
+@app.command()
+def check(market: MarketPath, json_: Json = False) -> None:
+    """Profile a market on one screen and name every defect."""
+    from core.market.market import Market
+    from core.market.profile import profile
+    from core.market.profile_text import render
+
+    found = profile(Market.open(market))
+    typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
+
+
+@app.command()
+def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = None) -> None:
+    """Embed a market's photos; broken files are listed and skipped, and what is done is kept."""
+    from core.market.market import Market
+
+    opened = Market.open(market)
+    if not len(opened.photos):
+        raise VibesError(
+            f"{market} has no photos table, so there is nothing to embed; add photos.parquet or photos.csv."
+        )
+    vectors = photo_vectors(opened, encoder, weights)
+    assert vectors is not None
+    for path, reason in vectors.broken:
+        typer.echo(f"skipped {path}: {reason}", err=True)
+    typer.echo(
+        f"{int(vectors.ok.sum())} of {len(vectors.ok)} photos embedded by {vectors.encoder}.", err=True
+    )

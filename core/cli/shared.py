@@ -1,0 +1,57 @@
+"""What the commands share: the Typer app, common arguments, photos' vectors, tables and JSON on stdout."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import VibesError
+from core.progress import Progress
+
+if TYPE_CHECKING:
+    from core.features.photos import PhotoVectors
+    from core.market.market import Market
+
+app = typer.Typer(
+    help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+MarketPath = Annotated[
+    Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
+]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
+Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
+Encoder = Annotated[
+    str,
+    typer.Option("--encoder", help="photo encoder: a timm name, vae, several as a+b; auto = best at hand"),
+]
+Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
+
+
+def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
+    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
+    if not len(market.photos):
+        return None
+    try:
+        from core.features.market_photos import market_photos
+    except ImportError as error:
+        raise VibesError(
+            f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
+        ) from error
+    with Progress() as progress:
+        return market_photos(market, encoder, weights, progress.counting)
+
+
+def show(run: Any, found: Any, as_json: bool) -> None:
+    from core.retrieval.describe import described, table
+
+    if as_json:
+        typer.echo(json.dumps(found.to_dict("records")))
+    else:
+        typer.echo(table(described(run, found)))

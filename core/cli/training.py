@@ -1,0 +1,163 @@
+"""Commands that train, embed and measure."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.cli.shared import Encoder, Json, MarketPath, RunPath, Weights, app, photo_vectors
+from core.errors import VibesError
+from core.progress import Progress
+
+if TYPE_CHECKING:
+    from core.market.market import Market
+
+
+@app.command()
+def train(
+    market: MarketPath,
+    run: RunPath,
+    preset: Annotated[str | None, typer.Option(help="tiny, small, base or large")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
+    protocol: Annotated[str | None, typer.Option(help="temporal or leave-one-out")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Train a model on a market and write a run folder."""
+    from pydantic import ValidationError
+
+    from core.market.config import first_problem
+    from core.market.market import Market
+    from core.model.settings import Manifest, Settings
+
+    settings = Settings.load(config) if config else Settings()
+    changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
+    if protocol is not None:
+        changes["split"] = {**settings.split.model_dump(), "protocol": protocol}
+    try:
+        settings = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changes})
+    except ValidationError as error:
+        raise VibesError(f"Option --{first_problem(error)}") from error
+    opened = Market.open(market)
+    if encoder == "auto":
+        unfinished = run / ".training"
+        if resume and (unfinished / "run.toml").is_file():
+            encoder = Manifest.load(unfinished).photo_encoder or encoder
+        else:
+            encoder = "+".join(settings.features.photo_encoders) or encoder
+    vectors = photo_vectors(opened, encoder, weights) if settings.features.photo_tokens else None
+    from core.training.train import train as run_training
+
+    main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
+    with Progress() as progress:
+        report = progress.training if main_process else lambda entry: None
+        outcome = run_training(opened, run, settings, vectors, resume, report)
+    if main_process:
+        typer.echo(
+            f"Wrote the run {run}: validation recall@30 {outcome.best:.3f} at step {outcome.best_step}. "
+            f"Measure it with `vibes evaluate {run}`, look at it with `vibes explore {run}`.",
+            err=True,
+        )
+
+
+@app.command()
+def embed(
+    market: MarketPath,
+    run: RunPath,
+    model: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="run whose model is used as it is")
+    ] = None,
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
+    from core.market.market import Market
+    from core.model.settings import Manifest
+    from core.retrieval.embed import embed_market
+
+    opened = Market.open(market)
+    if model is not None and encoder == "auto":
+        encoder = Manifest.load(model).photo_encoder or encoder
+    vectors = photo_vectors(opened, encoder, weights)
+    with Progress() as progress:
+        embed_market(opened, run, vectors, model, progress.counting)
+    typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
+
+
+@app.command()
+def evaluate(
+    run: RunPath,
+    protocol: Annotated[
+        str | None, typer.Option(help="temporal or leave-one-out; default: that of the training")
+    ] = None,
+    json_: Json = False,
+    queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
+) -> None:
+    """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
+    if protocol not in (None, "temporal", "leave-one-out"):
+        raise VibesError(f"Option --protocol is '{protocol}'; use temporal or leave-one-out.")
+    from core.evaluation.run_evaluation import evaluate_run, save_metrics
+    from core.market.io import atomic_path
+    from core.retrieval.run import Run
+
+    opened = Run.open(run)
+    with Progress() as progress:
+        result = evaluate_run(opened, protocol, progress.counting)  # type: ignore[arg-type]
+    save_metrics(opened, result)
+    if queries is not None:
+        with atomic_path(queries) as temporary:
+            result.queries_frame(opened.market, result.names[0]).to_parquet(temporary, index=False)
+    typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
+
+
+@app.command()
+def ablate(
+    market: MarketPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
+    grid: Annotated[str, typer.Option(help="default, ladder, or a TOML file with variants")] = "default",
+    seeds: Annotated[str, typer.Option(help="trainings of each variant, by their seeds")] = "0,1,2",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="trainings at a time, one thread each; default: one a core")
+    ] = None,
+    json_: Json = False,
+    encoder: Encoder = "auto",
+    weights: Weights = None,
+) -> None:
+    """Say what each part of the method is worth on a market; what OUT holds already is kept."""
+    from core.insight.grid import load_grid
+    from core.market.market import Market
+    from core.training.ablate import ablate as run_ablation
+
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise VibesError(f"Option --seeds is '{seeds}'; give whole numbers, for example 0,1,2.") from None
+    chosen, opened = load_grid(grid), Market.open(market)
+    vectors = photo_vectors(opened, encoder, weights)
+    named = vectors.encoder if vectors is not None and vectors.ok.any() else ""
+    with Progress() as progress:
+        found = run_ablation(
+            opened, out, chosen, numbers, processes, named, _oracle(opened), progress.ablation
+        )
+    typer.echo(
+        f"Wrote {out / 'ablation.parquet'} and the figure {out / 'ablation.png'} (and .svg).", err=True
+    )
+    typer.echo(json.dumps(found.document()) if json_ else found.text())
+
+
+def _oracle(market: "Market") -> Any:
+    """What makes the oracle of the bundled demo market or of one rebuilt with its parameters; None for any other."""
+    truth = market.path / "truth.parquet"
+    if not truth.is_file():
+        return None
+    import pandas as pd
+
+    from core.demo.oracle import Oracle
+    from core.demo.world import World
+
+    world = World.draw()
+    return (lambda log: Oracle(world, log)) if world.truth.equals(pd.read_parquet(truth)) else None
