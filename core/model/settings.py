@@ -33,10 +33,12 @@ class TrainingConfig(Forbidding):
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(64, ge=2, description="histories a step")
     fresh: int = Field(
-        256, ge=0, description="listings a step that are encoded with gradient, beside the positives"
+        512, ge=0, description="listings a step that are encoded with gradient, beside the positives"
     )
-    negatives: Literal["bank", "in-batch", "both"] = Field(
-        "both", description="beside the fresh ones: the item bank, the other positives of the batch, or both"
+    negatives: Literal["apart", "bank", "in-batch", "both"] = Field(
+        "apart",
+        description="beside the fresh ones: the item bank, the other positives of the batch, or both; apart = the mean of "
+        "two losses, one over fresh vectors alone and one over the bank alone",
     )
     positive_vectors: Literal["fresh", "bank"] = Field(
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
@@ -56,17 +58,39 @@ class TrainingConfig(Forbidding):
     warmup: int = Field(200, ge=0, description="steps until the full learning rate")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
+    average: float = Field(
+        0.98,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights, which are the run's; 0 = the last weights",
+    )
     collapse_after: int = Field(
         300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
     )
     max_epochs: int = Field(30, ge=1)
     max_steps: int = Field(3000, ge=1)
     patience: int = Field(6, ge=1, description="validations without a better recall@30 before stopping")
-    validate_every: int = Field(250, ge=1, description="steps; the end of an epoch validates, too")
+    validate_every: int = Field(125, ge=1, description="steps; the end of the training validates, too")
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+
+    @property
+    def softmaxes(self) -> list["TrainingConfig"]:
+        """The configurations of the losses that a step averages, one for each set of candidates.
+
+        In one softmax with vectors that carry gradient a bank of stale ones is gamed: embeddings drift away from where
+        the bank was encoded, the loss falls between two encodings and jumps back at the next, and little is learned.
+        Apart, the bank's positives are as stale as its negatives, so that drifting gains nothing.
+        """
+        if self.negatives != "apart":
+            return [self]
+        fresh = self.model_copy(update={"negatives": "in-batch"})
+        bank = self.model_copy(update={"negatives": "bank", "positive_vectors": "bank", "fresh": 0})
+        if self.positive_vectors == "bank":
+            return [bank]
+        return [fresh, bank] if self.bank_size else [fresh]
 
     @property
     def needs_bank(self) -> bool:

@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from core.errors import VibesError
 from core.model.checkpoint import load_state, load_weights, save_state, save_weights
@@ -23,6 +24,9 @@ from core.training.step import BothSides, StepData, step_loss
 
 #: Called with a dictionary after every step and validation; what it prints is its own affair.
 Report = Callable[[dict[str, Any]], None]
+
+#: Before the names of the averaged weights in a checkpoint.
+AVERAGE = "average/"
 
 
 def make_accelerator() -> Accelerator:
@@ -87,15 +91,20 @@ class _Finetuning:
         self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
         self.progress, self.bank = Progress(), None
         self.state_file = run / ".training" / "state.safetensors"
+        kept: dict[str, torch.Tensor] = {}
         if resume and self.state_file.is_file():
-            extra, head = load_state(self.state_file, model, self.optimizer)
+            kept, head = load_state(self.state_file, model, self.optimizer)
             self.progress = Progress(**head)
-            if "bank" in extra:
-                self.bank = ItemBank(data.warm, extra["bank"].to(self.device))
+            if "bank" in kept:
+                self.bank = ItemBank(data.warm, kept["bank"].to(self.device))
+        model.frozen = self.progress.stage == 2
+        self.average = self._new_average()
+        averaged = {n.removeprefix(AVERAGE): tensor for n, tensor in kept.items() if n.startswith(AVERAGE)}
+        if self.average is not None and averaged:
+            self.average.load_state_dict(averaged)
         self.lines = Lines(run / "train.jsonl", self.progress.step, self.accelerator.is_main_process)
         epoch = len(self.batches(0)) // self.accelerator.num_processes
         self.planned = min(self.config.max_steps, self.config.max_epochs * epoch)
-        model.frozen = self.progress.stage == 2
 
     @property
     def two_stage(self) -> bool:
@@ -113,6 +122,16 @@ class _Finetuning:
     def stage_end(self) -> int:
         """The step at which this stage ends, at the latest."""
         return max(1, self.planned // 2) if self.two_stage and self.progress.stage == 1 else self.planned
+
+    @property
+    def kept(self) -> ListingModel:
+        """The model that is validated and saved: the average of the last steps' weights, or the weights as they are."""
+        return self.model if self.average is None else cast(ListingModel, self.average.module)
+
+    def _new_average(self) -> AveragedModel | None:
+        """An exponential moving average of the weights: a step is noisy, and what it upsets the next one mends."""
+        decay = self.config.average
+        return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
     def batches(self, epoch: int) -> list[Batch]:
         config, seed, world = self.config, self.settings.seed, self.accelerator.num_processes
@@ -159,15 +178,15 @@ class _Finetuning:
             while progress.batch < len(todo) and not over:
                 self._step(todo[progress.batch])
                 over = progress.step >= self.stage_end
-                inside = progress.batch < len(todo)  # the end of an epoch validates anyway
-                if (inside and progress.step % config.validate_every == 0) or over:
+                if progress.step % config.validate_every == 0 or over:
                     over = self._validate() or over
                 progress.finished = over and not (self.two_stage and progress.stage == 1)
                 if progress.step % config.checkpoint_every == 0 and self.accelerator.is_main_process:
                     self._checkpoint()
             if not over:
                 progress.epoch, progress.batch = progress.epoch + 1, 0
-                over = self._validate()
+        if not over:
+            self._validate()
 
     def _step(self, batch: Batch) -> None:
         progress, config = self.progress, self.stage_config
@@ -193,6 +212,8 @@ class _Finetuning:
         self.accelerator.clip_grad_norm_(self.both.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         progress.step += 1
         progress.batch += 1
         check_loss(progress, value, now.candidates, config)
@@ -219,7 +240,7 @@ class _Finetuning:
     def _validate(self) -> bool:
         """Measure, keep the weights where they are the best so far, and say whether patience is at its end."""
         progress = self.progress
-        recall = self.validate(self.model)
+        recall = self.validate(self.kept)
         better = recall > progress.best or math.isnan(recall)  # nothing to validate on: the last weights stay
         if better:
             progress.best, progress.best_step, progress.worse = (
@@ -241,6 +262,7 @@ class _Finetuning:
         self.accelerator.wait_for_everyone()
         load_weights(self.run / "model.safetensors", self.model)
         self.model.frozen = True
+        self.average = self._new_average()
         self.optimizer.state.clear()
         progress = self.progress
         progress.stage, progress.stage_step, progress.stage_epoch = 2, progress.step, progress.epoch + 1
@@ -251,10 +273,12 @@ class _Finetuning:
             self._checkpoint()
 
     def _save(self) -> None:
-        if not self.model.frozen:
-            self.model.settle()
-        save_weights(self.run / "model.safetensors", self.model)
+        if not self.kept.frozen:
+            self.kept.settle()
+        save_weights(self.run / "model.safetensors", self.kept)
 
     def _checkpoint(self, bank: bool = True) -> None:
         extra = {"bank": self.bank.vectors} if bank and self.bank is not None else {}
+        if bank and self.average is not None:
+            extra |= {AVERAGE + name: tensor for name, tensor in self.average.state_dict().items()}
         save_state(self.state_file, self.model, self.optimizer, extra, vars(self.progress))

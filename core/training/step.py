@@ -19,7 +19,7 @@ from core.model.settings import TrainingConfig
 from core.model.windows import ReadoutBatch, VectorBatch
 from core.training.bank import ItemBank
 from core.training.batches import Batch
-from core.training.columns import column_masks, draw_columns, inclusion
+from core.training.columns import Columns, column_masks, draw_columns, inclusion
 from core.training.dropout import thinned
 from core.training.examples import Examples
 
@@ -95,9 +95,9 @@ def step_loss(
     """
     rng = np.random.default_rng([data.seed, 1, step])
     device = tables[0].device
-    columns = draw_columns(data.examples.positive[batch.rows], data.warm, config, rng)
-    masks = column_masks(columns, data.examples, data.log, data.catalogue, batch.rows, data.masked)
-    fresh = columns.listing[: columns.fresh]
+    positives = data.examples.positive[batch.rows]  # (E, P)
+    candidate_sets = [(one, draw_columns(positives, data.warm, one, rng)) for one in config.softmaxes]
+    fresh = candidate_sets[0][1].listing[: candidate_sets[0][1].fresh]  # of a second softmax none are fresh
     known = data.warm if frozen else None
     histories, encoded = _histories(data, batch, fresh, known, history, config, rng, device)
     listings = None
@@ -106,9 +106,28 @@ def step_loss(
     with mixed_precision(config.bf16, device):
         user, listing = both(histories, listings, *tables, bank.vectors if frozen and bank else None)
     user = user.float()  # (B or R, d)
-    item = user[:0] if listing is None else listing[: columns.fresh].float()  # (F, d)
     if history != "cls":
         user = user[torch.from_numpy(batch.place).to(device)]  # (E, d)
+    losses = [
+        _softmax_loss(data, bank, batch, one, columns, user, listing) for one, columns in candidate_sets
+    ]
+    candidates = float(np.exp(np.mean(np.log([max(found.candidates, 1.0) for found in losses]))))
+    return StepLoss(torch.stack([found.loss for found in losses]).mean(), candidates)
+
+
+def _softmax_loss(
+    data: StepData,
+    bank: ItemBank | None,
+    batch: Batch,
+    config: TrainingConfig,
+    columns: Columns,
+    user: torch.Tensor,
+    listing: torch.Tensor | None,
+) -> StepLoss:
+    """The loss of histories `user` (E, d) over one set of candidates; `listing` (F or more, d) are the fresh ones."""
+    device = user.device
+    masks = column_masks(columns, data.examples, data.log, data.catalogue, batch.rows, data.masked)
+    item = user[:0] if listing is None else listing[: columns.fresh].float()  # (F, d)
     if len(columns.stale):
         assert bank is not None
         item = torch.cat([item, bank.vectors[torch.from_numpy(columns.stale).to(device)]])  # (C, d)

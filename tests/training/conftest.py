@@ -22,6 +22,14 @@ def quick() -> Settings:
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),
         training=TrainingConfig(
-            batch=16, fresh=16, bank_every=7, max_epochs=2, warmup=5, checkpoint_every=5, histories_per_user=3
+            batch=16,
+            fresh=16,
+            bank_every=7,
+            max_epochs=2,
+            warmup=5,
+            checkpoint_every=5,
+            histories_per_user=3,
+            average=0.8,
+            validate_every=19,
         ),
     )

@@ -130,3 +130,29 @@ def test_a_whole_bank_needs_no_correction(case):
 def test_negatives_from_no_bank_are_refused():
     with pytest.raises(ValidationError, match="bank_size is 0"):
         TrainingConfig(negatives="bank", bank_size=0)
+
+
+@pytest.mark.parametrize(
+    "changes, wanted",
+    [
+        ({}, [("in-batch", "fresh", 6), ("bank", "bank", 0)]),
+        ({"bank_size": 0}, [("in-batch", "fresh", 6)]),
+        ({"positive_vectors": "bank"}, [("bank", "bank", 0)]),
+        ({"negatives": "both"}, [("both", "fresh", 6)]),
+        ({"negatives": "in-batch"}, [("in-batch", "fresh", 6)]),
+    ],
+)
+def test_which_losses_a_step_averages(changes, wanted):
+    found = TrainingConfig.model_validate({"negatives": "apart", "fresh": 6, **changes}).softmaxes
+    assert [(one.negatives, one.positive_vectors, one.fresh) for one in found] == wanted
+
+
+def test_apart_no_candidate_of_the_bank_is_compared_with_a_fresh_one(case):
+    _, _, _, examples, warm = case
+    own = examples.positive[:9]
+    fresh, bank = (
+        draw_columns(own, warm, one, np.random.default_rng(0)) for one in TrainingConfig(fresh=6).softmaxes
+    )
+    assert len(fresh.stale) == 0 and fresh.fresh == len(fresh.listing) >= 6
+    assert bank.fresh == 0 and (bank.listing == warm).all() and bank.negative.all()
+    assert sorted(bank.listing[bank.positive]) == sorted(set(own[own >= 0].tolist()))
