@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from core.errors import VibesError
 from core.evaluation.baselines import VectorNeighbours, first_level
 from core.evaluation.baselines.named import NEIGHBOURS, neighbours
-from core.evaluation.baselines.tuning import best, validation_sample
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.ranking import Scorer
@@ -81,16 +80,15 @@ def model_scorer(run: Run) -> VectorScorer:
 def with_serving(
     model: Scorer, first: Sequence[Scorer], log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0
 ) -> list[Scorer]:
-    """The model, and beside it, as rows of their own: with a recency prior, and blended with the best id model.
+    """The model, and beside it, as rows of their own: with a recency prior, and blended with an id model.
 
-    Both are fitted on validation queries, on which the best of ItemKNN, EASE and ALS in `first` is chosen as well.
+    Both are fitted on validation queries, on which the partner is chosen of ItemKNN, EASE and ALS in `first` as well.
     """
     kept = Remembered(model)
     found: list[Scorer] = [kept, RecencyPrior.tune(kept, log, split, catalogue, seed)]
     by_id = [scorer for scorer in first if scorer.name in ID_MODELS]
     if by_id:
-        chosen = best(by_id, log, validation_sample(split, seed), catalogue)
-        found.append(Blend.tune(kept, chosen, log, split, catalogue, seed))
+        found.append(Blend.tune(kept, by_id, log, split, catalogue, seed))
     return found
 
 

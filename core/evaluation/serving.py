@@ -110,25 +110,33 @@ class Blend:
     def tune(
         cls,
         scorer: Scorer,
-        other: Scorer,
+        others: Sequence[Scorer],
         log: EventLog,
         split: Split,
         catalogue: Catalogue,
         seed: int = 0,
         name: str = "model + id blend",
     ) -> "Blend":
-        """The weight with the best (smooth) validation recall@30; 0 where nothing can be tuned."""
+        """That of the others, with that weight, whose blend has the best (smooth) validation recall@30.
+
+        The best partner is not the best scorer: it is the one that knows what `scorer` does not. The first one with
+        weight 0 where nothing can be tuned.
+        """
         queries = validation_sample(split, seed)
         if not len(queries):
-            return cls(scorer, other, 0.0, name)
+            return cls(scorer, others[0], 0.0, name)
 
         def scores(batch: Queries) -> Iterator[np.ndarray]:
-            own, beside = (standardised(checked_scores(one, batch, log.listings)) for one in (scorer, other))
-            beside = np.where(np.isfinite(beside), beside, 0)
-            for weight in WEIGHTS:
-                yield own + np.float32(weight) * beside
+            own = standardised(checked_scores(scorer, batch, log.listings))
+            for other in others:
+                beside = standardised(checked_scores(other, batch, log.listings))
+                beside = np.where(np.isfinite(beside), beside, 0)
+                for weight in WEIGHTS:
+                    yield own + np.float32(weight) * beside
 
-        return cls(scorer, other, best_choice(WEIGHTS, scores, log, queries, catalogue), name)
+        choices = [(other, weight) for other in others for weight in WEIGHTS]
+        other, weight = best_choice(choices, scores, log, queries, catalogue)
+        return cls(scorer, other, weight, name)
 
     @property
     def note(self) -> str:
