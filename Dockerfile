@@ -8,7 +8,7 @@ COPY --chown=vibes:vibes core core
 COPY --chown=vibes:vibes app app
 COPY --chown=vibes:vibes assets assets
 USER vibes
-RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir -e '.[app,train]'
+RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir -e '.[app,train,serve,sql]'
 ENV PATH="/home/vibes/listing-vibes/.venv/bin:$PATH" \
     LISTING_VIBES_HOST=0.0.0.0
 EXPOSE 8501

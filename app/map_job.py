@@ -1,6 +1,10 @@
-"""Drawing a map in a process of its own: the page stays usable, may be left, and finds the work again."""
+"""Drawing a map in a process of its own: the page stays usable, may be left, and finds the work again.
+
+The process ends with the server that started it.
+"""
 
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -13,7 +17,12 @@ from typing import IO
 import streamlit as st
 
 _SCRIPT = (
-    "import sys\n"
+    "import os, sys, threading, time\n"
+    "def stay(parent):\n"
+    "    while os.getppid() == parent:\n"
+    "        time.sleep(1)\n"
+    "    os._exit(1)\n"
+    "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
     "from core import Run\n"
     "from core.errors import VibesError\n"
     "from core.insight.vibe_map import save_map\n"
@@ -71,7 +80,7 @@ def start(run: Path) -> Job:
             return jobs[key]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
         process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, key], stdout=subprocess.DEVNULL, stderr=log
+            [sys.executable, "-c", _SCRIPT, key, str(os.getpid())], stdout=subprocess.DEVNULL, stderr=log
         )
         jobs[key] = Job(process, log)
         return jobs[key]

@@ -16,18 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.looking import look_search
 from app.map_colours import Colouring, colouring
 from app.photos import base_path
 from app.session import Current, open_run, run_paths
 from core.errors import VibesError
-from core.insight.cluster_names import Portrait, portraits, typical
+from core.insight.cluster_looks import coded_looks
+from core.insight.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
 from core.insight.region import grid_places
-from core.insight.vibe_map import FILE
+from core.insight.vibe_map import FILE, read_map
 from core.market.columns import Columns as C
-from core.market.io import read_table
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,7 @@ class SpaceMap:
     places: np.ndarray  # (n, 2) uint16, on the grid of `core.insight.region`
     cluster: np.ndarray  # (n,) int16, -1 between clusters
     _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
+    _typical: dict[tuple[int, int], list[int]] = field(default_factory=dict, repr=False)
 
     @property
     def clusters(self) -> int:
@@ -52,18 +53,30 @@ class SpaceMap:
         return np.bincount(self.cluster[self.cluster >= 0], minlength=self.clusters)
 
     @cached_property
-    def portraits(self) -> list[Portrait]:
-        """Name and traits of each cluster."""
-        return portraits(self.here.view.market, self.rows, self.cluster.astype(int))
+    def coded(self) -> list[Coded]:
+        """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
+        coded, search = coded_attributes(self.here.view.market, self.rows), look_search(self.here)
+        if search is not None:
+            coded.append(coded_looks(search.looks, self.here.view.market, self.rows))
+        return coded
 
     @cached_property
-    def _vectors(self) -> np.ndarray:
+    def portraits(self) -> list[Portrait]:
+        """Name and traits of each cluster."""
+        return portraits(self.here.view.market, self.rows, self.cluster.astype(int), coded=self.coded)
+
+    @cached_property
+    def _run_rows(self) -> np.ndarray:
         ids, place = self.here.view.ids, self.here.run.listing_row
-        return self.here.run.vectors(self.space)[[place[ids[row]] for row in self.rows]]  # (n, d)
+        return np.array([place[ids[row]] for row in self.rows], np.int64)  # (n,)
 
     def typical(self, number: int, k: int) -> list[int]:
         """Rows of the market of a cluster's most typical listings."""
-        return self.rows[typical(self._vectors, self.cluster, number, k)].tolist()
+        if (number, k) not in self._typical:
+            members = np.flatnonzero(self.cluster == number)
+            vectors = self.here.run.vectors(self.space)[self._run_rows[members]]  # (m, d)
+            self._typical[number, k] = self.rows[members[most_typical(vectors, k)]].tolist()
+        return self._typical[number, k]
 
     def colours(self, by: str) -> Colouring:
         """The colours by an attribute, by `clusters`, or by one of the counts."""
@@ -82,28 +95,29 @@ def map_file(here: Current) -> Path:
 
 
 def stamp(here: Current) -> str:
-    """Changes whenever the map or the market does."""
-    return f"{map_file(here).stat().st_mtime_ns:x}-{here.view.market.fingerprint[:8]}"
+    """Changes whenever the map, the embeddings or the market do."""
+    times = "-".join(
+        f"{path.stat().st_mtime_ns:x}" for path in (map_file(here), here.run.path / "listings.npz")
+    )
+    return f"{times}-{here.view.market.fingerprint[:8]}"
 
 
 def load_maps(here: Current) -> dict[str, SpaceMap] | None:
-    """The maps of a run by space; None where they are not drawn yet, or were drawn of an older embedding.
+    """The maps of a run by space; None where they are not drawn yet, or were drawn of other embeddings.
 
     Raises:
         VibesError: the file is damaged.
     """
-    path = map_file(here)
-    if not path.is_file() or path.stat().st_mtime_ns < (here.run.path / "listings.npz").stat().st_mtime_ns:
-        return None
-    return _load(str(path), stamp(here), here)
+    return _load(str(map_file(here)), stamp(here), here) if map_file(here).is_file() else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _load(path: str, key: str, _here: Current) -> dict[str, SpaceMap]:  # the key changes with the file
-    frame = read_table(Path(path))
-    missing = [name for name in _COLUMNS if name not in frame.columns]
-    if missing:
-        raise VibesError(f"{path} lacks the column {missing[0]}; remove the file, and it is drawn anew.")
+def _load(
+    path: str, key: str, _here: Current
+) -> dict[str, SpaceMap] | None:  # the key changes with the files
+    frame = read_map(_here.run)
+    if frame is None:
+        return None
     found = {}
     for space in _here.run.spaces:
         mine = frame[frame["space"] == space]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from app.photos import photo_box
@@ -49,12 +50,12 @@ def run_paths() -> dict[str, Path]:
 
 
 def open_run(path: Path) -> Opened:
-    """Open a run, once for all sessions; again when it was written, embedded or measured anew.
+    """Open a run, once for all sessions; again when it was written, embedded, refreshed or measured anew.
 
     Raises:
         VibesError: the run or its market is missing or cannot be read.
     """
-    files = [path / name for name in ("run.toml", "listings.npz", "metrics.json")]
+    files = [path / name for name in ("run.toml", "current.json", "listings.npz", "metrics.json")]
     return _open(str(path), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
 
 
@@ -63,6 +64,27 @@ def _open(path: str, stamps: tuple[int, ...]) -> Opened:  # the stamps are part 
     run = Run.open(Path(path))
     view = MarketView(run.market, lambda: run.log)
     return Opened(run, view, photo_box(view))
+
+
+def run_label(name: str) -> str:
+    """What to call a run: its market and what made it, with the folder's name where that alone tells two apart.
+
+    A run that cannot be opened is called by its folder.
+    """
+    labels = {one: _label(path) for one, path in run_paths().items()}
+    mine = labels[name]
+    alone = mine and list(labels.values()).count(mine) == 1
+    return mine if alone else f"{mine} ({name})" if mine else name
+
+
+def _label(path: Path) -> str:
+    try:
+        run = open_run(path).run
+    except VibesError:
+        return ""
+    settings = run.manifest.settings
+    market = run.manifest.market_name or run.path.resolve().name
+    return f"{market}, {f'preset {settings.preset}' if run.has_model else 'without a model'}"
 
 
 def current() -> Current:
@@ -96,6 +118,17 @@ RunKey = tuple[str, str, int]
 def run_key(here: Current) -> RunKey:
     """What tells an opened run from any other, as a key of caches."""
     return str(here.run.path), here.run.manifest.fingerprint, id(here.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _embedded(key: RunKey, _here: Current) -> np.ndarray:
+    known = _here.run.listing_row
+    return np.array([listing in known for listing in _here.view.ids], bool)
+
+
+def embedded(here: Current) -> np.ndarray:
+    """(L,) which listings of the market the run knows: the market may have changed since."""
+    return _embedded(run_key(here), here)
 
 
 def known_rows(here: Current, listings: Iterable[str]) -> list[tuple[int, int]]:

@@ -48,12 +48,13 @@ def parts_of_the_method(here: Current) -> None:
     if not here.view.has_events:
         empty(
             "There is no ablation",
-            "An ablation trains the model without one part at a time. This market has no events to train on.",
+            "An ablation trains variants of the model. This market has no events to train on.",
         )
         return
     empty(
         "There is no ablation yet",
-        "It trains the model without one part at a time and says what each is worth. It takes several trainings:",
+        "It trains variants of the model, each with one part changed, and says what each part is worth. "
+        "It takes several trainings:",
     )
     st.code(f"vibes ablate {quote(str(here.view.market.path))} {quote(str(here.run.path))}", language="bash")
 

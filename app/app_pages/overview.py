@@ -4,10 +4,13 @@ from shlex import quote
 
 import streamlit as st
 
-from app.formats import count, moment, plain
+from app.formats import moment, plain
+from app.oddities import oddities
 from app.session import Current, boundary, current
+from app.widgets.doors import show_doors
 from app.widgets.figures import show_figures
 from app.widgets.spaces import LABELS, missing_spaces
+from core.market.profile import MarketProfile, profile
 
 
 def page() -> None:
@@ -18,7 +21,10 @@ def page() -> None:
     counts(here)
     with boundary():
         quality(here)
-    doors(here)
+    st.header("What do you want to do?", anchor=False)
+    show_doors(here)
+    with boundary():
+        odd(here)
 
 
 def notices(here: Current) -> None:
@@ -60,9 +66,6 @@ def counts(here: Current) -> None:
     spaces = [LABELS[name].lower() for name in LABELS if name in here.run.spaces]
     if spaces:
         lines.append(f"Listings can be compared by {_listed(spaces)}")
-    odd = sum(defect.count for defect in market.defects)
-    if odd:
-        lines.append(f"{count(odd, 'oddity', 'oddities')} in the tables; vibes check lists them")
     st.caption("  ·  ".join(lines))
     for reason in missing_spaces(here):
         st.caption(reason)
@@ -71,8 +74,9 @@ def counts(here: Current) -> None:
 def described(here: Current) -> str:
     """Which run this is, in a few words."""
     settings = here.run.manifest.settings
-    made = f"preset {settings.preset}, seed {settings.seed}" if here.run.has_model else "without a model"
-    return f"Run {plain(here.name)}: {made}"
+    if not here.run.has_model:
+        return "A run without a model"
+    return f"A model of the preset {settings.preset}, seed {settings.seed}"
 
 
 def quality(here: Current) -> None:
@@ -90,53 +94,20 @@ def quality(here: Current) -> None:
         st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
 
 
-def doors(here: Current) -> None:
-    """The tasks that this explorer is for."""
-    st.header("Where to go", anchor=False)
-    users = (
-        "See a history and what it leads to."
-        if here.view.has_events
-        else "This market has no events, so no users."
-    )
-    tasks = [
-        (
-            "app_pages/similar.py",
-            "Similar listings",
-            ":material/grid_view:",
-            "Pick a listing and see what is like it.",
-        ),
-        ("app_pages/users.py", "Users", ":material/group:", users),
-        (
-            "app_pages/simulate.py",
-            "Simulate a user",
-            ":material/draw:",
-            "Click a history together and watch the recommendations follow.",
-        ),
-        (
-            "app_pages/map.py",
-            "Vibe map",
-            ":material/scatter_plot:",
-            "All listings at once: groups, their looks, any region as photos.",
-        ),
-        (
-            "app_pages/cold.py",
-            "Cold start",
-            ":material/ac_unit:",
-            "Listings nobody has touched yet, and one of your own.",
-        ),
-        (
-            "app_pages/compare.py",
-            "Compare",
-            ":material/compare_arrows:",
-            "What each ingredient is worth, run beside run, and a report.",
-        ),
-    ]
-    for first in range(0, len(tasks), 3):
-        row = tasks[first : first + 3]
-        for column, (path, label, icon, line) in zip(st.columns(3), row, strict=True):
-            with column, st.container(border=True, height="stretch"):
-                st.page_link(path, label=f"**{label}**", icon=icon)
-                st.caption(line)
+def odd(here: Current) -> None:
+    """What is odd in the data; last on the page, since it is counted while the rest is read already."""
+    st.header("What is odd in the data", anchor=False)
+    with st.spinner("Counting …"):
+        found = oddities(_profile(here.view.market.fingerprint, here))
+    if not found:
+        st.markdown("Nothing stands out: hardly a value is missing and no column looks like a leak.")
+    for one in found:
+        st.markdown(f"**{plain(one.what)}.** {plain(one.why)}")
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _profile(fingerprint: str, _here: Current) -> MarketProfile:
+    return profile(_here.view.market)
 
 
 def _listed(names: list[str]) -> str:

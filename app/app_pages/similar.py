@@ -1,25 +1,24 @@
 """Similar listings: one listing, and what is like it in a space of your choice."""
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.formats import count, plain
+from app.formats import plain
 from app.photos import LARGE
-from app.session import Current, boundary, current, keep, known_rows, set_params, whole
-from app.widgets.cards import listing_card, photo_cards
+from app.session import Current, boundary, current, keep, set_params, whole
+from app.widgets.cards import photo_cards
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
-from app.widgets.lineup import lineup
+from app.widgets.narrow import filters_button, filters_line, narrowing
+from app.widgets.neighbours import one_space, side_by_side
 from app.widgets.picker import choose, choose_any, picker
 from app.widgets.spaces import LABELS, missing_spaces, space_switch
 from app.widgets.switch import switch
+from app.widgets.why import why_dialog
 
 SHOWN = [6, 12, 24, 48]
-VIEWS = {"cards": "Cards", "lineup": "Line up"}
-SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
+VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 
 
 def page() -> None:
@@ -71,19 +70,20 @@ def query(here: Current, row: int) -> None:
     else:
         if view.has_photos:
             st.caption("This listing has no photo.")
-        facts_table(here, row, width=620)
+        with st.container(width=620):  # a table of a width of its own would cut long texts off
+            facts_table(here, row)
 
 
-def facts_table(here: Current, row: int, width: Literal["stretch"] | int = "stretch") -> None:
+def facts_table(here: Current, row: int) -> None:
     """Every attribute of a listing with its label and unit."""
     facts = here.view.facts(row)
     if facts:
         table = pd.DataFrame({label: [plain(value)] for label, value in facts}).T
-        st.table(table, width=width, hide_header=True, border="horizontal", alt="Attributes of this listing")
+        st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 
 def neighbours(here: Current, row: int) -> None:
-    """Controls, then the neighbours as cards or lined up."""
+    """Controls, then the neighbours."""
     view = here.view
     st.header("What is like it", anchor=False)
     if len(view) == 1:
@@ -94,11 +94,12 @@ def neighbours(here: Current, row: int) -> None:
         return
     k = whole("k", 12, 1, 100)
     options = sorted({*SHOWN, k})
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbours"):
         space = space_switch(here)
-        switch("Show as", "view", VIEWS, "cards")
+        how = switch("Show as", "view", VIEWS, "cards")
         st.session_state["k"] = k
         st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
+        filters_button(here, row)
     for reason in missing_spaces(here):
         st.caption(reason)
     if space is None:
@@ -110,6 +111,11 @@ def neighbours(here: Current, row: int) -> None:
             "The market changed since the run was made. Embed the market anew with vibes embed.",
         )
         return
+    passes = narrowing(here).mask(view, row)
+    st.caption(filters_line(here, passes, row))
+    if how == "spaces":
+        side_by_side(here, row, here.run.spaces, k, passes)
+        return
     if not np.any(here.run.vectors(space)[place]):
         other = [name for name in here.run.spaces if name != space and np.any(here.run.vectors(name)[place])]
         empty(
@@ -119,28 +125,8 @@ def neighbours(here: Current, row: int) -> None:
             on_click=lambda: set_params(space=other[0]),
         )
         return
-    found = here.run.similar(view.ids[row], k=k, space=space)
-    rows = known_rows(here, found["listing_id"])
-    if not rows:
-        empty("There are no neighbours", "No other listing has anything in this space.")
-        return
-    keeping = {name: st.query_params.get(name) for name in ("space", "k", "view")}
-    cards = [
-        listing_card(here, other, params=keeping, score=f"Similarity {found['score'][at]:.2f}")
-        for at, other in rows
-    ]
-    if st.session_state["view"] == "lineup":
-        pairs = [(other, card) for (_, other), card in zip(rows, cards, strict=True)]
-        lineup(view, (row, listing_card(here, row)), pairs, key="neighbours", box=here.box)
-        return
-    gallery(
-        cards,
-        key="neighbours",
-        box=here.box,
-        label=f"{count(len(cards), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
-        photos=view.has_photos,
-        score_help=SCORE_HELP,
-    )
+    one_space(here, row, space, k, passes, how)
+    why_dialog(here, row, space)
 
 
 with boundary():

@@ -34,9 +34,13 @@ def page() -> None:
     here = current()
     st.title("Simulate a user", anchor=False)
     if not here.run.has_model:
+        way = (
+            "train one on this market with vibes train."
+            if here.view.has_events
+            else "this market has no events to train on, so take one of another market with vibes embed --model."
+        )
         empty(
-            "This run has no trained model",
-            "A history leads to recommendations only through one: train it on this market with vibes train.",
+            "This run has no trained model", f"A history leads to recommendations only through a model: {way}"
         )
         st.page_link("app_pages/similar.py", label="Go to similar listings", icon=":material/grid_view:")
         return
@@ -109,18 +113,18 @@ def toolbar(here: Current, histories: dict[str, Simulated], two: bool) -> str:
                 on_change=keep,
                 args=("to", "to", "h"),
             )
-        k = whole("k", 12, 1, DEEP)
-        st.session_state["k"] = k
-        st.segmented_control(
-            "Recommendations",
-            sorted({*SHOWN, k}),
-            key="k",
-            required=True,
-            on_change=keep,
-            args=("k", "k", 12),
-            disabled=not any(one.events for one in histories.values()),
-            help="How many are shown",
-        )
+        if any(one.events for one in histories.values()):
+            k = whole("k", 12, 1, DEEP)
+            st.session_state["k"] = k
+            st.segmented_control(
+                "Recommendations",
+                sorted({*SHOWN, k}),
+                key="k",
+                required=True,
+                on_change=keep,
+                args=("k", "k", 12),
+                help="How many are shown",
+            )
     return side
 
 

@@ -4,17 +4,23 @@ import numpy as np
 import streamlit as st
 
 from app import formats
+from app.carriers import carriers
 from app.history import history_frame, moment_of, touched_later
 from app.session import Current, boundary, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import Card, gallery
+from app.widgets.moment import as_of_event
 from app.widgets.user_picker import choose_any_user, choose_user, user_picker
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
 SHOWN = [6, 12, 30, 60]
 SIMILAR = "app_pages/similar.py"
 DAY = 86_400_000_000_000
+CARRIED = (
+    "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
+    "without that event."
+)
 
 
 def page() -> None:
@@ -62,18 +68,9 @@ def history(here: Current, user: int) -> int:
     log = here.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     total = end - start
-    at = whole("at", max(1, total - max(1, total // 5)), 1, total)
-    if total > 1:
-        st.session_state["at"] = at
-        st.slider(
-            "As of event",
-            1,
-            total,
-            key="at",
-            on_change=keep,
-            args=("at", "at"),
-            help="The recommendations know the history up to this event; later events are kept from them.",
-        )
+    at = as_of_event(
+        total, "The recommendations know the history up to this event; later events are kept from them."
+    )
     span = ""
     if log.timed:
         days = [formats.moment(int(log.time[row])) for row in (start, end - 1)]
@@ -167,6 +164,9 @@ def recommendations(here: Current, user: int, at: int) -> None:
         st.caption(
             "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
         )
+    with st.spinner("Leaving out one event at a time …"):
+        carried = carriers(here, user, at, found["listing_id"].tolist())
+    st.caption(CARRIED)
     cards = [
         listing_card(
             here,
@@ -174,6 +174,7 @@ def recommendations(here: Current, user: int, at: int) -> None:
             score=f"Similarity {found['score'][place]:.2f}",
             badge="touched later" if row in later else "",
             tone="hit" if row in later else "",
+            reasons=carried[place],
         )
         for place, row in rows
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app.session import Current, keep, search_index, set_params, whole
+from app.session import Current, embedded, keep, search_index, set_params, whole
 from app.simulated import Simulated
 from app.widgets.cards import matches_line
 from app.widgets.empty import empty
@@ -57,7 +57,8 @@ def adding(here: Current, name: str, target: str, history: Simulated) -> None:
     else:
         rows = np.random.default_rng(whole("sample", 1, 1, SEEDS)).permutation(len(here.view))
         line = "Listings in a random order"
-    rows = np.array([row for row in rows if here.view.ids[int(row)] in here.run.listing_row], np.int64)
+    rows = np.asarray(rows, np.int64)
+    rows = rows[embedded(here)[rows]]
     shown = [int(row) for row in page_of(rows, PAGE, line)]
     held = {event.listing for _, event in history.events}
     marks = [[Mark("held", "in the history")] if here.view.ids[row] in held else [] for row in shown]

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from app.formats import count, plain
-from app.photos import base_path, cover_url, photo_url
+from app.photos import LARGE, base_path, cover_url, photo_url
 from app.session import Current, run_paths
 from app.widgets.gallery import Card
 
@@ -22,15 +22,20 @@ def listing_card(here: Current, row: int, **more: Any) -> Card:
     view = here.view
     title = view.title(row)
     params = more.pop("params", {})
-    return Card(
-        title=title,
-        href=address(here, "similar", listing=view.ids[row], **params),
-        photo=cover_url(here.name, view, row),
-        count=len(view.photos(row)),
-        alt=f"Cover photo of {title}",
-        facts=view.facts(row, view.headline),
-        **more,
-    )
+    told = {
+        "title": title,
+        "href": address(here, "similar", listing=view.ids[row], **params),
+        "photo": cover_url(here.name, view, row),
+        "count": len(view.photos(row)),
+        "alt": f"Cover photo of {title}",
+        "facts": view.facts(row, view.headline),
+    }
+    return Card(**{**told, **more})
+
+
+def album(here: Current, row: int) -> list[str]:
+    """Addresses of all photos of a listing, large."""
+    return [photo_url(here.name, here.view, row, place, LARGE) for place in range(len(here.view.photos(row)))]
 
 
 def photo_cards(here: Current, row: int, size: int) -> list[Card]:

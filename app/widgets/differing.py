@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import formats
-from app.comparing import contestants, here_of, ordinal, rankings
+from app.comparing import MODEL, contestants, here_of, ordinal, rankings
 from app.session import Current, keep
 from app.widgets.cards import address, listing_card
 from app.widgets.empty import empty
@@ -36,7 +36,7 @@ def queries_apart(here: Current) -> None:
     labels = list(options)
     codes = {f"{run}/{scorer}": label for label, (run, scorer) in options.items()}
     first = codes.get(st.query_params.get("a", ""), labels[0])
-    second = codes.get(st.query_params.get("b", ""), next(label for label in labels if label != first))
+    second = codes.get(st.query_params.get("b", ""), _rival(options, first))
     st.session_state["a"], st.session_state["b"] = first, second
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for key, label in (("a", "First"), ("b", "Second")):
@@ -62,6 +62,14 @@ def queries_apart(here: Current) -> None:
     short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
     _side(subject, found[found["gain"] > 0].head(SHOWN), short, f"{first} knew better")
     _side(subject, found[found["gain"] < 0][::-1].head(SHOWN), short, f"{second} knew better")
+
+
+def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
+    """What to compare with unless asked: another run's model, else a baseline, else what serving adds to the model."""
+    others = [label for label in options if label != first]
+    models = [label for label in others if options[label][1] == MODEL]
+    baselines = [label for label in others if not options[label][1].startswith(MODEL)]
+    return (models or baselines or others)[0]
 
 
 def _kept(key: str, options: dict[str, tuple[str, str]]) -> None:

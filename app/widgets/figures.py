@@ -25,6 +25,8 @@ NAMES = {
     "oracle": "Ceiling: knows the simulated tastes",
 }
 SERVED = "model +"  # the model and what serving adds to it
+#: Methods that go by ids alone: what any model has to beat.
+FIRST_LEVEL = ("popularity", "recent popularity", "itemknn", "ease", "als")
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 
 
@@ -68,20 +70,53 @@ def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     return f"The model is {'; '.join(told)}." if told else ""
 
 
+def best_id(results: dict[str, Any], metric: str = "recall@30") -> str | None:
+    """The best of the first level, the methods that know listings by their ids only; None where none was measured."""
+    measured = [
+        name for name in FIRST_LEVEL if results.get(name, {}).get(metric, {}).get("value") is not None
+    ]
+    return max(measured, key=lambda name: results[name][metric]["value"], default=None)
+
+
+def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> str:
+    """The difference of the model to `rival` in words, with its interval."""
+    one = metrics.get("differences", {}).get(f"model - {rival}", {}).get(metric)
+    if not one or one.get("low") is None:
+        return ""
+    sure = one.get("p_holm", 1.0) < SURE
+    word = (
+        "no sure difference"
+        if not sure
+        else "the model is ahead"
+        if one["value"] > 0
+        else "the model is behind"
+    )
+    points = [f"{100 * one[part]:+.1f}".replace("-", "−") for part in ("value", "low", "high")]
+    return f"Difference: {points[0]} points ({points[1]} to {points[2]}), {word}."
+
+
 def show_figures(metrics: dict[str, Any]) -> None:
-    """The big figure, and all methods as a picture with the table behind it."""
-    table = figures_table(metrics["results"])
-    mine = table[table["Method"] == method_name("model")]
+    """The big figure beside the best first-level method, and all methods as a picture with the table behind it."""
+    results = metrics["results"]
+    table = figures_table(results)
     if table.empty:
         st.markdown("There was no query to test on, so there is no figure.")
         return
-    left, right = st.columns([1, 2], gap="large", vertical_alignment="center")
+    left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
-        if len(mine):
-            value, low, high = mine.iloc[0][["value", "low", "high"]]
-            st.metric("Recall@30 of the model", percent(value), help=RECALL_HELP, height=84)
-            st.caption(f"95 % interval: {interval(low, high)}")
-            st.markdown(verdict(metrics.get("differences", {})))
+        rival = best_id(results)
+        named = {"model": "The model", **({rival: f"Best id method: {method_name(rival)}"} if rival else {})}
+        with st.container(horizontal=True, gap="large"):
+            for name, label in named.items():
+                one = results.get(name, {}).get("recall@30")
+                if one is not None and one.get("value") is not None:
+                    with st.container(width="content", gap=None):
+                        st.metric(label, percent(one["value"]), help=RECALL_HELP, height=84)
+                        st.caption(f"95 %: {interval(one['low'], one['high'])}")
+        st.markdown("**Recall@30**: of the next listings people touched, the share that was in our 30.")
+        if rival and (told := beside(metrics, rival)):
+            st.markdown(told)
+        st.caption(verdict(metrics.get("differences", {})))
         st.caption(
             f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
             + PROTOCOLS.get(metrics.get("protocol", ""), "")

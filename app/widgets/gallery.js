@@ -11,6 +11,9 @@ function words(card, data) {
     all.append(badge)
   }
   if (card.facts.length) all.append(facts(card))
+  if (card.same) all.append(kinship("✓", "Same: ", card.same))
+  if (card.differs) all.append(kinship("≠", "Differs: ", card.differs))
+  if (card.reasons.length) all.append(reasons(card))
   if (card.score) {
     const score = element("p", "score", card.score)
     if (data.scoreHelp) score.title = data.scoreHelp
@@ -19,14 +22,68 @@ function words(card, data) {
   return all
 }
 
-function build(card, data) {
+// What a neighbour has in common with the listing that is compared, or has not.
+function kinship(sign, label, told) {
+  const line = element("p", "kinship")
+  const mark = element("span", "sign", sign)
+  mark.setAttribute("aria-hidden", "true")
+  line.append(mark, element("span", "label", label), told)
+  line.title = told
+  return line
+}
+
+// The events that carried a recommendation, each with its listing's cover.
+function reasons(card) {
+  const list = element("ul", "reasons")
+  list.setAttribute("aria-label", "Carried by")
+  for (const one of card.reasons) {
+    const row = element("li")
+    if (one.photo) {
+      const image = element("img")
+      image.src = one.photo
+      image.alt = ""
+      image.loading = "lazy"
+      row.append(image)
+    }
+    const told = element("span", "told")
+    told.append(element("span", "name", one.title), element("span", "note", one.note))
+    row.append(told)
+    row.title = `${one.title}, ${one.note}`
+    list.append(row)
+  }
+  return list
+}
+
+function build(card, data, place, root) {
   const item = element("li", `card ${card.tone}`)
+  const whole = data.layout === "mosaic"
   if (data.dividers) item.append(element("p", "divider", card.divider))
-  const body = card.href ? link(card, "body") : element("div", "body")
-  if (data.photos) body.append(photo(card))
+  const body = card.href ? link(card, "body") : element(whole ? "button" : "div", "body")
+  const album = card.photos.map((address, number) => ({ photo: address, alt: `Photo ${number + 1} of ${card.title}` }))
+  if (data.photos) body.append(photo(album.length ? { ...card, count: 0 } : card))
   const text = words(card, data)
   if (text.childElementCount) body.append(text)
   item.append(body)
+  if (whole) {
+    body.type = "button"
+    body.addEventListener("click", () => openLightbox(root, data.cards, place))
+  } else if (album.length) {
+    const open = element("button", "album", album.length === 1 ? "1 photo" : `${album.length} photos`)
+    open.type = "button"
+    open.setAttribute("aria-label", `See ${album.length === 1 ? "the photo" : `all ${album.length} photos`} of ${card.title}`)
+    open.addEventListener("click", () => openLightbox(root, album, card.start))
+    item.append(open)
+  }
+  if (card.why) {
+    const ask = element("button", "why", "Why?")
+    ask.type = "button"
+    ask.setAttribute("aria-label", `Why is ${card.title} here?`)
+    ask.addEventListener("click", () => {
+      window.history.pushState({}, "", card.why)
+      window.dispatchEvent(new PopStateEvent("popstate"))
+    })
+    item.append(ask)
+  }
   return item
 }
 
@@ -43,7 +100,7 @@ export default function ({ data, parentElement }) {
   list.style.setProperty("--rows", data.cards.length > 3 ? 3 : 2)
   list.setAttribute("aria-label", data.label)
   if (data.layout === "strip" || data.layout === "mosaic") list.tabIndex = 0
-  list.replaceChildren(...data.cards.map((card) => build(card, data)))
+  list.replaceChildren(...data.cards.map((card, place) => build(card, data, place, parentElement)))
   const start = list.querySelector(".start")
   if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
 }

@@ -7,7 +7,16 @@ from app.photos import BOXES
 from app.widgets.component import component
 
 MOSAIC = 320  # pixels high
-_component = component("gallery", '<ul class="gallery"></ul>')
+_component = component("gallery", '<ul class="gallery"></ul>', "lightbox")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """An event that carried a recommendation."""
+
+    title: str
+    note: str
+    photo: str | None = None
 
 
 @dataclass(frozen=True)
@@ -19,8 +28,14 @@ class Card:
     photo: str | None = None
     count: int = 0  # photos of the listing
     alt: str = ""
+    photos: list[str] = field(default_factory=list)  # all of the listing's; a button shows them large
+    start: int = 0  # the one of them that is shown first
     facts: list[tuple[str, str]] = field(default_factory=list)
+    same: str = ""  # what it shares with the listing that is compared
+    differs: str = ""
+    reasons: list[Reason] = field(default_factory=list)
     score: str = ""
+    why: str = ""  # address of the explanation
     badge: str = ""  # shown with a tick
     step: str = ""  # a line above the title
     divider: str = ""  # a line above the card

@@ -115,7 +115,6 @@ function paintLabels(context, map, ratio, ink, ground, font) {
   context.font = `600 ${12.5 * ratio}px ${font}`
   context.textAlign = "center"
   context.textBaseline = "middle"
-  context.lineJoin = "round"
   const taken = []
   for (const label of map.labels) {
     const x = (label.x - map.x) * map.unit * ratio + width / 2
@@ -126,9 +125,10 @@ function paintLabels(context, map, ratio, ink, ground, font) {
     const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
     if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue
     taken.push(box)
-    context.lineWidth = 4 * ratio
-    context.strokeStyle = ground
-    context.strokeText(label.text, at, y)
+    context.globalAlpha = 0.8
+    context.fillStyle = ground
+    context.fillRect(box[0], box[1] + ratio, box[2] - box[0], box[3] - box[1] - 2 * ratio)
+    context.globalAlpha = 1
     context.fillStyle = ink
     context.fillText(label.text, at, y)
   }

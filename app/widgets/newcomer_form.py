@@ -85,12 +85,14 @@ def newcomer_form(here: Current) -> tuple[str, dict[str, Any], list[tuple[str, b
         for name, item in shown:
             if name == title:
                 _field(here, name, item)
-        columns = st.columns(2, gap="medium")
         shown = [one for one in shown if one[0] != title]
         short = [one for one in shown if one[1].kind != "text"]
-        for place, (name, item) in enumerate(short):
-            with columns[place % 2]:
-                _field(here, name, item)
+        for first in range(0, len(short), 2):  # by the pair, so that on a phone they keep their order
+            for column, (name, item) in zip(
+                st.columns(2, gap="medium"), short[first : first + 2], strict=False
+            ):
+                with column:
+                    _field(here, name, item)
         for name, item in shown:
             if item.kind == "text":
                 _field(here, name, item)
@@ -107,7 +109,6 @@ def newcomer_form(here: Current) -> tuple[str, dict[str, Any], list[tuple[str, b
             st.caption("This run was made without photos, so none can be added.")
         st.form_submit_button(
             "See where it lands",
-            type="primary",
             icon=":material/my_location:",
             on_click=_submit,
             args=(here,),

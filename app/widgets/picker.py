@@ -1,21 +1,30 @@
-"""Choosing a listing: by words, by id, by its cover photo, or by chance."""
+"""Choosing a listing: by words or id, by a described look, by filters, by its cover photo, or by chance."""
 
 import numpy as np
 import streamlit as st
 
+from app.narrowing import NAMES
 from app.session import Current, keep, search_index, set_params, whole
-from app.widgets.cards import listing_card, matches_line
+from app.widgets.by_look import by_look
+from app.widgets.cards import album, listing_card, matches_line
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
+from app.widgets.narrow import clear, filters_button, filters_line, narrowing
 from app.widgets.pages import page_of
+from app.widgets.switch import switch
 
 PAGE = 24
 SEEDS = 1_000_000
+WAYS = {"words": "Words or id", "look": "A look"}
+HINTS = {
+    "words": "Words from a title or an attribute, or a listing id",
+    "look": "What a photo shows, such as canopy bed",
+}
 
 
 def choose(listing: str | None) -> None:
     """Make `listing` the query; None goes back to choosing. The search stays in the URL's history, not in the URL."""
-    set_params(listing=listing, q=None, page=None, sample=None)
+    set_params(listing=listing, q=None, by=None, page=None, sample=None, why=None, **dict.fromkeys(NAMES))
 
 
 def choose_any(here: Current) -> None:
@@ -33,18 +42,20 @@ def _search() -> None:
 
 
 def picker(here: Current) -> None:
-    """Search box, chance, and a grid of covers to page through."""
+    """Search box, filters, chance, and a grid of covers to page through."""
     st.session_state["q"] = st.query_params.get("q", "")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-picker"):
+        by = switch("Find by", "by", WAYS, "words")
         st.text_input(
             "Search",
             key="q",
             type="search",
             icon=":material/search:",
-            placeholder="Words from a title or an attribute, or a listing id",
+            placeholder=HINTS[by],
             on_change=_search,
-            width=460,
+            width=400,
         )
+        filters_button(here)
         st.button(
             "Any listing",
             icon=":material/casino:",
@@ -58,15 +69,18 @@ def picker(here: Current) -> None:
             on_click=_shuffle,
             help="Show the listings below in a random order",
         )
-    query = st.session_state["q"].strip()
-    sample = whole("sample", 0, 0, SEEDS)
+    query, passes = st.session_state["q"].strip(), narrowing(here).mask(here.view)
+    if by == "look":
+        by_look(here, query, passes, PAGE)
+        return
     if query:
         with st.spinner("Searching …"):
             rows = search_index(here).find(query)
+        rows = rows[passes[rows]]
         if not len(rows):
             empty(
                 f"No listing matches “{query}”",
-                "A listing must hold every word. Try fewer or shorter words.",
+                "A listing must hold every word and pass the filters. Try fewer or shorter words.",
                 icon=":material/search_off:",
                 action="Show all listings",
                 on_click=choose,
@@ -76,13 +90,23 @@ def picker(here: Current) -> None:
             return
         line = matches_line(len(rows), query)
     else:
-        rows = np.arange(len(here.view))
-        if sample:
+        rows = np.flatnonzero(passes)
+        if not len(rows):
+            empty(
+                "No listing passes the filters",
+                "The price band, the values and the day leave nothing over. Take one of them away.",
+                icon=":material/filter_list_off:",
+                action="No filters",
+                on_click=clear,
+                key="clear-filters",
+            )
+            return
+        if sample := whole("sample", 0, 0, SEEDS):
             rows = np.random.default_rng(sample).permutation(rows)
-        line = "Choose a listing to see what is like it."
+        line = f"Choose a listing to see what is like it. {filters_line(here, passes)}"
     shown = page_of(rows, PAGE, line)
     gallery(
-        [listing_card(here, int(row)) for row in shown],
+        [listing_card(here, int(row), photos=album(here, int(row))) for row in shown],
         key="covers",
         box=here.box,
         label="Listings to choose from",

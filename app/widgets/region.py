@@ -49,7 +49,7 @@ def region(one: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
             st.markdown("All listings are in this region, so there is no rest.")
         else:
             _figures(view, one.rows, chosen)
-            portrait = apart(view.market, one.rows, chosen)
+            portrait = apart(view.market, one.rows, chosen, coded=one.coded)
             traits_table(portrait)
     with st.expander("The listings as a table"):
         rows = one.rows[chosen][:LISTED]
@@ -138,10 +138,10 @@ def against(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> pd.DataFr
 def _figures(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> None:
     table = against(view, rows, chosen)
     if len(table):
-        st.dataframe(
-            table,
+        st.table(
+            table.map(formats.plain),
             hide_index=True,
-            height=min(36 * len(table) + 38, 420),
+            border="horizontal",
             alt="Attributes of the region and of all other listings",
         )
 

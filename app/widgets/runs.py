@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from app.session import chosen, keep, run_paths
+from app.session import chosen, keep, run_label, run_paths
 
 
 def run_selector(pages: Sequence[Page]) -> None:
@@ -13,7 +13,9 @@ def run_selector(pages: Sequence[Page]) -> None:
     names = list(run_paths())
     st.session_state["run"] = chosen("run", names, names[0])
     with st.sidebar:
-        st.selectbox("Run", names, key="run", on_change=keep, args=("run", "run", names[0]))
+        st.selectbox(
+            "Run", names, key="run", format_func=run_label, on_change=keep, args=("run", "run", names[0])
+        )
         params = {"run": st.session_state["run"]} if st.session_state["run"] != names[0] else None
         for page in pages:
             st.page_link(page, query_params=params)

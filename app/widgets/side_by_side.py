@@ -6,10 +6,11 @@ import streamlit as st
 from app import formats
 from app.comparing import here_of, ordinal, places
 from app.history import history_frame, moment_of
-from app.session import Current, chosen, keep, known_rows, run_paths, search_index, set_params, whole
+from app.session import Current, chosen, keep, known_rows, run_label, run_paths, search_index, set_params
 from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
+from app.widgets.moment import as_of_event
 from app.widgets.spaces import LABELS
 from app.widgets.switch import switch
 from core.errors import VibesError
@@ -34,9 +35,10 @@ def two_runs(here: Current) -> None:
     st.session_state["of"] = chosen("of", list(of), "listing")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            f"{here.name} against",
+            f"{run_label(here.name)} against",
             others,
             key="with",
+            format_func=run_label,
             on_change=keep,
             args=("with", "with", others[0]),
             width=300,
@@ -146,18 +148,7 @@ def _of_user(here: Current, other: Current) -> None:
         )
         return
     total = int(np.diff(here.view.log.start)[number])
-    at = whole("at", max(1, total - max(1, total // 5)), 1, total)
-    st.session_state["at"] = at
-    if total > 1:
-        st.slider(
-            "As of event",
-            1,
-            total,
-            key="at",
-            on_change=keep,
-            args=("at", "at"),
-            help="Later events are kept from both runs",
-        )
+    at = as_of_event(total, "Later events are kept from both runs")
     frame, moment = history_frame(here.view, number, at), moment_of(here.view, number, at)
     with st.spinner("Asking both models …"):
         lists = [
@@ -182,7 +173,7 @@ def _lists(runs: list[Current], lists: list) -> None:
         st.markdown(f"**{shared} of {max(len(lists[0][1]), len(lists[1][1]))}** are in both lists.")
     for number, (column, one, found) in enumerate(zip(st.columns(2, gap="large"), runs, lists, strict=True)):
         with column:
-            st.subheader(formats.plain(one.name), anchor=False)
+            st.subheader(formats.plain(run_label(one.name)), anchor=False)
             if isinstance(found, str):
                 st.markdown(formats.plain(found))
                 continue
@@ -205,7 +196,7 @@ def _lists(runs: list[Current], lists: list) -> None:
                 cards,
                 key=f"side-{number}",
                 box=one.box,
-                label=f"The list of {one.name}, the best first",
+                label=f"The list of {run_label(one.name)}, the best first",
                 photos=one.view.has_photos,
                 least=150,
             )

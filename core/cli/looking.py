@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from core.cli import batch as options
 from core.cli.shared import Browser, Count, Json, Port, RunPath, app, show
 from core.errors import VibesError
 from core.progress import Progress
@@ -14,15 +15,41 @@ from core.progress import Progress
 @app.command()
 def similar(
     run: RunPath,
-    listing: Annotated[str, typer.Argument(metavar="LISTING", help="listing id")],
+    listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
     k: Count = 10,
     space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
     json_: Json = False,
+    all_: options.All = False,
+    out: options.Out = None,
+    live_only: options.Live = None,
+    same: options.Same = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = 0.0,
+    at: options.At = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    chunk: options.Chunk = options.CHUNK,
 ) -> None:
-    """The listings most similar to one."""
+    """The listings most similar to one, or (--all) to every one of the market."""
     from core.retrieval.run import Run
 
-    opened = Run.open(run)
+    if (listing is None) != all_:
+        raise VibesError("Give either a LISTING or --all --out DIR.")
+    if all_:
+        rules = {
+            "k": k,
+            "live_only": bool(live_only),
+            "same": same or (),
+            "at_most": at_most,
+            "diversity": diversity,
+        }
+        options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
+        return
+    options.refuse_without_all(
+        out=out, live_only=live_only, same=same, at_most=at_most, diversity=diversity, at=at, workers=workers
+    )
+    opened = Run.open(run, events_too=False)
+    assert listing is not None
     show(opened, opened.similar(listing, k, space or opened.spaces[0]), json_)
 
 
@@ -34,18 +61,41 @@ def recommend(
         Path | None,
         typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
     ] = None,
-    at: Annotated[
-        str | None, typer.Option(help="moment (UTC) or position; default: after the last event")
-    ] = None,
+    at: options.At = None,
     k: Count = 10,
     json_: Json = False,
+    all_: options.All = False,
+    out: options.Out = None,
+    live_only: options.Live = None,
+    drop_seen: options.Seen = None,
+    same: options.Same = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = 0.0,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    chunk: options.Chunk = options.CHUNK,
 ) -> None:
-    """Recommend listings to a user of the market, or for a history from a file."""
+    """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
     from core.retrieval.histories import read_history, read_moment
     from core.retrieval.run import Run
 
-    if (user is None) == (history is None):
-        raise VibesError("Give either a USER or --history FILE.")
+    if sum((user is not None, history is not None, all_)) != 1:
+        raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
+    if all_:
+        rules = {
+            "k": k,
+            "live_only": live_only is not False,
+            "drop_seen": drop_seen is not False,
+            "same": same or (),
+            "at_most": at_most,
+            "diversity": diversity,
+        }
+        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_)
+        return
+    options.refuse_without_all(
+        out=out, live_only=live_only, drop_seen=drop_seen, same=same, at_most=at_most, diversity=diversity,
+        workers=workers,
+    )  # fmt: skip
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None

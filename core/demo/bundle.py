@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from safetensors.torch import load_file, save_file
 
 from core.demo.oracle import Oracle
 from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, cache_folder, compare
@@ -24,16 +25,18 @@ from core.features.photo_encoder import load_photo_encoder
 from core.features.photos import PhotoVectors, embed_photos
 from core.insight.grid import load_grid
 from core.insight.vibe_map import save_map
+from core.market.io import atomic_path
 from core.market.market import Market
-from core.model.settings import Manifest, Settings
+from core.model.settings import Settings
 from core.progress import Progress
+from core.retrieval.embed import embed_market
+from core.retrieval.look_search import LookSearch
 from core.retrieval.run import Run
 from core.training.ablate import ablate, folder_of
 from core.training.train import train
 
 ENCODER = "tf_efficientnet_lite0"
-#: What differs from the defaults of `vibes train`: listings are encoded once, which trains three times as fast here.
-SETTINGS: dict[str, Any] = {"history": "listing-vectors"}
+WEIGHTS = "model.safetensors"
 FULL = "full"  # the last model of the ladder
 Report = Callable[[dict[str, Any]], None]  # what `core.training.train` reports
 Photos = Callable[[int, int, float], None]  # photos embedded, of how many, seconds to go
@@ -76,7 +79,7 @@ def build(
     settings: dict[str, Any] | None = None,
     **size: Any,
 ) -> Run:
-    """The market in `folder` and the run in `folder/run`, trained as `SETTINGS` say (or else `settings`) and measured.
+    """The market in `folder` and the run in `folder/run`, trained with the defaults (but for `settings`) and measured.
 
     An earlier build is replaced; a training that was interrupted goes on.
 
@@ -86,22 +89,30 @@ def build(
     made, run = make_market(folder, photo_root, report, photos, **size), folder / RUN
     if (run / "run.toml").is_file():
         shutil.rmtree(run)
-    chosen = Settings.model_validate(
-        {"seed": made.world.seed, **(SETTINGS if settings is None else settings)}
-    )
+    chosen = Settings.model_validate({"seed": made.world.seed, **(settings or {})})
     resume = (run / ".training" / "run.toml").is_file()
     train(made.market, run, chosen, made.photos, resume=resume, report=report)
     return finish(made, run, report)
 
 
 def finish(made: Made, run: Path, report: Report) -> Run:
-    """Measure a trained run beside the oracle, draw its map, and let it find its market wherever the project lies."""
-    Manifest.load(run).model_copy(update={"market": ".."}).save(run)
+    """Measure a trained run beside the oracle, draw its map, make its photos searchable, and let it find its market
+    wherever the project lies.
+
+    What is measured is what ships: the weights rounded to float16, so that a clone stays small.
+    """
+    weights = load_file(run / WEIGHTS)
+    with atomic_path(run / WEIGHTS) as temporary:
+        save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
+    manifest = embed_market(made.market, run, made.photos, run)
+    manifest.model_copy(update={"market": ".."}).save(run)
     report({"stage": "measuring"})
     opened = Run.open(run, made.market)
     save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
     report({"stage": "drawing the map"})
     save_map(opened)
+    report({"stage": "looking at the photos"})
+    LookSearch.make(opened)
     return opened
 
 
@@ -111,7 +122,7 @@ def bundle(work: Path, report: Report, photos: Photos, processes: int | None = N
     `work` is resumable; a model that it holds already is not trained again.
     """
     made, run = make_market(ROOT, ROOT, report, photos), ROOT / RUN
-    grid = load_grid("ladder").model_copy(update={"base": SETTINGS})
+    grid = load_grid("ladder")
     seed = made.world.seed
     name = made.photos.encoder
     ablate(made.market, work, grid, (seed,), processes, name, lambda log: Oracle(made.world, log), report)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 NAME = 18  # characters for a scorer's name
 CELL = 12
+SLICE = 10  # characters for a slice
+AT_ONCE = 8  # slices beside one another: about a hundred characters a line
 MOST_WEEKS = 12  # more weeks than these are left to the JSON document
 
 
@@ -29,18 +31,32 @@ def results_table(headline: str, results: Mapping[str, Mapping], differences: Ma
 
 
 def slices_table(slices: Mapping[str, Mapping], scorers: list[str], metric: str) -> str:
-    """One line a slice: how many queries it has, and `metric` of every scorer; weeks only where they are few."""
-    cell = max(map(len, scorers), default=0) + 2
-    lines = [metric, _row("", ["queries", *scorers], NAME, cell)]
+    """One line a scorer and a column a slice, `AT_ONCE` of them at a time; weeks only where they are few."""
     weeks = [name for name in slices if name.startswith("week ")]
-    for name, found in slices.items():
-        if len(weeks) > MOST_WEEKS and name in weeks:
-            continue
-        cells = [_share(found["results"][scorer][metric]["value"]) for scorer in scorers if found["results"]]
-        lines.append(_row(name, [f"{found['queries']:,}", *cells], NAME, cell))
+    others = [name for name in slices if name not in weeks]
+    few = weeks if len(weeks) <= MOST_WEEKS else []
+    width = max([NAME, *(len(name) + 2 for name in scorers)])
+    lines = [metric]
+    for names in (others, few):
+        for first in range(0, len(names), AT_ONCE):
+            lines += [*_block(slices, names[first : first + AT_ONCE], scorers, metric, width), ""]
     if len(weeks) > MOST_WEEKS:
         lines.append(f"{len(weeks)} weeks after training: see --json.")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
+
+
+def _block(
+    slices: Mapping[str, Mapping], names: list[str], scorers: list[str], metric: str, width: int
+) -> list[str]:
+    """The names of some slices on two lines, their queries, and a line a scorer."""
+    parts = [name.split(" ", 1) if " " in name else ["", name] for name in names]
+    lines = [_row("", [part[line] for part in parts], width, SLICE) for line in (0, 1)]
+    lines.append(_row("queries", [f"{slices[name]['queries']:,}" for name in names], width, SLICE))
+    for scorer in scorers:
+        found = [slices[name]["results"].get(scorer) for name in names]
+        cells = [_share(one[metric]["value"]) if one else "-" for one in found]
+        lines.append(_row(scorer, cells, width, SLICE))
+    return lines
 
 
 def _row(name: str, cells: list[str], width: int, cell: int = CELL) -> str:

@@ -12,10 +12,17 @@ from core.features.featurizer import Features, Featurizer
 from core.features.tokens import bin_offsets
 
 WIDTH = 256
+#: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.
+FITTED_TO = 200_000
 
 
-def attribute_vectors(featurizer: Featurizer, features: Features, seed: int = 0) -> np.ndarray:
-    """(L, <= 256 + text width) float32, L2-normalised; a zero row where a listing has no attribute."""
+def attribute_vectors(
+    featurizer: Featurizer, features: Features, seed: int = 0, fitted: int | None = None
+) -> np.ndarray:
+    """(L, <= 256 + text width) float32, L2-normalised; a zero row where a listing has no attribute.
+
+    How rare a word is, and what the sparse part is reduced to, is taken from the first `fitted` listings (None: all).
+    """
     tokens, vocabulary = features.tokens, featurizer.vocabulary
     owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
     blocks = []
@@ -26,9 +33,10 @@ def attribute_vectors(featurizer: Featurizer, features: Features, seed: int = 0)
             block = np.zeros((tokens.listings, 2), np.float32)
             block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
             blocks.append(block)
-    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size)
+    known = tokens.listings if fitted is None else fitted
+    words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, known)
     if words.nnz:
-        blocks.append(_reduce(words, seed))
+        blocks.append(_reduce(words, seed, known))
     text = np.flatnonzero(tokens.text >= 0)
     if len(text):
         block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
@@ -40,7 +48,7 @@ def attribute_vectors(featurizer: Featurizer, features: Features, seed: int = 0)
     return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
 
 
-def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int) -> sparse.csr_matrix:
+def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:
     """(L, V) one unit of weight a token, spread over its members, times the square root of the idf."""
     sizes = np.diff(tokens.set_offset)
     single = np.flatnonzero(value > 0)
@@ -50,17 +58,20 @@ def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int) -> sparse.csr
     weights = np.concatenate([np.ones(len(single)), 1 / np.sqrt(sizes[member_of])]).astype(np.float32)
     known = columns > 0
     matrix = sparse.csr_matrix((weights[known], (rows[known], columns[known])), shape=(tokens.listings, size))
-    frequency = np.asarray((matrix > 0).sum(axis=0)).ravel()
-    idf = np.log1p(tokens.listings / np.maximum(frequency, 1)) / np.log1p(tokens.listings)
+    frequency = np.asarray((matrix[:fitted] > 0).sum(axis=0)).ravel()
+    idf = np.log1p(fitted / np.maximum(frequency, 1)) / np.log1p(fitted)
     return (matrix @ sparse.diags(np.sqrt(idf))).astype(np.float32).tocsr()
 
 
-def _reduce(matrix: sparse.csr_matrix, seed: int) -> np.ndarray:
-    if min(matrix.shape) <= WIDTH + 1:
+def _reduce(matrix: sparse.csr_matrix, seed: int, fitted: int) -> np.ndarray:
+    if min(fitted, matrix.shape[1]) <= WIDTH + 1:
         return matrix.toarray()
     from sklearn.decomposition import TruncatedSVD
 
-    return TruncatedSVD(WIDTH, random_state=seed).fit_transform(matrix).astype(np.float32)
+    known = matrix[:fitted]
+    if fitted > FITTED_TO:
+        known = known[np.sort(np.random.default_rng(seed).choice(fitted, FITTED_TO, replace=False))]
+    return TruncatedSVD(WIDTH, random_state=seed).fit(known).transform(matrix).astype(np.float32)
 
 
 def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:

@@ -9,9 +9,10 @@ import importlib.util
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import timm
@@ -20,6 +21,9 @@ from PIL import Image
 from torch import nn
 
 from core.errors import VibesError
+
+if TYPE_CHECKING:
+    from core.features.photo_engine import PhotoEngine
 
 EVA02 = "eva02_base_patch16_clip_224.merged2b"
 LITE0 = "tf_efficientnet_lite0"
@@ -38,6 +42,8 @@ HUB_FILES = (
 )
 #: Photos a thread encodes at once on the processor; more only thrash its cache.
 CPU_CHUNK = 2
+#: From so many photos on it pays to convert the model for OpenVINO, or to read the converted one.
+MANY = 16
 
 
 class PhotoEncoder:
@@ -96,11 +102,26 @@ class PhotoEncoder:
             return np.zeros((0, self.width), dtype=np.float32)
         if batch.dtype == torch.uint8:
             batch = batch.permute(0, 3, 1, 2)  # (N, 3, H, W), in memory still channels last
+        if (
+            self.device.type == "cpu"
+            and len(batch) >= MANY
+            and batch.dtype == torch.uint8
+            and self._engine is not None
+        ):
+            return self._engine(np.ascontiguousarray(images))
         if self.device.type == "cpu":
             parts = list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))
         else:
             parts = [self._embed(batch)]
         return torch.cat(parts).float().cpu().numpy()
+
+    @cached_property
+    def _engine(self) -> "PhotoEngine | None":
+        """The model as OpenVINO runs it, twice as quick; None where it does not."""
+        from core.features.photo_engine import fast_engine
+
+        threads = torch.get_num_threads()
+        return fast_engine(self.model, self._normalise, self._pooled, self.size, self.width, threads)
 
     @property
     def classes(self) -> int:
@@ -124,8 +145,13 @@ class PhotoEncoder:
     def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) -> (N, width)
         batch = batch.to(self.device)
         if batch.dtype == torch.uint8:
-            batch = batch.float() * self._scale - self._shift
-        batch = batch.float().contiguous(memory_format=torch.channels_last)
+            batch = self._normalise(batch)
+        return self._pooled(batch.float().contiguous(memory_format=torch.channels_last))
+
+    def _normalise(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> float32
+        return batch.float() * self._scale - self._shift
+
+    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) float32 -> (N, width)
         return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
 
 

@@ -4,7 +4,7 @@ A bare listing is `[CLS]` and its tokens. A history is `[CLS]` and its listings,
 position and, where the market has them, an action and a duration token (the meta).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -108,6 +108,26 @@ def history_sequences(
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
     return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Runs of blocks as rows: each block begins with its read-out, the `[CLS]` of its listing."""
+
+    sequences: Sequences  # B rows; item positions count from 1, the oldest listing of a row
+    owner: np.ndarray  # (R,) row of each block
+    number: np.ndarray  # (R,) how many blocks of its row stand before it
+    place: np.ndarray  # (R,) of each read-out in its row, in tokens
+
+    @classmethod
+    def of(cls, blocks: Sequences, count: np.ndarray) -> "Windows":
+        """From R sequences, one a block, row by row; count (B,): blocks of each row, at least 1."""
+        begin = np.cumsum(count) - count  # (B,) first block of each row
+        owner, number = np.repeat(np.arange(len(count)), count), ranges(np.zeros_like(count), count)
+        place = np.cumsum(blocks.length) - blocks.length
+        length = np.add.reduceat(blocks.length, begin)  # (B,)
+        whole = replace(blocks, length=length, item=np.repeat(number + 1, blocks.length))
+        return cls(whole, owner, number, place - place[begin][owner])
 
 
 def _assemble(

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,7 +126,13 @@ def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
     if str(name) != MINILM:
         folder = Path(name).resolve()
         return TextEncoder(folder, folder_name(folder.name))
-    return TextEncoder(minilm_folder(), MINILM)
+    return _minilm(minilm_folder())
+
+
+@cache
+def _minilm(folder: Path) -> TextEncoder:
+    """Kept, since a process that goes on running embeds a few texts again and again."""
+    return TextEncoder(folder, MINILM)
 
 
 def minilm_folder() -> Path:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.features.vocabulary import Vocabulary, category_ids, member_ids, number_bins, place_ids
 from core.market.columns import Columns as C
+from core.market.log import ranges
 
 # Keys every model has; attribute keys follow.
 PAD, CLS, PHOTO, ACTION, DURATION = range(5)
@@ -47,7 +48,7 @@ class TokenColumns:
 
     def __init__(self) -> None:
         self.parts: list[dict[str, np.ndarray]] = []
-        self.sets: list[list[int]] = []
+        self.members: list[np.ndarray] = []  # of the sets of each part, token by token
 
     def add(
         self,
@@ -61,8 +62,11 @@ class TokenColumns:
         part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
         for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
             part[name] = columns.get(name, np.full(n, empty))
+        part["members"] = (
+            np.zeros(n, np.int64) if sets is None else np.array([len(s) for s in sets], np.int64)
+        )
         self.parts.append(part)
-        self.sets.extend(sets if sets is not None else [[] for _ in range(n)])
+        self.members.append(np.array([member for s in sets or () for member in s], np.int32))
 
     def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
         """The sentence vectors of the attribute `name`, view by view."""
@@ -81,23 +85,23 @@ class TokenColumns:
 
     def tokens(self, listings: int) -> Tokens:
         """All tokens, listing by listing and there in the order of adding."""
-        names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text")
+        names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
         whole = {
             name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
             for name in names
         }
         order = np.lexsort((whole["slot"], whole["listing"]))
-        sets = [self.sets[row] for row in order]
+        sizes = whole["members"].astype(np.int64)
+        first, sizes = (np.cumsum(sizes) - sizes)[order], sizes[order]
+        members = np.concatenate([*self.members, np.empty(0, np.int32)])
         return Tokens(
             offset=np.searchsorted(whole["listing"][order], np.arange(listings + 1)),
             **{
                 name: whole[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")
             },
             fraction=whole["fraction"][order].astype(np.float32),
-            set_offset=np.concatenate([[0], np.cumsum([len(s) for s in sets], dtype=np.int64)]).astype(
-                np.int64
-            ),
-            set_member=np.array([member for s in sets for member in s], np.int32),
+            set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            set_member=members[ranges(first, sizes)],
         )
 
 

@@ -5,7 +5,7 @@ Class-based TF-IDF as in BERTopic (Grootendorst 2022, arXiv 2203.05794): all tex
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,16 +61,24 @@ class Portrait:
     words: list[str] = field(default_factory=list)
 
 
-def portraits(market: Market, rows: np.ndarray, groups: np.ndarray, seed: int = 0) -> list[Portrait]:
+def portraits(
+    market: Market,
+    rows: np.ndarray,
+    groups: np.ndarray,
+    seed: int = 0,
+    coded: Sequence["Coded"] | None = None,
+) -> list[Portrait]:
     """A portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
 
-    No two names are alike. A group that nothing sets apart is called by its number.
+    No two names are alike. A group that nothing sets apart is called by its number. `coded` is
+    `coded_attributes(market, rows)`, for those who ask for several groupings of the same listings.
     """
     size = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(0, int)
     found: list[list[Trait]] = [[] for _ in size]
-    for label, pieces, place, code in _features(market, rows):
-        counts = np.zeros((len(size) + 1, len(pieces)))  # the last row: listings between the groups
-        np.add.at(counts, (groups[place], code), 1)
+    group = np.where(groups < 0, len(size), groups)  # the last one: listings between the groups
+    for label, pieces, place, code in coded_attributes(market, rows) if coded is None else coded:
+        flat = np.bincount(group[place] * len(pieces) + code, minlength=(len(size) + 1) * len(pieces))
+        counts = flat.reshape(len(size) + 1, len(pieces))
         total = counts.sum(axis=0)
         for number, members in enumerate(size):
             inside = counts[number] / members
@@ -89,18 +97,23 @@ def portraits(market: Market, rows: np.ndarray, groups: np.ndarray, seed: int = 
     return result
 
 
-def apart(market: Market, rows: np.ndarray, chosen: np.ndarray, seed: int = 0) -> Portrait:
-    """What sets the `chosen` (n,) bool of the listings `rows` (n,) apart from the others."""
+def apart(
+    market: Market,
+    rows: np.ndarray,
+    chosen: np.ndarray,
+    seed: int = 0,
+    coded: Sequence["Coded"] | None = None,
+) -> Portrait:
+    """What sets the `chosen` (n,) bool of the listings `rows` (n,) apart from the others; `coded` as for `portraits`."""
     if not chosen.any():
         return Portrait("Nothing")
-    return portraits(market, rows, np.where(chosen, 0, -1), seed)[0]
+    return portraits(market, rows, np.where(chosen, 0, -1), seed, coded)[0]
 
 
-def typical(vectors: np.ndarray, groups: np.ndarray, number: int, k: int) -> np.ndarray:
-    """Rows of the `k` members of a group nearest to its mean; `vectors` (n, d) are L2-normalised, `groups` (n,)."""
-    members = np.flatnonzero(groups == number)
-    nearness = vectors[members] @ vectors[members].mean(axis=0)  # (m,)
-    return members[np.argsort(-nearness, kind="stable")[:k]]
+def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
+    """The `k` of a group's L2-normalised `vectors` (m, d) that are nearest to their mean."""
+    nearness = vectors @ vectors.mean(axis=0)  # (m,)
+    return np.argsort(-nearness, kind="stable")[:k]
 
 
 def _name(traits: list[Trait], words: list[str], number: int, taken: set[str]) -> str:
@@ -115,10 +128,16 @@ def _name(traits: list[Trait], words: list[str], number: int, taken: set[str]) -
     return name if name and name not in taken else f"{name} ({number + 1})" if name else f"Group {number + 1}"
 
 
-def _features(
-    market: Market, rows: np.ndarray
-) -> Iterator[tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]]:
-    """(label, [(value in words, piece of a name)], place in `rows`, value's number) of each attribute."""
+#: (label, [(value in words, piece of a name)], places in `rows`, the values' numbers) of one attribute.
+Coded = tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]
+
+
+def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
+    """What portraits count of the listings `rows` (n,): the values of every attribute as numbers."""
+    return list(_coded_attributes(market, rows))
+
+
+def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
     for item in market.attributes:
         if item.kind in ("text", "place") or item.name == market.config.title:
             continue
@@ -138,7 +157,7 @@ def _features(
                 yield _coded(item, known)
 
 
-def _coded(item: Attribute, values: pd.Series) -> tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]:
+def _coded(item: Attribute, values: pd.Series) -> Coded:
     values = values.astype(str)
     often = [value for value in values.value_counts().index[:VALUES] if not _IDENTIFIER.fullmatch(value)]
     codes = pd.Index(often).get_indexer(values)
@@ -148,7 +167,7 @@ def _coded(item: Attribute, values: pd.Series) -> tuple[str, list[tuple[str, str
     return item.label, told, values.index.to_numpy()[kept], codes[kept]
 
 
-def _numbers(item: Attribute, known: pd.Series) -> tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]:
+def _numbers(item: Attribute, known: pd.Series) -> Coded:
     """A third each is low and high; a number of few different values, or of values mostly alike, is told by them."""
     low, high = np.quantile(known, [1 / 3, 2 / 3])
     if known.nunique() <= FEW or low == high:

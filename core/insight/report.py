@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.insight.cluster_names import portraits
+from core.insight.cost import Constants
+from core.insight.cost_table import cost_section
 from core.insight.region import SIZE, grid_places
 from core.insight.report_figures import map_figure, photo_data, photo_grid
 from core.insight.report_measured import ablation, quality, slices_of, training
 from core.insight.report_text import LIMITS, METHOD, SPACES
+from core.insight.vibe_map import read_map
 from core.market.columns import Columns as C
-from core.market.io import atomic_path, read_table
+from core.market.io import atomic_path
 
 if TYPE_CHECKING:
     from core.retrieval.run import Run
@@ -62,6 +65,8 @@ def _sections(run: Run) -> Iterator[str]:
     yield ablation(run)
     yield _map(run)
     yield _photos(run)
+    if run.has_model:
+        yield cost_section(Constants.load(run.path), run.path.name)
     yield "<h2>How it works</h2>" + "".join(f"<p>{escape(line)}</p>" for line in METHOD)
     yield _limits(run)
 
@@ -96,10 +101,9 @@ def _head(run: Run) -> str:
 
 
 def _map(run: Run) -> str:
-    path = run.path / "map.parquet"
-    if not path.is_file():
+    frame = read_map(run)
+    if frame is None:
         return ""
-    frame = read_table(path)
     space = next((name for name in ("photos", "model", "attributes") if name in set(frame["space"])), None)
     mine = frame[frame["space"] == space]
     mine = mine[mine[C.LISTING].isin(run.market.listing_row)]

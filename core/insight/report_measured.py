@@ -157,7 +157,7 @@ def ablation(run: Run) -> str:
         sign = "" if not sure else "▲ " if kind == "better" else "▼ "
         rows.append(Row(sign + str(name), float(row["value"]), low, high, kind, note))
     return (
-        "<h2>What is each part worth?</h2><p>The model was trained without one part at a time. ▲ and ▼ differ from what they "
-        "are compared with (p &lt; .05 after Holm's correction).</p>"
+        "<h2>What is each part worth?</h2><p>Each variant was asked the same questions. Where a line names another variant, it is "
+        "compared with that one: ▲ is better and ▼ is worse (p &lt; .05 after Holm's correction).</p>"
         + rows_figure(rows, "Recall@30 of every variant, mean over users and trainings, with 95 % intervals.")
     )

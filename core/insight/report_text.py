@@ -17,7 +17,7 @@ PROTOCOLS = {
 METHOD = (
     "Every listing is read as a short text of its own: its attributes, its photos and its description. Photos are first "
     "turned into numbers by a network that was trained on many other pictures.",
-    "A user is the sequence of the listings that they touched, the newest first, with what they did and for how long.",
+    "A user is the sequence of the listings that they touched, in their order, with what they did and for how long.",
     "One network, a Longformer, turns listings and users into points in the same space. It is trained so that a user lies "
     "near to the listings that they touched next. What lies near to a user is recommended; what lies near to a listing "
     "is alike.",

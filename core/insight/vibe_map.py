@@ -5,18 +5,22 @@ UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello,
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.io import atomic_path, read_table
 from core.retrieval.run import Run
 
 NEIGHBOURS = 15
 LEAST = 5  # listings that a space needs to be drawn
 SHARE = 28  # the smallest cluster is this part of all listings
 FILE = "map.parquet"
+COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
+DRAWN_OF = "drawn_of"  # note in the file
 
 
 def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,12 +70,37 @@ def map_frame(run: Run, seed: int = 0) -> pd.DataFrame:
                 {"space": space, C.LISTING: ids, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
             )
         )
-    columns = ["space", C.LISTING, "x", "y", "cluster"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
 def save_map(run: Run, seed: int = 0) -> None:
-    """Write `map.parquet` into the run folder."""
+    """Write `map.parquet` into the run folder, with a note of the embeddings that it was drawn of."""
     frame = map_frame(run, seed)
+    frame.attrs[DRAWN_OF] = embeddings_of(run)
     with atomic_path(run.path / FILE) as temporary:
         frame.to_parquet(temporary, index=False)
+
+
+def read_map(run: Run) -> pd.DataFrame | None:
+    """The map of a run; None where it is not drawn yet, or was drawn of other embeddings than these.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    path = run.path / FILE
+    if not path.is_file():
+        return None
+    frame = read_table(path)
+    missing = [name for name in COLUMNS if name not in frame.columns]
+    if missing:
+        raise VibesError(f"{path} lacks the column {missing[0]}; remove the file, and it is drawn anew.")
+    return frame if frame.attrs.get(DRAWN_OF, embeddings_of(run)) == embeddings_of(run) else None
+
+
+def embeddings_of(run: Run) -> str:
+    """What tells the run's own embeddings from any others: the checksums that lie in their file.
+
+    Not the file's date, which a copy or a checkout of the run changes. What a refresh adds to the run is not part of it.
+    """
+    with zipfile.ZipFile(run.path / "listings.npz") as arrays:
+        return " ".join(f"{one.filename}:{one.CRC:08x}" for one in arrays.infolist())

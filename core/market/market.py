@@ -12,6 +12,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, Kind, MarketConfig
 from core.market.defects import Defect
+from core.market.event_stream import no_events
 from core.market.io import find_table, read_table
 from core.market.tables import events_table, listings_table, photos_table
 
@@ -44,10 +45,21 @@ class Market:
     actions: list[str]
     attributes: list[Attribute]
     defects: list[Defect] = field(default_factory=list)
+    tables_in: Path | None = None  # see `tables`
 
     @classmethod
-    def open(cls, path: Path | str, now: pd.Timestamp | None = None) -> "Market":
+    def open(
+        cls,
+        path: Path | str,
+        now: pd.Timestamp | None = None,
+        events_too: bool = True,
+        tables: Path | None = None,
+    ) -> "Market":
         """Read, infer and validate the market folder at `path`; events after `now` (default: this moment) are skipped.
+
+        Without `events_too` the events stay on disk (see `core.market.event_stream`) and `events` is empty.
+        `tables` is a folder with another state of `market.toml` and the three tables (`core.retrieval.refresh`);
+        photos and caches are those of `path` all the same.
 
         Raises:
             VibesError: the folder or its listings are missing, or a table cannot be used as it is.
@@ -57,10 +69,11 @@ class Market:
             raise VibesError(
                 f"There is no market folder {path}; give the folder that holds listings.parquet or listings.csv."
             )
-        config = MarketConfig.load(path / "market.toml")
-        source = find_table(path, "listings")
+        tables = path if tables is None else tables
+        config = MarketConfig.load(tables / "market.toml")
+        source = find_table(tables, "listings")
         if source is None:
-            raise VibesError(f"{path} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
+            raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
         listings, kinds, defects = listings_table(read_table(source), source, config)
         known = pd.Index(listings[C.LISTING])
         photos = pd.DataFrame(
@@ -70,22 +83,21 @@ class Market:
                 C.PATH: pd.Series(dtype="str"),
             }
         )
-        if (source := find_table(path, "photos")) is not None:
+        if (source := find_table(tables, "photos")) is not None:
             photos, found = photos_table(read_table(source), source, known)
             defects = defects + found
-        events = pd.DataFrame(
-            {
-                C.USER: pd.Series(dtype="str"),
-                C.LISTING: pd.Series(dtype="str"),
-                C.POSITION: pd.Series(dtype="int64"),
-            }
-        )
-        actions = list(config.actions)
-        if (source := find_table(path, "events")) is not None:
+        if events_too and (source := find_table(tables, "events")) is not None:
             moment = now if now is not None else pd.Timestamp.now("UTC")
             events, actions, found = events_table(read_table(source), source, known, config, moment)
             defects = defects + found
-        return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects)
+        else:
+            events, actions = no_events(tables, config)
+        return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
+
+    @property
+    def tables(self) -> Path:
+        """The folder of `market.toml` and the three tables: `path`, or where one published state of them lies."""
+        return self.path if self.tables_in is None else self.tables_in
 
     @property
     def name(self) -> str:
@@ -124,7 +136,7 @@ class Market:
     def fingerprint(self) -> str:
         """sha256 over `market.toml` and the three tables as they lie on disk."""
         digest = hashlib.sha256()
-        for source in [self.path / "market.toml", *(find_table(self.path, name) for name in TABLES)]:
+        for source in [self.tables / "market.toml", *(find_table(self.tables, name) for name in TABLES)]:
             if source is not None and source.is_file():
                 digest.update(source.name.encode())
                 with source.open("rb") as stream:

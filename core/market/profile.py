@@ -128,7 +128,7 @@ def profile(market: Market) -> MarketProfile:
             )
         )
     split, problem = _split(market, log)
-    source = find_table(market.path, "listings")
+    source = find_table(market.tables, "listings")
     columns = table_columns(source) if source is not None else []
     return MarketProfile(
         name=market.name,
@@ -147,7 +147,7 @@ def profile(market: Market) -> MarketProfile:
 
 
 def _file(market: Market, table: str) -> str:
-    source = find_table(market.path, table)
+    source = find_table(market.tables, table)
     return source.name if source is not None else table
 
 

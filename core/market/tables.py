@@ -147,7 +147,9 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
     strange = ~ids.isin(known).to_numpy()
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; its photo is skipped")
-    leaving = np.array([not empty[row] and leaves_market(text) for row, text in enumerate(paths)], bool)
+    # Only what could lead out is taken apart: of a million plain paths that alone would take a minute.
+    leaving = paths.str.contains(r"\.\.|:|^[/\\]").to_numpy(bool, na_value=False) & ~empty
+    leaving[leaving] = [leaves_market(text) for text in paths[leaving]]
     notes.add(C.PATH, leaving, paths, "leaves the market folder; the photo is skipped (use a path inside it)")
     if C.POSITION in raw.columns:
         position, bad = to_numbers(raw[C.POSITION])

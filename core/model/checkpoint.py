@@ -33,6 +33,9 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
         raise VibesError(f"{path} is damaged ({error}); train the run again.") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
+        first, *others = reason.split(",") if "key(s)" in reason else [reason]
+        if others:  # torch names every array, be they a hundred
+            reason = f"{first} and {len(others)} more"
         raise VibesError(
             f"{path} does not fit the configuration in run.toml ({reason}); train the run again."
         ) from error

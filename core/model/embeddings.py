@@ -112,10 +112,13 @@ class TokenBatch:
         whole = flat.new_zeros((b * s, *flat.shape[1:]))
         return whole.index_copy(0, self.place, flat).view(b, s, *flat.shape[1:])
 
+    def flat(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Token position, item position and token type of the flat tokens, each (n,) int64."""
+        position, item, kind = (torch.from_numpy(a.astype(np.int64)).to(self.device) for a in self._flat)
+        return position, item, kind
+
     def structure(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """mask, token position, item position and token type, each (B, S)."""
-        position, item, kind = (
-            self.padded(torch.from_numpy(a.astype(np.int64)).to(self.device)) for a in self._flat
-        )
+        position, item, kind = (self.padded(values) for values in self.flat())
         mask = torch.arange(self.shape[1], device=self.device)[None, :] < self.length[:, None]
         return mask, position, item, kind

@@ -10,20 +10,16 @@ from torch import nn
 
 from core.market.log import ranges
 from core.model.embeddings import TokenBatch
+from core.model.fast.model import TOKENS, FastModel
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
+from core.model.machine import has_bf16 as has_bf16
 from core.model.windows import ReadoutBatch, VectorBatch
 
 #: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
 TOKENS_PER_BATCH = 8192
-
-
-def has_bf16() -> bool:
-    """True where matrix products in bfloat16 are faster than in float32: instructions of this GPU or CPU."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+#: The same where a token is a whole listing: few tokens a history, of very different numbers, so that padding weighs more.
+VECTORS_PER_BATCH = 1024
 
 
 def mixed_precision(bf16: bool | None, device: torch.device | str = "cpu") -> AbstractContextManager:
@@ -51,12 +47,18 @@ def encode(
     bf16: bool | None = False,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
-    """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch."""
+    """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
+
+    A `FastModel` has its type and its batch size already: `bf16` and `tokens` are the readable model's.
+    """
+    if isinstance(model, FastModel):
+        bf16, tokens = False, TOKENS
     training = model.training
     model.eval()
     out, done = np.zeros((len(lengths), width), np.float32), 0
-    for rows in batches_by_length(lengths):
+    for rows in batches_by_length(lengths, tokens):
         with mixed_precision(bf16, device):
             vectors = embed(rows)
         out[rows] = vectors.float().cpu().numpy()
@@ -68,7 +70,7 @@ def encode(
 
 
 def encode_listings(
-    model: ListingModel,
+    model: ListingModel | FastModel,
     inputs: Inputs,
     rows: np.ndarray,
     width: int,
@@ -85,22 +87,29 @@ def encode_listings(
 
 
 def encode_histories(
-    model: ListingModel,
+    model: ListingModel | FastModel,
     inputs: Inputs,
     start: np.ndarray,
     end: np.ndarray,
     width: int,
     device: torch.device | str = "cpu",
+    listings: np.ndarray | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """(n, width) embeddings of the histories `start[q] : end[q]`, each of at least one event."""
+    """(n, width) embeddings of the histories `start[q] : end[q]`, each of at least one event.
+
+    A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, and
+    encodes those that the histories hold otherwise; other models need none.
+    """
     photos, texts = inputs.tensors(device)
     if model.history == "cls":
         lengths = inputs.history_lengths(start, end)
     else:
         first = inputs.newest(start, end)
         lengths = inputs.block_lengths(first, end) if model.history == "readout" else end - first
-    if model.history == "listing-vectors":
+    if model.history == "listing-vectors" and listings is not None:
+        place, table = inputs.listing, torch.from_numpy(listings).to(device)
+    elif model.history == "listing-vectors":
         # Each listing of the histories is encoded once, however many of them have it.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
         place = np.searchsorted(rows, inputs.listing)  # of events that are told; of others anything
@@ -113,7 +122,10 @@ def encode_histories(
         if model.history == "readout":
             blocks = ReadoutBatch.of(inputs, first[chosen], end[chosen], device)
             return model.prefixes(blocks, photos, texts)[blocks.last]
-        windows = VectorBatch.of(inputs, first[chosen], end[chosen], place, device)
-        return model.prefixes(windows, photos, texts, table)[windows.last]
+        assert model.user_pass is not None  # "listing-vectors" is what is left
+        return model.user_pass.newest(
+            table, VectorBatch.of(inputs, first[chosen], end[chosen], place, device)
+        )
 
-    return encode(model, embed, lengths, width, device=device, **options)
+    tokens = VECTORS_PER_BATCH if model.history == "listing-vectors" else TOKENS_PER_BATCH
+    return encode(model, embed, lengths, width, device=device, tokens=tokens, **options)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from core.errors import VibesError
 from core.model import attention
 from core.model.config import EncoderConfig
+from core.model.dropout import Dropout
 
 if TYPE_CHECKING:
     import transformers
@@ -71,14 +72,8 @@ class Attention(nn.Module):
         w_value = self.value_global.weight.unflatten(0, (self.heads, -1))  # (H, dh, d)
         q = torch.einsum("bhe,hed->bhd", q, w_key).unsqueeze(1)  # (B, 1, H, d)
         keys = x.to(q.dtype).unsqueeze(1)  # (B, 1, S, d)
-        seen = F.scaled_dot_product_attention(
-            q,
-            keys,
-            keys,
-            attn_mask=cls_visible[:, None, None, :],
-            dropout_p=self._dropout_now(),
-            scale=w_key.shape[1] ** -0.5,
-        )  # (B, 1, H, d)
+        scale, visible = w_key.shape[1] ** -0.5, cls_visible[:, None, None, :]
+        seen = attention.attend(q, keys, keys, visible, self._dropout_now(), scale)  # (B, 1, H, d)
         gathered = torch.einsum("bhd,hed->bhe", seen.squeeze(1), w_value).flatten(1)  # (B, d)
         return (gathered + self.value_global.bias).unsqueeze(1)
 
@@ -99,7 +94,7 @@ class Layer(nn.Module):
         self.up = nn.Linear(config.width, config.ffn)
         self.down = nn.Linear(config.ffn, config.width)
         self.ffn_norm = nn.LayerNorm(config.width, eps=config.layer_norm_eps)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
 
     def forward(self, x: Tensor, visible: Tensor | None, cls_visible: Tensor, banded: bool) -> Tensor:
         """x (B, S, d) to (B, S, d), or to row 0 alone, (B, 1, d), without `visible`."""
@@ -132,7 +127,7 @@ class Longformer(nn.Module):
         # Item position 0 (no item) stays zero, so that a bare listing is what a transformers model would see.
         self.item_position = nn.Embedding(config.max_items, config.width, padding_idx=0)
         self.norm = nn.LayerNorm(config.width, eps=config.layer_norm_eps)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.word_embeddings: nn.Embedding | None = None
         self.apply(initialise)

@@ -28,12 +28,12 @@ class TrainingConfig(Forbidding):
 
     recipe: Literal["single-stage", "two-stage"] = "single-stage"
     pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
-    loss: Literal["next", "log_in", "log_out"] = "log_in"
+    loss: Literal["next", "log_in", "log_out"] = "next"
     positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
     temperature: float = Field(0.05, gt=0)
-    batch: int = Field(64, ge=2, description="histories a step")
+    batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
     fresh: int = Field(
-        512, ge=0, description="listings a step that are encoded with gradient, beside the positives"
+        1024, ge=0, description="listings a step that are encoded with gradient, beside the positives"
     )
     negatives: Literal["apart", "bank", "in-batch", "both"] = Field(
         "apart",
@@ -44,18 +44,22 @@ class TrainingConfig(Forbidding):
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
     logq: bool = Field(False, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
-    bank_every: int = Field(50, ge=1, description="steps between two encodings of the item bank")
+    bank_every: int = Field(
+        50,
+        ge=1,
+        description="steps between two encodings of the item bank; more where it would take a quarter of the time",
+    )
     bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
     windows_per_user: int = Field(
         1, ge=1, description="pieces of max_listings events an epoch from one user, at most (not with cls)"
     )
     window_listings: int = Field(
-        256, ge=1, description="events in the histories of a step, at most (not with cls)"
+        1024, ge=1, description="events in the histories of a step, at most (not with cls)"
     )
     token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(5e-4, gt=0)
-    warmup: int = Field(200, ge=0, description="steps until the full learning rate")
+    warmup: int = Field(100, ge=0, description="steps until the full learning rate")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)
     average: float = Field(
@@ -67,10 +71,10 @@ class TrainingConfig(Forbidding):
     collapse_after: int = Field(
         300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
     )
-    max_epochs: int = Field(30, ge=1)
-    max_steps: int = Field(3000, ge=1)
+    max_epochs: int = Field(50, ge=1)
+    max_steps: int = Field(1500, ge=1)
     patience: int = Field(6, ge=1, description="validations without a better recall@30 before stopping")
-    validate_every: int = Field(125, ge=1, description="steps; the end of the training validates, too")
+    validate_every: int = Field(50, ge=1, description="steps; the end of the training validates, too")
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
@@ -123,7 +127,11 @@ class Settings(Forbidding):
         default_factory=dict, description="sizes that differ from the preset"
     )
     init: str | None = Field(None, description="folder of a transformers Longformer to start from")
-    history: History = Field("cls", description="how a history becomes a vector")
+    history: History = Field("listing-vectors", description="how a history becomes a vector")
+    inference: Literal["auto", "plain", "float32", "bf16"] = Field(
+        "auto",
+        description="what encodes once trained: the fastest this machine has, the readable model, or a type",
+    )
     features: FeatureConfig = FeatureConfig()
     training: TrainingConfig = TrainingConfig()
     split: SplitConfig = SplitConfig()
@@ -167,6 +175,7 @@ class Manifest(Forbidding):
     fingerprint: str
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
     photo_encoder: str = ""
+    encoded_by: str = ""  # inference path of listings.npz, see core.model.fast.choose; "" = no model
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Settings = Settings()
 

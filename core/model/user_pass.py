@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from core.features.vocabulary import Vocabulary
 from core.model.attention import block_causal
 from core.model.config import EncoderConfig
+from core.model.dropout import Dropout
 from core.model.longformer import Layer, initialise
 from core.model.windows import VectorBatch
 
@@ -26,18 +27,32 @@ class UserPass(nn.Module):
         self.meta = nn.Embedding(1 + vocabulary.total - vocabulary.size, config.width, padding_idx=0)
         self.item_position = nn.Embedding(config.max_items, config.width, padding_idx=0)
         self.norm = nn.LayerNorm(config.width, eps=config.layer_norm_eps)
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.layers = nn.ModuleList(Layer(config, global_token=False) for _ in range(config.layers))
         self.apply(initialise)
 
     def forward(self, vectors: torch.Tensor, batch: VectorBatch) -> torch.Tensor:
         """vectors (U, d) to (R, d) float32, L2-normalised: for each event the history that ends with it."""
+        x, visible = self.start(vectors, batch)
+        for layer in self.layers:
+            x = cast(Layer, layer).among(x, visible, x)
+        return F.normalize(x[batch.real].float(), dim=-1)
+
+    def newest(self, vectors: torch.Tensor, batch: VectorBatch) -> torch.Tensor:
+        """vectors (U, d) to (B, d), as `forward` but for whole windows alone: the last layer asks for nothing else."""
+        x, visible = self.start(vectors, batch)
+        *earlier, last = self.layers
+        for layer in earlier:
+            x = cast(Layer, layer).among(x, visible, x)
+        end = batch.real.sum(dim=1, keepdim=True) - 1  # (B, 1)
+        asking = x.gather(1, end.unsqueeze(-1).expand(-1, -1, x.shape[2]))  # (B, 1, d)
+        seen = batch.real[:, None, None, :]  # (B, 1, 1, K)
+        return F.normalize(cast(Layer, last).among(x, seen, asking)[:, 0].float(), dim=-1)
+
+    def start(self, vectors: torch.Tensor, batch: VectorBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the layers begin with, (B, K, d), and who sees whom, (B, 1, K, K) bool."""
         position = torch.arange(1, batch.real.shape[1] + 1, device=vectors.device).expand_as(batch.real)
         x = vectors[batch.listing] + self.item_position(position)  # (B, K, d)
         for ids in (batch.action, batch.duration):
             x = x + self.meta((ids - self.first_meta + 1).clamp(min=0))
-        x = self.drop(self.norm(x))
-        visible = block_causal(batch.real, position)
-        for layer in self.layers:
-            x = cast(Layer, layer).among(x, visible, x)
-        return F.normalize(x[batch.real].float(), dim=-1)
+        return self.drop(self.norm(x)), block_causal(batch.real, position)

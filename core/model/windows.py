@@ -3,12 +3,12 @@
 Shapes: B windows, K listings of the longest window, R events of all windows, S tokens of the longest window.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from core.features.sequences import Sequences
+from core.features.sequences import Sequences, Windows
 from core.market.log import ranges
 from core.model.embeddings import TokenBatch
 from core.model.inputs import Inputs
@@ -22,14 +22,10 @@ class ReadoutBatch(TokenBatch):
 
     def __init__(self, blocks: Sequences, count: np.ndarray, device: torch.device | str = "cpu") -> None:
         """blocks: R sequences, one an event, window by window; count (B,): events of each window, at least 1."""
-        begin = np.cumsum(count) - count  # (B,) first event of each window
-        owner, number = np.repeat(np.arange(len(count)), count), ranges(np.zeros_like(count), count)  # (R,)
-        length = np.add.reduceat(blocks.length, begin)  # (B,) tokens
-        super().__init__(replace(blocks, length=length, item=np.repeat(number + 1, blocks.length)), device)
-        place = np.cumsum(blocks.length) - blocks.length
-        place = place - place[begin][owner]  # (R,) of each read-out in its row
+        windows = Windows.of(blocks, count)
+        super().__init__(windows.sequences, device)
         rows, real = (np.zeros((len(count), int(count.max())), kind) for kind in (np.int64, bool))
-        rows[owner, number], real[owner, number] = place, True
+        rows[windows.owner, windows.number], real[windows.owner, windows.number] = windows.place, True
         self.rows = torch.from_numpy(rows).to(device)  # (B, K)
         self.real = torch.from_numpy(real).to(device)  # (B, K)
         self.last = torch.from_numpy(np.cumsum(count) - 1).to(device)  # (B,) newest event of each, of R

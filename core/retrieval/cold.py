@@ -15,9 +15,9 @@ import pandas as pd
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
 from core.features.featurizer import Features, Featurizer
+from core.features.merging import joined
 from core.features.photo_pipeline import Encoder
 from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
-from core.features.tokens import Tokens
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
@@ -136,7 +136,8 @@ class Newcomers:
     def _attributes(self, market: Market) -> np.ndarray:
         """(L + 1, d) the attribute space of all listings and, last, of the new one."""
         featurizer, features = self._attribute_features
-        return attribute_vectors(featurizer, _joined(features, featurizer.transform(market, None)))
+        together = joined(features, featurizer.transform(market, None))
+        return attribute_vectors(featurizer, together, fitted=features.tokens.listings)
 
 
 def one_listing(market: Market, cells: Mapping[str, Any], photos: Sequence[bytes], folder: Path) -> Market:
@@ -193,26 +194,6 @@ def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:
     """(w,) what `photo_space` gives a listing with these photos in a market with this mean vector."""
     centred = np.asarray(photos.vectors[photos.ok], np.float32) - centre
     return _unit((centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)).mean(axis=0))
-
-
-def _joined(first: Features, second: Features) -> Features:
-    """The listings of both, those of `second` behind those of `first`."""
-    one, two = first.tokens, second.tokens
-    photo = np.where(two.photo >= 0, two.photo + len(first.photo), -1).astype(two.photo.dtype)
-    text = np.where(two.text >= 0, two.text + len(first.text), -1).astype(two.text.dtype)
-    tokens = Tokens(
-        offset=np.concatenate([one.offset, one.offset[-1] + two.offset[1:]]),
-        photo=np.concatenate([one.photo, photo]),
-        text=np.concatenate([one.text, text]),
-        set_offset=np.concatenate([one.set_offset, one.set_offset[-1] + two.set_offset[1:]]),
-        **{
-            name: np.concatenate([getattr(one, name), getattr(two, name)])
-            for name in ("key", "value", "bin", "fraction", "set_member")
-        },
-    )
-    return Features(
-        tokens, np.concatenate([first.photo, second.photo]), np.concatenate([first.text, second.text])
-    )
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from core.model.config import PRESETS
 from core.model.settings import Manifest, Settings
 from core.retrieval.engine import Engine
 from core.retrieval.prepared import save_prepared
+from core.retrieval.refresh.generations import forget
 
 SPACES = ("model", "photos", "attributes")
 Report = Callable[[str, int, int], None]  # what, done, of how many
@@ -105,8 +106,10 @@ def embed_market(
         fingerprint=market.fingerprint,
         trained_on=trained_on,
         photo_encoder=photos.encoder if photos is not None else "",
+        encoded_by=engine.path if engine is not None else "",
         versions=library_versions(),
         settings=settings,
     )
     manifest.save(run)
+    forget(run)
     return manifest

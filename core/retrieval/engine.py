@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ from core.retrieval.prepared import load_prepared
 
 if TYPE_CHECKING:
     from core.model.encoder import Inputs, ListingModel
+    from core.model.fast.choose import Inference
+    from core.model.fast.model import FastModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,8 @@ class Engine:
     featurizer: Featurizer
     features: Features
     settings: Settings
+    #: What encodes, by the path asked for; made at the first use, shared by copies with other features.
+    made: dict[str, tuple[ListingModel | FastModel, Inference]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -60,24 +64,49 @@ class Engine:
         model.eval()
         return cls(model, featurizer, features, settings)
 
+    @property
+    def path(self) -> Inference:
+        """The inference path that encodes, see `core.model.fast.choose`."""
+        return self._encoder()[1]
+
+    def exact(self) -> Engine:
+        """The same engine on the readable model in float32: for differences that bfloat16 would blur."""
+        return replace(self, settings=self.settings.model_copy(update={"inference": "plain"}))
+
+    def _encoder(self) -> tuple[ListingModel | FastModel, Inference]:
+        from core.model.fast.choose import fast_model
+
+        asked = self.settings.inference
+        if asked not in self.made:
+            self.made[asked] = fast_model(self.model, asked)
+        return self.made[asked]
+
     def inputs(self, log: EventLog) -> Inputs:
         """What histories of `log` are made of."""
         return make_inputs(self.featurizer, self.features, log, self.settings)
 
-    def encode_listings(self, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
-        """(L, d) the model space: every listing of the market, L2-normalised."""
+    def encode_listings(
+        self, progress: Callable[[int, int], None] | None = None, rows: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(L, d) the model space: every listing of the market, or those of `rows` (n,) alone, L2-normalised."""
         from core.model.encoder import encode_listings
 
-        rows = np.arange(self.features.tokens.listings)
+        rows = np.arange(self.features.tokens.listings) if rows is None else rows
         empty = np.zeros(0, np.int32)
         inputs = self._inputs(empty, None)
-        return encode_listings(self.model, inputs, rows, self.featurizer.width, progress=progress)
+        return encode_listings(self._encoder()[0], inputs, rows, self.featurizer.width, progress=progress)
 
-    def encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised."""
+    def encode_histories(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, listings: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised.
+
+        `listings` (L, d) float32, the embeddings of all listings, saves a model that reads them encoding them anew.
+        """
         from core.model.encoder import encode_histories
 
-        return encode_histories(self.model, self.inputs(log), start, end, self.featurizer.width)
+        inputs, width = self.inputs(log), self.featurizer.width
+        return encode_histories(self._encoder()[0], inputs, start, end, width, listings=listings)
 
     def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
         return _inputs(self.features, listing, meta, self.settings)

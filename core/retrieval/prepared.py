@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -12,6 +13,8 @@ from core.features.featurizer import Features
 from core.market.io import atomic_path
 
 FILE = "prepared.safetensors"
+#: The types that features are made of, by their safetensors names.
+TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 
 
 def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
@@ -24,19 +27,36 @@ def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
 
 
 def load_prepared(run: Path, fingerprint: str) -> Features | None:
-    """The features kept in a run folder; None where there are none, or they are of another state of the market."""
+    """The features kept in a run folder; None where there are none, or they are of another state of the market.
+
+    They are mapped into memory: processes of one machine share them, and of photo vectors only those that are used
+    are ever read.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not (run / FILE).is_file():
         return None
     try:
-        with safe_open(run / FILE, "numpy") as stored:
+        with safe_open(run / FILE, "numpy") as stored:  # checks the header and the size of the file
             if (stored.metadata() or {}).get("fingerprint") != fingerprint:
                 return None
-            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-        return _built(Features, "", arrays)
+        return _built(Features, "", _mapped(run / FILE))
     except (SafetensorError, KeyError):  # damaged, or of another version: they are made again
         return None
+
+
+def _mapped(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file, read when they are touched; what is written into them stays in memory."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+    header.pop("__metadata__", None)
+    whole = np.memmap(path, np.uint8, "c")  # copy on write, so that torch may share it
+    found = {}
+    for name, tensor in header.items():
+        low, high = (8 + size + offset for offset in tensor["data_offsets"])
+        found[name] = np.asarray(whole[low:high]).view(TYPES[tensor["dtype"]]).reshape(tensor["shape"])
+    return found
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, np.ndarray]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import weakref
 import zipfile
 from functools import cached_property
 from pathlib import Path
@@ -19,21 +21,45 @@ from core.market.splits import Catalogue, Queries
 from core.model.settings import Manifest
 from core.retrieval.embed import SPACES
 from core.retrieval.engine import Engine
-from core.retrieval.index import ExactIndex
+from core.retrieval.index import EXACT_TO, ExactIndex
+from core.retrieval.refresh.generations import Place, settle, stamp_of
+
+PUSHES = "pushes.parquet"
+PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
 class Run:
     """One trained model (or none) and the embeddings of one market's listings.
 
     Opens without the market; what needs the market's tables opens it from the path in `run.toml`.
+
+    Of a run that `vibes refresh` keeps fresh it is the generation that was current when it was opened, and stays that
+    one: market, vectors and model fit together however long it is used. A server asks `outdated` between requests
+    (two small files are read, some 0.1 ms) and, where that is True, goes on with `Run.open(run.path)` and drops this one.
+
+    Attributes:
+        path: the run's folder as it was given; figures, maps and reports lie there.
+        folder: where the embeddings, the model and the tables of this state lie: `path`, or one of its generations.
+        generation: how many refreshes this state has behind it; 0 = as trained or embedded.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, market: Market | None = None) -> None:
-        self.path, self.manifest, self._market = path, manifest, market
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        market: Market | None = None,
+        place: Place | None = None,
+        events_too: bool = True,
+    ) -> None:
+        self.path, self.manifest, self._market, self._events_too = path, manifest, market, events_too
+        place = Place(stamp_of(path), path) if place is None else place
+        self.folder, self._stamp, self.generation = place.folder, place.stamp, place.stamp.generation
+        if place.lease is not None:  # what keeps the generation from being removed ends with this object
+            weakref.finalize(self, os.close, place.lease)
 
     @classmethod
-    def open(cls, path: Path | str, market: Market | None = None) -> Run:
-        """Open the run folder at `path`.
+    def open(cls, path: Path | str, market: Market | None = None, events_too: bool = True) -> Run:
+        """Open the run folder at `path`; without `events_too` the market's events stay on disk.
 
         Raises:
             VibesError: no run folder, an unfinished training, or a run of another version.
@@ -43,8 +69,9 @@ class Run:
             raise VibesError(
                 f"The training of {path} has not finished; go on with `vibes train MARKET {path} --resume`."
             )
-        run = cls(path, Manifest.load(path), market)
-        if not (path / "listings.npz").is_file():
+        place = settle(path)
+        run = cls(path, Manifest.load(place.folder), market, place, events_too)
+        if not (run.folder / "listings.npz").is_file():
             raise VibesError(
                 f"{path} lacks listings.npz; make it with `vibes embed MARKET {path} --model {path}`."
             )
@@ -53,11 +80,11 @@ class Run:
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path / "listings.npz", allow_pickle=False) as stored:
+            with np.load(self.folder / "listings.npz", allow_pickle=False) as stored:
                 return {name: stored[name] for name in stored.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise VibesError(
-                f"{self.path / 'listings.npz'} is damaged ({error}); embed the run again."
+                f"{self.folder / 'listings.npz'} is damaged ({error}); embed the run again."
             ) from error
 
     @cached_property
@@ -93,9 +120,27 @@ class Run:
             self._indexes[space] = ExactIndex(vectors / np.where(norm > 0, norm, 1))
         return self._indexes[space]
 
+    def batch_index(self, space: str) -> ExactIndex:
+        """The index of one space for very many queries: by size and measured recall, see `core.retrieval.index.choose`.
+
+        Raises:
+            VibesError: this run has no such space.
+        """
+        exact = self.index(space)
+        if len(exact.vectors) <= EXACT_TO:
+            return exact
+        from core.retrieval.index.choose import choose
+
+        return choose(exact.vectors).index
+
     def vectors(self, space: str) -> np.ndarray:
         """(L, d) float32, L2-normalised; a zero row where the listing has nothing in this space."""
         return self.index(space).vectors
+
+    def stored(self, space: str) -> np.ndarray:
+        """(L, d) the vectors as the run keeps them; `vectors` are these, normalised anew."""
+        self.index(space)
+        return self._arrays[space]
 
     @property
     def market(self) -> Market:
@@ -105,14 +150,29 @@ class Run:
             VibesError: it is no longer where it was.
         """
         if self._market is None:
-            path = self.path / self.manifest.market  # an absolute one stays what it is
+            path = self.folder / self.manifest.market  # an absolute one stays what it is
             if not path.is_dir():
                 raise VibesError(
                     f"The market of {self.path} is no longer at {path}; move it back, or embed the run on the market's "
                     "new place with `vibes embed MARKET RUN --model RUN`."
                 )
-            self._market = Market.open(path)
+            tables = self.folder / "market"
+            self._market = Market.open(path, None, self._events_too, tables if tables.is_dir() else None)
         return self._market
+
+    @property
+    def outdated(self) -> bool:
+        """True where the run folder holds a newer state than this: refreshed, embedded or trained since."""
+        return stamp_of(self.path) != self._stamp
+
+    @cached_property
+    def pushes(self) -> pd.DataFrame:
+        """What to recommend to the users whom the refreshes of this run brought events of, as of the last of these.
+
+        Columns `user_id, rank, candidate_id, score, run, at`, as `vibes recommend --all` writes them; empty without any.
+        """
+        path = self.folder / PUSHES
+        return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(PUSH_COLUMNS))
 
     @cached_property
     def market_changed(self) -> bool:
@@ -122,7 +182,7 @@ class Run:
     @property
     def has_model(self) -> bool:
         """True where the run holds a trained model."""
-        return (self.path / "model.safetensors").is_file()
+        return (self.folder / "model.safetensors").is_file()
 
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
@@ -156,7 +216,7 @@ class Run:
                 f"The listings of {self.market.path} are not those that {self.path} was embedded from; "
                 f"run `vibes embed {self.market.path} {self.path} --model {self.path}`."
             )
-        return Engine.load(self.path, self.market, self.manifest.settings)
+        return Engine.load(self.folder, self.market, self.manifest.settings)
 
     def row(self, listing_id: str) -> int:
         """Row of a listing.
@@ -204,7 +264,7 @@ class Run:
         """
         if not self.has_model:
             raise VibesError(f"{self.path} has no trained model, so it cannot recommend; use `vibes train`.")
-        log = self.log if isinstance(user, str) else self._log_of(user)
+        log = self.log if isinstance(user, str) else self.history_log(user)
         moment = self._moment(at)
         start, end = self._history(log, user, moment if at is not None else None)
         query = self.engine.encode_histories(log, np.array([start]), np.array([end]))  # (1, d)
@@ -217,11 +277,7 @@ class Run:
         return self._frame(rows[0], scores[0])
 
     def _moment(self, at: pd.Timestamp | int | None) -> int:
-        if at is None:
-            return int(self.log.time.max(initial=0)) + 1
-        if isinstance(at, pd.Timestamp):
-            return (at.tz_localize("UTC") if at.tzinfo is None else at).as_unit("ns").value
-        return int(at)
+        return int(self.log.time.max(initial=0)) + 1 if at is None else as_moment(at)
 
     def _history(self, log: EventLog, user: str | pd.DataFrame, at: int | None) -> tuple[int, int]:
         if not isinstance(user, str):
@@ -242,7 +298,12 @@ class Run:
     def _user_number(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.log.users)}
 
-    def _log_of(self, history: pd.DataFrame) -> EventLog:
+    def history_log(self, history: pd.DataFrame) -> EventLog:
+        """A history as `recommend` takes it, as the events of one user without a name.
+
+        Raises:
+            VibesError: an empty history, an unknown listing or action.
+        """
         if C.LISTING not in history.columns:
             raise VibesError("The history has no column 'listing_id'; give one row an event, oldest first.")
         if history.empty:
@@ -268,3 +329,10 @@ class Run:
         found = rows >= 0
         ids = self._arrays["listing_id"][rows[found]].astype(str)
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})
+
+
+def as_moment(at: pd.Timestamp | int) -> int:
+    """A moment in the time of a log: nanoseconds UTC, or a position as it is."""
+    if isinstance(at, pd.Timestamp):
+        return (at.tz_localize("UTC") if at.tzinfo is None else at).as_unit("ns").value
+    return int(at)

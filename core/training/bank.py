@@ -1,5 +1,6 @@
 """The item bank: embeddings without gradient of every listing with a training event."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from core.model.encoder import encode_listings
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
+from core.training.processes import Processes
 
 
 @dataclass(eq=False)
@@ -20,11 +22,29 @@ class ItemBank:
 
     @classmethod
     def encode(
-        cls, model: ListingModel, inputs: Inputs, rows: np.ndarray, width: int, **options: Any
+        cls,
+        model: ListingModel,
+        inputs: Inputs,
+        rows: np.ndarray,
+        width: int,
+        processes: Processes | None = None,
+        **options: Any,
     ) -> "ItemBank":
-        """Encode the listings `rows` afresh."""
-        vectors = torch.from_numpy(encode_listings(model, inputs, rows, width, **options))
-        return cls(rows, vectors.to(options.get("device", "cpu")))
+        """Encode the listings `rows` afresh, each process its part."""
+        processes = processes or Processes()
+        own = rows[processes.mine(len(rows))]
+        found = torch.from_numpy(encode_listings(model, inputs, own, width, **options))
+        with torch.no_grad():
+            return cls(rows, processes.gather(found.to(options.get("device", "cpu")), len(rows)))
+
+    @staticmethod
+    def steps_between(inputs: Inputs, rows: np.ndarray, step_tokens: float, at_least: int) -> int:
+        """How many steps lie between two encodings of the listings `rows`, `at_least` so many.
+
+        A token that is trained on costs about three that are only encoded, so that with a bank of as many tokens as all
+        these steps read (`step_tokens` each) encoding it takes a quarter of the time.
+        """
+        return max(at_least, math.ceil(inputs.listing_lengths(rows).sum() / step_tokens))
 
     @property
     def mean_cosine(self) -> float:

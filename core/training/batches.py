@@ -25,6 +25,22 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def part(self, windows: np.ndarray, by_event: bool) -> "Batch":
+        """The windows (sorted numbers below B) and their examples alone; `by_event`: `place` stands at an event."""
+        if not by_event:
+            rows = self.rows[windows]
+            return Batch(rows, self.first[windows], self.end[windows], np.arange(len(rows)))
+        count = self.end - self.first  # (B,)
+        begin, begins = (
+            np.cumsum(count) - count,
+            np.full(len(count), -1),
+        )  # the first event of each, old and new
+        begins[windows] = np.cumsum(count[windows]) - count[windows]
+        owner = np.searchsorted(begin, self.place, side="right") - 1  # (E,)
+        taken = begins[owner] >= 0
+        place = (self.place - begin[owner] + begins[owner])[taken]
+        return Batch(self.rows[taken], self.first[windows], self.end[windows], place)
+
 
 def history_batches(
     examples: Examples, lengths: np.ndarray, batch: int, per_user: int, seed: int, epoch: int

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from core.errors import VibesError
@@ -19,23 +18,15 @@ from core.training.bank import ItemBank
 from core.training.batches import Batch, history_batches, window_batches
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer
+from core.training.processes import Processes
 from core.training.state import Lines, Progress
-from core.training.step import BothSides, StepData, step_loss
+from core.training.step import StepData, step_loss
 
 #: Called with a dictionary after every step and validation; what it prints is its own affair.
 Report = Callable[[dict[str, Any]], None]
 
 #: Before the names of the averaged weights in a checkpoint.
 AVERAGE = "average/"
-
-
-def make_accelerator() -> Accelerator:
-    """The GPU where there is one; several processes under `accelerate launch`."""
-    return Accelerator(
-        cpu=not torch.cuda.is_available(),
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-        step_scheduler_with_optimizer=False,
-    )
 
 
 def finetune(
@@ -49,10 +40,10 @@ def finetune(
 ) -> Progress:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
 
-    `single-stage`: the bank is re-encoded every `bank_every` steps. `two-stage` (Recformer, Li et al. 2023, algorithm
-    1): in the first half of the steps the bank is re-encoded each epoch; the second half begins from the best weights
-    of the first, whose listing embeddings are frozen, as positives, as negatives and in the finished run, and trains
-    the encoding of histories alone.
+    `single-stage`: the bank is re-encoded every `bank_every` steps, or as often as takes a quarter of the time.
+    `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is re-encoded each
+    epoch; the second half begins from the best weights of the first, whose listing embeddings are frozen, as positives,
+    as negatives and in the finished run, and trains the encoding of histories alone.
 
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps; with `resume` the
     training goes on from it and ends with the same weights as one that was never stopped.
@@ -81,12 +72,10 @@ class _Finetuning:
     ) -> None:
         self.model, self.data, self.settings, self.config = model, data, settings, settings.training
         self.run, self.validate, self.report = run, validate, report
-        self.accelerator = make_accelerator()
-        self.device = self.accelerator.device
-        # Sums in a fixed order, so that the same seed gives the same weights on several threads, too.
-        torch.use_deterministic_algorithms(True, warn_only=self.device.type != "cpu")
-        optimizer = make_optimizer(model, self.config.learning_rate, self.config.weight_decay)
-        self.both, self.optimizer = self.accelerator.prepare(BothSides(model), optimizer)
+        self.processes = Processes.launched()
+        self.device = self.processes.device
+        model.to(self.device)
+        self.optimizer = make_optimizer(model, self.config.learning_rate, self.config.weight_decay)
         self.tables = data.inputs.tensors(self.device)
         self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
         self.progress, self.bank = Progress(), None
@@ -102,9 +91,10 @@ class _Finetuning:
         averaged = {n.removeprefix(AVERAGE): tensor for n, tensor in kept.items() if n.startswith(AVERAGE)}
         if self.average is not None and averaged:
             self.average.load_state_dict(averaged)
-        self.lines = Lines(run / "train.jsonl", self.progress.step, self.accelerator.is_main_process)
-        epoch = len(self.batches(0)) // self.accelerator.num_processes
-        self.planned = min(self.config.max_steps, self.config.max_epochs * epoch)
+        self.lines = Lines(run / "train.jsonl", self.progress.step, self.processes.main)
+        batches = self.batches(0)
+        self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))
+        self.bank_every = self._bank_every(batches)
 
     @property
     def two_stage(self) -> bool:
@@ -134,54 +124,51 @@ class _Finetuning:
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
     def batches(self, epoch: int) -> list[Batch]:
-        config, seed, world = self.config, self.settings.seed, self.accelerator.num_processes
+        config, seed = self.config, self.settings.seed
         if self.settings.history == "cls":
-            found = history_batches(
+            return history_batches(
                 self.data.examples, self.lengths, config.batch, config.histories_per_user, seed, epoch
             )
-        else:
-            found = window_batches(
-                self.data.examples,
-                self.data.inputs,
-                config.batch,
-                config.window_listings,
-                config.windows_per_user,
-                seed,
-                epoch,
-            )
-        return found[: len(found) // world * world] if len(found) >= world else found * world
+        return window_batches(
+            self.data.examples,
+            self.data.inputs,
+            config.batch,
+            config.window_listings,
+            config.windows_per_user,
+            seed,
+            epoch,
+        )
 
     def train(self) -> Progress:
         progress = self.progress
         self.begun, self.started = progress.step, time.monotonic()
-        self.both.train()
+        self.model.train()
         while not progress.finished:
             self._stage()
             if self.two_stage and progress.stage == 1:
                 self._second_stage()
             else:
                 progress.finished = True
-        if self.accelerator.is_main_process:
+        if self.processes.main:
             if not (self.run / "model.safetensors").is_file():
                 self._save()
             self._checkpoint(bank=False)
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         return progress
 
     def _stage(self) -> None:
         """Train until this stage is over."""
         progress, config = self.progress, self.config
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
         over = progress.step >= self.stage_end or progress.worse >= config.patience
         while not over and progress.epoch - progress.stage_epoch < config.max_epochs:
-            todo = self.batches(progress.epoch)[rank::world]
+            todo = self.batches(progress.epoch)
             while progress.batch < len(todo) and not over:
                 self._step(todo[progress.batch])
                 over = progress.step >= self.stage_end
                 if progress.step % config.validate_every == 0 or over:
                     over = self._validate() or over
                 progress.finished = over and not (self.two_stage and progress.stage == 1)
-                if progress.step % config.checkpoint_every == 0 and self.accelerator.is_main_process:
+                if progress.step % config.checkpoint_every == 0 and self.processes.main:
                     self._checkpoint()
             if not over:
                 progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -194,9 +181,8 @@ class _Finetuning:
             self.bank = self._encode_bank()
             progress.bank_step = progress.step
             check_bank(progress, self.bank, config)
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        # Dropout, so that resuming is exact.
-        torch.manual_seed((self.settings.seed * 1_000_003 + progress.step) * world + rank)
+        # Dropout of attention, so that resuming is exact.
+        torch.manual_seed(self.settings.seed * 1_000_003 + progress.step)
         stage_step = progress.step - progress.stage_step
         rate = learning_rate(
             stage_step, self.stage_end - progress.stage_step, config.warmup, config.learning_rate
@@ -204,24 +190,37 @@ class _Finetuning:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         now = step_loss(
-            self.both, self.data, self.bank, batch, progress.step, config, self.tables, self.model.history,
-            frozen=progress.stage == 2,
+            self.model, self.data, self.bank, batch, progress.step, config, self.tables,
+            frozen=progress.stage == 2, processes=self.processes,
         )  # fmt: skip
-        value = float(now.loss.detach())
-        self.accelerator.backward(now.loss)
-        self.accelerator.clip_grad_norm_(self.both.parameters(), config.clip)
+        if now.loss.requires_grad:  # a process may have no history of a small batch
+            now.loss.backward()
+        self.processes.sum_gradients(self.model.parameters())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.model)
         progress.step += 1
         progress.batch += 1
-        check_loss(progress, value, now.candidates, config)
-        entry: dict[str, Any] = {"step": progress.step, "epoch": progress.epoch, "loss": value, "rate": rate}
+        check_loss(progress, now.value, now.candidates, config)
+        entry: dict[str, Any] = {
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "loss": now.value,
+            "rate": rate,
+        }
         spent = time.monotonic() - self.started
         left = spent / (progress.step - self.begun) * max(self.planned - progress.step, 0)
         self.report({**entry, "planned": self.planned, "eta_s": left, "best": progress.best})
         self.lines.write(entry)
+
+    def _bank_every(self, batches: list[Batch]) -> int:
+        """Steps between two encodings of the bank: as configured, or more where a large bank would take the time."""
+        inputs, rows = self.data.inputs, self.data.warm
+        told = sum(inputs.history_lengths(batch.first, batch.end).sum() for batch in batches) / len(batches)
+        fresh = min(self.config.fresh, len(rows)) * inputs.listing_lengths(rows).mean()
+        return ItemBank.steps_between(inputs, rows, told + fresh, self.config.bank_every)
 
     def _bank_is_old(self) -> bool:
         progress = self.progress
@@ -229,12 +228,18 @@ class _Finetuning:
             return True
         if self.two_stage:
             return progress.stage == 1 and progress.batch == 0 and progress.bank_step != progress.step
-        return progress.step - progress.bank_step >= self.config.bank_every
+        return progress.step - progress.bank_step >= self.bank_every
 
     def _encode_bank(self) -> ItemBank:
         width = self.model.longformer.config.width
         return ItemBank.encode(
-            self.model, self.data.inputs, self.data.warm, width, bf16=self.config.bf16, device=self.device
+            self.model,
+            self.data.inputs,
+            self.data.warm,
+            width,
+            self.processes,
+            bf16=self.config.bf16,
+            device=self.device,
         )
 
     def _validate(self) -> bool:
@@ -248,7 +253,7 @@ class _Finetuning:
                 progress.step,
                 0,
             )
-            if self.accelerator.is_main_process:
+            if self.processes.main:
                 self._save()
         else:
             progress.worse += 1
@@ -259,7 +264,7 @@ class _Finetuning:
 
     def _second_stage(self) -> None:
         """From the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         load_weights(self.run / "model.safetensors", self.model)
         self.model.frozen = True
         self.average = self._new_average()
@@ -269,7 +274,7 @@ class _Finetuning:
         progress.epoch, progress.batch, progress.worse, progress.above = progress.epoch + 1, 0, 0, 0
         self.bank = self._encode_bank()
         progress.bank_step = progress.step
-        if self.accelerator.is_main_process:
+        if self.processes.main:
             self._checkpoint()
 
     def _save(self) -> None:

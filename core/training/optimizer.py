@@ -18,7 +18,7 @@ def make_optimizer(model: torch.nn.Module, rate: float, weight_decay: float) -> 
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:

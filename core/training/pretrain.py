@@ -10,17 +10,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from core.errors import VibesError
 from core.features.sequences import Sequences
 from core.features.tokens import TYPE_ATTRIBUTE
 from core.model.checkpoint import load_state, save_state
+from core.model.dropout import Draw
 from core.model.embeddings import TokenBatch
 from core.model.encoder import mixed_precision
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import Settings
+from core.training.dropout import chances
 from core.training.examples import exclusions
-from core.training.finetune import make_accelerator
 from core.training.optimizer import learning_rate, make_optimizer
+from core.training.processes import Processes
 from core.training.step import StepData
 
 MASKED = 0.15  # of the attribute values, as in BERT
@@ -37,10 +40,13 @@ class Guesses:
     value: np.ndarray  # (m,) value ids
 
 
-def masked_values(sequences: Sequences, share: float, rng: np.random.Generator) -> tuple[Sequences, Guesses]:
-    """`sequences` without a `share` of the single values (categories, flags, numbers, word pieces); their keys stay."""
+def masked_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, Guesses]:
+    """`sequences` without a `share` of the single values (categories, flags, numbers, word pieces); their keys stay.
+
+    `chance` (n,) in [0, 1) decides for each token.
+    """
     maskable = (sequences.type == TYPE_ATTRIBUTE) & (sequences.value > 0)
-    token = np.flatnonzero(maskable & (rng.random(len(maskable)) < share))
+    token = np.flatnonzero(maskable & (chance < share))
     value, bins = sequences.value.copy(), sequences.bin.copy()
     value[token] = bins[token] = 0
     return replace(sequences, value=value, bin=bins), Guesses(token, sequences.value[token])
@@ -56,57 +62,74 @@ class Pretraining(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(model.embedder.value.num_embeddings))
 
-    def forward(
-        self,
-        masked: TokenBatch,
-        guesses: Guesses,
-        whole: TokenBatch,
-        tables: tuple[torch.Tensor, torch.Tensor],
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Logits (m, V) of the guesses, and the embeddings (B, d) of `masked` and (F, d) of `whole`, L2-normalised."""
-        hidden = self.model.hidden(masked, *tables)  # (B, S, d)
-        places = masked.place[torch.from_numpy(guesses.token).to(hidden.device)]
+    def guess(
+        self, batch: TokenBatch, token: np.ndarray, tables: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (m, V) of the values of `token` (m,), and the embeddings (B, d) of the listings, L2-normalised."""
+        hidden = self.model.hidden(batch, *tables)  # (B, S, d)
+        places = batch.place[torch.from_numpy(token).to(hidden.device)]
         found = self.head(hidden.flatten(0, 1)[places])  # (m, d)
         logits = F.linear(found, self.model.embedder.value.weight, self.bias)
-        return logits, F.normalize(hidden[:, 0].float(), dim=-1), self.model(whole, *tables)
+        return logits.float(), F.normalize(hidden[:, 0].float(), dim=-1)
 
 
 def pretraining_loss(
-    both: nn.Module,
+    whole: Pretraining,
     data: StepData,
     known: np.ndarray,
     step: int,
     settings: Settings,
     tables: tuple[torch.Tensor, torch.Tensor],
-    stream: int = 0,
+    processes: Processes | None = None,
 ) -> torch.Tensor:
     """The loss of step number `step`: `batch` pairs of consecutive listings, and `fresh` listings of `known` to guess.
 
     Pairs are the newest listing of a training history and the very next one. The next listings of the other pairs are
-    negatives, but for those of the same user's training period. `stream` tells apart processes that share a step.
+    negatives, but for those of the same user's training period. Each process reads its part of the listings, and the
+    sum of what they find is the loss.
     """
+    processes = processes or Processes()
     config = settings.training
-    rng = np.random.default_rng([data.seed, 3, step, stream])
+    rng = np.random.default_rng([data.seed, 3, step])
     device = tables[0].device
     rows = rng.choice(len(data.examples), min(config.batch, len(data.examples)), replace=False)
     before = data.log.listing[data.examples.end[rows] - 1]  # (B,)
     following = data.examples.positive[rows, 0]  # (B,)
     columns, place = np.unique(following, return_inverse=True)
-    positive = np.arange(len(columns))[None, :] == place[:, None]  # (B, F)
-    negative = ~exclusions(data.examples, data.log, rows, columns, history_too=True) & ~positive
-    more = rng.choice(known, min(config.fresh, len(known)), replace=False)
-    sequences, guesses = masked_values(data.inputs.listings(np.concatenate([before, more])), MASKED, rng)
-    with mixed_precision(config.bf16, device):
-        logits, one, other = both(
-            TokenBatch(sequences, device), guesses, TokenBatch(data.inputs.listings(columns), device), tables
+    if len(rows) < processes.world:
+        raise VibesError(
+            f"{processes.world} processes share {len(rows)} pairs of listings a step; raise training.batch "
+            f"({config.batch}) or launch fewer."
         )
-    scores = one[: len(rows)] @ other.float().T / config.temperature  # (B, F)
-    masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place))
-    loss = LOSSES["next"](scores, *masks)
-    if len(guesses.token):
-        value = torch.from_numpy(guesses.value.astype(np.int64)).to(device)
-        loss = loss + MASKED_WEIGHT * F.cross_entropy(logits.float(), value)
-    return loss
+    more = rng.choice(known, min(config.fresh, len(known)), replace=False)
+    seeds = rng.integers(1 << 31, size=3)
+    told = np.concatenate([before, more])
+    mine = processes.mine(len(told))
+    pairs = mine[mine < len(rows)]  # of this process, they come first
+    read = data.inputs.listings(told[mine])
+    sequences, guesses = masked_values(read, MASKED, chances(read, mine, int(seeds[0])))
+    own = columns[processes.mine(len(columns))]
+    with mixed_precision(config.bf16, device):
+        with _draw(mine, seeds[1]).active():
+            logits, one = whole.guess(TokenBatch(sequences, device), guesses.token, tables)
+        with _draw(own, seeds[2]).active():
+            other = (
+                whole.model(TokenBatch(data.inputs.listings(own), device), *tables) if len(own) else one[:0]
+            )
+    scores = (
+        one[: len(pairs)] @ processes.gather(other.float(), len(columns)).T / config.temperature
+    )  # (B, F)
+    positive = np.arange(len(columns))[None, :] == place[pairs, None]  # (B, F)
+    negative = ~exclusions(data.examples, data.log, rows[pairs], columns, history_too=True) & ~positive
+    masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
+    loss = LOSSES["next"](scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
+    count = max(1.0, processes.total([len(guesses.token)])[0])
+    value = torch.from_numpy(guesses.value.astype(np.int64)).to(device)
+    return loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count
+
+
+def _draw(rows: np.ndarray, seed: np.integer) -> Draw:
+    return Draw(torch.from_numpy(rows.astype(np.int32)), int(seed))
 
 
 def pretrain(
@@ -124,25 +147,24 @@ def pretrain(
     from it with the same result.
     """
     config = settings.training
-    accelerator = make_accelerator()
-    device, rank = accelerator.device, accelerator.process_index
-    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
-    whole = Pretraining(model)
-    bare_optimizer = make_optimizer(whole, config.learning_rate, config.weight_decay)
-    both, optimizer = accelerator.prepare(whole, bare_optimizer)
+    processes = Processes.launched()
+    device = processes.device
+    whole = Pretraining(model).to(device)
+    optimizer = make_optimizer(whole, config.learning_rate, config.weight_decay)
     tables, step = data.inputs.tensors(device), 0
     state_file = run / ".training" / "pretrain.safetensors"
     if resume and state_file.is_file():
         _, head = load_state(state_file, whole, optimizer)
         step = int(head["step"])
-    both.train()
+    whole.train()
     while step < config.pretrain_steps:
-        torch.manual_seed((settings.seed * 1_000_003 + step) * accelerator.num_processes + rank + 500_009)
+        torch.manual_seed(settings.seed * 1_000_003 + step + 500_009)  # dropout of attention
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)
-        loss = pretraining_loss(both, data, known, step, settings, tables, rank)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(both.parameters(), config.clip)
+        loss = pretraining_loss(whole, data, known, step, settings, tables, processes)
+        loss.backward()
+        processes.sum_gradients(whole.parameters())
+        torch.nn.utils.clip_grad_norm_(whole.parameters(), config.clip)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
@@ -151,10 +173,10 @@ def pretrain(
                 "stage": "pre-training",
                 "done": step,
                 "total": config.pretrain_steps,
-                "loss": float(loss.detach()),
+                "loss": float(processes.total([float(loss.detach())])[0]),
             }
         )
         last = step == config.pretrain_steps
-        if (last or step % config.checkpoint_every == 0) and accelerator.is_main_process:
+        if (last or step % config.checkpoint_every == 0) and processes.main:
             save_state(state_file, whole, optimizer, {}, {"step": step})
-    accelerator.wait_for_everyone()
+    processes.wait()

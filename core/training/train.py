@@ -30,6 +30,7 @@ from core.retrieval.prepared import save_prepared
 from core.training.examples import make_examples
 from core.training.finetune import finetune
 from core.training.pretrain import pretrain
+from core.training.processes import Processes
 from core.training.state import Progress
 from core.training.step import StepData
 
@@ -120,9 +121,10 @@ def train(
     model.eval()
     featurizer.save(run)
     report({"stage": "embedding"})
-    save_spaces(run, market, spaces_of(market, photos, Engine(model, featurizer, features, settings)))
+    engine = Engine(model, featurizer, features, settings)
+    save_spaces(run, market, spaces_of(market, photos, engine))
     save_prepared(run, features, market.fingerprint)
-    manifest.save(run)
+    manifest.model_copy(update={"encoded_by": engine.path}).save(run)
     shutil.rmtree(work)
     return progress
 
@@ -174,13 +176,30 @@ def _validation(
         queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))
     width, bf16 = settings.encoder_config().width, settings.training.bf16
 
+    processes = Processes.launched()
+
+    def gathered(part: np.ndarray, count: int) -> np.ndarray:
+        with torch.no_grad():
+            return processes.gather(torch.from_numpy(part).to(processes.device), count).cpu().numpy()
+
     def recall(model: ListingModel) -> float:
         if not len(queries):
             return float("nan")
         device = next(model.parameters()).device
-        everything = np.arange(log.listings)
-        listings = encode_listings(model, inputs, everything, width, bf16=bf16, device=device)
-        ends = encode_histories(model, inputs, queries.start, queries.end, width, bf16=bf16, device=device)
+        own, mine = processes.mine(log.listings), processes.mine(len(queries))
+        part = encode_listings(model, inputs, own, width, bf16=bf16, device=device)
+        listings = gathered(part, log.listings)
+        part = encode_histories(
+            model,
+            inputs,
+            queries.start[mine],
+            queries.end[mine],
+            width,
+            listings=listings,
+            bf16=bf16,
+            device=device,
+        )
+        ends = gathered(part, len(queries))
         ranks = np.zeros(len(queries), np.int64)
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
             ranks[rows] = pessimistic_ranks(ends[rows] @ listings.T, allowed, batch.target)

@@ -67,11 +67,11 @@ def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
     photos = components(page, "gallery")[0]
     assert [card["href"].split("listing=")[1] for card in photos["cards"]] == expected
     assert f"**{len(expected)} listings**" in texts(page)
-    table = page.dataframe[0].value
+    table = page.table[0].value
     assert table["Attribute"].tolist() == [
         "Room type, most frequent", "Price per night, median", "Amenities, median number", "Year built, median",
     ]  # fmt: skip
-    assert len(page.dataframe[1].value) == len(expected)
+    assert len(page.dataframe[0].value) == len(expected)
     assert [button.label for button in page.get("download_button")] == ["CSV", "Parquet"]
     page.button(key="forget").click().run()
     assert page.query_params == {} and not page.dataframe
@@ -140,13 +140,20 @@ def test_a_drawing_that_fails_says_why_and_can_be_tried_again(show, trained, tmp
     map_job.job_of(run).process.kill()
 
 
-def test_an_older_map_than_the_embedding_is_drawn_anew(show, mapped, monkeypatch):
-    later = (mapped / "map.parquet").stat().st_mtime + 10
-    os.utime(mapped / "listings.npz", (later, later))
+def test_a_map_of_other_embeddings_is_drawn_anew(show, mapped, monkeypatch):
     monkeypatch.setattr(map_job, "_SCRIPT", "import time; time.sleep(60)")
+    with np.load(mapped / "listings.npz") as stored:
+        arrays = dict(stored)
+    np.savez(mapped / "listings.npz", **(arrays | {"photos": -arrays["photos"]}))
     page = show("map", mapped)
     assert page.status and not components(page, "vibe_map")
     map_job.job_of(mapped).process.kill()
+
+
+def test_a_copy_keeps_its_map_whatever_the_dates_of_its_files(show, mapped):
+    later = (mapped / "map.parquet").stat().st_mtime + 10
+    os.utime(mapped / "listings.npz", (later, later))
+    assert len(components(show("map", mapped), "vibe_map")) == 1
 
 
 def test_a_large_market_asks_before_it_draws(show, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pandas as pd
 from browser.painted import embed_run, paint_market, vectors
 from looking import texts
 
-from app.widgets.figures import figures_table, verdict
+from app.widgets.figures import beside, best_id, figures_table, verdict
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
@@ -23,10 +23,11 @@ def test_counts_note_and_next_step(show, trained):
     assert page.info[0].value == "Its events are simulated."
     assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page)
     assert page.code[0].value == f"vibes evaluate {trained}"
-    doors = ["Similar listings", "Users", "Simulate a user", "Vibe map", "Cold start", "Compare"]
-    assert [link.label for link in page.page_link] == [f"**{door}**" for door in doors]
+    doors = ["Choose a listing", "Start with an example", "Choose a user", "Play a user", "Open the map"]
+    doors += ["Cold listings", "Add one of your own", "Compare"]
+    assert [link.label for link in page.page_link] == doors
     assert not page.warning
-    assert "Run run: preset tiny, seed 0" in texts(page)
+    assert "A model of the preset tiny, seed 0" in texts(page)
 
 
 def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained, tmp_path):
@@ -36,9 +37,13 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained
     save_metrics(Run.open(run), evaluation)
     page = show("overview", run)
     value = evaluation.results["model"]["recall@30"]["value"]
-    figure = next(metric for metric in page.metric if metric.label == "Recall@30 of the model")
+    figure = next(metric for metric in page.metric if metric.label == "The model")
     assert figure.value == f"{100 * value:.1f}%"
     assert "how many were in our 30" in figure.help
+    first = ("popularity", "recent popularity", "itemknn", "ease", "als")
+    best = max(evaluation.results[name]["recall@30"]["value"] for name in first)
+    (rival,) = [metric for metric in page.metric if metric.label.startswith("Best id method: ")]
+    assert rival.value == f"{100 * best:.1f}%"
     table = page.table[0].value
     assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
         table["Method"]
@@ -65,7 +70,7 @@ def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
     (run / "metrics.json").write_text("{")
     page = show("overview", run)
     assert "metrics.json is damaged" in page.error[0].value
-    assert len(page.page_link) == 6  # the rest of the page is there
+    assert len(page.page_link) == 8  # the rest of the page is there
 
 
 def test_no_run_at_all_is_told(show):
@@ -105,3 +110,30 @@ def test_a_model_of_another_market_is_told(show, trained, tmp_path):
     market = paint_market(tmp_path / "market", listings=5, users=2)
     embed_market(Market.open(market), tmp_path / "run", vectors(Market.open(market)), trained)
     assert "trained on another market" in show("overview", tmp_path / "run").info[0].value
+
+
+def test_the_difference_to_the_best_id_method_is_told_with_its_interval():
+    one = {"value": 0.204, "low": 0.19, "high": 0.22, "p_holm": 0.001}
+    told = beside({"differences": {"model - als": {"recall@30": one}}}, "als")
+    assert told == "Difference: +20.4 points (+19.0 to +22.0), the model is ahead."
+    unsure = {**one, "value": -0.01, "low": -0.03, "p_holm": 0.4}
+    assert "no sure difference" in beside({"differences": {"model - als": {"recall@30": unsure}}}, "als")
+    assert beside({}, "als") == "" and best_id({"model": {}}) is None
+
+
+def test_what_is_odd_is_told_by_label(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=10, users=0)
+    opened = Market.open(market)
+    rows = opened.listings.index
+    listings = opened.listings.assign(built_year=opened.listings["built_year"].where(rows % 2 == 0))
+    write_market(market, opened.config, listings.assign(room_type="Private room"), opened.photos)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert "**Often unknown\\: Year built \\(50%\\).**" in texts(page)
+    assert "**The same everywhere\\: Room type.**" in texts(page)
+    assert "1 listing without a photo" in texts(page)
+
+
+def test_a_plain_market_has_nothing_odd(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=10, users=0, photos=0)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert "Nothing stands out" in texts(page)

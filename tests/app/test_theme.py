@@ -21,6 +21,11 @@ def contrast(one, two):
     return (high + 0.05) / (low + 0.05)
 
 
+def mixed(colour, ground, share):
+    pairs = [(int(colour[at : at + 2], 16), int(ground[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(one * share + other * (1 - share)):02x}" for one, other in pairs)
+
+
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_texts_stand_out(name):
     theme = THEME[name]
@@ -35,9 +40,18 @@ def test_texts_stand_out(name):
     ):
         for ground in grounds:
             assert contrast(theme[text], ground) >= 4.5, (text, ground)
+    for ground in grounds:  # captions are the text at six tenths
+        assert contrast(mixed(theme["textColor"], ground, 0.6), ground) >= 4.5, ground
     assert contrast(theme["greenTextColor"], theme["greenBackgroundColor"]) >= 4.5
     from app.widgets.figures import INK
 
     assert contrast(INK[name], theme["backgroundColor"]) >= 4.5
     for colour in theme["chartCategoricalColors"]:
         assert contrast(colour, theme["backgroundColor"]) >= 3
+
+
+def test_no_button_is_filled_with_the_primary_colour():
+    """Streamlit writes on it in white, and no colour stands out both from white and, as text, from the dark ground."""
+    assert contrast("#ffffff", THEME["dark"]["primaryColor"]) < 4.5
+    for source in Path(app.__file__).parent.rglob("*.py"):
+        assert 'type="primary"' not in source.read_text(encoding="utf-8"), source

@@ -1,10 +1,6 @@
 """A real server over a real run, looked at through a real Chromium."""
 
 import os
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +9,17 @@ from pathlib import Path
 import pytest
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
-
-from app.launch import address, command
+from browser.served import served
 
 LISTINGS, PHOTOS = 24, 2
+PATIENCE = 60_000  # milliseconds that a busy machine may take to draw something
+#: Walks a test on a wide screen and on a phone.
+WIDE_AND_PHONE = pytest.mark.parametrize(
+    "page",
+    [{"viewport": {"width": 1440, "height": 900}}, {"viewport": {"width": 390, "height": 844}}],
+    indirect=True,
+    ids=["1440", "390"],
+)
 #: Counts how far things moved after the first paint, as browsers measure it.
 WATCH_SHIFTS = """
 window.shifts = []
@@ -57,9 +60,10 @@ def chromium():
     if path is None:
         missing("no Chromium on this machine; install it with `apt-get install chromium`")
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         missing("playwright is not installed; install it with `pip install -e '.[dev]'`")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield browser
@@ -80,27 +84,8 @@ def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exp
 @contextmanager
 def serving(run: Path, folder: Path) -> Iterator[Explorer]:
     """An explorer over `run` whose server writes its log into `folder`."""
-    arguments = command([run], None, browser=False)
-    log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(address(arguments) + "/_stcore/health", server, folder / "server.log")
-        yield Explorer(address(arguments), run)
-    finally:
-        server.terminate()
-        server.wait(30)
-        log.close()
-
-
-def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 90
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            assert server.poll() is None and time.monotonic() < end, log.read_text()
-            time.sleep(0.2)
+    with served([run], folder / "server.log") as found:
+        yield Explorer(found.url, run)
 
 
 @pytest.fixture
@@ -108,6 +93,7 @@ def page(request: pytest.FixtureRequest, chromium, explorer, tmp_path_factory: p
     """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot."""
     options = getattr(request, "param", {"viewport": {"width": 1440, "height": 900}})
     context = chromium.new_context(base_url=explorer.url, **options)
+    context.set_default_timeout(PATIENCE)
     view = context.new_page()
     view.add_init_script(WATCH_SHIFTS)
     troubles: list[str] = []

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core import Run
-
-COLUMNS = ["space", "listing_id", "x", "y", "cluster"]
+from core.insight.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 
 def write_map(run: Path, *, lonely: int = 1) -> pd.DataFrame:
@@ -28,6 +27,7 @@ def write_map(run: Path, *, lonely: int = 1) -> pd.DataFrame:
                 }
             )
         )
-    frame = pd.concat(parts, ignore_index=True)[COLUMNS]
+    frame = pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    frame.attrs[DRAWN_OF] = embeddings_of(opened)
     frame.to_parquet(run / "map.parquet", index=False)
     return frame

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-from shots import ROOT, served, shoot
+from shots import ROOT, shoot
 
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
+from browser.served import served  # noqa: E402
 
 from core.demo.shipped import bundled_run  # noqa: E402
 
@@ -22,12 +23,13 @@ def main(listing: str = "home-0324") -> None:
     """Photograph the page of similar listings, light, and keep its upper part."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        served(bundled_run()) as url,
+        served([bundled_run()], Path(folder) / "server.log") as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
         shot = Path(folder) / "shot.png"
-        shoot(browser, f"{url}/similar?listing={listing}", "light", WIDTH, shot)
+        context = browser.new_context(color_scheme="light")
+        shoot(context, f"{server.url}/similar?listing={listing}", WIDTH, shot)
         browser.close()
         with Image.open(shot) as image:
             image.convert("RGB").crop((0, 0, WIDTH, min(HEIGHT, image.height))).save(

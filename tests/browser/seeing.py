@@ -7,13 +7,15 @@ from browser.painted import colour_of
 from PIL import Image
 from playwright.sync_api import expect
 
+#: Layout shift up to which a page counts as steady, as web.dev has it.
+STEADY = 0.1
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 def wait_until_quiet(page) -> None:
     """Wait until the script is through and no element is an older one."""
-    page.wait_for_selector(QUIET, timeout=60_000)
-    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=60_000)
+    page.wait_for_selector(QUIET, timeout=180_000)
+    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=180_000)
 
 
 def listings(gallery) -> list[str]:
@@ -30,7 +32,7 @@ def assert_listings(gallery, expected: list[str]) -> None:
 
 def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -> None:
     """Each photo of a gallery has loaded and has the colour of the (listing row, position) expected there."""
-    images = gallery.locator("img")
+    images = gallery.locator(".photo img")
     expect(images).to_have_count(len(expected))
     for number, (row, position) in enumerate(expected):
         image = images.nth(number)
@@ -45,6 +47,19 @@ def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -
             seen = shot.convert("RGB").getpixel((shot.width // 2, shot.height // 3))
         painted = colour_of(row, position, photos)
         assert max(abs(a - b) for a, b in zip(seen, painted, strict=True)) < 16, (number, row, seen, painted)
+
+
+def assert_whole(page) -> None:
+    """The page is drawn, no photo failed to load, no exception box shows, and nothing jumped since its first paint."""
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    broken = page.locator("img").evaluate_all(
+        "images => images.filter((one) => one.complete && !one.naturalWidth).map((one) => one.src)"
+    )
+    assert not broken, broken
+    assert page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count() == 0
+    moved = shift_after_first_paint(page)
+    assert moved < STEADY, moved
 
 
 def shift_after_first_paint(page) -> float:

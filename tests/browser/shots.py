@@ -1,24 +1,22 @@
-"""Pictures of every page, light and dark, wide and on a phone: `python tests/browser/shots.py RUN OUT [LISTING [USER]]`."""
+"""Pictures of every page, light and dark, wide and on a phone: `python tests/browser/shots.py OUT RUN [RUN ...]`.
 
-import subprocess
+They lie in `OUT/NAME OF THE RUN/PAGE-THEME-WIDTH.png`. `--only PAGE` (several times) makes those of some pages.
+"""
+
+import argparse
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import BrowserContext, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import wait_until_quiet  # noqa: E402
+from browser.served import served  # noqa: E402
 
-from app.launch import address, command  # noqa: E402
 from core import Run  # noqa: E402
 
 WIDTHS = (1440, 390)
@@ -26,75 +24,77 @@ THEMES = ("light", "dark")
 TALLEST = 4000
 
 
-def pages(run: Path, listing: str | None, user: str | None) -> dict[str, str]:
-    """Paths by name; without a listing or a user, the first with the most photos or events is taken."""
+def pages(run: Path) -> dict[str, str]:
+    """Paths by name, of the listing with the most photos and of the user with the most events."""
     opened = Run.open(run)
     market = opened.market
-    if listing is None:
-        counts = market.photos["listing_id"].value_counts(sort=False)
-        listing = str(counts.idxmax()) if len(counts) else opened.listing_ids[0]
+    counts = market.photos["listing_id"].value_counts(sort=False)
+    listing = str(counts.idxmax()) if len(counts) else opened.listing_ids[0]
+    others = [name for name in opened.listing_ids[:4] if name != listing]
     found = {
         "overview": "/",
         "choose": "/similar",
         "similar": f"/similar?listing={listing}",
         "lineup": f"/similar?listing={listing}&view=lineup",
         "users": "/users",
+        "simulate": "/simulate",
+        "history": f"/simulate?h={','.join([listing, *others])}",
+        "two": f"/simulate?h={listing}&h2={others[0]}&two=1",
         "map": "/map",
+        "group": "/map?group=0",
+        "cold": "/cold",
+        "landed": f"/cold?listing={listing}",
+        "new": "/cold?view=new",
+        "known": "/cold?view=figures",
         "compare": "/compare",
+        "runs": f"/compare?part=runs&listing={listing}",
         "differing": "/compare?part=queries",
     }
     if len(market.events):
         log = opened.log
-        found["user"] = f"/users?user={user or log.users[int(np.diff(log.start).argmax())]}"
+        found["user"] = f"/users?user={log.users[int(np.diff(log.start).argmax())]}"
     return found
 
 
-def shoot(browser: Browser, url: str, theme: str, width: int, target: Path) -> None:
+def shoot(context: BrowserContext, url: str, width: int, target: Path) -> None:
     """One picture of a whole page."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
     page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
     page.goto(url)
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
     page.set_viewport_size({"width": width, "height": min(max(height, 900), TALLEST)})
-    page.wait_for_timeout(1200)  # lazy photos come into sight
+    page.wait_for_timeout(1000)  # lazy photos come into sight
     page.wait_for_load_state("networkidle")
     page.screenshot(path=target)
-    context.close()
+    page.close()
 
 
-@contextmanager
-def served(run: Path) -> Iterator[str]:
-    """The address of an explorer over `run`, as long as it is needed."""
-    arguments = command([run], None, browser=False)
-    server = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while server.poll() is None:
-            try:
-                urllib.request.urlopen(address(arguments) + "/_stcore/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.2)
-        yield address(arguments)
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def main(run: Path, out: Path, listing: str | None = None, user: str | None = None) -> None:
-    """Serve `run` and write `PAGE-THEME-WIDTH.png` for every page."""
-    out.mkdir(parents=True, exist_ok=True)
-    with served(run) as url, sync_playwright() as playwright:
+def main() -> None:
+    """Serve each run and write its pictures."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("out", type=Path)
+    options.add_argument("runs", type=Path, nargs="+")
+    options.add_argument("--only", action="append", default=[])
+    given = options.parse_args()
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
-        for name, path in pages(run, listing, user).items():
-            for theme in THEMES:
-                for width in WIDTHS:
-                    target = out / f"{name}-{theme}-{width}.png"
-                    shoot(browser, url + path, theme, width, target)
-                    print(target)
+        for run in map(Path.resolve, given.runs):
+            folder = given.out / (f"{run.parent.name}-run" if run.name == "run" else run.name)
+            folder.mkdir(parents=True, exist_ok=True)
+            with served([run], folder / "server.log") as server:
+                for theme in THEMES:
+                    for width in WIDTHS:
+                        context = browser.new_context(color_scheme=theme)
+                        for name, path in pages(run).items():
+                            if not given.only or name in given.only:
+                                target = folder / f"{name}-{theme}-{width}.png"
+                                shoot(context, server.url + path, width, target)
+                                print(target, flush=True)
+                        context.close()
         browser.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
+    main()

@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 from browser import painted
-from browser.conftest import Explorer, serving
-from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
+from browser.conftest import WIDE_AND_PHONE, Explorer, serving
+from browser.seeing import (
+    assert_listings,
+    assert_photos,
+    assert_whole,
+    shift_after_first_paint,
+    wait_until_quiet,
+)
 from playwright.sync_api import expect
 
 from core import Run
@@ -16,7 +22,6 @@ from core.market.writer import write_market
 from core.retrieval.audience import Audience
 from core.retrieval.cold import Newcomers
 
-expect.set_options(timeout=30_000)  # the first view of a run loads its model
 LISTINGS, PHOTOS = 12, 1
 
 
@@ -39,6 +44,7 @@ def covers(ids):
     return [(int(listing[1:]), 0) for listing in ids if int(listing[1:]) < LISTINGS - 1]
 
 
+@WIDE_AND_PHONE
 def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/")
@@ -46,6 +52,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     cold = page.get_by_role("list", name="Cold listings to choose from")
     expect(cold).to_be_visible()
     assert_listings(cold, ["l08"])
+    assert_whole(page)
     cold.get_by_role("link").first.click()
     expect(page.get_by_role("heading", name="Home 8 by the *old* harbour")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/cold?listing=l08")
@@ -57,6 +64,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     first = Audience.of(run).first(run.vectors("model")[row], row)
     inside = int((first["rank"] <= 30).sum())
     expect(page.get_by_text(f"{inside} of {len(first)} users")).to_be_visible()
+    assert_whole(page)
 
     page.get_by_role("button", name="Change its values").click()
     page.wait_for_url("**/cold?view=new**")
@@ -80,6 +88,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     found = Newcomers(run).encode(cells, [photo.read_bytes()])
     assert_listings(near, found.nearest(run, "photos", 12)["listing_id"].tolist())
     assert_photos(page, near, covers(found.nearest(run, "photos", 12)["listing_id"]), PHOTOS)
+    assert_whole(page)
     page.get_by_role("radio", name="Model").click()
     near = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(near).to_be_visible()

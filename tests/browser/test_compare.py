@@ -1,60 +1,46 @@
 """Compare as a person uses it: from the ablation to a query's user, and the report in the end."""
 
-import pandas as pd
 import pytest
-from browser.seeing import shift_after_first_paint, wait_until_quiet
+from browser.conftest import WIDE_AND_PHONE
+from browser.measured import forget_measured, write_measured
+from browser.seeing import assert_whole, shift_after_first_paint, wait_until_quiet
 from playwright.sync_api import expect
 
 from core import Run
-from core.insight.ablation import COLUMNS
 from core.insight.report import report_html
-
-SLOW = 30_000  # milliseconds that a busy machine may take to draw a page
 
 
 @pytest.fixture(scope="module")
 def measured(explorer):
-    """An ablation and the ranks of two scorers in the run's folder."""
-    rows = [
-        ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
-        ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),
-        ("full", None, "cold listings", "recall", 30, 0.25, 0.1, 0.4, 9, "popularity", 0.2, 0.01),
-    ]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
-    table.to_parquet(explorer.run / "ablation.parquet", index=False)
-    events = Run.open(explorer.run).market.events
-    last = events.groupby("user_id").tail(1).head(2)
-    frame = pd.DataFrame(
-        {
-            "user_id": last["user_id"], "at": last["timestamp"], "target": last["listing_id"],
-            "history_length": 8, "rank of model": [1, 9], "rank of ease": [3, 2],
-        }
-    )  # fmt: skip
-    frame.to_parquet(explorer.run / "queries.parquet", index=False)
-    yield frame
-    for name in ("ablation.parquet", "queries.parquet"):
-        (explorer.run / name).unlink()
+    """Figures, an ablation and the ranks of two scorers in the run's folder."""
+    yield write_measured(explorer.run)
+    forget_measured(explorer.run)
 
 
+@WIDE_AND_PHONE
 def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     page.goto("/")
     page.get_by_role("link", name="Compare").first.click()
-    expect(page.get_by_role("heading", name="Compare")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible()
+    expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible()
+    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    assert_whole(page)
 
     page.get_by_role("radio", name="Where they differ").click()
     better = page.get_by_role("list", name="Model knew better")
-    expect(better.get_by_role("link")).to_have_count(1, timeout=SLOW)
+    expect(better.get_by_role("link")).to_have_count(1)
     worse = page.get_by_role("list", name="EASE knew better")
     expect(worse.get_by_text("9th")).to_be_visible()
+    assert_whole(page)
     better.get_by_role("link").click()
     user = measured["user_id"].iloc[0]
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/users?user={user}&at=8")
 
+    assert_whole(page)
+
     page.go_back()
-    expect(page.get_by_role("list", name="Model knew better")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_role("list", name="Model knew better")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Report for others").click()
     html = download.value.path().read_text(encoding="utf-8")

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser.served import wait_for
 from playwright.sync_api import expect
 
 from app.launch import ADDRESS, free_port
@@ -33,13 +33,7 @@ def demo() -> Iterator[str]:
     )
     url = f"http://{ADDRESS}:{port}"
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(url + "/_stcore/health", timeout=5).close()
-                break
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None, "the demo ended before it answered"
-                time.sleep(0.1)
+        wait_for(url + "/_stcore/health", server)
         yield url
     finally:
         server.terminate()

@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 
 from core.insight.region import SIZE, grid_places, inside, read_outline
 
-SLOW = 30_000  # milliseconds that a busy machine may take to draw a page
 MARGIN = 0.94  # of the shorter side that the map takes
 
 
@@ -28,7 +27,7 @@ def drawn(explorer):
 
 def open_map(page, path="/map"):
     page.goto(path)
-    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=SLOW)
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
     wait_until_quiet(page)
 
 
@@ -56,7 +55,7 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
     page.get_by_test_id("stMain").get_by_role("link", name="Vibe map").or_(
         page.get_by_role("link", name="Vibe map")
     ).first.click()
-    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=SLOW)
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
     wait_until_quiet(page)
 
     page.mouse.move(*on_screen(page, *places[4]))

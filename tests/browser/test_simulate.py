@@ -3,15 +3,19 @@
 import json
 
 import pytest
-from browser.conftest import LISTINGS, PHOTOS
-from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
+from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
+from browser.seeing import (
+    assert_listings,
+    assert_photos,
+    assert_whole,
+    shift_after_first_paint,
+    wait_until_quiet,
+)
 from playwright.sync_api import expect
 
 from app.simulated import frame
 from core import Run
 from core.retrieval.histories import read_history
-
-expect.set_options(timeout=30_000)  # the first view of a run loads its model
 
 
 def row_of(listing):
@@ -26,11 +30,13 @@ def best(run, text, k=12):
     return run.recommend(frame(text), k=k)["listing_id"].tolist()
 
 
+@WIDE_AND_PHONE
 def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_path):
     run = Run.open(explorer.run)
     page.goto("/")
     page.get_by_role("link", name="Simulate a user").first.click()
     expect(page.get_by_text("The history is empty.")).to_be_visible()
+    assert_whole(page)
     page.get_by_label("Search").fill("home 5")
     page.keyboard.press("Enter")
     chooser = page.get_by_role("list", name="Listings to add to the history")
@@ -41,6 +47,7 @@ def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_p
     first = best(run, "l05")
     assert_listings(shown, first)
     assert_photos(page, shown, covers(first), PHOTOS)
+    assert_whole(page)
 
     shown.get_by_role("button", name=f"Add Home {row_of(first[1])} ").click()
     expect(page.get_by_text("The history: 2 events")).to_be_visible()
@@ -68,7 +75,7 @@ def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_p
     expect(shown.get_by_role("link").first).to_have_attribute(
         "href", f"/similar?listing={best(run, text)[0]}"
     )
-    wait_until_quiet(page)
+    assert_whole(page)
     assert_listings(shown, best(run, text))
 
     page.get_by_role("button", name="Save and share").click()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.cluster_names import apart, portraits, typical
+from core.insight.cluster_names import apart, coded_attributes, most_typical, portraits
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
@@ -99,8 +99,14 @@ def test_nothing_chosen_and_everything_chosen_have_no_traits(market):
 
 
 def test_the_most_typical_are_nearest_to_the_mean():
-    angles = np.radians([0, 40, 20, 180, 21])
+    angles = np.radians([0, 40, 20, 21])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    groups = np.array([0, 0, 0, 1, 0])
-    assert typical(vectors, groups, 0, 2).tolist() == [2, 4]
-    assert typical(vectors, groups, 1, 5).tolist() == [3]
+    assert most_typical(vectors, 2).tolist() == [2, 3]
+    assert most_typical(vectors[:1], 5).tolist() == [0]
+
+
+def test_values_counted_once_give_the_same_portraits(market):
+    rows, groups = np.arange(40), np.arange(40) % 3 - 1
+    coded = coded_attributes(market, rows)
+    assert portraits(market, rows, groups, coded=coded) == portraits(market, rows, groups)
+    assert apart(market, rows, groups == 1, coded=coded) == apart(market, rows, groups == 1)

@@ -104,12 +104,12 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
         {"name": "attributes", "reference": "ids", "set": {"features.photos": 0, "features.meta": False}},
         {"name": "+ meta", "reference": "attributes", "set": {"features.photos": 0}},
         {"name": "full", "reference": "+ meta"},
-        {"name": "next", "reference": "full", "set": {"training.loss": "next"}},
+        {"name": "log_in", "reference": "full", "set": {"training.loss": "log_in"}},
         {"name": "looks", "reference": "full", "kind": "baseline", "baseline": "photo-neighbours"},
         {"name": "oracle", "reference": "looks", "kind": "baseline", "baseline": "oracle"},
     )
     plan = make_plan(asked, Inputs(photos=0, text=True, meta=True))
-    assert [p.name for p in plan.variants] == ["ids", "attributes", "+ meta", "next"]
+    assert [p.name for p in plan.variants] == ["ids", "attributes", "+ meta", "log_in"]
     assert plan.variants[3].reference == "+ meta"
     assert (
         plan.left_out["full"] == "'full' is left out: it is the same as '+ meta' on a market without photos."
@@ -118,7 +118,7 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
     whole = make_plan(asked, EVERYTHING, oracle=True)
     assert not whole.left_out and whole.variants[6].reference == "looks"
     bare = make_plan(asked, NOTHING)
-    assert [p.name for p in bare.variants] == ["ids", "attributes", "next"]
+    assert [p.name for p in bare.variants] == ["ids", "attributes", "log_in"]
     assert bare.variants[2].reference == "attributes"
 
 

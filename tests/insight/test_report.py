@@ -14,6 +14,7 @@ from core import Run
 from core.errors import VibesError
 from core.insight.ablation import COLUMNS
 from core.insight.report import report_html, write_report
+from core.insight.report_measured import name_of
 
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
@@ -72,6 +73,30 @@ def test_its_figures_are_those_of_the_metrics(run):
     assert "Cold listings 7 queries 14.2%" in text and "99.0%" not in text and "Cold users" not in text
 
 
+def test_its_table_has_every_figure_of_every_method(run):
+    rng = np.random.default_rng(0)
+    measures = ("recall@10", "recall@30", "ndcg@10", "mrr", "coverage")
+    results = {
+        name: {
+            one: dict(zip(("low", "value", "high"), sorted(rng.random(3)), strict=True)) for one in measures
+        }
+        for name in ("model", "popularity", "ease", "attribute neighbours", "oracle")
+    }
+    (run / "metrics.json").write_text(json.dumps(METRICS | {"results": results}))
+    html = report_html(Run.open(run))
+    table = html.split("<summary>All measures</summary>")[1].split("</table>")[0]
+    lines = [re.findall(r"<td[^>]*>([^<]*)</td>", line) for line in table.split("<tr>")[2:]]
+    best_first = sorted(results, key=lambda name: -results[name]["recall@30"]["value"])
+    assert lines == [
+        [name_of(name), *(f"{100 * results[name][one]['value']:.1f}%" for one in measures)]
+        for name in best_first
+    ]
+    for name in results:
+        one = results[name]["recall@30"]
+        told = f"{100 * one['value']:.1f}% {100 * one['low']:.1f}% to {100 * one['high']:.1f}%"
+        assert f"{name_of(name)} {told}" in words(html)
+
+
 def test_marks_stand_where_the_values_are(run):
     (run / "metrics.json").write_text(json.dumps(METRICS))
     html = report_html(Run.open(run))
@@ -95,6 +120,7 @@ def test_training_and_ablation_are_told_where_they_are(run):
     table.to_parquet(run / "ablation.parquet")
     html = report_html(Run.open(run))
     assert "from 10.0% to 25.0%" in words(html)
+    assert "Where a line names another variant, it is compared with that one" in words(html)
     assert "▼ no &lt;photos&gt;" in html and "-10.0 points to full, p .004" in html
 
 

@@ -55,6 +55,18 @@ def test_events_outside_the_history_change_nothing(case):
     np.testing.assert_array_equal(encode_histories(model, inputs, start, end, 128), before)
 
 
+def test_vectors_of_listings_that_are_at_hand_are_not_made_anew(case):
+    model, inputs, log = case
+    start, end, table = log.start[:-1], log.start[1:], encode_listings(model, inputs, np.arange(30), 128)
+    expected = encode_histories(model, inputs, start, end, 128)
+    np.testing.assert_allclose(
+        encode_histories(model, inputs, start, end, 128, listings=table), expected, atol=2e-6
+    )
+    other = encode_histories(model, inputs, start, end, 128, listings=np.roll(table, 1, axis=0))
+    read = model.history == "listing-vectors"
+    assert (np.abs(other - expected).max() > 1e-3) == read
+
+
 def test_embeddings_start_out_apart(case):
     """Training from scratch needs something to tell apart: untrained embeddings must not all be alike."""
     model, inputs, _ = case

@@ -19,6 +19,7 @@ def small_market(tmp_path_factory) -> Market:
 def quick() -> Settings:
     return Settings(
         preset="tiny",
+        history="cls",
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),
         training=TrainingConfig(

@@ -38,7 +38,7 @@ GRID = {
         FULL,
         {"name": "+ photos", "reference": "full", "set": {"features.photos": 9}},
         {"name": "burst", "reference": "full", "question": "losses", "set": {"training.learning_rate": 1e12}},
-        {"name": "next", "reference": "burst", "question": "losses", "set": {"training.loss": "next"}},
+        {"name": "log_in", "reference": "burst", "question": "losses", "set": {"training.loss": "log_in"}},
     ],
 }
 
@@ -53,7 +53,7 @@ def done(small_market, tmp_path_factory):
 def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
     out, found, _ = done
     table = pd.read_parquet(out / "ablation.parquet")
-    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "next"]
+    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "log_in"]
     for name in ("ablation.png", "ablation.svg"):
         assert (out / name).stat().st_size > 3000
     ranks = pd.read_parquet(folder_of(out, "full", 3) / "ranks.parquet")
@@ -82,7 +82,7 @@ def test_one_failure_is_named_and_its_reference_stands_in(done):
     assert [one.reference for one in found.measured] == [None, "popularity", "full"]
     assert "'+ photos' is left out: it is the same as 'full'" in found.text()
     ended = [entry for entry in told if "job" in entry]
-    assert {entry["job"] for entry in ended} == {"popularity", "full", "burst", "next"}
+    assert {entry["job"] for entry in ended} == {"popularity", "full", "burst", "log_in"}
     assert ended[-1]["done"] == ended[-1]["total"] == 4
     assert any(entry.get("eta_s") for entry in told)
     document = json.loads(json.dumps(found.document()))
@@ -109,7 +109,7 @@ def test_what_is_finished_is_kept(done, small_market):
 def test_another_grid_or_market_under_the_same_names_is_refused(done, small_market, tiny_market):
     out, _, _ = done
     changed = Grid.model_validate(
-        {"base": BASE, "variant": [{"name": "full", "set": {"training.loss": "next"}}]}
+        {"base": BASE, "variant": [{"name": "full", "set": {"training.loss": "log_in"}}]}
     )
     with pytest.raises(VibesError, match="holds 'full' with another settings than the grid asks for now"):
         ablate(small_market, out, changed, [3])

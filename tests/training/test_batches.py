@@ -13,7 +13,8 @@ from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.settings import Settings
 from core.retrieval.engine import make_inputs
-from core.training.batches import window_batches
+from core.training.bank import ItemBank
+from core.training.batches import history_batches, window_batches
 from core.training.examples import make_examples
 
 
@@ -73,3 +74,35 @@ def test_an_epoch_is_seeded(case):
     one, again, other = (window_batches(examples, inputs, 4, 20, 1, 0, epoch) for epoch in (0, 0, 1))
     assert all((a.rows == b.rows).all() for a, b in zip(one, again, strict=True))
     assert not np.array_equal(np.concatenate([b.rows for b in one]), np.concatenate([b.rows for b in other]))
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_the_parts_of_a_batch_are_the_batch(case, world):
+    _, _, examples, inputs = case
+    whole = window_batches(examples, inputs, 5, 40, 9, seed=0, epoch=0)
+    plain = history_batches(examples, inputs.history_lengths(examples.start, examples.end), 5, 9, 0, 0)
+    for batches, by_event in ((whole, True), (plain, False)):
+        for batch in batches:
+            seen = []
+            for rank in range(world):
+                windows = np.arange(rank, len(batch.first), world)
+                part = batch.part(windows, by_event)
+                assert (part.first == batch.first[windows]).all() and (part.end == batch.end[windows]).all()
+                ends = (
+                    np.concatenate(
+                        [np.arange(a, b) for a, b in zip(part.first, part.end, strict=True)] + [[]]
+                    )
+                    if by_event
+                    else part.end - 1
+                )
+                assert (ends[part.place] == examples.end[part.rows] - 1).all()
+                seen += part.rows.tolist()
+            assert sorted(seen) == sorted(batch.rows.tolist())
+
+
+def test_a_large_bank_is_encoded_less_often(case):
+    _, _, _, inputs = case
+    rows = np.arange(25)
+    tokens = inputs.listing_lengths(rows).sum()
+    assert ItemBank.steps_between(inputs, rows, step_tokens=tokens, at_least=50) == 50
+    assert ItemBank.steps_between(inputs, rows, step_tokens=tokens / 80, at_least=50) == 80

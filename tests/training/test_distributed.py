@@ -1,41 +1,60 @@
-"""Several processes are a launch option: the same command under torchrun."""
+"""Several processes are a launch option: under torchrun the same command trains the same model, and writes one run."""
 
 import json
 import os
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+import tomli_w
+
 from core.retrieval.run import Run
 
+WAYS = {
+    "cls": ({}, {"token_dropout": 0.1, "pretrain_steps": 6}),
+    "listing-vectors": (
+        {"history": "listing-vectors"},
+        {"logq": True, "negatives": "both", "window_listings": 60, "max_epochs": 9},
+    ),
+}
+ALONE = [sys.executable, "-m", "core"]
+TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "core"]
 
-def test_two_processes_share_each_epoch_and_write_one_run(small_market, tmp_path):
-    (tmp_path / "quick.toml").write_text(
-        'preset = "tiny"\nencoder = {layers = 1, width = 32, heads = 2, ffn = 64}\n'
-        "[features]\ntext = false\n[training]\nbatch = 16\nfresh = 16\nmax_epochs = 1\nhistories_per_user = 3\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "-m",
-        "core",
-    ]
-    command += [
-        "train",
-        str(small_market.path),
-        str(tmp_path / "run"),
-        "--config",
-        str(tmp_path / "quick.toml"),
-    ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("Wrote the run") == 1
-    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "train.jsonl").read_text().splitlines()]
-    assert sorted(set(steps)) == list(range(1, max(steps) + 1))
-    run = Run.open(tmp_path / "run")
-    assert len(run.recommend(run.log.users[0], 5)) == 5
+
+@pytest.fixture(params=WAYS)
+def runs(request, small_market, quick, tmp_path):
+    """The same training by one process and by two: their folders."""
+    top, training = WAYS[request.param]
+    once = {"bf16": False, "max_steps": 50, "max_epochs": 4, "validate_every": 25, "checkpoint_every": 20}
+    changed = quick.training.model_dump(exclude_unset=True) | once | training
+    config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
+    config["encoder"] = {**config["encoder"], "dropout": 0.1}
+    (tmp_path / "config.toml").write_text(tomli_w.dumps(config))
+    for name, command in (("alone", ALONE), ("two", TWO)):
+        arguments = ["train", small_market.path, tmp_path / name, "--config", tmp_path / "config.toml"]
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("Wrote the run") == 1
+    return tmp_path / "alone", tmp_path / "two"
+
+
+def test_two_processes_train_what_one_trains(runs):
+    alone, two = ([json.loads(line) for line in (run / "train.jsonl").open()] for run in runs)
+    assert [entry["step"] for entry in two] == [entry["step"] for entry in alone]
+    losses = np.array([[entry["loss"] for entry in run if "loss" in entry] for run in (alone, two)])
+    assert losses.shape == (2, 50)
+    assert abs(losses[0, 0] - losses[1, 0]) < 1e-5 * losses[0, 0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0, atol=1e-4)
+    name = "validation recall@30"
+    recalls = [[entry[name] for entry in run if name in entry] for run in (alone, two)]
+    np.testing.assert_allclose(recalls[1], recalls[0], atol=0.01)
+    one, other = (Run.open(run) for run in runs)
+    assert (one.vectors("model") * other.vectors("model")).sum(1).min() > 0.999
+    assert len(other.recommend(other.log.users[0], 5)) == 5

@@ -13,11 +13,17 @@ from core.training.dropout import thinned
 
 
 @pytest.fixture
-def sequences(tiny_market):
+def case(tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)
     featurizer = Featurizer.fit(market, FeatureConfig(text=False), 32, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, Settings())
+    return log, inputs
+
+
+@pytest.fixture
+def sequences(case):
+    log, inputs = case
     return inputs.histories(log.start[:-1], log.start[1:])
 
 
@@ -36,7 +42,7 @@ def tokens(sequences):
 
 
 def test_only_attributes_go_and_the_rest_stays_as_it_was(sequences):
-    before, after = tokens(sequences), tokens(thinned(sequences, 0.3, np.random.default_rng(0)))
+    before, after = tokens(sequences), tokens(thinned(sequences, 0.3, np.arange(12), 0))
     assert len(after) == len(before)
     for was, now in zip(before, after, strict=True):
         left = iter(was)
@@ -46,11 +52,18 @@ def test_only_attributes_go_and_the_rest_stays_as_it_was(sequences):
 
 def test_the_share_is_what_was_asked_for(sequences):
     count = (sequences.type == TYPE_ATTRIBUTE).sum()
-    left = (thinned(sequences, 0.3, np.random.default_rng(0)).type == TYPE_ATTRIBUTE).sum()
+    left = (thinned(sequences, 0.3, np.arange(12), 0).type == TYPE_ATTRIBUTE).sum()
     assert left / count == pytest.approx(0.7, abs=0.05)
 
 
-def test_no_dropout_draws_nothing(sequences):
-    rng = np.random.default_rng(0)
-    assert thinned(sequences, 0, rng) is sequences
-    assert rng.random() == np.random.default_rng(0).random()
+def test_no_share_no_work(sequences):
+    assert thinned(sequences, 0, np.arange(12), 0) is sequences
+
+
+def test_what_goes_depends_on_the_row_and_the_seed_and_not_on_the_batch(case, sequences):
+    log, inputs = case
+    whole = tokens(thinned(sequences, 0.3, np.arange(12), 7))
+    few = inputs.histories(log.start[[9, 2]], log.start[[10, 3]])
+    assert tokens(thinned(few, 0.3, np.array([9, 2]), 7)) == [whole[9], whole[2]]
+    assert tokens(thinned(sequences, 0.3, np.arange(12), 8)) != whole
+    assert tokens(thinned(few, 0.3, np.array([3, 4]), 7)) != [whole[9], whole[2]]

@@ -38,7 +38,7 @@ def case(request, tiny_market):
 def test_masked_values_are_gone_and_only_they(case):
     _, data, _ = case
     whole = data.inputs.listings(np.arange(30))
-    masked, guesses = masked_values(whole, 0.4, np.random.default_rng(0))
+    masked, guesses = masked_values(whole, 0.4, np.random.default_rng(0).random(len(whole.key)))
     assert (whole.value[guesses.token] == guesses.value).all() and (guesses.value > 0).all()
     assert (whole.type[guesses.token] == TYPE_ATTRIBUTE).all()
     assert not masked.value[guesses.token].any() and not masked.bin[guesses.token].any()

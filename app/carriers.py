@@ -1,0 +1,48 @@
+"""The events that carried a recommendation, as its card tells them."""
+
+import numpy as np
+import streamlit as st
+
+from app.formats import words
+from app.history import history_frame
+from app.photos import cover_url
+from app.session import Current, run_key
+from app.widgets.gallery import Reason
+from core.insight.carried import carried
+
+MOST = 2  # events told at a recommendation
+LEAST = 0.001  # what an event must add to be told
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _carried(key: object, user: int, at: int, listings: tuple[str, ...], _here: Current) -> np.ndarray:
+    return carried(_here.run, history_frame(_here.view, user, at), listings)
+
+
+def carriers(here: Current, user: int, at: int, listings: list[str]) -> list[list[Reason]]:
+    """For each of `listings` the events among the first `at` of a user that add most to its score.
+
+    Raises:
+        VibesError: see `core.insight.carried.carried`.
+    """
+    added = _carried(run_key(here), user, at, tuple(listings), here)  # (E, K)
+    log, view = here.view.log, here.view
+    first = int(log.start[user])
+    found = []
+    for column in added.T:
+        told = []
+        for event in np.argsort(-column, kind="stable")[:MOST]:
+            if column[event] < LEAST:
+                break
+            row = int(log.listing[first + event])
+            action = int(log.action[first + event])
+            what = f", {words(log.actions[action]).lower()}" if action >= 0 else ""
+            told.append(
+                Reason(
+                    title=view.title(row),
+                    note=f"+{column[event]:.3f} · event {event + 1}{what}",
+                    photo=cover_url(here.name, view, row),
+                )
+            )
+        found.append(told)
+    return found

@@ -1,0 +1,61 @@
+"""What a neighbour shares with the listing that is compared, and where it differs, in a few words."""
+
+import re
+
+from app import formats
+from app.compare import match
+from app.view import MarketView
+from core.market.market import Attribute
+
+SAME, DIFFERENT = 4, 4  # things that are told at most
+_ID = re.compile(r"\d{6,}")  # a value that says nothing to anybody, such as a host's
+
+
+def kinship(view: MarketView, query: int, other: int) -> tuple[str, str]:
+    """(what is the same, what differs) of the listings at two rows; attributes that either lacks are left out."""
+    same, differs = [], []
+    for item in view.attributes:
+        if item.kind == "text":
+            continue
+        found = match(view, item, query, other)
+        if found.verdict == "unknown":
+            continue
+        if found.verdict == "same":
+            if told := _shared(view, item, other):
+                same.append(told)
+            continue
+        differs.append(_difference(view, item, other, found.text, found.difference))
+    return _few(same, SAME), _few(differs, DIFFERENT)
+
+
+def _shared(view: MarketView, item: Attribute, row: int) -> str:
+    value = view.raw(row, item)
+    if item.kind == "flag":
+        return item.label if value else f"no {item.label.lower()}"
+    if item.kind == "place":
+        return "the place"
+    if item.kind == "multi":
+        return item.label
+    text = formats.shorten(view.text(row, item), 40)
+    if _ID.fullmatch(text):
+        return f"the same {item.label.lower()}"
+    return f"{item.label} {text}" if item.kind == "number" or text.isdecimal() else text
+
+
+def _difference(view: MarketView, item: Attribute, row: int, text: str, difference: str) -> str:
+    if item.kind == "flag":
+        return item.label if view.raw(row, item) else f"no {item.label.lower()}"
+    if item.kind == "place":
+        return text  # "2.1 km away"
+    if item.kind == "number":
+        return f"{item.label} {difference}"
+    if item.kind == "multi":
+        return f"{item.label}: {text}"
+    if _ID.fullmatch(text):
+        return f"another {item.label.lower()}"
+    return f"{item.label} {text}" if text.isdecimal() else formats.shorten(text, 40)
+
+
+def _few(told: list[str], most: int) -> str:
+    more = len(told) - most
+    return ", ".join(told[:most]) + (f" and {more} more" if more > 0 else "")

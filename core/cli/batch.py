@@ -1,0 +1,107 @@
+"""`vibes similar --all` and `vibes recommend --all`: their options, and what they do."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import VibesError
+from core.progress import Progress
+
+if TYPE_CHECKING:
+    from core.retrieval.batch.job import Kind
+
+All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="with --all: folder for the files; the same command again goes on there"
+    ),
+]
+At = Annotated[str | None, typer.Option(help="moment (UTC) or position; default: after the last event")]
+Live = Annotated[
+    bool | None,
+    typer.Option("--live-only/--not-only-live", help="with --all: only listings live at the moment"),
+]
+Seen = Annotated[
+    bool | None, typer.Option("--drop-seen/--keep-seen", help="with --all: not what is in the user's history")
+]
+Same = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="with --all: only listings equal in this attribute, e.g. the region"),
+]
+AtMost = Annotated[
+    tuple[int, str] | None,
+    typer.Option(metavar="N COLUMN", help="with --all: at most N with one value, e.g. of one seller"),
+]
+Diversity = Annotated[
+    float, typer.Option(min=0, max=0.99, help="with --all: 0 by score alone .. 1 by unlikeness (MMR)")
+]
+Engine = Annotated[
+    str, typer.Option(help="with --all: local (threads) or ray (processes, a cluster by RAY_ADDRESS)")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="with --all: how many at a time; default: one a core")
+]
+Chunk = Annotated[int, typer.Option(min=1, help="with --all: listings or users a file")]
+CHUNK = 2048
+
+
+def refuse_without_all(**given: Any) -> None:
+    """Options that only --all knows are not dropped silently."""
+    for name, value in given.items():
+        if value:
+            raise VibesError(
+                f"Option --{name.replace('_', '-')} needs --all; add it, or leave the option out."
+            )
+
+
+def batch(
+    kind: "Kind", run: Path, out: Path | None, rules: dict[str, Any], at: str | None, space: str | None,
+    engine: str, workers: int | None, chunk: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Score every listing or user into `out`."""
+    import os
+
+    from core.retrieval.batch.local import score_here
+    from core.retrieval.batch.rules import Rules
+    from core.retrieval.batch.work import prepare
+
+    if out is None:
+        raise VibesError("Option --all needs --out DIR, the folder that the files are written to.")
+    if engine not in ("local", "ray"):
+        raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
+    at_most, seller = rules.pop("at_most") or (None, None)
+    if at_most is not None and at_most < 1:
+        raise VibesError(f"Option --at-most is {at_most} {seller}; give a number of 1 or more.")
+    started = time.monotonic()
+    with Progress() as progress:
+        work = prepare(
+            run,
+            out,
+            kind,
+            Rules(at_most=at_most, seller=seller, **rules),
+            space,
+            at,
+            chunk,
+            progress.counting,
+        )
+        if engine == "local":
+            made = score_here(work, workers, progress.counting)
+        else:
+            from core.retrieval.batch.ray_engine import score_on_ray
+
+            made = score_on_ray(work.folder, workers or os.cpu_count() or 1, progress.counting)
+    seconds = time.monotonic() - started
+    told = {"out": str(out), "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
+    if as_json:
+        typer.echo(json.dumps(told))
+    else:
+        whose = "listings" if kind == "similar" else "users"
+        typer.echo(
+            f"Wrote lists for {made:,} {whose} in {seconds:.0f} s ({made / max(seconds, 1e-9):,.0f} a second); "
+            f"{out} holds {work.job.chunks} files.",
+            err=True,
+        )

@@ -1,0 +1,214 @@
+"""Commands that run beside a marketplace: refresh, serve, cost, export."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.cli.shared import Count, Json, RunPath, app
+from core.errors import VibesError
+from core.progress import Progress
+
+if TYPE_CHECKING:
+    from core.retrieval.refresh.refresher import Look
+
+New = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NEW", help="folder that grows with parquet or CSV files, or a SQL query (or .sql file)"
+    ),
+]
+
+
+@app.command()
+def refresh(
+    run: RunPath,
+    events: New = None,
+    listings: New = None,
+    photos: New = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LISTING_VIBES_DATABASE",
+            help="where queries are asked: a SQLAlchemy address, for example postgresql+psycopg://user@host/name",
+        ),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="time between two looks, such as 10m; default: look once")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="vector store that follows with what is live: a folder, a .db file or Milvus' address",
+        ),
+    ] = None,
+    k: Count = 30,
+    json_: Annotated[
+        bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
+    ] = False,
+) -> None:
+    """Take in new events and listings without retraining, and publish the run's next generation."""
+    import signal
+    import threading
+    from datetime import datetime
+
+    from core.retrieval.refresh.loop import document, keep_fresh, seconds_of, source_of, status
+    from core.retrieval.refresh.store import Follower
+
+    told = {"events": events, "listings": listings, "photos": photos}
+    sources = {name: source_of(name, new, database) for name, new in told.items() if new is not None}
+    if not sources:
+        raise VibesError("Nothing to look at; give --events NEW, --listings NEW or both.")
+    pause = None if every is None else seconds_of(every)
+    follow = Follower(store).follow if store is not None else lambda run: None
+    problems: list[str] = []
+    stop = threading.Event()
+
+    def report(look: "Look | VibesError") -> None:
+        if isinstance(look, VibesError):
+            found, line = {"error": str(look)}, f"problem: {look}"
+        else:
+            found, line = document(look), status(look)
+            problems[:] = look.problems
+        if json_:
+            typer.echo(json.dumps(found))
+        else:
+            typer.echo(f"{datetime.now():%H:%M:%S} {line}", err=True)
+
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        keep_fresh(run, sources, pause, stop, report, k, follow)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if pause is None and problems:
+        raise VibesError(problems[0])
+
+
+@app.command()
+def index(
+    run: RunPath,
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="a folder, a .db file or Milvus' address")],
+    kind: Annotated[
+        str, typer.Option(help="index of a folder: exact, hnsw or ivf-pq; auto = by the number of listings")
+    ] = "auto",
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="recall@30 that the index has to reach on these vectors")
+    ] = 0.98,
+    json_: Json = False,
+) -> None:
+    """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
+    from core.retrieval.refresh.store import Follower
+    from core.retrieval.run import Run
+    from core.retrieval.store.faiss_store import FaissStore
+    from core.retrieval.store.opening import open_store
+
+    opened = Run.open(run)
+    Follower(place).follow(opened)
+    store = open_store(place, space=opened.spaces[0])
+    found = {"listings": len(store), "index": "milvus", "recall@30": None}
+    if isinstance(store, FaissStore):
+        chosen = store.build(kind, at_least)
+        store.save()
+        found |= {"index": chosen.kind, "recall@30": chosen.recall}
+    elif kind != "auto":
+        raise VibesError(f"Option --kind is '{kind}', but Milvus keeps its own index; leave it out.")
+    line = f"{found['listings']} live listings in {place}; index {found['index']}, recall@30 {found['recall@30']}."
+    typer.echo(json.dumps(found) if json_ else line)
+
+
+@app.command()
+def serve(
+    run: RunPath,
+    host: Annotated[
+        str, typer.Option(help="address to listen on; 0.0.0.0 = all of this machine")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")] = 8000,
+    batch: Annotated[
+        int, typer.Option(min=1, max=4096, help="requests that are answered together, at most")
+    ] = 64,
+    wait_ms: Annotated[
+        float, typer.Option(min=0, max=1000, help="milliseconds that a lone request waits for company")
+    ] = 2,
+    waiting: Annotated[
+        int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
+    ] = 1024,
+) -> None:
+    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how."""
+    from core.retrieval.service.server import serve as run_service
+
+    def ready(address: str) -> None:
+        typer.echo(
+            f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
+        )
+
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting)
+
+
+@app.command()
+def cost(run: RunPath, json_: Json = False) -> None:
+    """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
+    from core.insight.cost import measure
+    from core.insight.cost_table import as_text
+    from core.retrieval.run import Run
+
+    opened = Run.open(run)
+    found = measure(opened)
+    found.save(opened.path)
+    typer.echo(found.model_dump_json() if json_ else as_text(found))
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="folder for the files; default: RUN/export")
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="onnx, int8 or aot; may be given several times")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="compare vectors and top 30 with those of the model")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Write the model as ONNX, as ONNX in int8, or compiled ahead of time, for engines without Python."""
+    from dataclasses import asdict
+
+    from core.retrieval.run import Run
+
+    opened, folder = Run.open(run), out or run / "export"
+    _ = opened.engine  # says where there is no model, or no torch
+    from core.model.export import FORMATS
+    from core.retrieval.export import export_run
+    from core.retrieval.exported import LEAST, check_export
+
+    chosen = list(dict.fromkeys(formats or ["onnx"]))
+    for name in chosen:
+        if name not in FORMATS:
+            raise VibesError(f"Option --format is '{name}'; use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
+    found, short = {}, []
+    for name in chosen:
+        with Progress() as progress:
+            files = export_run(opened, folder, name, progress.counting)
+        found[name] = {"files": [str(path) for path in files]}
+        typer.echo(f"Wrote {' and '.join(found[name]['files'])}.", err=True)
+        if check:
+            made = check_export(opened, folder, name)
+            found[name] |= asdict(made)
+            if not json_:
+                typer.echo(
+                    f"{name}: cosine {made.listing_cosine:.5f} of {made.listings} listings, "
+                    f"{made.history_cosine:.5f} of {made.histories} histories (lowest {made.lowest:.5f}), "
+                    f"top-30 overlap {made.overlap:.4f}"
+                )
+            if not made.holds:
+                short.append(name)
+    if json_:
+        typer.echo(json.dumps(found))
+    if short:
+        raise VibesError(
+            f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it does not "
+            "stand for the model; use another format."
+        )

@@ -1,0 +1,24 @@
+"""What ImageNet sees in a market's photos, in the form that portraits of groups count."""
+
+import numpy as np
+
+from core.features.looks import Looks
+from core.insight.cluster_names import Coded
+from core.market.columns import Columns as C
+from core.market.market import Market
+
+PLAIN = 0.1  # a class is seen in a photo from this probability on
+
+
+def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
+    """The classes plainly seen in a photo of each of the listings `rows` (n,), once a listing.
+
+    `looks` are of all photos of `market`, in its order.
+    """
+    place = np.full(len(market.listings), -1)
+    place[rows] = np.arange(len(rows))
+    owner = place[market.photos[C.LISTING].map(market.listing_row).to_numpy(np.int64)]  # (P,)
+    photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
+    seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
+    told = [(str(name), f"“{name}” in photos") for name in looks.names]
+    return "Seen in photos", told, seen[:, 0], seen[:, 1]

@@ -1,0 +1,133 @@
+"""The arithmetic from measured constants to markets of any size, and its section in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+
+from core.insight.cost import Constants, K
+from core.insight.report_figures import table
+from core.retrieval.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
+
+SIZES = (1_000_000, 100_000_000)
+NIGHT_H = 8.0
+#: Up to so many listings all pairs are computed; beyond it that work, which grows with the square, is left to an index.
+ALL_PAIRS_TO = SKETCH_TO
+#: Bytes of a listing's id beside its product-quantised code of a byte for every four numbers.
+ID_BYTES = 8
+#: Bytes of a listing's links in HNSW with 32 a node: 64 at the lowest level, and a few above.
+LINK_BYTES = 4 * 64 * 1.1
+#: Assumed and not measured here: a data-centre GPU's bfloat16 peak, and the share of it that an encoder reaches.
+GPU_FLOPS, GPU_SHARE = 312e12, 0.3
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a market of `size` listings and as many users takes.
+
+    Attributes:
+        embed_h, users_h, exact_h: core-hours to encode all listings, all users, and to compare all pairs exactly.
+        gpu_h: hours of one GPU to encode both, from the assumed peak.
+        vectors_gb, codes_gb: of all listings in float32, and quantised.
+        output_gb: of `similar --all` with 30 places a list, compressed.
+        cores: that do the encoding and (where exact is chosen) the comparing in one night.
+    """
+
+    size: int
+    embed_h: float
+    users_h: float
+    exact_h: float
+    gpu_h: float
+    vectors_gb: float
+    codes_gb: float
+    output_gb: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether all pairs are computed."""
+        return self.size <= ALL_PAIRS_TO
+
+    @property
+    def cores(self) -> int:
+        """Cores for one night of encoding and, where exact, comparing."""
+        hours = self.embed_h + self.users_h + (self.exact_h if self.exact else 0)
+        return max(1, -int(-hours // NIGHT_H))
+
+    @property
+    def index(self) -> str:
+        """Which index the size asks for."""
+        if self.size <= EXACT_TO:
+            return f"exact ({self.vectors_gb:,.2g} GB)"
+        if self.size <= SKETCH_TO:
+            return f"all pairs, in int8 and again in float32 ({self.vectors_gb * 1.25:,.2g} GB)"
+        if self.size <= HNSW_TO:
+            return f"HNSW ({self.vectors_gb + self.size * LINK_BYTES / 1e9:,.2g} GB)"
+        return f"IVF-PQ: {self.codes_gb:,.2g} GB of codes, vectors on disk, or Milvus over several machines"
+
+
+def scale(found: Constants, size: int) -> Scale:
+    """The arithmetic for `size` listings and as many users; every hour is of one core like the measured one."""
+    hour = 3600.0
+    tokens = found.listing_tokens + (
+        found.events if found.history == "listing-vectors" else found.listing_tokens * found.events
+    )
+    return Scale(
+        size=size,
+        embed_h=size / found.listings_s / hour,
+        users_h=size / found.users_s / hour,
+        exact_h=size * size / found.pairs_s / hour,
+        gpu_h=size * tokens * found.token_flops / (GPU_FLOPS * GPU_SHARE) / hour,
+        vectors_gb=size * found.width * 4 / 1e9,
+        codes_gb=size * (found.width // 4 + ID_BYTES) / 1e9,
+        output_gb=size * K * found.row_bytes / 1e9,
+    )
+
+
+def lines(found: Constants) -> list[list[str]]:
+    """The table's rows: what, on what it rests, and one cell a size."""
+    sizes = [scale(found, size) for size in SIZES]
+
+    def row(what: str, rests: str, cell: Callable[[Scale], str]) -> list[str]:
+        return [what, rests, *(cell(one) for one in sizes)]
+
+    return [
+        row("Encode all listings", f"{found.listings_s:,.0f} a second and core", lambda s: _hours(s.embed_h)),
+        row("Encode all users", f"{found.users_s:,.0f} a second and core", lambda s: _hours(s.users_h)),
+        row("Compare all pairs exactly", f"{found.pairs_s / 1e6:,.0f} million pairs a second and core", lambda s: _hours(s.exact_h)),
+        row("Cores for one night", f"{NIGHT_H:.0f} hours; comparing only where exact", lambda s: f"{s.cores:,}"),
+        row("or one GPU to encode, its arithmetic alone", f"assumed: {GPU_FLOPS / 1e12:.0f} TFLOP/s, {GPU_SHARE:.0%} of it reached", lambda s: _hours(s.gpu_h, "")),
+        row("Vectors in memory", f"{found.width} numbers of 4 bytes", lambda s: f"{s.vectors_gb:,.3g} GB"),
+        row("Lists on disk", f"{K} places a listing, {found.row_bytes:.1f} bytes each", lambda s: f"{s.output_gb:,.3g} GB"),
+        row("Index", f"all pairs up to {ALL_PAIRS_TO / 1e6:.0f} million", lambda s: s.index),
+    ]  # fmt: skip
+
+
+def cost_section(found: Constants | None, run: str) -> str:
+    """The report's section; without constants it says how to get them."""
+    head = "<h2>What would a larger market cost?</h2>"
+    if found is None:
+        return f"{head}<p>This was not measured; <code>vibes cost {escape(run)}</code> measures it and this page then shows it.</p>"
+    told = (
+        f"Measured on one core of {found.machine} ({found.cores} cores), preset {found.preset} in {found.inference}: listings of "
+        f"{found.listing_tokens:.0f} tokens, histories of {found.events:.0f} events, vectors of {found.width} numbers. The rest is "
+        "arithmetic: encoding grows with the market, comparing all pairs with its square."
+    )
+    names = [f"{size / 1e6:,.0f} million listings and users" for size in SIZES]
+    return f"{head}<p>{escape(told)}</p>{table(['What', 'Rests on', *names], lines(found), range(2, 2 + len(SIZES)))}"
+
+
+def as_text(found: Constants) -> str:
+    """The same table for a terminal."""
+    names = ["", "rests on", *(f"{size:,}" for size in SIZES)]
+    rows = [names, *lines(found)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(names))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _hours(hours: float, of: str = "core-") -> str:
+    if hours < 1:
+        return f"{hours * 60:,.1f} {of}minutes" if hours >= 1 / 60 else f"{hours * 3600:,.1f} {of}seconds"
+    return f"{hours:,.1f} {of}hours" if hours < 100 else f"{hours:,.0f} {of}hours"

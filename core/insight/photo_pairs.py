@@ -1,0 +1,73 @@
+"""The photos of two listings, one against the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from core.features.photos import load_photo_vectors
+from core.features.tokens import photo_key
+from core.market.columns import Columns as C
+from core.retrieval.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class ListingPhotos:
+    """The m photos of a listing that have a vector."""
+
+    place: np.ndarray  # (m,) int64, place among the listing's photos, 0 is the cover
+    vectors: np.ndarray  # (m, w) float32, seen from the mean of the market and L2-normalised
+
+
+def photo_pairs(run: Run, rows: tuple[int, int]) -> tuple[ListingPhotos, ListingPhotos] | None:
+    """The photos of the listings `rows`, None where one has none or no vector is at hand.
+
+    The vectors are those of the photo encoder where they are kept beside the market, else those that the model reads,
+    which are the encoder's with fewer columns.
+    """
+    whole = _encoded(run)
+    found = [_of_table(run, row, whole) if whole is not None else _of_model(run, row) for row in rows]
+    return None if any(one is None for one in found) else (found[0], found[1])  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=2)
+def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
+    """(P, w) float16 as the encoder gave them with their mean in the last row, and (P,) which are there."""
+    market, name = run.market, run.manifest.photo_encoder
+    if not name or not len(market.photos):
+        return None
+    photos = load_photo_vectors(market.path, market.photos, name)
+    if photos is None or not photos.ok.any():
+        return None
+    mean = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0, keepdims=True)
+    return np.concatenate([photos.vectors, mean.astype(photos.vectors.dtype)]), photos.ok
+
+
+def _of_table(run: Run, row: int, whole: tuple[np.ndarray, np.ndarray]) -> ListingPhotos | None:
+    vectors, ok = whole
+    mine = np.flatnonzero(run.market.photos[C.LISTING].to_numpy(str) == run.listing_ids[row])
+    place = np.flatnonzero(ok[mine])
+    if not len(place):
+        return None
+    return ListingPhotos(
+        place, _unit(vectors[mine[place]].astype(np.float32) - vectors[-1].astype(np.float32))
+    )
+
+
+def _of_model(run: Run, row: int) -> ListingPhotos | None:
+    if not run.has_model:
+        return None
+    engine = run.engine
+    tokens = engine.features.tokens
+    mine = slice(int(tokens.offset[row]), int(tokens.offset[row + 1]))
+    told = (tokens.key[mine] == photo_key(engine.featurizer.vocabulary, 0)) & (tokens.photo[mine] >= 0)
+    if not told.any() or engine.featurizer.config.photo_mode == "mean":
+        return None
+    return ListingPhotos(np.arange(told.sum()), _unit(engine.features.photo[tokens.photo[mine][told]]))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return unit

@@ -1,0 +1,75 @@
+"""The events of a market part by part, for markets whose events do not fit into memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.config import MarketConfig
+from core.market.io import find_table, read_table
+from core.market.tables import events_table
+
+#: Rows of the events table that are in memory at once.
+ROWS = 500_000
+
+
+def event_frames(
+    path: Path, listings: pd.Series, config: MarketConfig, now: pd.Timestamp | None = None, rows: int = ROWS
+) -> Iterator[pd.DataFrame]:
+    """The validated events of the market folder `path`, at most `rows` of the table at a time.
+
+    A parquet table is read as a pyarrow dataset, a CSV whole. Each part is sorted by user and time in itself; rows
+    that cannot be used are skipped as `Market.open` skips them.
+
+    Args:
+        listings: ids of the market's listings, in listing order.
+        now: events after it are skipped; None: this moment.
+
+    Raises:
+        VibesError: the table cannot be read, or lacks a column it needs.
+    """
+    source = find_table(path, "events")
+    if source is None:
+        return
+    known, moment = pd.Index(listings), now if now is not None else pd.Timestamp.now("UTC")
+    for raw in _parts(source, rows):
+        yield events_table(raw, source, known, config, moment)[0]
+
+
+def no_events(path: Path, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:
+    """The events of a market that nobody read: an empty table with the columns of the one on disk, and the actions."""
+    source = find_table(path, "events")
+    if source is None:
+        columns = {C.USER: "str", C.LISTING: "str", C.POSITION: "int64"}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}), list(
+            config.actions
+        )
+    raw = next(_parts(source, 1)).iloc[:0]
+    events, actions, _ = events_table(raw, source, pd.Index([]), config, pd.Timestamp.now("UTC"))
+    return events, actions
+
+
+def event_count(path: Path) -> int | None:
+    """Rows of the events table of the market folder `path`; None where only reading it would tell."""
+    source = find_table(path, "events")
+    if source is None:
+        return 0
+    return ds.dataset(source, format="parquet").count_rows() if source.suffix == ".parquet" else None
+
+
+def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
+    if source.suffix != ".parquet":
+        yield read_table(source)
+        return
+    try:
+        dataset = ds.dataset(source, format="parquet")
+        yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too
+        for batch in dataset.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1):
+            if batch.num_rows:
+                yield batch.to_pandas()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error

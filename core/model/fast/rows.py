@@ -1,0 +1,59 @@
+"""Sequences as packed rows, and the way to padded rows and back that attention needs.
+
+Shapes: B sequences, n tokens of all of them (N with those that fill up), L the longest, rounded up.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+#: Lengths and token counts are rounded up to these, so that oneDNN makes few kernels (about 1 ms each) and uses them
+#: again; longer lengths are rounded to multiples, shorter ones to the power of two.
+ROUND_LENGTH, ROUND_TOKENS = 16, 32
+
+
+def rounded(size: int, step: int) -> int:
+    """`size` up to a multiple of `step`, or to a power of two below it."""
+    return -(-size // step) * step if size >= step else 1 << max(size - 1, 0).bit_length()
+
+
+class Rows:
+    """B sequences of `length` (B,) tokens that stand one after the other, and where each token is when padded."""
+
+    def __init__(self, length: Tensor, round_tokens: bool = True) -> None:
+        self.length = length
+        self.count, self.size = len(length), rounded(int(length.max()), ROUND_LENGTH)  # B, L
+        self.start = length.cumsum(0) - length  # (B,) row of each sequence's first token
+        tokens = int(length.sum())
+        self.filled = rounded(tokens, ROUND_TOKENS) if round_tokens else tokens  # N
+        at = torch.arange(self.size)
+        self.real = at < length[:, None]  # (B, L)
+        # A place without a token reads its sequence's first one: finite numbers, which the mask hides.
+        self.into = torch.where(
+            self.real, self.start[:, None] + at, self.start[:, None]
+        ).flatten()  # (B * L,)
+        self.back = self.real.flatten().nonzero().squeeze(1)  # (n,)
+        if self.filled > tokens:
+            self.back = torch.cat([self.back, self.back.new_zeros(self.filled - tokens)])  # (N,)
+        self.whole = tokens == self.filled == self.count * self.size
+
+    def fill(self, flat: Tensor) -> Tensor:
+        """flat (n, d) to (N, d), the new rows zero."""
+        return torch.nn.functional.pad(flat, (0, 0, 0, self.filled - len(flat)))
+
+    def padded(self, flat: Tensor) -> Tensor:
+        """flat (N, d) to (B, L, d)."""
+        rows = flat if self.whole else flat.index_select(0, self.into)
+        return rows.view(self.count, self.size, -1)
+
+    def packed(self, padded: Tensor) -> Tensor:
+        """padded (B, L, d) to (N, d)."""
+        flat = padded.reshape(self.count * self.size, -1)
+        return flat if self.whole else flat.index_select(0, self.back)
+
+    def hidden(self) -> Tensor | None:
+        """What is added to scores so that padding is not seen: (B, 1, 1, L) float32 of 0 and -inf; None for nothing."""
+        if bool(self.real.all()):
+            return None
+        return torch.zeros(self.real.shape).masked_fill_(~self.real, -math.inf)[:, None, None, :]

@@ -1,0 +1,35 @@
+"""The sum over some of the candidates that every loss is made of."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+#: exp(-50) is nothing beside 1, and not so small that what is made of it takes the slow path of a CPU for tiny numbers.
+NOTHING = -50.0
+
+
+def logsumexp_where(scores: Tensor, chosen: Tensor) -> Tensor:
+    """(B,) log of the sum of exp(scores) over the `chosen`; scores (B, C) and chosen (B, C) bool.
+
+    What `logsumexp` gives for scores filled with a very low number elsewhere, forward and backward five times as fast.
+    Very low, and without gradient, where nothing is chosen.
+    """
+    found: Tensor = _LogSumExp.apply(scores, chosen)
+    return found
+
+
+class _LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, chosen: Tensor) -> Tensor:
+        hidden, kind = ~chosen, torch.finfo(scores.dtype)
+        top = scores.masked_fill(hidden, kind.min).amax(1, keepdim=True)  # (B, 1)
+        share = (scores - top).clamp_(NOTHING, 0).exp_().masked_fill_(hidden, 0)  # (B, C)
+        whole = share.sum(1, keepdim=True).clamp_(min=kind.tiny)  # (B, 1)
+        ctx.save_for_backward(share.div_(whole))
+        return (whole.log() + top).squeeze(1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (share,) = ctx.saved_tensors
+        return share * gradients[0][:, None], None

@@ -1,0 +1,147 @@
+"""A run's model for other engines, in a folder with what tells how to use it.
+
+out/export.json    what is there: by format the graphs and their inputs, the model they are of, the checks
+out/listings.*     bare listings to vectors
+out/histories.*    histories to vectors, unless those go through the same graph
+out/tensorrt.sh    the command that makes a TensorRT engine of each ONNX file
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import VibesError
+from core.market.io import atomic_path
+from core.model.export import SUFFIX, write_graph
+from core.model.export_graph import PaddedGraph, graphs_of
+from core.model.export_inputs import Arrays, history_inputs, listing_inputs
+from core.retrieval.run import Run
+
+MANIFEST, TENSORRT = "export.json", "tensorrt.sh"
+SAMPLE = 8  # rows that a graph is traced with
+Report = Callable[[str, int, int], None]  # what, done, of how many
+
+
+def export_run(run: Run, out: Path, format: str, report: Report | None = None) -> list[Path]:
+    """Write the model of `run` into `out` in one format; returns the files.
+
+    Raises:
+        VibesError: no model, no events to trace it with, or a library or a compiler is missing.
+    """
+    engine, config = run.engine, run.engine.settings.encoder_config()
+    if not len(run.log):
+        raise VibesError(
+            f"{run.market.path} has no events, so no history can be traced; export on one that has."
+        )
+    listings, histories = graphs_of(engine.model)
+    graphs = {"listings": listings} | ({} if histories is listings else {"histories": histories})
+    files = {kind: out / f"{kind}{SUFFIX[format]}" for kind in graphs}
+    for number, (kind, graph) in enumerate(graphs.items()):
+        if report is not None:
+            report(f"{format}: {kind}", number, len(graphs))
+        sample = _listing_sample(run) if kind == "listings" else _history_sample(run)
+        longest = config.max_items - 1 if "table" in sample else config.max_tokens
+        write_graph(graph, sample, files[kind], format, longest)
+    names = {"listings": files["listings"].name, "histories": files.get("histories", files["listings"]).name}
+    _note(run, out, format, names, graphs)
+    if format == "onnx":
+        _write_tensorrt(out, graphs, config.max_tokens)
+    return list(files.values())
+
+
+def _listing_sample(run: Run) -> Arrays:
+    """The listings with the most tokens."""
+    inputs = run.engine.inputs(run.log)
+    order = np.argsort(-inputs.listing_lengths(np.arange(len(run.listing_ids))), kind="stable")
+    rows = np.resize(order[:SAMPLE], SAMPLE)
+    return listing_inputs(run.engine.model, inputs, rows, run.engine.featurizer.vocabulary)
+
+
+def _history_sample(run: Run) -> Arrays:
+    """The longest histories."""
+    log, engine = run.log, run.engine
+    users = np.resize(np.argsort(-np.diff(log.start), kind="stable")[:SAMPLE], SAMPLE)
+    start, end = log.start[users], log.start[users + 1]
+    vocabulary = engine.featurizer.vocabulary
+    return history_inputs(engine.model, engine.inputs(log), start, end, vocabulary, run.vectors("model"))
+
+
+def _note(run: Run, out: Path, format: str, names: dict[str, str], graphs: dict[str, PaddedGraph]) -> None:
+    """Add one format to `export.json`; graphs of an older model are no longer named there."""
+    weights, before = weights_of(run), read_manifest(out)
+    if before.get("weights") != weights:
+        before = {"graphs": {}, "checks": {}}
+    before["checks"].pop(format, None)
+    manifest = {
+        "version": 1,
+        "weights": weights,
+        "history": run.engine.model.history,
+        "width": run.engine.featurizer.width,
+        "inputs": {
+            kind: {name: [axis or "width" for axis in axes] for name, axes in graph.inputs.items()}
+            for kind, graph in graphs.items()
+        },
+        "graphs": before["graphs"] | {format: names},
+        "checks": before["checks"],
+    }
+    save_manifest(out, manifest)
+
+
+def read_manifest(out: Path) -> dict[str, Any]:
+    """What `export.json` in `out` says; empty where there is none.
+
+    Raises:
+        VibesError: it is damaged.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        return manifest
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise VibesError(f"{out / MANIFEST} cannot be read ({error}); remove it and export again.") from error
+
+
+def save_manifest(out: Path, manifest: dict[str, Any]) -> None:
+    """Write `export.json`."""
+    with atomic_path(out / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def weights_of(run: Run) -> str:
+    """The sha256 of a run's weights."""
+    with (run.folder / "model.safetensors").open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_tensorrt(out: Path, graphs: dict[str, PaddedGraph], max_tokens: int) -> None:
+    """One `trtexec` a graph: the least, usual and largest of every free dimension."""
+    sizes = {
+        "batch": (1, 64, 256), "length": (3, min(256, max_tokens), max_tokens), "events": (2, 16, 50),
+        "sets": (2, 512, 8192), "members": (2, 32, 128), "contents": (2, 512, 8192), "listings": (1, 1024, 1 << 20),
+    }  # fmt: skip
+    lines = [
+        "#!/bin/sh",
+        "# Needs TensorRT 10 and a GPU; raise the largest sizes where yours are larger.",
+        "set -e",
+    ]
+    for kind, graph in graphs.items():
+        given = []
+        for place, bound in enumerate(("min", "opt", "max")):
+            shapes = []
+            for name, axes in graph.inputs.items():
+                width = graph.width
+                shapes.append(
+                    f"{name}:" + "x".join(str(width if a is None else sizes[a][place]) for a in axes)
+                )
+            given.append(f"  --{bound}Shapes={','.join(shapes)}")
+        name = f"{kind}{SUFFIX['onnx']}"
+        lines.append(f"trtexec --onnx={name} --saveEngine={kind}.plan --fp16 \\\n" + " \\\n".join(given))
+    with atomic_path(out / TENSORRT) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Approximate neighbours by FAISS: HNSW for quick single queries, IVF-PQ where the vectors are too many for memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from core.errors import VibesError
+from core.retrieval.index.exact import ExactIndex, best, nearest
+
+LINKS, BUILD_EFFORT = 32, 200  # of HNSW (Malkov & Yashunin 2016)
+#: Below this share of allowed rows the exact search of these rows is quicker, and finds all.
+FEW = 0.1
+#: How many candidates are ranked again by float32 for each that is wanted.
+OVER = {"hnsw": 1, "ivf-pq": 10}
+
+
+class ApproximateIndex(ExactIndex):
+    """A FAISS index over vectors (L, d), which stay where they are (mapped from a file) and rank what it finds.
+
+    Attributes:
+        effort: HNSW's efSearch or IVF's nprobe: more finds more and takes longer.
+    """
+
+    def __init__(self, vectors: np.ndarray, index: Any, kind: str, effort: int) -> None:
+        super().__init__(vectors)
+        if index.ntotal != len(self.vectors):
+            raise VibesError(
+                f"The index holds {index.ntotal} listings, not {len(self.vectors)}; build it again."
+            )
+        self._index, self.kind, self.effort = index, kind, effort
+
+    @classmethod
+    def build(cls, vectors: np.ndarray, kind: str) -> Self:
+        """Build an index of `kind`, "hnsw" or "ivf-pq", over `vectors` (L, d) float32, L2-normalised."""
+        import faiss
+
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        width = vectors.shape[1]
+        index: Any
+        if kind == "hnsw":
+            index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = BUILD_EFFORT
+        else:
+            lists = max(1, int(4 * math.sqrt(len(vectors))))
+            parts = next(parts for parts in (width // 4, width // 2, width) if parts and width % parts == 0)
+            index = faiss.index_factory(width, f"IVF{lists},PQ{parts}np", faiss.METRIC_INNER_PRODUCT)
+            index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # fewer only warn
+            rng = np.random.default_rng(0)
+            index.train(
+                vectors[rng.choice(len(vectors), min(len(vectors), 64 * max(lists, 256)), replace=False)]
+            )
+        index.add(vectors)
+        return cls(vectors, index, kind, 64)
+
+    @classmethod
+    def read(cls, path: Path, vectors: np.ndarray, kind: str, effort: int) -> Self:
+        """The index that `write` left at `path`.
+
+        Raises:
+            VibesError: it is damaged, or of other vectors.
+        """
+        import faiss
+
+        try:
+            return cls(vectors, faiss.read_index(str(path)), kind, effort)
+        except RuntimeError as error:
+            raise VibesError(f"The index {path} is damaged; build it again.") from error
+
+    def write(self, path: Path) -> None:
+        """Write the index (without float32 vectors of IVF-PQ) to `path`."""
+        import faiss
+
+        faiss.write_index(self._index, str(path))
+
+    @property
+    def efforts(self) -> list[int]:
+        """Efforts worth trying, the least first."""
+        most = 1024 if self.kind == "hnsw" else self._index.nlist
+        return [effort for effort in (16, 32, 64, 128, 256, 512, 1024) if effort < most] + [most]
+
+    def search(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `ExactIndex.search`; the scores are exact, and of the `k` best a measured share is found."""
+        import faiss
+
+        usable = self.known if allowed is None else self.known & allowed
+        queries = np.ascontiguousarray(queries, np.float32)
+        if usable.mean() < FEW:
+            return nearest(self.vectors, queries, k, usable)
+        bits = np.packbits(usable, bitorder="little")
+        selector = None if usable.all() else faiss.IDSelectorBitmap(len(usable), faiss.swig_ptr(bits))
+        if self.kind == "hnsw":
+            parameters = faiss.SearchParametersHNSW(efSearch=max(self.effort, k), sel=selector)  # type: ignore[attr-defined]
+        else:
+            parameters = faiss.SearchParametersIVF(nprobe=self.effort, sel=selector)  # type: ignore[call-arg]
+        _, rows = self._index.search(queries, k * OVER[self.kind], params=parameters)
+        exact = np.stack(
+            [self.vectors[np.maximum(mine, 0)] @ query for mine, query in zip(rows, queries, strict=True)]
+        )
+        return best(np.where(rows >= 0, exact, -np.inf).astype(np.float32), k, rows)

@@ -1,0 +1,123 @@
+"""Exact nearest neighbours by cosine over the listings that have a vector in a space."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+#: Scores that numpy holds at once; up to here it is as quick as FAISS, whose import alone takes half a second.
+AT_ONCE = 4_000_000
+#: Up to so many listings the exact search is the quickest for batches, too; measured, see tests/benchmarks/retrieval.py.
+EXACT_TO = 100_000
+#: Below this share of allowed rows these are copied together first.
+FEW = 0.5
+
+
+def nearest(
+    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of `vectors` (L, d) float32 with the largest inner product with each of `queries` (B, d), best first.
+
+    Args:
+        allowed: (L,) bool, which rows may be found; None = all.
+
+    Returns:
+        rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
+    """
+    queries = np.ascontiguousarray(queries, np.float32)
+    if allowed is not None and len(queries) > 1 and allowed.mean() < FEW:
+        some = np.flatnonzero(allowed)
+        rows, scores = nearest(vectors[some], queries, k)
+        return (np.where(rows >= 0, some[rows], -1) if len(some) else rows), scores
+    if len(queries) * len(vectors) <= AT_ONCE:
+        return _by_numpy(vectors, queries, k, allowed)
+    return _by_faiss(np.ascontiguousarray(vectors, np.float32), queries, k, allowed)
+
+
+def _by_numpy(
+    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    some = None if allowed is None or allowed.all() else np.flatnonzero(allowed)
+    scores = queries @ vectors.T  # (B, L)
+    if some is not None:
+        scores = scores[:, some]
+    return best(scores, k, some)
+
+
+def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of the `k` largest `scores` (B, n) in each row, best first, of equal ones the first.
+
+    Args:
+        name: (n,) or (B, n) what a column is called; None: its number.
+
+    Returns:
+        names (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
+    """
+    count = min(k, scores.shape[1])
+    column = (
+        np.argpartition(-scores, count - 1, axis=1)[:, :count] if count else np.zeros((len(scores), 0), int)
+    )
+    column.sort(axis=1)
+    value = np.take_along_axis(scores, column, axis=1)
+    order = np.argsort(-value, axis=1, kind="stable")
+    column, value = np.take_along_axis(column, order, axis=1), np.take_along_axis(value, order, axis=1)
+    rows = np.full((len(scores), k), -1, np.int64)
+    found = np.full((len(scores), k), -np.inf, np.float32)
+    named = (
+        column if name is None else name[column] if name.ndim == 1 else np.take_along_axis(name, column, 1)
+    )
+    rows[:, :count], found[:, :count] = np.where(np.isneginf(value), -1, named), value
+    return rows, found
+
+
+def _by_faiss(
+    vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    import faiss
+
+    # Releases from 1.15 on leave the matrix product to more than 128,000 queries; it is eight times as quick long before.
+    faiss.cvar.distance_compute_blas_threshold = 20
+    rows = np.empty((len(queries), k), np.int64)
+    scores = np.empty((len(queries), k), np.float32)
+    selector = None
+    if allowed is not None and not allowed.all():
+        bits = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+    faiss.knn_inner_product(
+        faiss.swig_ptr(queries), faiss.swig_ptr(vectors), vectors.shape[1], len(queries), len(vectors), k,
+        faiss.swig_ptr(scores), faiss.swig_ptr(rows), selector,
+    )  # fmt: skip
+    scores[rows < 0] = -np.inf
+    return rows, scores
+
+
+class ExactIndex:
+    """Inner product over L2-normalised vectors (L, d); zero rows (nothing known in this space) are never found.
+
+    Args:
+        known: (L,) bool, which rows are not zero, where that is known already.
+    """
+
+    def __init__(self, vectors: np.ndarray, known: np.ndarray | None = None) -> None:
+        self.vectors, self._known = np.ascontiguousarray(vectors, np.float32), known
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """(L,) bool: which listings have a vector."""
+        return np.any(self.vectors != 0, axis=1) if self._known is None else self._known
+
+    def search(
+        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The best listings of each query, best first.
+
+        Args:
+            queries: (B, d) float32, L2-normalised.
+            allowed: (L,) bool, which listings may be found; None = all.
+
+        Returns:
+            rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, cosine in [-1, 1] (-inf where
+            there are fewer).
+        """
+        return nearest(self.vectors, queries, k, self.known if allowed is None else self.known & allowed)

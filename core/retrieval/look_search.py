@@ -1,0 +1,102 @@
+"""Finding listings by what their photos show, described in words; see `core.features.looks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.features.looks import Looks, load_looks, look_at, save_looks
+from core.features.text import TextEncoder, load_text_encoder
+from core.market.columns import Columns as C
+from core.retrieval.run import Run
+
+FILE = "looks.npz"
+ENCODER = "tf_efficientnet_lite0"  # the one at hand that knows the ImageNet classes
+Report = Callable[[str, int, int], None]  # what, done, of how many
+
+
+@dataclass(frozen=True, eq=False)
+class LookSearch:
+    """The photos of a run's market, ready to be searched."""
+
+    run: Run
+    looks: Looks
+
+    @classmethod
+    def open(cls, run: Run) -> LookSearch | None:
+        """What the run folder holds already; None where `make` has to look at the photos first."""
+        looks = load_looks(run.path / FILE, run.market.fingerprint)
+        return None if looks is None else cls(run, looks)
+
+    @classmethod
+    def make(cls, run: Run, report: Report | None = None) -> LookSearch:
+        """Look at every photo, once: vectors that are cached are taken, the others made, which can be broken off.
+
+        The result is kept in the run folder, or in memory only where that cannot be written.
+
+        Raises:
+            VibesError: the market has no photos, or an encoder is not at hand.
+        """
+        market = run.market
+        if not len(market.photos):
+            raise VibesError(f"{market.path} has no photos, so none can be searched.")
+        try:
+            from core.features.market_photos import market_photos
+            from core.features.photo_encoder import load_photo_encoder
+        except ImportError as error:
+            raise VibesError(
+                f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
+            ) from error
+        photos = market_photos(market, ENCODER, report=report)
+        assert photos is not None  # it has photos
+        looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
+        with suppress(OSError, VibesError):
+            save_looks(looks, run.path / FILE, market.fingerprint)
+        return cls(run, looks)
+
+    def find(self, text: str) -> pd.DataFrame:
+        """Every listing with a photo, by the photo that comes nearest to `text`, the best first.
+
+        Returns:
+            `listing_id, photo, score, seen`: the photo's place among those of its listing (0 is the cover), its cosine,
+            and what it was taken for.
+
+        Raises:
+            VibesError: the text is empty, or the text encoder is not at hand or another than the photos were looked at with.
+        """
+        if not text.strip():
+            raise VibesError("The description is empty; write what the photo should show.")
+        encoder = _text_encoder()
+        if encoder.name != str(self.looks.text_encoder[0]):
+            raise VibesError(
+                f"The photos were described with '{self.looks.text_encoder[0]}', the text encoder at hand is "
+                f"'{encoder.name}'; delete {Path(self.run.path) / FILE}."
+            )
+        query = encoder.encode([text.strip()])[0]  # (d,)
+        photos = self.run.market.photos
+        score = self.looks.similarity(query)  # (P,)
+        usable = np.flatnonzero(self.looks.ok)
+        order = usable[np.argsort(-score[usable], kind="stable")]
+        listing = photos[C.LISTING].to_numpy(str)[order]
+        first = np.sort(np.unique(listing, return_index=True)[1])  # each listing's best photo
+        best = order[first]
+        return pd.DataFrame(
+            {
+                C.LISTING: listing[first].tolist(),
+                "photo": photos.groupby(C.LISTING, sort=False).cumcount().to_numpy()[best],
+                "score": score[best].astype(float),
+                "seen": [", ".join(self.looks.seen(int(photo), query)) for photo in best],
+            }
+        )
+
+
+@lru_cache(maxsize=1)
+def _text_encoder() -> TextEncoder:
+    return load_text_encoder()

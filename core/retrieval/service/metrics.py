@@ -1,0 +1,79 @@
+"""What Prometheus reads of the service."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The service's own registry, so that several services in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        kept = self.registry
+        self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=kept)
+        self.seconds = Histogram(
+            "vibes_request_seconds", "From request to answer", ["path"], buckets=SECONDS, registry=kept
+        )
+        self.batch_size = Histogram(
+            "vibes_batch_requests", "Requests of a batch", buckets=SIZES, registry=kept
+        )
+        self.batch_seconds = Histogram(
+            "vibes_batch_seconds", "Encoding and search of a batch", buckets=SECONDS, registry=kept
+        )
+        self.waiting = Gauge("vibes_waiting_requests", "Requests that wait for a batch", registry=kept)
+        self.openings = Counter("vibes_run_openings", "Newer states of the run", ["outcome"], registry=kept)
+        self.listings = Gauge("vibes_listings", "Listings of the run", registry=kept)
+        self.generation = Gauge("vibes_run_generation", "Refreshes that the run has behind it", registry=kept)
+        self.opened = Gauge("vibes_run_opened_timestamp_seconds", "When this state was opened", registry=kept)
+
+    def batch(self, size: int, seconds: float) -> None:
+        """Count a batch."""
+        self.batch_size.observe(size)
+        self.batch_seconds.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' format."""
+        return generate_latest(self.registry)
+
+
+class Measured:
+    """ASGI middleware that counts and times requests, by the path of their route so that ids make no series."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        begin, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sending)
+        finally:
+            route = scope.get("route")
+            path = "other" if route is None else route.path
+            self.metrics.requests.labels(path, str(status)).inc()
+            self.metrics.seconds.labels(path).observe(time.perf_counter() - begin)

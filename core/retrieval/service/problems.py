@@ -1,0 +1,11 @@
+"""Why a request is not answered, beside `VibesError` (bad input, status 422)."""
+
+from core.errors import VibesError
+
+
+class NotThere(VibesError):
+    """What the address names is not in the run (status 404)."""
+
+
+class Busy(VibesError):
+    """More requests are waiting than the service may hold (status 503)."""

@@ -1,0 +1,78 @@
+"""The two sides of a training step, histories and listings, as vectors with gradient; each process makes its part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from core.market.log import ranges
+from core.model.dropout import Draw
+from core.model.embeddings import TokenBatch
+from core.model.inputs import Inputs
+from core.model.listing_model import ListingModel
+from core.model.windows import ReadoutBatch, VectorBatch
+from core.training.batches import Batch
+from core.training.dropout import thinned
+from core.training.processes import Processes
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What both sides are made of in one step.
+
+    Which tokens and which elements dropout takes follows from the seeds (31 bits) and from what a row is: the number of
+    a listing or an example, the first event of a window.
+    """
+
+    model: ListingModel
+    inputs: Inputs
+    tables: tuple[torch.Tensor, torch.Tensor]  # photo and text vectors on the device
+    token_dropout: float
+    seeds: tuple[int, int]  # of the histories, of the listings
+
+    @property
+    def device(self) -> torch.device:
+        """Where the vectors are."""
+        return self.tables[0].device
+
+    def listings(self, rows: np.ndarray, processes: Processes) -> torch.Tensor:
+        """(F, d) vectors of the bare listings `rows` (F,), of which each process encodes its part; L2-normalised."""
+        own, seed = rows[processes.mine(len(rows))], self.seeds[1]
+        if len(own):
+            told = thinned(self.inputs.listings(own), self.token_dropout, own, seed)
+            with self._draw(own, seed).active():
+                found = self.model.listings(TokenBatch(told, self.device), *self.tables)
+        else:
+            found = self.tables[0].new_zeros((0, self.model.longformer.config.width))
+        return processes.gather(found.float(), len(rows))
+
+    def histories(
+        self, batch: Batch, rows: np.ndarray | None = None, vectors: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(E, d) the vector of each example's history, L2-normalised.
+
+        "listing-vectors" reads `vectors` (U, d), those of the listings `rows` (U,), among them all of the histories.
+        """
+        inputs, device, first, end, seed = self.inputs, self.device, batch.first, batch.end, self.seeds[0]
+        if not len(batch):
+            return self.tables[0].new_zeros((0, self.model.longformer.config.width))
+        if self.model.history == "cls":
+            told = thinned(inputs.histories(first, end), self.token_dropout, batch.rows, seed)
+            with self._draw(batch.rows, seed).active():
+                return self.model(TokenBatch(told, device), *self.tables).float()
+        windows: ReadoutBatch | VectorBatch
+        if self.model.history == "readout":
+            event = ranges(first, end - first)  # (R,)
+            blocks = thinned(inputs.blocks(first, end), self.token_dropout, event, seed)
+            windows = ReadoutBatch(blocks, end - first, device)
+        else:
+            assert rows is not None
+            number = np.full(inputs.features.tokens.listings, -1, np.int64)
+            number[rows] = np.arange(len(rows))
+            windows = VectorBatch.of(inputs, first, end, number[inputs.listing], device)
+        with self._draw(first, seed).active():
+            found = self.model.prefixes(windows, *self.tables, vectors).float()  # (R, d)
+        return found[torch.from_numpy(batch.place).to(device)]
+
+    def _draw(self, rows: np.ndarray, seed: int) -> Draw:
+        return Draw(torch.from_numpy(rows.astype(np.int32)), seed)

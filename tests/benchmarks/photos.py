@@ -1,0 +1,127 @@
+"""Photos a second by the offline encoder: timm eager beside ours, on all cores, and the whole way from files to vectors.
+
+    python -m tests.benchmarks.photos MARKET [--photos 64] [--threads N] [--repeat 3] [--json]
+
+The same decoded photos of MARKET, the same weights. timm: the model as `timm.create_model` gives it, float32, eager,
+batches of 32. The sides take turns; the best turn counts, by the clock on the wall and by the process's CPU seconds
+(which others on the machine disturb less). `files` reads, hashes, decodes and encodes into an empty cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+
+from core.features import photo_files
+from core.features.photo_encoder import LITE0, load_photo_encoder
+from core.features.photos import embed_photos
+from core.insight.cost import machine
+from core.market.market import Market
+
+BATCH = 32
+
+
+def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, object]:
+    """Photos/s of every side, and the least cosine between the vectors of timm and ours."""
+    torch.set_num_threads(threads)
+    market = Market.open(path)
+    rows = market.photos.iloc[np.linspace(0, len(market.photos) - 1, photos).astype(int)]
+    encoder = load_photo_encoder(LITE0, device="cpu")
+    whole = timm.create_model(LITE0, pretrained=False).eval()
+    # Ours folds the batch norms into the convolutions: the model of the same weights, as it comes.
+    whole = _as_it_comes(whole)
+    pixels = np.stack(
+        [
+            encoder.prepare(photo_files.decode((market.path / name).read_bytes(), encoder.size))
+            for name in rows["path"]
+        ]
+    )
+
+    @torch.inference_mode()
+    def theirs() -> np.ndarray:
+        parts = []
+        for start in range(0, len(pixels), BATCH):
+            batch = torch.from_numpy(pixels[start : start + BATCH]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            parts.append(whole.forward_head(whole.forward_features(batch), pre_logits=True).numpy())
+        return np.concatenate(parts)
+
+    def ours() -> np.ndarray:
+        return np.concatenate(
+            [encoder.encode(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)]
+        )
+
+    def files() -> np.ndarray:
+        with tempfile.TemporaryDirectory() as cache:
+            return embed_photos(market.path, rows, encoder, cache=Path(cache)).vectors
+
+    ours()  # converts the model where that was not done yet
+    sides: dict[str, Callable[[], np.ndarray]] = {"timm eager": theirs, "ours": ours, "files": files}
+    wall, cpu, vectors = dict.fromkeys(sides, np.inf), dict.fromkeys(sides, np.inf), {}
+    for _ in range(repeat):
+        for name, side in sides.items():
+            start, start_cpu = time.perf_counter(), time.process_time()
+            vectors[name] = side()
+            wall[name] = min(wall[name], time.perf_counter() - start)
+            cpu[name] = min(cpu[name], time.process_time() - start_cpu)
+    one, two = vectors["timm eager"], vectors["ours"]
+    cosine = (one * two).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(two, axis=1)
+    return {
+        "machine": machine(),
+        "threads": threads,
+        "engine": "OpenVINO" if encoder._engine is not None else "torch",
+        "least_cosine": float(cosine.min()),
+        "sides": {
+            name: {
+                "photos_per_s": photos / wall[name],
+                "photos_per_cpu_s": photos / cpu[name],
+                "times_timm": wall["timm eager"] / wall[name],
+                "times_timm_cpu": cpu["timm eager"] / cpu[name],
+            }
+            for name in sides
+        },
+    }
+
+
+def _as_it_comes(model: torch.nn.Module) -> torch.nn.Module:
+    """The package's weights in timm's model, batch norms left alone."""
+    from core.features import photo_encoder
+
+    spec = photo_encoder.importlib.util.find_spec(photo_encoder.LITE0_PACKAGE)
+    assert spec is not None and spec.origin is not None
+    state = torch.load(Path(spec.origin).parent / photo_encoder.LITE0_FILE, weights_only=True)
+    model.load_state_dict(photo_encoder.rename_by_order(state, model.state_dict()))
+    return model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("market", type=Path)
+    parser.add_argument("--photos", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    result = measure(given.market, given.photos, given.threads, given.repeat)
+    if given.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        if name != "sides":
+            print(f"{name}: {value}")
+    for name, side in result["sides"].items():  # type: ignore[attr-defined]
+        print(f"{name:12} " + "  ".join(f"{what} {value:.2f}" for what, value in side.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What an evaluation and an ablation leave in a run, without the wait for them."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from core import Run
+from core.insight.ablation import COLUMNS
+
+WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json")
+METRICS = {
+    "protocol": "temporal",
+    "queries": 40,
+    "users": 12,
+    "results": {
+        "model": {"recall@30": {"value": 0.4, "low": 0.3, "high": 0.5}},
+        "ease": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3}},
+    },
+    "differences": {"model - ease": {"recall@30": {"value": 0.2, "p_value": 0.01, "p_holm": 0.03}}},
+    "slices": {
+        name: {
+            "queries": 9,
+            "users": 5,
+            "results": {"model": {"recall@30": {"value": 0.25, "low": 0.1, "high": 0.4}}},
+        }
+        for name in ("cold listings", "warm listings", "history 1", "history 2-3", "week 1", "week 2")
+    },
+}
+
+
+def write_measured(run: Path) -> pd.DataFrame:
+    """An ablation, figures, and the ranks of two scorers for the last events of two users: `queries.parquet`."""
+    rows = [
+        ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
+        ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),
+        ("full", None, "cold listings", "recall", 30, 0.25, 0.1, 0.4, 9, "popularity", 0.2, 0.01),
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+    table.to_parquet(run / "ablation.parquet", index=False)
+    (run / "metrics.json").write_text(json.dumps(METRICS))
+    last = Run.open(run).market.events.groupby("user_id").tail(1).head(2)
+    frame = pd.DataFrame(
+        {
+            "user_id": last["user_id"], "at": last["timestamp"], "target": last["listing_id"],
+            "history_length": 8, "rank of model": [1, 9], "rank of ease": [3, 2],
+        }
+    )  # fmt: skip
+    frame.to_parquet(run / "queries.parquet", index=False)
+    return frame
+
+
+def forget_measured(run: Path) -> None:
+    """Remove what `write_measured` wrote."""
+    for name in WRITTEN:
+        (run / name).unlink()

@@ -1,0 +1,17 @@
+"""A run and its market in a folder of a test's own."""
+
+import shutil
+from pathlib import Path
+
+from core.market.market import Market
+from core.model.settings import Manifest
+from core.retrieval.run import Run
+
+
+def copied(run: Run, folder: Path) -> Run:
+    """A copy of `run` in `folder` over a copy of its market."""
+    shutil.copytree(run.market.path, folder / "market")
+    shutil.copytree(run.path, folder / "run")
+    place = str((folder / "market").resolve())
+    Manifest.load(run.path).model_copy(update={"market": place}).save(folder / "run")
+    return Run.open(folder / "run", Market.open(folder / "market"))

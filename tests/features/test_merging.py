@@ -1,0 +1,40 @@
+"""Features put together from parts are those made of the whole."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.features.featurizer import FeatureConfig, Features, Featurizer
+from core.features.merging import joined, replaced, selected
+from core.market.market import Market
+
+
+@pytest.fixture
+def made(tiny_market):
+    market = Market.open(tiny_market(listings=10, photos=0))
+    config = FeatureConfig(text_views=("tfidf",))
+    featurizer = Featurizer.fit(market, config, 8, np.arange(10), np.empty(0), None)
+
+    def of(rows) -> Features:
+        listings = market.listings.iloc[rows].reset_index(drop=True)
+        return featurizer.transform(replace(market, listings=listings), None)
+
+    return of
+
+
+def same(one: Features, two: Features) -> None:
+    for name in ("offset", "key", "value", "bin", "fraction", "set_offset", "set_member", "photo"):
+        np.testing.assert_array_equal(getattr(one.tokens, name), getattr(two.tokens, name), err_msg=name)
+    assert ((one.tokens.text >= 0) == (two.tokens.text >= 0)).all()
+    np.testing.assert_allclose(one.text[one.tokens.text], two.text[two.tokens.text])
+
+
+def test_joined_selected_replaced(made):
+    whole = made(range(10))
+    same(joined(made([0, 1, 2]), made(range(3, 10))), whole)
+    same(selected(whole, np.array([7, 2, 2])), made([7, 2, 2]))
+    assert len(selected(whole, np.array([7])).text) <= 1  # only what is used is kept
+    wrong_first = made([9, 1, 2, 8, 4, 5])
+    same(replaced(wrong_first, made([0, 3, 6, 7, 8, 9]), np.array([0, 3, 6, 7, 8, 9])), whole)
+    same(replaced(wrong_first, made([0, 3]), np.array([0, 3])), made(range(6)))

@@ -1,0 +1,123 @@
+"""Leaving a part out is the same as a market that never had it; photo by photo is the cosine of their vectors."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from browser.painted import embed_run, paint_market, train_run
+
+from core.errors import VibesError
+from core.features.attribute_space import photo_space
+from core.insight.carried import carried
+from core.insight.explain import BOTH, why
+from core.market.market import Market
+from core.retrieval.engine import Engine
+from core.retrieval.run import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("explained")
+    return Run.open(train_run(paint_market(folder / "market", photos=3, events=8), folder / "run"))
+
+
+def encoded(run: Run, market: Market, photos=None) -> np.ndarray:
+    """The model space of another state of the market, made the long way."""
+    from browser.painted import vectors
+
+    whole = vectors(market) if photos is None else photos
+    engine = Engine.load(run.path, market, run.manifest.settings, whole)
+    return engine.exact().encode_listings()
+
+
+def line(found, **wanted):
+    rows = found.left_out
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_without_an_attribute_is_a_market_that_never_had_it(run):
+    found = why(run, "l02", "l05", "model")
+    space = run.vectors("model")
+    assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=2e-3)  # kept as float16
+    market = run.market
+    listings = market.listings.copy()
+    listings.loc[[2, 5], "price"] = np.nan
+    other = encoded(run, replace(market, listings=listings))
+    price = line(found, kind="attribute", name="price")
+    assert price["side"] == BOTH
+    assert price["without"] == pytest.approx(float(other[2] @ other[5]), abs=1e-5)
+    assert price["change"] == pytest.approx(price["without"] - found.similarity)
+    assert set(found.left_out["name"]) - {""} == {"title", "room_type", "price", "amenities", "built_year"}
+    assert found.left_out["change"].is_monotonic_increasing
+
+
+def test_without_a_photo_is_a_listing_that_never_had_it(run):
+    found = why(run, "l02", "l05", "model")
+    from browser.painted import vectors
+
+    photos = vectors(run.market)
+    ok = photos.ok.copy()
+    gone = np.flatnonzero(run.market.photos["listing_id"] == "l05")[1]
+    ok[gone] = False
+    other = encoded(run, run.market, replace(photos, ok=ok))
+    base = run.engine.exact().encode_listings()
+    assert line(found, kind="photo", side=1, photo=1)["without"] == pytest.approx(
+        float(base[2] @ other[5]), abs=1e-5
+    )
+
+
+def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
+    from browser.painted import vectors
+
+    found, photos = why(run, "l02", "l05", "photos"), vectors(run.market)
+    owner = run.market.photos["listing_id"].map(run.market.listing_row).to_numpy(int)
+    centred = np.asarray(photos.vectors, np.float32) - np.asarray(photos.vectors, np.float32).mean(axis=0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    space = photo_space(photos.vectors, owner, photos.ok, 12)
+    assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=1e-3)
+    rest = unit[owner == 2][[0, 2]].mean(axis=0)
+    expected = float(rest @ space[5] / np.linalg.norm(rest))
+    assert line(found, side=0, photo=1)["without"] == pytest.approx(expected, abs=1e-3)
+    np.testing.assert_allclose(found.pairs, unit[owner == 2] @ unit[owner == 5].T, atol=1e-3)
+    assert [places.tolist() for places in found.photos] == [[0, 1, 2], [0, 1, 2]]
+
+
+def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(run):
+    found = why(run, "l02", "l05", "attributes")  # both shared rooms, 110 and 140 euros
+    space = run.vectors("attributes")
+    assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=2e-3)
+    assert line(found, name="room_type")["change"] < 0
+    assert line(why(run, "l02", "l04", "attributes"), name="room_type")["change"] > 0
+    assert found.pairs.size == 0 and (found.left_out["kind"] == "attribute").all()
+
+
+def test_a_run_without_a_model_explains_by_photos_and_attributes(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
+    assert len(why(run, "l00", "l01", "photos").left_out) == 4
+    with pytest.raises(VibesError, match="no space 'model'"):
+        why(run, "l00", "l01", "model")
+    with pytest.raises(VibesError, match="'l11' has nothing in the space 'photos'"):
+        why(run, "l00", "l11", "photos")
+
+
+def test_an_event_adds_what_the_score_is_lower_without_it(run):
+    events = run.market.events
+    history = events[events["user_id"] == "u1"].drop(columns=["user_id", "timestamp"]).reset_index(drop=True)
+    listings = run.recommend(history, k=3)["listing_id"].tolist()
+    found = carried(run, history, listings)
+    assert found.shape == (len(history), 3)
+
+    targets = run.vectors("model")[[run.row(listing) for listing in listings]]
+
+    def scores(part):
+        log = run.history_log(part)
+        return run.engine.exact().encode_histories(log, np.array([0]), np.array([len(log)]))[0] @ targets.T
+
+    for event in (0, 3, len(history) - 1):
+        expected = scores(history) - scores(history.drop(index=event))
+        np.testing.assert_allclose(found[event], expected, atol=1e-5)
+    np.testing.assert_allclose(carried(run, history, listings, newest=2)[:-2], 0)
+    np.testing.assert_allclose(carried(run, history.tail(1), listings)[0], scores(history.tail(1)), atol=1e-5)

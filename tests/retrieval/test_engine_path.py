@@ -1,0 +1,29 @@
+"""A run says by which inference path its listings were encoded, and the engine takes the one that is asked for."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.model.fast.choose import chosen
+
+
+def test_run_toml_names_the_path(trained, bare):
+    assert trained.manifest.encoded_by == chosen("auto") == trained.engine.path
+    assert bare.manifest.encoded_by == ""
+
+
+def test_every_path_gives_the_same_listings_and_histories(trained):
+    log, engine = trained.log, trained.engine
+    start, end = log.start[:-1], log.start[1:]
+    start, end = start[end > start], end[end > start]
+    exact = engine.exact()
+    assert exact.path == "plain"
+    assert exact.made is engine.made  # made once, however often it is asked for
+    for path, least in (("float32", 0.99999), ("bf16", 0.99)):
+        asked = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
+        assert asked.path == chosen(path)
+        for mine, theirs in (
+            (asked.encode_listings(), exact.encode_listings()),
+            (asked.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
+        ):
+            assert np.sum(mine * theirs, axis=1).min() > least

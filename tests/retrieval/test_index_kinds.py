@@ -1,0 +1,80 @@
+"""Quicker indexes: what they find against the full search, on vectors with a trained run's spectrum."""
+
+import numpy as np
+import pytest
+from index_vectors import like
+
+from core.demo.shipped import bundled_run
+from core.errors import VibesError
+from core.retrieval.index import choose as choosing
+from core.retrieval.index.approximate import ApproximateIndex
+from core.retrieval.index.choose import choose, recall
+from core.retrieval.index.exact import ExactIndex, _by_faiss, _by_numpy
+from core.retrieval.index.sketch import SketchIndex
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    with np.load(bundled_run() / "listings.npz") as stored:
+        trained = stored["model"].astype(np.float32)
+    found = like(trained / np.linalg.norm(trained, axis=1, keepdims=True), 20_000, 128)
+    found[[5, 19_999]] = 0
+    return found
+
+
+@pytest.fixture(scope="module")
+def queries(vectors):
+    return vectors[100:160]
+
+
+def equal(index, vectors, queries, allowed, at_least):
+    truth, best = ExactIndex(vectors).search(queries, 30, allowed)
+    rows, scores = index.search(queries, 30, allowed)
+    assert recall(truth, rows) >= at_least
+    assert allowed is None or allowed[rows[rows >= 0]].all()
+    found = rows >= 0
+    exact = np.einsum("qd,qkd->qk", queries, vectors[rows])
+    np.testing.assert_allclose(scores[found], exact[found], atol=1e-5)
+    assert (np.diff(scores, axis=1) <= 0).all() and scores[:, 0] == pytest.approx(best[:, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("share", [None, 0.5, 0.02])
+def test_the_sketch_finds_what_the_full_search_finds(vectors, queries, share):
+    allowed = None if share is None else np.random.default_rng(1).random(len(vectors)) < share
+    equal(SketchIndex(vectors, 96), vectors, queries, allowed, 0.998)
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf-pq"])
+def test_faiss_indexes_find_most_of_it(vectors, queries, kind, tmp_path):
+    some = vectors[:2000]
+    ApproximateIndex.build(some, kind).write(tmp_path / "index.faiss")
+    again = ApproximateIndex.read(tmp_path / "index.faiss", some, kind, 256)
+    for share in (None, 0.5, 0.02):
+        allowed = None if share is None else np.random.default_rng(1).random(len(some)) < share
+        equal(again, some, queries, allowed, 0.95)
+    with pytest.raises(VibesError, match="holds 2000 listings, not 20000"):
+        ApproximateIndex.read(tmp_path / "index.faiss", vectors, kind, 256)
+
+
+def test_numpy_and_faiss_agree(vectors, queries):
+    allowed = np.random.default_rng(1).random(len(vectors)) < 0.6
+    for some in (None, allowed):
+        one, two = _by_numpy(vectors, queries, 30, some), _by_faiss(vectors, queries, 30, some)
+        assert recall(one[0], two[0]) > 0.9999
+        np.testing.assert_allclose(one[1], two[1], atol=1e-5)
+
+
+def test_the_size_chooses_and_the_measured_recall_decides(vectors, monkeypatch):
+    assert choose(vectors).kind == "exact" and choose(vectors).recall == 1
+    monkeypatch.setattr(choosing, "EXACT_TO", 10_000)
+    chosen = choose(vectors)
+    assert chosen.kind == "sketch" and chosen.recall >= 0.998 and chosen.tried[-1][1] == chosen.recall
+    poor = choose(vectors, at_least=1.1)
+    assert poor.kind == "exact" and len(poor.tried) == 4 and poor.tried[0][0] == "int8, 64 axes, 64 groups"
+    with pytest.raises(VibesError, match="'sketch' reaches a recall of"):
+        choose(vectors, "sketch", at_least=1.1)
+    with pytest.raises(VibesError, match="no index 'fast'"):
+        choose(vectors, "fast")
+    monkeypatch.setattr(choosing, "SKETCH_TO", 10_000)
+    assert choosing._by_size(20_000) == "hnsw" and choosing._by_size(10**9) == "ivf-pq"
+    assert choose(vectors[:3000], "hnsw", at_least=0.9).tried[0][0] == "hnsw, effort 16"

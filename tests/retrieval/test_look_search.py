@@ -1,0 +1,51 @@
+"""Searching photos by words, with the real encoders over pictures that look like something to them."""
+
+import numpy as np
+import pytest
+from browser.painted import embed_run, paint_market
+
+from core.errors import VibesError
+from core.features.looks import Looks
+from core.retrieval.look_search import FILE, LookSearch
+from core.retrieval.run import Run
+
+
+def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
+    assert LookSearch.open(run) is None
+    told = []
+    search = LookSearch.make(run, lambda what, done, of: told.append((what, done, of)))
+    assert told[-1][1:] == (6, 6)
+    again = LookSearch.open(run)
+    assert again is not None and (run.path / FILE).is_file()
+    np.testing.assert_array_equal(again.looks.shares, search.looks.shares)
+    found = again.find("a refrigerator")
+    assert sorted(found["listing_id"]) == ["l00", "l01", "l02"]  # the last one has no photo
+    assert found["score"].is_monotonic_decreasing and found["seen"].str.len().gt(0).all()
+    # What a photo is taken for finds it first.
+    name = again.looks.seen(3, most=1)[0]
+    best = again.find(name).iloc[0]
+    assert best["score"] >= again.looks.similarity(query_of(name))[3] - 1e-6
+    with pytest.raises(VibesError, match="description is empty"):
+        again.find("  ")
+
+
+def query_of(text):
+    from core.features.text import load_text_encoder
+
+    return load_text_encoder().encode([text])[0]
+
+
+def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=3, users=0), tmp_path / "run"))
+    query = query_of("sofa")
+    words = np.stack([query, -query]).astype(np.float16)
+    # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
+    shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
+    classes = np.tile(np.array([0, 1], np.int16), (4, 1))
+    from core.retrieval.look_search import _text_encoder
+
+    looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
+    found = LookSearch(run, looks).find("sofa")
+    assert found[["listing_id", "photo"]].to_numpy().tolist() == [["l01", 1], ["l00", 0]]
+    assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["seen"].iloc[0] == "sofa"
