@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import VibesError
 from core.market.io import atomic_path
 from core.model.config import EncoderConfig
-from core.retrieval.batch.local import one_thread
+from core.retrieval.batch.work import one_thread
 from core.retrieval.index import ExactIndex
 
 if TYPE_CHECKING:

@@ -14,9 +14,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -72,11 +74,13 @@ def serving(run: Path, batch: int) -> Iterator[str]:
 
 
 def load(address: str, bodies: Path, clients: int, seconds: int) -> dict[str, float]:
-    """What `wrk` saw."""
+    """What `wrk` saw; returns when the server has also answered those whom `wrk` left at its end."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s"]
     command += ["-s", str(HERE / "serve.lua"), address, "--", str(bodies)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    while "vibes_waiting_requests 0.0" not in urlopen(f"{address}/metrics").read().decode():
+        time.sleep(0.2)
     return found | {"requests_per_s": round(found["requests"] / found["seconds"], 1)}
 
 

@@ -1,6 +1,7 @@
 """What is really to be seen: cards, and the colours of the photos in them."""
 
 import io
+import re
 from urllib.parse import parse_qs, urlsplit
 
 from browser.painted import colour_of
@@ -26,7 +27,12 @@ def listings(gallery) -> list[str]:
 
 def assert_listings(gallery, expected: list[str]) -> None:
     """The cards of a gallery, once they are all drawn, link to these listings in this order."""
-    expect(gallery.locator("a")).to_have_count(len(expected))
+    links = gallery.locator("a")
+    expect(links).to_have_count(len(expected))
+    for number, listing in enumerate(expected):  # the gallery before a change may have as many cards
+        expect(links.nth(number)).to_have_attribute(
+            "href", re.compile(rf"[?&]listing={re.escape(listing)}(&|$)")
+        )
     assert listings(gallery) == expected
 
 
@@ -36,7 +42,7 @@ def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -
     expect(images).to_have_count(len(expected))
     for number, (row, position) in enumerate(expected):
         image = images.nth(number)
-        image.scroll_into_view_if_needed()
+        image.evaluate("image => image.scrollIntoView({block: 'center'})")  # not below the page's header
         handle = image.element_handle()
         page.wait_for_function(
             "image => image.complete && image.naturalWidth > 0 && image.classList.contains('ready')",

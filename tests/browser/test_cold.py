@@ -48,7 +48,7 @@ def covers(ids):
 def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     run = Run.open(explorer.run)
     page.goto("/")
-    page.get_by_role("link", name="Cold start").first.click()
+    page.get_by_test_id("stMain").get_by_role("link", name="Cold listings").first.click()
     cold = page.get_by_role("list", name="Cold listings to choose from")
     expect(cold).to_be_visible()
     assert_listings(cold, ["l08"])

@@ -192,7 +192,7 @@ def test_an_empty_slice_says_so(make_log, always_live):
     split = make_split(log, catalogue, "temporal", 5, 5)
     found = evaluate([Modulo(2)], log, split, catalogue)
     assert found.slices["history 10+"] == {"queries": 0, "users": 0, "results": {}}
-    assert "history 10+" in found.slice_table()
+    assert "10+" in found.slice_table()  # the heads are broken into lines
 
 
 def test_one_user_has_no_interval(make_log, always_live):

@@ -32,7 +32,7 @@ WAYS = {
     ),
     "pre-trained, two stages": (
         {},
-        {"recipe": "two-stage", "pretrain_steps": 12, "token_dropout": 0.1, "max_steps": 30},
+        {"recipe": "two-stage", "pretrain_steps": 60, "token_dropout": 0.1, "max_steps": 30},
     ),
 }
 
@@ -61,7 +61,7 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
         guessed = [
             entry["loss"] for entry in entries if entry.get("stage") == "pre-training" and "loss" in entry
         ]
-        assert len(guessed) == 12 and np.mean(guessed[-3:]) < np.mean(guessed[:3])
+        assert len(guessed) == 60 and np.mean(guessed[-15:]) < np.mean(guessed[:15])
 
 
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(

@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from core.retrieval.batch.job import tidy
-from core.retrieval.batch.work import Report, Work
+from core.retrieval.batch.work import Report, Work, one_thread
 
 
 def score_here(work: Work, workers: int | None = None, report: Report | None = None) -> int:
@@ -29,15 +29,3 @@ def score_here(work: Work, workers: int | None = None, report: Report | None = N
         pool.shutdown(cancel_futures=True)
     tidy(work.job, work.folder)
     return made
-
-
-def one_thread() -> None:
-    """From here on this thread (torch: this process) computes without helpers, so that sums are the same everywhere."""
-    import faiss
-
-    faiss.omp_set_num_threads(1)
-    try:
-        import torch
-    except ImportError:  # similar listings need no torch
-        return
-    torch.set_num_threads(1)

@@ -16,7 +16,6 @@ import numpy as np
 
 from core.errors import VibesError
 from core.retrieval.batch.job import Job, tidy
-from core.retrieval.batch.local import one_thread
 from core.retrieval.batch.work import Report, Work
 
 
@@ -24,7 +23,6 @@ class Scorer:
     """What an actor does: opens the job once, then scores the chunks it is given."""
 
     def __init__(self, folder: str) -> None:
-        one_thread()
         self.work = Work.reopen(Path(folder))
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -64,6 +64,7 @@ class Work:
         job = Job.load(folder)
         if job is None:
             raise VibesError(f"{folder} holds no job; it was removed while it was worked on.")
+        one_thread()
         run = Run.open(Path(job.run), events_too=False)
         if run.generation != job.generation:
             raise VibesError(
@@ -137,7 +138,7 @@ def prepare(
     chunk: int = CHUNK,
     report: Report | None = None,
 ) -> Work:
-    """A job in `folder`: a new one, or the one that the same arguments started there.
+    """A job in `folder`: a new one, or the one that the same arguments started there; see `one_thread`.
 
     Args:
         space: None: the model's, or for listings the first that the run has.
@@ -146,6 +147,7 @@ def prepare(
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
     """
+    one_thread()
     run = Run.open(run_path, events_too=False)
     market, rules = run.market, rules.resolved(run.market)
     space = space or ("model" if kind == "recommend" else run.spaces[0])
@@ -182,3 +184,18 @@ def prepare(
         job = Job(**told | {"at": moment}, name=name, timed=market.timed, chunks=chunks)
         job.save(folder)
     return Work.of(job, folder, run)
+
+
+def one_thread() -> None:
+    """From here on this thread (torch: this process) computes without helpers, so that sums are the same everywhere.
+
+    Also the index is built so: its axes, too, must not depend on the machine's cores.
+    """
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    try:
+        import torch
+    except ImportError:  # similar listings need no torch
+        return
+    torch.set_num_threads(1)

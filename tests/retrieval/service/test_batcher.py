@@ -2,12 +2,21 @@
 
 import asyncio
 import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from core.errors import VibesError
 from core.retrieval.service.batcher import Batcher
 from core.retrieval.service.problems import Busy
+
+
+def in_its_thread(scene: Coroutine) -> Any:
+    """Run a scene: in a thread of its own, since this one may have the event loop of a browser."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, scene).result()
 
 
 class Doubling:
@@ -46,7 +55,7 @@ def test_what_gathers_while_a_batch_is_worked_on_is_answered_together():
         assert answer.batches == [[0], [1, 2, 3, 4], [5, 6]] and seen == [1, 4, 2]
         await batcher.close()
 
-    asyncio.run(scene())
+    in_its_thread(scene())
 
 
 def test_the_first_request_of_an_idle_service_waits_for_company():
@@ -60,8 +69,8 @@ def test_the_first_request_of_an_idle_service_waits_for_company():
         await batcher.close()
         return answer.batches
 
-    assert asyncio.run(scene(8)) == [[1, 2]]
-    assert asyncio.run(scene(1)) == [[1], [2]]
+    assert in_its_thread(scene(8)) == [[1, 2]]
+    assert in_its_thread(scene(1)) == [[1], [2]]
 
 
 def test_bad_input_fails_alone_and_a_fault_with_its_batch():
@@ -75,7 +84,7 @@ def test_bad_input_fails_alone_and_a_fault_with_its_batch():
         assert isinstance(fault, RuntimeError) and fault is beside
         await batcher.close()
 
-    asyncio.run(scene())
+    in_its_thread(scene())
 
 
 def test_beyond_its_room_a_request_is_turned_away():
@@ -91,7 +100,7 @@ def test_beyond_its_room_a_request_is_turned_away():
         assert await asyncio.gather(first, *others) == [0, 2, 4]
         await batcher.close()
 
-    asyncio.run(scene())
+    in_its_thread(scene())
 
 
 def test_who_has_gone_is_not_worked_for():
@@ -108,7 +117,7 @@ def test_who_has_gone_is_not_worked_for():
         assert await stays == 4 and answer.batches == [[0], [2]]
         await batcher.close()
 
-    asyncio.run(scene())
+    in_its_thread(scene())
 
 
 def test_closing_answers_what_waits_and_takes_nothing_more():
@@ -126,4 +135,4 @@ def test_closing_answers_what_waits_and_takes_nothing_more():
         assert await asyncio.gather(first, *others) == [0, 2, 4, 6]
         await closing
 
-    asyncio.run(scene())
+    in_its_thread(scene())
