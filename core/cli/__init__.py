@@ -7,12 +7,10 @@ import typer
 
 # Each registers its commands, in the order of the help.
 # isort: off
-from core.cli import (
-    markets as _markets,
-    training as _training,
-    looking as _looking,
-    production as _production,
-)  # noqa: F401
+from core.cli import markets as _markets  # noqa: F401
+from core.cli import training as _training  # noqa: F401
+from core.cli import looking as _looking  # noqa: F401
+from core.cli import production as _production  # noqa: F401
 
 # isort: on
 from core.cli.shared import app
