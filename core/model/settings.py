@@ -200,6 +200,8 @@ class Manifest(Forbidding):
                 f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
                 "train the run again or use the version that wrote it."
             )
+        if isinstance(content.get("settings"), dict):  # runs of before there was a choice do not name it
+            content["settings"].setdefault("history", "cls")
         try:
             return cls.model_validate(content)
         except ValidationError as error:

@@ -88,7 +88,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     found = Newcomers(run).encode(cells, [photo.read_bytes()])
     assert_listings(near, found.nearest(run, "photos", 12)["listing_id"].tolist())
     assert_photos(page, near, covers(found.nearest(run, "photos", 12)["listing_id"]), PHOTOS)
-    assert_whole(page)
+    assert_whole(page, arrived=False)
     page.get_by_role("radio", name="Model").click()
     near = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(near).to_be_visible()

@@ -31,7 +31,7 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     expect(better.get_by_role("link")).to_have_count(1)
     worse = page.get_by_role("list", name="EASE knew better")
     expect(worse.get_by_text("9th")).to_be_visible()
-    assert_whole(page)
+    assert_whole(page, arrived=False)
     better.get_by_role("link").click()
     user = measured["user_id"].iloc[0]
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()

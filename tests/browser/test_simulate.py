@@ -30,19 +30,13 @@ def best(run, text, k=12):
     return run.recommend(frame(text), k=k)["listing_id"].tolist()
 
 
-#: What a page moves for an action is no jump, however long after it on a busy machine.
-FORGET_SHIFTS = "window.shifts = []"
-
-
 @WIDE_AND_PHONE
 def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_path):
     run = Run.open(explorer.run)
     page.goto("/")
     page.get_by_test_id("stMain").get_by_role("link", name="Play a user").first.click()
     expect(page.get_by_text("The history is empty.")).to_be_visible()
-    wait_until_quiet(page)
-    page.evaluate(FORGET_SHIFTS)
-    assert_whole(page)
+    assert_whole(page, arrived=False)
     page.get_by_label("Search").fill("home 5")
     page.keyboard.press("Enter")
     chooser = page.get_by_role("list", name="Listings to add to the history")
@@ -53,9 +47,7 @@ def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_p
     first = best(run, "l05")
     assert_listings(shown, first)
     assert_photos(page, shown, covers(first), PHOTOS)
-    wait_until_quiet(page)
-    page.evaluate(FORGET_SHIFTS)
-    assert_whole(page)
+    assert_whole(page, arrived=False)
 
     shown.get_by_role("button", name=f"Add Home {row_of(first[1])} ").click()
     expect(page.get_by_text("The history: 2 events")).to_be_visible()
@@ -83,9 +75,7 @@ def test_from_the_overview_to_a_history_that_can_be_shared(page, explorer, tmp_p
     expect(shown.get_by_role("link").first).to_have_attribute(
         "href", f"/similar?listing={best(run, text)[0]}"
     )
-    wait_until_quiet(page)
-    page.evaluate(FORGET_SHIFTS)
-    assert_whole(page)
+    assert_whole(page, arrived=False)
     assert_listings(shown, best(run, text))
 
     page.get_by_role("button", name="Save and share").click()

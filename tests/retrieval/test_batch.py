@@ -92,8 +92,11 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
 def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
     moment = "2025-02-10"
     rows = scored(plain, tmp_path / "out", "recommend", Rules(k=5, **FOR_USERS), at=moment)
-    early = plain.market.events[plain.market.events[C.TIMESTAMP] < pd.Timestamp(moment, tz="UTC")]
+    now = pd.Timestamp(moment, tz="UTC")
+    early = plain.market.events[plain.market.events[C.TIMESTAMP] < now]
     assert set(rows[C.USER]) == set(early[C.USER])
+    found = plain.market.listings.set_index(C.LISTING).loc[rows["candidate_id"]]
+    assert ((found[C.PUBLISHED] <= now) & (now < found[C.EXPIRES])).all()
 
 
 def test_rules_hold_in_every_list_and_equal_the_plain_definition(trained, tmp_path):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,11 @@ def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> in
         raise VibesError(
             f"--engine ray needs {error.name}; install it with `pip install 'listing-vibes[ray]'`."
         ) from error
+    with redirect_stdout(sys.stderr):  # where Ray tells of a worker that died; stdout is the caller's
+        return _score(ray, job, folder, todo, workers, report)
+
+
+def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, report: Report | None) -> int:
     started_here = not ray.is_initialized()
     if started_here:
         _start(ray, workers)
