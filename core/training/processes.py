@@ -14,6 +14,8 @@ from accelerate import PartialState
 from torch import Tensor
 from torch import distributed as dist
 
+from core.model.machine import keep_memory
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -29,6 +31,7 @@ class Processes:
         state = PartialState(cpu=not torch.cuda.is_available())
         # So that the same seed gives the same weights on several threads, too.
         torch.use_deterministic_algorithms(True, warn_only=state.device.type != "cpu")
+        keep_memory()
         # Nothing here reads what nobody wrote.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         return cls(state.process_index, state.num_processes, torch.device(state.device))

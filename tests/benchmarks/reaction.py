@@ -42,7 +42,7 @@ LIMITS = {
 }
 #: Seconds from now until `done` holds and nothing is at work: the script, elements to be drawn anew, photos.
 WATCH = """
-(done, start) => new Promise((tell) => {
+(done, start) => new Promise((tell, fail) => {
   const holds = new Function("all", `return ${done}`)
   const roots = () => [document, ...[...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean)]
   const look = () => {
@@ -51,10 +51,17 @@ WATCH = """
     const quiet = document.querySelector('[data-test-script-state="notRunning"]') && !document.querySelector("[data-stale=true]")
     const loaded = all("img").every((image) => image.complete && image.naturalWidth > 0 || below(image))
     if (quiet && holds(all) && loaded) tell((performance.now() - start) / 1000)
+    else if (performance.now() - start > 120_000) {
+      const waiting = all("img").filter((one) => !(one.complete && one.naturalWidth || below(one))).map((one) => one.src)
+      fail(new Error(`${location.href}: quiet ${!!quiet}, done ${holds(all)}, photos missing: ${waiting}; ${done}`))
+    }
     else requestAnimationFrame(look)
   }
-  // A photo so far below that the browser has not asked for it yet.
-  const below = (image) => image.loading === "lazy" && image.getBoundingClientRect().top > innerHeight * 2
+  // A photo that is hidden, or so far below that the browser has not asked for it yet.
+  const below = (image) => {
+    const { width, top } = image.getBoundingClientRect()
+    return image.loading === "lazy" && (width === 0 || top > innerHeight * 2)
+  }
   look()
 })
 """
@@ -80,10 +87,14 @@ def similar(page: Page, url: str, repeat: int) -> list[float]:
     page.wait_for_load_state("networkidle")
     seconds = []
     for turn in range(repeat + 1):
-        link = f'all("a.body[href*=listing]")[{1 + turn % 11}]'
-        title = page.evaluate(f"() => {{ const {ALL}; return {link}.querySelector('.title').textContent }}")
-        done = f"all('h1').some((one) => one.textContent.includes({json.dumps(title)})) && all('a.body').length >= 12"
-        seconds.append(timed(page, f"{link}.click()", done))
+        act = f"""const link = all("a.body[href*=listing]")[{1 + turn % 11}]
+          window.wanted = link.querySelector(".title").textContent
+          window.before = all("a.body").map((one) => one.href).join()
+          link.click()"""
+        # The new listing's name is there, and twelve neighbours that are not those of the listing before.
+        done = """all("h1").some((one) => one.textContent === window.wanted)
+          && all("a.body").length >= 12 && all("a.body").map((one) => one.href).join() !== window.before"""
+        seconds.append(timed(page, act, f"({done})"))
     return seconds[1:]  # the first one loads what all others need
 
 
@@ -131,20 +142,13 @@ def lasso(page: Page, url: str, listings: int, repeat: int) -> list[float]:
             page.mouse.move(x + right, y + down, steps=6)
         done = "all('ul.gallery').some((one) => one.getAttribute('aria-label') === 'Listings of the region')"
         page.evaluate(
-            f"""() => {{
-              window.lassoed = new Promise((tell) => addEventListener("pointerup", () =>
-                ({WATCH})({json.dumps(done)}, performance.now()).then(tell), {{ capture: true, once: true }}))
-            }}"""
+            """() => { window.released = undefined
+              addEventListener("pointerup", () => { window.released = performance.now() }, { capture: true, once: true }) }"""
         )
         page.mouse.up()
-        seconds.append(float(page.evaluate("() => window.lassoed")))
+        page.wait_for_function("window.released")
+        seconds.append(float(page.evaluate(f"() => ({WATCH})({json.dumps(done)}, window.released)")))
     return seconds
-
-
-ALL = (
-    "roots = [document, ...[...document.querySelectorAll('*')].map((one) => one.shadowRoot).filter(Boolean)], "
-    "all = (selector) => roots.flatMap((root) => [...root.querySelectorAll(selector)])"
-)
 
 
 def memory(browser: Browser, url: str, server: int) -> float:
