@@ -96,6 +96,10 @@ def evaluate(
     ] = None,
     json_: Json = False,
     queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
+    hide_history: Annotated[
+        bool,
+        typer.Option("--hide-history", help="leave-one-out, too: recommend nothing that is in the history"),
+    ] = False,
 ) -> None:
     """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
     if protocol not in (None, "temporal", "leave-one-out"):
@@ -106,7 +110,7 @@ def evaluate(
 
     opened = Run.open(run)
     with Progress() as progress:
-        result = evaluate_run(opened, protocol, progress.counting)  # type: ignore[arg-type]
+        result = evaluate_run(opened, protocol, progress.counting, hide_history=hide_history)  # type: ignore[arg-type]
     save_metrics(opened, result)
     if queries is not None:
         with atomic_path(queries) as temporary:

@@ -48,6 +48,8 @@ def evaluate(
     coverage = {name: Coverage(log.listings) for name in names}
     candidates = np.zeros(len(queries), np.int64)
     for rows, batch, allowed in batches(log, queries, catalogue, batch_size):
+        if split.protocol == "temporal" and not allowed[np.arange(len(batch)), batch.target].all():
+            raise ValueError("a query's target is not among its candidates")
         candidates[rows] = allowed.sum(axis=1)
         for scorer in scorers:
             scores = checked_scores(scorer, batch, log.listings)  # (B, L)

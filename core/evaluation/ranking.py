@@ -56,16 +56,13 @@ def checked_scores(scorer: Scorer, batch: Queries, listings: int) -> np.ndarray:
 def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> np.ndarray:
     """(B,) int64: 1 + how many other candidates have a score at least as good as the target's.
 
-    `scores` (B, L), `allowed` (B, L) bool candidates, `target` (B,) listing rows.
-
-    Raises:
-        ValueError: a target is not among its candidates, so no rank of it would mean anything.
+    `scores` (B, L), `allowed` (B, L) bool candidates, `target` (B,) listing rows. A target that is no candidate itself
+    (it lies in a history that is hidden) can't be found: it stands behind them all.
     """
     rows = np.arange(len(target))
-    if not allowed[rows, target].all():
-        raise ValueError("a query's target is not among its candidates")
     as_good = (scores >= scores[rows, target][:, None]) & allowed  # (B, L)
-    return as_good.sum(axis=1)  # the target itself is the 1
+    there = allowed[rows, target]  # (B,), then the target itself is the 1
+    return np.where(there, as_good.sum(axis=1), allowed.sum(axis=1) + 1)
 
 
 def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:

@@ -116,6 +116,7 @@ class Evaluation:
         """The document of `vibes evaluate --json`; plain numbers only, None for an interval of fewer than two users."""
         return {
             "protocol": self.protocol,
+            "history_hidden": self.queries.masked,
             "queries": len(self.queries),
             "users": len(self.users),
             "results": self.results,
@@ -162,7 +163,8 @@ class Evaluation:
     @property
     def headline(self) -> str:
         """Protocol and size in one line."""
-        return f"{self.protocol}: {len(self.queries):,} queries of {len(self.users):,} users"
+        hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
+        return f"{self.protocol}{hidden}: {len(self.queries):,} queries of {len(self.users):,} users"
 
     def _means(self, mask: np.ndarray | None) -> Results:
         width = len(self.cutoffs.names)

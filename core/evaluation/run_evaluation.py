@@ -25,12 +25,13 @@ def evaluate_run(
     protocol: Protocol | None = None,
     progress: Callable[[str, int, int], None] | None = None,
     also: Sequence[Scorer] = (),
+    hide_history: bool = False,
 ) -> Evaluation:
     """The model, what serving adds to it, the five first-level baselines, neighbours by attributes, photos and text, and
     the scorers `also`.
 
     The split is the one that the model was trained with; another protocol than that of the training would test the
-    model on what it has seen.
+    model on what it has seen. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
 
     Raises:
         VibesError: the market has no events, or `protocol` is not that of the training.
@@ -47,21 +48,20 @@ def evaluate_run(
             f"that it learned from. Train another run with --protocol {protocol}."
         )
     split = make_split(log, catalogue, protocol or trained, settings.split.t1, settings.split.t2)
+    if hide_history:
+        split = split.hiding_history()
     first = first_level(log, split, catalogue, progress, settings.seed)
+    near: list[Scorer] = [
+        VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
+        for space in NEIGHBOURS
+        if space in run.spaces
+    ]
+    if any(attribute.kind == "text" for attribute in run.market.attributes):
+        near.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
     scorers: list[Scorer] = []
     if run.has_model:
-        scorers += with_serving(model_scorer(run), first, log, split, catalogue, settings.seed)
-    scorers += first
-    for space in NEIGHBOURS:
-        if space in run.spaces:
-            scorers.append(
-                VectorNeighbours.tune(
-                    run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed
-                )
-            )
-    if any(attribute.kind == "text" for attribute in run.market.attributes):
-        scorers.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
-    scorers += also
+        scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
+    scorers += [*first, *near, *also]
     return evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
 
 
@@ -78,17 +78,29 @@ def model_scorer(run: Run) -> VectorScorer:
 
 
 def with_serving(
-    model: Scorer, first: Sequence[Scorer], log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0
+    model: Scorer,
+    first: Sequence[Scorer],
+    near: Sequence[Scorer],
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    seed: int = 0,
 ) -> list[Scorer]:
-    """The model, and beside it, as rows of their own: with a recency prior, and blended with an id model.
+    """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with an id model.
 
-    Both are fitted on validation queries, on which the partner is chosen of ItemKNN, EASE and ALS in `first` as well.
+    All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
+    attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
+    learn), and of ItemKNN, EASE and ALS in `first`.
     """
     kept = Remembered(model)
     found: list[Scorer] = [kept, RecencyPrior.tune(kept, log, split, catalogue, seed)]
-    by_id = [scorer for scorer in first if scorer.name in ID_MODELS]
-    if by_id:
-        found.append(Blend.tune(kept, by_id, log, split, catalogue, seed))
+    partners = {
+        "model + neighbours": near,
+        "model + id blend": [scorer for scorer in first if scorer.name in ID_MODELS],
+    }
+    for name, others in partners.items():
+        if others:
+            found.append(Blend.tune(kept, others, log, split, catalogue, seed, name))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What serving adds to a model: the popularity of the last days, and the opinion of an id model. Never the model itself."""
+"""What serving adds to a model: the popularity of the last days, the opinion of another scorer. Never the model itself."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -104,7 +104,7 @@ class Blend:
     scorer: Scorer
     other: Scorer
     weight: float
-    name: str = "model + id blend"
+    name: str = "blend"
 
     @classmethod
     def tune(
@@ -115,7 +115,7 @@ class Blend:
         split: Split,
         catalogue: Catalogue,
         seed: int = 0,
-        name: str = "model + id blend",
+        name: str = "blend",
     ) -> "Blend":
         """That of the others, with that weight, whose blend has the best (smooth) validation recall@30.
 

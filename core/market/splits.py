@@ -1,6 +1,6 @@
 """Temporal and leave-one-out splits, and the queries that the evaluation asks (design: the protocol)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -54,6 +54,13 @@ class Split:
     train: np.ndarray  # (N,) bool
     valid: Queries
     test: Queries
+
+    def hiding_history(self) -> "Split":
+        """The same queries with what is in the history no candidate, in leave-one-out as well.
+
+        A target that the user touched before is then a miss for every scorer.
+        """
+        return replace(self, valid=replace(self.valid, masked=True), test=replace(self.test, masked=True))
 
 
 @dataclass(frozen=True, eq=False)

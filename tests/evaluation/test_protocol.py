@@ -1,6 +1,7 @@
 """The evaluation against a naive one that shares no code with it, and against bad scorers."""
 
 import json
+from dataclasses import replace
 
 import naive_evaluation as naive
 import numpy as np
@@ -143,6 +144,37 @@ def test_bad_scorers_and_empty_tests_are_refused(setting):
         evaluate([Modulo(log.listings), Modulo(log.listings)], *setting)
     with pytest.raises(VibesError, match="no query to evaluate"):
         evaluate([Modulo(log.listings)], *setting, queries=split.test.take(slice(0, 0)))
+    seen = replace(
+        split.test, target=log.listing[split.test.start]
+    )  # each has its first listing for a target
+    with pytest.raises(ValueError, match="not among its candidates"):
+        evaluate([Modulo(log.listings)], *setting, queries=seen)
+
+
+def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
+    market = crowded_market(False)
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue, "leave-one-out")
+    scorer = Modulo(log.listings)
+    shown = evaluate([scorer], log, split, catalogue)
+    hidden = evaluate([scorer], log, split.hiding_history(), catalogue)
+    assert hidden.headline.startswith("leave-one-out, history hidden:") and hidden.to_dict()["history_hidden"]
+    assert shown.headline.startswith("leave-one-out:") and not shown.to_dict()["history_hidden"]
+    assert (shown.candidates == log.listings).all()
+    again = 0
+    for row, (start, end, target) in enumerate(
+        zip(split.test.start, split.test.end, split.test.target, strict=True)
+    ):
+        history = set(log.listing[start:end].tolist())
+        left = [one for one in range(log.listings) if one not in history]
+        assert hidden.candidates[row] == len(left)
+        if target in history:
+            again += 1
+            assert hidden.ranks["modulo"][row] == len(left) + 1
+        else:
+            better = sum(scorer.values[one] >= scorer.values[target] for one in left)
+            assert hidden.ranks["modulo"][row] == better
+    assert 0 < again < len(split.test)
 
 
 def test_the_document_has_the_shape_of_the_design(setting):
@@ -155,6 +187,7 @@ def test_the_document_has_the_shape_of_the_design(setting):
     document = json.loads(json.dumps(found.to_dict()))
     assert list(document) == [
         "protocol",
+        "history_hidden",
         "queries",
         "users",
         "results",

@@ -18,9 +18,9 @@ def test_a_target_that_cannot_be_recommended_is_last():
     assert pessimistic_ranks(scores, np.ones((1, 4), bool), np.array([0])).tolist() == [4]
 
 
-def test_a_target_outside_its_candidates_is_refused():
-    with pytest.raises(ValueError, match="not among its candidates"):
-        pessimistic_ranks(np.zeros((1, 2), np.float32), np.array([[True, False]]), np.array([1]))
+def test_a_target_that_is_no_candidate_stands_behind_them_all():
+    scores = np.array([[3.0, 9.0, 2.0, 1.0]], np.float32)
+    assert pessimistic_ranks(scores, np.array([[True, False, True, True]]), np.array([1])).tolist() == [4]
 
 
 @pytest.mark.parametrize("k", [1, 3, 7, 12, 20])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity
+from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity, VectorNeighbours
 from core.evaluation.baselines.history import Interactions
 from core.evaluation.baselines.tuning import recall
 from core.evaluation.protocol import evaluate
@@ -160,13 +160,22 @@ def test_the_models_own_row_stays_what_it_is(setting):
     interactions = Interactions.of(log, split.train)
     first = [Popularity.fit(log, split.train), Ease.fit(interactions), ItemKNN.fit(interactions)]
     model = Noise(log.listings)
-    rows = with_serving(model, first, log, split, catalogue)
-    assert [row.name for row in rows] == ["model", "model + recency", "model + id blend"]
+    near = [
+        VectorNeighbours.of(np.eye(log.listings), log),
+        VectorNeighbours.of(np.ones((log.listings, 1)), log),
+    ]
+    rows = with_serving(model, first, near, log, split, catalogue)
+    assert [row.name for row in rows] == [
+        "model",
+        "model + recency",
+        "model + neighbours",
+        "model + id blend",
+    ]
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
-    assert f"model + id blend = model + {rows[2].weight:.3g} x {rows[2].other.name}" in found.table()
+    assert f"model + id blend = model + {rows[3].weight:.3g} x {rows[3].other.name}" in found.table()
     assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
-    assert rows[2].other in first[1:] and rows[2].weight > 0
-    assert [row.name for row in with_serving(model, first[:1], log, split, catalogue)] == [
+    assert rows[2].other in near and rows[3].other in first[1:] and rows[3].weight > 0
+    assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
         "model", "model + recency",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Rank and score what the peers gave, by our own metrics: `python tests/benchmarks/peers/score.py MARKET OUT [--json]`.
+"""Rank and score what the peers gave, by our own metrics: `python tests/benchmarks/peers/score.py MARKET OUT [--hide-history] [--json]`.
 
 Runs in the project's environment, after `export.py` and, in the peers' environment, `rectools_peers.py`. Every file
 `OUT/<peer>.parquet` (query, item_id, score) is one row of the table; EASE stands beside them as a point of reference.
@@ -65,7 +65,10 @@ if __name__ == "__main__":
     parser.add_argument("market", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--protocol", choices=("temporal", "leave-one-out"))
+    parser.add_argument("--hide-history", action="store_true", help="as in `vibes evaluate`")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    found = score(*open_split(given.market, given.protocol), given.out)
+    market, log, catalogue, split = open_split(given.market, given.protocol)
+    split = split.hiding_history() if given.hide_history else split
+    found = score(market, log, catalogue, split, given.out)
     print(json.dumps(found.to_dict()) if given.json else found.table())

@@ -34,7 +34,8 @@ def scorers_of(log: EventLog, catalogue, t1: int, t2: int) -> list:
     vectors = np.random.default_rng(0).normal(size=(log.listings, 4))
     first = first_level(log, split, catalogue)
     neighbours = VectorNeighbours.tune(vectors, log, split, catalogue)
-    return [*first, *with_serving(neighbours, first, log, split, catalogue)]
+    other = VectorNeighbours.tune(vectors[:, ::-1] ** 3, log, split, catalogue, "others")
+    return [*first, *with_serving(neighbours, first, [other], log, split, catalogue)]
 
 
 def asked_again(query: Queries, log: EventLog) -> Queries:
@@ -51,7 +52,7 @@ def test_no_score_depends_on_the_future(make_log, random_log, always_live, seed)
     split = make_split(log, catalogue)
     rng = np.random.default_rng(seed)
     scorers = scorers_of(log, catalogue, split.t1, split.t2)
-    assert len(scorers) == 8
+    assert len(scorers) == 9
     for row in rng.choice(len(split.test), 2, replace=False):
         query = split.test.take(slice(row, row + 1))
         for change in CHANGES:
