@@ -12,6 +12,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors, photo_space
+from core.features.digests import content_digests
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.photos import PhotoVectors
 from core.market.columns import Columns as C
@@ -20,7 +21,7 @@ from core.market.market import Market
 from core.model.config import PRESETS
 from core.model.settings import Manifest, Settings
 from core.retrieval.engine import Engine
-from core.retrieval.prepared import save_prepared
+from core.retrieval.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 from core.retrieval.refresh.generations import forget
 
 SPACES = ("model", "photos", "attributes")
@@ -28,14 +29,19 @@ Report = Callable[[str, int, int], None]  # what, done, of how many
 
 
 def spaces_of(
-    market: Market, photos: PhotoVectors | None, engine: Engine | None, report: Report | None = None
+    market: Market,
+    photos: PhotoVectors | None,
+    engine: Engine | None,
+    report: Report | None = None,
+    known: dict[bytes, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Embeddings (L, d) by space; a space the market or the model cannot give is left out."""
+    """Embeddings (L, d) by space; a space the market or the model cannot give is left out.
+
+    `known` has the engine's vectors (d,) of listings by the digest of their content.
+    """
     found: dict[str, np.ndarray] = {}
     if engine is not None:
-        found["model"] = engine.encode_listings(
-            None if report is None else lambda done, of: report("listings", done, of)
-        )
+        found["model"] = _model_space(engine, known or {}, report)
     if photos is not None and photos.ok.any():
         owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
         found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
@@ -47,6 +53,40 @@ def spaces_of(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
         )
     return found
+
+
+def _model_space(engine: Engine, known: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
+    """(L, d): content that is known already, or that several listings share, is not encoded again."""
+    digests, first, of = np.unique(
+        content_digests(engine.features), return_index=True, return_inverse=True
+    )  # (C,), (C,), (L,)
+    new = np.array([digest not in known for digest in digests], bool)  # (C,)
+    vectors = np.zeros((len(digests), engine.settings.encoder_config().width), np.float32)
+    for row in np.flatnonzero(~new):
+        vectors[row] = known[digests[row]]
+    if new.any():
+        told = None if report is None else lambda done, total: report("listings", done, total)
+        vectors[new] = engine.encode_listings(told, first[new])
+    return vectors[of]
+
+
+def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.ndarray]:
+    """The stored vectors (d,) of the listings of `run` by the digest of their content.
+
+    Empty where they are not what `engine`, the model of `model_run`, would give: made by other weights, on another
+    inference path, or by a version that did not keep what it had read.
+    """
+    if not (run / "run.toml").is_file() or not (run / "listings.npz").is_file():
+        return {}
+    if embedded_with(run) != weights_digest(model_run):
+        return {}
+    manifest = Manifest.load(run)
+    features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
+    with np.load(run / "listings.npz") as stored:
+        vectors = stored["model"].astype(np.float32) if "model" in stored else None
+    if features is None or vectors is None:
+        return {}
+    return dict(zip(content_digests(features).tolist(), vectors, strict=True))
 
 
 def attribute_featurizer(market: Market) -> Featurizer:
@@ -83,15 +123,18 @@ def embed_market(
 ) -> Manifest:
     """Make `run` a run over `market`: without a model, or with the model of `model_run`, which is not retrained.
 
+    Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
+
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder.
     """
-    engine, settings, trained_on = None, Settings(), ""
+    engine, settings, trained_on, known = None, Settings(), "", {}
     if model_run is not None:
         source = Manifest.load(model_run)
         settings, trained_on = source.settings, source.trained_on
         engine = Engine.load(model_run, market, settings, photos)
-    spaces = spaces_of(market, photos, engine, report)
+        known = known_vectors(model_run, model_run, engine) | known_vectors(run, model_run, engine)
+    spaces = spaces_of(market, photos, engine, report, known)
     run.mkdir(parents=True, exist_ok=True)
     if engine is not None and model_run is not None and model_run.resolve() != run.resolve():
         for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -18,12 +19,34 @@ TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "i1", "I16": "<i2", "I3
 
 
 def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
-    """Write `features` of the market with this fingerprint into a run folder."""
+    """Write `features` of the market with this fingerprint into a run folder whose embeddings are made of them."""
     from safetensors.numpy import save_file
 
     arrays = {name: np.ascontiguousarray(array) for name, array in _flat(features).items()}
     with atomic_path(run / FILE) as temporary:
-        save_file(arrays, temporary, {"fingerprint": fingerprint})
+        save_file(arrays, temporary, {"fingerprint": fingerprint, "weights": weights_digest(run)})
+
+
+def weights_digest(run: Path) -> str:
+    """sha256 of the weights in a run folder; "" without any."""
+    path = run / "model.safetensors"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def embedded_with(run: Path) -> str:
+    """`weights_digest` of the weights that made the embeddings in a run folder; "" where that was not kept."""
+    from safetensors import SafetensorError, safe_open
+
+    if not (run / FILE).is_file():
+        return ""
+    try:
+        with safe_open(run / FILE, "numpy") as stored:
+            return (stored.metadata() or {}).get("weights", "")
+    except SafetensorError:
+        return ""
 
 
 def load_prepared(run: Path, fingerprint: str) -> Features | None:
