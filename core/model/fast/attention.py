@@ -19,7 +19,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
     `hidden` is added to the scores: float32, of a shape that broadcasts to (B, H, Q, K).
     """
     scores = (q.flatten(0, 1) @ k.flatten(0, 1).transpose(1, 2)).unflatten(0, q.shape[:2])  # (B, H, Q, K)
-    scores = scores.float() if hidden is None else scores + hidden
+    scores = scores.float()  # a softmax in bfloat16 is slower below rows of 256, and less exact
+    if hidden is not None:
+        scores.add_(hidden)
     seen = torch.softmax(scores, -1).to(v.dtype).flatten(0, 1)  # (B * H, Q, K)
     return (seen @ v.flatten(0, 1)).unflatten(0, q.shape[:2])
 

@@ -48,10 +48,9 @@ class FastLayer:
 
     def windowed(self, x: Tensor, rows: Rows, attend: Attend, hidden: Tensor | None) -> Tensor:
         """x (N, d) to (N, d): local attention by `attend`, the global one for the first token of each sequence."""
-        qkv = rows.padded(self.qkv(x)).unflatten(-1, (3, self.heads, -1))  # (B, L, 3, H, dh)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).contiguous()  # each (B, H, L, dh)
-        local = rows.packed(attend(q, k, v).transpose(1, 2).flatten(2))  # (N, d)
-        return self._rest(x, local.index_copy(0, rows.start, self._global(x, rows, hidden)))
+        q, k, v = rows.apart(self.qkv(x), 3, self.heads)  # each (B, H, L, dh)
+        local = rows.together(attend(q, k, v))  # (N, d)
+        return self._rest(x, local.index_copy_(0, rows.start, self._global(x, rows, hidden)))
 
     def cls_alone(self, x: Tensor, rows: Rows, hidden: Tensor | None) -> Tensor:
         """x (N, d) to the rows of the first tokens, (B, d)."""
@@ -59,16 +58,14 @@ class FastLayer:
 
     def among(self, x: Tensor, rows: Rows, attend: Attend) -> Tensor:
         """x (N, d) to (N, d): no token is global, `attend` alone says who sees whom."""
-        qkv = rows.padded(self.qkv(x)).unflatten(-1, (3, self.heads, -1))  # (B, L, 3, H, dh)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).contiguous()
-        return self._rest(x, rows.packed(attend(q, k, v).transpose(1, 2).flatten(2)))
+        q, k, v = rows.apart(self.qkv(x), 3, self.heads)  # each (B, H, L, dh)
+        return self._rest(x, rows.together(attend(q, k, v)))
 
     def asked(self, x: Tensor, rows: Rows, asking: Tensor, attend: Attend) -> Tensor:
         """`among` for the tokens `asking` (B, Q) alone, numbered within their padded row: (B, Q, d)."""
         mine = rows.padded(x).gather(1, asking.unsqueeze(-1).expand(-1, -1, x.shape[1]))  # (B, Q, d)
         q = self.query(mine.flatten(0, 1)).view(*asking.shape, self.heads, -1).transpose(1, 2).contiguous()
-        key_value = rows.padded(self.key_value(x)).unflatten(-1, (2, self.heads, -1))
-        k, v = key_value.permute(2, 0, 3, 1, 4).contiguous()
+        k, v = rows.apart(self.key_value(x), 2, self.heads)  # each (B, H, L, dh)
         seen = attend(q, k, v).transpose(1, 2).flatten(2)  # (B, Q, d)
         return self._rest(mine.flatten(0, 1), seen.flatten(0, 1)).view_as(mine)
 

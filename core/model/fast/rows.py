@@ -1,6 +1,7 @@
 """Sequences as packed rows, and the way to padded rows and back that attention needs.
 
-Shapes: B sequences, n tokens of all of them (N with those that fill up), L the longest, rounded up.
+Shapes: B sequences, n tokens of all of them (N with those that fill up), L the longest, rounded up, H heads of width
+dh, d = H * dh.
 """
 
 import math
@@ -37,6 +38,8 @@ class Rows:
         if self.filled > tokens:
             self.back = torch.cat([self.back, self.back.new_zeros(self.filled - tokens)])  # (N,)
         self.whole = tokens == self.filled == self.count * self.size
+        self._apart: dict[tuple[int, int], Tensor] = {}
+        self._together: dict[int, Tensor] = {}
 
     def fill(self, flat: Tensor) -> Tensor:
         """flat (n, d) to (N, d), the new rows zero."""
@@ -47,10 +50,25 @@ class Rows:
         rows = flat if self.whole else flat.index_select(0, self.into)
         return rows.view(self.count, self.size, -1)
 
-    def packed(self, padded: Tensor) -> Tensor:
-        """padded (B, L, d) to (N, d)."""
-        flat = padded.reshape(self.count * self.size, -1)
-        return flat if self.whole else flat.index_select(0, self.back)
+    def apart(self, flat: Tensor, parts: int, heads: int) -> Tensor:
+        """flat (N, parts * d) to padded rows, head by head, in one pass: (parts, B, H, L, dh)."""
+        index = self._apart.get((parts, heads))
+        if index is None:
+            column = torch.arange(parts * heads).view(parts, 1, heads, 1)
+            index = self.into.view(1, self.count, 1, self.size) * (parts * heads) + column
+            index = self._apart[parts, heads] = index.flatten()
+        found = flat.view(len(flat) * parts * heads, -1).index_select(0, index)
+        return found.view(parts, self.count, heads, self.size, -1)
+
+    def together(self, padded: Tensor) -> Tensor:
+        """padded (B, H, L, dh) to (N, d), newly made, in one pass."""
+        heads = padded.shape[1]
+        index = self._together.get(heads)
+        if index is None:
+            row = self.back // self.size * (heads * self.size) + self.back % self.size  # (N,)
+            index = self._together[heads] = (row[:, None] + torch.arange(heads) * self.size).flatten()
+        found = padded.reshape(self.count * heads * self.size, -1).index_select(0, index)
+        return found.view(self.filled, -1)
 
     def hidden(self) -> Tensor | None:
         """What is added to scores so that padding is not seen: (B, 1, 1, L) float32 of 0 and -inf; None for nothing."""

@@ -89,9 +89,23 @@ def test_rows_are_packed_padded_and_packed_again():
     assert filled.shape == (64, 1) and rows.size == 48
     there = rows.padded(filled)
     assert there[1, :40, 0].tolist() == list(range(4, 44)) and there[2, 0, 0] == 44
-    assert rows.packed(there).shape == filled.shape
-    torch.testing.assert_close(rows.packed(there)[:44], flat)
+    assert rows.together(there[:, None]).shape == filled.shape
+    torch.testing.assert_close(rows.together(there[:, None])[:44], flat)
     assert Rows(torch.tensor([32, 32])).whole and Rows(torch.tensor([32, 32])).hidden() is None
+
+
+@pytest.mark.parametrize("length", [[3, 40, 1], [32, 32]], ids=["filled up", "whole"])
+def test_heads_are_taken_apart_and_put_together_again(length):
+    rows, heads = Rows(torch.tensor(length)), 4
+    flat = torch.randn(rows.filled, 3 * heads * 8)
+    for parts in (3, 2):
+        x = flat[:, : parts * heads * 8].contiguous()
+        found = rows.apart(x, parts, heads)
+        assert found.shape == (parts, rows.count, heads, rows.size, 8)
+        expected = rows.padded(x).unflatten(-1, (parts, heads, 8)).permute(2, 0, 3, 1, 4)
+        torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    tokens = sum(length)
+    torch.testing.assert_close(rows.together(found[1])[:tokens], x[:tokens, heads * 8 :], atol=0, rtol=0)
 
 
 def test_too_long_a_row_is_refused():
