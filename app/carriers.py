@@ -40,7 +40,7 @@ def carriers(here: Current, user: int, at: int, listings: list[str]) -> list[lis
             told.append(
                 Reason(
                     title=view.title(row),
-                    note=f"+{column[event]:.3f} · event {event + 1}{what}",
+                    note=f"+{column[event]:.3f} · event {event + 1:,}{what}",
                     photo=cover_url(here.name, view, row),
                 )
             )

@@ -8,6 +8,7 @@ import pandas as pd
 MISSING = "—"
 _CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
 _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
+_PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
 
 
@@ -28,12 +29,14 @@ def number(value: float, unit: str = "", grouped: bool = True) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """`text` with its unit: currency signs stand before it, everything else behind it."""
+    """`text` with its unit: currency signs stand before it, everything else behind it; `1 night`, `2 nights`."""
     sign = _CURRENCY_SIGNS.get(unit.upper(), unit)
     if not sign:
         return text
     if sign in _SIGNS:
         return f"-{sign}{text[1:]}" if text.startswith("-") else f"{sign}{text}"
+    if text.lstrip("-") == "1" and _PLURAL.fullmatch(sign):
+        sign = re.sub(r"(?<=inch)es$|s$", "", sign)
     return f"{text}%" if sign == "%" else f"{text} {sign}"
 
 

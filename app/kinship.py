@@ -1,14 +1,11 @@
 """What a neighbour shares with the listing that is compared, and where it differs, in a few words."""
 
-import re
-
 from app import formats
 from app.compare import match
 from app.view import MarketView
 from core.market.market import Attribute
 
 SAME, DIFFERENT = 4, 4  # things that are told at most
-_ID = re.compile(r"\d{6,}")  # a value that says nothing to anybody, such as a host's
 
 
 def kinship(view: MarketView, query: int, other: int) -> tuple[str, str]:
@@ -36,9 +33,9 @@ def _shared(view: MarketView, item: Attribute, row: int) -> str:
         return "the place"
     if item.kind == "multi":
         return item.label
-    text = formats.shorten(view.text(row, item), 40)
-    if _ID.fullmatch(text):
+    if view.is_id(item):
         return f"the same {item.label.lower()}"
+    text = formats.shorten(view.text(row, item), 40)
     return f"{item.label} {text}" if item.kind == "number" or text.isdecimal() else text
 
 
@@ -51,7 +48,7 @@ def _difference(view: MarketView, item: Attribute, row: int, text: str, differen
         return f"{item.label} {difference}"
     if item.kind == "multi":
         return f"{item.label}: {text}"
-    if _ID.fullmatch(text):
+    if view.is_id(item):
         return f"another {item.label.lower()}"
     return f"{item.label} {text}" if text.isdecimal() else formats.shorten(text, 40)
 

@@ -145,7 +145,7 @@ def _attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colouring
             told = listings[item.name].iloc[rows]
     often = list(told.value_counts().index)
     codes = pd.Index(often).get_indexer(told) if often else np.full(len(told), -1)
-    return _values(codes, [formats.shorten(str(name), 40) for name in often], "Other", "Unknown")
+    return _values(codes, [formats.shorten(view.word(item, name), 40) for name in often], "Other", "Unknown")
 
 
 def _values(values: np.ndarray, names: list[str], other: str, unknown: str) -> Colouring:

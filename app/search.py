@@ -30,6 +30,7 @@ class SearchIndex:
         rest = []
         for row in rows:
             parts = [text for item in spoken if (text := view.text(row, item)) != "—"]
+            parts += [str(view.raw(row, item)) for item in spoken if view.is_id(item)]
             parts += [item.label for item in flags if view.raw(row, item)]
             rest.append(" ".join(parts))
         return cls(_fold([view.title(row) for row in rows]), _fold(rest), view.market.listing_row)

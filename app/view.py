@@ -1,5 +1,6 @@
 """A market as the screen shows it: titles, photos, values with labels and units."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from core.market.market import Attribute, Market
 HEADLINE = 3  # attributes on a card
 LONG_TEXT = 400
 YEARS = (1500, 2100)
+_ID = re.compile(r"\d{7,}|[0-9a-f-]{16,}", re.IGNORECASE)  # six digits may be a postal code
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,28 @@ class MarketView:
                 return ", ".join(value) if value else "None"
             case "place":
                 return formats.place(*value)
-        return formats.with_unit(formats.shorten(str(value), LONG_TEXT), attribute.unit)
+        return formats.with_unit(formats.shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
+
+    def word(self, attribute: Attribute, value: object) -> str:
+        """A value of a category or text as people read it: one that is an id by its number, the most frequent first."""
+        text = str(value)
+        place = self._numbers.get(attribute.name, {}).get(text)
+        return text if place is None else f"no. {place:,}"
+
+    def is_id(self, attribute: Attribute) -> bool:
+        """True for a category whose values are mostly ids, such as that of a host; they say nothing to anybody."""
+        return attribute.name in self._numbers
+
+    @cached_property
+    def _numbers(self) -> dict[str, dict[str, int]]:
+        """The numbers of the values of each category of ids."""
+        found = {}
+        for item in self.attributes:
+            if item.kind == "category":
+                often = self.market.listings[item.name].dropna().astype(str).value_counts().index
+                if len(often) and 2 * sum(map(bool, map(_ID.fullmatch, often))) >= len(often):
+                    found[item.name] = {value: place for place, value in enumerate(often, 1)}
+        return found
 
     def unit(self, attribute: Attribute) -> str:
         """The attribute's unit; `currency` stands for that of the market."""

@@ -7,7 +7,7 @@ import streamlit as st
 from app.session import Current, boundary, current
 from app.widgets.ablation import ablation, load_ablation
 from app.widgets.differing import queries_apart
-from app.widgets.empty import empty
+from app.widgets.empty import empty, to_similar
 from app.widgets.side_by_side import two_runs
 from app.widgets.switch import switch
 from core.insight.report import report_html
@@ -50,6 +50,7 @@ def parts_of_the_method(here: Current) -> None:
             "There is no ablation",
             "An ablation trains variants of the model. This market has no events to train on.",
         )
+        to_similar()
         return
     empty(
         "There is no ablation yet",

@@ -18,7 +18,7 @@ from app.session import (
 from app.simulated import Simulated, frame, moves, read
 from app.undo import before, can_undo, remember, undo
 from app.widgets.adding import adding
-from app.widgets.empty import empty
+from app.widgets.empty import empty, to_similar
 from app.widgets.history_cards import Mark, choice, history_strip, mark
 from app.widgets.keeping import keeping
 from app.widgets.start_from import start_from
@@ -42,7 +42,7 @@ def page() -> None:
         empty(
             "This run has no trained model", f"A history leads to recommendations only through a model: {way}"
         )
-        st.page_link("app_pages/similar.py", label="Go to similar listings", icon=":material/grid_view:")
+        to_similar()
         return
     two = st.query_params.get("two") == "1"
     names = list(SIDES) if two else ["h"]

@@ -8,14 +8,13 @@ from app.carriers import carriers
 from app.history import history_frame, moment_of, touched_later
 from app.session import Current, boundary, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card
-from app.widgets.empty import empty
+from app.widgets.empty import empty, to_similar
 from app.widgets.gallery import Card, gallery
 from app.widgets.moment import as_of_event
 from app.widgets.user_picker import choose_any_user, choose_user, user_picker
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
 SHOWN = [6, 12, 30, 60]
-SIMILAR = "app_pages/similar.py"
 DAY = 86_400_000_000_000
 CARRIED = (
     "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
@@ -36,7 +35,7 @@ def page() -> None:
             "Without events there are no users and no histories. Listings can still be compared by photos and attributes.",
             icon=":material/person_off:",
         )
-        st.page_link(SIMILAR, label="Go to similar listings", icon=":material/grid_view:")
+        to_similar()
         return
     if user is None:
         user_picker(here)

@@ -176,7 +176,7 @@ def picture(shown: pd.DataFrame, name: str) -> alt.LayerChart:
             alt.Tooltip("p_value:Q", format=".3f", title="p"),
         ],
     )
-    axis = alt.Axis(format="%", tickCount=6, domain=False)
+    axis = alt.Axis(format="%", tickCount=6, domain=False, titleAnchor="end")  # as in figures.py
     line = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title=f"{name} with its 95 % interval", axis=axis, scale=alt.Scale(zero=True)),
         x2="high:Q",

@@ -3,10 +3,12 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from app.formats import count, plain
+from app.formats import count, plain, shorten
 from app.photos import LARGE, base_path, cover_url, photo_url
 from app.session import Current, run_paths
 from app.widgets.gallery import Card
+
+FACT = 60  # characters of a value on a card, where it wraps
 
 
 def address(here: Current, page: str, **params: Any) -> str:
@@ -28,7 +30,7 @@ def listing_card(here: Current, row: int, **more: Any) -> Card:
         "photo": cover_url(here.name, view, row),
         "count": len(view.photos(row)),
         "alt": f"Cover photo of {title}",
-        "facts": view.facts(row, view.headline),
+        "facts": [(label, shorten(value, FACT)) for label, value in view.facts(row, view.headline)],
     }
     return Card(**{**told, **more})
 

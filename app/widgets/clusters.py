@@ -24,16 +24,17 @@ def clusters(one: SpaceMap) -> None:
     line = f"{count(one.clusters, 'group')}"
     if between:
         line += f"; {count(between, 'listing')} {'lies' if between == 1 else 'lie'} between them"
-    st.caption(line + ". Photos are of the listings nearest to the middle of the group.")
-    shown = whole("groups", SHOWN, 1, one.clusters)
-    for number in range(min(shown, one.clusters)):
+    shown = "Photos are of" if one.here.view.has_photos else "Shown are"
+    st.caption(f"{line}. {shown} the listings nearest to the middle of the group.")
+    many = whole("groups", SHOWN, 1, one.clusters)
+    for number in range(min(many, one.clusters)):
         with st.container(border=True):
             _group(one, number)
-    if shown < one.clusters:
+    if many < one.clusters:
         st.button(
-            f"Show {min(MORE, one.clusters - shown)} more of {one.clusters}",
+            f"Show {min(MORE, one.clusters - many)} more of {one.clusters}",
             icon=":material/expand_more:",
-            on_click=lambda: set_params(groups=min(one.clusters, shown + MORE)),
+            on_click=lambda: set_params(groups=min(one.clusters, many + MORE)),
             key="more-groups",
         )
 

@@ -11,7 +11,7 @@ from app import formats
 from app.comparing import MODEL, contestants, here_of, ordinal, rankings
 from app.session import Current, keep
 from app.widgets.cards import address, listing_card
-from app.widgets.empty import empty
+from app.widgets.empty import empty, to_similar
 from app.widgets.figures import method_name
 from app.widgets.gallery import Card, gallery
 from core.insight.rankings import differing
@@ -32,6 +32,8 @@ def queries_apart(here: Current) -> None:
         empty("There are no queries to compare", why)
         if here.view.has_events:
             st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
+        else:
+            to_similar()
         return
     labels = list(options)
     codes = {f"{run}/{scorer}": label for label, (run, scorer) in options.items()}

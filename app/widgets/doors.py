@@ -21,8 +21,9 @@ class Door:
 def doors(here: Current) -> list[Door]:
     """The doors of a run; what its market cannot offer is not among the links, and the line says why."""
     listing = _a_listing(here)
-    with_users = here.view.has_events
+    with_users, with_model = here.view.has_events, here.run.has_model
     users: list[tuple[str, str, dict[str, str]]] = [("Choose a user", "users", {})] if with_users else []
+    users.append(("Play a user" if with_model else "What playing one takes", "simulate", {}))
     return [
         Door(
             "Find listings like one you know",
@@ -35,11 +36,9 @@ def doors(here: Current) -> list[Door]:
         ),
         Door(
             "Follow a user",
-            "What they touched, what they would get, what carried it; or play one yourself."
-            if with_users
-            else "This market has no events, so no users. You can play one yourself.",
+            _of_users(with_users, with_model),
             ":material/group:",
-            [*users, ("Play a user", "simulate", {})],
+            users,
         ),
         Door(
             "See the whole market by vibe",
@@ -60,6 +59,17 @@ def doors(here: Current) -> list[Door]:
             [("Compare", "compare", {})],
         ),
     ]
+
+
+def _of_users(with_users: bool, with_model: bool) -> str:
+    if not with_users:
+        without = (
+            "You can play one yourself." if with_model else "To play one yourself takes a trained model."
+        )
+        return f"This market has no events, so no users. {without}"
+    if not with_model:
+        return "What they touched. This run has no trained model, which recommendations take."
+    return "What they touched, what they would get, what carried it; or play one yourself."
 
 
 def show_doors(here: Current) -> None:

@@ -8,6 +8,11 @@ import streamlit as st
 from app.formats import plain
 
 
+def to_similar() -> None:
+    """The way on where a page cannot show anything of this run or market."""
+    st.page_link("app_pages/similar.py", label="Go to similar listings", icon=":material/grid_view:")
+
+
 def empty(
     title: str,
     why: str,

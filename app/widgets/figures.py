@@ -164,7 +164,8 @@ def _chart(table: pd.DataFrame) -> alt.LayerChart:
         color=alt.Color("Kind:N", legend=None, sort=shown),
         tooltip=[alt.Tooltip("Method:N"), alt.Tooltip("value:Q", format=".1%", title="Recall@30")],
     )
-    axis = alt.Axis(format="%", tickCount=5, domain=False)
+    # From the right end, or a phone cuts the title off: there the axis is shorter than its words.
+    axis = alt.Axis(format="%", tickCount=5, domain=False, titleAnchor="end")
     line = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title="Recall@30 with its 95 % interval", axis=axis, scale=alt.Scale(zero=True)),
         x2="high:Q",

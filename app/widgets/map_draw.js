@@ -54,6 +54,13 @@ function cellsOf(places) {
   return { start, order }
 }
 
+// Width and height that all points take around the middle of the grid, so that a flat map fills its frame, too.
+function spanOf(places) {
+  const far = [1, 1]
+  for (let at = 0; at < places.length; at++) far[at % 2] = Math.max(far[at % 2], Math.abs(places[at] - SIZE / 2))
+  return far.map((half) => 2 * half)
+}
+
 function nearest(places, cells, x, y, reach) {
   const low = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value - reach) * CELLS) / SIZE)))
   const high = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value + reach) * CELLS) / SIZE)))

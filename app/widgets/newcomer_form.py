@@ -184,7 +184,15 @@ def _field(here: Current, name: str, item: Attribute) -> None:
             st.selectbox(label, ["Yes", "No"], key=key, index=None, placeholder="Not known")
         case "category":
             common = column.value_counts().index[:OPTIONS].tolist()
-            st.selectbox(label, common, key=key, index=None, accept_new_options=True, placeholder="Not known")
+            st.selectbox(
+                label,
+                common,
+                key=key,
+                index=None,
+                accept_new_options=True,
+                placeholder="Not known",
+                format_func=lambda value: here.view.word(item, value),
+            )
         case "multi":
             common = column.explode().dropna().value_counts().index[:OPTIONS].tolist()
             st.multiselect(label, common, key=key, accept_new_options=True, placeholder="None known")

@@ -5,6 +5,8 @@ import streamlit as st
 
 from app.session import keep, whole
 
+WIDTH = 330  # pixels that seven numbers and two arrows take
+
 
 def page_of(rows: np.ndarray, size: int, line: str | None = None) -> np.ndarray:
     """The rows of the page that the URL names, and, where there are several, the pages to choose from beside `line`.
@@ -25,4 +27,5 @@ def page_of(rows: np.ndarray, size: int, line: str | None = None) -> np.ndarray:
 def _choose(page: int, pages: int) -> None:
     if pages > 1:
         st.session_state["page"] = page
-        st.pagination(pages, key="page", on_change=keep, args=("page", "page", 1))
+        # By itself, of two to four pages beside a line it shows the first and the last only, or one.
+        st.pagination(pages, width=WIDTH, key="page", on_change=keep, args=("page", "page", 1))

@@ -10,7 +10,9 @@ import streamlit as st
 
 from app.formats import MISSING
 from app.session import Current
+from app.widgets.empty import empty, to_similar
 from app.widgets.figures import CEILING, INK, RECALL_HELP, interval, method_name, percent
+from app.widgets.spaces import missing_spaces
 
 METRIC = "recall@30"
 MODEL = "model"
@@ -76,7 +78,8 @@ def recall_by(here: Current) -> None:
     metrics = here.run.metrics
     if not metrics or not (metrics.get("stability") or metrics.get("slices")):
         if not here.run.has_model:
-            st.markdown("This run has no trained model, so there is nothing to measure.")
+            empty("There is nothing to measure", missing_spaces(here)[0])
+            to_similar()
         else:
             st.markdown("Not measured yet. Measure it with")
             st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")

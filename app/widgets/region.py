@@ -118,7 +118,9 @@ def summary(view: MarketView, item: Attribute, rows: np.ndarray) -> str:
         case "multi":
             return formats.number(float(values.map(len).median()))
     often = values.astype(str).value_counts()
-    return f"{formats.shorten(str(often.index[0]), 30)} ({100 * often.iloc[0] / len(values):.0f}%)"
+    return (
+        f"{formats.shorten(view.word(item, often.index[0]), 30)} ({100 * often.iloc[0] / len(values):.0f}%)"
+    )
 
 
 def against(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> pd.DataFrame:

@@ -22,7 +22,7 @@ function themed(host) {
 function build(host) {
   const tools = host.querySelector(".tools")
   const map = {
-    host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, mode: "move", picked: -1, hovered: -1, line: [],
+    host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, span: [SIZE, SIZE], mode: "move", picked: -1, hovered: -1, line: [],
     places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, labels: [],
     palette: [], only: null, cards: new Map(), canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"),
     tip: host.querySelector(".tip"), beside: host.querySelector(".beside"), told: host.querySelector(".told"), data: null,
@@ -81,7 +81,7 @@ function draw(map) {
     if (!clientWidth) return
     map.canvas.width = Math.round(clientWidth * ratio)
     map.canvas.height = Math.round(clientHeight * ratio)
-    map.unit = (Math.min(clientWidth, clientHeight) * 0.94 * map.zoom) / SIZE
+    map.unit = Math.min(clientWidth / map.span[0], clientHeight / map.span[1]) * 0.94 * map.zoom
     const { ground, ink, dark, font } = themed(map.host)
     map.palette = map.data.palette[dark ? "dark" : "light"]
     paintPoints(map.context, map, ratio, ground)
@@ -306,6 +306,7 @@ async function load(map, data) {
     map.places = new Uint16Array(places, 0, 2 * data.n)
     map.clusters = new Int16Array(places, 4 * data.n, data.n)
     map.cells = cellsOf(map.places)
+    map.span = spanOf(map.places)
     map.cards.clear()
     map.loaded = data.places
     Object.assign(map, { picked: -1, hovered: -1, shown: -1, x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null })

@@ -145,7 +145,7 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
-    strange = ~ids.isin(known).to_numpy()
+    strange = known.get_indexer(ids) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; its photo is skipped")
     # Only what could lead out is taken apart: of a million plain paths that alone would take a minute.
     leaving = paths.str.contains(r"\.\.|:|^[/\\]").to_numpy(bool, na_value=False) & ~empty
@@ -201,7 +201,7 @@ def events_table(
             f"{path} has neither 'timestamp' nor 'position'; add one, so that events have an order."
         )
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
-    strange = ~listings.isin(known).to_numpy()
+    strange = known.get_indexer(listings) < 0  # `isin` would hash all listings anew for each part
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
     nobody = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")

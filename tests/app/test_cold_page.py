@@ -188,7 +188,9 @@ def test_a_market_without_events_is_all_cold_and_works_without_a_model(show, eve
     near = links(components(page, "gallery")[-1])[:4]
     rooms = Market.open(eventless.parent / "market").listings.set_index("listing_id")["room_type"]
     assert set(rooms[near]) == {"Shared room"}
-    assert "nothing to measure" in texts(show("cold", eventless, view="figures"))
+    page = show("cold", eventless, view="figures")
+    assert "nothing to measure" in texts(page) and "its market has no events to learn from" in texts(page)
+    assert page.page_link[0].label == "Go to similar listings"
 
 
 def test_a_market_without_photos_and_times(show, bare):

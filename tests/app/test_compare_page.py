@@ -73,7 +73,9 @@ def test_no_ablation_says_how_to_have_one(show, run):
 
 
 def test_a_market_without_events_has_none(show, eventless):
-    assert "This market has no events to train on." in texts(show("compare", eventless))
+    page = show("compare", eventless)
+    assert "This market has no events to train on." in texts(page)
+    assert page.page_link[0].label == "Go to similar listings"
 
 
 def test_variants_stand_in_order_with_their_difference_and_verdict(show, ablated):
@@ -158,6 +160,7 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
     assert page.code[0].value == f"vibes evaluate {run}"
     page = show("compare", eventless, part="queries")
     assert "there is nothing to ask" in texts(page) and not page.code
+    assert page.page_link[0].label == "Go to similar listings"
 
 
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):

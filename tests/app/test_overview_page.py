@@ -61,7 +61,10 @@ def test_a_market_that_changed_since_is_told(show, tmp_path):
 def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):
     page = show("overview", eventless)
     assert "no trained model" in texts(page) and not page.code
-    assert "This market has no events, so no users." in texts(page)
+    assert "This market has no events, so no users. To play one yourself takes a trained model." in texts(
+        page
+    )
+    assert [link.label for link in page.page_link][2] == "What playing one takes"
 
 
 def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 from browser.painted import paint_market
 
+from app.compare import match
+from app.kinship import kinship
+from app.map_colours import colouring
+from app.search import SearchIndex
 from app.view import MarketView
+from app.widgets.region import summary
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.log import EventLog
 from core.market.market import Market
@@ -58,6 +63,27 @@ def test_values_carry_labels_units_and_a_dash_where_they_are_missing(shop):
         "Kind of home": "—",
         "Location": "—",
     }
+
+
+def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
+    frame = pd.DataFrame({"listing_id": list("abcd"), "host_id": ["4621559", "81", "121680792", "121680792"]})
+    frame["postcode"] = ["560001", "560001", "560034", None]
+    config = MarketConfig(attributes={name: AttributeConfig(kind="category") for name in frame.columns[1:]})
+    write_market(tmp_path / "stays", config, frame)
+    view = view_of(tmp_path / "stays")
+    host, postcode = view.attributes
+    assert [view.text(row, host) for row in range(4)] == ["no. 2", "no. 3", "no. 1", "no. 1"]
+    assert view.is_id(host) and view.word(host, "new") == "new"
+    assert [view.text(row, postcode) for row in range(4)] == ["560001", "560001", "560034", "—"]
+    assert kinship(view, 3, 2)[0] == "the same host id" and "another host id" in kinship(view, 3, 0)[1]
+    assert summary(view, host, np.arange(4)) == "no. 1 (50%)"
+    assert match(view, host, 3, 2).text == "no. 1"
+    assert [name for name, _, _ in colouring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
+        "no. 1",
+        "no. 2",
+        "no. 3",
+    ]
+    assert SearchIndex.build(view).find("4621559").tolist() == [0]  # who knows the id finds it
 
 
 def test_the_headline_begins_with_the_price(shop):

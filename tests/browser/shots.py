@@ -1,6 +1,7 @@
 """Pictures of every page, light and dark, wide and on a phone: `python tests/browser/shots.py OUT RUN [RUN ...]`.
 
-They lie in `OUT/NAME OF THE RUN/PAGE-THEME-WIDTH.png`. `--only PAGE` (several times) makes those of some pages.
+They lie in `OUT/NAME OF THE RUN/PAGE-THEME-WIDTH.png`. `--only PAGE` (several times) makes those of some pages,
+`--look light-1440` (several times) those of some of the four looks.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -19,9 +20,9 @@ from browser.served import served  # noqa: E402
 
 from core import Run  # noqa: E402
 
-WIDTHS = (1440, 390)
-THEMES = ("light", "dark")
+LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 TALLEST = 4000
+DRAWING = 300_000  # milliseconds that the map of a run may take to be made, once
 
 
 def pages(run: Path) -> dict[str, str]:
@@ -62,7 +63,12 @@ def shoot(context: BrowserContext, url: str, width: int, target: Path) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(url)
     wait_until_quiet(page)
+    # While a run's map is made the page is quiet, too; then its points are to be on the canvas.
+    expect(page.get_by_text("Drawing the map")).to_have_count(0, timeout=DRAWING)
+    wait_until_quiet(page)
+    expect(page.locator(".vibe-map:not([data-drawn])")).to_have_count(0, timeout=DRAWING)
     page.wait_for_load_state("networkidle")
+    expect(page.get_by_test_id("stException"), f"an error on {url}").to_have_count(0)
     height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
     page.set_viewport_size({"width": width, "height": min(max(height, 900), TALLEST)})
     page.wait_for_timeout(1000)  # lazy photos come into sight
@@ -77,6 +83,7 @@ def main() -> None:
     options.add_argument("out", type=Path)
     options.add_argument("runs", type=Path, nargs="+")
     options.add_argument("--only", action="append", default=[])
+    options.add_argument("--look", action="append", choices=[f"{theme}-{width}" for theme, width in LOOKS])
     given = options.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
@@ -84,15 +91,17 @@ def main() -> None:
             folder = given.out / (f"{run.parent.name}-run" if run.name == "run" else run.name)
             folder.mkdir(parents=True, exist_ok=True)
             with served([run], folder / "server.log") as server:
-                for theme in THEMES:
-                    for width in WIDTHS:
-                        context = browser.new_context(color_scheme=theme)
-                        for name, path in pages(run).items():
-                            if not given.only or name in given.only:
-                                target = folder / f"{name}-{theme}-{width}.png"
-                                shoot(context, server.url + path, width, target)
-                                print(target, flush=True)
-                        context.close()
+                for theme, width in LOOKS:
+                    if given.look and f"{theme}-{width}" not in given.look:
+                        continue
+                    # No photo is caught while it fades in.
+                    context = browser.new_context(color_scheme=theme, reduced_motion="reduce")
+                    for name, path in pages(run).items():
+                        if not given.only or name in given.only:
+                            target = folder / f"{name}-{theme}-{width}.png"
+                            shoot(context, server.url + path, width, target)
+                            print(target, flush=True)
+                    context.close()
         browser.close()
 
 

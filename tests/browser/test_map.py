@@ -124,6 +124,47 @@ def test_nothing_jumps_after_the_first_paint(page, drawn):
     assert shift_after_first_paint(page) < 0.1
 
 
+def test_a_flat_map_fills_its_frame(page, drawn, explorer):
+    file = explorer.run / "map.parquet"
+    kept, flat = file.read_bytes(), pd.read_parquet(file)
+    flat["y"] /= 20
+    flat.to_parquet(file, index=False)
+    try:
+        open_map(page)
+        taken = page.locator(".vibe-map canvas").evaluate(
+            """canvas => {
+              const { width, height } = canvas
+              const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data
+              const columns = new Set()
+              for (let at = 0; at < width * height; at++) if (pixels[4 * at + 3]) columns.add(at % width)
+              return (Math.max(...columns) - Math.min(...columns)) / width
+            }"""
+        )
+    finally:
+        file.write_bytes(kept)
+    assert 0.9 < taken <= 1
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_all_kinds_of_the_legend_can_be_guessed(page, drawn):
+    open_map(page)
+    cut = page.locator(".vibe-map .legend").evaluate(
+        """legend => {
+          legend.replaceChildren(...Array.from({ length: 6 }, () => {
+            const entry = legend.children[0].cloneNode(true)
+            entry.querySelector("button span:nth-child(2)").textContent = "A rather long name of a group · “words”"
+            return entry
+          }))
+          const end = legend.getBoundingClientRect().bottom
+          return [...legend.children].some((one) => {
+            const { top, bottom } = one.getBoundingClientRect()
+            return top < end - 8 && bottom > end
+          })
+        }"""
+    )
+    assert cut  # a line that is half in sight tells that there are more
+
+
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_it_fits_a_phone(page, drawn):
     open_map(page, "/map?group=0")

@@ -2,6 +2,7 @@
 
 import pytest
 from browser.seeing import wait_until_quiet
+from playwright.sync_api import expect
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 PATHS = [
@@ -25,3 +26,26 @@ def test_pages_fit_a_phone_in_the_dark(page):
         assert width <= 390, path
         ground = page.get_by_test_id("stApp").evaluate("app => getComputedStyle(app).backgroundColor")
         assert ground == "rgb(20, 25, 27)"
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_what_is_long_on_a_card_wraps_and_is_not_cut(page):
+    page.goto("/similar?listing=l05&view=lineup")
+    wait_until_quiet(page)
+    whole = "(cell, text) => { cell.textContent = text; return cell.scrollWidth <= cell.clientWidth }"
+    label = page.locator(".lineup tbody th").first
+    assert label.evaluate(whole, "Neighbourhood")
+    assert label.evaluate("cell => cell.getClientRects()[0].height < 45")  # in one line, not within the word
+    page.goto("/similar")
+    wait_until_quiet(page)
+    for place in ("dt", "dd"):
+        assert page.locator(f".gallery .facts {place}").first.evaluate(
+            whole, "Private room in serviced apartment" if place == "dd" else "Property type"
+        )
+
+
+def test_a_list_of_two_pages_names_both(page):
+    page.goto("/simulate")
+    expect(page.get_by_role("button", name="Page 2", exact=True)).to_be_visible()
+    wait_until_quiet(page)
+    expect(page.get_by_role("button", name="Page 2", exact=True)).to_be_visible()
