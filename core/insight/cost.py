@@ -21,13 +21,14 @@ from core.market.io import atomic_path
 from core.model.config import EncoderConfig
 from core.retrieval.batch.work import one_thread
 from core.retrieval.index import ExactIndex
+from core.retrieval.index.approximate import ApproximateIndex, lists_of
 
 if TYPE_CHECKING:
     from core.retrieval.run import Run
 
 FILE = "cost.json"
 #: What is encoded, searched and searched in to measure; a second or two for a small model.
-LISTINGS, USERS, QUERIES, SEARCHED = 512, 512, 256, 100_000
+LISTINGS, USERS, QUERIES, SEARCHED, CODED = 512, 512, 256, 100_000, 20_000
 REPEATS = 3
 SEED = 0
 K = 30
@@ -42,6 +43,7 @@ class Constants(BaseModel):
         width: of a vector; listing_tokens, events: mean length of what was encoded.
         listings_s, users_s: encoded a second.
         pairs_s: exact products of a query with a listing a second, in batches.
+        codes_s: listings that a search by IVF-PQ looks at a second, with all that it does besides.
         row_bytes: of one place of a list as compressed parquet.
         token_flops: operations that a token takes in the encoder (counted, not measured).
     """
@@ -59,6 +61,7 @@ class Constants(BaseModel):
     listings_s: float
     users_s: float
     pairs_s: float
+    codes_s: float
     row_bytes: float
     token_flops: float
 
@@ -118,6 +121,7 @@ def measure(run: Run) -> Constants:
         listings_s=len(rows) / _seconds(lambda: engine.encode_listings(rows=rows)),
         users_s=len(users) / _seconds(lambda: engine.encode_histories(log, start, end, listings=vectors)),
         pairs_s=QUERIES * SEARCHED / _seconds(lambda: index.search(made[:QUERIES], K)),
+        codes_s=_codes_s(made[:CODED], made[:QUERIES]),
         row_bytes=_row_bytes(run, index, made[:QUERIES]),
         token_flops=token_flops(run.manifest.settings.encoder_config()),
     )
@@ -147,6 +151,13 @@ def _seconds(work: Callable[[], object]) -> float:
         work()
         times.append(time.process_time() - started)
     return median(times)
+
+
+def _codes_s(vectors: np.ndarray, queries: np.ndarray) -> float:
+    """Every list is asked: in a large market the few that are asked hold more than all of these together."""
+    index = ApproximateIndex.build(vectors, "ivf-pq")
+    index.effort = lists_of(len(vectors))
+    return len(queries) * len(vectors) / _seconds(lambda: index.search(queries, K))
 
 
 def _row_bytes(run: Run, index: ExactIndex, queries: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from core.insight.cost import Constants, K
-from core.insight.report_figures import table
+from core.retrieval.index.approximate import EFFORT, lists_of
 from core.retrieval.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
 
 SIZES = (1_000_000, 100_000_000)
@@ -28,16 +28,18 @@ class Scale:
 
     Attributes:
         embed_h, users_h, exact_h: core-hours to encode all listings, all users, and to compare all pairs exactly.
+        index_h: core-hours to put all listings into the lists of IVF-PQ and to ask it once a listing.
         gpu_h: hours of one GPU to encode both, from the assumed peak.
         vectors_gb, codes_gb: of all listings in float32, and quantised.
         output_gb: of `similar --all` with 30 places a list, compressed.
-        cores: that do the encoding and (where exact is chosen) the comparing in one night.
+        cores: that do the encoding and the comparing, exact or by the index, in one night.
     """
 
     size: int
     embed_h: float
     users_h: float
     exact_h: float
+    index_h: float
     gpu_h: float
     vectors_gb: float
     codes_gb: float
@@ -50,25 +52,25 @@ class Scale:
 
     @property
     def cores(self) -> int:
-        """Cores for one night of encoding and, where exact, comparing."""
-        hours = self.embed_h + self.users_h + (self.exact_h if self.exact else 0)
+        """Cores for one night of encoding and comparing."""
+        hours = self.embed_h + self.users_h + (self.exact_h if self.exact else self.index_h)
         return max(1, -int(-hours // NIGHT_H))
 
     @property
     def index(self) -> str:
-        """Which index the size asks for."""
+        """Which index the size asks for, and what it holds in memory."""
         if self.size <= EXACT_TO:
-            return f"exact ({self.vectors_gb:,.2g} GB)"
+            return f"exact, {self.vectors_gb:,.2g} GB"
         if self.size <= SKETCH_TO:
-            return f"all pairs, in int8 and again in float32 ({self.vectors_gb * 1.25:,.2g} GB)"
+            return f"all pairs, {self.vectors_gb * 1.25:,.2g} GB"
         if self.size <= HNSW_TO:
-            return f"HNSW ({self.vectors_gb + self.size * LINK_BYTES / 1e9:,.2g} GB)"
-        return f"IVF-PQ: {self.codes_gb:,.2g} GB of codes, vectors on disk, or Milvus over several machines"
+            return f"HNSW, {self.vectors_gb + self.size * LINK_BYTES / 1e9:,.2g} GB"
+        return f"IVF-PQ, {self.codes_gb:,.2g} GB"
 
 
 def scale(found: Constants, size: int) -> Scale:
     """The arithmetic for `size` listings and as many users; every hour is of one core like the measured one."""
-    hour = 3600.0
+    hour, lists = 3600.0, lists_of(size)
     tokens = found.listing_tokens + (
         found.events if found.history == "listing-vectors" else found.listing_tokens * found.events
     )
@@ -77,6 +79,7 @@ def scale(found: Constants, size: int) -> Scale:
         embed_h=size / found.listings_s / hour,
         users_h=size / found.users_s / hour,
         exact_h=size * size / found.pairs_s / hour,
+        index_h=size * (2 * lists / found.pairs_s + EFFORT * size / lists / found.codes_s) / hour,
         gpu_h=size * tokens * found.token_flops / (GPU_FLOPS * GPU_SHARE) / hour,
         vectors_gb=size * found.width * 4 / 1e9,
         codes_gb=size * (found.width // 4 + ID_BYTES) / 1e9,
@@ -95,11 +98,12 @@ def lines(found: Constants) -> list[list[str]]:
         row("Encode all listings", f"{found.listings_s:,.0f} a second and core", lambda s: _hours(s.embed_h)),
         row("Encode all users", f"{found.users_s:,.0f} a second and core", lambda s: _hours(s.users_h)),
         row("Compare all pairs exactly", f"{found.pairs_s / 1e6:,.0f} million pairs a second and core", lambda s: _hours(s.exact_h)),
-        row("Cores for one night", f"{NIGHT_H:.0f} hours; comparing only where exact", lambda s: f"{s.cores:,}"),
-        row("or one GPU to encode, its arithmetic alone", f"assumed: {GPU_FLOPS / 1e12:.0f} TFLOP/s, {GPU_SHARE:.0%} of it reached", lambda s: _hours(s.gpu_h, "")),
-        row("Vectors in memory", f"{found.width} numbers of 4 bytes", lambda s: f"{s.vectors_gb:,.3g} GB"),
+        row("or ask an IVF-PQ index for each", f"{found.codes_s / 1e6:,.0f} million codes a second and core, {EFFORT} lists a query", lambda s: _hours(s.index_h)),
+        row("Index in memory", f"all pairs (in int8, the best again in float32) to {ALL_PAIRS_TO / 1e6:.0f} million, HNSW to {HNSW_TO / 1e6:.0f} million, then codes, with the vectors on disk or in Milvus", lambda s: s.index),
+        row("Cores for one night", f"{NIGHT_H:.0f} hours for encoding and for comparing as the index does", lambda s: f"{s.cores:,}"),
+        row("One GPU to encode all", f"its arithmetic alone, assumed: {GPU_FLOPS / 1e12:.0f} TFLOP/s, {GPU_SHARE:.0%} of it reached", lambda s: _hours(s.gpu_h, "")),
+        row("Vectors", f"{found.width} numbers of 4 bytes", lambda s: f"{s.vectors_gb:,.3g} GB"),
         row("Lists on disk", f"{K} places a listing, {found.row_bytes:.1f} bytes each", lambda s: f"{s.output_gb:,.3g} GB"),
-        row("Index", f"all pairs up to {ALL_PAIRS_TO / 1e6:.0f} million", lambda s: s.index),
     ]  # fmt: skip
 
 
@@ -111,17 +115,29 @@ def cost_section(found: Constants | None, run: str) -> str:
     told = (
         f"Measured on one core of {found.machine} ({found.cores} cores), preset {found.preset} in {found.inference}: listings of "
         f"{found.listing_tokens:.0f} tokens, histories of {found.events:.0f} events, vectors of {found.width} numbers. The rest is "
-        "arithmetic: encoding grows with the market, comparing all pairs with its square."
+        "arithmetic for so many listings and as many users: encoding grows with the market, comparing all pairs with its square."
     )
-    names = [f"{size / 1e6:,.0f} million listings and users" for size in SIZES]
-    return f"{head}<p>{escape(told)}</p>{table(['What', 'Rests on', *names], lines(found), range(2, 2 + len(SIZES)))}"
+    names = ["What, and what it rests on", *(f"{size / 1e6:,.0f} million" for size in SIZES)]
+    heads = "".join(
+        f"<th scope=col{' class=number' if at else ''}>{name}</th>" for at, name in enumerate(names)
+    )
+    rows = "".join(
+        f"<tr><th scope=row>{escape(what)}<br><small>{escape(rests)}</small></th>"
+        + "".join(f"<td class=number>{escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for what, rests, *cells in lines(found)
+    )
+    return (
+        f"{head}<p>{escape(told)}</p><div class=scroll><table class=cost><thead><tr>{heads}</tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def as_text(found: Constants) -> str:
     """The same table for a terminal."""
-    names = ["", "rests on", *(f"{size:,}" for size in SIZES)]
-    rows = [names, *lines(found)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(names))]
+    rows = [["", *(f"{size:,}" for size in SIZES), "rests on"]]
+    rows += [[what, *cells, rests] for what, rests, *cells in lines(found)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )

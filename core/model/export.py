@@ -16,6 +16,7 @@ from core.errors import VibesError
 from core.market.io import atomic_path
 from core.model.export_graph import PaddedGraph
 from core.model.export_inputs import LEAST_LENGTH, Arrays
+from core.model.export_int8 import quantise
 
 FORMATS = ("onnx", "int8", "aot")
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "int8": ".int8.onnx", "aot": ".pt2"}
@@ -108,14 +109,10 @@ def _write_onnx(program: torch.export.ExportedProgram, names: list[str], path: P
 
 
 def _quantise(path: Path) -> None:
-    """Weights of matrix products in int8, one scale a column; activations are quantised as they come."""
     try:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
+        quantise(path)
     except ImportError as error:
         raise _missing(error) from error
-    quantize_dynamic(
-        path, path, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8
-    )
 
 
 def _compile(program: torch.export.ExportedProgram, path: Path) -> None:

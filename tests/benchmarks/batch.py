@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from core.insight.cost import machine
@@ -90,6 +91,20 @@ def _wait_for_half(working: subprocess.Popen, out: Path) -> int:
     )
 
 
+def shape(rows: pa.Table, out: Path) -> dict:
+    """Lists, their places, candidates told twice, ranks left out; files with the least and largest size."""
+    frame = rows.to_pandas()
+    owner, sizes = frame.columns[0], [path.stat().st_size for path in out.glob("part-*.parquet")]
+    ranks = frame.groupby(owner, observed=True)["rank"].agg(["size", "max", "nunique"])
+    return {
+        "lists": len(ranks),
+        "places": {int(size): int(count) for size, count in ranks["size"].value_counts().items()},
+        "duplicates": int(frame.duplicated([owner, "candidate_id"]).sum()),
+        "holes": int((ranks["max"] != ranks["size"]).sum() + (ranks["nunique"] != ranks["size"]).sum()),
+        "files of KiB": [len(sizes), round(min(sizes) / 1024, 1), round(max(sizes) / 1024, 1)],
+    }
+
+
 def main() -> None:
     """Every way on every run, their rows compared."""
     parser = argparse.ArgumentParser(
@@ -120,7 +135,7 @@ def main() -> None:
                 one = found[way] = work(arguments) if work is whole else work(arguments, out)
                 rows = ds.dataset(out).to_table()
                 first = rows if first is None else first
-                one |= {"rows": rows.num_rows, "identical": rows.equals(first)}
+                one |= {"rows": rows.num_rows, "identical": rows.equals(first)} | shape(rows, out)
                 if not given.json:
                     print(f"{kind} {run}, {way}: {one}", flush=True)
     if given.json:

@@ -116,6 +116,7 @@ def measure(seed: int) -> dict[str, object]:
         again = [*vibes, "embed", str(demo), str(Path(folder) / "whole"), "--model", str(demo / "run")]
         subprocess.run(again, check=True, stderr=subprocess.DEVNULL)
         after = os.times()
+        users = sorted(events[C.USER].unique())
         return {
             "visible_s": round(line["at"] - start, 2),
             "look_s": [round(look["seconds"], 2) for look in published],
@@ -130,9 +131,49 @@ def measure(seed: int) -> dict[str, object]:
             ),
             "encoded": [look["encoded"] for look in published],
             "listings_of_a_rebuild": before[0] + 100,
+            "beside_the_rebuild": beside(demo / "run", Path(folder) / "whole", users),
             "reader_states": states,
             "exit_after_sigterm": stopped,
         }
+
+
+def beside(fresh: Path, whole: Path, users: list[str]) -> dict[str, object]:
+    """The refreshed run beside the rebuilt one: all listings in all spaces, and the recommendations of `users`.
+
+    A run keeps float16; the model may compute in bfloat16, where a listing's vector depends on those it is computed with.
+    """
+    import numpy as np
+
+    from core.retrieval.run import Run
+
+    ours, theirs = Run.open(fresh), Run.open(whole)
+    if ours.listing_ids != theirs.listing_ids or ours.spaces != theirs.spaces:
+        raise SystemExit("The refreshed run holds other listings or spaces than the rebuilt one.")
+    pushed = dict(iter(ours.pushes.groupby("user_id")))
+    overlap, same, scores = [], 0, [0.0]
+    for user in users:
+        served = theirs.recommend(user)
+        mine, other = pushed[user]["candidate_id"].tolist(), served["listing_id"].tolist()
+        overlap.append(len(set(mine) & set(other)) / max(len(other), len(mine)))
+        same += mine == other
+        scores.append(float(np.abs(np.sort(pushed[user]["score"]) - np.sort(served["score"])).max()))
+    found: dict[str, object] = {"inference": theirs.engine.path, "listings": len(ours.listing_ids)}
+    for space in ours.spaces:
+        mine, other = ours.vectors(space), theirs.vectors(space)  # (L, d) each
+        found[f"{space}: largest difference"] = float(np.abs(mine - other).max())
+        known = ours.index(space).known | theirs.index(space).known  # (L,)
+        found[f"{space}: least cosine"] = round(float((mine * other).sum(axis=1)[known].min()), 6)
+    if found["model: least cosine"] < 0.999 or np.mean(overlap) < 0.99:  # type: ignore[operator]
+        raise SystemExit(
+            f"The refreshed run is not the rebuilt one: {found}, overlap {np.mean(overlap):.4f}."
+        )
+    return found | {
+        "users with new events": len(users),
+        "same 30 in the same order": same,
+        "overlap of the 30": round(float(np.mean(overlap)), 5),
+        "least overlap": round(min(overlap), 5),
+        "largest difference of a score": max(scores),
+    }
 
 
 def piped(command: list[str]) -> subprocess.Popen[str]:

@@ -14,6 +14,8 @@ from core.retrieval.index.exact import ExactIndex, best, nearest
 LINKS, BUILD_EFFORT = 32, 200  # of HNSW (Malkov & Yashunin 2016)
 #: Below this share of allowed rows the exact search of these rows is quicker, and finds all.
 FEW = 0.1
+#: HNSW's candidates or IVF's lists that are looked at, unless measuring asks for more.
+EFFORT = 64
 #: How many candidates are ranked again by float32 for each that is wanted.
 OVER = {"hnsw": 1, "ivf-pq": 10}
 
@@ -45,7 +47,7 @@ class ApproximateIndex(ExactIndex):
             index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = BUILD_EFFORT
         else:
-            lists = max(1, int(4 * math.sqrt(len(vectors))))
+            lists = lists_of(len(vectors))
             parts = next(parts for parts in (width // 4, width // 2, width) if parts and width % parts == 0)
             index = faiss.index_factory(width, f"IVF{lists},PQ{parts}np", faiss.METRIC_INNER_PRODUCT)
             index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # fewer only warn
@@ -54,7 +56,7 @@ class ApproximateIndex(ExactIndex):
                 vectors[rng.choice(len(vectors), min(len(vectors), 64 * max(lists, 256)), replace=False)]
             )
         index.add(vectors)
-        return cls(vectors, index, kind, 64)
+        return cls(vectors, index, kind, EFFORT)
 
     @classmethod
     def read(cls, path: Path, vectors: np.ndarray, kind: str, effort: int) -> Self:
@@ -103,3 +105,8 @@ class ApproximateIndex(ExactIndex):
             [self.vectors[np.maximum(mine, 0)] @ query for mine, query in zip(rows, queries, strict=True)]
         )
         return best(np.where(rows >= 0, exact, -np.inf).astype(np.float32), k, rows)
+
+
+def lists_of(listings: int) -> int:
+    """Into how many lists IVF-PQ puts so many listings."""
+    return max(1, int(4 * math.sqrt(listings)))
