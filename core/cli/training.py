@@ -75,6 +75,7 @@ def embed(
     weights: Weights = None,
 ) -> None:
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
+    from core.features.trainable import trained_weights
     from core.market.market import Market
     from core.model.settings import Manifest
     from core.retrieval.embed import embed_market
@@ -82,6 +83,8 @@ def embed(
     opened = Market.open(market)
     if model is not None and encoder == "auto":
         encoder = Manifest.load(model).photo_encoder or encoder
+    if model is not None and weights is None:
+        weights = trained_weights(model, encoder)
     vectors = photo_vectors(opened, encoder, weights)
     with Progress() as progress:
         embed_market(opened, run, vectors, model, progress.counting)

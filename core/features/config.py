@@ -1,8 +1,10 @@
 """Which parts of a listing and of a history the model is told, and how: one configuration."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from core.features.trainable import TRAINABLE
 
 TextView = Literal["minilm", "minilm-whitened", "tfidf", "own-bert"]
 
@@ -29,6 +31,9 @@ class FeatureConfig(BaseModel):
     photo_join: Literal["tokens", "concat"] = "tokens"  # several encoders: a token each, or one of all
     photo_start: Literal["identity", "random"] = "identity"  # the trainable linear layer
     photo_control: Literal["none", "shuffled", "random"] = "none"
+    photo_train_blocks: int = Field(
+        0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
+    )
 
     text: bool = True  # sentence vectors of each text attribute
     text_views: tuple[TextView, ...] = Field(("minilm-whitened",), min_length=1)  # one token each
@@ -49,6 +54,27 @@ class FeatureConfig(BaseModel):
         if twice:
             raise ValueError(f"'{twice[0]}' is there twice; name it once")
         return names
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trainable(cls, given: Any) -> Any:
+        """Who trains an encoder's stages means that encoder."""
+        if isinstance(given, dict) and given.get("photo_train_blocks") and not given.get("photo_encoders"):
+            return {**given, "photo_encoders": (TRAINABLE,)}
+        return given
+
+    @field_validator("photo_train_blocks")
+    @classmethod
+    def _told_one_by_one(cls, stages: int, info: ValidationInfo) -> int:
+        found = info.data
+        if stages and found.get("photo_encoders", ()) != (TRAINABLE,):
+            raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
+        mode = found.get("photo_mode")
+        if stages and (mode in ("none", "mean") or (mode == "tokens" and not found.get("photos"))):
+            raise ValueError("this needs photo_mode 'tokens' or 'cover' and a photo; set it to 0 otherwise")
+        if stages and found.get("photo_control") == "random":
+            raise ValueError("photo_control 'random' has no photos to train on; set one of both back")
+        return stages
 
     @property
     def photo_tokens(self) -> int:

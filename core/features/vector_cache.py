@@ -89,8 +89,10 @@ class VectorCache:
         self._new_keys, self._new_names = {}, {}
         self._flushed = time.monotonic()
 
-    def gather(self, keys: Sequence[bytes | None]) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors in the order of `keys`.
+    def gather(
+        self, keys: Sequence[bytes | None], into: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors in the order of `keys`, written into an array (N, width) of zeros where one is given.
 
         Returns:
             (N, width) vectors, zero where a key is None or unknown, and (N,) bool, True where it is known.
@@ -101,13 +103,15 @@ class VectorCache:
         self.flush()
         for _ in range(3):
             try:
-                return self._gather(keys)
+                return self._gather(keys, into)
             except FileNotFoundError:  # another process merged shards meanwhile: look where they are now
                 self._scan()
         raise VibesError(f"{self.folder} keeps changing while it is read; run this after the other command.")
 
-    def _gather(self, keys: Sequence[bytes | None]) -> tuple[np.ndarray, np.ndarray]:
-        vectors: np.ndarray = np.zeros((len(keys), self.width or 0), dtype=self.dtype)  # (N, width)
+    def _gather(self, keys: Sequence[bytes | None], into: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        vectors: np.ndarray = (
+            np.zeros((len(keys), self.width or 0), dtype=self.dtype) if into is None else into
+        )  # (N, width)
         found = np.zeros(len(keys), dtype=bool)
         rows: dict[Path, list[tuple[int, int]]] = {}
         for target, key in enumerate(keys):

@@ -204,6 +204,8 @@ def effective(settings: Settings, has: Inputs) -> dict[str, Any]:
             else ("listing_tokens", "attribute_tokens")
         )
     )
+    if not features["photo_train_blocks"]:
+        training |= {"photo_rate": 0.0, "live_photos": 0}
     if not settings.training.needs_bank:
         training |= {"bank_every": 0, "bank_size": 0}
     return whole

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from core.errors import VibesError
+from core.features.trainable import PREFIX
 from core.market.io import atomic_path
 
 
@@ -20,7 +21,7 @@ def save_weights(path: Path, model: torch.nn.Module) -> None:
 
 
 def load_weights(path: Path, model: torch.nn.Module) -> None:
-    """Read weights into `model`.
+    """Read weights into `model`; trained stages of a photo encoder only into one that has some.
 
     Raises:
         VibesError: the file is missing, damaged, or of a model of another shape.
@@ -28,7 +29,10 @@ def load_weights(path: Path, model: torch.nn.Module) -> None:
     if not path.is_file():
         raise VibesError(f"{path} is missing; train the run again.")
     try:
-        model.load_state_dict(load_file(path))
+        weights = load_file(path)
+        if getattr(model, "photo_blocks", None) is None:  # once trained, a model reads photo vectors
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith(PREFIX)}
+        model.load_state_dict(weights)
     except SafetensorError as error:
         raise VibesError(f"{path} is damaged ({error}); train the run again.") from error
     except RuntimeError as error:

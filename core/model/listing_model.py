@@ -1,5 +1,9 @@
 """The whole model: bare listings and histories into one space, where cosine recommends."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,6 +16,9 @@ from core.model.longformer import Longformer
 from core.model.settings import Settings
 from core.model.user_pass import UserPass
 from core.model.windows import ReadoutBatch, VectorBatch
+
+if TYPE_CHECKING:
+    from core.features.photo_tail import PhotoTail
 
 
 class ListingModel(nn.Module):
@@ -38,6 +45,8 @@ class ListingModel(nn.Module):
         self.embedder = TokenEmbedder(vocabulary, config.width)
         self.longformer = Longformer(config)
         self.user_pass = UserPass(vocabulary, config) if history == "listing-vectors" else None
+        #: Only while they train: what turns maps into photo vectors, see `core.training.live_photos`.
+        self.photo_blocks: PhotoTail | None = None
         self.listing_side: ListingModel | None = None
         self.frozen = two_towers
         if two_towers:
@@ -46,7 +55,7 @@ class ListingModel(nn.Module):
             self.settle()
 
     @classmethod
-    def of(cls, vocabulary: Vocabulary, settings: Settings) -> "ListingModel":
+    def of(cls, vocabulary: Vocabulary, settings: Settings) -> ListingModel:
         """The model that `settings` describe, untrained."""
         two_towers = settings.training.recipe == "two-stage"
         return cls(vocabulary, settings.encoder_config(), settings.history, two_towers)

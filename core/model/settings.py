@@ -59,6 +59,12 @@ class TrainingConfig(Forbidding):
     token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(5e-4, gt=0)
+    photo_rate: float = Field(
+        0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"
+    )
+    live_photos: int = Field(
+        128, ge=1, description="photos a step that pass these stages with gradient, at most"
+    )
     warmup: int = Field(100, ge=0, description="steps until the full learning rate")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0)

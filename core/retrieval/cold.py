@@ -18,6 +18,7 @@ from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
 from core.features.photo_pipeline import Encoder
 from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
+from core.features.trainable import trained_weights
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
@@ -60,7 +61,8 @@ class Newcomers:
     """
 
     def __init__(self, run: Run, encoders: Callable[[str], Encoder] | None = None) -> None:
-        self.run, self._encoders = run, encoders or _load_encoder
+        self.run = run
+        self._encoders = encoders or (lambda name: _load_encoder(name, trained_weights(run.folder, name)))
 
     def encode(
         self, cells: Mapping[str, Any], photos: Sequence[bytes] = (), spaces: Sequence[str] | None = None
@@ -203,11 +205,11 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _load_encoder(name: str) -> Encoder:
+def _load_encoder(name: str, weights: Path | None) -> Encoder:
     try:
         from core.features.photo_encoder import load_photo_encoder
     except ImportError as error:
         raise VibesError(
             f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
         ) from error
-    return load_photo_encoder(name)
+    return load_photo_encoder(name, weights)

@@ -17,7 +17,7 @@ from core.model.settings import Settings, TrainingConfig
 from core.training.bank import ItemBank
 from core.training.batches import Batch, history_batches, window_batches
 from core.training.guard import check_bank, check_loss
-from core.training.optimizer import learning_rate, make_optimizer
+from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.processes import Processes
 from core.training.state import Lines, Progress
 from core.training.step import StepData, step_loss
@@ -75,7 +75,8 @@ class _Finetuning:
         self.processes = Processes.launched()
         self.device = self.processes.device
         model.to(self.device)
-        self.optimizer = make_optimizer(model, self.config.learning_rate, self.config.weight_decay)
+        config = self.config
+        self.optimizer = make_optimizer(model, config.learning_rate, config.weight_decay, config.photo_rate)
         self.tables = data.inputs.tensors(self.device)
         self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
         self.progress, self.bank = Progress(), None
@@ -86,6 +87,8 @@ class _Finetuning:
             self.progress = Progress(**head)
             if "bank" in kept:
                 self.bank = ItemBank(data.warm, kept["bank"].to(self.device))
+            if data.photos is not None and "photos" in kept:
+                data.photos.table = kept["photos"].to(self.device)
         model.frozen = self.progress.stage == 2
         self.average = self._new_average()
         averaged = {n.removeprefix(AVERAGE): tensor for n, tensor in kept.items() if n.startswith(AVERAGE)}
@@ -177,6 +180,7 @@ class _Finetuning:
 
     def _step(self, batch: Batch) -> None:
         progress, config = self.progress, self.stage_config
+        self._refresh_photos()
         if config.needs_bank and self._bank_is_old():
             self.bank = self._encode_bank()
             progress.bank_step = progress.step
@@ -187,8 +191,7 @@ class _Finetuning:
         rate = learning_rate(
             stage_step, self.stage_end - progress.stage_step, config.warmup, config.learning_rate
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         now = step_loss(
             self.model, self.data, self.bank, batch, progress.step, config, self.tables,
             frozen=progress.stage == 2, processes=self.processes,
@@ -230,11 +233,20 @@ class _Finetuning:
             return progress.stage == 1 and progress.batch == 0 and progress.bank_step != progress.step
         return progress.step - progress.bank_step >= self.bank_every
 
+    def _refresh_photos(self) -> None:
+        """Photo vectors that train are encoded anew where the bank is, and before it."""
+        photos, progress = self.data.photos, self.progress
+        if photos is None:
+            return
+        if photos.table is None or progress.step - progress.photo_step >= self.bank_every:
+            photos.refresh(self.model, self.processes)
+            progress.photo_step = progress.step
+
     def _encode_bank(self) -> ItemBank:
         width = self.model.longformer.config.width
         return ItemBank.encode(
             self.model,
-            self.data.inputs,
+            self.data.inputs if self.data.photos is None else self.data.photos.inputs(self.data.inputs),
             self.data.warm,
             width,
             self.processes,
@@ -284,6 +296,8 @@ class _Finetuning:
 
     def _checkpoint(self, bank: bool = True) -> None:
         extra = {"bank": self.bank.vectors} if bank and self.bank is not None else {}
+        if bank and self.data.photos is not None and self.data.photos.table is not None:
+            extra["photos"] = self.data.photos.table
         if bank and self.average is not None:
             extra |= {AVERAGE + name: tensor for name, tensor in self.average.state_dict().items()}
         save_state(self.state_file, self.model, self.optimizer, extra, vars(self.progress))

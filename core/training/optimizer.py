@@ -5,20 +5,39 @@ from typing import Any
 
 import torch
 
+from core.features.trainable import PREFIX
 
-def make_optimizer(model: torch.nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW; weight decay for matrices of linear layers, none for biases, norms and embedding tables."""
+
+def make_optimizer(
+    model: torch.nn.Module, rate: float, weight_decay: float, photo_rate: float = 1.0
+) -> torch.optim.AdamW:
+    """AdamW; weight decay for matrices of linear layers, none for biases, norms and embedding tables.
+
+    Stages of a photo encoder have a group of their own, without decay: `set_rate` gives it the share `photo_rate`.
+    """
+    blocks: list[torch.nn.Parameter] = []
     decayed: list[torch.nn.Parameter] = []
     plain: list[torch.nn.Parameter] = []
     tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and id(parameter) not in tables and not name.endswith("slope")
-        (decayed if is_matrix else plain).append(parameter)
+        if name.startswith(PREFIX):
+            blocks.append(parameter)
+        else:
+            (decayed if is_matrix else plain).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+    if blocks:
+        groups.append({"params": blocks, "weight_decay": 0.0, "share": photo_rate})
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate of the next step, or each group's share of it."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("share", 1.0)
 
 
 def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:

@@ -17,6 +17,7 @@ class Progress:
     best_step: int = 0
     worse: int = 0  # validations since the best one
     bank_step: int = -1  # step at which the bank was last encoded
+    photo_step: int = -1  # step at which trained photo vectors were last encoded
     finished: bool = False
     stage: int = 1  # of a two-stage training
     stage_step: int = 0  # step at which the stage began

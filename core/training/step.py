@@ -17,6 +17,7 @@ from core.training.bank import ItemBank
 from core.training.batches import Batch
 from core.training.columns import Columns, column_masks, draw_columns, inclusion
 from core.training.examples import Examples
+from core.training.live_photos import LivePhotos
 from core.training.processes import Processes
 from core.training.sides import Sides
 
@@ -32,6 +33,7 @@ class StepData:
     warm: np.ndarray  # (W,) listings with a training event: cold listings are no negatives
     masked: bool
     seed: int
+    photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
 
     @cached_property
     def share(self) -> np.ndarray:
@@ -73,10 +75,14 @@ def step_loss(
     candidate_sets = [(one, draw_columns(positives, data.warm, one, rng)) for one in config.softmaxes]
     fresh = candidate_sets[0][1].listing[: candidate_sets[0][1].fresh]  # of a second softmax none are fresh
     seeds = (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
+    told = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
+    if data.photos is not None:
+        draw = np.random.default_rng([data.seed, 3, step])
+        shown = np.concatenate([fresh, told])
+        tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
     sides = Sides(model, data.inputs, tables, config.token_dropout, seeds)
     encoded = fresh
     if model.history == "listing-vectors" and not frozen:
-        told = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
         encoded = np.concatenate([fresh, np.setdiff1d(told, fresh)])
     own = batch
     if processes.world > 1:

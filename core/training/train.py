@@ -29,6 +29,7 @@ from core.retrieval.engine import Engine, make_inputs
 from core.retrieval.prepared import save_prepared
 from core.training.examples import make_examples
 from core.training.finetune import finetune
+from core.training.live_photos import LivePhotos, settled, start_live
 from core.training.pretrain import pretrain
 from core.training.processes import Processes
 from core.training.state import Progress
@@ -86,9 +87,13 @@ def train(
             f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
         )
     report({"stage": "features"})
+    live: LivePhotos | None = None
+    tail: Any = None
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
         featurizer, features = _features(market, settings, known, log.duration[split.train], photos, report)
+        if settings.features.photo_train_blocks:
+            live, tail = start_live(market, settings, featurizer, photos, _counting(report, "photos"))
     if state.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
         manifest.save(work)
@@ -98,6 +103,7 @@ def train(
     if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
         model.settle()
+    model.photo_blocks = tail
     fresh_start = not (work / "state.safetensors").is_file()
     if settings.init is not None and fresh_start:
         start_from(Path(settings.init), model.longformer)
@@ -110,8 +116,9 @@ def train(
         warm=np.flatnonzero(counts > 0),
         masked=split.protocol == "temporal",
         seed=settings.seed,
+        photos=live,
     )
-    validate = _validation(log, split, catalogue, inputs, settings)
+    validate = _validation(log, split, catalogue, inputs, settings, live)
     if settings.training.pretrain_steps and fresh_start and len(data.examples):
         pretrain(model, data, known, settings, run, resume, report)
     progress = finetune(model, data, settings, run, validate, resume, report)
@@ -119,6 +126,10 @@ def train(
         return progress
     load_weights(run / "model.safetensors", model)
     model.eval()
+    if live is not None and photos is not None:
+        featurizer, photos = settled(market, featurizer, model, live, photos, _counting(report, "photos"))
+        features = featurizer.transform(market, photos)
+        manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
     report({"stage": "embedding"})
     engine = Engine(model, featurizer, features, settings)
@@ -137,12 +148,14 @@ def _features(
     photos: PhotoVectors | None,
     report: Report,
 ) -> tuple[Featurizer, Features]:
-    def texts(done: int, total: int, seconds_left: float) -> None:
-        report({"stage": "texts", "done": done, "total": total, "eta_s": seconds_left})
-
+    texts = _counting(report, "texts")
     width = settings.encoder_config().width
     featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, texts)
     return featurizer, featurizer.transform(market, photos, texts)
+
+
+def _counting(report: Report, stage: str) -> Callable[[int, int, float], None]:
+    return lambda done, total, left: report({"stage": stage, "done": done, "total": total, "eta_s": left})
 
 
 def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
@@ -166,7 +179,12 @@ def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
 
 
 def _validation(
-    log: EventLog, split: Split, catalogue: Catalogue, inputs: Inputs, settings: Settings
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    inputs: Inputs,
+    settings: Settings,
+    live: LivePhotos | None = None,
 ) -> Callable[[ListingModel], float]:
     """recall@30 over at most `validation_queries` of the validation queries, drawn once by the seed; NaN without any."""
     queries = split.valid
@@ -186,12 +204,13 @@ def _validation(
         if not len(queries):
             return float("nan")
         device = next(model.parameters()).device
+        now = inputs if live is None else live.inputs(inputs, live.told(model, processes))
         own, mine = processes.mine(log.listings), processes.mine(len(queries))
-        part = encode_listings(model, inputs, own, width, bf16=bf16, device=device)
+        part = encode_listings(model, now, own, width, bf16=bf16, device=device)
         listings = gathered(part, log.listings)
         part = encode_histories(
             model,
-            inputs,
+            now,
             queries.start[mine],
             queries.end[mine],
             width,

@@ -155,6 +155,20 @@ def test_what_can_matter_does(one, other, has):
     assert first != second
 
 
+def test_photos_end_to_end_need_photos():
+    plan = make_plan(load_grid("default"), EVERYTHING)
+    (asked,) = [p for p in plan.variants if p.name == "photos end to end"]
+    assert asked.reference == "full" and asked.settings.features.photo_encoders == ("tf_efficientnet_lite0",)
+    bare = make_plan(load_grid("default"), Inputs(photos=0, text=True, meta=True))
+    assert bare.left_out["photos end to end"].endswith("on a market without photos.")
+
+
+def test_how_photos_train_does_not_matter_where_they_do_not():
+    told = ({"photo_rate": 0.3, "live_photos": 7}, {})
+    same = [effective(Settings.model_validate({"training": one}), EVERYTHING) for one in told]
+    assert same[0] == same[1]
+
+
 def test_without_a_bank_its_settings_do_not_matter():
     same = [
         effective(Settings.model_validate({"training": part}), EVERYTHING)

@@ -13,6 +13,7 @@ from core.errors import VibesError
 from core.features.merging import replaced
 from core.features.photo_pipeline import Encoder
 from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
+from core.features.trainable import trained_weights
 from core.market.columns import Columns as C
 from core.market.log import EventLog, ranges
 from core.market.market import Market
@@ -133,7 +134,8 @@ class Bench:
         if name not in self._encoders:
             from core.features.market_photos import encoder_of
 
-            self._encoders[name] = _Counting(encoder_of(market, name))
+            weights = trained_weights(self.run.folder, name)
+            self._encoders[name] = _Counting(encoder_of(market, name, weights))
         return self._encoders[name]
 
     # what histories are made of
