@@ -15,6 +15,7 @@ PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
 }
+HIDDEN = " What they had touched before was not recommended."
 SURE = 0.05  # corrected p-value from which a difference counts
 NAMES = {
     "model": "Model",
@@ -119,7 +120,8 @@ def show_figures(metrics: dict[str, Any]) -> None:
         st.caption(verdict(metrics.get("differences", {})))
         st.caption(
             f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
-            + PROTOCOLS.get(metrics.get("protocol", ""), "")
+            + PROTOCOLS.get(protocol := metrics.get("protocol", ""), "")
+            + (HIDDEN if protocol == "leave-one-out" and metrics.get("history_hidden") else "")
         )
     with right:
         st.altair_chart(_chart(table), width="stretch", height=36 * len(table) + 70)

@@ -74,7 +74,9 @@ def quality(metrics: dict[str, Any]) -> str:
         for metric in columns
     ]
     more = table(["Method", *titles], lines, range(1, len(titles) + 1))
-    protocol = PROTOCOLS.get(metrics.get("protocol", ""), "")
+    protocol = PROTOCOLS.get(kind := metrics.get("protocol", ""), "")
+    if kind == "leave-one-out" and metrics.get("history_hidden"):
+        protocol += " What they had touched before was not recommended."
     return (
         f"<h2>How good are the recommendations?</h2>{lead}{figure}<p class=soft>{escape(protocol)}</p>"
         f"<details open><summary>All measures</summary>{more}</details>"
@@ -85,7 +87,8 @@ def _verdict(metrics: dict[str, Any]) -> str:
     told: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
     for pair, one in metrics.get("differences", {}).items():
         subject, _, other = pair.partition(" - ")
-        if subject != "model" or other == "oracle" or METRIC not in one:
+        # The model with what serving adds, and the ceiling, are no rivals of it.
+        if subject != "model" or other == "oracle" or other.startswith("model +") or METRIC not in one:
             continue
         sure = one[METRIC].get("p_holm", 1.0) < SURE
         told["not told apart from" if not sure else "above" if one[METRIC]["value"] > 0 else "below"].append(

@@ -67,6 +67,18 @@ def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, event
     assert [link.label for link in page.page_link][2] == "What playing one takes"
 
 
+def test_a_hidden_history_is_told(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    recall = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
+    metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"model": recall}}
+    for hidden in (False, True):
+        (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
+        told = texts(show("overview", run))
+        assert "(leave-one-out)." in told
+        assert ("What they had touched before was not recommended." in told) == hidden
+
+
 def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)

@@ -73,6 +73,18 @@ def test_its_figures_are_those_of_the_metrics(run):
     assert "Cold listings 7 queries 14.2%" in text and "99.0%" not in text and "Cold users" not in text
 
 
+def test_what_serving_adds_is_no_rival_and_a_hidden_history_is_told(run):
+    served = {"model - model + neighbours": METRICS["differences"]["model - ease"]}
+    metrics = METRICS | {"protocol": "leave-one-out", "differences": METRICS["differences"] | served}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    text = words(report_html(Run.open(run)))
+    assert "In paired tests the model is above EASE." in text and "was not recommended" not in text
+    (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": True}))
+    assert "among all listings. What they had touched before was not recommended." in words(
+        report_html(Run.open(run))
+    )
+
+
 def test_its_table_has_every_figure_of_every_method(run):
     rng = np.random.default_rng(0)
     measures = ("recall@10", "recall@30", "ndcg@10", "mrr", "coverage")
