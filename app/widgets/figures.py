@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.formats import MISSING, count, words
+from core.insight.report_text import SERVED, hidden_told
 
 #: Colour of the words in a chart: Streamlit's own is too pale for small text.
 INK = {"light": "#4f595d", "dark": "#b4bdbf"}
@@ -15,7 +16,6 @@ PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
 }
-HIDDEN = " What they had touched before was not recommended."
 SURE = 0.05  # corrected p-value from which a difference counts
 NAMES = {
     "model": "Model",
@@ -25,7 +25,6 @@ NAMES = {
     "als": "Implicit ALS",
     "oracle": "Ceiling: knows the simulated tastes",
 }
-SERVED = "model +"  # the model and what serving adds to it
 #: Methods that go by ids alone: what any model has to beat.
 FIRST_LEVEL = ("popularity", "recent popularity", "itemknn", "ease", "als")
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
@@ -120,8 +119,8 @@ def show_figures(metrics: dict[str, Any]) -> None:
         st.caption(verdict(metrics.get("differences", {})))
         st.caption(
             f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
-            + PROTOCOLS.get(protocol := metrics.get("protocol", ""), "")
-            + (HIDDEN if protocol == "leave-one-out" and metrics.get("history_hidden") else "")
+            + PROTOCOLS.get(metrics.get("protocol", ""), "")
+            + hidden_told(metrics)
         )
     with right:
         st.altair_chart(_chart(table), width="stretch", height=36 * len(table) + 70)

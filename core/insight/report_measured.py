@@ -11,7 +11,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.insight.ablation_text import figures_of, p_text
 from core.insight.report_figures import Row, bounds, curve_figure, rows_figure, share, table
-from core.insight.report_text import NAMES, PROTOCOLS
+from core.insight.report_text import NAMES, PROTOCOLS, SERVED, hidden_told
 from core.market.io import read_table
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ def quality(metrics: dict[str, Any]) -> str:
         for metric in columns
     ]
     more = table(["Method", *titles], lines, range(1, len(titles) + 1))
-    protocol = PROTOCOLS.get(kind := metrics.get("protocol", ""), "")
-    if kind == "leave-one-out" and metrics.get("history_hidden"):
-        protocol += " What they had touched before was not recommended."
+    protocol = PROTOCOLS.get(metrics.get("protocol", ""), "") + hidden_told(metrics)
     return (
         f"<h2>How good are the recommendations?</h2>{lead}{figure}<p class=soft>{escape(protocol)}</p>"
         f"<details open><summary>All measures</summary>{more}</details>"
@@ -88,7 +86,7 @@ def _verdict(metrics: dict[str, Any]) -> str:
     for pair, one in metrics.get("differences", {}).items():
         subject, _, other = pair.partition(" - ")
         # The model with what serving adds, and the ceiling, are no rivals of it.
-        if subject != "model" or other == "oracle" or other.startswith("model +") or METRIC not in one:
+        if subject != "model" or other == "oracle" or other.startswith(SERVED) or METRIC not in one:
             continue
         sure = one[METRIC].get("p_holm", 1.0) < SURE
         told["not told apart from" if not sure else "above" if one[METRIC]["value"] > 0 else "below"].append(

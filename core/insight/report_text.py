@@ -1,5 +1,7 @@
 """The report's words: names of scorers, the method in plain words, and its limits."""
 
+from typing import Any
+
 NAMES = {
     "model": "Model",
     "itemknn": "ItemKNN",
@@ -7,6 +9,7 @@ NAMES = {
     "als": "Implicit ALS",
     "oracle": "Ceiling: knows the simulated tastes",
 }
+SERVED = "model +"  # the model and what serving adds to it: no rival of the model
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
@@ -14,6 +17,14 @@ PROTOCOLS = {
     "among the first 30.",
     "leave-one-out": "Each user's last event is foretold from those before it, among all listings.",
 }
+
+
+def hidden_told(metrics: dict[str, Any]) -> str:
+    """A sentence, with a space before it, where a leave-one-out evaluation hid the histories; else nothing."""
+    hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
+    return " What they had touched before was not recommended." if hidden else ""
+
+
 METHOD = (
     "Every listing is read as a short text of its own: its attributes, its photos and its description. Photos are first "
     "turned into numbers by a network that was trained on many other pictures.",

@@ -128,12 +128,14 @@ def embed_market(
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder.
     """
-    engine, settings, trained_on, known = None, Settings(), "", {}
+    engine, settings, trained_on = None, Settings(), ""
+    known: dict[bytes, np.ndarray] = {}
     if model_run is not None:
         source = Manifest.load(model_run)
         settings, trained_on = source.settings, source.trained_on
         engine = Engine.load(model_run, market, settings, photos)
-        known = known_vectors(model_run, model_run, engine) | known_vectors(run, model_run, engine)
+        for folder in dict.fromkeys((model_run.resolve(), run.resolve())):  # often one and the same
+            known |= known_vectors(folder, model_run, engine)
     spaces = spaces_of(market, photos, engine, report, known)
     run.mkdir(parents=True, exist_ok=True)
     if engine is not None and model_run is not None and model_run.resolve() != run.resolve():

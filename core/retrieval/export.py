@@ -8,7 +8,6 @@ out/tensorrt.sh    the command that makes a TensorRT engine of each ONNX file
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from core.market.io import atomic_path
 from core.model.export import SUFFIX, write_graph
 from core.model.export_graph import PaddedGraph, graphs_of
 from core.model.export_inputs import Arrays, history_inputs, listing_inputs
+from core.retrieval.prepared import weights_digest
 from core.retrieval.run import Run
 
 MANIFEST, TENSORRT = "export.json", "tensorrt.sh"
@@ -74,7 +74,7 @@ def _history_sample(run: Run) -> Arrays:
 
 def _note(run: Run, out: Path, format: str, names: dict[str, str], graphs: dict[str, PaddedGraph]) -> None:
     """Add one format to `export.json`; graphs of an older model are no longer named there."""
-    weights, before = weights_of(run), read_manifest(out)
+    weights, before = weights_digest(run.folder), read_manifest(out)
     if before.get("weights") != weights:
         before = {"graphs": {}, "checks": {}}
     before["checks"].pop(format, None)
@@ -112,12 +112,6 @@ def save_manifest(out: Path, manifest: dict[str, Any]) -> None:
     """Write `export.json`."""
     with atomic_path(out / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def weights_of(run: Run) -> str:
-    """The sha256 of a run's weights."""
-    with (run.folder / "model.safetensors").open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_tensorrt(out: Path, graphs: dict[str, PaddedGraph], max_tokens: int) -> None:

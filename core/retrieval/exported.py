@@ -14,7 +14,8 @@ from core.model.encoder import batches_by_length
 from core.model.export import Graph, open_graph
 from core.model.export_inputs import Arrays, history_inputs, listing_inputs
 from core.retrieval.engine import Engine
-from core.retrieval.export import read_manifest, save_manifest, weights_of
+from core.retrieval.export import read_manifest, save_manifest
+from core.retrieval.prepared import weights_digest
 from core.retrieval.run import Run
 
 #: Below this mean cosine or top-30 overlap an export does not stand for the model any more.
@@ -46,7 +47,7 @@ class Exported:
             raise VibesError(
                 f"{out} holds no export as {format}; write it with `vibes export {run.path} {out} --format {format}`."
             )
-        if manifest["weights"] != weights_of(run):
+        if manifest["weights"] != weights_digest(run.folder):
             raise VibesError(
                 f"{out} was exported from another model than that of {run.path}; export it again."
             )
