@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 
 from core.evaluation.baselines.popularity import LAST_EVENTS, RecentPopularity
-from core.evaluation.baselines.tuning import K, validation_sample
-from core.evaluation.metrics import user_means
+from core.evaluation.baselines.tuning import validation_sample
+from core.evaluation.metrics import smooth_recall, user_means
 from core.evaluation.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
@@ -177,14 +177,6 @@ def best_choice(
             ranks[rows, column] = pessimistic_ranks(found, allowed, batch.target)
     reached = user_means(smooth_recall(ranks), queries.user).mean(axis=0)  # (C,)
     return choices[int(np.argmax(reached))]
-
-
-def smooth_recall(ranks: np.ndarray) -> np.ndarray:
-    """1 / (1 + (rank / 30)^4): nearly 1 inside the first 30, a half at rank 30, soon 0 behind.
-
-    Of some hundred validation queries a few lie at the very edge of a list; hits and misses alone would choose by them.
-    """
-    return 1 / (1 + (ranks / K) ** 4.0)
 
 
 def _unit(scorer: Scorer, recent: RecentPopularity, log: EventLog, queries: Queries) -> float:

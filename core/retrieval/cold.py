@@ -62,7 +62,9 @@ class Newcomers:
 
     def __init__(self, run: Run, encoders: Callable[[str], Encoder] | None = None) -> None:
         self.run = run
-        self._encoders = encoders or (lambda name: _load_encoder(name, trained_weights(run.folder, name)))
+        self._encoders = encoders or (
+            lambda name: _load_encoder(run.market, name, trained_weights(run.folder, name))
+        )
 
     def encode(
         self, cells: Mapping[str, Any], photos: Sequence[bytes] = (), spaces: Sequence[str] | None = None
@@ -205,11 +207,11 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _load_encoder(name: str, weights: Path | None) -> Encoder:
+def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     try:
-        from core.features.photo_encoder import load_photo_encoder
+        from core.features.market_photos import encoder_of
     except ImportError as error:
         raise VibesError(
             f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
         ) from error
-    return load_photo_encoder(name, weights)
+    return encoder_of(market, name, weights)

@@ -34,7 +34,7 @@ def finetune(
     data: StepData,
     settings: Settings,
     run: Path,
-    validate: Callable[[ListingModel], float],
+    validate: Callable[[ListingModel], tuple[float, float]],
     resume: bool,
     report: Report,
 ) -> Progress:
@@ -66,7 +66,7 @@ class _Finetuning:
         data: StepData,
         settings: Settings,
         run: Path,
-        validate: Callable[[ListingModel], float],
+        validate: Callable[[ListingModel], tuple[float, float]],
         report: Report,
         resume: bool,
     ) -> None:
@@ -257,14 +257,12 @@ class _Finetuning:
     def _validate(self) -> bool:
         """Measure, keep the weights where they are the best so far, and say whether patience is at its end."""
         progress = self.progress
-        recall = self.validate(self.kept)
-        better = recall > progress.best or math.isnan(recall)  # nothing to validate on: the last weights stay
+        recall, smooth = self.validate(self.kept)
+        # With nothing to validate on the last weights stay.
+        better = smooth > progress.best_smooth or math.isnan(smooth)
         if better:
-            progress.best, progress.best_step, progress.worse = (
-                float(np.nan_to_num(recall)),
-                progress.step,
-                0,
-            )
+            progress.best, progress.best_smooth = float(np.nan_to_num(recall)), float(np.nan_to_num(smooth))
+            progress.best_step, progress.worse = progress.step, 0
             if self.processes.main:
                 self._save()
         else:

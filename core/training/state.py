@@ -13,7 +13,8 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0  # of the epoch, the next to come
-    best: float = -1.0
+    best: float = -1.0  # recall@30 of the best validation
+    best_smooth: float = -1.0  # what the best one is chosen by
     best_step: int = 0
     worse: int = 0  # validations since the best one
     bank_step: int = -1  # step at which the bank was last encoded

@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 
 from core.errors import VibesError
-from core.evaluation.metrics import DEFAULT, per_query, user_means
+from core.evaluation.metrics import smooth_recall, user_means
 from core.evaluation.ranking import batches, pessimistic_ranks
 from core.features.featurizer import Features, Featurizer
 from core.features.photos import PhotoVectors
@@ -185,8 +185,9 @@ def _validation(
     inputs: Inputs,
     settings: Settings,
     live: LivePhotos | None = None,
-) -> Callable[[ListingModel], float]:
-    """recall@30 over at most `validation_queries` of the validation queries, drawn once by the seed; NaN without any."""
+) -> Callable[[ListingModel], tuple[float, float]]:
+    """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
+    seed; NaN without any."""
     queries = split.valid
     limit = settings.training.validation_queries
     if len(queries) > limit:
@@ -200,9 +201,9 @@ def _validation(
         with torch.no_grad():
             return processes.gather(torch.from_numpy(part).to(processes.device), count).cpu().numpy()
 
-    def recall(model: ListingModel) -> float:
+    def recall(model: ListingModel) -> tuple[float, float]:
         if not len(queries):
-            return float("nan")
+            return float("nan"), float("nan")
         device = next(model.parameters()).device
         now = inputs if live is None else live.inputs(inputs, live.told(model, processes))
         own, mine = processes.mine(log.listings), processes.mine(len(queries))
@@ -222,8 +223,8 @@ def _validation(
         ranks = np.zeros(len(queries), np.int64)
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
             ranks[rows] = pessimistic_ranks(ends[rows] @ listings.T, allowed, batch.target)
-        return float(
-            user_means(per_query(ranks), queries.user).mean(axis=0)[DEFAULT.names.index("recall@30")]
-        )
+        values = np.column_stack([ranks <= 30, smooth_recall(ranks, 30)])  # (Q, 2)
+        hard, smooth = user_means(values, queries.user).mean(axis=0)
+        return float(hard), float(smooth)
 
     return recall

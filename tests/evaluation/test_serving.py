@@ -16,7 +16,6 @@ from core.evaluation.serving import (
     Blend,
     RecencyPrior,
     Remembered,
-    smooth_recall,
     standardised,
 )
 from core.market.splits import Queries, make_split
@@ -136,12 +135,6 @@ def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
     found = [reached(Blend(model, knn, weight), log, split, catalogue) for weight in WEIGHTS]
     assert tuned.other is knn and tuned.weight == WEIGHTS[int(np.argmax(found))]
     assert max(found) > found[0]
-
-
-def test_smooth_recall_falls_with_the_rank_and_is_a_half_at_30():
-    found = smooth_recall(np.array([1, 15, 30, 60, 300]))
-    assert (np.diff(found) < 0).all() and found[2] == 0.5
-    assert found[0] > 0.999 and found[1] > 0.94 and found[3] < 0.06
 
 
 def test_a_batch_is_scored_once_for_all_rows_of_the_table(setting):

@@ -6,7 +6,11 @@ import pytest
 from browser.painted import ColourEncoder, embed_run, paint_market, train_run
 
 from core.errors import VibesError
+from core.features import vae
+from core.features.market_photos import market_photos
+from core.market.market import Market
 from core.retrieval.cold import Newcomers
+from core.retrieval.embed import embed_market
 from core.retrieval.run import Run
 
 
@@ -107,3 +111,16 @@ def test_the_market_folder_is_left_as_it_was(run, newcomers):
     cells, photos = entered(run, "l05")
     newcomers.encode(cells | {"title": "A lighthouse that nobody knows"}, photos)
     assert before == {path: path.stat().st_mtime_ns for path in run.market.path.rglob("*") if path.is_file()}
+
+
+def test_a_photo_for_a_run_with_the_market_s_own_autoencoder_is_read_by_it(tmp_path, monkeypatch):
+    pytest.importorskip("diffusers")
+    monkeypatch.setattr(vae, "STEPS", 2)
+    market = Market.open(paint_market(tmp_path / "market"))
+    embed_market(market, tmp_path / "run", market_photos(market, "vae"))
+    run = Run.open(tmp_path / "run")
+    cells, shots = entered(run, "l04")
+    found = Newcomers(run).encode(cells, shots, ["photos"])
+    np.testing.assert_allclose(
+        found.vectors["photos"], run.vectors("photos")[run.listing_row["l04"]], atol=2e-3
+    )
