@@ -18,6 +18,8 @@ from core.retrieval.run import Run
 from core.retrieval.scorer import VectorScorer
 
 ID_MODELS = ("itemknn", "ease", "als")
+#: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
+SHARES = (0.0, 0.2, 0.45, 0.8, 1.4)
 
 
 def evaluate_run(
@@ -86,21 +88,25 @@ def with_serving(
     catalogue: Catalogue,
     seed: int = 0,
 ) -> list[Scorer]:
-    """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with an id model.
+    """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with both, with an
+    id model.
 
     All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
     attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
-    learn), and of ItemKNN, EASE and ALS in `first`.
+    learn), and of ItemKNN, EASE and ALS in `first`. Both together are fitted together: beside a recency prior neighbours
+    deserve another weight.
     """
     kept = Remembered(model)
-    found: list[Scorer] = [kept, RecencyPrior.tune(kept, log, split, catalogue, seed)]
-    partners = {
-        "model + neighbours": near,
-        "model + id blend": [scorer for scorer in first if scorer.name in ID_MODELS],
-    }
-    for name, others in partners.items():
-        if others:
-            found.append(Blend.tune(kept, others, log, split, catalogue, seed, name))
+    found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
+    if near:
+        blend = Blend.tune(kept, near, log, split, catalogue, seed, "model + neighbours")
+        partner = Remembered(blend.other)
+        shares: list[Scorer] = [Blend(kept, partner, share) for share in SHARES]
+        both = RecencyPrior.tune(shares, log, split, catalogue, seed, "model + neighbours + recency")
+        found += [blend, both]
+    ids = [scorer for scorer in first if scorer.name in ID_MODELS]
+    if ids:
+        found.append(Blend.tune(kept, ids, log, split, catalogue, seed, "model + id blend"))
     return found
 
 

@@ -54,39 +54,47 @@ class RecencyPrior:
     @classmethod
     def tune(
         cls,
-        scorer: Scorer,
+        scorers: Sequence[Scorer],
         log: EventLog,
         split: Split,
         catalogue: Catalogue,
         seed: int = 0,
         name: str = "model + recency",
     ) -> "RecencyPrior":
-        """The window and weight with the best (smooth) validation recall@30; weight 0 where nothing can be tuned."""
+        """The scorer, window and weight with the best (smooth) validation recall@30; the first with weight 0 where
+        nothing can be tuned."""
         if log.timed:
             windows = [RecentPopularity.over_days(log, days) for days in WINDOWS]
         else:
             windows = [RecentPopularity.over_events(log, split.train, events) for events in LAST_EVENTS]
         queries = validation_sample(split, seed)
         if not len(queries):
-            return cls(scorer, windows[0], 0.0, name)
-        unit = _unit(scorer, windows[0], log, queries)
-        choices = [(window, weight * unit) for window in windows for weight in WEIGHTS]
+            return cls(scorers[0], windows[0], 0.0, name)
+        units = [_unit(scorer, windows[0], log, queries) for scorer in scorers]
+        choices = [
+            (scorer, window, weight * unit)
+            for scorer, unit in zip(scorers, units, strict=True)
+            for window in windows
+            for weight in WEIGHTS
+        ]
 
         def scores(batch: Queries) -> Iterator[np.ndarray]:
-            own = checked_scores(scorer, batch, log.listings)
-            for window in windows:
-                recent = np.log1p(window.score(batch))
-                for weight in WEIGHTS:
-                    yield own + np.float32(weight * unit) * recent
+            recent = [np.log1p(window.score(batch)) for window in windows]
+            for scorer, unit in zip(scorers, units, strict=True):
+                own = checked_scores(scorer, batch, log.listings)
+                for counted in recent:
+                    for weight in WEIGHTS:
+                        yield own + np.float32(weight * unit) * counted
 
-        window, weight = best_choice(choices, scores, log, queries, catalogue)
+        scorer, window, weight = best_choice(choices, scores, log, queries, catalogue)
         return cls(scorer, window, weight, name)
 
     @property
     def note(self) -> str:
         """What was fitted."""
         last = f"{self.recent.days} days" if self.recent.days else f"{self.recent.events} events of each user"
-        return f"{self.scorer.name} + {self.weight:.3g} x log(1 + events in the last {last})"
+        inner = getattr(self.scorer, "note", self.scorer.name)
+        return f"{inner} + {self.weight:.3g} x log(1 + events in the last {last})"
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""

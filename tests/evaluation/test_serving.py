@@ -9,7 +9,7 @@ from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularit
 from core.evaluation.baselines.history import Interactions
 from core.evaluation.baselines.tuning import recall
 from core.evaluation.protocol import evaluate
-from core.evaluation.run_evaluation import with_serving
+from core.evaluation.run_evaluation import SHARES, with_serving
 from core.evaluation.serving import (
     WEIGHTS,
     WINDOWS,
@@ -76,13 +76,25 @@ def reached(scorer, log, split, catalogue) -> float:
 def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
     log, split, catalogue = setting
     model = Noise(log.listings)
-    tuned = RecencyPrior.tune(model, log, split, catalogue)
+    tuned = RecencyPrior.tune([model], log, split, catalogue)
     assert tuned.recent.days in WINDOWS and tuned.weight > 0
     best = reached(tuned, log, split, catalogue)
     for days in WINDOWS:
         for weight in (0.0, tuned.weight):
             other = RecencyPrior(model, RecentPopularity.over_days(log, days), weight)
             assert best >= reached(other, log, split, catalogue)
+
+
+def test_of_several_scorers_the_prior_takes_the_best_with_it(setting):
+    log, split, catalogue = setting
+    noise, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
+    both = RecencyPrior.tune([noise, knn], log, split, catalogue)
+    alone = [
+        reached(RecencyPrior.tune([one], log, split, catalogue), log, split, catalogue)
+        for one in (noise, knn)
+    ]
+    assert both.scorer is (noise, knn)[int(np.argmax(alone))]
+    assert reached(both, log, split, catalogue) == pytest.approx(max(alone))
 
 
 def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, always_live):
@@ -94,7 +106,7 @@ def test_a_market_where_the_last_days_decide_gets_a_large_weight(make_log, alway
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     model = Noise(log.listings)
-    tuned = RecencyPrior.tune(model, log, split, catalogue)
+    tuned = RecencyPrior.tune([model], log, split, catalogue)
     assert tuned.weight > 0 and tuned.recent.days == min(WINDOWS)
     assert recall(tuned, log, split.test, catalogue) > 2 * recall(model, log, split.test, catalogue)
 
@@ -106,7 +118,7 @@ def test_nothing_is_fitted_on_the_test_queries(random_log, always_live, timed):
     split = make_split(log, catalogue)
     other = Ease.fit(Interactions.of(log, split.train))
     for tune in (
-        lambda s: RecencyPrior.tune(Noise(log.listings), log, s, catalogue),
+        lambda s: RecencyPrior.tune([Noise(log.listings)], log, s, catalogue),
         lambda s: Blend.tune(Noise(log.listings), [other], log, s, catalogue),
     ):
         blind, seeing = tune(replace(split, test=None)), tune(split)  # whoever looks at them fails
@@ -162,13 +174,17 @@ def test_the_models_own_row_stays_what_it_is(setting):
         "model",
         "model + recency",
         "model + neighbours",
+        "model + neighbours + recency",
         "model + id blend",
     ]
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
-    assert f"model + id blend = model + {rows[3].weight:.3g} x {rows[3].other.name}" in found.table()
+    assert f"model + id blend = model + {rows[4].weight:.3g} x {rows[4].other.name}" in found.table()
     assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
-    assert rows[2].other in near and rows[3].other in first[1:] and rows[3].weight > 0
+    together = rows[3].scorer
+    assert together.other.scorer is rows[2].other and together.weight in SHARES
+    assert f"{together.weight:.3g} x {together.other.name}" in rows[3].note and "in the last" in rows[3].note
+    assert rows[2].other in near and rows[4].other in first[1:] and rows[4].weight > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
         "model", "model + recency",
     ]  # fmt: skip

@@ -73,7 +73,12 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     for name, label in (("full", "model"), ("popularity", "popularity")):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
         assert np.array_equal(kept["rank"], evaluated.ranks[label])
-    assert evaluated.names[:4] == ["model", "model + recency", "model + neighbours", "model + id blend"]
+    assert evaluated.names[:4] == [
+        "model",
+        "model + recency",
+        "model + neighbours",
+        "model + neighbours + recency",
+    ]
 
 
 def test_one_failure_is_named_and_its_reference_stands_in(done):
