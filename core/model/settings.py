@@ -79,8 +79,12 @@ class TrainingConfig(Forbidding):
     )
     max_epochs: int = Field(50, ge=1)
     max_steps: int = Field(1500, ge=1)
-    patience: int = Field(6, ge=1, description="validations without a better recall@30 before stopping")
-    validate_every: int = Field(50, ge=1, description="steps; the end of the training validates, too")
+    patience: int = Field(
+        6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
+    )
+    validate_every: int = Field(
+        50, ge=1, description="steps; a short training validates oftener, and every one at its end"
+    )
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")

@@ -25,6 +25,8 @@ from core.training.step import StepData, step_loss
 #: Called with a dictionary after every step and validation; what it prints is its own affair.
 Report = Callable[[dict[str, Any]], None]
 
+#: Validations of a training that runs to its end, at least.
+VALIDATIONS = 20
 #: Before the names of the averaged weights in a checkpoint.
 AVERAGE = "average/"
 
@@ -117,6 +119,17 @@ class _Finetuning:
         return max(1, self.planned // 2) if self.two_stage and self.progress.stage == 1 else self.planned
 
     @property
+    def validate_every(self) -> int:
+        """Steps between two validations: as configured, or fewer where few are planned. A small market has its best
+        weights early, between two coarse ones."""
+        return min(self.config.validate_every, max(1, self.planned // VALIDATIONS))
+
+    @property
+    def patience(self) -> int:
+        """Steps without a better validation before stopping."""
+        return self.config.patience * self.config.validate_every
+
+    @property
     def kept(self) -> ListingModel:
         """The model that is validated and saved: the average of the last steps' weights, or the weights as they are."""
         return self.model if self.average is None else cast(ListingModel, self.average.module)
@@ -162,13 +175,13 @@ class _Finetuning:
     def _stage(self) -> None:
         """Train until this stage is over."""
         progress, config = self.progress, self.config
-        over = progress.step >= self.stage_end or progress.worse >= config.patience
+        over = progress.step >= self.stage_end or progress.worse >= self.patience
         while not over and progress.epoch - progress.stage_epoch < config.max_epochs:
             todo = self.batches(progress.epoch)
             while progress.batch < len(todo) and not over:
                 self._step(todo[progress.batch])
                 over = progress.step >= self.stage_end
-                if progress.step % config.validate_every == 0 or over:
+                if progress.step % self.validate_every == 0 or over:
                     over = self._validate() or over
                 progress.finished = over and not (self.two_stage and progress.stage == 1)
                 if progress.step % config.checkpoint_every == 0 and self.processes.main:
@@ -266,11 +279,11 @@ class _Finetuning:
             if self.processes.main:
                 self._save()
         else:
-            progress.worse += 1
+            progress.worse = progress.step - max(progress.best_step, progress.stage_step)
         entry = {"step": progress.step, "epoch": progress.epoch, "validation recall@30": recall}
         self.report({**entry, "best": progress.best, "best_step": progress.best_step})
         self.lines.write(entry)
-        return progress.worse >= self.config.patience
+        return progress.worse >= self.patience
 
     def _second_stage(self) -> None:
         """From the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""

@@ -16,7 +16,7 @@ class Progress:
     best: float = -1.0  # recall@30 of the best validation
     best_smooth: float = -1.0  # what the best one is chosen by
     best_step: int = 0
-    worse: int = 0  # validations since the best one
+    worse: int = 0  # steps from the best validation of the stage to the last one
     bank_step: int = -1  # step at which the bank was last encoded
     photo_step: int = -1  # step at which trained photo vectors were last encoded
     finished: bool = False

@@ -64,18 +64,23 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
         assert len(guessed) == 60 and np.mean(guessed[-15:]) < np.mean(guessed[:15])
 
 
+def pieces(market, settings):
+    """A model and what its training reads, without a run folder."""
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue)
+    warm = np.flatnonzero(log.counts(split.train) > 0)
+    featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
+    model = ListingModel.of(featurizer.vocabulary, settings)
+    return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)
+
+
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
     small_market, quick, tmp_path
 ):
     training = {**quick.training.model_dump(exclude_unset=True), "recipe": "two-stage", "bf16": False}
     settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
-    log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
-    split = make_split(log, catalogue)
-    warm = np.flatnonzero(log.counts(split.train) > 0)
-    featurizer = Featurizer.fit(small_market, settings.features, 32, warm, log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(small_market, None), log, settings)
-    model = ListingModel.of(featurizer.vocabulary, settings)
-    data = StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)
+    model, data = pieces(small_market, settings)
     better, first_stage = itertools.count(), {}
 
     def validate(now: ListingModel) -> tuple[float, float]:
@@ -88,3 +93,27 @@ def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_
     assert progress.stage == 2 and progress.best_step == progress.step
     assert all(torch.equal(first_stage[n], t) for n, t in model.listing_side.longformer.state_dict().items())
     assert any(not torch.equal(first_stage[n], t) for n, t in model.longformer.state_dict().items())
+
+
+def test_a_short_training_validates_twenty_times_and_patience_is_counted_in_steps(
+    small_market, quick, tmp_path
+):
+    changed = {"max_steps": 40, "max_epochs": 50, "validate_every": 5, "patience": 1, "negatives": "in-batch"}
+    training = {**quick.training.model_dump(exclude_unset=True), **changed, "bf16": False}
+    settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
+    for better, expected in ((True, range(2, 41, 2)), (False, [2, 4, 6, 8])):
+        model, data = pieces(small_market, settings)
+        told: list[int] = []
+
+        def validate(now: ListingModel, told=told, better=better) -> tuple[float, float]:
+            told.append(len(told))
+            return 0.5, float(told[-1] if better else -told[-1])
+
+        steps: list[int] = []
+
+        def report(entry: dict, steps=steps) -> None:
+            if "validation recall@30" in entry:
+                steps.append(entry["step"])
+
+        progress = finetune(model, data, settings, tmp_path / f"run-{better}", validate, False, report)
+        assert steps == list(expected) and progress.best_step == (40 if better else 2)
