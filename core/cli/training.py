@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def train(
     market: MarketPath,
     run: RunPath,
-    preset: Annotated[str | None, typer.Option(help="tiny, small, base or large")] = None,
+    preset: Annotated[str | None, typer.Option(help="tiny, mini, small, base or large")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[str | None, typer.Option(help="temporal or leave-one-out")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,

@@ -1,4 +1,4 @@
-"""The shape of an encoder, and the four shapes that ship with the project."""
+"""The shape of an encoder, and the five shapes that ship with the project."""
 
 from typing import Literal
 
@@ -58,6 +58,7 @@ class EncoderConfig(BaseModel):
 
 PRESETS: dict[str, EncoderConfig] = {
     "tiny": EncoderConfig(layers=2, width=128, heads=2, ffn=512, window=64),
+    "mini": EncoderConfig(layers=2, width=256, heads=4, ffn=512, window=64),
     "small": EncoderConfig(layers=4, width=256, heads=4, ffn=1024, window=64),
     # The shapes of allenai/longformer-base-4096 and -large-4096.
     "base": EncoderConfig(layers=12, width=768, heads=12, ffn=3072, window=512, max_tokens=4096),

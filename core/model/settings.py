@@ -43,7 +43,7 @@ class TrainingConfig(Forbidding):
     positive_vectors: Literal["fresh", "bank"] = Field(
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
-    logq: bool = Field(False, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
+    logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
         50,
         ge=1,
@@ -58,7 +58,7 @@ class TrainingConfig(Forbidding):
     )
     token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     photo_rate: float = Field(
         0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"
     )
@@ -132,7 +132,7 @@ class Settings(Forbidding):
     """What a user may set with `--config FILE`."""
 
     seed: int = 0
-    preset: Literal["tiny", "small", "base", "large"] = "tiny"
+    preset: Literal["tiny", "mini", "small", "base", "large"] = "mini"
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )

@@ -330,6 +330,7 @@ def test_presets_have_the_sizes_of_the_design():
     sizes = {name: (c.layers, c.width, c.heads, c.ffn, c.window, c.max_tokens) for name, c in PRESETS.items()}
     assert sizes == {
         "tiny": (2, 128, 2, 512, 64, 1024),
+        "mini": (2, 256, 4, 512, 64, 1024),
         "small": (4, 256, 4, 1024, 64, 1024),
         "base": (12, 768, 12, 3072, 512, 4096),
         "large": (24, 1024, 16, 4096, 512, 4096),
