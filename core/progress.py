@@ -52,7 +52,7 @@ class Progress:
         elif "validation recall@30" in entry:
             recall = entry["validation recall@30"]
             self.console.print(
-                f"step {entry['step']}: validation recall@30 {recall:.4f} (best {entry['best']:.4f})",
+                f"step {entry['step']}: validation recall@30 {recall:.4f} (kept: step {entry['best_step']}, {entry['best']:.4f})",
                 highlight=False,
             )
         else:
