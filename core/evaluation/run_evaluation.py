@@ -19,7 +19,7 @@ from core.retrieval.scorer import VectorScorer
 
 ID_MODELS = ("itemknn", "ease", "als")
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
-SHARES = (0.0, 0.2, 0.45, 0.8, 1.4)
+SHARES = (0.2, 0.45, 0.8, 1.4)
 
 
 def evaluate_run(
@@ -99,11 +99,12 @@ def with_serving(
     kept = Remembered(model)
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:
-        blend = Blend.tune(kept, near, log, split, catalogue, seed, "model + neighbours")
-        partner = Remembered(blend.other)
-        shares: list[Scorer] = [Blend(kept, partner, share) for share in SHARES]
-        both = RecencyPrior.tune(shares, log, split, catalogue, seed, "model + neighbours + recency")
-        found += [blend, both]
+        partners = [Remembered(one) for one in near]
+        blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
+        found += [
+            Blend.tune(kept, near, log, split, catalogue, seed, "model + neighbours"),
+            RecencyPrior.tune(blends, log, split, catalogue, seed, "model + neighbours + recency"),
+        ]
     ids = [scorer for scorer in first if scorer.name in ID_MODELS]
     if ids:
         found.append(Blend.tune(kept, ids, log, split, catalogue, seed, "model + id blend"))

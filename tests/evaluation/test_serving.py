@@ -182,7 +182,7 @@ def test_the_models_own_row_stays_what_it_is(setting):
     assert f"model + id blend = model + {rows[4].weight:.3g} x {rows[4].other.name}" in found.table()
     assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
     together = rows[3].scorer
-    assert together.other.scorer is rows[2].other and together.weight in SHARES
+    assert together.other.scorer in near and together.weight in SHARES
     assert f"{together.weight:.3g} x {together.other.name}" in rows[3].note and "in the last" in rows[3].note
     assert rows[2].other in near and rows[4].other in first[1:] and rows[4].weight > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
