@@ -38,6 +38,8 @@ from core.training.train import train
 ENCODER = "tf_efficientnet_lite0"
 WEIGHTS = "model.safetensors"
 FULL = "full"  # the last model of the ladder
+#: The smallest model, so that a clone of the project stays small; all else are the defaults.
+SHIPPED: dict[str, Any] = {"preset": "tiny"}
 Report = Callable[[dict[str, Any]], None]  # what `core.training.train` reports
 Photos = Callable[[int, int, float], None]  # photos embedded, of how many, seconds to go
 
@@ -79,7 +81,7 @@ def build(
     settings: dict[str, Any] | None = None,
     **size: Any,
 ) -> Run:
-    """The market in `folder` and the run in `folder/run`, trained with the defaults (but for `settings`) and measured.
+    """The market in `folder` and the run in `folder/run`, trained as what ships (but for `settings`) and measured.
 
     An earlier build is replaced; a training that was interrupted goes on.
 
@@ -89,7 +91,7 @@ def build(
     made, run = make_market(folder, photo_root, report, photos, **size), folder / RUN
     if (run / "run.toml").is_file():
         shutil.rmtree(run)
-    chosen = Settings.model_validate({"seed": made.world.seed, **(settings or {})})
+    chosen = Settings.model_validate({"seed": made.world.seed, **SHIPPED, **(settings or {})})
     resume = (run / ".training" / "run.toml").is_file()
     train(made.market, run, chosen, made.photos, resume=resume, report=report)
     return finish(made, run, report)
@@ -122,7 +124,8 @@ def bundle(work: Path, report: Report, photos: Photos, processes: int | None = N
     `work` is resumable; a model that it holds already is not trained again.
     """
     made, run = make_market(ROOT, ROOT, report, photos), ROOT / RUN
-    grid = load_grid("ladder")
+    ladder = load_grid("ladder")
+    grid = ladder.model_copy(update={"base": {**ladder.base, **SHIPPED}})
     seed = made.world.seed
     name = made.photos.encoder
     ablate(made.market, work, grid, (seed,), processes, name, lambda log: Oracle(made.world, log), report)
