@@ -103,7 +103,7 @@ def with_serving(
         blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
         found += [
             Blend.tune(kept, near, log, split, catalogue, seed, "model + neighbours"),
-            RecencyPrior.tune(blends, log, split, catalogue, seed, "model + neighbours + recency"),
+            RecencyPrior.tune([kept, *blends], log, split, catalogue, seed, "model + neighbours + recency"),
         ]
     ids = [scorer for scorer in first if scorer.name in ID_MODELS]
     if ids:

@@ -165,10 +165,9 @@ def test_the_models_own_row_stays_what_it_is(setting):
     interactions = Interactions.of(log, split.train)
     first = [Popularity.fit(log, split.train), Ease.fit(interactions), ItemKNN.fit(interactions)]
     model = Noise(log.listings)
-    near = [
-        VectorNeighbours.of(np.eye(log.listings), log),
-        VectorNeighbours.of(np.ones((log.listings, 1)), log),
-    ]
+    together = np.zeros((log.listings, len(log.users)))  # who touched it: a space that knows something
+    together[log.listing[split.train], log.user[split.train]] = 1
+    near = [VectorNeighbours.of(np.ones((log.listings, 1)), log), VectorNeighbours.of(together, log)]
     rows = with_serving(model, first, near, log, split, catalogue)
     assert [row.name for row in rows] == [
         "model",
@@ -181,9 +180,9 @@ def test_the_models_own_row_stays_what_it_is(setting):
     found = evaluate(rows, log, split, catalogue)
     assert f"model + id blend = model + {rows[4].weight:.3g} x {rows[4].other.name}" in found.table()
     assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
-    together = rows[3].scorer
-    assert together.other.scorer in near and together.weight in SHARES
-    assert f"{together.weight:.3g} x {together.other.name}" in rows[3].note and "in the last" in rows[3].note
+    both = rows[3].scorer
+    assert both.other.scorer is near[1] and both.weight in SHARES
+    assert f"{both.weight:.3g} x {both.other.name}" in rows[3].note and "in the last" in rows[3].note
     assert rows[2].other in near and rows[4].other in first[1:] and rows[4].weight > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
         "model", "model + recency",
