@@ -93,21 +93,23 @@ def with_serving(
 
     All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
     attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
-    learn), and of ItemKNN, EASE and ALS in `first`. Both together are fitted together: beside a recency prior neighbours
-    deserve another weight.
+    learn), and of ItemKNN, EASE and ALS in `first`, beside which the neighbours may stay. Recency and neighbours together
+    are fitted together: beside a recency prior neighbours deserve another weight.
     """
-    kept = Remembered(model)
+    kept, blend = Remembered(model), None
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:
         partners = [Remembered(one) for one in near]
         blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
+        blend = Blend.tune([kept], near, log, split, catalogue, seed, "model + neighbours")
         found += [
-            Blend.tune(kept, near, log, split, catalogue, seed, "model + neighbours"),
+            blend,
             RecencyPrior.tune([kept, *blends], log, split, catalogue, seed, "model + neighbours + recency"),
         ]
     ids = [scorer for scorer in first if scorer.name in ID_MODELS]
     if ids:
-        found.append(Blend.tune(kept, ids, log, split, catalogue, seed, "model + id blend"))
+        own: list[Scorer] = [kept] if blend is None or not blend.weight else [kept, blend]
+        found.append(Blend.tune(own, ids, log, split, catalogue, seed, "model + id blend"))
     return found
 
 

@@ -93,8 +93,7 @@ class RecencyPrior:
     def note(self) -> str:
         """What was fitted."""
         last = f"{self.recent.days} days" if self.recent.days else f"{self.recent.events} events of each user"
-        inner = getattr(self.scorer, "note", self.scorer.name)
-        return f"{inner} + {self.weight:.3g} x log(1 + events in the last {last})"
+        return f"{_told(self.scorer)} + {self.weight:.3g} x log(1 + events in the last {last})"
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
@@ -117,7 +116,7 @@ class Blend:
     @classmethod
     def tune(
         cls,
-        scorer: Scorer,
+        scorers: Sequence[Scorer],
         others: Sequence[Scorer],
         log: EventLog,
         split: Split,
@@ -125,36 +124,43 @@ class Blend:
         seed: int = 0,
         name: str = "blend",
     ) -> "Blend":
-        """That of the others, with that weight, whose blend has the best (smooth) validation recall@30.
+        """That of the scorers with that of the others, with that weight, whose blend has the best (smooth) validation
+        recall@30.
 
-        The best partner is not the best scorer: it is the one that knows what `scorer` does not. The first one with
+        The best partner is not the best scorer: it is the one that knows what the scorer does not. The first ones with
         weight 0 where nothing can be tuned.
         """
         queries = validation_sample(split, seed)
         if not len(queries):
-            return cls(scorer, others[0], 0.0, name)
+            return cls(scorers[0], others[0], 0.0, name)
 
         def scores(batch: Queries) -> Iterator[np.ndarray]:
-            own = standardised(checked_scores(scorer, batch, log.listings))
-            for other in others:
-                beside = standardised(checked_scores(other, batch, log.listings))
-                beside = np.where(np.isfinite(beside), beside, 0)
-                for weight in WEIGHTS:
-                    yield own + np.float32(weight) * beside
+            beside = [standardised(checked_scores(other, batch, log.listings)) for other in others]
+            beside = [np.where(np.isfinite(one), one, 0) for one in beside]
+            for scorer in scorers:
+                own = standardised(checked_scores(scorer, batch, log.listings))
+                for one in beside:
+                    for weight in WEIGHTS:
+                        yield own + np.float32(weight) * one
 
-        choices = [(other, weight) for other in others for weight in WEIGHTS]
-        other, weight = best_choice(choices, scores, log, queries, catalogue)
+        choices = [(scorer, other, weight) for scorer in scorers for other in others for weight in WEIGHTS]
+        scorer, other, weight = best_choice(choices, scores, log, queries, catalogue)
         return cls(scorer, other, weight, name)
 
     @property
     def note(self) -> str:
         """What was fitted."""
-        return f"{self.scorer.name} + {self.weight:.3g} x {self.other.name}, both standardised"
+        return f"{_told(self.scorer)} + {self.weight:.3g} x {self.other.name}, both standardised"
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32; `-inf` where `scorer` cannot recommend a listing."""
         own, other = standardised(self.scorer.score(batch)), standardised(self.other.score(batch))
         return own + np.float32(self.weight) * np.where(np.isfinite(other), other, 0)
+
+
+def _told(scorer: Scorer) -> str:
+    """What was fitted of a scorer that is fitted itself, else its name."""
+    return getattr(scorer, "note", scorer.name)
 
 
 def standardised(scores: np.ndarray) -> np.ndarray:

@@ -119,7 +119,7 @@ def test_nothing_is_fitted_on_the_test_queries(random_log, always_live, timed):
     other = Ease.fit(Interactions.of(log, split.train))
     for tune in (
         lambda s: RecencyPrior.tune([Noise(log.listings)], log, s, catalogue),
-        lambda s: Blend.tune(Noise(log.listings), [other], log, s, catalogue),
+        lambda s: Blend.tune([Noise(log.listings)], [other], log, s, catalogue),
     ):
         blind, seeing = tune(replace(split, test=None)), tune(split)  # whoever looks at them fails
         assert blind.weight == seeing.weight
@@ -143,7 +143,7 @@ def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
     log, split, catalogue = setting
     model, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))
     ignorant = Noise(log.listings)
-    tuned = Blend.tune(model, [ignorant, knn], log, split, catalogue)
+    tuned = Blend.tune([model], [ignorant, knn], log, split, catalogue)
     found = [reached(Blend(model, knn, weight), log, split, catalogue) for weight in WEIGHTS]
     assert tuned.other is knn and tuned.weight == WEIGHTS[int(np.argmax(found))]
     assert max(found) > found[0]
@@ -178,7 +178,9 @@ def test_the_models_own_row_stays_what_it_is(setting):
     ]
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
-    assert f"model + id blend = model + {rows[4].weight:.3g} x {rows[4].other.name}" in found.table()
+    assert f"model + id blend = {rows[4].note}" in found.table()
+    assert rows[4].scorer in (rows[0], rows[2])
+    assert rows[4].note.endswith(f"+ {rows[4].weight:.3g} x {rows[4].other.name}, both standardised")
     assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
     both = rows[3].scorer
     assert both.other.scorer is near[1] and both.weight in SHARES
