@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from core.evaluation.baselines.popularity import LAST_EVENTS, RecentPopularity
-from core.evaluation.baselines.tuning import validation_sample
+from core.evaluation.baselines.tuning import MOST_QUERIES, validation_sample
 from core.evaluation.metrics import smooth_recall, user_means
 from core.evaluation.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 from core.market.log import EventLog
@@ -18,6 +18,8 @@ WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
 #: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
 BATCH = 256
+#: Scores that a fit looks at for each window and weight, at most, and the queries that it asks even so.
+CELLS, LEAST_QUERIES = 200_000_000, 200
 
 
 class Remembered:
@@ -67,7 +69,8 @@ class RecencyPrior:
             windows = [RecentPopularity.over_days(log, days) for days in WINDOWS]
         else:
             windows = [RecentPopularity.over_events(log, split.train, events) for events in LAST_EVENTS]
-        queries = validation_sample(split, seed)
+        affordable = max(LEAST_QUERIES, CELLS // (len(scorers) * log.listings))
+        queries = validation_sample(split, seed, min(affordable, MOST_QUERIES))
         if not len(queries):
             return cls(scorers[0], windows[0], 0.0, name)
         units = [_unit(scorer, windows[0], log, queries) for scorer in scorers]
