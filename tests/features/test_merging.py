@@ -27,7 +27,8 @@ def same(one: Features, two: Features) -> None:
     for name in ("offset", "key", "value", "bin", "fraction", "set_offset", "set_member", "photo"):
         np.testing.assert_array_equal(getattr(one.tokens, name), getattr(two.tokens, name), err_msg=name)
     assert ((one.tokens.text >= 0) == (two.tokens.text >= 0)).all()
-    np.testing.assert_allclose(one.text[one.tokens.text], two.text[two.tokens.text])
+    # The sentence encoder rounds differently in other batches.
+    np.testing.assert_allclose(one.text[one.tokens.text], two.text[two.tokens.text], atol=1e-6)
 
 
 def test_joined_selected_replaced(made):

@@ -52,7 +52,7 @@ def test_no_score_depends_on_the_future(make_log, random_log, always_live, seed)
     split = make_split(log, catalogue)
     rng = np.random.default_rng(seed)
     scorers = scorers_of(log, catalogue, split.t1, split.t2)
-    assert len(scorers) == 9
+    assert len(scorers) == 10
     for row in rng.choice(len(split.test), 2, replace=False):
         query = split.test.take(slice(row, row + 1))
         for change in CHANGES:

@@ -124,6 +124,7 @@ def engine(request, tiny_market):
     two = request.param == "two-stage"
     settings = Settings.model_validate(
         {
+            "preset": "tiny",
             "history": "cls" if two else request.param,
             "training": {"recipe": "two-stage" if two else "single-stage"},
             "features": FeatureConfig(text=False),
