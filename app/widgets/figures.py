@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.formats import MISSING, count, words
-from core.insight.report_text import SERVED, hidden_told
+from core.insight.report_text import CEILING, NAMES, SERVED, SURE, hidden_told, rivals
 
 #: Colour of the words in a chart: Streamlit's own is too pale for small text.
 INK = {"light": "#4f595d", "dark": "#b4bdbf"}
@@ -16,18 +16,8 @@ PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
 }
-SURE = 0.05  # corrected p-value from which a difference counts
-NAMES = {
-    "model": "Model",
-    "popularity": "Popularity",
-    "itemknn": "ItemKNN",
-    "ease": "EASE",
-    "als": "Implicit ALS",
-    "oracle": "Ceiling: knows the simulated tastes",
-}
 #: Methods that go by ids alone: what any model has to beat.
 FIRST_LEVEL = ("popularity", "recent popularity", "itemknn", "ease", "als")
-CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 
 
 def method_name(name: str) -> str:
@@ -58,15 +48,8 @@ def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.Data
 
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     """Which methods the model is above and below, by paired tests corrected for their number."""
-    groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
-    for pair, one in differences.items():
-        subject, _, other = pair.partition(" - ")
-        if subject != "model" or other == CEILING or other.startswith(SERVED) or metric not in one:
-            continue
-        sure = one[metric].get("p_holm", 1.0) < SURE
-        word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
-        groups[word].append(method_name(other))
-    told = [f"{word} {_listed(names)}" for word, names in groups.items() if names]
+    groups = rivals(differences, metric)
+    told = [f"{word} {_listed([*map(method_name, names)])}" for word, names in groups.items() if names]
     return f"The model is {'; '.join(told)}." if told else ""
 
 

@@ -96,19 +96,20 @@ def with_serving(
     learn), and of ItemKNN, EASE and ALS in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
-    kept, blend = Remembered(model), None
+    kept = Remembered(model)
+    own: list[Scorer] = [kept]  # what an id model is blended with
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:
         partners = [Remembered(one) for one in near]
         blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
         blend = Blend.tune([kept], near, log, split, catalogue, seed, "model + neighbours")
+        own += [blend] if blend.weight else []
         found += [
             blend,
             RecencyPrior.tune([kept, *blends], log, split, catalogue, seed, "model + neighbours + recency"),
         ]
     ids = [scorer for scorer in first if scorer.name in ID_MODELS]
     if ids:
-        own: list[Scorer] = [kept] if blend is None or not blend.weight else [kept, blend]
         found.append(Blend.tune(own, ids, log, split, catalogue, seed, "model + id blend"))
     return found
 

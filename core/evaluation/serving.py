@@ -17,7 +17,8 @@ T = TypeVar("T")
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
 #: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
-BATCH = 256
+#: Queries at once, and the scores of them that one scorer gives: `scores` may hold those of several.
+BATCH, HELD = 256, 16_000_000
 #: Scores that a fit looks at for each window and weight, at most, and the queries that it asks even so.
 CELLS, LEAST_QUERIES = 200_000_000, 200
 
@@ -73,7 +74,9 @@ class RecencyPrior:
         queries = validation_sample(split, seed, min(affordable, MOST_QUERIES))
         if not len(queries):
             return cls(scorers[0], windows[0], 0.0, name)
-        units = [_unit(scorer, windows[0], log, queries) for scorer in scorers]
+        first = queries.take(slice(0, BATCH))
+        spread = np.log1p(windows[0].score(first)).std(axis=1).mean()
+        units = [float(_spread(scorer, log, first) / spread) if spread > 0 else 0.0 for scorer in scorers]
         choices = [
             (scorer, window, weight * unit)
             for scorer, unit in zip(scorers, units, strict=True)
@@ -138,8 +141,7 @@ class Blend:
             return cls(scorers[0], others[0], 0.0, name)
 
         def scores(batch: Queries) -> Iterator[np.ndarray]:
-            beside = [standardised(checked_scores(other, batch, log.listings)) for other in others]
-            beside = [np.where(np.isfinite(one), one, 0) for one in beside]
+            beside = [opinions(checked_scores(other, batch, log.listings)) for other in others]
             for scorer in scorers:
                 own = standardised(checked_scores(scorer, batch, log.listings))
                 for one in beside:
@@ -157,8 +159,9 @@ class Blend:
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32; `-inf` where `scorer` cannot recommend a listing."""
-        own, other = standardised(self.scorer.score(batch)), standardised(self.other.score(batch))
-        return own + np.float32(self.weight) * np.where(np.isfinite(other), other, 0)
+        return standardised(self.scorer.score(batch)) + np.float32(self.weight) * opinions(
+            self.other.score(batch)
+        )
 
 
 def _told(scorer: Scorer) -> str:
@@ -177,6 +180,12 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     return np.where(known, found, -np.inf).astype(np.float32)
 
 
+def opinions(scores: np.ndarray) -> np.ndarray:
+    """(B, L): the scores standardised, and 0, their mean, for a listing of which a scorer knows nothing."""
+    known = standardised(scores)
+    return np.where(np.isfinite(known), known, 0)
+
+
 def best_choice(
     choices: Sequence[T],
     scores: Callable[[Queries], Iterable[np.ndarray]],
@@ -189,18 +198,16 @@ def best_choice(
     `scores` gives of a batch one (B, L) array a choice, in their order, so that what they share is computed once.
     """
     ranks = np.zeros((len(queries), len(choices)), np.int64)
-    for rows, batch, allowed in batches(log, queries, catalogue, BATCH):
+    size = max(1, min(BATCH, HELD // log.listings))
+    for rows, batch, allowed in batches(log, queries, catalogue, size):
         for column, found in enumerate(scores(batch)):
             ranks[rows, column] = pessimistic_ranks(found, allowed, batch.target)
     reached = user_means(smooth_recall(ranks), queries.user).mean(axis=0)  # (C,)
     return choices[int(np.argmax(reached))]
 
 
-def _unit(scorer: Scorer, recent: RecentPopularity, log: EventLog, queries: Queries) -> float:
-    """The spread of a row of scores over that of the logarithms beside it, on the first queries."""
-    batch = queries.take(slice(0, BATCH))
+def _spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
+    """The mean deviation of a row of scores, over what has one."""
     own = checked_scores(scorer, batch, log.listings)
     known = np.isfinite(own)
-    own_spread = np.mean([row[mask].std() for row, mask in zip(own, known, strict=True) if mask.any()])
-    recent_spread = np.log1p(recent.score(batch)).std(axis=1).mean()
-    return float(own_spread / recent_spread) if recent_spread > 0 else 0.0
+    return np.mean([row[mask].std() for row, mask in zip(own, known, strict=True) if mask.any()])

@@ -7,6 +7,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.photo_files import PhotoProblem, locate, stamp
+from core.features.photo_pipeline import PhotoJob
 from core.features.photo_tail import load_trunk
 from core.features.photos import Progress, cache_root, encode_photos
 from core.features.vector_cache import VectorCache
@@ -26,15 +27,15 @@ def photo_maps(
         VibesError: a photo cannot be read any more, or the cache cannot be written.
     """
     encoder, shape = load_trunk(stages)
-    table = market.photos.iloc[rows]
-    job = encode_photos(market.path, table, encoder, progress=progress, cache=cache)
+    table, root = market.photos.iloc[rows], cache_root(market.path, cache)
+    job = PhotoJob(market.path, VectorCache(root, encoder.name, encoder.width))
+    encode_photos(job, table, encoder, progress)
     if job.broken:
         path, (_, reason) = next(iter(job.broken.items()))
         raise VibesError(
             f"The photo {path} of {market.path} has a vector but cannot be read any more: {reason}; bring it back, or "
             f"run `vibes photos {market.path}` again."
         )
-    root = cache_root(market.path, cache)
     root.mkdir(parents=True, exist_ok=True)
     if not len(rows):
         return np.zeros((0, *shape), np.float16)

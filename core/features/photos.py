@@ -77,9 +77,8 @@ def embed_photos(
         VibesError: no column `path`, a full disk, or a cache that cannot be written.
     """
     root = cache_root(market_path, cache)
-    job = encode_photos(
-        market_path, photos, encoder, batch_size=batch_size, workers=workers, progress=progress, cache=cache
-    )
+    job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
+    encode_photos(job, photos, encoder, progress, batch_size, workers)
     job.store.compact()
     state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
     _write(job.store.folder / STATE, json.dumps(state))
@@ -89,17 +88,14 @@ def embed_photos(
 
 
 def encode_photos(
-    market_path: Path,
+    job: PhotoJob,
     photos: pd.DataFrame,
     encoder: Encoder,
-    *,
+    progress: Progress | None = None,
     batch_size: int = 32,
     workers: int | None = None,
-    progress: Progress | None = None,
-    cache: Path | None = None,
-) -> PhotoJob:
-    """Bring the photos into the encoder's cache; arguments and errors as for `embed_photos`."""
-    job = PhotoJob(market_path, VectorCache(cache_root(market_path, cache), encoder.name, encoder.width))
+) -> None:
+    """Bring the photos into the store of a job, the encoder's own; arguments and errors as for `embed_photos`."""
     paths = list(dict.fromkeys(_paths(photos)))
     unknown = [path for path in paths if job.recall(path) is not None]
     start, fresh = time.monotonic(), 0
@@ -110,7 +106,6 @@ def encode_photos(
         if progress is not None:
             left = len(unknown) - fresh
             progress(len(paths) - left, len(paths), (time.monotonic() - start) / fresh * left)
-    return job
 
 
 def load_photo_vectors(

@@ -11,14 +11,13 @@ import pandas as pd
 from core.errors import VibesError
 from core.insight.ablation_text import figures_of, p_text
 from core.insight.report_figures import Row, bounds, curve_figure, rows_figure, share, table
-from core.insight.report_text import NAMES, PROTOCOLS, SERVED, hidden_told
+from core.insight.report_text import NAMES, PROTOCOLS, SURE, hidden_told, rivals
 from core.market.io import read_table
 
 if TYPE_CHECKING:
     from core.retrieval.run import Run
 
 METRIC = "recall@30"
-SURE = 0.05
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")
 
 
@@ -82,17 +81,8 @@ def quality(metrics: dict[str, Any]) -> str:
 
 
 def _verdict(metrics: dict[str, Any]) -> str:
-    told: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
-    for pair, one in metrics.get("differences", {}).items():
-        subject, _, other = pair.partition(" - ")
-        # The model with what serving adds, and the ceiling, are no rivals of it.
-        if subject != "model" or other == "oracle" or other.startswith(SERVED) or METRIC not in one:
-            continue
-        sure = one[METRIC].get("p_holm", 1.0) < SURE
-        told["not told apart from" if not sure else "above" if one[METRIC]["value"] > 0 else "below"].append(
-            name_of(other)
-        )
-    parts = [f"{word} {', '.join(names)}" for word, names in told.items() if names]
+    told = rivals(metrics.get("differences", {}), METRIC)
+    parts = [f"{word} {', '.join(map(name_of, names))}" for word, names in told.items() if names]
     return f"In paired tests the model is {'; '.join(parts)}." if parts else ""
 
 

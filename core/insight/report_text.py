@@ -10,6 +10,8 @@ NAMES = {
     "oracle": "Ceiling: knows the simulated tastes",
 }
 SERVED = "model +"  # the model and what serving adds to it: no rival of the model
+CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
+SURE = 0.05  # corrected p-value from which a difference counts
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
@@ -17,6 +19,19 @@ PROTOCOLS = {
     "among the first 30.",
     "leave-one-out": "Each user's last event is foretold from those before it, among all listings.",
 }
+
+
+def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
+    """The scorers that the model is above, below and not told apart from, by paired tests corrected for their number."""
+    groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    for pair, one in differences.items():
+        subject, _, other = pair.partition(" - ")
+        if subject != "model" or other == CEILING or other.startswith(SERVED) or metric not in one:
+            continue
+        sure = one[metric].get("p_holm", 1.0) < SURE
+        word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
+        groups[word].append(other)
+    return groups
 
 
 def hidden_told(metrics: dict[str, Any]) -> str:
