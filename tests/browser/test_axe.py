@@ -37,8 +37,15 @@ def filled(explorer):
     (explorer.run / "map.parquet").unlink()
 
 
+#: Half-way from one theme to the other a button has the letters of one and the ground of both.
+SETTLED = """() => !document.getAnimations().some(
+  (one) => one instanceof CSSTransition && one.playState === 'running'
+)"""
+
+
 def troubles(page, where: str, **options) -> list[str]:
-    """Serious and critical violations as lines: rule, element, what to mend."""
+    """Serious and critical violations as lines, once no colour is on its way: rule, element, what to mend."""
+    page.wait_for_function(SETTLED)
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
     return [
         f"{where}: {one['id']}: {node['target']} {node['html'][:160]} {node['failureSummary']}"
