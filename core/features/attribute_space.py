@@ -2,7 +2,9 @@
 
 Every known attribute weighs the same. A number is an angle on a quarter circle at its quantile, so that the cosine of
 two numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with
-inverse document frequencies; a text is its sentence vector. The sparse part is reduced by truncated SVD.
+inverse document frequencies; a text is its sentence vector. The sparse part is reduced by truncated SVD. Each part is
+seen from its mean, since what all listings have in common makes none of them alike (Mu and Viswanath 2018, arXiv
+1702.01417, of word vectors); an attribute that a listing lacks says nothing.
 """
 
 import numpy as np
@@ -14,18 +16,22 @@ from core.features.tokens import bin_offsets
 WIDTH = 256
 #: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.
 FITTED_TO = 200_000
+#: What is left of a column that all listings share is below this.
+ROUNDING = 1e-6
 
 
 def attribute_vectors(
     featurizer: Featurizer, features: Features, seed: int = 0, fitted: int | None = None
 ) -> np.ndarray:
-    """(L, <= 256 + text width) float32, L2-normalised; a zero row where a listing has no attribute.
+    """(L, d) float32, L2-normalised; a zero row where a listing has no attribute.
 
-    How rare a word is, and what the sparse part is reduced to, is taken from the first `fitted` listings (None: all).
+    d is 2 a number, at most 256 for categories, sets and words together, and the width of the texts. How rare a word is,
+    what the sparse part is reduced to and each part's mean are taken from the first `fitted` listings (None: all).
     """
     tokens, vocabulary = features.tokens, featurizer.vocabulary
+    known = tokens.listings if fitted is None else fitted
     owner = np.repeat(np.arange(tokens.listings), np.diff(tokens.offset))
-    blocks = []
+    blocks: list[np.ndarray] = []
     for entry, first in ((e, bin_offsets(vocabulary).get(e.name)) for e in vocabulary.attributes):
         if first is not None and entry.size:
             mine = (tokens.bin >= first) & (tokens.bin < first + entry.size)
@@ -33,7 +39,6 @@ def attribute_vectors(
             block = np.zeros((tokens.listings, 2), np.float32)
             block[owner[mine]] = np.stack([np.cos(angle), np.sin(angle)], axis=1)
             blocks.append(block)
-    known = tokens.listings if fitted is None else fitted
     words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, known)
     if words.nnz:
         blocks.append(_reduce(words, seed, known))
@@ -44,8 +49,23 @@ def attribute_vectors(
         blocks.append(block)
     if not blocks:
         return np.zeros((tokens.listings, 1), np.float32)
+    something: np.ndarray = np.any([np.any(block, axis=1) for block in blocks], axis=0)  # (L,)
+    for block in blocks:
+        _centre(block, known)
     whole = np.concatenate(blocks, axis=1)
+    if not whole.any():  # no two listings differ: all alike
+        return something[:, None].astype(np.float32)
     return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
+
+
+def _centre(block: np.ndarray, fitted: int) -> None:
+    """Take from (L, d), in place, the mean of the first `fitted` rows, over those that say something; others stay zero."""
+    said: np.ndarray = np.any(block, axis=1)  # (L,)
+    if not said[:fitted].any():
+        return
+    mean = block[:fitted].mean(axis=0, dtype=np.float64, where=said[:fitted, None])  # (d,)
+    np.subtract(block, mean.astype(np.float32), out=block, where=said[:, None])
+    block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = 0  # a column that all rows share
 
 
 def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:

@@ -93,14 +93,49 @@ def test_attribute_space_puts_equals_together(tmp_path):
             "extras": ["wifi|pool", "wifi|pool", "sauna|view", "sauna|view", "wifi|view", None],
         }
     )
-    write_market(tmp_path / "m", Market.open(_csv(tmp_path, table)).config, table)
-    market = Market.open(tmp_path / "m")
-    featurizer = fit(market, None)
-    vectors = attribute_vectors(featurizer, featurizer.transform(market, None))
+    vectors = _attributes(tmp_path / "m", table)
     cosine = vectors @ vectors.T
-    assert cosine[0, 1] > 0.95 and cosine[2, 3] > 0.95
+    assert cosine[0, 1] > 0.9 and cosine[2, 3] > 0.9
     assert cosine[0, 2] < cosine[0, 4] < cosine[0, 1]
     assert not vectors[5].any()  # nothing is known of it
+
+
+def _attributes(folder, table):
+    """(L, d) the attribute space of a market of this table."""
+    folder.mkdir()
+    write_market(folder / "m", Market.open(_csv(folder, table)).config, table)
+    market = Market.open(folder / "m")
+    featurizer = fit(market, None)
+    return attribute_vectors(featurizer, featurizer.transform(market, None))
+
+
+def test_what_all_listings_share_makes_none_alike(tmp_path):
+    table = pd.DataFrame(
+        {
+            "listing_id": list("abcdef"),
+            "city": ["X", "X", "Y", "Y", "Z", "Z"],
+            "price": [100, 101, 500, 505, 880, 900],
+        }
+    )
+    alone = _attributes(tmp_path / "alone", table)
+    shared = table.assign(country="NL", year=2020, extras="wifi|pool", pets=True)
+    beside = _attributes(tmp_path / "shared", shared)
+    np.testing.assert_allclose(beside @ beside.T, alone @ alone.T, atol=1e-5)
+    assert (alone @ alone.T)[0, 4] < 0 < 0.9 < (alone @ alone.T)[0, 1]
+
+
+def test_an_attribute_that_a_listing_lacks_says_nothing(tmp_path):
+    table = pd.DataFrame(
+        {"listing_id": list("abcdef"), "city": ["X", "Y"] * 3, "price": [1, 1, 2, 3, 5, np.nan]}
+    )
+    found = _attributes(tmp_path / "m", table)
+    assert found[:5, :2].any(axis=1).all() and not found[5, :2].any()  # a number's angle is two columns
+    assert found[5, 2:].any()
+
+
+def test_listings_that_are_all_the_same_are_all_alike(tmp_path):
+    table = pd.DataFrame({"listing_id": list("abc"), "city": ["X", "X", "X"], "price": [5, 5, 5]})
+    np.testing.assert_allclose((found := _attributes(tmp_path / "m", table)) @ found.T, 1)
 
 
 def _csv(folder, table):
