@@ -1,7 +1,5 @@
 """Overview: what market and run this is, how good it is, and the doors to the tasks."""
 
-from shlex import quote
-
 import streamlit as st
 
 from app.formats import moment, plain
@@ -10,6 +8,7 @@ from app.session import Current, boundary, current
 from app.widgets.doors import show_doors
 from app.widgets.figures import show_figures
 from app.widgets.spaces import LABELS, missing_spaces
+from app.widgets.unmeasured import unmeasured
 from core.market.profile import MarketProfile, profile
 
 
@@ -90,8 +89,7 @@ def quality(here: Current) -> None:
             "This run has no trained model, so there is nothing to measure. Listings can be compared all the same."
         )
     else:
-        st.markdown("Not measured yet. Measure it against five baselines with")
-        st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
+        unmeasured(here)
 
 
 def odd(here: Current) -> None:

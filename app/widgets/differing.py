@@ -1,6 +1,5 @@
 """The queries on which two rankings differ most, with the photo of what was really touched."""
 
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from app.widgets.cards import address, listing_card
 from app.widgets.empty import empty, to_similar
 from app.widgets.figures import method_name
 from app.widgets.gallery import Card, gallery
+from app.widgets.unmeasured import unmeasured
 from core.insight.rankings import differing
 
 SHOWN = 12
@@ -24,15 +24,15 @@ def queries_apart(here: Current) -> None:
     """Two rankings, and their most different queries either way."""
     options = contestants()
     if len(options) < 2:
-        why = (
-            "This market has no events, so there is nothing to ask."
-            if not here.view.has_events
-            else "Evaluate the run; then the place of every touched listing is known for the model and the baselines."
-        )
-        empty("There are no queries to compare", why)
+        nothing = "There are no queries to compare"
         if here.view.has_events:
-            st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
+            empty(
+                nothing,
+                "A measured run knows the place of every touched listing, by the model and by the baselines.",
+            )
+            unmeasured(here)
         else:
+            empty(nothing, "This market has no events, so there is nothing to ask.")
             to_similar()
         return
     labels = list(options)

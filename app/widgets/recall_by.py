@@ -1,7 +1,6 @@
 """Recall@30 by how much was known: events of the listing, length of the history, weeks since training."""
 
 import re
-from shlex import quote
 from typing import Any
 
 import altair as alt
@@ -13,6 +12,7 @@ from app.session import Current
 from app.widgets.empty import empty, to_similar
 from app.widgets.figures import CEILING, INK, RECALL_HELP, interval, method_name, percent
 from app.widgets.spaces import missing_spaces
+from app.widgets.unmeasured import unmeasured
 
 METRIC = "recall@30"
 MODEL = "model"
@@ -81,8 +81,7 @@ def recall_by(here: Current) -> None:
             empty("There is nothing to measure", missing_spaces(here)[0])
             to_similar()
         else:
-            st.markdown("Not measured yet. Measure it with")
-            st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")
+            unmeasured(here)
         return
     other = rival(metrics)
     methods = [MODEL, *([other] if other else [])]

@@ -13,6 +13,7 @@ from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.market.market import Market
+    from core.model.settings import Settings
 
 
 @app.command()
@@ -24,25 +25,34 @@ def train(
     protocol: Annotated[str | None, typer.Option(help="temporal or leave-one-out")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
+    refit: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="train as RUN was, on what it was validated on as well"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="with --refit: on every event, none is left to test on")
+    ] = False,
     encoder: Encoder = "auto",
     weights: Weights = None,
 ) -> None:
     """Train a model on a market and write a run folder."""
-    from pydantic import ValidationError
-
-    from core.market.config import first_problem
     from core.market.market import Market
-    from core.model.settings import Manifest, Settings
+    from core.model.settings import Manifest
 
-    settings = Settings.load(config) if config else Settings()
-    changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
-    if protocol is not None:
-        changes["split"] = {**settings.split.model_dump(), "protocol": protocol}
-    try:
-        settings = Settings.model_validate({**settings.model_dump(exclude_unset=True), **changes})
-    except ValidationError as error:
-        raise VibesError(f"Option --{first_problem(error)}") from error
-    opened = Market.open(market)
+    given = {"--preset": preset, "--config": config, "--protocol": protocol, "--seed": seed}
+    if refit is None:
+        if everything:
+            raise VibesError("Option --everything goes with --refit RUN, which says how long to train.")
+        settings, opened = _settings(preset, config, protocol, seed), Market.open(market)
+    else:
+        from core.training.refit import refit_encoder, refit_settings
+
+        for option, value in given.items():
+            if value is not None:
+                raise VibesError(f"Option --refit takes all settings from {refit}; leave out {option}.")
+        opened = Market.open(market)
+        settings = refit_settings(refit, opened, everything)
+        encoder = refit_encoder(refit) if encoder == "auto" else encoder
     if encoder == "auto":
         unfinished = run / ".training"
         if resume and (unfinished / "run.toml").is_file():
@@ -57,11 +67,29 @@ def train(
         report = progress.training if main_process else lambda entry: None
         outcome = run_training(opened, run, settings, vectors, resume, report)
     if main_process:
+        how = f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
+        measure = "" if everything else f"Measure it with `vibes evaluate {run}`. "
         typer.echo(
-            f"Wrote the run {run}: validation recall@30 {outcome.best:.3f} at step {outcome.best_step}. "
-            f"Measure it with `vibes evaluate {run}`, look at it with `vibes explore {run}`.",
+            f"Wrote the run {run}: {how} step {outcome.best_step}. {measure}Look at it with `vibes explore {run}`.",
             err=True,
         )
+
+
+def _settings(preset: str | None, config: Path | None, protocol: str | None, seed: int | None) -> "Settings":
+    """Those of a configuration file, with what the command line changes of them."""
+    from pydantic import ValidationError
+
+    from core.market.config import first_problem
+    from core.model.settings import Settings
+
+    settings = Settings.load(config) if config else Settings()
+    changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
+    if protocol is not None:
+        changes["split"] = {**settings.split.model_dump(), "protocol": protocol}
+    try:
+        return Settings.model_validate({**settings.model_dump(exclude_unset=True), **changes})
+    except ValidationError as error:
+        raise VibesError(f"Option --{first_problem(error)}") from error
 
 
 @app.command()

@@ -52,6 +52,11 @@ def evaluate_run(
     split = make_split(log, catalogue, protocol or trained, settings.split.t1, settings.split.t2)
     if hide_history:
         split = split.hiding_history()
+    if run.trained_on_everything:
+        raise VibesError(
+            f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
+            "the run that it repeats, or bring newer events."
+        )
     first = first_level(log, split, catalogue, progress, settings.seed)
     near: list[Scorer] = [
         VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
@@ -64,7 +69,10 @@ def evaluate_run(
     if run.has_model:
         scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
     scorers += [*first, *near, *also]
-    return evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
+    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
+    if not len(split.valid):
+        found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
+    return found
 
 
 def model_scorer(run: Run) -> VectorScorer:
@@ -91,12 +99,14 @@ def with_serving(
     """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with both, with an
     id model.
 
-    All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
+    Without validation queries there is the model alone. All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
     attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
     learn), and of ItemKNN, EASE and ALS in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
     kept = Remembered(model)
+    if not len(split.valid):
+        return [kept]
     own: list[Scorer] = [kept]  # what an id model is blended with
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:

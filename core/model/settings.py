@@ -79,6 +79,9 @@ class TrainingConfig(Forbidding):
     )
     max_epochs: int = Field(50, ge=1)
     max_steps: int = Field(1500, ge=1)
+    stop_after: int | None = Field(
+        None, ge=1, description="steps after which a single-stage training ends, whatever its schedule plans"
+    )
     patience: int = Field(
         6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
     )
@@ -115,6 +118,8 @@ class TrainingConfig(Forbidding):
     def _something_to_compare(self) -> "TrainingConfig":
         if self.negatives == "bank" and not self.bank_size:
             raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
+        if self.recipe == "two-stage" and self.stop_after is not None:
+            raise ValueError("stop_after goes with recipe = 'single-stage'; leave it out")
         if self.recipe == "two-stage" and not self.bank_size:
             raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
         return self
@@ -184,6 +189,7 @@ class Manifest(Forbidding):
     market_name: str
     fingerprint: str
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
+    steps: int = 0  # of training until the weights that were kept; 0 = not recorded
     photo_encoder: str = ""
     encoded_by: str = ""  # inference path of listings.npz, see core.model.fast.choose; "" = no model
     versions: dict[str, str] = Field(default_factory=dict)

@@ -185,6 +185,12 @@ class Run:
         return (self.folder / "model.safetensors").is_file()
 
     @cached_property
+    def trained_on_everything(self) -> bool:
+        """Whether no event of the market is later than the model's training, so that nothing can test it."""
+        until = self.manifest.settings.split.t2
+        return self.has_model and until is not None and len(self.log) > 0 and until > self.log.time.max()
+
+    @cached_property
     def metrics(self) -> dict[str, Any] | None:
         """What `vibes evaluate` measured, or None."""
         try:

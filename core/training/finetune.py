@@ -1,12 +1,10 @@
 """Fine-tuning: InfoNCE over fresh listings and an item bank, in one stage or two, early stopping, resumable."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -25,6 +23,9 @@ from core.training.step import StepData, step_loss
 #: Called with a dictionary after every step and validation; what it prints is its own affair.
 Report = Callable[[dict[str, Any]], None]
 
+#: Recall@30 of a model on validation, and its smooth form.
+Validate = Callable[[ListingModel], tuple[float, float]]
+
 #: Validations of a training that runs to its end, at least.
 VALIDATIONS = 20
 #: Before the names of the averaged weights in a checkpoint.
@@ -36,11 +37,13 @@ def finetune(
     data: StepData,
     settings: Settings,
     run: Path,
-    validate: Callable[[ListingModel], tuple[float, float]],
+    validate: Validate | None,
     resume: bool,
     report: Report,
 ) -> Progress:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
+
+    Without `validate` (nothing to validate on) they are the last weights.
 
     `single-stage`: the bank is re-encoded every `bank_every` steps, or as often as takes a quarter of the time.
     `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is re-encoded each
@@ -68,7 +71,7 @@ class _Finetuning:
         data: StepData,
         settings: Settings,
         run: Path,
-        validate: Callable[[ListingModel], tuple[float, float]],
+        validate: Validate | None,
         report: Report,
         resume: bool,
     ) -> None:
@@ -117,6 +120,11 @@ class _Finetuning:
     def stage_end(self) -> int:
         """The step at which this stage ends, at the latest."""
         return max(1, self.planned // 2) if self.two_stage and self.progress.stage == 1 else self.planned
+
+    @property
+    def stopping(self) -> int:
+        """The step at which this stage stops: its end, or before it where so many steps were asked for."""
+        return min(self.stage_end, self.config.stop_after or self.stage_end)
 
     @property
     def validate_every(self) -> int:
@@ -175,12 +183,12 @@ class _Finetuning:
     def _stage(self) -> None:
         """Train until this stage is over."""
         progress, config = self.progress, self.config
-        over = progress.step >= self.stage_end or progress.worse >= self.patience
+        over = progress.step >= self.stopping or progress.worse >= self.patience
         while not over and progress.epoch - progress.stage_epoch < config.max_epochs:
             todo = self.batches(progress.epoch)
             while progress.batch < len(todo) and not over:
                 self._step(todo[progress.batch])
-                over = progress.step >= self.stage_end
+                over = progress.step >= self.stopping
                 if progress.step % self.validate_every == 0 or over:
                     over = self._validate() or over
                 progress.finished = over and not (self.two_stage and progress.stage == 1)
@@ -227,8 +235,9 @@ class _Finetuning:
             "rate": rate,
         }
         spent = time.monotonic() - self.started
-        left = spent / (progress.step - self.begun) * max(self.planned - progress.step, 0)
-        self.report({**entry, "planned": self.planned, "eta_s": left, "best": progress.best})
+        planned = min(self.planned, self.config.stop_after or self.planned)
+        left = spent / (progress.step - self.begun) * max(planned - progress.step, 0)
+        self.report({**entry, "planned": planned, "eta_s": left, "best": progress.best})
         self.lines.write(entry)
 
     def _bank_every(self, batches: list[Batch]) -> int:
@@ -270,11 +279,14 @@ class _Finetuning:
     def _validate(self) -> bool:
         """Measure, keep the weights where they are the best so far, and say whether patience is at its end."""
         progress = self.progress
+        if self.validate is None:
+            progress.best_step = progress.step
+            if self.processes.main:
+                self._save()
+            return False
         recall, smooth = self.validate(self.kept)
-        # With nothing to validate on the last weights stay.
-        better = smooth > progress.best_smooth or math.isnan(smooth)
-        if better:
-            progress.best, progress.best_smooth = float(np.nan_to_num(recall)), float(np.nan_to_num(smooth))
+        if smooth > progress.best_smooth:
+            progress.best, progress.best_smooth = recall, smooth
             progress.best_step, progress.worse = progress.step, 0
             if self.processes.main:
                 self._save()

@@ -13,7 +13,7 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0  # of the epoch, the next to come
-    best: float = -1.0  # recall@30 of the best validation
+    best: float = -1.0  # recall@30 of the best validation; -1 = there was none
     best_smooth: float = -1.0  # what the best one is chosen by
     best_step: int = 0
     worse: int = 0  # steps from the best validation of the stage to the last one

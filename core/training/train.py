@@ -28,7 +28,7 @@ from core.retrieval.embed import library_versions, save_spaces, spaces_of
 from core.retrieval.engine import Engine, make_inputs
 from core.retrieval.prepared import save_prepared
 from core.training.examples import make_examples
-from core.training.finetune import finetune
+from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, settled, start_live
 from core.training.pretrain import pretrain
 from core.training.processes import Processes
@@ -135,7 +135,7 @@ def train(
     engine = Engine(model, featurizer, features, settings)
     save_spaces(run, market, spaces_of(market, photos, engine))
     save_prepared(run, features, market.fingerprint)
-    manifest.model_copy(update={"encoded_by": engine.path}).save(run)
+    manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}).save(run)
     shutil.rmtree(work)
     return progress
 
@@ -185,10 +185,12 @@ def _validation(
     inputs: Inputs,
     settings: Settings,
     live: LivePhotos | None = None,
-) -> Callable[[ListingModel], tuple[float, float]]:
+) -> Validate | None:
     """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
-    seed; NaN without any."""
+    seed; None without any."""
     queries = split.valid
+    if not len(queries):
+        return None
     limit = settings.training.validation_queries
     if len(queries) > limit:
         rng = np.random.default_rng([settings.seed, 2])
@@ -202,8 +204,6 @@ def _validation(
             return processes.gather(torch.from_numpy(part).to(processes.device), count).cpu().numpy()
 
     def recall(model: ListingModel) -> tuple[float, float]:
-        if not len(queries):
-            return float("nan"), float("nan")
         device = next(model.parameters()).device
         now = inputs if live is None else live.inputs(inputs, live.told(model, processes))
         own, mine = processes.mine(log.listings), processes.mine(len(queries))

@@ -11,6 +11,7 @@ from app.widgets.figures import beside, best_id, figures_table, verdict
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
+from core.model.settings import Manifest
 from core.retrieval.embed import embed_market
 from core.retrieval.run import Run
 
@@ -48,6 +49,19 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained
     assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
         table["Method"]
     )
+
+
+def test_a_model_that_was_trained_on_every_event_has_nothing_to_be_measured_on(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    manifest, last = Manifest.load(run), int(Run.open(trained).log.time.max())
+    for until, measurable in ((last, True), (last + 1, False)):
+        split = manifest.settings.split.model_copy(update={"t1": until, "t2": until})
+        settings = manifest.settings.model_copy(update={"split": split})
+        manifest.model_copy(update={"settings": settings}).save(run)
+        page = show("overview", run)
+        assert [code.value for code in page.code] == [f"vibes evaluate {run}"] * measurable
+        assert ("nothing is left to measure it on" in texts(page)) is not measurable
 
 
 def test_a_market_that_changed_since_is_told(show, tmp_path):

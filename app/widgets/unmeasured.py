@@ -1,0 +1,19 @@
+"""What stands where a run's figures will be: the command that measures it, or why nothing can."""
+
+from shlex import quote
+
+import streamlit as st
+
+from app.session import Current
+
+
+def unmeasured(here: Current) -> None:
+    """The command; of a run that was trained on every event, who has the figures."""
+    if here.run.trained_on_everything:
+        st.markdown(
+            "The model was trained on every event of this market, so nothing is left to measure it on. The run that it "
+            "repeats has the figures."
+        )
+        return
+    st.markdown("Not measured yet. Measure it against five baselines with")
+    st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")

@@ -1,0 +1,54 @@
+"""What to train with once a run has been measured: its settings, its number of steps, and the events it was denied."""
+
+from pathlib import Path
+
+from core.errors import VibesError
+from core.features.trainable import TRAINABLE, is_trained
+from core.market.log import EventLog
+from core.market.market import Market
+from core.model.settings import Manifest, Settings, SplitConfig
+
+
+def refit_settings(run: Path, market: Market, everything: bool = False) -> Settings:
+    """Settings that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
+
+    What `run` was validated on trains as well, so that the model knows the market until the test begins; with
+    `everything` the test's events do too, and only events still to come can measure the result.
+
+    Raises:
+        VibesError: `run` has no model, does not say how long it trained, or is none that can be trained again.
+    """
+    manifest = Manifest.load(run)
+    settings, training = manifest.settings, manifest.settings.training
+    if not manifest.trained_on:
+        raise VibesError(f"{run} has no model, so there is nothing to refit; name a run of `vibes train`.")
+    if settings.split.protocol != "temporal" or settings.split.t2 is None:
+        raise VibesError(
+            f"{run} was trained for the protocol {settings.split.protocol}, which knows no time to train until; refit a "
+            "run of the protocol temporal."
+        )
+    if training.recipe != "single-stage":
+        raise VibesError(
+            f"{run} was trained in two stages, and validation decided where the first one ended; refit a run of the "
+            "recipe single-stage."
+        )
+    if not manifest.steps:
+        raise VibesError(
+            f"{run} does not say for how many steps it was trained; train it again with this version."
+        )
+    until = settings.split.t2
+    if everything:
+        log = EventLog.from_market(market)
+        until = int(log.time.max()) + 1 if len(log) else until
+    return settings.model_copy(
+        update={
+            "split": SplitConfig(protocol="temporal", t1=until, t2=until),
+            "training": training.model_copy(update={"stop_after": manifest.steps}),
+        }
+    )
+
+
+def refit_encoder(run: Path) -> str:
+    """The photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
+    name = Manifest.load(run).photo_encoder
+    return TRAINABLE if is_trained(name) else name or "auto"

@@ -1,0 +1,110 @@
+"""A run trained again for as many steps, on what it was validated on as well."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.errors import VibesError
+from core.evaluation.run_evaluation import evaluate_run
+from core.market.log import EventLog
+from core.model.settings import Manifest, SplitConfig, TrainingConfig
+from core.retrieval.embed import embed_market
+from core.retrieval.run import Run
+from core.training.refit import refit_encoder, refit_settings
+from core.training.train import train
+
+
+@pytest.fixture(scope="module")
+def measured(small_market, quick, tmp_path_factory):
+    run = tmp_path_factory.mktemp("measured") / "run"
+    return run, train(small_market, run, quick, None)
+
+
+@pytest.fixture(scope="module")
+def again(small_market, measured, tmp_path_factory):
+    run = tmp_path_factory.mktemp("again") / "run"
+    return run, train(small_market, run, refit_settings(measured[0], small_market), None)
+
+
+def rates(run):
+    lines = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
+    return [line["rate"] for line in lines if "rate" in line], [line for line in lines if "rate" not in line]
+
+
+def test_as_many_steps_until_the_test_begins(small_market, measured, again):
+    (first, progress), (run, refitted) = measured, again
+    was, now = Manifest.load(first), Manifest.load(run)
+    assert was.steps == progress.best_step == refitted.step == refitted.best_step == now.steps
+    assert now.settings.split.t1 == now.settings.split.t2 == was.settings.split.t2
+    same = {"split": was.settings.split, "training": was.settings.training}
+    assert now.settings.model_copy(update=same) == was.settings
+    rate, validations = rates(run)
+    assert len(rate) == was.steps and not validations and refitted.best == -1
+    log = EventLog.from_market(small_market)
+    between = (log.time >= was.settings.split.t1) & (log.time < was.settings.split.t2)
+    assert between.any()  # otherwise nothing was added
+
+
+def test_the_test_is_the_same_and_nothing_is_fitted_without_validation(measured, again):
+    before, after = evaluate_run(Run.open(measured[0])), evaluate_run(Run.open(again[0]))
+    np.testing.assert_array_equal(before.queries.event, after.queries.event)
+    assert "model + recency" in before.results and not [n for n in after.results if n.startswith("model +")]
+    assert "no validation" in after.notes["baselines"] and "baselines" not in before.notes
+
+
+def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):
+    stopping = quick.model_copy(
+        update={"training": quick.training.model_copy(update={"stop_after": 21, "max_epochs": 3})}
+    )
+    longer = quick.model_copy(update={"training": quick.training.model_copy(update={"max_epochs": 3})})
+    assert train(small_market, tmp_path / "a", stopping, None).step == 21
+    assert train(small_market, tmp_path / "b", longer, None).step > 21
+    assert rates(tmp_path / "a")[0] == rates(tmp_path / "b")[0][:21]
+
+
+def test_everything_leaves_nothing_to_test_on(small_market, measured, tmp_path):
+    settings = refit_settings(measured[0], small_market, everything=True)
+    train(small_market, tmp_path / "run", settings, None)
+    run = Run.open(tmp_path / "run")
+    assert run.trained_on_everything and not Run.open(measured[0]).trained_on_everything
+    with pytest.raises(VibesError, match="nothing left to test it on; evaluate the run that it repeats"):
+        evaluate_run(run)
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ({"steps": 0}, "does not say for how many steps"),
+        ({"split": SplitConfig(protocol="leave-one-out")}, "protocol leave-one-out, which knows no time"),
+        ({"training": TrainingConfig(recipe="two-stage")}, "in two stages"),
+    ],
+)
+def test_what_cannot_be_refitted_is_said(small_market, measured, tmp_path, change, why):
+    manifest = Manifest.load(measured[0])
+    inside = {name: value for name, value in change.items() if name in ("split", "training")}
+    own = {name: value for name, value in change.items() if name not in inside}
+    settings = manifest.settings.model_copy(update=inside)
+    manifest.model_copy(update={**own, "settings": settings}).save(tmp_path)
+    with pytest.raises(VibesError, match=why):
+        refit_settings(tmp_path, small_market)
+
+
+def test_a_two_stage_training_has_no_early_end():
+    with pytest.raises(ValueError, match="stop_after goes with recipe = 'single-stage'"):
+        TrainingConfig(recipe="two-stage", stop_after=5)
+
+
+@pytest.mark.parametrize(
+    "encoder, begins",
+    [("", "auto"), ("eye", "eye"), ("tf_efficientnet_lite0-tail1-288-0123abcd", "tf_efficientnet_lite0")],
+)
+def test_photos_begin_as_those_of_the_run_began(measured, tmp_path, encoder, begins):
+    Manifest.load(measured[0]).model_copy(update={"photo_encoder": encoder}).save(tmp_path)
+    assert refit_encoder(tmp_path) == begins
+
+
+def test_a_run_without_a_model_is_named(small_market, tmp_path):
+    embed_market(small_market, tmp_path / "run", None)
+    with pytest.raises(VibesError, match="name a run of `vibes train`"):
+        refit_settings(tmp_path / "run", small_market)
