@@ -101,6 +101,10 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--resume"], "no interrupted training"),
         (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out --seed"),
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
+        (
+            ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "recency"],
+            "leave it out with --all",
+        ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "--protocol is 'guess'"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
         (["explore", "{f}/nowhere"], "no run folder"),

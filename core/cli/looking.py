@@ -63,6 +63,12 @@ def recommend(
     ] = None,
     at: options.At = None,
     k: Count = 10,
+    with_: Annotated[
+        str | None,
+        typer.Option(
+            "--with", help="recency, neighbours or neighbours+recency, weighed as `vibes evaluate` fitted it"
+        ),
+    ] = None,
     json_: Json = False,
     all_: options.All = False,
     out: options.Out = None,
@@ -82,6 +88,8 @@ def recommend(
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
     if all_:
+        if with_ is not None:
+            raise VibesError("Option --with is for one USER or --history FILE; leave it out with --all.")
         rules = {
             "k": k,
             "live_only": live_only is not False,
@@ -99,7 +107,13 @@ def recommend(
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None
-    show(opened, opened.recommend(told, k, read_moment(at, opened.market.timed)), json_)
+    moment = read_moment(at, opened.market.timed)
+    if with_ is None:
+        show(opened, opened.recommend(told, k, moment), json_)
+        return
+    from core.evaluation.fits import recommend_with
+
+    show(opened, recommend_with(opened, with_, told, k, moment), json_)
 
 
 @app.command()

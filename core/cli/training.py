@@ -67,6 +67,10 @@ def train(
         report = progress.training if main_process else lambda entry: None
         outcome = run_training(opened, run, settings, vectors, resume, report)
     if main_process:
+        if refit is not None:
+            from core.evaluation.fits import carry_fits
+
+            carry_fits(refit, run)
         how = f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
         measure = "" if everything else f"Measure it with `vibes evaluate {run}`. "
         typer.echo(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Queries, Split
+
+if TYPE_CHECKING:
+    from core.evaluation.fits import Fit
 
 Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
@@ -37,6 +41,7 @@ class Evaluation:
     cutoffs: Cutoffs
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # scorer: what was fitted, where it says so
+    fits: "list[Fit]" = field(default_factory=list)  # what serving adds, as it was fitted on validation
 
     @property
     def names(self) -> list[str]:

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from core.errors import VibesError
 from core.evaluation.baselines import VectorNeighbours, first_level
 from core.evaluation.baselines.named import NEIGHBOURS, neighbours
+from core.evaluation.fits import fit_of, load_fits, save_fits
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.ranking import Scorer
@@ -32,7 +34,8 @@ def evaluate_run(
     """The model, what serving adds to it, the five first-level baselines, neighbours by attributes, photos and text, and
     the scorers `also`.
 
-    The split is the one that the model was trained with; another protocol than that of the training would test the
+    Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
+    the one that the model was trained with; another protocol than that of the training would test the
     model on what it has seen. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
 
     Raises:
@@ -66,12 +69,17 @@ def evaluate_run(
     if any(attribute.kind == "text" for attribute in run.market.attributes):
         near.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
     scorers: list[Scorer] = []
-    if run.has_model:
+    if run.has_model and len(split.valid):
         scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
+    elif run.has_model:
+        kept = Remembered(model_scorer(run))
+        scorers += [kept, *(fit.scorer(kept, run, log, split.train) for fit in load_fits(run.path))]
+    fits = [fit_of(scorer) for scorer in scorers]
     scorers += [*first, *near, *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
-    if not len(split.valid):
-        found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
+    if len(split.valid):
+        return replace(found, fits=[fit for fit in fits if fit is not None])
+    found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
 
 
@@ -99,14 +107,12 @@ def with_serving(
     """The model, and beside it, as rows of their own: with a recency prior, blended with neighbours, with both, with an
     id model.
 
-    Without validation queries there is the model alone. All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
+    All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
     attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
     learn), and of ItemKNN, EASE and ALS in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
     kept = Remembered(model)
-    if not len(split.valid):
-        return [kept]
     own: list[Scorer] = [kept]  # what an id model is blended with
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:
@@ -125,7 +131,9 @@ def with_serving(
 
 
 def save_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Write `metrics.json` and `queries.parquet` into the run folder."""
+    """Write `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json` into the run folder."""
     save_queries(run.path, evaluation, run.market)
+    if evaluation.fits:
+        save_fits(run.path, evaluation.fits)
     with atomic_path(run.path / "metrics.json") as temporary:
         temporary.write_text(json.dumps(evaluation.to_dict(), indent=1), encoding="utf-8")

@@ -253,7 +253,7 @@ class Run:
         others = np.ones(len(index.known), bool) if allowed is None else allowed.copy()
         others[row] = False
         rows, scores = index.search(index.vectors[[row]], k, others)
-        return self._frame(rows[0], scores[0])
+        return self.frame(rows[0], scores[0])
 
     def recommend(
         self, user: str | pd.DataFrame, k: int = 30, at: pd.Timestamp | int | None = None
@@ -268,19 +268,29 @@ class Run:
         Raises:
             VibesError: no model, no such user, an empty history, an unknown listing or action.
         """
+        log, query = self.query(user, at)
+        vector = self.engine.encode_histories(log, query.start, query.end)  # (1, d)
+        allowed = self.catalogue.candidates(log, query)[0]
+        rows, scores = self.index("model").search(vector, k, allowed)
+        return self.frame(rows[0], scores[0])
+
+    def query(
+        self, user: str | pd.DataFrame, at: pd.Timestamp | int | None = None
+    ) -> tuple[EventLog, Queries]:
+        """What `recommend` asks: a log, and one query on its history with what is live and new to the user.
+
+        Raises:
+            VibesError: what `recommend` refuses.
+        """
         if not self.has_model:
             raise VibesError(f"{self.path} has no trained model, so it cannot recommend; use `vibes train`.")
         log = self.log if isinstance(user, str) else self.history_log(user)
         moment = self._moment(at)
         start, end = self._history(log, user, moment if at is not None else None)
-        query = self.engine.encode_histories(log, np.array([start]), np.array([end]))  # (1, d)
         event, number, target, when, first, last = (
             np.array([value]) for value in (-1, 0, -1, moment, start, end)
         )
-        one = Queries(event, number, target, when, first, last, masked=True)
-        allowed = self.catalogue.candidates(log, one)[0]
-        rows, scores = self.index("model").search(query, k, allowed)
-        return self._frame(rows[0], scores[0])
+        return log, Queries(event, number, target, when, first, last, masked=True)
 
     def _moment(self, at: pd.Timestamp | int | None) -> int:
         return int(self.log.time.max(initial=0)) + 1 if at is None else as_moment(at)
@@ -331,7 +341,8 @@ class Run:
             events[kept].assign(**{C.USER: "", C.POSITION: np.arange(len(events))}), self.market
         )
 
-    def _frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+        """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""
         found = rows >= 0
         ids = self._arrays["listing_id"][rows[found]].astype(str)
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run
+from core.evaluation.fits import carry_fits, load_fits
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.log import EventLog
 from core.model.settings import Manifest, SplitConfig, TrainingConfig
 from core.retrieval.embed import embed_market
@@ -46,11 +47,19 @@ def test_as_many_steps_until_the_test_begins(small_market, measured, again):
     assert between.any()  # otherwise nothing was added
 
 
-def test_the_test_is_the_same_and_nothing_is_fitted_without_validation(measured, again):
+def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(measured, again):
     before, after = evaluate_run(Run.open(measured[0])), evaluate_run(Run.open(again[0]))
     np.testing.assert_array_equal(before.queries.event, after.queries.event)
-    assert "model + recency" in before.results and not [n for n in after.results if n.startswith("model +")]
     assert "no validation" in after.notes["baselines"] and "baselines" not in before.notes
+    assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
+    save_metrics(Run.open(measured[0]), before)
+    carry_fits(measured[0], again[0])
+    after = evaluate_run(Run.open(again[0]))
+    rows = ["model + recency", "model + neighbours", "model + neighbours + recency"]
+    assert [name for name in after.results if name.startswith("model +")] == rows
+    assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
+    save_metrics(Run.open(again[0]), after)
+    assert load_fits(again[0]) == load_fits(measured[0])
 
 
 def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):

@@ -1,0 +1,149 @@
+"""What serving adds to a run's model, as validation fitted it: kept in `serving.json`, read back by whoever serves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from core.errors import VibesError
+from core.evaluation.baselines import RecentPopularity, VectorNeighbours
+from core.evaluation.baselines.named import NEIGHBOURS
+from core.evaluation.baselines.text_space import text_vectors
+from core.evaluation.ranking import Scorer
+from core.evaluation.serving import Blend, RecencyPrior, Remembered
+from core.market.io import atomic_path
+from core.market.log import EventLog
+from core.retrieval.run import Run
+from core.retrieval.scorer import VectorScorer
+
+FILE = "serving.json"
+SPACES = {label: space for space, label in NEIGHBOURS.items()}
+
+
+class Fit(BaseModel):
+    """One row of what serving adds: `model + share x neighbours + weight x log(1 + recent events)`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str  # of the row
+    space: str | None = None  # whose neighbours; None: of none
+    decay: float = 1.0  # weight of a listing of the history against the one touched after it
+    share: float = 0.0
+    days: int | None = None  # that count as recent
+    events: int | None = None  # of each user that do, where there are no timestamps
+    weight: float = 0.0
+
+    def scorer(self, model: Scorer, run: Run, log: EventLog, train: np.ndarray) -> Scorer:
+        """The row over `model`, for queries on `log`; recent is what is so among the market's events, of which `train`
+        (N,) are known where there are no timestamps."""
+        found: Scorer = model
+        if self.space is not None:
+            near = VectorNeighbours.of(
+                _vectors(run, self.space, train), log, self.decay, NEIGHBOURS[self.space]
+            )
+            found = Blend(found, near, self.share, self.name)
+        if self.days is not None:
+            recent = RecentPopularity.over_days(run.log, self.days)
+            found = RecencyPrior(found, recent, self.weight, self.name)
+        elif self.events is not None:
+            recent = RecentPopularity.over_events(run.log, train, self.events)
+            found = RecencyPrior(found, recent, self.weight, self.name)
+        return found
+
+
+def fit_of(scorer: Scorer) -> Fit | None:
+    """How a scorer of `with_serving` was fitted; None of one that adds nothing, or an id model."""
+    fit, inner = Fit(name=scorer.name), scorer
+    if isinstance(inner, RecencyPrior):
+        recent = inner.recent
+        fit, inner = (
+            fit.model_copy(update={"days": recent.days, "events": recent.events, "weight": inner.weight}),
+            inner.scorer,
+        )
+    if isinstance(inner, Blend):
+        other = inner.other.scorer if isinstance(inner.other, Remembered) else inner.other
+        if not isinstance(other, VectorNeighbours):
+            return None
+        fit = fit.model_copy(
+            update={"space": SPACES[other.name], "decay": other.decay, "share": inner.weight}
+        )
+    return None if inner is scorer and not isinstance(scorer, Blend) else fit
+
+
+def save_fits(run: Path, fits: Sequence[Fit]) -> None:
+    """Write `serving.json` into a run folder."""
+    with atomic_path(run / FILE) as temporary:
+        temporary.write_text(json.dumps([fit.model_dump() for fit in fits], indent=1), encoding="utf-8")
+
+
+def load_fits(run: Path) -> list[Fit]:
+    """What `vibes evaluate` fitted for a run, nothing where it fitted nothing.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    try:
+        return TypeAdapter(list[Fit]).validate_json((run / FILE).read_bytes())
+    except FileNotFoundError:
+        return []
+    except ValidationError as error:
+        raise VibesError(f"{run / FILE} is damaged; evaluate the run again.") from error
+
+
+def carry_fits(measured: Path, run: Path) -> None:
+    """Let a refit of the run `measured` serve as that was fitted to."""
+    if (measured / FILE).is_file():
+        with atomic_path(run / FILE) as temporary:
+            shutil.copyfile(measured / FILE, temporary)
+
+
+def recommend_with(
+    run: Run, added: str, user: str | pd.DataFrame, k: int = 30, at: pd.Timestamp | int | None = None
+) -> pd.DataFrame:
+    """`Run.recommend` by the model and what is `added`: "recency", "neighbours" or "neighbours+recency", as fitted.
+
+    The score is no cosine, it tells nothing but the order.
+
+    Raises:
+        VibesError: nothing of that name, nothing fitted yet, or what `Run.recommend` refuses.
+    """
+    fits = {"+".join(fit.name.split(" + ")[1:]): fit for fit in load_fits(run.path)}
+    if added not in fits:
+        if fits:
+            raise VibesError(f"Option --with is '{added}'; {run.path} has {', '.join(fits)}.")
+        raise VibesError(
+            f"{run.path} does not say how to weigh anything beside the model; `vibes evaluate` fits that (of a refit, do it "
+            "before, with the run that it repeats)."
+        )
+    log, query = run.query(user, at)
+    model = VectorScorer(
+        "model", run.vectors("model"), lambda start, end: run.engine.encode_histories(log, start, end)
+    )
+    scorer = fits[added].scorer(model, run, log, np.ones(len(run.log), bool))
+    scores = scorer.score(query)[0]  # (L,)
+    scores = np.where(run.catalogue.candidates(log, query)[0], scores, -np.inf)
+    rows = np.argsort(-scores, kind="stable")[:k]
+    rows = rows[np.isfinite(scores[rows])]
+    return run.frame(rows, scores[rows])
+
+
+def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:
+    """(L, d) the vectors that neighbours are told by.
+
+    Raises:
+        VibesError: the run has no such space any more.
+    """
+    if space in run.spaces:
+        return run.vectors(space)
+    vectors = text_vectors(run.market, run.log.counts(train) > 0) if space == "text" else None
+    if vectors is None:
+        raise VibesError(
+            f"{run.path} has no {space} to find neighbours by; evaluate it again, which fits what there is."
+        )
+    return vectors

@@ -1,0 +1,132 @@
+"""What was fitted is kept, read back the same, and recommends as the row of the table does."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.painted import paint_market, train_run
+
+from core.errors import VibesError
+from core.evaluation.baselines import Ease, VectorNeighbours
+from core.evaluation.baselines.history import Interactions
+from core.evaluation.baselines.named import NEIGHBOURS
+from core.evaluation.fits import FILE, Fit, carry_fits, fit_of, load_fits, recommend_with, save_fits
+from core.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
+from core.market.splits import make_split
+from core.retrieval.run import Run
+from core.retrieval.scorer import VectorScorer
+
+ROWS = ["recency", "neighbours", "neighbours+recency"]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tmp_path, timed):
+    log = random_log(3, users=60, listings=70, events=900, timed=timed)
+    split = make_split(log, always_live(log))
+    rng = np.random.default_rng(0)
+    vectors, own = rng.normal(size=(2, log.listings, 8)).astype(np.float32)
+    histories = rng.normal(size=(len(log.users), 8)).astype(np.float32)
+    model = VectorScorer("model", own, lambda start, end: histories[log.user[start]])
+    near = VectorNeighbours.of(vectors, log, 0.7, NEIGHBOURS["attributes"])
+    first = [Ease.fit(Interactions.of(log, split.train))]
+    rows = with_serving(model, first, [near], log, split, always_live(log))
+    fits = [fit_of(row) for row in rows]
+    assert [fit is None for fit in fits] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]  # neither the model nor an id model
+    save_fits(tmp_path, [fit for fit in fits if fit])
+    run = SimpleNamespace(log=log, spaces=["attributes"], vectors=lambda space: vectors, path=tmp_path)
+    for row, fit in zip(rows[1:4], load_fits(tmp_path), strict=True):
+        again = fit.scorer(model, run, log, split.train)
+        assert again.name == row.name
+        np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    folder = tmp_path_factory.mktemp("fitted")
+    path = train_run(
+        paint_market(folder / "market", listings=24, photos=1, users=8, events=9), folder / "run"
+    )
+    save_metrics(Run.open(path), evaluate_run(Run.open(path)))
+    return Run.open(path)
+
+
+def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
+    assert load_fits(tmp_path) == []
+    (tmp_path / FILE).write_text('[{"name": "model + luck", "luck": 7}]')
+    with pytest.raises(VibesError, match="is damaged; evaluate the run again"):
+        load_fits(tmp_path)
+
+
+@pytest.mark.parametrize("added", ROWS)
+def test_it_recommends_what_the_row_puts_first(run, added):
+    (fit,) = [one for one in load_fits(run.path) if one.name == "model + " + added.replace("+", " + ")]
+    fit = fit.model_copy(
+        update={"weight": 0.3 * (fit.days is not None), "share": 0.5 * (fit.space is not None)}
+    )
+    kept = load_fits(run.path)
+    save_fits(run.path, [fit])
+    try:
+        found = recommend_with(run, added, "u1", 5)
+        log, query = run.query("u1")
+        history = set(log.listing[query.start[0] : query.end[0]].tolist())
+        model = run.engine.encode_histories(log, query.start, query.end)[0] @ run.vectors("model").T
+        total = (model - model.mean()) / model.std() if fit.space else model
+        if fit.space:
+            weight = np.zeros(log.listings)
+            for age, listing in enumerate(
+                dict.fromkeys(log.listing[query.start[0] : query.end[0]][::-1].tolist())
+            ):
+                weight[listing] = fit.decay**age
+            near = (weight @ run.vectors(fit.space)) @ run.vectors(fit.space).T / weight.sum()
+            total = total + fit.share * (near - near.mean()) / near.std()
+        if fit.days is not None:
+            day = 24 * 3600 * 10**9
+            recent = (log.time < query.at[0]) & (log.time >= query.at[0] - fit.days * day)
+            total = total + fit.weight * np.log1p(np.bincount(log.listing[recent], minlength=log.listings))
+        live = run.catalogue.candidates(log, query)[0]
+        best = [row for row in np.argsort(-total, kind="stable") if live[row]][:5]
+        assert found["listing_id"].tolist() == [run.listing_ids[row] for row in best]
+        assert not history & {run.listing_row[name] for name in found["listing_id"]}
+        np.testing.assert_allclose(found["score"], total[best], atol=1e-3)
+    finally:
+        save_fits(run.path, kept)
+
+
+def test_a_history_from_elsewhere_is_served_as_well(run):
+    told = pd.DataFrame({"listing_id": run.listing_ids[:2]})
+    found = recommend_with(run, "neighbours+recency", told, 4)
+    assert len(found) == 4 and not set(found["listing_id"]) & set(run.listing_ids[:2])
+
+
+def test_what_was_not_fitted_is_said(run, tmp_path):
+    with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbours, neighbours\+recency"):
+        recommend_with(run, "luck", "u1")
+    carry_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
+    assert not (tmp_path / FILE).exists()
+    carry_fits(run.path, tmp_path)
+    assert load_fits(tmp_path) == load_fits(run.path)
+    (run.path / FILE).rename(tmp_path / "away")
+    try:
+        with pytest.raises(VibesError, match="`vibes evaluate` fits that"):
+            recommend_with(run, "recency", "u1")
+    finally:
+        (tmp_path / "away").rename(run.path / FILE)
+
+
+def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
+    kept = load_fits(run.path)
+    try:
+        save_fits(run.path, [Fit(name="model + neighbours", space="text", share=0.5)])
+        assert len(recommend_with(run, "neighbours", "u1", 3)) == 3
+        save_fits(run.path, [Fit(name="model + neighbours", space="sounds", share=0.5)])
+        with pytest.raises(VibesError, match="has no sounds to find neighbours by"):
+            recommend_with(run, "neighbours", "u1")
+    finally:
+        save_fits(run.path, kept)
