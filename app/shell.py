@@ -21,16 +21,17 @@ _ADDRESS = (
     '<script>window.__streamlit = {{BACKEND_BASE_URL: new URL("{base}/", location.origin).href}}</script>'
 )
 #: Containers whose key begins with `labelled-`, rows of widgets with a label above, and with `uploader-`, a file
-#: uploader that is stacked until it has seen how much room it has, have the height of what they hold from the start;
-#: on a phone these rows are stacked, too.
+#: uploader that is stacked until it has seen how much room it has, have the height of what they hold from the start, as
+#: has the slider `at`; on a phone these rows are stacked, too.
 _STYLES = """<style>
 .stMainBlockContainer.block-container { max-width: none }
-.stApp [class*="st-key-labelled-"] { min-height: 4.25rem }
+.stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
 @media (max-width: 640px) {
   .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }
   .stApp .st-key-labelled-picker > .st-key-q { min-height: 4.25rem }
   .stApp .st-key-labelled-picker { min-height: 16rem }
   .stApp .st-key-labelled-neighbours { min-height: 13.25rem }
+  .stApp .st-key-labelled-added { min-height: 8.5rem }
 }
 @media (min-width: 1000px) {
   .stApp [class*="st-key-uploader-"] { height: 6rem }

@@ -5,12 +5,13 @@ import streamlit as st
 
 from app import formats
 from app.carriers import carriers
-from app.history import history_frame, moment_of, touched_later
+from app.history import touched_later
 from app.session import Current, boundary, current, keep, known_rows, set_params, whole
 from app.widgets.cards import listing_card
 from app.widgets.empty import empty, to_similar
 from app.widgets.gallery import Card, gallery
 from app.widgets.moment import as_of_event
+from app.widgets.ranking import addition, additions, ranked
 from app.widgets.user_picker import choose_any_user, choose_user, user_picker
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
@@ -20,6 +21,8 @@ CARRIED = (
     "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
     "without that event."
 )
+COSINE = "How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity)."
+ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
 
 
 def page() -> None:
@@ -134,11 +137,15 @@ def recommendations(here: Current, user: int, at: int) -> None:
         return
     k = whole("k", 12, 1, 100)
     st.session_state["k"] = k
-    st.segmented_control(
-        "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
-    )
+    offered = additions(here)
+    row = "labelled-added" if offered else "labelled-many"
+    with st.container(horizontal=True, vertical_alignment="bottom", key=row):
+        added = addition(offered)
+        st.segmented_control(
+            "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
+        )
     with st.spinner("Asking the model …"):
-        found = here.run.recommend(history_frame(here.view, user, at), k=k, at=moment_of(here.view, user, at))
+        found = ranked(here, user, at, k, added)
     rows = known_rows(here, found["listing_id"])
     if not rows:
         empty(
@@ -170,7 +177,7 @@ def recommendations(here: Current, user: int, at: int) -> None:
         listing_card(
             here,
             row,
-            score=f"Similarity {found['score'][place]:.2f}",
+            score=f"{'Score' if added else 'Similarity'} {found['score'][place]:.2f}",
             badge="touched later" if row in later else "",
             tone="hit" if row in later else "",
             reasons=carried[place],
@@ -183,7 +190,7 @@ def recommendations(here: Current, user: int, at: int) -> None:
         box=here.box,
         label="Recommendations, the best first",
         photos=view.has_photos,
-        score_help="How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity).",
+        score_help=ADDED if added else COSINE,
     )
 
 

@@ -39,6 +39,11 @@ class Fit(BaseModel):
     events: int | None = None  # of each user that do, where there are no timestamps
     weight: float = 0.0
 
+    @property
+    def added(self) -> str:
+        """What the row adds, as `recommend_with` takes it: "recency", "neighbours" or "neighbours+recency"."""
+        return "+".join(self.name.split(" + ")[1:])
+
     def scorer(self, model: Scorer, run: Run, log: EventLog, train: np.ndarray) -> Scorer:
         """The row over `model`, for queries on `log`; recent is what is so among the market's events, of which `train`
         (N,) are known where there are no timestamps."""
@@ -74,6 +79,17 @@ def fit_of(scorer: Scorer) -> Fit | None:
             update={"space": SPACES[other.name], "decay": other.decay, "share": inner.weight}
         )
     return None if inner is scorer and not isinstance(scorer, Blend) else fit
+
+
+def telling(fits: Sequence[Fit]) -> list[Fit]:
+    """Those that order listings otherwise than the model and than the ones before them."""
+    found: dict[tuple[object, ...], Fit] = {}
+    for fit in fits:
+        near = (fit.space, fit.decay, fit.share) if fit.share else ()
+        recent = (fit.days, fit.events, fit.weight) if fit.weight else ()
+        if near or recent:
+            found.setdefault((near, recent), fit)
+    return list(found.values())
 
 
 def save_fits(run: Path, fits: Sequence[Fit]) -> None:
@@ -113,7 +129,7 @@ def recommend_with(
     Raises:
         VibesError: nothing of that name, nothing fitted yet, or what `Run.recommend` refuses.
     """
-    fits = {"+".join(fit.name.split(" + ")[1:]): fit for fit in load_fits(run.path)}
+    fits = {fit.added: fit for fit in load_fits(run.path)}
     if added not in fits:
         if fits:
             raise VibesError(f"Option --with is '{added}'; {run.path} has {', '.join(fits)}.")

@@ -1,8 +1,11 @@
 """The page of users: histories, moments, and what was touched later."""
 
+import shutil
+
 from looking import components, texts
 
 from core import Run
+from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.market import Market
 
 
@@ -112,3 +115,52 @@ def test_a_listing_touched_again_is_not_counted_as_touched_later(show, bare):
     page = show("users", bare, user="u1", at="6")
     assert "were in the history already" in texts(page)
     assert not any(card["badge"] for card in components(page, "gallery")[1]["cards"])
+
+
+def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_path):
+    asked = {"user": "u1", "at": "4", "k": "6"}
+    assert "with" not in [control.key for control in show("users", trained, **asked).segmented_control]
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    recency = Fit(name="model + recency", days=60, weight=5.0)
+    near = Fit(name="model + neighbours", space="attributes", share=2.0)
+    both = near.model_copy(update={"name": "model + neighbours + recency", "days": 60, "weight": 5.0})
+    save_fits(run, [recency, near, both])
+    moment = events_of(trained, "u1")["timestamp"][4]
+    orders = set()
+    for added in ("recency", "neighbours", "neighbours+recency"):
+        page = show("users", run, **asked, **{"with": added})
+        _, shown = components(page, "gallery")
+        expected = recommend_with(Run.open(run), added, "u1", 6, moment)["listing_id"].tolist()
+        assert [card["href"].split("listing=")[1] for card in shown["cards"]] == expected
+        assert all(card["score"].startswith("Score ") for card in shown["cards"])
+        orders.add(tuple(expected))
+    assert len(orders) > 1
+    (control,) = [one for one in page.segmented_control if one.key == "with"]
+    assert list(control.options) == ["Nothing", "Recency", "Neighbours", "Both"]
+    control.set_value("").run()
+    assert "with" not in page.query_params
+    assert all(card["score"].startswith("Similarity ") for card in components(page, "gallery")[1]["cards"])
+
+
+def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    nothing = Fit(name="model + neighbours", space="attributes")
+    recency = Fit(name="model + recency", days=60, weight=0.5)
+    for fits, options in (
+        ([nothing], []),
+        ([nothing, recency], ["Nothing", "Recency"]),
+        (
+            [recency, recency.model_copy(update={"name": "model + neighbours + recency"})],
+            ["Nothing", "Recency"],
+        ),
+        (
+            [nothing, nothing.model_copy(update={"name": "model + neighbours + recency", "share": 1.0})],
+            ["Nothing", "Neighbours and recency"],
+        ),
+    ):
+        save_fits(run, fits)
+        page = show("users", run, user="u1")
+        found = [list(one.options) for one in page.segmented_control if one.key == "with"]
+        assert found == ([options] if options else [])

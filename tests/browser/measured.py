@@ -6,9 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from core import Run
+from core.evaluation.fits import FILE, Fit, save_fits
 from core.insight.ablation import COLUMNS
 
-WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json")
+WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
+#: What serving adds, as an evaluation may find it.
+FITS = [
+    Fit(name="model + recency", days=60, weight=5.0),
+    Fit(name="model + neighbours", space="attributes", share=2.0),
+    Fit(name="model + neighbours + recency", space="attributes", share=2.0, days=60, weight=5.0),
+]
 METRICS = {
     "protocol": "temporal",
     "queries": 40,
@@ -30,7 +37,8 @@ METRICS = {
 
 
 def write_measured(run: Path) -> pd.DataFrame:
-    """An ablation, figures, and the ranks of two scorers for the last events of two users: `queries.parquet`."""
+    """An ablation, figures, what serving adds, and the ranks of two scorers for the last events of two users, which are
+    returned."""
     rows = [
         ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
         ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),
@@ -47,6 +55,7 @@ def write_measured(run: Path) -> pd.DataFrame:
         }
     )  # fmt: skip
     frame.to_parquet(run / "queries.parquet", index=False)
+    save_fits(run, FITS)
     return frame
 
 

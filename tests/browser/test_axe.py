@@ -13,7 +13,7 @@ PATHS = [
     "/similar?listing=l05",
     "/similar?listing=l05&view=lineup",
     "/users",
-    "/users?user=u1",
+    "/users?user=u1&with=recency",
     "/simulate",
     "/simulate?h=l05,l06*view*30&h2=l07&two=1",
     "/map?group=0",

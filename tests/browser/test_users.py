@@ -1,10 +1,13 @@
 """Users as a person uses it: a history, a moment, and what was touched later."""
 
-from browser.conftest import LISTINGS, PHOTOS
-from browser.seeing import assert_listings, assert_photos, listings
+import pytest
+from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
+from browser.measured import FITS, forget_measured, write_measured
+from browser.seeing import assert_listings, assert_photos, assert_whole, listings
 from playwright.sync_api import expect
 
 from core import Run
+from core.evaluation.fits import recommend_with
 
 
 def covers(ids):
@@ -47,3 +50,29 @@ def test_from_the_table_to_a_recommendation_and_back(page, explorer):
     page.go_back()
     expect(page.get_by_text("Known here: 7. Kept back: 2.")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/users?user=u0&at=7&k=30")
+
+
+@pytest.fixture
+def fitted(explorer):
+    """A run of which an evaluation has said how to weigh what serving adds."""
+    write_measured(explorer.run)
+    yield
+    forget_measured(explorer.run)
+
+
+@WIDE_AND_PHONE
+def test_what_serving_adds_is_added_by_a_click(page, explorer, fitted):
+    run = Run.open(explorer.run)
+    page.goto("/users?user=u0&at=7&k=6")
+    shown = page.get_by_role("list", name="Recommendations, the best first")
+    moment = run.market.events.query("user_id == 'u0'")["timestamp"].iloc[7]
+    assert_listings(shown, run.recommend("u0", k=6, at=moment)["listing_id"].tolist())
+    assert_whole(page)
+    page.get_by_role("radio", name="Both").click()
+    page.wait_for_url("**/users?user=u0&at=7&k=6&with=neighbours%2Brecency")
+    assert_listings(shown, recommend_with(run, FITS[2].added, "u0", 6, moment)["listing_id"].tolist())
+    expect(shown.get_by_text("Score").first).to_be_visible()
+    assert_whole(page, arrived=False)
+    page.get_by_role("radio", name="Nothing").click()
+    page.wait_for_url("**/users?user=u0&at=7&k=6")
+    expect(shown.get_by_text("Similarity").first).to_be_visible()

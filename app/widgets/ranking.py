@@ -1,0 +1,45 @@
+"""What a user's recommendations go by: the model alone, or with what serving adds to it."""
+
+import pandas as pd
+import streamlit as st
+
+from app.history import history_frame, moment_of
+from app.session import Current, run_key
+from app.widgets.switch import switch
+from core.evaluation.fits import load_fits, recommend_with, telling
+
+NAMES = {"recency": "Recency", "neighbours": "Neighbours", "neighbours+recency": "Both"}
+ALONE = {"neighbours+recency": "Neighbours and recency"}  # where one of the two is not offered by itself
+HELP = (
+    "**Recency**: what many touched lately comes first · **Neighbours**: what is like the history by what listings say "
+    "about themselves comes first. Each is weighed as it served best on validation."
+)
+
+
+def additions(here: Current) -> dict[str, str]:
+    """The names of what `vibes evaluate` fitted beside the model, by `recommend_with`'s; none that changes nothing."""
+    fits = telling(load_fits(here.run.path))
+    names = NAMES if len(fits) == len(NAMES) else NAMES | ALONE
+    return {fit.added: names[fit.added] for fit in fits if fit.added in names}
+
+
+def addition(offered: dict[str, str]) -> str:
+    """The chosen one of them, "" for the model alone."""
+    return switch("Add to the model", "with", {"": "Nothing", **offered}, "", help=HELP) if offered else ""
+
+
+def ranked(here: Current, user: int, at: int, k: int, added: str) -> pd.DataFrame:
+    """The `k` best listings for the first `at` events of a user, as of the next one: `listing_id, score`.
+
+    Raises:
+        VibesError: see `Run.recommend` and `recommend_with`.
+    """
+    if not added:
+        return here.run.recommend(history_frame(here.view, user, at), k=k, at=moment_of(here.view, user, at))
+    return _ranked(run_key(here), user, at, k, added, here)
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _ranked(key: object, user: int, at: int, k: int, added: str, _here: Current) -> pd.DataFrame:
+    history, moment = history_frame(_here.view, user, at), moment_of(_here.view, user, at)
+    return recommend_with(_here.run, added, history, k, moment)
