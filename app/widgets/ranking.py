@@ -11,8 +11,8 @@ from core.evaluation.fits import load_fits, recommend_with, telling
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "neighbours+recency": "Both"}
 ALONE = {"neighbours+recency": "Neighbours and recency"}  # where one of the two is not offered by itself
 HELP = (
-    "**Recency**: what many touched lately comes first · **Neighbours**: what is like the history by what listings say "
-    "about themselves comes first. Each is weighed as it served best on validation."
+    "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
+    "or texts, untrained, comes first. Each is weighed as it served best on validation."
 )
 
 

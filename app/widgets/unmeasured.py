@@ -5,15 +5,13 @@ from shlex import quote
 import streamlit as st
 
 from app.session import Current
+from core.insight.report_text import USED_UP
 
 
 def unmeasured(here: Current) -> None:
     """The command; of a run that was trained on every event, who has the figures."""
     if here.run.trained_on_everything:
-        st.markdown(
-            "The model was trained on every event of this market, so nothing is left to measure it on. The run that it "
-            "repeats has the figures."
-        )
+        st.markdown(USED_UP)
         return
     st.markdown("Not measured yet. Measure it against five baselines with")
     st.code(f"vibes evaluate {quote(str(here.run.path))}", language="bash")

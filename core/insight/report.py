@@ -16,7 +16,7 @@ from core.insight.cost_table import cost_section
 from core.insight.region import SIZE, grid_places
 from core.insight.report_figures import map_figure, photo_data, photo_grid
 from core.insight.report_measured import ablation, quality, slices_of, training
-from core.insight.report_text import LIMITS, METHOD, SPACES
+from core.insight.report_text import LIMITS, METHOD, SPACES, USED_UP
 from core.insight.vibe_map import read_map
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
@@ -59,8 +59,9 @@ def _sections(run: Run) -> Iterator[str]:
         yield quality(metrics)
         yield slices_of(metrics)
     else:
-        why = "it has no trained model" if not run.has_model else "it has not been evaluated"
-        yield f"<h2>How good are the recommendations?</h2><p>This run was not measured: {why}.</p>"
+        why = "it has not been evaluated" if run.has_model else "it has no trained model"
+        told = USED_UP if run.trained_on_everything else f"This run was not measured: {why}."
+        yield f"<h2>How good are the recommendations?</h2><p>{told}</p>"
     yield training(run)
     yield ablation(run)
     yield _map(run)

@@ -12,6 +12,10 @@ NAMES = {
 SERVED = "model +"  # the model and what serving adds to it: no rival of the model
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 SURE = 0.05  # corrected p-value from which a difference counts
+USED_UP = (
+    "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
+    "has the figures."
+)
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "

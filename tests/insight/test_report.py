@@ -15,6 +15,7 @@ from core.errors import VibesError
 from core.insight.ablation import COLUMNS
 from core.insight.report import report_html, write_report
 from core.insight.report_measured import name_of
+from core.insight.report_text import USED_UP
 
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
@@ -168,3 +169,10 @@ def test_the_command_writes_it(run, tmp_path):
     result = CliRunner().invoke(app, ["report", str(run), str(tmp_path / "told.html")])
     assert result.exit_code == 0 and "Wrote" in result.stderr
     assert (tmp_path / "told.html").read_text(encoding="utf-8") == report_html(Run.open(run))
+
+
+def test_why_there_are_no_figures(run):
+    opened = Run.open(run)
+    assert "This run was not measured: it has no trained model." in words(report_html(opened))
+    opened.trained_on_everything = True
+    assert USED_UP in words(report_html(opened))
