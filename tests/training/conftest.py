@@ -1,11 +1,15 @@
 """A small generated market and a configuration that trains on it in seconds."""
 
+from pathlib import Path
+
 import pytest
 from small_market import generate
 
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
+from core.training.state import Progress
+from core.training.train import train
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,10 @@ def quick() -> Settings:
             validate_every=19,
         ),
     )
+
+
+@pytest.fixture(scope="session")
+def whole(small_market, quick, tmp_path_factory) -> tuple[Path, Progress]:
+    """A training that was never stopped."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    return run, train(small_market, run, quick, None)

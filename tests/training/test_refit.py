@@ -17,15 +17,9 @@ from core.training.train import train
 
 
 @pytest.fixture(scope="module")
-def measured(small_market, quick, tmp_path_factory):
-    run = tmp_path_factory.mktemp("measured") / "run"
-    return run, train(small_market, run, quick, None)
-
-
-@pytest.fixture(scope="module")
-def again(small_market, measured, tmp_path_factory):
+def again(small_market, whole, tmp_path_factory):
     run = tmp_path_factory.mktemp("again") / "run"
-    return run, train(small_market, run, refit_settings(measured[0], small_market), None)
+    return run, train(small_market, run, refit_settings(whole[0], small_market), None)
 
 
 def rates(run):
@@ -33,8 +27,8 @@ def rates(run):
     return [line["rate"] for line in lines if "rate" in line], [line for line in lines if "rate" not in line]
 
 
-def test_as_many_steps_until_the_test_begins(small_market, measured, again):
-    (first, progress), (run, refitted) = measured, again
+def test_as_many_steps_until_the_test_begins(small_market, whole, again):
+    (first, progress), (run, refitted) = whole, again
     was, now = Manifest.load(first), Manifest.load(run)
     assert was.steps == progress.best_step == refitted.step == refitted.best_step == now.steps
     assert now.settings.split.t1 == now.settings.split.t2 == was.settings.split.t2
@@ -47,19 +41,19 @@ def test_as_many_steps_until_the_test_begins(small_market, measured, again):
     assert between.any()  # otherwise nothing was added
 
 
-def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(measured, again):
-    before, after = evaluate_run(Run.open(measured[0])), evaluate_run(Run.open(again[0]))
+def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, again):
+    before, after = evaluate_run(Run.open(whole[0])), evaluate_run(Run.open(again[0]))
     np.testing.assert_array_equal(before.queries.event, after.queries.event)
     assert "no validation" in after.notes["baselines"] and "baselines" not in before.notes
     assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
-    save_metrics(Run.open(measured[0]), before)
-    carry_fits(measured[0], again[0])
+    save_metrics(Run.open(whole[0]), before)
+    carry_fits(whole[0], again[0])
     after = evaluate_run(Run.open(again[0]))
     rows = ["model + recency", "model + neighbours", "model + neighbours + recency"]
     assert [name for name in after.results if name.startswith("model +")] == rows
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
     save_metrics(Run.open(again[0]), after)
-    assert load_fits(again[0]) == load_fits(measured[0])
+    assert load_fits(again[0]) == load_fits(whole[0])
 
 
 def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):
@@ -72,11 +66,11 @@ def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):
     assert rates(tmp_path / "a")[0] == rates(tmp_path / "b")[0][:21]
 
 
-def test_everything_leaves_nothing_to_test_on(small_market, measured, tmp_path):
-    settings = refit_settings(measured[0], small_market, everything=True)
+def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
+    settings = refit_settings(whole[0], small_market, everything=True)
     train(small_market, tmp_path / "run", settings, None)
     run = Run.open(tmp_path / "run")
-    assert run.trained_on_everything and not Run.open(measured[0]).trained_on_everything
+    assert run.trained_on_everything and not Run.open(whole[0]).trained_on_everything
     with pytest.raises(VibesError, match="nothing left to test it on; evaluate the run that it repeats"):
         evaluate_run(run)
 
@@ -89,8 +83,8 @@ def test_everything_leaves_nothing_to_test_on(small_market, measured, tmp_path):
         ({"training": TrainingConfig(recipe="two-stage")}, "in two stages"),
     ],
 )
-def test_what_cannot_be_refitted_is_said(small_market, measured, tmp_path, change, why):
-    manifest = Manifest.load(measured[0])
+def test_what_cannot_be_refitted_is_said(small_market, whole, tmp_path, change, why):
+    manifest = Manifest.load(whole[0])
     inside = {name: value for name, value in change.items() if name in ("split", "training")}
     own = {name: value for name, value in change.items() if name not in inside}
     settings = manifest.settings.model_copy(update=inside)
@@ -108,8 +102,8 @@ def test_a_two_stage_training_has_no_early_end():
     "encoder, begins",
     [("", "auto"), ("eye", "eye"), ("tf_efficientnet_lite0-tail1-288-0123abcd", "tf_efficientnet_lite0")],
 )
-def test_photos_begin_as_those_of_the_run_began(measured, tmp_path, encoder, begins):
-    Manifest.load(measured[0]).model_copy(update={"photo_encoder": encoder}).save(tmp_path)
+def test_photos_begin_as_those_of_the_run_began(whole, tmp_path, encoder, begins):
+    Manifest.load(whole[0]).model_copy(update={"photo_encoder": encoder}).save(tmp_path)
     assert refit_encoder(tmp_path) == begins
 
 

@@ -16,13 +16,6 @@ from core.training.train import train
 
 
 @pytest.fixture(scope="module")
-def whole(small_market, quick, tmp_path_factory):
-    """A training that was never stopped."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    return run, train(small_market, run, quick, None)
-
-
-@pytest.fixture(scope="module")
 def whole_apart(small_market, quick, tmp_path_factory):
     run = tmp_path_factory.mktemp("whole-apart") / "run"
     train_apart(small_market, run, quick)
