@@ -109,11 +109,12 @@ def recommend(
     assert told is not None
     moment = read_moment(at, opened.market.timed)
     if with_ is None:
-        show(opened, opened.recommend(told, k, moment), json_)
-        return
-    from core.evaluation.fits import recommend_with
+        found = opened.recommend(told, k, moment)
+    else:
+        from core.evaluation.fits import recommend_with
 
-    show(opened, recommend_with(opened, with_, told, k, moment), json_)
+        found = recommend_with(opened, with_, told, k, moment)
+    show(opened, found, json_)
 
 
 @app.command()

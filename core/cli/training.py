@@ -39,7 +39,6 @@ def train(
     from core.market.market import Market
     from core.model.settings import Manifest
 
-    given = {"--preset": preset, "--config": config, "--protocol": protocol, "--seed": seed}
     if refit is None:
         if everything:
             raise VibesError("Option --everything goes with --refit RUN, which says how long to train.")
@@ -47,6 +46,7 @@ def train(
     else:
         from core.training.refit import refit_encoder, refit_settings
 
+        given = {"--preset": preset, "--config": config, "--protocol": protocol, "--seed": seed}
         for option, value in given.items():
             if value is not None:
                 raise VibesError(f"Option --refit takes all settings from {refit}; leave out {option}.")

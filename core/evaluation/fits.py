@@ -15,12 +15,12 @@ from core.errors import VibesError
 from core.evaluation.baselines import RecentPopularity, VectorNeighbours
 from core.evaluation.baselines.named import NEIGHBOURS
 from core.evaluation.baselines.text_space import text_vectors
-from core.evaluation.ranking import Scorer
+from core.evaluation.ranking import Scorer, top
 from core.evaluation.serving import Blend, RecencyPrior, Remembered
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.retrieval.run import Run
-from core.retrieval.scorer import VectorScorer
+from core.retrieval.scorer import model_scorer
 
 FILE = "serving.json"
 SPACES = {label: space for space, label in NEIGHBOURS.items()}
@@ -64,13 +64,12 @@ class Fit(BaseModel):
 
 def fit_of(scorer: Scorer) -> Fit | None:
     """How a scorer of `with_serving` was fitted; None of one that adds nothing, or an id model."""
-    fit, inner = Fit(name=scorer.name), scorer
-    if isinstance(inner, RecencyPrior):
-        recent = inner.recent
-        fit, inner = (
-            fit.model_copy(update={"days": recent.days, "events": recent.events, "weight": inner.weight}),
-            inner.scorer,
-        )
+    if not isinstance(scorer, RecencyPrior | Blend):
+        return None
+    fit, inner = Fit(name=scorer.name), scorer.scorer if isinstance(scorer, RecencyPrior) else scorer
+    if isinstance(scorer, RecencyPrior):
+        recent = {"days": scorer.recent.days, "events": scorer.recent.events, "weight": scorer.weight}
+        fit = fit.model_copy(update=recent)
     if isinstance(inner, Blend):
         other = inner.other.scorer if isinstance(inner.other, Remembered) else inner.other
         if not isinstance(other, VectorNeighbours):
@@ -78,7 +77,7 @@ def fit_of(scorer: Scorer) -> Fit | None:
         fit = fit.model_copy(
             update={"space": SPACES[other.name], "decay": other.decay, "share": inner.weight}
         )
-    return None if inner is scorer and not isinstance(scorer, Blend) else fit
+    return fit
 
 
 def telling(fits: Sequence[Fit]) -> list[Fit]:
@@ -138,15 +137,11 @@ def recommend_with(
             "before, with the run that it repeats)."
         )
     log, query = run.query(user, at)
-    model = VectorScorer(
-        "model", run.vectors("model"), lambda start, end: run.engine.encode_histories(log, start, end)
-    )
-    scorer = fits[added].scorer(model, run, log, np.ones(len(run.log), bool))
-    scores = scorer.score(query)[0]  # (L,)
-    scores = np.where(run.catalogue.candidates(log, query)[0], scores, -np.inf)
-    rows = np.argsort(-scores, kind="stable")[:k]
-    rows = rows[np.isfinite(scores[rows])]
-    return run.frame(rows, scores[rows])
+    scorer = fits[added].scorer(model_scorer(run, log), run, log, np.ones(len(run.log), bool))
+    scores = scorer.score(query)  # (1, L)
+    rows = np.flatnonzero(top(scores, run.catalogue.candidates(log, query), k)[0])
+    rows = rows[np.argsort(-scores[0, rows], kind="stable")]
+    return run.frame(rows, scores[0, rows])
 
 
 def _vectors(run: Run, space: str, train: np.ndarray) -> np.ndarray:

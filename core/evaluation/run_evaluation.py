@@ -17,7 +17,7 @@ from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.retrieval.run import Run
-from core.retrieval.scorer import VectorScorer
+from core.retrieval.scorer import model_scorer
 
 ID_MODELS = ("itemknn", "ease", "als")
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
@@ -74,25 +74,12 @@ def evaluate_run(
     elif run.has_model:
         kept = Remembered(model_scorer(run))
         scorers += [kept, *(fit.scorer(kept, run, log, split.train) for fit in load_fits(run.path))]
-    fits = [fit_of(scorer) for scorer in scorers]
     scorers += [*first, *near, *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
     if len(split.valid):
-        return replace(found, fits=[fit for fit in fits if fit is not None])
+        return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer))])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
-
-
-def model_scorer(run: Run) -> VectorScorer:
-    """The run's model, by the name that tables give it.
-
-    Raises:
-        VibesError: the run has no model, or it was made from other listings than the market has now.
-    """
-    engine, log = run.engine, run.log
-    return VectorScorer(
-        "model", run.vectors("model"), lambda start, end: engine.encode_histories(log, start, end)
-    )
 
 
 def with_serving(

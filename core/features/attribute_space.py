@@ -49,23 +49,25 @@ def attribute_vectors(
         blocks.append(block)
     if not blocks:
         return np.zeros((tokens.listings, 1), np.float32)
-    something: np.ndarray = np.any([np.any(block, axis=1) for block in blocks], axis=0)  # (L,)
-    for block in blocks:
-        _centre(block, known)
+    something: np.ndarray = np.any([_centre(block, known) for block in blocks], axis=0)  # (L,)
     whole = np.concatenate(blocks, axis=1)
     if not whole.any():  # no two listings differ: all alike
         return something[:, None].astype(np.float32)
     return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
 
 
-def _centre(block: np.ndarray, fitted: int) -> None:
-    """Take from (L, d), in place, the mean of the first `fitted` rows, over those that say something; others stay zero."""
+def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
+    """Take from (L, d), in place, the mean of the first `fitted` rows, over those that say something; others stay zero.
+
+    Returns (L,) bool, which rows say something.
+    """
     said: np.ndarray = np.any(block, axis=1)  # (L,)
     if not said[:fitted].any():
-        return
+        return said
     mean = block[:fitted].mean(axis=0, dtype=np.float64, where=said[:fitted, None])  # (d,)
     np.subtract(block, mean.astype(np.float32), out=block, where=said[:, None])
     block[:, np.maximum(block.max(axis=0), -block.min(axis=0)) < ROUNDING] = 0  # a column that all rows share
+    return said
 
 
 def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) -> sparse.csr_matrix:

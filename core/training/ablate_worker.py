@@ -26,7 +26,6 @@ def work(folder: Path) -> None:
     from core.evaluation.baselines.named import named_baseline
     from core.evaluation.protocol import evaluate
     from core.evaluation.ranking import Scorer
-    from core.evaluation.run_evaluation import model_scorer
     from core.features.market_photos import market_photos
     from core.features.photos import JOIN, load_photo_vectors
     from core.market.log import EventLog
@@ -34,6 +33,7 @@ def work(folder: Path) -> None:
     from core.market.splits import Catalogue, make_split
     from core.model.settings import Settings
     from core.retrieval.run import Run
+    from core.retrieval.scorer import model_scorer
 
     began = time.monotonic()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))

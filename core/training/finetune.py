@@ -101,7 +101,8 @@ class _Finetuning:
             self.average.load_state_dict(averaged)
         self.lines = Lines(run / "train.jsonl", self.progress.step, self.processes.main)
         batches = self.batches(0)
-        self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))
+        self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))  # by the schedule
+        self.until = min(self.planned, self.config.stop_after or self.planned)  # steps made, at most
         self.bank_every = self._bank_every(batches)
 
     @property
@@ -124,7 +125,7 @@ class _Finetuning:
     @property
     def stopping(self) -> int:
         """The step at which this stage stops: its end, or before it where so many steps were asked for."""
-        return min(self.stage_end, self.config.stop_after or self.stage_end)
+        return min(self.stage_end, self.until)
 
     @property
     def validate_every(self) -> int:
@@ -235,9 +236,8 @@ class _Finetuning:
             "rate": rate,
         }
         spent = time.monotonic() - self.started
-        planned = min(self.planned, self.config.stop_after or self.planned)
-        left = spent / (progress.step - self.begun) * max(planned - progress.step, 0)
-        self.report({**entry, "planned": planned, "eta_s": left, "best": progress.best})
+        left = spent / (progress.step - self.begun) * max(self.until - progress.step, 0)
+        self.report({**entry, "planned": self.until, "eta_s": left, "best": progress.best})
         self.lines.write(entry)
 
     def _bank_every(self, batches: list[Batch]) -> int:
