@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
@@ -89,7 +90,10 @@ def table_columns(path: Path) -> list[str]:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    table = pd.read_parquet(path)
+    # By its path pyarrow opens a file twice, and reads rows of the new one by the footer of the old one where the file
+    # was replaced in between.
+    with pa.OSFile(str(path)) as file:
+        table = pd.read_parquet(file)
     for name in table.columns[[isinstance(kind, pd.CategoricalDtype) for kind in table.dtypes]]:
         table[name] = table[name].astype(table[name].cat.categories.dtype)
     return table

@@ -1,8 +1,10 @@
 """Reading tables that are no tables, and writing on disks that are full."""
 
 import gzip
+import itertools
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -144,3 +146,27 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(VibesError, match="Cannot write"), atomic_path(tmp_path / "file" / "market.toml"):
         pass
+
+
+def test_a_parquet_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one(tmp_path):
+    path, sizes, done = tmp_path / "events.parquet", (300, 40_000), threading.Event()
+    contents = []
+    for rows in sizes:
+        pd.DataFrame({"user_id": [f"user {row * 7919 % rows}" for row in range(rows)]}).to_parquet(path)
+        contents.append(path.read_bytes())
+
+    def replace() -> None:
+        for content in itertools.cycle(contents):
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(content)
+            if done.is_set():
+                return
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    try:
+        seen = {len(read_table(path)) for _ in range(300)}
+    finally:
+        done.set()
+        thread.join()
+    assert seen == set(sizes)
