@@ -43,6 +43,12 @@ class TrainingConfig(Forbidding):
     positive_vectors: Literal["fresh", "bank"] = Field(
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
+    recency_days: int = Field(
+        0,
+        ge=0,
+        description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
+        "the model learns what recency does not tell; such a run is served --with recency; 0 = none",
+    )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
         50,

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from core.evaluation.baselines import RecentPopularity
 from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue
 from core.model.encoder import mixed_precision
@@ -34,6 +35,7 @@ class StepData:
     masked: bool
     seed: int
     photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
+    recent: RecentPopularity | None = None  # whose logarithm joins the scores
 
     @cached_property
     def share(self) -> np.ndarray:
@@ -125,6 +127,11 @@ def _softmax(
         item = torch.cat([item, bank.vectors[torch.from_numpy(columns.stale).to(device)]])  # (C, d)
     # Outside the mixed precision: bfloat16 would round the scores to two digits.
     scores = user @ item.T / config.temperature  # (E, C)
+    if data.recent is not None:
+        # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
+        # moves with time: what it tells the model need not learn, and what the model learns goes beside it.
+        recent = data.recent.counts(data.examples.at[batch.rows], columns.listing)  # (E, C)
+        scores = scores + torch.from_numpy(np.log1p(recent)).to(device)
     positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     if config.logq:
         q = inclusion(columns, data.share, slots, len(data.warm), config)

@@ -12,6 +12,7 @@ import torch
 from accelerate import PartialState
 
 from core.errors import VibesError
+from core.evaluation.baselines import RecentPopularity
 from core.evaluation.metrics import smooth_recall, user_means
 from core.evaluation.ranking import batches, pessimistic_ranks
 from core.features.featurizer import Features, Featurizer
@@ -86,6 +87,7 @@ def train(
         raise VibesError(
             f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
         )
+    recent = _recent(log, settings.training.recency_days)
     report({"stage": "features"})
     live: LivePhotos | None = None
     tail: Any = None
@@ -117,8 +119,9 @@ def train(
         masked=split.protocol == "temporal",
         seed=settings.seed,
         photos=live,
+        recent=recent,
     )
-    validate = _validation(log, split, catalogue, inputs, settings, live)
+    validate = _validation(log, split, catalogue, inputs, settings, live, recent)
     if settings.training.pretrain_steps and fresh_start and len(data.examples):
         pretrain(model, data, known, settings, run, resume, report)
     progress = finetune(model, data, settings, run, validate, resume, report)
@@ -178,6 +181,14 @@ def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
     return manifest.settings
 
 
+def _recent(log: EventLog, days: int) -> RecentPopularity | None:
+    if days and not log.timed:
+        raise VibesError(
+            f"Option training.recency_days is {days}, but the events have no timestamps, so nothing is recent; leave it out."
+        )
+    return RecentPopularity.over_days(log, days) if days else None
+
+
 def _validation(
     log: EventLog,
     split: Split,
@@ -185,9 +196,10 @@ def _validation(
     inputs: Inputs,
     settings: Settings,
     live: LivePhotos | None = None,
+    recent: RecentPopularity | None = None,
 ) -> Validate | None:
     """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
-    seed; None without any."""
+    seed; None without any. Where the loss knows what is `recent`, so does validation, by the same weight."""
     queries = split.valid
     if not len(queries):
         return None
@@ -222,7 +234,10 @@ def _validation(
         ends = gathered(part, len(queries))
         ranks = np.zeros(len(queries), np.int64)
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
-            ranks[rows] = pessimistic_ranks(ends[rows] @ listings.T, allowed, batch.target)
+            scores = ends[rows] @ listings.T  # (B, L)
+            if recent is not None:
+                scores += np.float32(settings.training.temperature) * np.log1p(recent.score(batch))
+            ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         values = np.column_stack([ranks <= 30, smooth_recall(ranks, 30)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)
         return float(hard), float(smooth)

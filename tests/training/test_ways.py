@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 import torch
 from killing import kill_at, train_apart, weights
+from training_pieces import pieces
 
-from core.features.featurizer import Featurizer
-from core.market.log import EventLog
-from core.market.splits import Catalogue, make_split
 from core.model.checkpoint import load_weights
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
 from core.retrieval.run import Run
-from core.training.examples import make_examples
 from core.training.finetune import finetune
-from core.training.step import StepData
 from core.training.train import train
 
 WAYS = {
@@ -25,7 +20,10 @@ WAYS = {
         {"history": "readout"},
         {"token_dropout": 0.2, "negatives": "in-batch", "logq": True, "window_listings": 60},
     ),
-    "listing-vectors": ({"history": "listing-vectors"}, {"negatives": "bank", "window_listings": 60}),
+    "listing-vectors": (
+        {"history": "listing-vectors"},
+        {"negatives": "bank", "window_listings": 60, "recency_days": 30},
+    ),
     "two stages": (
         {"history": "listing-vectors"},
         {"recipe": "two-stage", "positive_vectors": "bank", "negatives": "bank", "window_listings": 60},
@@ -62,17 +60,6 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
             entry["loss"] for entry in entries if entry.get("stage") == "pre-training" and "loss" in entry
         ]
         assert len(guessed) == 60 and np.mean(guessed[-15:]) < np.mean(guessed[:15])
-
-
-def pieces(market, settings):
-    """A model and what its training reads, without a run folder."""
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    split = make_split(log, catalogue)
-    warm = np.flatnonzero(log.counts(split.train) > 0)
-    featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
-    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
-    model = ListingModel.of(featurizer.vocabulary, settings)
-    return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)
 
 
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(

@@ -70,18 +70,26 @@ class RecentPopularity:
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
+        return self.counts(batch.at, np.arange(self.listings))
+
+    def counts(self, at: np.ndarray, listings: np.ndarray) -> np.ndarray:
+        """(B, C) float32: the events of the `listings` (C,), one of which may stand there twice, that are recent at the
+        moments `at` (B,)."""
         if self.days is None:
             counts = np.bincount(self.listing, minlength=self.listings).astype(np.float32)
-            return np.broadcast_to(counts, (len(batch), self.listings))
-        moments, which = np.unique(batch.at, return_inverse=True)  # (T,)
+            return np.broadcast_to(counts[listings], (len(at), len(listings)))
+        asked, again = np.unique(listings, return_inverse=True)
+        place = np.full(self.listings, len(asked))  # the last one counts all that nobody asks about
+        place[asked] = np.arange(len(asked))
+        moments, which = np.unique(at, return_inverse=True)  # (T,)
         high = np.searchsorted(self.time, moments, side="left")  # strictly before the moment
         low = np.searchsorted(self.time, moments - self.days * DAY, side="left")
-        counts = np.zeros((len(moments), self.listings), np.float32)
-        running = np.zeros(self.listings, np.float32)
+        counts = np.zeros((len(moments), len(asked) + 1), np.float32)
+        running = np.zeros(len(asked) + 1, np.float32)
         left = right = low[0] if len(moments) else 0
         for row in range(len(moments)):  # the window slides: what enters is added, what leaves is taken away
-            np.add.at(running, self.listing[right : high[row]], 1)
-            np.subtract.at(running, self.listing[left : low[row]], 1)
+            np.add.at(running, place[self.listing[right : high[row]]], 1)
+            np.subtract.at(running, place[self.listing[left : low[row]]], 1)
             left, right = low[row], high[row]
             counts[row] = running
-        return counts[which]
+        return counts.take(again, axis=1)[which]

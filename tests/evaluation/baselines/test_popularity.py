@@ -35,6 +35,8 @@ def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log
             if at - days * DAY <= time < at
         )
         assert scores[row].tolist() == [counts[listing] for listing in range(log.listings)]
+    asked = np.array([7, 2, 7, log.listings - 1])
+    assert (RecentPopularity.over_days(log, days).counts(queries.at, asked) == scores[:, asked]).all()
 
 
 @pytest.mark.parametrize("events", [1, 3])
@@ -48,6 +50,9 @@ def test_without_timestamps_the_last_training_events_of_each_user_are_recent(ran
     scores = RecentPopularity.over_events(log, split.train, events).score(split.test)
     assert scores[0].tolist() == [counts[listing] for listing in range(log.listings)]
     assert (scores == scores[0]).all()
+    asked = np.array([5, 1, 5])
+    found = RecentPopularity.over_events(log, split.train, events).counts(split.test.at, asked)
+    assert (found == scores[:, asked]).all()
 
 
 def test_the_window_is_the_one_that_validation_likes_best(random_log, always_live):

@@ -1,0 +1,82 @@
+"""`recency_days`: what is recent joins the loss, so that the model learns what recency does not tell."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from training_pieces import pieces
+
+from core.errors import VibesError
+from core.evaluation.baselines import RecentPopularity
+from core.evaluation.baselines.popularity import DAY
+from core.evaluation.baselines.tuning import recall
+from core.evaluation.serving import RecencyPrior
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, make_split
+from core.model.losses import LOSSES
+from core.model.settings import Settings
+from core.retrieval.run import Run
+from core.retrieval.scorer import model_scorer
+from core.training.batches import history_batches
+from core.training.step import step_loss
+from core.training.train import train
+
+DAYS = 20
+
+
+def changed(quick: Settings, **training) -> Settings:
+    training = {**quick.training.model_dump(exclude_unset=True), "bf16": False, **training}
+    return Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
+
+
+def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market, quick, monkeypatch):
+    settings = changed(quick, negatives="in-batch")
+    model, data = pieces(small_market, settings)
+    lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
+    batch = history_batches(data.examples, lengths, 16, 3, 0, 0)[0]
+    seen: list = []
+
+    def loss(scores, positive, negative, first):
+        seen.append((scores.detach().numpy(), first.numpy()))
+        return LOSSES["log_in"](scores, positive, negative, first)
+
+    monkeypatch.setitem(LOSSES, "next", loss)
+    model.eval()
+    tables = data.inputs.tensors("cpu")
+    for one in (data, replace(data, recent=RecentPopularity.over_days(data.log, DAYS))):
+        step_loss(model, one, None, batch, 0, settings.training, tables)
+    (plain, first), (told, _) = seen
+    gained, log = told - plain, data.log
+    for row, example in enumerate(batch.rows):
+        at = data.examples.at[example]
+        recent = (log.time < at) & (log.time >= at - DAYS * DAY)
+        count = (log.listing[recent] == data.examples.positive[example, 0]).sum()
+        assert gained[row, first[row]] == pytest.approx(np.log1p(count), abs=1e-4)
+    assert len(np.unique(gained.round(3))) > 3
+
+
+def test_what_validation_measures_is_the_model_beside_what_is_recent(small_market, quick, tmp_path):
+    settings = changed(quick, recency_days=DAYS)
+    progress = train(small_market, tmp_path / "run", settings, None)
+    run = Run.open(tmp_path / "run")
+    log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
+    valid = make_split(log, catalogue).valid
+    recent = RecentPopularity.over_days(log, DAYS)
+    beside = RecencyPrior(model_scorer(run), recent, settings.training.temperature)
+    found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
+    assert found[0] == pytest.approx(progress.best, abs=0.01)
+    assert abs(found[1] - progress.best) > 0.1
+
+
+def test_without_timestamps_nothing_is_recent(tmp_path, quick):
+    pd.DataFrame({"listing_id": list("abc"), "price": [1, 2, 3]}).to_csv(
+        tmp_path / "listings.csv", index=False
+    )
+    pd.DataFrame({"user_id": ["u"] * 6, "listing_id": list("abcabc"), "position": range(6)}).to_csv(
+        tmp_path / "events.csv", index=False
+    )
+    with pytest.raises(VibesError, match=r"training\.recency_days is 20, but the events have no timestamps"):
+        train(Market.open(tmp_path), tmp_path / "run", changed(quick, recency_days=DAYS), None)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,22 @@
+"""What a training reads, without a run folder."""
+
+import numpy as np
+
+from core.features.featurizer import Featurizer
+from core.market.log import EventLog
+from core.market.splits import Catalogue, make_split
+from core.model.listing_model import ListingModel
+from core.retrieval.engine import make_inputs
+from core.training.examples import make_examples
+from core.training.step import StepData
+
+
+def pieces(market, settings):
+    """An untrained model and the data of its steps."""
+    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
+    split = make_split(log, catalogue)
+    warm = np.flatnonzero(log.counts(split.train) > 0)
+    featurizer = Featurizer.fit(market, settings.features, 32, warm, log.duration, None)
+    inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
+    model = ListingModel.of(featurizer.vocabulary, settings)
+    return model, StepData(make_examples(log, split, 3), log, catalogue, inputs, warm, True, 0)
