@@ -40,6 +40,9 @@ class Variant(BaseModel):
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="as in --config of train"
     )
+    serving: Literal["recency"] | None = Field(
+        None, description="what the model is measured with, fitted as `vibes evaluate` fits it; none: alone"
+    )
 
     @field_validator("overrides")
     @classmethod
@@ -50,8 +53,8 @@ class Variant(BaseModel):
     def _fits(self) -> "Variant":
         if (self.kind == "baseline") != (self.baseline is not None):
             raise ValueError('a baseline has kind = "baseline" and the key baseline, a model neither')
-        if self.kind == "baseline" and self.overrides:
-            raise ValueError("a baseline is tuned on validation and takes no settings")
+        if self.kind == "baseline" and (self.overrides or self.serving):
+            raise ValueError("a baseline is tuned on validation and takes no settings and no serving")
         for name in FIXED:
             if name in self.overrides:
                 raise ValueError(
@@ -158,15 +161,17 @@ class Inputs:
     photos: int  # of the listing that has most
     text: bool
     meta: bool
+    timestamps: bool
 
     @classmethod
     def of(cls, market: Market) -> "Inputs":
-        """Look at the tables: photos, attributes of free text, actions or durations."""
+        """Look at the tables: photos, attributes of free text, actions or durations, times of the events."""
         told = [market.events[name].notna().any() for name in (C.ACTION, C.DURATION) if name in market.events]
         return cls(
             photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
             text=any(attribute.kind == "text" for attribute in market.attributes),
             meta=any(map(bool, told)),
+            timestamps=market.timed,
         )
 
 
@@ -206,6 +211,8 @@ def effective(settings: Settings, has: Inputs) -> dict[str, Any]:
     )
     if not features["photo_train_blocks"]:
         training |= {"photo_rate": 0.0, "live_photos": 0}
+    if not has.timestamps:
+        training["recency_days"] = 0
     if not settings.training.needs_bank:
         training |= {"bank_every": 0, "bank_size": 0}
     return whole
@@ -257,7 +264,7 @@ def make_plan(grid: Grid, has: Inputs, oracle: bool = False) -> Plan:
                 stand_in[variant.name] = reference
                 continue
         else:
-            key = json.dumps(effective(settings, has), sort_keys=True)
+            key = json.dumps([effective(settings, has), variant.serving], sort_keys=True)
             if key in trained:
                 why = f" on a market without {' or '.join(absent)}" if absent else ""
                 left_out[variant.name] = (

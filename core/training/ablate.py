@@ -142,6 +142,7 @@ def _jobs(
             "kind": planned.variant.kind,
             "baseline": planned.variant.baseline,
             "settings": settings.model_dump(exclude_none=True),
+            "serving": planned.variant.serving,
             "photo_encoder": photo_encoder,
             "fingerprint": market.fingerprint,
         }

@@ -26,6 +26,7 @@ def work(folder: Path) -> None:
     from core.evaluation.baselines.named import named_baseline
     from core.evaluation.protocol import evaluate
     from core.evaluation.ranking import Scorer
+    from core.evaluation.serving import RecencyPrior
     from core.features.market_photos import market_photos
     from core.features.photos import JOIN, load_photo_vectors
     from core.market.log import EventLog
@@ -58,6 +59,10 @@ def work(folder: Path) -> None:
         say({"stage": "tuning"})
         scorer = named_baseline(job["baseline"], market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job["baseline"] == "best-id" else ""
+    elif job["serving"] == "recency":
+        say({"stage": "tuning"})
+        prior = RecencyPrior.tune([scorer], log, split, catalogue, settings.seed)
+        scorer, note = prior, f"It is {prior.note}."
     say({"stage": "ranking"})
     found = evaluate([scorer], log, split, catalogue, seed=settings.seed)
     with atomic_path(folder / RANKS) as temporary:

@@ -9,8 +9,8 @@ from core.insight.grid import PACKAGED, Grid, Inputs, effective, load_grid, make
 from core.market.market import Market
 from core.model.settings import Settings
 
-EVERYTHING = Inputs(photos=32, text=True, meta=True)
-NOTHING = Inputs(photos=0, text=False, meta=False)
+EVERYTHING = Inputs(photos=32, text=True, meta=True, timestamps=True)
+NOTHING = Inputs(photos=0, text=False, meta=False, timestamps=False)
 
 
 def grid(*variants: dict, **base) -> Grid:
@@ -56,6 +56,11 @@ def test_variants_share_the_base_and_keep_their_order(tmp_path):
         ('[[variant]]\nname = "a"\nkind = "baseline"\n', "a baseline has"),
         ('[[variant]]\nname = "a"\nbaseline = "ease"\n', "a baseline has"),
         ('[[variant]]\nname = "a"\nkind = "baseline"\nbaseline = "sasrec"\n', "baseline"),
+        (
+            '[[variant]]\nname = "a"\nkind = "baseline"\nbaseline = "ease"\nserving = "recency"\n',
+            "no serving",
+        ),
+        ('[[variant]]\nname = "a"\nserving = "luck"\n', "serving"),
         ('base.seed = 3\n[[variant]]\nname = "a"\n', "'seed' is given to the command"),
     ],
 )
@@ -84,17 +89,19 @@ def test_packaged_grids_name_settings_that_exist_and_train_nothing_twice(name):
 
 def test_the_default_grid_answers_every_question():
     questions = {variant.question for variant in load_grid("default").variants}
-    assert questions >= {"ladder", "losses", "item bank", "photos", "text", "meta", "size"}
+    assert questions >= {"ladder", "losses", "recency", "item bank", "photos", "text", "meta", "size"}
 
 
-@pytest.mark.parametrize("has", [NOTHING, Inputs(0, True, False), Inputs(1, False, True)])
+@pytest.mark.parametrize("has", [NOTHING, Inputs(0, True, False, True), Inputs(1, False, True, False)])
 def test_whatever_a_market_lacks_references_stay_measured_variants(has):
     plan = make_plan(load_grid("default"), has)
     names = [p.name for p in plan.variants]
     for place, planned in enumerate(plan.variants):
         assert planned.reference is None or planned.reference in names[:place]
     assert set(plan.left_out) | set(names) == {v.name for v in load_grid("default").variants}
-    keys = [str(effective(p.settings, has)) for p in plan.variants if p.settings is not None]
+    keys = [
+        (str(effective(p.settings, has)), p.variant.serving) for p in plan.variants if p.settings is not None
+    ]
     assert len(set(keys)) == len(keys)
 
 
@@ -108,7 +115,7 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
         {"name": "looks", "reference": "full", "kind": "baseline", "baseline": "photo-neighbours"},
         {"name": "oracle", "reference": "looks", "kind": "baseline", "baseline": "oracle"},
     )
-    plan = make_plan(asked, Inputs(photos=0, text=True, meta=True))
+    plan = make_plan(asked, Inputs(photos=0, text=True, meta=True, timestamps=True))
     assert [p.name for p in plan.variants] == ["ids", "attributes", "+ meta", "log_in"]
     assert plan.variants[3].reference == "+ meta"
     assert (
@@ -129,8 +136,8 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
         ({"meta": False}, {"meta": False, "meta_control": "permuted"}, EVERYTHING),
         ({"photos": 0}, {"photo_mode": "none", "photo_control": "shuffled"}, EVERYTHING),
         ({"photo_mode": "mean"}, {"photo_mode": "mean", "photos": 9}, EVERYTHING),
-        ({"photos": 3}, {"photos": 9}, Inputs(3, True, True)),
-        ({"photo_mode": "cover"}, {"photos": 8}, Inputs(1, True, True)),
+        ({"photos": 3}, {"photos": 9}, Inputs(3, True, True, True)),
+        ({"photo_mode": "cover"}, {"photos": 8}, Inputs(1, True, True, True)),
         ({}, {"photo_control": "shuffled", "text_control": "random", "meta_control": "permuted"}, NOTHING),
         ({}, {"control_seed": 5}, EVERYTHING),
     ],
@@ -144,8 +151,8 @@ def test_what_cannot_matter_does_not_make_a_variant(one, other, has):
     "one, other, has",
     [
         ({}, {"photo_mode": "cover"}, EVERYTHING),
-        ({}, {"photo_mode": "cover"}, Inputs(2, True, True)),
-        ({}, {"photo_control": "shuffled"}, Inputs(1, True, True)),
+        ({}, {"photo_mode": "cover"}, Inputs(2, True, True, True)),
+        ({}, {"photo_control": "shuffled"}, Inputs(1, True, True, True)),
         ({"text_control": "shuffled"}, {"text_control": "shuffled", "control_seed": 5}, EVERYTHING),
         ({"text": False}, {"text": False, "words": False}, EVERYTHING),
     ],
@@ -155,11 +162,20 @@ def test_what_can_matter_does(one, other, has):
     assert first != second
 
 
+def test_a_loss_that_knows_what_is_recent_needs_timestamps():
+    names = ["full + recency", "recency in the loss", "recency in the loss + recency"]
+    for has in (EVERYTHING, replace(EVERYTHING, timestamps=False)):
+        plan = make_plan(load_grid("default"), has)
+        kept = [p.name for p in plan.variants if p.variant.question == "recency"]
+        assert kept == (names if has.timestamps else names[:1])
+    assert plan.left_out[names[2]].endswith("the same as 'full + recency' on a market without timestamps.")
+
+
 def test_photos_end_to_end_need_photos():
     plan = make_plan(load_grid("default"), EVERYTHING)
     (asked,) = [p for p in plan.variants if p.name == "photos end to end"]
     assert asked.reference == "full" and asked.settings.features.photo_encoders == ("tf_efficientnet_lite0",)
-    bare = make_plan(load_grid("default"), Inputs(photos=0, text=True, meta=True))
+    bare = make_plan(load_grid("default"), Inputs(photos=0, text=True, meta=True, timestamps=True))
     assert bare.left_out["photos end to end"].endswith("on a market without photos.")
 
 
@@ -178,7 +194,9 @@ def test_without_a_bank_its_settings_do_not_matter():
 
 
 def test_inputs_are_what_the_tables_hold(tiny_market):
-    assert Inputs.of(Market.open(tiny_market(photos=3))) == Inputs(photos=3, text=True, meta=True)
+    assert Inputs.of(Market.open(tiny_market(photos=3))) == Inputs(
+        photos=3, text=True, meta=True, timestamps=True
+    )
     bare = Market.open(tiny_market("bare", photos=0))
     assert not Inputs.of(bare).photos
     silent = bare.events.drop(columns=["action", "duration_s"])

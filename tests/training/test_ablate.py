@@ -37,6 +37,7 @@ GRID = {
         {"name": "popularity", "kind": "baseline", "baseline": "popularity", "question": "ladder"},
         FULL,
         {"name": "+ photos", "reference": "full", "set": {"features.photos": 9}},
+        {"name": "served", "reference": "full", "question": "recency", "serving": "recency"},
         {"name": "burst", "reference": "full", "question": "losses", "set": {"training.learning_rate": 1e12}},
         {"name": "log_in", "reference": "burst", "question": "losses", "set": {"training.loss": "log_in"}},
     ],
@@ -53,7 +54,7 @@ def done(small_market, tmp_path_factory):
 def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
     out, found, _ = done
     table = pd.read_parquet(out / "ablation.parquet")
-    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "log_in"]
+    assert list(dict.fromkeys(table["variant"])) == ["popularity", "full", "served", "log_in"]
     for name in ("ablation.png", "ablation.svg"):
         assert (out / name).stat().st_size > 3000
     ranks = pd.read_parquet(folder_of(out, "full", 3) / "ranks.parquet")
@@ -66,11 +67,12 @@ def test_it_writes_the_table_the_ranks_and_the_figure(done, small_market):
 
 
 def test_its_ranks_are_those_of_evaluate(done, small_market):
-    out, _, _ = done
+    out, found, _ = done
+    assert "x log(1 + events in the last" in found.notes["served"]
     run = Run.open(folder_of(out, "full", 3) / "run", small_market)
     assert run.manifest.settings.seed == 3
     evaluated = evaluate_run(run)
-    for name, label in (("full", "model"), ("popularity", "popularity")):
+    for name, label in (("full", "model"), ("served", "model + recency"), ("popularity", "popularity")):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
         assert np.array_equal(kept["rank"], evaluated.ranks[label])
     assert evaluated.names[:4] == [
@@ -84,11 +86,11 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
 def test_one_failure_is_named_and_its_reference_stands_in(done):
     _, found, told = done
     assert "lower training.learning_rate" in found.failed["burst"]
-    assert [one.reference for one in found.measured] == [None, "popularity", "full"]
+    assert [one.reference for one in found.measured] == [None, "popularity", "full", "full"]
     assert "'+ photos' is left out: it is the same as 'full'" in found.text()
     ended = [entry for entry in told if "job" in entry]
-    assert {entry["job"] for entry in ended} == {"popularity", "full", "burst", "log_in"}
-    assert ended[-1]["done"] == ended[-1]["total"] == 4
+    assert {entry["job"] for entry in ended} == {"popularity", "full", "served", "burst", "log_in"}
+    assert ended[-1]["done"] == ended[-1]["total"] == 5
     assert any(entry.get("eta_s") for entry in told)
     document = json.loads(json.dumps(found.document()))
     assert document["seeds"] == [3] and "burst" in document["failed"] and "+ photos" in document["left_out"]
