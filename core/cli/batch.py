@@ -12,6 +12,7 @@ from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.retrieval.batch.job import Kind
+    from core.retrieval.batch.recency import Recency
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
 Out = Annotated[
@@ -58,9 +59,20 @@ def refuse_without_all(**given: Any) -> None:
             )
 
 
+def recency_of(run: Path, added: str) -> "Recency":
+    """What `--with` adds to the scores of all users."""
+    from core.evaluation.fits import fitted
+    from core.retrieval.batch.recency import Recency
+
+    fit = fitted(run, added)
+    if fit.space is not None:
+        raise VibesError(f"Option --with is '{added}'; with --all it can be recency alone.")
+    return Recency(weight=fit.weight, days=fit.days, events=fit.events)
+
+
 def batch(
     kind: "Kind", run: Path, out: Path | None, rules: dict[str, Any], at: str | None, space: str | None,
-    engine: str, workers: int | None, chunk: int, as_json: bool,
+    engine: str, workers: int | None, chunk: int, as_json: bool, recency: "Recency | None" = None,
 ) -> None:  # fmt: skip
     """Score every listing or user into `out`."""
     import os
@@ -87,6 +99,7 @@ def batch(
             at,
             chunk,
             progress.counting,
+            recency,
         )
         if engine == "local":
             made = score_here(work, workers, progress.counting)

@@ -66,7 +66,8 @@ def recommend(
     with_: Annotated[
         str | None,
         typer.Option(
-            "--with", help="recency, neighbours or neighbours+recency, weighed as `vibes evaluate` fitted it"
+            "--with",
+            help="recency, neighbours or neighbours+recency, weighed as `vibes evaluate` fitted it; with --all: recency",
         ),
     ] = None,
     json_: Json = False,
@@ -88,8 +89,6 @@ def recommend(
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
     if all_:
-        if with_ is not None:
-            raise VibesError("Option --with is for one USER or --history FILE; leave it out with --all.")
         rules = {
             "k": k,
             "live_only": live_only is not False,
@@ -98,7 +97,8 @@ def recommend(
             "at_most": at_most,
             "diversity": diversity,
         }
-        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_)
+        recency = None if with_ is None else options.recency_of(run, with_)
+        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, recency)
         return
     options.refuse_without_all(
         out=out, live_only=live_only, drop_seen=drop_seen, same=same, at_most=at_most, diversity=diversity,

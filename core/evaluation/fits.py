@@ -118,6 +118,23 @@ def carry_fits(measured: Path, run: Path) -> None:
             shutil.copyfile(measured / FILE, temporary)
 
 
+def fitted(run: Path, added: str) -> Fit:
+    """How the row of a run that adds "recency", "neighbours" or "neighbours+recency" was fitted.
+
+    Raises:
+        VibesError: nothing of that name, or nothing fitted yet.
+    """
+    fits = {fit.added: fit for fit in load_fits(run)}
+    if added in fits:
+        return fits[added]
+    if fits:
+        raise VibesError(f"Option --with is '{added}'; {run} has {', '.join(fits)}.")
+    raise VibesError(
+        f"{run} does not say how to weigh anything beside the model; `vibes evaluate` fits that (of a refit, do it "
+        "before, with the run that it repeats)."
+    )
+
+
 def recommend_with(
     run: Run, added: str, user: str | pd.DataFrame, k: int = 30, at: pd.Timestamp | int | None = None
 ) -> pd.DataFrame:
@@ -128,16 +145,9 @@ def recommend_with(
     Raises:
         VibesError: nothing of that name, nothing fitted yet, or what `Run.recommend` refuses.
     """
-    fits = {fit.added: fit for fit in load_fits(run.path)}
-    if added not in fits:
-        if fits:
-            raise VibesError(f"Option --with is '{added}'; {run.path} has {', '.join(fits)}.")
-        raise VibesError(
-            f"{run.path} does not say how to weigh anything beside the model; `vibes evaluate` fits that (of a refit, do it "
-            "before, with the run that it repeats)."
-        )
+    fit = fitted(run.path, added)
     log, query = run.query(user, at)
-    scorer = fits[added].scorer(model_scorer(run, log), run, log, np.ones(len(run.log), bool))
+    scorer = fit.scorer(model_scorer(run, log), run, log, np.ones(len(run.log), bool))
     scores = scorer.score(query)  # (1, L)
     rows = np.flatnonzero(top(scores, run.catalogue.candidates(log, query), k)[0])
     rows = rows[np.argsort(-scores[0, rows], kind="stable")]

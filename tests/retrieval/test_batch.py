@@ -17,15 +17,19 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.errors import VibesError
+from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.settings import Manifest
 from core.retrieval.batch.histories import cut_histories, read_histories
 from core.retrieval.batch.job import part_path
 from core.retrieval.batch.local import score_here
+from core.retrieval.batch.recency import Recency, asking, index_with
 from core.retrieval.batch.rules import Rules
 from core.retrieval.batch.select import marginal
 from core.retrieval.batch.work import prepare
+from core.retrieval.embed import embed_market
+from core.retrieval.index.sketch import SketchIndex
 from core.retrieval.run import Run
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
@@ -87,6 +91,100 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
             log.users[number], 6
         )  # encodes the listings anew; those of the run are float16
         np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-3)
+
+
+@pytest.fixture(params=["timestamps", "positions"])
+def clocked(request, plain, tmp_path) -> tuple[Run, Recency]:
+    """The run on a market with a clock, and on one that knows only the order of each user's events."""
+    if request.param == "timestamps":
+        return plain, Recency(weight=0.4, days=20)
+    market = tmp_path / "market"
+    shutil.copytree(plain.market.path, market)
+    events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
+    events[C.POSITION] = events.groupby(C.USER).cumcount()
+    events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
+    embed_market(Market.open(market), tmp_path / "untimed", None, plain.path)
+    return Run.open(tmp_path / "untimed"), Recency(weight=0.4, events=2)
+
+
+def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tmp_path):
+    run, recency = clocked
+    out = tmp_path / "out"
+    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
+    fit = Fit(name="model + recency", weight=recency.weight, days=recency.days, events=recency.events)
+    save_fits(run.path, [fit])
+    for user in run.log.users[::7]:
+        mine, alone = rows[rows[C.USER] == user], recommend_with(run, "recency", user, 7)
+        np.testing.assert_allclose(mine["score"], alone["score"][:6], atol=2e-3)  # see above
+        clear = alone[:6][alone["score"][:6] > alone["score"][6] + 4e-3]
+        assert set(clear[C.LISTING]) <= set(mine["candidate_id"])
+    without = scored(run, tmp_path / "without", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
+    assert rows["candidate_id"].nunique() < without["candidate_id"].nunique()
+    pd.testing.assert_frame_equal(
+        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
+    )
+    with pytest.raises(VibesError, match=r"another command \(weight was 0.4, now 0.5\)"):
+        other = recency.model_copy(update={"weight": 0.5})
+        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=other)
+
+
+def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
+    for module in ("core.retrieval.batch.recency", "core.retrieval.index.choose"):
+        monkeypatch.setattr(f"{module}.EXACT_TO", 100)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[7] = 0  # nothing is known of it, however popular it is
+    gain = np.log1p(rng.poisson(3, 6000)).astype(np.float32) * 0.3
+    gain[7] = 9
+    index, queries = index_with(vectors, gain), vectors[100:164]
+    assert type(index) is SketchIndex
+    rows, scores = index.search(asking(queries), 10)
+    wanted = np.where(vectors.any(axis=1), queries @ vectors.T + gain, -np.inf)
+    assert (
+        np.mean(
+            [len(set(row) & set(best)) for row, best in zip(rows, np.argsort(-wanted)[:, :10], strict=True)]
+        )
+        > 9.9
+    )
+    np.testing.assert_allclose(scores, np.take_along_axis(wanted, rows, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "added, sentence",
+    [
+        ("neighbours+recency", r"--with is 'neighbours\+recency'; with --all it can be recency alone"),
+        ("luck", "--with is 'luck'; .* has recency, neighbours\\+recency"),
+    ],
+)
+def test_what_cannot_be_added_for_all_is_said(plain, tmp_path, added, sentence):
+    fits = [Fit(name="model + recency", days=30, weight=0.1)]
+    fits.append(Fit(name="model + neighbours + recency", space="attributes", share=0.2, days=30, weight=0.1))
+    save_fits(plain.path, fits)
+    asked = ["recommend", str(plain.path), "--all", "--out", str(tmp_path / "out"), "--with"]
+    failed = CliRunner().invoke(app, [*asked, added])
+    assert re.search(sentence, str(failed.exception)), failed.exception
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, [*asked, "recency"]).exit_code == 0
+    assert json.loads((tmp_path / "out" / "_job.json").read_text())["recency"] == {
+        "weight": 0.1, "days": 30, "events": None,
+    }  # fmt: skip
+
+
+def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path):
+    rules, recency = Rules(k=4, diversity=0.5, **FOR_USERS), Recency(weight=0.4, days=20)
+    work = prepare(plain.path, tmp_path / "out", "recommend", rules, recency=recency)
+    seen: list = []
+
+    def spy(vectors, *rest):
+        seen.append(vectors)
+        return marginal(vectors, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.retrieval.batch.select.marginal", spy)
+        work.chunk(0)
+    width = plain.vectors("model").shape[1]
+    assert work.index.vectors.shape[1] == width + 1 and {found.shape[2] for found in seen} == {width}
 
 
 def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
@@ -174,8 +272,6 @@ def test_rows_do_not_depend_on_chunks_or_threads(trained, tmp_path):
 
 def test_equal_listings_come_in_the_order_of_the_table(tiny_market, tmp_path):
     """More equals than any first pool holds: the list must not depend on which of them the index happens to give."""
-    from core.retrieval.embed import embed_market
-
     path = tiny_market(listings=300, users=0, photos=0)
     table = pd.read_parquet(path / "listings.parquet")
     for name in table.columns.drop(C.LISTING):
@@ -293,8 +389,6 @@ def test_bad_input_is_one_sentence(trained, tmp_path, options, sentence):
 
 
 def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):
-    from core.retrieval.embed import embed_market
-
     path = tiny_market(listings=40, users=0, photos=0)
     table = pd.read_parquet(path / "listings.parquet")
     table["host_id"] = [f"h{row % 3}" for row in range(40)]

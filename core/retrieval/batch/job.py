@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
+from core.retrieval.batch.recency import Recency
 from core.retrieval.batch.rules import Rules
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
-HISTORIES = "_histories"
+HISTORIES, GAIN = "_histories", "_recency.npy"
 FORMAT = 1
 Kind = Literal["similar", "recommend"]
 
@@ -30,6 +31,7 @@ class Job(BaseModel):
         run: its folder; name: what the rows call it; generation: how many refreshes it had behind it.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         inference: the path that encodes users, since bfloat16 and float32 give different rows.
+        recency: what the scores gain beside the model's; its gain at the moment lies in the folder.
         at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for.
         chunk: listings or users a file; chunks: how many files there will be.
     """
@@ -45,6 +47,7 @@ class Job(BaseModel):
     inference: str
     space: str
     rules: Rules
+    recency: Recency | None = None
     at: int
     asked_at: int | None
     timed: bool
@@ -132,7 +135,7 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
         return None
     had = json.loads(there.model_dump_json())
     for name, value in asked.items():
-        wanted = json.loads(value.model_dump_json()) if isinstance(value, Rules) else value
+        wanted = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
         if had[name] != wanted:
             raise VibesError(
                 f"{folder} holds the lists of another command ({_difference(name, had[name], wanted)}); "

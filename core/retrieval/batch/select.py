@@ -34,6 +34,7 @@ class Selector:
     rules: Rules
     groups: Groups
     eligible: np.ndarray  # (L,) bool: has a vector and may be found at the job's moment
+    width: int | None = None  # columns that are the listings' own vectors; None: all
     _region: tuple[int, np.ndarray, ExactIndex] | None = field(default=None, repr=False)
 
     @property
@@ -44,7 +45,7 @@ class Selector:
     def lists(
         self, queries: np.ndarray, region: np.ndarray | None, banned: np.ndarray, owner: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The lists of queries (B, d) float32, L2-normalised.
+        """The lists of queries (B, d) float32, as the index takes them.
 
         Args:
             region: (B,) group each query belongs to; None where the rules name none.
@@ -118,7 +119,11 @@ class Selector:
         scores = np.where(there, np.take_along_axis(value, place, 1), 0).astype(np.float32)
         if self.rules.diversity:
             pick = marginal(
-                _take(self.index.vectors, rows), scores, there, self.rules.k, self.rules.diversity
+                _take(self.index.vectors[:, : self.width], rows),
+                scores,
+                there,
+                self.rules.k,
+                self.rules.diversity,
             )
             some = np.maximum(pick, 0)
             rows = np.where(pick >= 0, np.take_along_axis(rows, some, 1), -1)

@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import VibesError
+from core.market.io import atomic_path
 from core.market.splits import Catalogue
 from core.retrieval.batch.histories import after_last_event, cut_histories, read_histories
-from core.retrieval.batch.job import HISTORIES, Job, Kind, claim, fingerprint_of, part_path
+from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprint_of, part_path
+from core.retrieval.batch.recency import Recency, asking, index_with
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.histories import read_moment
@@ -42,7 +44,11 @@ class Work:
     @classmethod
     def of(cls, job: Job, folder: Path, run: Run) -> Work:
         """Open what the job needs."""
-        index, rules = run.batch_index(job.space), job.rules
+        rules = job.rules
+        if job.recency is None:
+            index = run.batch_index(job.space)
+        else:
+            index = index_with(run.vectors(job.space), np.load(folder / GAIN, allow_pickle=False))
         groups = Groups.of(rules, run.market)
         eligible = index.known
         if rules.live_only:
@@ -93,6 +99,8 @@ class Work:
         queries = self.run.engine.encode_histories(
             log, log.start[:-1], log.start[1:], listings=self.run.vectors("model")
         )  # (B, d)
+        if self.job.recency is not None:
+            queries = asking(queries)
         newest = log.listing[log.start[1:] - 1]  # (B,)
         seen, owner = (log.listing, log.user) if self.job.rules.drop_seen else (newest[:0], newest[:0])
         found = self._lists(queries, newest, seen.astype(np.int64), owner.astype(np.int64))
@@ -102,7 +110,8 @@ class Work:
         self, queries: np.ndarray, of: np.ndarray, banned: np.ndarray, owner: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Lists of queries (B, d) that belong to the regions of the listings `of` (B,)."""
-        selector = Selector(self.index, self.job.rules, self.groups, self.eligible)
+        width = self.run.vectors(self.job.space).shape[1]
+        selector = Selector(self.index, self.job.rules, self.groups, self.eligible, width)
         region = None if self.groups.region is None else self.groups.region[of]
         return selector.lists(queries, region, banned, owner)
 
@@ -137,12 +146,14 @@ def prepare(
     at: str | None = None,
     chunk: int = CHUNK,
     report: Report | None = None,
+    recency: Recency | None = None,
 ) -> Work:
     """A job in `folder`: a new one, or the one that the same arguments started there; see `one_thread`.
 
     Args:
         space: None: the model's, or for listings the first that the run has.
         at: the moment as people write it; None: after the last event.
+        recency: what the scores of a recommendation gain; None: nothing.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
@@ -161,6 +172,7 @@ def prepare(
         "run": str(run_path.resolve()),
         "space": space,
         "rules": rules,
+        "recency": recency,
         "chunk": chunk,
         "generation": run.generation,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
@@ -179,6 +191,10 @@ def prepare(
             progress = None if report is None else lambda done, of: report("events", done, of)
             after = cut_histories(market, folder / HISTORIES, chunk, moment, progress)
             moment = after if moment is None else moment
+            if recency is not None:
+                gain = recency.gain(folder / HISTORIES, len(run.listing_ids), moment)
+                with atomic_path(folder / GAIN) as temporary, temporary.open("wb") as stream:
+                    np.save(stream, gain)
             chunks = len(list((folder / HISTORIES).glob("part-*.parquet")))
         name = f"{run_path.resolve().name}-{told['fingerprint'][:8]}"
         job = Job(**told | {"at": moment}, name=name, timed=market.timed, chunks=chunks)
