@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.formats import MISSING, count, words
-from core.insight.report_text import CEILING, NAMES, SERVED, SURE, hidden_told, rivals
+from core.insight.report_text import CEILING, NAMES, SERVED, SURE, also_told, rivals
 
 #: Colour of the words in a chart: Streamlit's own is too pale for small text.
 INK = {"light": "#4f595d", "dark": "#b4bdbf"}
@@ -103,7 +103,7 @@ def show_figures(metrics: dict[str, Any]) -> None:
         st.caption(
             f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}. "
             + PROTOCOLS.get(metrics.get("protocol", ""), "")
-            + hidden_told(metrics)
+            + also_told(metrics)
         )
     with right:
         st.altair_chart(_chart(table), width="stretch", height=36 * len(table) + 70)

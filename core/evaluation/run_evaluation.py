@@ -76,6 +76,10 @@ def evaluate_run(
         scorers += [kept, *(fit.scorer(kept, run, log, split.train) for fit in load_fits(run.path))]
     scorers += [*first, *near, *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
+    if run.has_model and settings.training.recency_days:
+        found.notes["model"] = (
+            f"trained beside the events of the last {settings.training.recency_days} days, to be served with recency"
+        )
     if len(split.valid):
         return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer))])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"

@@ -11,7 +11,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.insight.ablation_text import figures_of, p_text
 from core.insight.report_figures import Row, bounds, curve_figure, rows_figure, share, table
-from core.insight.report_text import NAMES, PROTOCOLS, SURE, hidden_told, rivals
+from core.insight.report_text import NAMES, PROTOCOLS, SURE, also_told, rivals
 from core.market.io import read_table
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def quality(metrics: dict[str, Any]) -> str:
         for metric in columns
     ]
     more = table(["Method", *titles], lines, range(1, len(titles) + 1))
-    protocol = PROTOCOLS.get(metrics.get("protocol", ""), "") + hidden_told(metrics)
+    protocol = PROTOCOLS.get(metrics.get("protocol", ""), "") + also_told(metrics)
     return (
         f"<h2>How good are the recommendations?</h2>{lead}{figure}<p class=soft>{escape(protocol)}</p>"
         f"<details open><summary>All measures</summary>{more}</details>"

@@ -38,10 +38,13 @@ def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
     return groups
 
 
-def hidden_told(metrics: dict[str, Any]) -> str:
-    """A sentence, with a space before it, where a leave-one-out evaluation hid the histories; else nothing."""
+def also_told(metrics: dict[str, Any]) -> str:
+    """Sentences, each with a space before it: where a leave-one-out evaluation hid the histories, and what there is to
+    know of how the model was trained."""
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
-    return " What they had touched before was not recommended." if hidden else ""
+    trained = metrics.get("notes", {}).get("model")
+    told = " What they had touched before was not recommended." if hidden else ""
+    return f"{told} The model was {trained}." if trained else told
 
 
 METHOD = (

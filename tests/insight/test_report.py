@@ -84,6 +84,8 @@ def test_what_serving_adds_is_no_rival_and_a_hidden_history_is_told(run):
     assert "among all listings. What they had touched before was not recommended." in words(
         report_html(Run.open(run))
     )
+    (run / "metrics.json").write_text(json.dumps(metrics | {"notes": {"model": "trained beside a prior"}}))
+    assert "among all listings. The model was trained beside a prior." in words(report_html(Run.open(run)))
 
 
 def test_its_table_has_every_figure_of_every_method(run):

@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.evaluation.baselines import RecentPopularity
 from core.evaluation.baselines.popularity import DAY
 from core.evaluation.baselines.tuning import recall
+from core.evaluation.run_evaluation import evaluate_run
 from core.evaluation.serving import RecencyPrior
 from core.market.log import EventLog
 from core.market.market import Market
@@ -68,6 +69,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.01)
     assert abs(found[1] - progress.best) > 0.1
+    assert evaluate_run(run).notes["model"].startswith(f"trained beside the events of the last {DAYS} days")
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):
