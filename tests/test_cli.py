@@ -103,7 +103,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (
             ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "neighbours"],
-            "with --all it can be recency alone",
+            "for all users it can be recency alone",
         ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "--protocol is 'guess'"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),

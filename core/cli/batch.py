@@ -12,7 +12,7 @@ from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.retrieval.batch.job import Kind
-    from core.retrieval.batch.recency import Recency
+    from core.retrieval.recency import Recency
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
 Out = Annotated[
@@ -62,11 +62,11 @@ def refuse_without_all(**given: Any) -> None:
 def recency_of(run: Path, added: str) -> "Recency":
     """What `--with` adds to the scores of all users."""
     from core.evaluation.fits import fitted
-    from core.retrieval.batch.recency import Recency
+    from core.retrieval.recency import Recency
 
     fit = fitted(run, added)
     if fit.space is not None:
-        raise VibesError(f"Option --with is '{added}'; with --all it can be recency alone.")
+        raise VibesError(f"Option --with is '{added}'; for all users it can be recency alone.")
     return Recency(weight=fit.weight, days=fit.days, events=fit.events)
 
 

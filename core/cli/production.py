@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.cli.batch import recency_of
 from core.cli.shared import Count, Json, RunPath, app
 from core.errors import VibesError
 from core.progress import Progress
@@ -134,6 +135,9 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
     ] = 1024,
+    with_: Annotated[
+        str | None, typer.Option("--with", help="recency: recommend as `vibes evaluate` weighed it")
+    ] = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how."""
     from core.retrieval.service.server import serve as run_service
@@ -143,7 +147,8 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting)
+    recency = None if with_ is None else recency_of(run, with_)
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, recency)
 
 
 @app.command()

@@ -24,12 +24,12 @@ from core.model.settings import Manifest
 from core.retrieval.batch.histories import cut_histories, read_histories
 from core.retrieval.batch.job import part_path
 from core.retrieval.batch.local import score_here
-from core.retrieval.batch.recency import Recency, asking, index_with
 from core.retrieval.batch.rules import Rules
 from core.retrieval.batch.select import marginal
-from core.retrieval.batch.work import prepare
+from core.retrieval.batch.work import index_beside, prepare
 from core.retrieval.embed import embed_market
 from core.retrieval.index.sketch import SketchIndex
+from core.retrieval.recency import Recency, asking
 from core.retrieval.run import Run
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
@@ -129,7 +129,7 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
-    for module in ("core.retrieval.batch.recency", "core.retrieval.index.choose"):
+    for module in ("core.retrieval.batch.work", "core.retrieval.index.choose"):
         monkeypatch.setattr(f"{module}.EXACT_TO", 100)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6000, 32)).astype(np.float32)
@@ -137,7 +137,7 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
     vectors[7] = 0  # nothing is known of it, however popular it is
     gain = np.log1p(rng.poisson(3, 6000)).astype(np.float32) * 0.3
     gain[7] = 9
-    index, queries = index_with(vectors, gain), vectors[100:164]
+    index, queries = index_beside(vectors, gain), vectors[100:164]
     assert type(index) is SketchIndex
     rows, scores = index.search(asking(queries), 10)
     wanted = np.where(vectors.any(axis=1), queries @ vectors.T + gain, -np.inf)
@@ -153,7 +153,7 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 @pytest.mark.parametrize(
     "added, sentence",
     [
-        ("neighbours+recency", r"--with is 'neighbours\+recency'; with --all it can be recency alone"),
+        ("neighbours+recency", r"--with is 'neighbours\+recency'; for all users it can be recency alone"),
         ("luck", "--with is 'luck'; .* has recency, neighbours\\+recency"),
     ],
 )

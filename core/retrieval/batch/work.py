@@ -16,11 +16,11 @@ from core.market.io import atomic_path
 from core.market.splits import Catalogue
 from core.retrieval.batch.histories import after_last_event, cut_histories, read_histories
 from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprint_of, part_path
-from core.retrieval.batch.recency import Recency, asking, index_with
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.histories import read_moment
-from core.retrieval.index import ExactIndex
+from core.retrieval.index import EXACT_TO, ExactIndex
+from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
 
 #: Listings or users a chunk.
@@ -48,7 +48,7 @@ class Work:
         if job.recency is None:
             index = run.batch_index(job.space)
         else:
-            index = index_with(run.vectors(job.space), np.load(folder / GAIN, allow_pickle=False))
+            index = index_beside(run.vectors(job.space), np.load(folder / GAIN, allow_pickle=False))
         groups = Groups.of(rules, run.market)
         eligible = index.known
         if rules.live_only:
@@ -132,6 +132,18 @@ class Work:
         return pa.table(columns, schema)
 
 
+def index_beside(vectors: np.ndarray, gain: np.ndarray) -> ExactIndex:
+    """As `Run.batch_index`, over vectors (L, d) that stand beside a gain (L,)."""
+    told = beside(vectors, gain)
+    if len(told) <= EXACT_TO:
+        return ExactIndex(told)
+    from core.retrieval.index.choose import SAMPLE, choose
+
+    known = np.flatnonzero(vectors.any(axis=1))
+    rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+    return choose(told, queries=asking(vectors[rows])).index
+
+
 def inference_of(run: Run, kind: Kind) -> str:
     """The path that encodes users (see `core.model.fast.choose`); none for listings, which are encoded already."""
     return run.engine.path if kind == "recommend" else ""
@@ -192,7 +204,11 @@ def prepare(
             after = cut_histories(market, folder / HISTORIES, chunk, moment, progress)
             moment = after if moment is None else moment
             if recency is not None:
-                gain = recency.gain(folder / HISTORIES, len(run.listing_ids), moment)
+                count = len(run.listing_ids)
+                parts = sorted((folder / HISTORIES).glob("part-*.parquet"))
+                gain = recency.gain(
+                    (read_histories(part, count, market.timed) for part in parts), count, moment
+                )
                 with atomic_path(folder / GAIN) as temporary, temporary.open("wb") as stream:
                     np.save(stream, gain)
             chunks = len(list((folder / HISTORIES).glob("part-*.parquet")))

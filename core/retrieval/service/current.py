@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
+from core.retrieval.recency import Recency
 from core.retrieval.service.served import Served
 
 
@@ -15,11 +16,13 @@ class Current:
 
     Attributes:
         served: the state in use.
+        recency: what joins the scores of recommendations.
         problem: why a newer state could not be opened; "" = there was none, or it is in use.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.served, self.problem = path, Served(path), ""
+    def __init__(self, path: Path, recency: Recency | None = None) -> None:
+        self.path, self.recency, self.problem = path, recency, ""
+        self.served = Served(path, recency)
 
     async def follow(self, every: float, observe: Callable[[bool], None]) -> None:
         """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
@@ -32,7 +35,7 @@ class Current:
             await asyncio.sleep(every)
             try:
                 if await loop.run_in_executor(None, self._outdated):
-                    self.served = await loop.run_in_executor(None, Served, self.path)
+                    self.served = await loop.run_in_executor(None, Served, self.path, self.recency)
                     observe(True)
                 self.problem = ""
             except (VibesError, OSError) as error:

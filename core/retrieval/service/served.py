@@ -15,9 +15,13 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import FOREVER
 from core.retrieval.cold import Newcomers
+from core.retrieval.index import ExactIndex
+from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
 from core.retrieval.service.problems import NotThere
 from core.retrieval.service.wishes import Embed, Embedded, Event, Found, Recommend, Similar
+
+MINUTE = 60 * 10**9  # nanoseconds
 
 
 @dataclass(eq=False)
@@ -39,10 +43,11 @@ class Served:
     """A run with its model, events and vectors in memory. Answers are those of `Run.similar` and `Run.recommend`.
 
     A model that reads histories as listing vectors reads those of the run (float16), not vectors encoded anew; scores
-    differ by some 1e-4.
+    differ by some 1e-4. With `recency` recommendations are those of the model beside what is recent at their moment, after
+    the last event at the minute.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recency: Recency | None = None) -> None:
         """Open the newest state of the run folder `path`.
 
         Raises:
@@ -51,6 +56,8 @@ class Served:
         self.run = Run.open(path)
         self.opened = time.time()
         self._masks: dict[int, np.ndarray] = {}
+        self.recency = recency
+        self._recent: dict[int, ExactIndex] = {}
         for space in self.run.spaces:
             self.run.index(space)
         if self.run.has_model:
@@ -142,6 +149,8 @@ class Served:
         """Search so deep that the listings which may not be found can be left out afterwards."""
         index = self.run.index(space)
         vectors = np.stack([query.vector for query in group if query.vector is not None])  # (b, d)
+        if moment is not None and self.recency is not None:
+            index, vectors = self._beside_recent(self.recency, moment), asking(vectors)
         depth = min(max(query.k + len(query.banned) for query in group), len(index.known))
         rows, scores = index.search(vectors, depth, None if moment is None else self._live(moment))
         banned = np.zeros(len(index.known), bool)
@@ -151,6 +160,18 @@ class Served:
             banned[query.banned] = False
             names = [self.run.listing_ids[row] for row in found[kept]]
             answers[query.place] = Found(names, score[kept].tolist(), query.unknown)
+
+    def _beside_recent(self, recency: Recency, moment: int) -> ExactIndex:
+        """The model's space beside what is recent; of the usual moment and of one more it is kept."""
+        if not self.log.timed:
+            moment = self.after_last  # the last events of each user, whenever it is
+        elif moment > self.after_last:
+            moment = max(moment // MINUTE * MINUTE, self.after_last)
+        if moment not in self._recent:
+            gain = recency.gain([self.log], self.log.listings, moment)
+            usual = {at: index for at, index in self._recent.items() if at == self.after_last}
+            self._recent = usual | {moment: ExactIndex(beside(self.run.vectors("model"), gain))}
+        return self._recent[moment]
 
     def embed(self, wishes: Sequence[Embed]) -> list[Embedded | Exception]:
         """For each wish the vectors of its listing, or the `VibesError` that says why there are none."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
+from core.retrieval.recency import Recency
 
 GRACE_S = 10  # of requests that are being answered when the service is stopped
 
@@ -21,6 +22,7 @@ def serve(
     most: int = 64,
     pause: float = 0.002,
     waiting: int = 1024,
+    recency: Recency | None = None,
 ) -> None:
     """Serve `run` until SIGINT or SIGTERM; requests that are under way are answered before it ends.
 
@@ -28,6 +30,7 @@ def serve(
         port: 0 = any free one.
         ready: is told the address as soon as requests are taken.
         most, pause, waiting: see `core.retrieval.service.api.Options`.
+        recency: what joins the scores of recommendations.
 
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
@@ -41,7 +44,7 @@ def serve(
         raise VibesError(
             f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
         ) from error
-    current = Current(run)
+    current = Current(run, recency)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"

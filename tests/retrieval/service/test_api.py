@@ -11,7 +11,9 @@ from fastapi.testclient import TestClient
 from newcomers import new_events, new_listings
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.columns import Columns as C
+from core.retrieval.recency import Recency
 from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
 from core.retrieval.service.api import Options, make_app
@@ -56,6 +58,26 @@ def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_n
     answer = client.post("/recommend", json={"history": told, "k": 6}).json()
     assert answer["unknown"] == ["sold-long-ago"]
     same(answer["results"], trained.recommend(pd.DataFrame([told[0], told[2]]), 6))
+
+
+def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    recency = Recency(weight=0.4, days=20)
+    save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
+    log, listing = run.log, run.listing_ids[7]
+    at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
+    told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})
+    with TestClient(make_app(Current(run.path, recency))) as client:
+        same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
+        for user, moment in ((log.users[3], None), (log.users[3], at), (told, None), (told, at)):
+            params = {"k": 9} | ({} if moment is None else {"at": moment.isoformat()})
+            if isinstance(user, str):
+                answer = client.get(f"/recommend/{user}", params=params)
+            else:
+                answer = client.post("/recommend", json={"history": user.to_dict("records"), **params})
+            same(answer.json()["results"], recommend_with(run, "recency", user, 9, moment))
+        later = client.get(f"/recommend/{log.users[3]}", params={"k": 1, "at": "now"}).json()["results"]
+        assert later == [] or later[0]["score"] <= 1.001  # years later nothing is recent
 
 
 @pytest.mark.parametrize("history", ["cls", "readout", "listing-vectors"])
