@@ -140,7 +140,7 @@ def recommendations(here: Current, user: int, at: int) -> None:
     offered = additions(here)
     row = "labelled-added" if offered else "labelled-many"
     with st.container(horizontal=True, vertical_alignment="bottom", key=row):
-        added = addition(offered)
+        added = addition(here, offered)
         st.segmented_control(
             "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
         )

@@ -10,6 +10,7 @@ from core.evaluation.fits import load_fits, recommend_with, telling
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "neighbours+recency": "Both"}
 ALONE = {"neighbours+recency": "Neighbours and recency"}  # where one of the two is not offered by itself
+NOTHING = "nothing"
 HELP = (
     "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
     "or texts, untrained, comes first. Each is weighed as it served best on validation."
@@ -23,9 +24,15 @@ def additions(here: Current) -> dict[str, str]:
     return {fit.added: names[fit.added] for fit in fits if fit.added in names}
 
 
-def addition(offered: dict[str, str]) -> str:
-    """The chosen one of them, "" for the model alone."""
-    return switch("Add to the model", "with", {"": "Nothing", **offered}, "", help=HELP) if offered else ""
+def addition(here: Current, offered: dict[str, str]) -> str:
+    """The chosen one of them, "" for the model alone, which is the first to be shown but of a run that was trained beside
+    recency."""
+    if not offered:
+        return ""
+    beside = here.run.manifest.settings.training.recency_days and "recency" in offered
+    options, usual = {NOTHING: "Nothing", **offered}, "recency" if beside else NOTHING
+    added = switch("Add to the model", "with", options, usual, help=HELP)
+    return "" if added == NOTHING else added
 
 
 def ranked(here: Current, user: int, at: int, k: int, added: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from looking import components, texts
 from core import Run
 from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.market import Market
+from core.model.settings import Manifest
 
 
 def events_of(run, user):
@@ -138,9 +139,28 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
     assert len(orders) > 1
     (control,) = [one for one in page.segmented_control if one.key == "with"]
     assert list(control.options) == ["Nothing", "Recency", "Neighbours", "Both"]
-    control.set_value("").run()
+    control.set_value("nothing").run()
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in components(page, "gallery")[1]["cards"])
+
+
+def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trained, tmp_path):
+    run, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
+    shutil.copytree(trained, run)
+    save_fits(run, [Fit(name="model + recency", days=60, weight=5.0)])
+    manifest = Manifest.load(run)
+    training = manifest.settings.training.model_copy(update={"recency_days": 60})
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(run)
+    page = show("users", run, **asked)
+    (control,) = [one for one in page.segmented_control if one.key == "with"]
+    assert control.value == "recency" and "with" not in page.query_params
+    assert all(card["score"].startswith("Score ") for card in components(page, "gallery")[1]["cards"])
+    control.set_value("nothing").run()
+    assert page.query_params["with"] in ("nothing", ["nothing"])
+    for alone in (page, show("users", run, **asked, **{"with": "nothing"})):
+        cards = components(alone, "gallery")[1]["cards"]
+        assert all(card["score"].startswith("Similarity ") for card in cards)
 
 
 def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
