@@ -6,9 +6,16 @@ from core.features.featurizer import Featurizer
 from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
 from core.model.listing_model import ListingModel
+from core.model.settings import Settings
 from core.retrieval.engine import make_inputs
 from core.training.examples import make_examples
 from core.training.step import StepData
+
+
+def changed(settings: Settings, **training) -> Settings:
+    """The settings with other ones of training."""
+    training = settings.training.model_dump(exclude_unset=True) | training
+    return Settings.model_validate({**settings.model_dump(exclude_unset=True), "training": training})
 
 
 def pieces(market, settings):

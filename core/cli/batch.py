@@ -59,8 +59,10 @@ def refuse_without_all(**given: Any) -> None:
             )
 
 
-def recency_of(run: Path, added: str) -> "Recency":
-    """What `--with` adds to the scores of all users."""
+def recency_of(run: Path, added: str | None) -> "Recency | None":
+    """What `--with` adds to the scores of all users; None without it."""
+    if added is None:
+        return None
     from core.evaluation.fits import fitted
     from core.retrieval.recency import Recency
 

@@ -97,7 +97,7 @@ def recommend(
             "at_most": at_most,
             "diversity": diversity,
         }
-        recency = None if with_ is None else options.recency_of(run, with_)
+        recency = options.recency_of(run, with_)
         options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, recency)
         return
     options.refuse_without_all(

@@ -147,8 +147,7 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    recency = None if with_ is None else recency_of(run, with_)
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, recency)
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, recency_of(run, with_))
 
 
 @app.command()

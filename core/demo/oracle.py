@@ -4,10 +4,9 @@ import numpy as np
 
 from core.demo.choice import exposure, matches, order, utility
 from core.demo.world import World
-from core.market.log import EventLog
+from core.market.log import DAY, EventLog
 from core.market.splits import Queries
 
-DAY = 24 * 3600 * 10**9  # nanoseconds
 DRAWS = 8  # pages over which the position is averaged
 
 

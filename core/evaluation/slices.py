@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from core.market.log import EventLog
+from core.market.log import DAY, EventLog
 from core.market.splits import Queries, Split
 
-WEEK = 7 * 24 * 3600 * 10**9  # nanoseconds
+WEEK = 7 * DAY
 LENGTHS = (("history 1", 1, 1), ("history 2-3", 2, 3), ("history 4-9", 4, 9), ("history 10+", 10, None))
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 from core.market.columns import Columns as C
 from core.market.market import Market
 
+DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
+
 
 def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """start[0] .. start[0] + length[0] - 1, start[1] .. and so on, as one array of row numbers."""

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from core.market.log import EventLog
-
-DAY = 24 * 3600 * 10**9  # nanoseconds
+from core.market.log import DAY, EventLog
 
 
 class Recency(BaseModel):
@@ -44,7 +42,7 @@ def beside(vectors: np.ndarray, gain: np.ndarray) -> np.ndarray:
     The gain is the same for all users, so that every kind of index can search by it.
     """
     known = vectors.any(axis=1)
-    return np.column_stack([vectors, np.where(known, gain, 0)]).astype(np.float32, copy=False)
+    return np.column_stack([vectors, np.where(known, gain, np.float32(0))])
 
 
 def asking(queries: np.ndarray) -> np.ndarray:

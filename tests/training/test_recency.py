@@ -5,19 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from training_pieces import pieces
+from training_pieces import changed, pieces
 
 from core.errors import VibesError
 from core.evaluation.baselines import RecentPopularity
-from core.evaluation.baselines.popularity import DAY
 from core.evaluation.baselines.tuning import recall
 from core.evaluation.run_evaluation import evaluate_run
 from core.evaluation.serving import RecencyPrior
-from core.market.log import EventLog
+from core.market.log import DAY, EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
-from core.model.settings import Settings
 from core.retrieval.run import Run
 from core.retrieval.scorer import model_scorer
 from core.training.batches import history_batches
@@ -27,13 +25,8 @@ from core.training.train import train
 DAYS = 20
 
 
-def changed(quick: Settings, **training) -> Settings:
-    training = {**quick.training.model_dump(exclude_unset=True), "bf16": False, **training}
-    return Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
-
-
 def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market, quick, monkeypatch):
-    settings = changed(quick, negatives="in-batch")
+    settings = changed(quick, bf16=False, negatives="in-batch")
     model, data = pieces(small_market, settings)
     lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
     batch = history_batches(data.examples, lengths, 16, 3, 0, 0)[0]
@@ -59,7 +52,7 @@ def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market,
 
 
 def test_what_validation_measures_is_the_model_beside_what_is_recent(small_market, quick, tmp_path):
-    settings = changed(quick, recency_days=DAYS)
+    settings = changed(quick, bf16=False, recency_days=DAYS)
     progress = train(small_market, tmp_path / "run", settings, None)
     run = Run.open(tmp_path / "run")
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
@@ -80,5 +73,5 @@ def test_without_timestamps_nothing_is_recent(tmp_path, quick):
         tmp_path / "events.csv", index=False
     )
     with pytest.raises(VibesError, match=r"training\.recency_days is 20, but the events have no timestamps"):
-        train(Market.open(tmp_path), tmp_path / "run", changed(quick, recency_days=DAYS), None)
+        train(Market.open(tmp_path), tmp_path / "run", changed(quick, bf16=False, recency_days=DAYS), None)
     assert not (tmp_path / "run").exists()

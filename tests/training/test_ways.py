@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from killing import kill_at, train_apart, weights
-from training_pieces import pieces
+from training_pieces import changed, pieces
 
 from core.model.checkpoint import load_weights
 from core.model.listing_model import ListingModel
@@ -38,8 +38,7 @@ WAYS = {
 @pytest.fixture(params=WAYS)
 def way(request, quick) -> Settings:
     top, training = WAYS[request.param]
-    changed = quick.training.model_dump(exclude_unset=True) | training
-    return Settings.model_validate({**quick.model_dump(exclude_unset=True), **top, "training": changed})
+    return changed(quick.model_copy(update=top), **training)
 
 
 def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(small_market, way, tmp_path):
@@ -65,8 +64,7 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
 def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_on(
     small_market, quick, tmp_path
 ):
-    training = {**quick.training.model_dump(exclude_unset=True), "recipe": "two-stage", "bf16": False}
-    settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
+    settings = changed(quick, recipe="two-stage", bf16=False)
     model, data = pieces(small_market, settings)
     better, first_stage = itertools.count(), {}
 
@@ -85,9 +83,15 @@ def test_the_second_stage_keeps_the_listings_of_the_best_first_stage_and_trains_
 def test_a_short_training_validates_twenty_times_and_patience_is_counted_in_steps(
     small_market, quick, tmp_path
 ):
-    changed = {"max_steps": 40, "max_epochs": 50, "validate_every": 5, "patience": 1, "negatives": "in-batch"}
-    training = {**quick.training.model_dump(exclude_unset=True), **changed, "bf16": False}
-    settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": training})
+    settings = changed(
+        quick,
+        max_steps=40,
+        max_epochs=50,
+        validate_every=5,
+        patience=1,
+        negatives="in-batch",
+        bf16=False,
+    )
     for better, expected in ((True, range(2, 41, 2)), (False, [2, 4, 6, 8])):
         model, data = pieces(small_market, settings)
         told: list[int] = []

@@ -1,14 +1,13 @@
 """Popularity in training, and popularity just before the moment of prediction."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from core.evaluation.baselines.tuning import best, validation_sample
-from core.market.log import EventLog
+from core.market.log import DAY, EventLog
 from core.market.splits import Catalogue, Queries, Split
 
-DAY = 24 * 3600 * 10**9  # nanoseconds
 WINDOWS = (60, 30, 120, 240)  # days; the first is taken where nothing can be tuned
 LAST_EVENTS = (5, 1, 2, 10, 20)  # events a user, where there are no timestamps
 
@@ -70,26 +69,33 @@ class RecentPopularity:
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
-        return self.counts(batch.at, np.arange(self.listings))
+        return self._counts(batch.at)
 
     def counts(self, at: np.ndarray, listings: np.ndarray) -> np.ndarray:
         """(B, C) float32: the events of the `listings` (C,), one of which may stand there twice, that are recent at the
         moments `at` (B,)."""
+        asked, again = np.unique(listings, return_inverse=True)
+        place = np.full(self.listings, -1)
+        place[asked] = np.arange(len(asked))
+        column = place[self.listing]
+        mine = column >= 0
+        only = replace(self, time=self.time[mine], listing=column[mine], listings=len(asked))
+        return only._counts(at).take(again, axis=1)
+
+    def _counts(self, at: np.ndarray) -> np.ndarray:
+        """(B, L) float32 at the moments `at` (B,)."""
         if self.days is None:
             counts = np.bincount(self.listing, minlength=self.listings).astype(np.float32)
-            return np.broadcast_to(counts[listings], (len(at), len(listings)))
-        asked, again = np.unique(listings, return_inverse=True)
-        place = np.full(self.listings, len(asked))  # the last one counts all that nobody asks about
-        place[asked] = np.arange(len(asked))
+            return np.broadcast_to(counts, (len(at), self.listings))
         moments, which = np.unique(at, return_inverse=True)  # (T,)
         high = np.searchsorted(self.time, moments, side="left")  # strictly before the moment
         low = np.searchsorted(self.time, moments - self.days * DAY, side="left")
-        counts = np.zeros((len(moments), len(asked) + 1), np.float32)
-        running = np.zeros(len(asked) + 1, np.float32)
+        counts = np.zeros((len(moments), self.listings), np.float32)
+        running = np.zeros(self.listings, np.float32)
         left = right = low[0] if len(moments) else 0
         for row in range(len(moments)):  # the window slides: what enters is added, what leaves is taken away
-            np.add.at(running, place[self.listing[right : high[row]]], 1)
-            np.subtract.at(running, place[self.listing[left : low[row]]], 1)
+            np.add.at(running, self.listing[right : high[row]], 1)
+            np.subtract.at(running, self.listing[left : low[row]], 1)
             left, right = low[row], high[row]
             counts[row] = running
-        return counts.take(again, axis=1)[which]
+        return counts[which]

@@ -19,7 +19,7 @@ from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerpr
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.histories import read_moment
-from core.retrieval.index import EXACT_TO, ExactIndex
+from core.retrieval.index import ExactIndex
 from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
 
@@ -134,14 +134,11 @@ class Work:
 
 def index_beside(vectors: np.ndarray, gain: np.ndarray) -> ExactIndex:
     """As `Run.batch_index`, over vectors (L, d) that stand beside a gain (L,)."""
-    told = beside(vectors, gain)
-    if len(told) <= EXACT_TO:
-        return ExactIndex(told)
     from core.retrieval.index.choose import SAMPLE, choose
 
     known = np.flatnonzero(vectors.any(axis=1))
     rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
-    return choose(told, queries=asking(vectors[rows])).index
+    return choose(beside(vectors, gain), queries=asking(vectors[rows])).index
 
 
 def inference_of(run: Run, kind: Kind) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from core.evaluation.baselines import Popularity, RecentPopularity
-from core.evaluation.baselines.popularity import DAY, WINDOWS
+from core.evaluation.baselines.popularity import WINDOWS
 from core.evaluation.baselines.tuning import recall
+from core.market.log import DAY
 from core.market.splits import make_split
 
 
