@@ -19,7 +19,7 @@ def import_(
     market: MarketPath,
 ) -> None:
     """Make a market folder from files in a known format."""
-    from core.market.sources import import_market
+    from core.market.importers import import_market
 
     import_market(source, path, market)
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)

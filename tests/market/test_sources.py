@@ -6,10 +6,8 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.market.leaks import leaks_by_text
-from core.market.market import Market
-from core.market.sources import SOURCES, import_market
-from core.market.sources.inside_airbnb import (
+from core.market.importers import SOURCES, import_market
+from core.market.importers.inside_airbnb import (
     ATTRIBUTES,
     bathrooms,
     excluded_columns,
@@ -17,6 +15,8 @@ from core.market.sources.inside_airbnb import (
     plain_text,
     without_rating,
 )
+from core.market.leaks import leaks_by_text
+from core.market.market import Market
 
 AIRBNB = """id,name,description,host_id,host_name,host_is_superhost,neighbourhood_cleansed,latitude,longitude,room_type,\
 accommodates,bathrooms,bathrooms_text,bedrooms,amenities,price,instant_bookable,number_of_reviews,review_scores_rating,\

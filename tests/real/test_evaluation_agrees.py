@@ -12,9 +12,9 @@ import pytest
 from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity
 from core.evaluation.baselines.history import Interactions
 from core.evaluation.protocol import evaluate
+from core.market.importers import import_market
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.sources import import_market
 from core.market.splits import Catalogue, Queries, make_split
 
 pytestmark = pytest.mark.real

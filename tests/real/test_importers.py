@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.market.importers import import_market
 from core.market.leaks import leaks_by_text
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
 from core.market.profile_text import render
-from core.market.sources import import_market
 from core.market.splits import Catalogue, make_split
 
 pytestmark = pytest.mark.real

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.market.sources.houses import import_houses
-from core.market.sources.inside_airbnb import import_inside_airbnb
-from core.market.sources.movielens_1m import import_movielens_1m
-from core.market.sources.unisrec import import_unisrec
+from core.market.importers.houses import import_houses
+from core.market.importers.inside_airbnb import import_inside_airbnb
+from core.market.importers.movielens_1m import import_movielens_1m
+from core.market.importers.unisrec import import_unisrec
 
 #: Importer by source name: (folder of the source, market folder) -> None.
 SOURCES: dict[str, Callable[[Path, Path], None]] = {

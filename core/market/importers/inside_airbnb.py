@@ -13,8 +13,8 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
+from core.market.importers.raw import moments_or_text, numbers_or_text, source_table
 from core.market.leaks import leaks_by_name
-from core.market.sources.raw import moments_or_text, numbers_or_text, source_table
 from core.market.values import to_set
 from core.market.writer import write_market
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.sources.raw import numbers_or_text, parted, source_table
+from core.market.importers.raw import numbers_or_text, parted, source_table
 from core.market.writer import write_market
 
 ATTRIBUTES = {
