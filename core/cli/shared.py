@@ -10,7 +10,7 @@ from core.errors import VibesError
 from core.progress import Progress
 
 if TYPE_CHECKING:
-    from core.features.photos import PhotoVectors
+    from core.features.photos.vectors import PhotoVectors
     from core.market.market import Market
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
     if not len(market.photos):
         return None
     try:
-        from core.features.market_photos import market_photos
+        from core.features.photos.of_market import market_photos
     except ImportError as error:
         raise VibesError(
             f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."

@@ -107,7 +107,7 @@ def embed(
     weights: Weights = None,
 ) -> None:
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
-    from core.features.trainable import trained_weights
+    from core.features.photos.trainable import trained_weights
     from core.market.market import Market
     from core.model.settings import Manifest
     from core.retrieval.embed import embed_market

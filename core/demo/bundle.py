@@ -21,8 +21,8 @@ from core.demo.simulate import simulate
 from core.demo.world import World
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.features.photo_encoder import load_photo_encoder
-from core.features.photos import PhotoVectors, embed_photos
+from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.insight.grid import load_grid
 from core.insight.vibe_map import save_map
 from core.market.io import atomic_path

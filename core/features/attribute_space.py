@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from core.features.featurizer import Features, Featurizer
-from core.features.tokens import bin_offsets
+from core.features.tokens.tabular import bin_offsets
 
 WIDTH = 256
 #: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from core.features.trainable import TRAINABLE
+from core.features.photos.trainable import TRAINABLE
 
 TextView = Literal["minilm", "minilm-whitened", "tfidf", "own-bert"]
 

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from core.errors import VibesError
 from core.features.config import FeatureConfig
 from core.features.controls import permuted, random_like, random_texts, shuffled_texts
-from core.features.photo_views import fit_photos, tell_photos
-from core.features.photos import PhotoVectors
+from core.features.photos.vectors import PhotoVectors
+from core.features.photos.views import fit_photos, tell_photos
 from core.features.reduce import Reducer
 from core.features.sequences import Meta
-from core.features.text_views import Progress, TextVectorsView
-from core.features.tokens import Tokens, tokenise
-from core.features.vocabulary import Vocabulary, fit_vocabulary
-from core.features.wordpiece import fit_pieces, tokenise_pieces
+from core.features.texts.views import Progress, TextVectorsView
+from core.features.tokens.tabular import Tokens, tokenise
+from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
+from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.market import Market

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.features.featurizer import Features
-from core.features.tokens import Tokens
+from core.features.tokens.tabular import Tokens
 from core.market.log import ranges
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.features.tokens import (
+from core.features.tokens.tabular import (
     ACTION,
     CLS,
     DURATION,
@@ -18,7 +18,7 @@ from core.features.tokens import (
     TYPE_META,
     Tokens,
 )
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.vocabulary import Vocabulary
 from core.market.log import ranges
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.features.looks import Looks
+from core.features.photos.looks import Looks
 from core.insight.cluster_names import Coded
 from core.market.columns import Columns as C
 from core.market.market import Market

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
-from core.features.tokens import Tokens, attribute_keys, photo_key, piece_keys, text_key
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
+from core.features.tokens.vocabulary import Vocabulary
 from core.market.log import ranges
 
 ALL_PHOTOS = -1

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from core.features.photos import load_photo_vectors
-from core.features.tokens import photo_key
+from core.features.photos.vectors import load_photo_vectors
+from core.features.tokens.tabular import photo_key
 from core.market.columns import Columns as C
 from core.retrieval.run import Run
 

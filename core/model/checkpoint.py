@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from core.errors import VibesError
-from core.features.trainable import PREFIX
+from core.features.photos.trainable import PREFIX
 from core.market.io import atomic_path
 
 

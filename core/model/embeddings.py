@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from core.features.tokens import bin_offsets, key_count, view_of_key
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.tabular import bin_offsets, key_count, view_of_key
+from core.features.tokens.vocabulary import Vocabulary
 
 
 class TokenEmbedder(nn.Module):
@@ -48,7 +48,7 @@ class TokenEmbedder(nn.Module):
 
     @torch.no_grad()
     def start_words(self, vectors: np.ndarray) -> None:
-        """Word pieces start as `vectors` (V, width), those of `core.features.wordpiece.word_vectors`."""
+        """Word pieces start as `vectors` (V, width), those of `core.features.tokens.wordpiece.word_vectors`."""
         self.value.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
 
     def forward(self, batch: "TokenBatch", photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:

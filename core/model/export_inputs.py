@@ -20,8 +20,8 @@ import numpy as np
 
 from core.features.featurizer import Features
 from core.features.sequences import Sequences, Windows
-from core.features.tokens import view_of_key
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.tabular import view_of_key
+from core.features.tokens.vocabulary import Vocabulary
 from core.market.log import ranges
 
 if TYPE_CHECKING:

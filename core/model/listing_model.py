@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.vocabulary import Vocabulary
 from core.model.attention import block_causal
 from core.model.config import EncoderConfig, History
 from core.model.embeddings import TokenBatch, TokenEmbedder
@@ -18,7 +18,7 @@ from core.model.user_pass import UserPass
 from core.model.windows import ReadoutBatch, VectorBatch
 
 if TYPE_CHECKING:
-    from core.features.photo_tail import PhotoTail
+    from core.features.photos.tail import PhotoTail
 
 
 class ListingModel(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from core.features.vocabulary import Vocabulary
+from core.features.tokens.vocabulary import Vocabulary
 from core.model.attention import block_causal
 from core.model.config import EncoderConfig
 from core.model.dropout import Dropout

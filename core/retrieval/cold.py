@@ -16,9 +16,9 @@ from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
 from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
-from core.features.photo_pipeline import Encoder
-from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
-from core.features.trainable import trained_weights
+from core.features.photos.pipeline import Encoder
+from core.features.photos.trainable import trained_weights
+from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
@@ -209,7 +209,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     try:
-        from core.features.market_photos import encoder_of
+        from core.features.photos.of_market import encoder_of
     except ImportError as error:
         raise VibesError(
             f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."

@@ -14,7 +14,7 @@ from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors, photo_space
 from core.features.digests import content_digests
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos import PhotoVectors
+from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 from core.market.market import Market

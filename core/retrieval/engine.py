@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
-from core.features.photos import PhotoVectors, load_photo_vectors
+from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.sequences import Meta
 from core.market.log import EventLog
 from core.market.market import Market

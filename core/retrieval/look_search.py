@@ -1,4 +1,4 @@
-"""Finding listings by what their photos show, described in words; see `core.features.looks`."""
+"""Finding listings by what their photos show, described in words; see `core.features.photos.looks`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.features.looks import Looks, load_looks, look_at, save_looks
-from core.features.text import TextEncoder, load_text_encoder
+from core.features.photos.looks import Looks, load_looks, look_at, save_looks
+from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.market.columns import Columns as C
 from core.retrieval.run import Run
 
@@ -48,8 +48,8 @@ class LookSearch:
         if not len(market.photos):
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
         try:
-            from core.features.market_photos import market_photos
-            from core.features.photo_encoder import load_photo_encoder
+            from core.features.photos.encoder import load_photo_encoder
+            from core.features.photos.of_market import market_photos
         except ImportError as error:
             raise VibesError(
                 f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.features.photos import thumbnail as _thumbnail
+from core.features.photos.vectors import thumbnail as _thumbnail
 from core.market.market import Market
 
 

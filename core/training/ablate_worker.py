@@ -27,8 +27,8 @@ def work(folder: Path) -> None:
     from core.evaluation.protocol import evaluate
     from core.evaluation.ranking import Scorer
     from core.evaluation.serving import RecencyPrior
-    from core.features.market_photos import market_photos
-    from core.features.photos import JOIN, load_photo_vectors
+    from core.features.photos.of_market import market_photos
+    from core.features.photos.vectors import JOIN, load_photo_vectors
     from core.market.log import EventLog
     from core.market.market import Market
     from core.market.splits import Catalogue, make_split

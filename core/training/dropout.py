@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.features.sequences import Sequences
-from core.features.tokens import TYPE_ATTRIBUTE
+from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import ranges
 from core.model.dropout import GOLDEN, mixed
 

@@ -16,9 +16,9 @@ import torch
 
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
-from core.features.photo_views import told_photos
-from core.features.photos import PhotoVectors, Progress, embed_photos
-from core.features.trainable import TRAINABLE
+from core.features.photos.trainable import TRAINABLE
+from core.features.photos.vectors import PhotoVectors, Progress, embed_photos
+from core.features.photos.views import told_photos
 from core.market.market import Market
 from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
@@ -27,7 +27,7 @@ from core.model.settings import Settings
 from core.training.processes import Processes
 
 if TYPE_CHECKING:
-    from core.features.photo_tail import PhotoTail
+    from core.features.photos.tail import PhotoTail
 
 #: Photos that pass the stages at once without gradient.
 CHUNK = 32
@@ -123,9 +123,9 @@ def start_live(
     Raises:
         VibesError: the market has no photos, they are of another encoder, or the recipe freezes the listings.
     """
-    from core.features.photo_encoder import load_photo_encoder
-    from core.features.photo_maps import photo_maps
-    from core.features.photo_tail import PhotoTail
+    from core.features.photos.encoder import load_photo_encoder
+    from core.features.photos.maps import photo_maps
+    from core.features.photos.tail import PhotoTail
 
     stages, training = settings.features.photo_train_blocks, settings.training
     told = f"features.photo_train_blocks = {stages}"
@@ -154,7 +154,7 @@ def settled(
     progress: Progress | None = None,
 ) -> tuple[Featurizer, PhotoVectors]:
     """The photo vectors of the market by the trained encoder, kept in its cache, and the featurizer that asks for them."""
-    from core.features.photo_maps import keep_vectors
+    from core.features.photos.maps import keep_vectors
 
     tail = tail_of(model)
     encoder = tail.encoder()

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from core.features.trainable import PREFIX
+from core.features.photos.trainable import PREFIX
 
 
 def make_optimizer(

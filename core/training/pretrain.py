@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from core.errors import VibesError
 from core.features.sequences import Sequences
-from core.features.tokens import TYPE_ATTRIBUTE
+from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.model.checkpoint import load_state, save_state
 from core.model.dropout import Draw
 from core.model.embeddings import TokenBatch

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from core.errors import VibesError
-from core.features.trainable import TRAINABLE, is_trained
+from core.features.photos.trainable import TRAINABLE, is_trained
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Manifest, Settings, SplitConfig

@@ -16,8 +16,8 @@ from core.evaluation.baselines import RecentPopularity
 from core.evaluation.metrics import smooth_recall, user_means
 from core.evaluation.ranking import batches, pessimistic_ranks
 from core.features.featurizer import Features, Featurizer
-from core.features.photos import PhotoVectors
-from core.features.wordpiece import word_vectors
+from core.features.photos.vectors import PhotoVectors
+from core.features.tokens.wordpiece import word_vectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split

@@ -21,9 +21,9 @@ import numpy as np
 import timm
 import torch
 
-from core.features import photo_files
-from core.features.photo_encoder import LITE0, load_photo_encoder
-from core.features.photos import embed_photos
+from core.features.photos.encoder import LITE0, load_photo_encoder
+from core.features.photos.vectors import embed_photos
+from core.features.photos.vectors import files as photo_files
 from core.insight.cost import machine
 from core.market.market import Market
 
@@ -93,7 +93,7 @@ def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, obj
 
 def _as_it_comes(model: torch.nn.Module) -> torch.nn.Module:
     """The package's weights in timm's model, batch norms left alone."""
-    from core.features import photo_encoder
+    from core.features.photos.vectors import encoder as photo_encoder
 
     spec = photo_encoder.importlib.util.find_spec(photo_encoder.LITE0_PACKAGE)
     assert spec is not None and spec.origin is not None

@@ -8,7 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from core.features.featurizer import FeatureConfig
-from core.features.photos import embed_photos
+from core.features.photos.vectors import embed_photos
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market

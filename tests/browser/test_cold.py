@@ -15,8 +15,8 @@ from browser.seeing import (
 from playwright.sync_api import expect
 
 from core import Run
-from core.features.photo_encoder import load_photo_encoder
-from core.features.photos import embed_photos
+from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.vectors import embed_photos
 from core.market.market import Market
 from core.market.writer import write_market
 from core.retrieval.audience import Audience

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from core.demo.realism import main, picture_statistics, rooms_of, statistics
-from core.features.photos import PhotoVectors
+from core.features.photos.vectors import PhotoVectors
 from core.market.config import MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market

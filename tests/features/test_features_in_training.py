@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.features.featurizer import FeatureConfig
-from core.features.photos import PhotoVectors, combine
+from core.features.photos.vectors import PhotoVectors, combine
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
 from core.retrieval.engine import Engine

@@ -7,7 +7,7 @@ import pytest
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors, photo_space
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos import PhotoVectors
+from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.writer import write_market

@@ -5,8 +5,17 @@ import pandas as pd
 import pytest
 
 from core.features.sequences import Meta, history_sequences, listing_sequences
-from core.features.tokens import ACTION, CLS, DURATION, PHOTO, TYPE_CLS, TYPE_CONTENT, TYPE_META, tokenise
-from core.features.vocabulary import fit_vocabulary
+from core.features.tokens.tabular import (
+    ACTION,
+    CLS,
+    DURATION,
+    PHOTO,
+    TYPE_CLS,
+    TYPE_CONTENT,
+    TYPE_META,
+    tokenise,
+)
+from core.features.tokens.vocabulary import fit_vocabulary
 from core.market.market import Attribute
 
 ATTRIBUTES = [

@@ -3,7 +3,7 @@
 import numpy as np
 from browser.painted import paint_market
 
-from core.features.looks import Looks
+from core.features.photos.looks import Looks
 from core.insight.cluster_looks import coded_looks
 from core.insight.cluster_names import portraits
 from core.market.market import Market

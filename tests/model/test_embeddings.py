@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos import PhotoVectors, combine
+from core.features.photos.vectors import PhotoVectors, combine
 from core.features.sequences import listing_sequences
-from core.features.tokens import photo_key, text_key
-from core.features.wordpiece import word_vectors
+from core.features.tokens.tabular import photo_key, text_key
+from core.features.tokens.wordpiece import word_vectors
 from core.market.market import Market
 from core.model.embeddings import TokenBatch, TokenEmbedder
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos import PhotoVectors, combine
+from core.features.photos.vectors import PhotoVectors, combine
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.encoder import ListingModel, encode_histories, encode_listings

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.photo_encoder import PhotoEncoder, load_photo_encoder
-from core.features.photos import PhotoVectors, embed_photos, load_photo_vectors
+from core.features.photos.encoder import PhotoEncoder, load_photo_encoder
+from core.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 
 pytestmark = pytest.mark.real
 #: Indices of ImageNet classes that only a kitchen shows: dishwasher, microwave, refrigerator, stove.

@@ -5,7 +5,7 @@ import pytest
 from browser.painted import embed_run, paint_market
 
 from core.errors import VibesError
-from core.features.looks import Looks
+from core.features.photos.looks import Looks
 from core.retrieval.look_search import FILE, LookSearch
 from core.retrieval.run import Run
 
@@ -31,7 +31,7 @@ def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
 
 
 def query_of(text):
-    from core.features.text import load_text_encoder
+    from core.features.texts.encoder import load_text_encoder
 
     return load_text_encoder().encode([text])[0]
 

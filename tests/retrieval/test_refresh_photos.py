@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.features.market_photos import market_photos
+from core.features.photos.of_market import market_photos
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.retrieval.embed import embed_market

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.tokens import TYPE_ATTRIBUTE
+from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings

@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 from core.cli.training import embed
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
-from core.features.market_photos import market_photos
-from core.features.photo_encoder import load_photo_encoder
-from core.features.photos import embed_photos
-from core.features.trainable import PREFIX, is_trained
+from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.of_market import market_photos
+from core.features.photos.trainable import PREFIX, is_trained
+from core.features.photos.vectors import embed_photos
 from core.market.config import MarketConfig
 from core.market.log import EventLog
 from core.market.market import Market

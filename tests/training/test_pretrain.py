@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.tokens import TYPE_ATTRIBUTE
+from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split

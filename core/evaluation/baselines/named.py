@@ -17,7 +17,7 @@ from core.evaluation.baselines import (
 from core.evaluation.baselines.text_space import text_vectors
 from core.evaluation.baselines.tuning import best, validation_sample
 from core.evaluation.ranking import Scorer
-from core.features.photos import PhotoVectors
+from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split

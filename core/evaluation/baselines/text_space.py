@@ -3,7 +3,7 @@
 import numpy as np
 
 from core.features.reduce import Reducer
-from core.features.text import embed_texts
+from core.features.texts.encoder import embed_texts
 from core.market.market import Market
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from core.errors import VibesError
 from core.features.merging import replaced
-from core.features.photo_pipeline import Encoder
-from core.features.photos import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
-from core.features.trainable import trained_weights
+from core.features.photos.pipeline import Encoder
+from core.features.photos.trainable import trained_weights
+from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.market.columns import Columns as C
 from core.market.log import EventLog, ranges
 from core.market.market import Market
@@ -132,7 +132,7 @@ class Bench:
 
     def _encoder(self, market: Market, name: str) -> _Counting:
         if name not in self._encoders:
-            from core.features.market_photos import encoder_of
+            from core.features.photos.of_market import encoder_of
 
             weights = trained_weights(self.run.folder, name)
             self._encoders[name] = _Counting(encoder_of(market, name, weights))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.features.photo_files import PhotoProblem, locate, read
+from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 from core.market.tables import as_ids, require

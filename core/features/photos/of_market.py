@@ -1,0 +1,64 @@
+"""A market's photo vectors by the names of one or several encoders, whatever kind each of them is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.errors import VibesError
+from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.pipeline import Encoder
+from core.features.photos.vae import is_vae, market_vae
+from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
+from core.market.market import Market
+
+#: Called with (what, done, in all).
+Report = Callable[[str, int, int], None]
+
+
+def market_photos(
+    market: Market, names: str = "auto", weights: Path | None = None, report: Report | None = None
+) -> PhotoVectors | None:
+    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos.
+
+    Args:
+        names: of one encoder (see `load_photo_encoder`; "vae": the market's own autoencoder), or several with "+".
+        weights: a weights file, where there is one encoder.
+
+    Raises:
+        VibesError: an encoder is not at hand, or a name stands twice.
+    """
+    if not len(market.photos):
+        return None
+    wanted = names.split(JOIN)
+    if len(set(wanted)) < len(wanted):
+        raise VibesError(f"The photo encoders '{names}' name one twice; name each once.")
+    if weights is not None and len(wanted) > 1:
+        raise VibesError(
+            f"One weights file cannot serve the {len(wanted)} photo encoders '{names}'; name one."
+        )
+    parts: list[PhotoVectors] = []
+    for name in reversed(
+        wanted
+    ):  # the first one last: it is what the market's photos are then said to be embedded by
+        encoder = encoder_of(market, name, weights, report)
+        what = "photos" if len(wanted) == 1 else f"photos, {name}"
+        progress = None if report is None else _telling(report, what)
+        parts.append(embed_photos(market.path, market.photos, encoder, progress=progress))
+    return combine(parts[::-1])
+
+
+def encoder_of(
+    market: Market, name: str, weights: Path | None = None, report: Report | None = None
+) -> Encoder:
+    """One photo encoder by its name, short or whole; the market's own autoencoder is trained where it is not yet.
+
+    Raises:
+        VibesError: the encoder is not at hand.
+    """
+    if is_vae(name):
+        progress = None if report is None else _telling(report, "training the autoencoder")
+        return market_vae(market.path, market.photos, name, weights, progress=progress)
+    return load_photo_encoder(name, weights)
+
+
+def _telling(report: Report, what: str) -> Callable[[int, int, float], None]:
+    return lambda done, total, seconds_left: report(what, done, total)

@@ -1,0 +1,97 @@
+"""The text vectors that the model reads: one or several views of each text, reduced to the model's width.
+
+Views: `minilm` and `minilm-whitened` (frozen sentence vectors; whitened, rare differences count as much as common
+ones), `tfidf` (words and letters, see `core.features.texts.tfidf`) and `own-bert` (see `core.features.texts.own_bert`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from core.features.config import TextView
+from core.features.reduce import Reducer
+from core.features.texts.encoder import embed_texts
+from core.features.texts.own_bert import OwnBert
+from core.features.texts.tfidf import Tfidf
+
+Progress = Callable[[int, int, float], None]
+
+
+class Source(Protocol):
+    """What makes wide vectors of texts, and is stored with the run."""
+
+    def vectors(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+        """(N, w) float32."""
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What JSON and what safetensors keep of it."""
+
+
+class MiniLM:
+    """The packaged sentence encoder as it is; see `core.features.texts.encoder`."""
+
+    def vectors(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+        """(N, 384) float32, L2-normalised."""
+        return embed_texts(texts, cache, progress).vectors
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Nothing: the weights are those of the package."""
+        return {}, {}
+
+
+@dataclass(frozen=True, eq=False)
+class TextVectorsView:
+    """A fitted view: what makes its vectors and what brings them to the model's width."""
+
+    name: TextView
+    source: Source
+    reducer: Reducer
+
+    @classmethod
+    def fit(
+        cls,
+        name: TextView,
+        texts: Sequence[str],
+        width: int,
+        cache: Path,
+        steps: int,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> TextVectorsView:
+        """Fit on distinct `texts` of the training period; `steps` of further pre-training for `own-bert`."""
+        source: Source
+        if name == "tfidf":
+            source = Tfidf.fit(texts, width, seed)
+        elif name == "own-bert":
+            source = OwnBert.fit(texts, cache, steps, seed, progress)
+        else:
+            source = MiniLM()
+        return cls(
+            name, source, Reducer.fit(source.vectors(texts, cache, progress), width, whiten=name != "minilm")
+        )
+
+    def transform(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+        """(N,) texts to (N, width) float32."""
+        return self.reducer.transform(self.source.vectors(texts, cache, progress))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What `restore` needs: the reducer's arrays bare, those of the source behind `source.`."""
+        head, arrays = self.source.state()
+        own = {f"source.{key}": value for key, value in arrays.items()}
+        return {"name": self.name, **head}, {**self.reducer.to_arrays(), **own}
+
+    @classmethod
+    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> TextVectorsView:
+        """The view that `state` came from."""
+        own = {key.removeprefix("source."): v for key, v in arrays.items() if key.startswith("source.")}
+        source: Source = MiniLM()
+        if head["name"] == "tfidf":
+            source = Tfidf.restore(head, own)
+        elif head["name"] == "own-bert":
+            source = OwnBert.restore(head, own)
+        return cls(head["name"], source, Reducer.from_arrays(arrays))

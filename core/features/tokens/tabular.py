@@ -1,0 +1,222 @@
+"""Tabular tokenisation: each listing as a run of tokens, one per known attribute value, photo and text.
+
+A token is numbers only; `core.model.embeddings` turns it into a vector:
+key + value + piecewise-linear part + mean of a set + projected photo or text vector.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.features.tokens.vocabulary import Vocabulary, category_ids, member_ids, number_bins, place_ids
+from core.market.columns import Columns as C
+from core.market.log import ranges
+
+# Keys every model has; attribute keys follow.
+PAD, CLS, PHOTO, ACTION, DURATION = range(5)
+FIRST_ATTRIBUTE_KEY = 5
+# Token types of the embedding layer.
+TYPE_CLS, TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """T tokens of L listings, listing by listing; `offset[l] : offset[l + 1]` are those of listing l.
+
+    `set_offset` and `set_member` list the members of every token's set (multi, place, words), token by token.
+    """
+
+    offset: np.ndarray  # (L + 1,) int64
+    key: np.ndarray  # (T,) int32
+    value: np.ndarray  # (T,) int32, 0 = none
+    bin: np.ndarray  # (T,) int32, 0 = none, else 1 + global number bin
+    fraction: np.ndarray  # (T,) float32
+    photo: np.ndarray  # (T,) int32, row of the photo vectors or -1
+    text: np.ndarray  # (T,) int32, row of the text vectors or -1
+    set_offset: np.ndarray  # (T + 1,) int64
+    set_member: np.ndarray  # (M,) int32
+
+    @property
+    def listings(self) -> int:
+        """L, how many listings."""
+        return len(self.offset) - 1
+
+
+class TokenColumns:
+    """Collects one slot (attribute, photo position, text) after the other, then sorts by listing."""
+
+    def __init__(self) -> None:
+        self.parts: list[dict[str, np.ndarray]] = []
+        self.members: list[np.ndarray] = []  # of the sets of each part, token by token
+
+    def add(
+        self,
+        listing: np.ndarray,
+        key: int | np.ndarray,
+        sets: list[list[int]] | None = None,
+        **columns: np.ndarray,
+    ) -> None:
+        """One slot: tokens of the `listing` rows (n,), in which a listing may stand several times in a row."""
+        n = len(listing)
+        part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
+        for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
+            part[name] = columns.get(name, np.full(n, empty))
+        part["members"] = (
+            np.zeros(n, np.int64) if sets is None else np.array([len(s) for s in sets], np.int64)
+        )
+        self.parts.append(part)
+        self.members.append(np.array([member for s in sets or () for member in s], np.int32))
+
+    def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
+        """The sentence vectors of the attribute `name`, view by view."""
+        for view, by_name in enumerate(text_rows):
+            if name in by_name:
+                rows = by_name[name]
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, text_key(vocabulary, name, view), text=rows[present])
+
+    def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
+        """The photo vectors, encoder by encoder."""
+        for view, places in enumerate(photo_rows):
+            for rows in places:
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, photo_key(vocabulary, view), photo=rows[present])
+
+    def tokens(self, listings: int) -> Tokens:
+        """All tokens, listing by listing and there in the order of adding."""
+        names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
+        whole = {
+            name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
+            for name in names
+        }
+        order = np.lexsort((whole["slot"], whole["listing"]))
+        sizes = whole["members"].astype(np.int64)
+        first, sizes = (np.cumsum(sizes) - sizes)[order], sizes[order]
+        members = np.concatenate([*self.members, np.empty(0, np.int32)])
+        return Tokens(
+            offset=np.searchsorted(whole["listing"][order], np.arange(listings + 1)),
+            **{
+                name: whole[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")
+            },
+            fraction=whole["fraction"][order].astype(np.float32),
+            set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            set_member=members[ranges(first, sizes)],
+        )
+
+
+def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
+    """Key number of each attribute; a text attribute has a second one for its words."""
+    keys, following = {}, FIRST_ATTRIBUTE_KEY
+    for entry in vocabulary.attributes:
+        keys[entry.name] = following
+        following += 2 if entry.kind == "text" else 1
+    return keys
+
+
+def first_extra_key(vocabulary: Vocabulary) -> int:
+    """Keys below this one are those every model has and those of the attributes."""
+    keys = attribute_keys(vocabulary)
+    return keys[vocabulary.attributes[-1].name] + 2 if keys else FIRST_ATTRIBUTE_KEY
+
+
+def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
+    """Key of the sentence vector that view number `view` has of the text attribute `name`."""
+    if view == 0:
+        return attribute_keys(vocabulary)[name]
+    texts = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+    return first_extra_key(vocabulary) + (view - 1) * len(texts) + texts.index(name)
+
+
+def photo_key(vocabulary: Vocabulary, view: int) -> int:
+    """Key of the photo vectors of encoder number `view`."""
+    texts = sum(entry.kind == "text" for entry in vocabulary.attributes)
+    return (
+        PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
+    )
+
+
+def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
+    """Keys of a word piece of an attribute's name, and of its value: Recformer's two token types (Li et al. 2023)."""
+    first = photo_key(vocabulary, vocabulary.photo_views)
+    return first, first + 1
+
+
+def key_count(vocabulary: Vocabulary) -> int:
+    """How many keys there are."""
+    first, _ = piece_keys(vocabulary)
+    return first + 2 * bool(vocabulary.pieces)
+
+
+def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) int64 photo view and (K,) int64 text view whose linear layer a token of that key goes through."""
+    photo, text = np.zeros((2, key_count(vocabulary)), np.int64)
+    for view in range(1, vocabulary.photo_views):
+        photo[photo_key(vocabulary, view)] = view
+    for view in range(1, vocabulary.text_views):
+        for entry in vocabulary.attributes:
+            if entry.kind == "text":
+                text[text_key(vocabulary, entry.name, view)] = view
+    return photo, text
+
+
+def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
+    """Where each number attribute's bins begin among all bins (the first is 1; 0 means none)."""
+    offsets, following = {}, 1
+    for entry in vocabulary.attributes:
+        if entry.kind == "number":
+            offsets[entry.name] = following
+            following += entry.size
+    return offsets
+
+
+def tokenise(
+    vocabulary: Vocabulary,
+    listings: pd.DataFrame,
+    photo_rows: list[list[np.ndarray]] | None = None,
+    text_rows: list[dict[str, np.ndarray]] | None = None,
+    use_words: bool = True,
+) -> Tokens:
+    """Tokens of all `listings`; what is missing has no token.
+
+    Args:
+        photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
+        text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
+        use_words: whether a text attribute also gives a token with the set of its known words.
+    """
+    columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
+    for entry in vocabulary.attributes:
+        key = keys[entry.name]
+        if entry.kind == "place":
+            if C.LATITUDE not in listings or C.LONGITUDE not in listings:
+                continue
+            cells = place_ids(
+                entry, listings[C.LATITUDE].to_numpy(float), listings[C.LONGITUDE].to_numpy(float)
+            )
+            present = np.flatnonzero(cells[:, 0] > 0)
+            columns.add(present, key, sets=cells[present].tolist())
+        elif entry.name not in listings:
+            continue
+        elif entry.kind == "number":
+            found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
+            present = np.flatnonzero(found >= 0)
+            columns.add(
+                present,
+                key,
+                value=entry.first + found[present],
+                bin=bins[entry.name] + found[present],
+                fraction=fraction[present],
+            )
+        elif entry.kind in ("category", "flag"):
+            values = category_ids(entry, listings[entry.name])
+            present = np.flatnonzero(values > 0)
+            columns.add(present, key, value=values[present])
+        else:
+            if entry.kind == "text":
+                columns.add_texts(vocabulary, entry.name, text_rows or [])
+            if entry.kind == "multi" or use_words:
+                members = member_ids(entry, listings[entry.name])
+                present = np.flatnonzero([len(m) > 0 for m in members])
+                columns.add(present, key + (entry.kind == "text"), sets=[members[row] for row in present])
+    columns.add_photos(vocabulary, photo_rows or [])
+    return columns.tokens(len(listings))

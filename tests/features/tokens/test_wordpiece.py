@@ -1,0 +1,161 @@
+"""A listing in words: names and values told apart, cut attribute by attribute, and the same histories as before."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.photos.vectors import PhotoVectors
+from core.features.sequences import history_sequences, listing_sequences
+from core.features.texts.encoder import minilm_folder
+from core.features.tokens.tabular import TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META, key_count, piece_keys
+from core.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
+from core.market.log import EventLog
+from core.market.market import Attribute, Market
+
+ATTRIBUTES = [
+    Attribute("title", "text", "Title"),
+    Attribute("city", "category", ""),
+    Attribute("price", "number", "Price per night"),
+    Attribute("pets", "flag", "Pets allowed"),
+    Attribute("extras", "multi", "Extras"),
+    Attribute("place", "place", "Location"),
+]
+LISTINGS = pd.DataFrame(
+    {
+        "title": ["Quiet houseboat by the river", None, "Loft"],
+        "city": ["Paris", "London", None],
+        "price": [120.0, np.nan, 99.5],
+        "pets": pd.array([True, False, None], "boolean"),
+        "extras": [["wifi", "sauna"], None, []],
+        "latitude": [51.05, np.nan, 51.2],
+        "longitude": [3.72, 3.2, 3.22],
+    }
+)
+CONFIG = FeatureConfig(tokenisation="wordpiece")
+
+
+def vocabulary_of(rows=(0, 1, 2), config=CONFIG):
+    return fit_pieces(LISTINGS, ATTRIBUTES, np.array(rows), ["view"], np.arange(5.0), config)
+
+
+def said(vocabulary, tokens, row):
+    """(name or value, piece) of each token of a listing."""
+    name, value = piece_keys(vocabulary)
+    kind = {name: "name", value: "value"}
+    return [
+        (kind[int(tokens.key[t])], vocabulary.pieces[tokens.value[t] - 1])
+        for t in range(tokens.offset[row], tokens.offset[row + 1])
+    ]
+
+
+def test_each_known_attribute_is_told_by_its_name_and_its_value():
+    vocabulary = vocabulary_of()
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], CONFIG)
+    tokenizer = AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)
+    texts = [
+        [
+            ("Title", "Quiet houseboat by the river"),
+            ("city", "Paris"),
+            ("Price per night", "120"),
+            ("Pets allowed", "yes"),
+            ("Extras", "wifi, sauna"),
+            ("Location", "51.05 3.72"),
+        ],
+        [("city", "London"), ("Pets allowed", "no")],
+        [("Title", "Loft"), ("Price per night", "99.5"), ("Location", "51.20 3.22")],
+    ]
+    for row, pairs in enumerate(texts):
+        expected = []
+        for name, value in pairs:
+            expected += [("name", piece) for piece in tokenizer.tokenize(name)]
+            expected += [("value", piece) for piece in tokenizer.tokenize(value)]
+        assert said(vocabulary, tokens, row) == expected
+
+
+def test_pieces_that_training_never_saw_share_one_id():
+    vocabulary = vocabulary_of(rows=(1,))
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], CONFIG)
+    assert ("value", "[UNK]") in said(vocabulary, tokens, 0)
+    assert said(vocabulary, tokens, 1) == [
+        ("name", "city"),
+        ("value", "london"),
+        ("name", "pets"),
+        ("name", "allowed"),
+        ("value", "no"),
+    ]
+    assert vocabulary.size == 1 + len(vocabulary.pieces) and vocabulary.total == vocabulary.size + 1 + 8
+    assert tokens.value.max() < vocabulary.size and tokens.key.max() < key_count(vocabulary)
+
+
+def test_an_attribute_and_a_listing_have_their_budgets():
+    config = FeatureConfig(tokenisation="wordpiece", attribute_tokens=3, listing_tokens=8)
+    vocabulary = vocabulary_of(config=config)
+    tokens = tokenise_pieces(vocabulary, LISTINGS, [], [], config)
+    assert np.diff(tokens.offset).tolist() == [8, 5, 8]
+    assert said(vocabulary, tokens, 1)[-3:] == [("name", "pets"), ("name", "allowed"), ("value", "no")]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(0, 60))
+def test_the_longest_attributes_give_first(lengths, budget):
+    kept = fair_cut(np.array([lengths]), budget)[0].tolist()
+    slow = list(lengths)
+    while sum(slow) > budget:  # one token at a time from the longest, the last of equals
+        longest = max(range(len(slow)), key=lambda a: (slow[a], a))
+        slow[longest] -= 1
+    assert kept == slow
+
+
+def test_start_vectors_are_minilms_words():
+    vectors = word_vectors(vocabulary_of(), 8)
+    vocabulary = vocabulary_of()
+    assert vectors.shape == (len(vocabulary.pieces), 8) and vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1).mean() == pytest.approx(1, abs=0.01)
+    wide = word_vectors(vocabulary, len(vocabulary.pieces) - 1)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    near = {piece: wide[number] for number, piece in enumerate(vocabulary.pieces)}
+    assert near["paris"] @ near["london"] > near["paris"] @ near["quiet"]
+
+
+def test_histories_are_told_with_meta_photos_and_texts(tiny_market):
+    market = Market.open(tiny_market(listings=12, photos=2))
+    vectors = np.random.default_rng(0).normal(size=(24, 20)).astype(np.float16)
+    photos = PhotoVectors(vectors, np.ones(24, bool), [], "eye")
+    log = EventLog.from_market(market)
+    featurizer = Featurizer.fit(market, CONFIG, 16, np.arange(12), log.duration, photos)
+    features = featurizer.transform(market, photos)
+    tokens = features.tokens
+    bare = listing_sequences(tokens, np.array([3]))
+    assert bare.length[0] == 1 + tokens.offset[4] - tokens.offset[3]
+    assert ((bare.type == TYPE_CONTENT) == ((bare.photo >= 0) | (bare.text >= 0))).all()
+    assert (bare.photo >= 0).sum() == 2 and (bare.text >= 0).sum() == 1
+    name, value = piece_keys(featurizer.vocabulary)
+    words = (bare.key == name) | (bare.key == value)
+    assert (bare.type[words] == TYPE_ATTRIBUTE).all() and words.sum() == bare.length[0] - 4
+    history = history_sequences(
+        tokens, log.listing, log.start[:1], log.start[1:2], featurizer.meta(log), 50, 4096
+    )
+    assert (history.type == TYPE_META).sum() > 0 and history.item.max() == log.start[1] - log.start[0]
+    assert history.value.max() < featurizer.vocabulary.total
+
+
+def test_saved_and_loaded_gives_the_same(tiny_market, tmp_path):
+    market = Market.open(tiny_market(listings=12, photos=0))
+    featurizer = Featurizer.fit(market, CONFIG, 16, np.arange(12), np.empty(0), None)
+    featurizer.save(tmp_path)
+    one, two = featurizer.transform(market, None), Featurizer.load(tmp_path).transform(market, None)
+    np.testing.assert_array_equal(one.tokens.value, two.tokens.value)
+    np.testing.assert_array_equal(one.tokens.key, two.tokens.key)
+
+
+def test_random_words_are_words_of_the_market(tiny_market):
+    market = Market.open(tiny_market(listings=12, photos=0))
+    config = CONFIG.model_copy(update={"text_control": "random", "text": False})
+    featurizer = Featurizer.fit(market, config, 16, np.arange(12), np.empty(0), None)
+    features = featurizer.transform(market, None)
+    real = Featurizer.fit(market, CONFIG, 16, np.arange(12), np.empty(0), None).transform(market, None)
+    assert (features.tokens.value > 1).all()  # none unknown
+    assert not np.array_equal(features.tokens.value[:20], real.tokens.value[:20])
