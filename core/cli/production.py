@@ -184,7 +184,7 @@ def export(
 
     opened, folder = Run.open(run), out or run / "export"
     _ = opened.engine  # says where there is no model, or no torch
-    from core.model.export import FORMATS
+    from core.model.export.files import FORMATS
     from core.retrieval.export import export_run
     from core.retrieval.exported import LEAST, check_export
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.model.export import SUFFIX, write_graph
-from core.model.export_graph import PaddedGraph, graphs_of
-from core.model.export_inputs import Arrays, history_inputs, listing_inputs
+from core.model.export.files import SUFFIX, write_graph
+from core.model.export.graph import PaddedGraph, graphs_of
+from core.model.export.inputs import Arrays, history_inputs, listing_inputs
 from core.retrieval.prepared import weights_digest
 from core.retrieval.run import Run
 

@@ -11,8 +11,8 @@ import numpy as np
 from core.errors import VibesError
 from core.market.log import EventLog, ranges
 from core.model.encoder import batches_by_length
-from core.model.export import Graph, open_graph
-from core.model.export_inputs import Arrays, history_inputs, listing_inputs
+from core.model.export.files import Graph, open_graph
+from core.model.export.inputs import Arrays, history_inputs, listing_inputs
 from core.retrieval.engine import Engine
 from core.retrieval.export import read_manifest, save_manifest
 from core.retrieval.prepared import weights_digest

@@ -9,8 +9,8 @@ from core.features.photos.vectors import PhotoVectors, combine
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.encoder import ListingModel, encode_histories, encode_listings
-from core.model.export_graph import graphs_of
-from core.model.export_inputs import history_inputs, listing_inputs
+from core.model.export.graph import graphs_of
+from core.model.export.inputs import history_inputs, listing_inputs
 from core.model.settings import Settings
 from core.retrieval.engine import make_inputs
 

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from core.model.export_int8 import keep_diagonals, near_identity, quantise
+from core.model.export.int8 import keep_diagonals, near_identity, quantise
 
 WIDTH = 32
 

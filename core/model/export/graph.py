@@ -1,4 +1,4 @@
-"""The model as graphs without Python in them: padded arrays in (see `core.model.export_inputs`), unit vectors out.
+"""The model as graphs without Python in them: padded arrays in (see `core.model.export.inputs`), unit vectors out.
 
 The same weights and the same sums as `core.model.listing_model`. What depends on the data there (which tokens have a
 photo, how many members a set has) is a gather from a table here, which every engine has; attention is the dense form,
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from core.model.attention import block_causal
 from core.model.embeddings import TokenEmbedder
-from core.model.export_inputs import READOUT_INPUTS, TOKEN_INPUTS, VECTOR_INPUTS
+from core.model.export.inputs import READOUT_INPUTS, TOKEN_INPUTS, VECTOR_INPUTS
 from core.model.listing_model import ListingModel
 from core.model.user_pass import UserPass
 from core.model.windows import VectorBatch
@@ -44,7 +44,7 @@ class TokenGraph(PaddedGraph):
         self.width = model.longformer.config.width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `core.model.export_inputs.token_inputs`."""
+        """See `core.model.export.inputs.token_inputs`."""
         return self.longformer.encode(
             self.embed(arrays),
             real(arrays["length"], arrays["key"]),
@@ -65,7 +65,7 @@ class ReadoutGraph(PaddedGraph):
         self.width = model.longformer.config.width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `core.model.export_inputs.readout_inputs`."""
+        """See `core.model.export.inputs.readout_inputs`."""
         visible = block_causal(real(arrays["length"], arrays["key"]), arrays["item"])
         found = self.longformer.read_out(
             self.embed(arrays),
@@ -89,7 +89,7 @@ class VectorGraph(PaddedGraph):
         self.width = user_pass.norm.normalized_shape[0]
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `core.model.export_inputs.vector_inputs`."""
+        """See `core.model.export.inputs.vector_inputs`."""
         listing, length = arrays["listing"], arrays["length"]
         batch = VectorBatch(listing, arrays["action"], arrays["duration"], real(length, listing), length)
         return self.user_pass.newest(arrays["table"], batch)

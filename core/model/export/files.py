@@ -14,9 +14,9 @@ import torch
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.model.export_graph import PaddedGraph
-from core.model.export_inputs import LEAST_LENGTH, Arrays
-from core.model.export_int8 import quantise
+from core.model.export.graph import PaddedGraph
+from core.model.export.inputs import LEAST_LENGTH, Arrays
+from core.model.export.int8 import quantise
 
 FORMATS = ("onnx", "int8", "aot")
 SUFFIX: dict[str, str] = {"onnx": ".onnx", "int8": ".int8.onnx", "aot": ".pt2"}
