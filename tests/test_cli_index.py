@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from core.cli import app
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
-from core.retrieval.store.opening import open_store
+from core.search.store.opening import open_store
 
 
 def test_a_folder_gets_what_is_live_and_a_measured_index(tmp_path):

@@ -102,8 +102,8 @@ def index(
     """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
     from core.retrieval.refresh.store import Follower
     from core.retrieval.run import Run
-    from core.retrieval.store.faiss_store import FaissStore
-    from core.retrieval.store.opening import open_store
+    from core.search.store.faiss_store import FaissStore
+    from core.search.store.opening import open_store
 
     opened = Run.open(run)
     Follower(place).follow(opened)

@@ -20,8 +20,8 @@ from core.errors import VibesError
 from core.market.io import atomic_path
 from core.model.config import EncoderConfig
 from core.retrieval.batch.work import one_thread
-from core.retrieval.index import ExactIndex
-from core.retrieval.index.approximate import ApproximateIndex, lists_of
+from core.search.index import ExactIndex
+from core.search.index.approximate import ApproximateIndex, lists_of
 
 if TYPE_CHECKING:
     from core.retrieval.run import Run

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 
 from core.insight.cost import Constants, K
-from core.retrieval.index.approximate import EFFORT, lists_of
-from core.retrieval.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
+from core.search.index.approximate import EFFORT, lists_of
+from core.search.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
 
 SIZES = (1_000_000, 100_000_000)
 NIGHT_H = 8.0

@@ -21,8 +21,8 @@ from core.market.splits import Catalogue, Queries
 from core.model.settings import Manifest
 from core.retrieval.embed import SPACES
 from core.retrieval.engine import Engine
-from core.retrieval.index import EXACT_TO, ExactIndex
 from core.retrieval.refresh.generations import Place, settle, stamp_of
+from core.search.index import EXACT_TO, ExactIndex
 
 PUSHES = "pushes.parquet"
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
@@ -121,7 +121,7 @@ class Run:
         return self._indexes[space]
 
     def batch_index(self, space: str) -> ExactIndex:
-        """The index of one space for very many queries: by size and measured recall, see `core.retrieval.index.choose`.
+        """The index of one space for very many queries: by size and measured recall, see `core.search.index.choose`.
 
         Raises:
             VibesError: this run has no such space.
@@ -129,7 +129,7 @@ class Run:
         exact = self.index(space)
         if len(exact.vectors) <= EXACT_TO:
             return exact
-        from core.retrieval.index.choose import choose
+        from core.search.index.choose import choose
 
         return choose(exact.vectors).index
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tests.index_vectors import like
 
 from core.insight.cost import machine
 from core.model.config import PRESETS
@@ -31,10 +32,9 @@ from core.model.fast.choose import chosen
 from core.model.fast.model import FastLongformer
 from core.model.longformer import Longformer
 from core.model.machine import keep_memory
-from core.retrieval.index.choose import K, choose
 from core.retrieval.run import Run
+from core.search.index.choose import K, choose
 from tests.benchmarks.encoder import TYPES, ours
-from tests.index_vectors import like
 
 LENGTHS, TOKENS = (16, 32, 64, 128, 256, 512, 1024), 8192
 QUERIES, WARM = 256, 1_000

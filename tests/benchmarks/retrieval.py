@@ -22,13 +22,13 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import faiss
 import numpy as np
 import torch
+from tests.index_vectors import like
 
 from core.insight.cost import machine
-from core.retrieval.index.choose import K, choose, recall
-from core.retrieval.index.exact import ExactIndex
-from core.retrieval.index.sketch import SketchIndex
 from core.retrieval.run import Run
-from tests.index_vectors import like
+from core.search.index.choose import K, choose, recall
+from core.search.index.exact import ExactIndex
+from core.search.index.sketch import SketchIndex
 
 AS_IT_COMES = faiss.cvar.distance_compute_blas_threshold
 

@@ -28,9 +28,9 @@ from core.retrieval.batch.rules import Rules
 from core.retrieval.batch.select import marginal
 from core.retrieval.batch.work import index_beside, prepare
 from core.retrieval.embed import embed_market
-from core.retrieval.index.sketch import SketchIndex
 from core.retrieval.recency import Recency, asking
 from core.retrieval.run import Run
+from core.search.index.sketch import SketchIndex
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
 
@@ -129,7 +129,7 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
-    monkeypatch.setattr("core.retrieval.index.choose.EXACT_TO", 100)
+    monkeypatch.setattr("core.search.index.choose.EXACT_TO", 100)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6000, 32)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

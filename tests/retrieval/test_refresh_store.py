@@ -11,7 +11,7 @@ from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
 from core.retrieval.refresh.store import Follower
 from core.retrieval.run import Run
-from core.retrieval.store.opening import open_store
+from core.search.store.opening import open_store
 
 
 def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from core.retrieval.batch.rules import Groups, Rules
-from core.retrieval.index import ExactIndex
+from core.search.index import ExactIndex
 
 #: With diversity, a list of k is chosen from this many times k candidates.
 DIVERSITY_POOL = 4

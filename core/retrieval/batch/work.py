@@ -19,9 +19,9 @@ from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerpr
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.histories import read_moment
-from core.retrieval.index import ExactIndex
 from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
+from core.search.index import ExactIndex
 
 #: Listings or users a chunk.
 CHUNK = 2048
@@ -134,7 +134,7 @@ class Work:
 
 def index_beside(vectors: np.ndarray, gain: np.ndarray) -> ExactIndex:
     """As `Run.batch_index`, over vectors (L, d) that stand beside a gain (L,)."""
-    from core.retrieval.index.choose import SAMPLE, choose
+    from core.search.index.choose import SAMPLE, choose
 
     known = np.flatnonzero(vectors.any(axis=1))
     rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)

@@ -11,8 +11,8 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.retrieval.refresh.pushes import after_last_event, live
 from core.retrieval.run import Run
-from core.retrieval.store.opening import open_store
-from core.retrieval.store.protocol import VectorStore
+from core.search.store.opening import open_store
+from core.search.store.protocol import VectorStore
 
 #: Kinds of attributes that a store can filter by.
 KINDS = ("category", "number", "flag")

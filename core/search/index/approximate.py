@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from core.errors import VibesError
-from core.retrieval.index.exact import ExactIndex, best, nearest
+from core.search.index.exact import ExactIndex, best, nearest
 
 LINKS, BUILD_EFFORT = 32, 200  # of HNSW (Malkov & Yashunin 2016)
 #: Below this share of allowed rows the exact search of these rows is quicker, and finds all.

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.retrieval.store.faiss_store import MANIFEST, FaissStore
-from core.retrieval.store.protocol import Between
+from core.search.store.faiss_store import MANIFEST, FaissStore
+from core.search.store.protocol import Between
 
 WIDTH = 12
 CITIES = ["Albany", 'Troy\'s "end"', "Singapore"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.retrieval.index.exact import ExactIndex, best, nearest
+from core.search.index.exact import ExactIndex, best, nearest
 
 GROUP = 16  # rows
 TILE = 4096  # rows whose scores are held at once, for

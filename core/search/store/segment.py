@@ -13,10 +13,10 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.retrieval.index import ExactIndex
-from core.retrieval.index.approximate import ApproximateIndex
-from core.retrieval.store.filters import matches
-from core.retrieval.store.protocol import Filter
+from core.search.index import ExactIndex
+from core.search.index.approximate import ApproximateIndex
+from core.search.store.filters import matches
+from core.search.store.protocol import Filter
 
 IDS, VECTORS, ATTRIBUTES, INDEX = "ids.npy", "vectors.npy", "attributes.parquet", "index.faiss"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.retrieval.store.protocol import Between, Condition, Filter
+from core.search.store.protocol import Between, Condition, Filter
 
 
 def matches(table: pd.DataFrame, filter: Filter) -> np.ndarray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.retrieval.store.faiss_store import FaissStore
-from core.retrieval.store.protocol import VectorStore
+from core.search.store.faiss_store import FaissStore
+from core.search.store.protocol import VectorStore
 
 
 def open_store(place: Path | str, width: int | None = None, space: str = "model") -> VectorStore:
@@ -18,7 +18,7 @@ def open_store(place: Path | str, width: int | None = None, space: str = "model"
         VibesError: see `VectorStore.open`.
     """
     if "://" in str(place) or str(place).endswith(".db"):
-        from core.retrieval.store.milvus_store import MilvusStore
+        from core.search.store.milvus_store import MilvusStore
 
         return MilvusStore.open(place, width, f"listings_{space}")
     return FaissStore.open(Path(place) / space, width)

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.retrieval.store.checks import checked, checked_queries
-from core.retrieval.store.filters import milvus_expression
-from core.retrieval.store.protocol import Filter, Found
+from core.search.store.checks import checked, checked_queries
+from core.search.store.filters import milvus_expression
+from core.search.store.protocol import Filter, Found
 
 ID, VECTOR = "listing_id", "vector"
 COLLECTION = "listings"

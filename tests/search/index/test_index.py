@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.retrieval.index import ExactIndex
+from core.search.index import ExactIndex
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import VibesError
-from core.retrieval.index.approximate import ApproximateIndex
-from core.retrieval.index.exact import EXACT_TO, ExactIndex, nearest
+from core.search.index.approximate import ApproximateIndex
+from core.search.index.exact import EXACT_TO, ExactIndex, nearest
 
 #: Up to so many listings each kind is tried first: a sketch looks at every listing, HNSW keeps every vector in memory.
 SKETCH_TO, HNSW_TO = 2_000_000, 20_000_000
@@ -91,7 +91,7 @@ def _candidates(vectors: np.ndarray, kind: str, seed: int) -> Iterator[tuple[str
     """Indexes of one kind, the quickest first."""
     if kind == "sketch":
         try:
-            from core.retrieval.index.sketch import SketchIndex
+            from core.search.index.sketch import SketchIndex
 
             width = vectors.shape[1]
             for quarters, groups in ((2, (64, 96)), (3, (64,)), (4, (64,))):

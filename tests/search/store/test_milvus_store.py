@@ -6,11 +6,11 @@ import pytest
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
-from core.retrieval.index.choose import recall
 from core.retrieval.run import Run
-from core.retrieval.store.faiss_store import FaissStore
-from core.retrieval.store.opening import open_store
-from core.retrieval.store.protocol import Between
+from core.search.index.choose import recall
+from core.search.store.faiss_store import FaissStore
+from core.search.store.opening import open_store
+from core.search.store.protocol import Between
 
 pytest.importorskip("milvus_lite")
 

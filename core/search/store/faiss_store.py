@@ -13,12 +13,12 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.retrieval.index.approximate import ApproximateIndex
-from core.retrieval.index.choose import SKETCH_TO, Chosen, choose
-from core.retrieval.index.exact import best
-from core.retrieval.store.checks import checked, checked_queries
-from core.retrieval.store.protocol import Filter, Found
-from core.retrieval.store.segment import Segment
+from core.search.index.approximate import ApproximateIndex
+from core.search.index.choose import SKETCH_TO, Chosen, choose
+from core.search.index.exact import best
+from core.search.store.checks import checked, checked_queries
+from core.search.store.protocol import Filter, Found
+from core.search.store.segment import Segment
 
 MANIFEST, SEGMENTS = "store.json", "segments"
 #: Small segments are merged where there are more beside the largest; all are, where the rows of the small ones and

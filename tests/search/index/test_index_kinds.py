@@ -6,11 +6,11 @@ from index_vectors import like
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
-from core.retrieval.index import choose as choosing
-from core.retrieval.index.approximate import ApproximateIndex
-from core.retrieval.index.choose import choose, recall
-from core.retrieval.index.exact import ExactIndex, _by_faiss, _by_numpy
-from core.retrieval.index.sketch import SketchIndex
+from core.search.index import choose as choosing
+from core.search.index.approximate import ApproximateIndex
+from core.search.index.choose import choose, recall
+from core.search.index.exact import ExactIndex, _by_faiss, _by_numpy
+from core.search.index.sketch import SketchIndex
 
 
 @pytest.fixture(scope="module")
