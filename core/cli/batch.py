@@ -12,7 +12,7 @@ from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.retrieval.batch.job import Kind
-    from core.retrieval.recency import Recency
+    from core.scoring.recency import Recency
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
 Out = Annotated[
@@ -64,7 +64,7 @@ def recency_of(run: Path, added: str | None) -> "Recency | None":
     if added is None:
         return None
     from core.evaluation.fits import fitted
-    from core.retrieval.recency import Recency
+    from core.scoring.recency import Recency
 
     fit = fitted(run, added)
     if fit.space is not None:

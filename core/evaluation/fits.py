@@ -12,15 +12,15 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import VibesError
-from core.evaluation.baselines import RecentPopularity, VectorNeighbours
-from core.evaluation.baselines.named import NEIGHBOURS
-from core.evaluation.baselines.text_space import text_vectors
-from core.evaluation.ranking import Scorer, top
-from core.evaluation.serving import Blend, RecencyPrior, Remembered
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.retrieval.run import Run
 from core.retrieval.scorer import model_scorer
+from core.scoring.baselines import RecentPopularity, VectorNeighbours
+from core.scoring.baselines.named import NEIGHBOURS
+from core.scoring.baselines.text_space import text_vectors
+from core.scoring.blends import Blend, RecencyPrior, Remembered
+from core.scoring.ranking import Scorer, top
 
 FILE = "serving.json"
 SPACES = {label: space for space, label in NEIGHBOURS.items()}

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from core.errors import VibesError
-from core.evaluation.metrics import DEFAULT, Coverage, Cutoffs
-from core.evaluation.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
 from core.evaluation.result import Evaluation
 from core.evaluation.slices import cold_listing, cold_user, week_after_training
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.metrics import DEFAULT, Coverage, Cutoffs
+from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much is done, of how much
 

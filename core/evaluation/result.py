@@ -9,13 +9,13 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.evaluation.bootstrap import bootstrap_means, holm, interval, sign_flip_p
-from core.evaluation.metrics import Coverage, Cutoffs, per_query, user_means
 from core.evaluation.slices import slice_masks
 from core.evaluation.table import results_table, slices_table
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Queries, Split
+from core.scoring.metrics import Coverage, Cutoffs, per_query, user_means
 
 if TYPE_CHECKING:
     from core.evaluation.fits import Fit

@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.errors import VibesError
-from core.evaluation.baselines import VectorNeighbours, first_level
-from core.evaluation.baselines.named import NEIGHBOURS, neighbours
 from core.evaluation.fits import fit_of, load_fits, save_fits
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
-from core.evaluation.ranking import Scorer
 from core.evaluation.result import Evaluation
-from core.evaluation.serving import Blend, RecencyPrior, Remembered
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.retrieval.run import Run
 from core.retrieval.scorer import model_scorer
+from core.scoring.baselines import VectorNeighbours, first_level
+from core.scoring.baselines.named import NEIGHBOURS, neighbours
+from core.scoring.blends import Blend, RecencyPrior, Remembered
+from core.scoring.ranking import Scorer
 
 ID_MODELS = ("itemknn", "ease", "als")
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.bootstrap import bootstrap_means, interval
-from core.evaluation.metrics import user_means
 from core.evaluation.result import Evaluation
 from core.evaluation.slices import WEEK
+from core.scoring.metrics import user_means
 
 EVENTS = (0, 1, 3, 6, 11, 21, 51)  # lower ends of the groups
 LENGTHS = (1, 2, 3, 4, 5, 6, 11, 21)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.bootstrap import bootstrap_means, holm, interval, sign_flip_p
-from core.evaluation.metrics import DEFAULT, Cutoffs, per_query, user_means
+from core.scoring.metrics import DEFAULT, Cutoffs, per_query, user_means
 
 COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",

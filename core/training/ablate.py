@@ -19,7 +19,6 @@ from pydantic import ValidationError
 
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
-from core.evaluation.ranking import Scorer
 from core.evaluation.slices import slice_masks, week_after_training
 from core.insight.ablation import Measured, ablation_table
 from core.insight.ablation_figure import save_figure
@@ -30,6 +29,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, Split, make_split
 from core.model.settings import Settings
+from core.scoring.ranking import Scorer
 from core.training.ablate_jobs import Job, Report, run_jobs
 from core.training.ablate_worker import OUTCOME, RANKS
 

@@ -23,10 +23,7 @@ def work(folder: Path) -> None:
     Raises:
         VibesError: nothing to train on, a training that fails, or a folder that cannot be written.
     """
-    from core.evaluation.baselines.named import named_baseline
     from core.evaluation.protocol import evaluate
-    from core.evaluation.ranking import Scorer
-    from core.evaluation.serving import RecencyPrior
     from core.features.photos.of_market import market_photos
     from core.features.photos.vectors import JOIN, load_photo_vectors
     from core.market.log import EventLog
@@ -35,6 +32,9 @@ def work(folder: Path) -> None:
     from core.model.settings import Settings
     from core.retrieval.run import Run
     from core.retrieval.scorer import model_scorer
+    from core.scoring.baselines.named import named_baseline
+    from core.scoring.blends import RecencyPrior
+    from core.scoring.ranking import Scorer
 
     began = time.monotonic()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))

@@ -6,7 +6,6 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from core.evaluation.baselines import RecentPopularity
 from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue
 from core.model.encoder import mixed_precision
@@ -14,6 +13,7 @@ from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import TrainingConfig
+from core.scoring.baselines import RecentPopularity
 from core.training.bank import ItemBank
 from core.training.batches import Batch
 from core.training.columns import Columns, column_masks, draw_columns, inclusion

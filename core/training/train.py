@@ -12,9 +12,6 @@ import torch
 from accelerate import PartialState
 
 from core.errors import VibesError
-from core.evaluation.baselines import RecentPopularity
-from core.evaluation.metrics import smooth_recall, user_means
-from core.evaluation.ranking import batches, pessimistic_ranks
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.features.tokens.wordpiece import word_vectors
@@ -28,6 +25,9 @@ from core.model.settings import Manifest, Settings, SplitConfig
 from core.retrieval.embed import library_versions, save_spaces, spaces_of
 from core.retrieval.engine import Engine, make_inputs
 from core.retrieval.prepared import save_prepared
+from core.scoring.baselines import RecentPopularity
+from core.scoring.metrics import smooth_recall, user_means
+from core.scoring.ranking import batches, pessimistic_ranks
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, settled, start_live

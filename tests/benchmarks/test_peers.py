@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.baselines import Popularity
 from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.scoring.baselines import Popularity
 
 PEERS = Path(__file__).parent / "peers"
 

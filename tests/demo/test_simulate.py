@@ -18,11 +18,11 @@ from core.demo.parameters import FILE, load
 from core.demo.simulate import photos_frame, simulate
 from core.demo.world import World
 from core.errors import VibesError
-from core.evaluation.baselines import Popularity
 from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.scoring.baselines import Popularity
 
 FIRST = pd.Timestamp("2025-01-06", tz="UTC")
 TABLES = ("listings.parquet", "events.parquet", "market.toml")

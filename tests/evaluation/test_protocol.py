@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.evaluation.baselines import ItemKNN, Popularity, RecentPopularity
-from core.evaluation.baselines.history import Interactions
 from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
+from core.scoring.baselines import ItemKNN, Popularity, RecentPopularity
+from core.scoring.baselines.history import Interactions
 
 
 class Modulo:

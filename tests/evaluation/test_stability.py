@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.baselines import ItemKNN, Popularity
-from core.evaluation.baselines.history import Interactions
 from core.evaluation.protocol import evaluate
 from core.evaluation.stability import COLUMNS, stability
 from core.market.splits import make_split
+from core.scoring.baselines import ItemKNN, Popularity
+from core.scoring.baselines.history import Interactions
 
 DAY = 24 * 3600 * 10**9
 EVENTS = {

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity
-from core.evaluation.baselines.history import Interactions
 from core.evaluation.protocol import evaluate
 from core.market.importers import import_market
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
+from core.scoring.baselines import Ease, ItemKNN, Popularity, RecentPopularity
+from core.scoring.baselines.history import Interactions
 
 pytestmark = pytest.mark.real
 NAIVE = Path(__file__).resolve().parent.parent / "evaluation" / "naive_evaluation.py"

@@ -28,8 +28,8 @@ from core.retrieval.batch.rules import Rules
 from core.retrieval.batch.select import marginal
 from core.retrieval.batch.work import index_beside, prepare
 from core.retrieval.embed import embed_market
-from core.retrieval.recency import Recency, asking
 from core.retrieval.run import Run
+from core.scoring.recency import Recency, asking
 from core.search.index.sketch import SketchIndex
 
 FOR_USERS = {"live_only": True, "drop_seen": True}

@@ -8,16 +8,16 @@ import pytest
 from training_pieces import changed, pieces
 
 from core.errors import VibesError
-from core.evaluation.baselines import RecentPopularity
-from core.evaluation.baselines.tuning import recall
 from core.evaluation.run_evaluation import evaluate_run
-from core.evaluation.serving import RecencyPrior
 from core.market.log import DAY, EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
 from core.retrieval.run import Run
 from core.retrieval.scorer import model_scorer
+from core.scoring.baselines import RecentPopularity
+from core.scoring.baselines.tuning import recall
+from core.scoring.blends import RecencyPrior
 from core.training.batches import history_batches
 from core.training.step import step_loss
 from core.training.train import train

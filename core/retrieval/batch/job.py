@@ -16,7 +16,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 from core.retrieval.batch.rules import Rules
-from core.retrieval.recency import Recency
+from core.scoring.recency import Recency
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
 HISTORIES, GAIN = "_histories", "_recency.npy"

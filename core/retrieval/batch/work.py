@@ -19,8 +19,8 @@ from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerpr
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.histories import read_moment
-from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
+from core.scoring.recency import Recency, asking, beside
 from core.search.index import ExactIndex
 
 #: Listings or users a chunk.

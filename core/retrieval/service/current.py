@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.retrieval.recency import Recency
 from core.retrieval.service.served import Served
+from core.scoring.recency import Recency
 
 
 class Current:

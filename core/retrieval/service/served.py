@@ -15,10 +15,10 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import FOREVER
 from core.retrieval.cold import Newcomers
-from core.retrieval.recency import Recency, asking, beside
 from core.retrieval.run import Run, as_moment
 from core.retrieval.service.problems import NotThere
 from core.retrieval.service.wishes import Embed, Embedded, Event, Found, Recommend, Similar
+from core.scoring.recency import Recency, asking, beside
 from core.search.index import ExactIndex
 
 MINUTE = 60 * 10**9  # nanoseconds

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.retrieval.recency import Recency
+from core.scoring.recency import Recency
 
 GRACE_S = 10  # of requests that are being answered when the service is stopped
 

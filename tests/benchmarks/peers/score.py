@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from export import open_split
 
-from core.evaluation.baselines import Ease
 from core.evaluation.protocol import evaluate
 from core.evaluation.result import Evaluation
 from core.market.market import Market
 from core.market.splits import Queries, Split
+from core.scoring.baselines import Ease
 
 INPUTS = ("train", "histories")
 

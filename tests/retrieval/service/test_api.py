@@ -13,13 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.columns import Columns as C
-from core.retrieval.recency import Recency
 from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
 from core.retrieval.service.api import Options, make_app
 from core.retrieval.service.current import Current
 from core.retrieval.service.served import Served
 from core.retrieval.service.wishes import Event, Recommend, Similar
+from core.scoring.recency import Recency
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.errors import VibesError
-from core.evaluation.baselines.history import Interactions, history_matrix
 from core.market.splits import make_split
+from core.scoring.baselines.history import Interactions, history_matrix
 
 
 @pytest.mark.parametrize("seed", range(3))

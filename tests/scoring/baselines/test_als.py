@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import Als
-from core.evaluation.baselines.history import Interactions
 from core.market.splits import make_split
+from core.scoring.baselines import Als
+from core.scoring.baselines.history import Interactions
 
 REGULARIZATION, ALPHA = 0.5, 6.0
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from core.errors import VibesError
-from core.evaluation.baselines import ease, first_level
 from core.evaluation.protocol import evaluate
 from core.market.splits import make_split
+from core.scoring.baselines import ease, first_level
 
 
 @pytest.mark.parametrize("timed", [True, False])

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import Popularity, RecentPopularity
-from core.evaluation.baselines.popularity import WINDOWS
-from core.evaluation.baselines.tuning import recall
 from core.market.log import DAY
 from core.market.splits import make_split
+from core.scoring.baselines import Popularity, RecentPopularity
+from core.scoring.baselines.popularity import WINDOWS
+from core.scoring.baselines.tuning import recall
 
 
 def test_popularity_counts_training_events(random_log, always_live):

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.linalg import lapack
 
 from core.errors import VibesError
-from core.evaluation.baselines.history import Interactions
-from core.evaluation.baselines.tuning import DECAYS, best, validation_sample
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
 QUICK = 6_000  # warm listings up to which a fit takes seconds; beyond, only the first two penalties are tried

@@ -5,7 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from core.errors import VibesError
-from core.evaluation.baselines import (
+from core.features.photos.vectors import PhotoVectors
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.splits import Catalogue, Split
+from core.scoring.baselines import (
     Als,
     Ease,
     ItemKNN,
@@ -14,13 +18,9 @@ from core.evaluation.baselines import (
     VectorNeighbours,
     first_level,
 )
-from core.evaluation.baselines.text_space import text_vectors
-from core.evaluation.baselines.tuning import best, validation_sample
-from core.evaluation.ranking import Scorer
-from core.features.photos.vectors import PhotoVectors
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, Split
+from core.scoring.baselines.text_space import text_vectors
+from core.scoring.baselines.tuning import best, validation_sample
+from core.scoring.ranking import Scorer
 
 NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
 

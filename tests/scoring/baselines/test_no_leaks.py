@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import VectorNeighbours, first_level
 from core.evaluation.run_evaluation import with_serving
 from core.market.log import EventLog
 from core.market.splits import Queries, make_split
+from core.scoring.baselines import VectorNeighbours, first_level
 
 CHANGES = ("removed", "altered", "added")
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import Ease, ItemKNN, Popularity, RecentPopularity, VectorNeighbours
-from core.evaluation.baselines.history import Interactions
-from core.evaluation.baselines.tuning import recall
 from core.evaluation.protocol import evaluate
 from core.evaluation.run_evaluation import SHARES, with_serving
-from core.evaluation.serving import (
+from core.market.splits import Queries, make_split
+from core.scoring.baselines import Ease, ItemKNN, Popularity, RecentPopularity, VectorNeighbours
+from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.tuning import recall
+from core.scoring.blends import (
     WEIGHTS,
     WINDOWS,
     Blend,
@@ -18,7 +19,6 @@ from core.evaluation.serving import (
     Remembered,
     standardised,
 )
-from core.market.splits import Queries, make_split
 
 
 @pytest.fixture

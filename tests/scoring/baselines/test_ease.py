@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import Ease, ease
-from core.evaluation.baselines.history import Interactions, history_matrix
 from core.market.splits import make_split
+from core.scoring.baselines import Ease, ease
+from core.scoring.baselines.history import Interactions, history_matrix
 
 
 def slow_weights(matrix: np.ndarray, penalty: float) -> np.ndarray:

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from core.evaluation.baselines.popularity import LAST_EVENTS, RecentPopularity
-from core.evaluation.baselines.tuning import MOST_QUERIES, validation_sample
-from core.evaluation.metrics import smooth_recall, user_means
-from core.evaluation.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.popularity import LAST_EVENTS, RecentPopularity
+from core.scoring.baselines.tuning import MOST_QUERIES, validation_sample
+from core.scoring.metrics import smooth_recall, user_means
+from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 
 T = TypeVar("T")
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.evaluation.baselines.popularity import Popularity
-from core.evaluation.baselines.tuning import best, recall, validation_sample
 from core.market.splits import make_split
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.baselines.tuning import best, recall, validation_sample
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.evaluation.baselines.tuning import best, validation_sample
 from core.market.log import DAY, EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.tuning import best, validation_sample
 
 WINDOWS = (60, 30, 120, 240)  # days; the first is taken where nothing can be tuned
 LAST_EVENTS = (5, 1, 2, 10, 20)  # events a user, where there are no timestamps

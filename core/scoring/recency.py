@@ -11,7 +11,7 @@ from core.market.log import DAY, EventLog
 
 
 class Recency(BaseModel):
-    """What a listing's score gains: weight x log(1 + its recent events), as `core.evaluation.serving.RecencyPrior` does.
+    """What a listing's score gains: weight x log(1 + its recent events), as `core.scoring.blends.RecencyPrior` does.
 
     Attributes:
         days: whose events are recent; events: how many of each user's last ones are, where there are no timestamps.

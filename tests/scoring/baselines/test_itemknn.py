@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from core.evaluation.baselines import ItemKNN, itemknn
-from core.evaluation.baselines.history import Interactions, history_matrix
 from core.market.splits import make_split
+from core.scoring.baselines import ItemKNN, itemknn
+from core.scoring.baselines.history import Interactions, history_matrix
 
 
 def slow_similarity(log, train, shrink: float) -> np.ndarray:

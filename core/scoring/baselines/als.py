@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from core.evaluation.baselines.history import Interactions
-from core.evaluation.baselines.tuning import DECAYS, best, validation_sample
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares

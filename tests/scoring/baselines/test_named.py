@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from core.errors import VibesError
-from core.evaluation.baselines import first_level
-from core.evaluation.baselines.named import named_baseline, neighbours
-from core.evaluation.baselines.text_space import text_vectors
-from core.evaluation.baselines.tuning import recall, validation_sample
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.scoring.baselines import first_level
+from core.scoring.baselines.named import named_baseline, neighbours
+from core.scoring.baselines.text_space import text_vectors
+from core.scoring.baselines.tuning import recall, validation_sample
 
 
 @pytest.fixture

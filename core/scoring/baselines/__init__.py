@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable
 
-from core.evaluation.baselines.als import Als
-from core.evaluation.baselines.ease import Ease, TooManyListings
-from core.evaluation.baselines.itemknn import ItemKNN
-from core.evaluation.baselines.neighbours import VectorNeighbours
-from core.evaluation.baselines.popularity import Popularity, RecentPopularity
-from core.evaluation.ranking import Scorer
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Split
+from core.scoring.baselines.als import Als
+from core.scoring.baselines.ease import Ease, TooManyListings
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.neighbours import VectorNeighbours
+from core.scoring.baselines.popularity import Popularity, RecentPopularity
+from core.scoring.ranking import Scorer
 
 __all__ = ["Als", "Ease", "ItemKNN", "Popularity", "RecentPopularity", "VectorNeighbours", "first_level"]
 

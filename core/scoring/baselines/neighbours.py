@@ -4,10 +4,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from core.evaluation.baselines.history import history_matrix
-from core.evaluation.baselines.tuning import DECAYS, best, validation_sample
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.history import history_matrix
+from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 
 @dataclass(frozen=True, eq=False)

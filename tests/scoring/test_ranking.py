@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.evaluation.ranking import pessimistic_ranks, top
+from core.scoring.ranking import pessimistic_ranks, top
 
 
 def test_every_tie_counts_against_the_target():

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 
-from core.evaluation.baselines.history import Interactions
-from core.evaluation.baselines.tuning import DECAYS, best, validation_sample
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 SHRINKS = (20.0, 0.0, 5.0, 100.0)
 DENSE = 12_000  # warm listings up to which all similarities are kept, as one dense matrix
