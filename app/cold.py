@@ -10,7 +10,7 @@ import streamlit as st
 from app.session import Current, RunKey, run_key
 from core import Run
 from core.retrieval.audience import USERS, Audience
-from core.retrieval.cold import Newcomer, Newcomers
+from core.run.newcomers import Newcomer, Newcomers
 
 
 def training_end(here: Current) -> int | None:

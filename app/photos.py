@@ -46,7 +46,7 @@ def cover_url(run: str, view: MarketView, row: int, size: int = SMALL) -> str | 
 def serve(request: Request) -> Response:
     """Answer with a thumbnail; only photos of a run given at the start can be asked for, by listing and position."""
     from app.session import open_run, run_paths
-    from core.retrieval.thumbs import thumbnail
+    from core.run.thumbs import thumbnail
 
     path = run_paths().get(request.path_params["run"])
     size, position = request.path_params["size"], request.path_params["position"]

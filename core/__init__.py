@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from core.market.market import Market
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 __all__ = ["Market", "Run", "__version__"]
 __version__ = "0.1.0"
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
 
         return Market
     if name == "Run":
-        from core.retrieval.run import Run
+        from core.run.run import Run
 
         return Run
     raise AttributeError(f"module 'core' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.market.market import Market
 from core.model.settings import Manifest
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 def copied(run: Run, folder: Path) -> Run:

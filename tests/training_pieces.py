@@ -7,7 +7,7 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 from core.training.examples import make_examples
 from core.training.step import StepData
 

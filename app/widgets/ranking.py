@@ -6,7 +6,7 @@ import streamlit as st
 from app.history import history_frame, moment_of
 from app.session import Current, run_key
 from app.widgets.switch import switch
-from core.evaluation.fits import load_fits, recommend_with, telling
+from core.run.fits import load_fits, recommend_with, telling
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "neighbours+recency": "Both"}
 ALONE = {"neighbours+recency": "Neighbours and recency"}  # where one of the two is not offered by itself

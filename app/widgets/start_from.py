@@ -13,7 +13,7 @@ from app.simulated import from_frame
 from core import Run
 from core.errors import VibesError
 from core.insight.personas import Persona, personas
-from core.retrieval.histories import read_history
+from core.run.histories import read_history
 
 IN_ROW = 3  # personas
 LEAST = 3  # events of a user drawn by chance

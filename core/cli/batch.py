@@ -63,7 +63,7 @@ def recency_of(run: Path, added: str | None) -> "Recency | None":
     """What `--with` adds to the scores of all users; None without it."""
     if added is None:
         return None
-    from core.evaluation.fits import fitted
+    from core.run.fits import fitted
     from core.scoring.recency import Recency
 
     fit = fitted(run, added)

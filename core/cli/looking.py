@@ -31,7 +31,7 @@ def similar(
     chunk: options.Chunk = options.CHUNK,
 ) -> None:
     """The listings most similar to one, or (--all) to every one of the market."""
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     if (listing is None) != all_:
         raise VibesError("Give either a LISTING or --all --out DIR.")
@@ -83,8 +83,8 @@ def recommend(
     chunk: options.Chunk = options.CHUNK,
 ) -> None:
     """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
-    from core.retrieval.histories import read_history, read_moment
-    from core.retrieval.run import Run
+    from core.run.histories import read_history, read_moment
+    from core.run.run import Run
 
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
@@ -111,7 +111,7 @@ def recommend(
     if with_ is None:
         found = opened.recommend(told, k, moment)
     else:
-        from core.evaluation.fits import recommend_with
+        from core.run.fits import recommend_with
 
         found = recommend_with(opened, with_, told, k, moment)
     show(opened, found, json_)
@@ -122,7 +122,7 @@ def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
 ) -> None:
     """Open the explorer on one or several runs, on this machine only."""
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     for run in runs:
         Run.open(run)
@@ -136,7 +136,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
     from core.insight.report import write_report
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     write_report(Run.open(run), out)
     typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)

@@ -101,7 +101,7 @@ def index(
 ) -> None:
     """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
     from core.retrieval.refresh.store import Follower
-    from core.retrieval.run import Run
+    from core.run.run import Run
     from core.search.store.faiss_store import FaissStore
     from core.search.store.opening import open_store
 
@@ -155,7 +155,7 @@ def cost(run: RunPath, json_: Json = False) -> None:
     """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
     from core.insight.cost import measure
     from core.insight.cost_table import as_text
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     opened = Run.open(run)
     found = measure(opened)
@@ -180,7 +180,7 @@ def export(
     """Write the model as ONNX, as ONNX in int8, or compiled ahead of time, for engines without Python."""
     from dataclasses import asdict
 
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     opened, folder = Run.open(run), out or run / "export"
     _ = opened.engine  # says where there is no model, or no torch

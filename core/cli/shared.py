@@ -49,7 +49,7 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
 
 
 def show(run: Any, found: Any, as_json: bool) -> None:
-    from core.retrieval.describe import described, table
+    from core.run.describe import described, table
 
     if as_json:
         typer.echo(json.dumps(found.to_dict("records")))

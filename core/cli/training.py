@@ -68,7 +68,7 @@ def train(
         outcome = run_training(opened, run, settings, vectors, resume, report)
     if main_process:
         if refit is not None:
-            from core.evaluation.fits import carry_fits
+            from core.run.fits import carry_fits
 
             carry_fits(refit, run)
         how = f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
@@ -110,7 +110,7 @@ def embed(
     from core.features.photos.trainable import trained_weights
     from core.market.market import Market
     from core.model.settings import Manifest
-    from core.retrieval.embed import embed_market
+    from core.run.spaces import embed_market
 
     opened = Market.open(market)
     if model is not None and encoder == "auto":
@@ -141,7 +141,7 @@ def evaluate(
         raise VibesError(f"Option --protocol is '{protocol}'; use temporal or leave-one-out.")
     from core.evaluation.run_evaluation import evaluate_run, save_metrics
     from core.market.io import atomic_path
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     opened = Run.open(run)
     with Progress() as progress:

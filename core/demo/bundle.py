@@ -29,9 +29,9 @@ from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Progress
-from core.retrieval.embed import embed_market
 from core.retrieval.look_search import LookSearch
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 from core.training.ablate import ablate, folder_of
 from core.training.train import train
 

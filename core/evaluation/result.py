@@ -18,7 +18,7 @@ from core.market.splits import Queries, Split
 from core.scoring.metrics import Coverage, Cutoffs, per_query, user_means
 
 if TYPE_CHECKING:
-    from core.evaluation.fits import Fit
+    from core.run.fits import Fit
 
 Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric

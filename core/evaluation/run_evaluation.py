@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.errors import VibesError
-from core.evaluation.fits import fit_of, load_fits, save_fits
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
-from core.retrieval.run import Run
-from core.retrieval.scorer import model_scorer
+from core.run.fits import fit_of, load_fits, save_fits
+from core.run.run import Run
+from core.run.scorer import model_scorer
 from core.scoring.baselines import VectorNeighbours, first_level
 from core.scoring.baselines.named import NEIGHBOURS, neighbours
 from core.scoring.blends import Blend, RecencyPrior, Remembered

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.market.log import EventLog, ranges
-from core.retrieval.run import Run
+from core.run.run import Run
 
 NEWEST = 30  # events that are left out one by one; older ones carry little
 

@@ -24,7 +24,7 @@ from core.search.index import ExactIndex
 from core.search.index.approximate import ApproximateIndex, lists_of
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 FILE = "cost.json"
 #: What is encoded, searched and searched in to measure; a second or two for a small model.

@@ -19,8 +19,8 @@ from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
 from core.insight.parts import Part, parts_of, picked
 from core.insight.photo_pairs import ListingPhotos, photo_pairs
-from core.retrieval.embed import attribute_featurizer
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import attribute_featurizer
 
 BOTH = -1
 

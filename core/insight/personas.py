@@ -14,7 +14,7 @@ from scipy import sparse
 
 from core.insight.cluster_names import portraits
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 
 GROUPS = 6
 POINTS = 4000  # users or listings that are grouped, at most

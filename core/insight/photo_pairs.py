@@ -10,7 +10,7 @@ import numpy as np
 from core.features.photos.vectors import load_photo_vectors
 from core.features.tokens.tabular import photo_key
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 TABLE = ("space", "question", "kind", "metric", "value", "low", "high", "chance", "rows", "listings")
 PREDICTIONS = (C.LISTING, "space", "question", "truth", "predicted")
@@ -91,7 +91,7 @@ def _answers(
 
 def attributes_without(market: Market, question: str) -> np.ndarray:
     """(L, d) the attributes space of a market that lacks the attribute `question`, which would give the answer away."""
-    from core.retrieval.embed import spaces_of
+    from core.run.spaces import spaces_of
 
     rest = [attribute for attribute in market.attributes if attribute.name != question]
     if not rest:

@@ -13,7 +13,7 @@ from core.market.columns import Columns as C
 from core.market.io import read_table
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 KEY = [C.USER, "at", "target"]
 

@@ -22,7 +22,7 @@ from core.market.columns import Columns as C
 from core.market.io import atomic_path
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 EXAMPLES, NEIGHBOURS = 3, 5
 DOTS = 4000  # of the map

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from core.market.market import Market
-from core.retrieval.thumbs import thumbnail
+from core.run.thumbs import thumbnail
 
 PHOTO = 300  # pixels of the longer side
 #: Colours of the map's groups, readable on light and dark ground.

@@ -15,7 +15,7 @@ from core.insight.report_text import NAMES, PROTOCOLS, SURE, also_told, rivals
 from core.market.io import read_table
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 METRIC = "recall@30"
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")

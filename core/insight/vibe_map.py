@@ -13,7 +13,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import atomic_path, read_table
-from core.retrieval.run import Run
+from core.run.run import Run
 
 NEIGHBOURS = 15
 LEAST = 5  # listings that a space needs to be drawn

@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 
 USERS = 100
 CHUNK = 64  # users whose scores to all listings are held at once

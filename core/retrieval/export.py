@@ -20,8 +20,8 @@ from core.market.io import atomic_path
 from core.model.export.files import SUFFIX, write_graph
 from core.model.export.graph import PaddedGraph, graphs_of
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
-from core.retrieval.prepared import weights_digest
-from core.retrieval.run import Run
+from core.run.prepared import weights_digest
+from core.run.run import Run
 
 MANIFEST, TENSORRT = "export.json", "tensorrt.sh"
 SAMPLE = 8  # rows that a graph is traced with

@@ -13,10 +13,10 @@ from core.market.log import EventLog, ranges
 from core.model.encoder import batches_by_length
 from core.model.export.files import Graph, open_graph
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
-from core.retrieval.engine import Engine
 from core.retrieval.export import read_manifest, save_manifest
-from core.retrieval.prepared import weights_digest
-from core.retrieval.run import Run
+from core.run.engine import Engine
+from core.run.prepared import weights_digest
+from core.run.run import Run
 
 #: Below this mean cosine or top-30 overlap an export does not stand for the model any more.
 LEAST = 0.98

@@ -15,7 +15,7 @@ from core.errors import VibesError
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
 from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 
 FILE = "looks.npz"
 ENCODER = "tf_efficientnet_lite0"  # the one at hand that knows the ImageNet classes

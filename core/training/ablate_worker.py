@@ -30,8 +30,8 @@ def work(folder: Path) -> None:
     from core.market.market import Market
     from core.market.splits import Catalogue, make_split
     from core.model.settings import Settings
-    from core.retrieval.run import Run
-    from core.retrieval.scorer import model_scorer
+    from core.run.run import Run
+    from core.run.scorer import model_scorer
     from core.scoring.baselines.named import named_baseline
     from core.scoring.blends import RecencyPrior
     from core.scoring.ranking import Scorer

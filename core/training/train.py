@@ -22,9 +22,9 @@ from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
 from core.model.pretrained import start_from
 from core.model.settings import Manifest, Settings, SplitConfig
-from core.retrieval.embed import library_versions, save_spaces, spaces_of
-from core.retrieval.engine import Engine, make_inputs
-from core.retrieval.prepared import save_prepared
+from core.run.engine import Engine, make_inputs
+from core.run.prepared import save_prepared
+from core.run.spaces import library_versions, save_spaces, spaces_of
 from core.scoring.baselines import RecentPopularity
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks

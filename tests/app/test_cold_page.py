@@ -14,7 +14,7 @@ from core import Run
 from core.market.market import Market
 from core.market.writer import write_market
 from core.retrieval.audience import Audience
-from core.retrieval.cold import Newcomers
+from core.run.newcomers import Newcomers
 
 
 @pytest.fixture(scope="module")

@@ -159,7 +159,7 @@ def test_a_copy_keeps_its_map_whatever_the_dates_of_its_files(show, mapped):
 def test_a_large_market_asks_before_it_draws(show, tmp_path, monkeypatch):
     market = paint_market(tmp_path / "market", listings=6, users=0, photos=0)
     run = embed_run(market, tmp_path / "run")
-    monkeypatch.setattr("core.retrieval.run.Run.listing_ids", [f"l{row}" for row in range(20_001)])
+    monkeypatch.setattr("core.run.run.Run.listing_ids", [f"l{row}" for row in range(20_001)])
     monkeypatch.setattr(map_job, "_SCRIPT", "import time; time.sleep(60)")
     page = show("map", run)
     assert "With 20,001 listings this takes some minutes" in texts(page) and not page.status

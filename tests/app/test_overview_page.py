@@ -12,8 +12,8 @@ from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Manifest
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 def test_counts_note_and_next_step(show, trained):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from app.simulated import Event, Moves, as_text, document, frame, from_frame, moves, parse
-from core.retrieval.histories import read_history
+from core.run.histories import read_history
 
 EVENTS = [
     Event("l01"),

@@ -5,9 +5,9 @@ import shutil
 from looking import components, texts
 
 from core import Run
-from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.market import Market
 from core.model.settings import Manifest
+from core.run.fits import Fit, recommend_with, save_fits
 
 
 def events_of(run, user):

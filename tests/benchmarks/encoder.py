@@ -31,7 +31,7 @@ from core.model.fast.linear import PackedLinear
 from core.model.fast.model import TOKENS, FastLongformer
 from core.model.longformer import Longformer
 from core.model.machine import has_bf16, keep_memory
-from core.retrieval.run import Run
+from core.run.run import Run
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if has_bf16() else {})

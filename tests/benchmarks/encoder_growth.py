@@ -32,7 +32,7 @@ from core.model.fast.choose import chosen
 from core.model.fast.model import FastLongformer
 from core.model.longformer import Longformer
 from core.model.machine import keep_memory
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.search.index.choose import K, choose
 from tests.benchmarks.encoder import TYPES, ours
 

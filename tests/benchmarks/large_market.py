@@ -20,9 +20,9 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Manifest, Settings, TrainingConfig
-from core.retrieval.embed import save_spaces
-from core.retrieval.prepared import save_prepared
-from core.retrieval.run import Run
+from core.run.prepared import save_prepared
+from core.run.run import Run
+from core.run.spaces import save_spaces
 from core.training.train import train
 
 FILES, PHOTOS, CITIES, GROUPS = 300, 4, 120, 30

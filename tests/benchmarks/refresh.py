@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 READER = """
 import json, sys, time
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 path, seen, opens = sys.argv[1], None, 0
 while True:
     run = Run.open(path)
@@ -144,7 +144,7 @@ def beside(fresh: Path, whole: Path, users: list[str]) -> dict[str, object]:
     """
     import numpy as np
 
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
     ours, theirs = Run.open(fresh), Run.open(whole)
     if ours.listing_ids != theirs.listing_ids or ours.spaces != theirs.spaces:

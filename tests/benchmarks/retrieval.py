@@ -25,7 +25,7 @@ import torch
 from tests.index_vectors import like
 
 from core.insight.cost import machine
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.search.index.choose import K, choose, recall
 from core.search.index.exact import ExactIndex
 from core.search.index.sketch import SketchIndex

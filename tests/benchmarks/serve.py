@@ -23,7 +23,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from core.market.columns import Columns as C
-from core.retrieval.run import Run
+from core.run.run import Run
 
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "assets" / "demo" / "run"

@@ -25,7 +25,7 @@ import pandas as pd
 
 from core.insight.cost import machine
 from core.market.market import Market
-from core.retrieval.embed import embed_market
+from core.run.spaces import embed_market
 
 
 def make_run(folder: Path, listings: int) -> tuple[Path, str]:

@@ -37,7 +37,7 @@ from core.model.listing_model import ListingModel
 from core.model.longformer import Longformer
 from core.model.machine import has_bf16
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 from core.training.examples import make_examples
 from core.training.finetune import _Finetuning
 from core.training.step import StepData

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from core import Run
-from core.evaluation.fits import FILE, Fit, save_fits
 from core.insight.ablation import COLUMNS
+from core.run.fits import FILE, Fit, save_fits
 
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
 #: What serving adds, as an evaluation may find it.

@@ -13,7 +13,7 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
-from core.retrieval.embed import embed_market
+from core.run.spaces import embed_market
 from core.training.train import train
 
 #: Colours far enough from one another to be told apart after compression.

@@ -20,7 +20,7 @@ from core.features.photos.vectors import embed_photos
 from core.market.market import Market
 from core.market.writer import write_market
 from core.retrieval.audience import Audience
-from core.retrieval.cold import Newcomers
+from core.run.newcomers import Newcomers
 
 LISTINGS, PHOTOS = 12, 1
 

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from app.simulated import frame
 from core import Run
-from core.retrieval.histories import read_history
+from core.run.histories import read_history
 
 
 def row_of(listing):

@@ -7,7 +7,7 @@ from browser.seeing import assert_listings, assert_photos, assert_whole, listing
 from playwright.sync_api import expect
 
 from core import Run
-from core.evaluation.fits import recommend_with
+from core.run.fits import recommend_with
 
 
 def covers(ids):

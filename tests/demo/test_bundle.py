@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from core.demo import bundle, shipped
 from core.demo.homes import VIBES
 from core.errors import VibesError
-from core.retrieval.run import Run
+from core.run.run import Run
 
 MIB = 2**20
 

@@ -7,8 +7,8 @@ from core.features.featurizer import FeatureConfig
 from core.features.photos.vectors import PhotoVectors, combine
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
-from core.retrieval.engine import Engine
-from core.retrieval.run import Run
+from core.run.engine import Engine
+from core.run.run import Run
 from core.training.train import train
 
 VARIANTS = {

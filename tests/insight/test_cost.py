@@ -9,7 +9,7 @@ from core.errors import VibesError
 from core.insight import cost
 from core.insight.cost import Constants, measure
 from core.insight.cost_table import as_text, cost_section, scale
-from core.retrieval.run import Run
+from core.run.run import Run
 
 FOUND = Constants(
     machine="A <fast> one",

@@ -11,8 +11,8 @@ from core.features.attribute_space import photo_space
 from core.insight.carried import carried
 from core.insight.explain import BOTH, why
 from core.market.market import Market
-from core.retrieval.engine import Engine
-from core.retrieval.run import Run
+from core.run.engine import Engine
+from core.run.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from small_market import generate
 
 from core.insight.personas import personas, spherical_kmeans
 from core.market.market import Market
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")

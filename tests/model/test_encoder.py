@@ -11,7 +11,7 @@ from core.market.market import Market
 from core.model.checkpoint import load_state, load_weights, save_state, save_weights
 from core.model.encoder import ListingModel, batches_by_length, encode_histories, encode_listings
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 
 
 @pytest.fixture(params=["cls", "readout", "listing-vectors"])

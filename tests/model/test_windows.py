@@ -13,7 +13,7 @@ from core.model.attention import block_causal
 from core.model.encoder import ListingModel, encode_histories, encode_listings
 from core.model.settings import Settings
 from core.model.windows import ReadoutBatch, VectorBatch
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 
 
 @pytest.fixture(params=["readout", "listing-vectors"])

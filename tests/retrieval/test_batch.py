@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.errors import VibesError
-from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.settings import Manifest
@@ -27,8 +26,9 @@ from core.retrieval.batch.local import score_here
 from core.retrieval.batch.rules import Rules
 from core.retrieval.batch.select import marginal
 from core.retrieval.batch.work import index_beside, prepare
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.fits import Fit, recommend_with, save_fits
+from core.run.run import Run
+from core.run.spaces import embed_market
 from core.scoring.recency import Recency, asking
 from core.search.index.sketch import SketchIndex
 

@@ -14,7 +14,7 @@ from core.errors import VibesError
 from core.retrieval import exported
 from core.retrieval.export import export_run, read_manifest
 from core.retrieval.exported import Check, Exported, check_export
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 @pytest.fixture(scope="module")

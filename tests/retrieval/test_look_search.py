@@ -7,7 +7,7 @@ from browser.painted import embed_run, paint_market
 from core.errors import VibesError
 from core.features.photos.looks import Looks
 from core.retrieval.look_search import FILE, LookSearch
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):

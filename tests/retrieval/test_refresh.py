@@ -12,13 +12,13 @@ from newcomers import new_events, new_listings
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.retrieval.embed import embed_market
-from core.retrieval.refresh.generations import only_writer, stamp_of
 from core.retrieval.refresh.market_folder import MarketFolder
 from core.retrieval.refresh.refresher import Refresher, Stopped
 from core.retrieval.refresh.sources import FolderSource
 from core.retrieval.refresh.tables import copy_file
-from core.retrieval.run import PUSH_COLUMNS, Run
+from core.run.generations import only_writer, stamp_of
+from core.run.run import PUSH_COLUMNS, Run
+from core.run.spaces import embed_market
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.errors import VibesError
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):

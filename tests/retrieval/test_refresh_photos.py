@@ -8,10 +8,10 @@ from PIL import Image
 from core.features.photos.of_market import market_photos
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.retrieval.embed import embed_market
 from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, text
 from core.market.columns import Columns as C
 from core.retrieval.refresh.loop import source_of
 from core.retrieval.refresh.refresher import Refresher
-from core.retrieval.run import Run
+from core.run.run import Run
 
 EVENTS = """
     SELECT id AS cursor, user_id, listing_id, happened AT TIME ZONE 'UTC' AS timestamp, action, duration_s::float8

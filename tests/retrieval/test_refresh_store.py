@@ -10,7 +10,7 @@ from core.retrieval.refresh.pushes import after_last_event, live
 from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
 from core.retrieval.refresh.store import Follower
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.search.store.opening import open_store
 
 

@@ -16,7 +16,7 @@ from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
 from core.insight.grid import Grid
 from core.market.market import Market
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.training.ablate import ablate, folder_of
 from core.training.ablate_jobs import Job, run_jobs
 

@@ -12,7 +12,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 from core.training.bank import ItemBank
 from core.training.batches import history_batches, window_batches
 from core.training.examples import make_examples

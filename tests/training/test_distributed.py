@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from core.retrieval.run import Run
+from core.run.run import Run
 
 WAYS = {
     "cls": ({}, {"token_dropout": 0.1, "pretrain_steps": 6}),

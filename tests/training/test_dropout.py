@@ -8,7 +8,7 @@ from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 from core.training.dropout import thinned
 
 

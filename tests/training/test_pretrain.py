@@ -11,7 +11,7 @@ from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings, TrainingConfig
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 from core.training.examples import make_examples
 from core.training.pretrain import Pretraining, masked_values, pretraining_loss
 from core.training.step import StepData

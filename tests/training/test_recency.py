@@ -13,8 +13,8 @@ from core.market.log import DAY, EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
-from core.retrieval.run import Run
-from core.retrieval.scorer import model_scorer
+from core.run.run import Run
+from core.run.scorer import model_scorer
 from core.scoring.baselines import RecentPopularity
 from core.scoring.baselines.tuning import recall
 from core.scoring.blends import RecencyPrior

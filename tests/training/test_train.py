@@ -11,7 +11,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.settings import Manifest
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.training.train import train
 
 

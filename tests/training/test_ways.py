@@ -11,7 +11,7 @@ from training_pieces import changed, pieces
 from core.model.checkpoint import load_weights
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.training.finetune import finetune
 from core.training.train import train
 

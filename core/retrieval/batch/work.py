@@ -18,8 +18,8 @@ from core.retrieval.batch.histories import after_last_event, cut_histories, read
 from core.retrieval.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprint_of, part_path
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
-from core.retrieval.histories import read_moment
-from core.retrieval.run import Run, as_moment
+from core.run.histories import read_moment
+from core.run.run import Run, as_moment
 from core.scoring.recency import Recency, asking, beside
 from core.search.index import ExactIndex
 

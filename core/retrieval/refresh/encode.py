@@ -17,9 +17,9 @@ from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_phot
 from core.market.columns import Columns as C
 from core.market.log import EventLog, ranges
 from core.market.market import Market
-from core.retrieval.embed import spaces_of
-from core.retrieval.engine import Engine
-from core.retrieval.run import Run
+from core.run.engine import Engine
+from core.run.run import Run
+from core.run.spaces import spaces_of
 
 Tick = Callable[[], None]  # called between pieces of work; may raise to stop it
 

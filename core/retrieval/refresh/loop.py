@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import VibesError
-from core.retrieval.refresh.generations import only_writer
 from core.retrieval.refresh.refresher import Look, Refresher, Stopped
 from core.retrieval.refresh.sources import FolderSource, Source
 from core.retrieval.refresh.sql import SqlSource
-from core.retrieval.run import Run
+from core.run.generations import only_writer
+from core.run.run import Run
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -9,7 +9,7 @@ from core.errors import VibesError
 from core.market.io import TABLE_SUFFIXES, find_table
 from core.market.market import TABLES
 from core.retrieval.refresh.tables import copy_file
-from core.retrieval.run import Run
+from core.run.run import Run
 
 NAMES = ("market.toml", *TABLES)
 Digests = dict[str, str]

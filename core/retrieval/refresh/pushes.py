@@ -14,7 +14,7 @@ from core.market.splits import Catalogue
 from core.retrieval.batch.rules import Groups, Rules
 from core.retrieval.batch.select import Selector
 from core.retrieval.refresh.encode import Bench
-from core.retrieval.run import PUSH_COLUMNS, Run
+from core.run.run import PUSH_COLUMNS, Run
 
 #: Users whose histories are encoded at once.
 CHUNK = 1024

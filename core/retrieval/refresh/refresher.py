@@ -20,11 +20,8 @@ from core.market.config import MarketConfig
 from core.market.market import Market
 from core.model.settings import Manifest
 from core.retrieval.batch.job import fingerprint_of
-from core.retrieval.embed import save_spaces
-from core.retrieval.prepared import save_prepared
 from core.retrieval.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.retrieval.refresh.encode import Bench, Counts
-from core.retrieval.refresh.generations import building, publish, stamp_of, sweep
 from core.retrieval.refresh.market_folder import MarketFolder
 from core.retrieval.refresh.photos import photo_rows
 from core.retrieval.refresh.pushes import after_last_event, as_table, live, renewed
@@ -36,7 +33,10 @@ from core.retrieval.refresh.tables import (
     whole_photos,
     write_tables,
 )
-from core.retrieval.run import PUSHES, Run
+from core.run.generations import building, publish, stamp_of, sweep
+from core.run.prepared import save_prepared
+from core.run.run import PUSHES, Run
+from core.run.spaces import save_spaces
 
 STATE, WAITING = "refresh.json", "waiting.parquet"
 #: In the order in which sources are read: a listing is written before the first event on it, so events are read first.

@@ -10,7 +10,7 @@ import pandas as pd
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.retrieval.refresh.pushes import after_last_event, live
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.search.store.opening import open_store
 from core.search.store.protocol import VectorStore
 

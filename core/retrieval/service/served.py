@@ -14,10 +14,10 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import FOREVER
-from core.retrieval.cold import Newcomers
-from core.retrieval.run import Run, as_moment
 from core.retrieval.service.problems import NotThere
 from core.retrieval.service.wishes import Embed, Embedded, Event, Found, Recommend, Similar
+from core.run.newcomers import Newcomers
+from core.run.run import Run, as_moment
 from core.scoring.recency import Recency, asking, beside
 from core.search.index import ExactIndex
 

@@ -77,7 +77,7 @@ def neighbours(
     if space == "text":
         vectors = text_vectors(market, log.counts(split.train) > 0)
     else:
-        from core.retrieval.embed import spaces_of
+        from core.run.spaces import spaces_of
 
         vectors = spaces_of(market, photos, None).get(space)
     if vectors is None:

@@ -12,7 +12,7 @@ from core.model.encoder import ListingModel, encode_histories, encode_listings
 from core.model.export.graph import graphs_of
 from core.model.export.inputs import history_inputs, listing_inputs
 from core.model.settings import Settings
-from core.retrieval.engine import make_inputs
+from core.run.engine import make_inputs
 
 WIDTH, LISTINGS = 128, 30
 

@@ -18,7 +18,7 @@ from core.model.fast.rows import Rows
 from core.model.listing_model import ListingModel
 from core.model.longformer import Longformer
 from core.model.settings import Settings
-from core.retrieval.engine import Engine, make_inputs
+from core.run.engine import Engine, make_inputs
 
 LENGTHS = [1, 2, 15, 16, 17, 70, 130, 300]
 

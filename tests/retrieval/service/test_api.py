@@ -11,7 +11,6 @@ from fastapi.testclient import TestClient
 from newcomers import new_events, new_listings
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.evaluation.fits import Fit, recommend_with, save_fits
 from core.market.columns import Columns as C
 from core.retrieval.refresh.refresher import Refresher
 from core.retrieval.refresh.sources import FolderSource
@@ -19,6 +18,7 @@ from core.retrieval.service.api import Options, make_app
 from core.retrieval.service.current import Current
 from core.retrieval.service.served import Served
 from core.retrieval.service.wishes import Event, Recommend, Similar
+from core.run.fits import Fit, recommend_with, save_fits
 from core.scoring.recency import Recency
 
 
@@ -109,7 +109,7 @@ def _with_history(trained, folder, history: str):
     from core.market.market import Market
     from core.model.checkpoint import save_weights
     from core.model.encoder import ListingModel
-    from core.retrieval.embed import embed_market
+    from core.run.spaces import embed_market
 
     made = copied(trained, folder)
     settings = made.manifest.settings.model_copy(update={"history": history, "inference": "plain"})

@@ -6,7 +6,7 @@ import pytest
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
-from core.retrieval.run import Run
+from core.run.run import Run
 from core.search.index.choose import recall
 from core.search.store.faiss_store import FaissStore
 from core.search.store.opening import open_store

@@ -20,9 +20,9 @@ from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.config import PRESETS
 from core.model.settings import Manifest, Settings
-from core.retrieval.engine import Engine
-from core.retrieval.prepared import embedded_with, load_prepared, save_prepared, weights_digest
-from core.retrieval.refresh.generations import forget
+from core.run.engine import Engine
+from core.run.generations import forget
+from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 SPACES = ("model", "photos", "attributes")
 Report = Callable[[str, int, int], None]  # what, done, of how many

@@ -9,9 +9,9 @@ from core.errors import VibesError
 from core.features.photos.of_market import market_photos
 from core.features.photos.vectors import vae
 from core.market.market import Market
-from core.retrieval.cold import Newcomers
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.newcomers import Newcomers
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")

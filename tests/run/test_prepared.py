@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from core.market.market import Market
-from core.retrieval.engine import Engine
-from core.retrieval.prepared import FILE, load_prepared, save_prepared
+from core.run.engine import Engine
+from core.run.prepared import FILE, load_prepared, save_prepared
 
 
 def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):

@@ -19,9 +19,9 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries
 from core.model.settings import Manifest
-from core.retrieval.embed import SPACES
-from core.retrieval.engine import Engine
-from core.retrieval.refresh.generations import Place, settle, stamp_of
+from core.run.engine import Engine
+from core.run.generations import Place, settle, stamp_of
+from core.run.spaces import SPACES
 from core.search.index import EXACT_TO, ExactIndex
 
 PUSHES = "pushes.parquet"

@@ -9,8 +9,8 @@ import pytest
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 def copy(run: Run, target) -> Run:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from core.errors import VibesError
 from core.market.io import atomic_path
 from core.market.log import EventLog
-from core.retrieval.run import Run
-from core.retrieval.scorer import model_scorer
+from core.run.run import Run
+from core.run.scorer import model_scorer
 from core.scoring.baselines import RecentPopularity, VectorNeighbours
 from core.scoring.baselines.named import NEIGHBOURS
 from core.scoring.baselines.text_space import text_vectors

@@ -10,7 +10,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 
 if TYPE_CHECKING:
-    from core.retrieval.run import Run
+    from core.run.run import Run
 
 SHORT_KINDS = ("number", "category", "flag")
 

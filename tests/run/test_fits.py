@@ -8,11 +8,11 @@ import pytest
 from browser.painted import paint_market, train_run
 
 from core.errors import VibesError
-from core.evaluation.fits import FILE, Fit, carry_fits, fit_of, load_fits, recommend_with, save_fits
 from core.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
 from core.market.splits import make_split
-from core.retrieval.run import Run
-from core.retrieval.scorer import VectorScorer
+from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, recommend_with, save_fits
+from core.run.run import Run
+from core.run.scorer import VectorScorer
 from core.scoring.baselines import Ease, VectorNeighbours
 from core.scoring.baselines.history import Interactions
 from core.scoring.baselines.named import NEIGHBOURS

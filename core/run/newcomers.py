@@ -23,8 +23,8 @@ from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
 from core.market.values import to_flags, to_numbers, to_set
-from core.retrieval.embed import attribute_featurizer
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import attribute_featurizer
 
 NEW = "new"
 

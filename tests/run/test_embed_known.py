@@ -11,9 +11,9 @@ from safetensors.numpy import load_file, save_file
 from core.features.digests import content_digests
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.retrieval.embed import embed_market
-from core.retrieval.engine import Engine
-from core.retrieval.run import Run
+from core.run.engine import Engine
+from core.run.run import Run
+from core.run.spaces import embed_market
 
 
 @pytest.fixture

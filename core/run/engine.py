@@ -16,7 +16,7 @@ from core.features.sequences import Meta
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
-from core.retrieval.prepared import load_prepared
+from core.run.prepared import load_prepared
 
 if TYPE_CHECKING:
     from core.model.encoder import Inputs, ListingModel

@@ -6,8 +6,8 @@ from small_market import generate
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
-from core.retrieval.embed import embed_market
-from core.retrieval.run import Run
+from core.run.run import Run
+from core.run.spaces import embed_market
 from core.training.train import train
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Queries
-from core.retrieval.run import Run
+from core.run.run import Run
 
 
 @dataclass(frozen=True, eq=False)
