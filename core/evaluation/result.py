@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.evaluation.bootstrap import bootstrap_means, holm, interval, sign_flip_p
+from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
 from core.evaluation.slices import slice_masks
 from core.evaluation.table import results_table, slices_table
 from core.market.columns import Columns as C

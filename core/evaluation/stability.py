@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from core.evaluation.bootstrap import bootstrap_means, interval
+from core.evaluation.intervals import bootstrap_means, interval
 from core.evaluation.result import Evaluation
 from core.evaluation.slices import WEEK
 from core.scoring.metrics import user_means

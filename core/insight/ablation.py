@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from core.evaluation.bootstrap import bootstrap_means, holm, interval, sign_flip_p
+from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
 from core.scoring.metrics import DEFAULT, Cutoffs, per_query, user_means
 
 COLUMNS = (

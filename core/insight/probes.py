@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.evaluation.bootstrap import bootstrap_means, interval
+from core.evaluation.intervals import bootstrap_means, interval
 from core.market.columns import Columns as C
 from core.market.market import Market
 

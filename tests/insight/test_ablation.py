@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.bootstrap import holm, paired_difference
+from core.evaluation.intervals import holm, paired_difference
 from core.insight.ablation import COLUMNS, Measured, ablation_table
 from core.insight.ablation_figure import save_figure
 from core.insight.ablation_text import ablation_document, ablation_text
