@@ -9,8 +9,8 @@ import streamlit as st
 from app.formats import MISSING, count, words
 from app.session import Current, chosen, keep
 from app.widgets.figures import INK, RECALL_HELP, SURE, interval, percent
+from core.ablation.table import ALL, COLUMNS
 from core.errors import VibesError
-from core.insight.ablation import ALL, COLUMNS
 from core.market.io import read_table
 
 FILE = "ablation.parquet"

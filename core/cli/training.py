@@ -167,9 +167,9 @@ def ablate(
     weights: Weights = None,
 ) -> None:
     """Say what each part of the method is worth on a market; what OUT holds already is kept."""
-    from core.insight.grid import load_grid
+    from core.ablation.ablate import ablate as run_ablation
+    from core.ablation.grid import load_grid
     from core.market.market import Market
-    from core.training.ablate import ablate as run_ablation
 
     try:
         numbers = [int(seed) for seed in seeds.split(",")]

@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 from safetensors.torch import load_file, save_file
 
+from core.ablation.ablate import ablate, folder_of
+from core.ablation.grid import load_grid
 from core.demo.oracle import Oracle
 from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, cache_folder, compare
 from core.demo.simulate import simulate
@@ -23,7 +25,6 @@ from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.features.photos.encoder import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, embed_photos
-from core.insight.grid import load_grid
 from core.insight.vibe_map import save_map
 from core.market.io import atomic_path
 from core.market.market import Market
@@ -32,7 +33,6 @@ from core.progress import Progress
 from core.retrieval.look_search import LookSearch
 from core.run.run import Run
 from core.run.spaces import embed_market
-from core.training.ablate import ablate, folder_of
 from core.training.train import train
 
 ENCODER = "tf_efficientnet_lite0"

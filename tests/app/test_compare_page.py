@@ -9,7 +9,7 @@ from looking import components, texts
 
 from app.comparing import ordinal
 from core import Run
-from core.insight.ablation import COLUMNS
+from core.ablation.table import COLUMNS
 
 ROWS = [
     ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from core import Run
-from core.insight.ablation import COLUMNS
+from core.ablation.table import COLUMNS
 from core.run.fits import FILE, Fit, save_fits
 
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)

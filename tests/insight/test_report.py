@@ -11,8 +11,8 @@ from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 
 from core import Run
+from core.ablation.table import COLUMNS
 from core.errors import VibesError
-from core.insight.ablation import COLUMNS
 from core.insight.report import report_html, write_report
 from core.insight.report_measured import name_of
 from core.insight.report_text import USED_UP

@@ -1,6 +1,6 @@
 """One variant and seed of an ablation, in a process of its own: train (or go on), rank the test queries, keep the ranks.
 
-`python -m core.training.ablate_worker FOLDER`, where `FOLDER/job.json` says what to do. Every line on stdout is a JSON
+`python -m core.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. Every line on stdout is a JSON
 object. Once nobody reads them any more, the next line ends this process: whoever started it is gone.
 """
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.ablation.ablate import ablate, folder_of
+from core.ablation.grid import Grid
+from core.ablation.jobs import Job, run_jobs
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
-from core.insight.grid import Grid
 from core.market.market import Market
 from core.run.run import Run
-from core.training.ablate import ablate, folder_of
-from core.training.ablate_jobs import Job, run_jobs
 
 ROOT = Path(__file__).parents[2]
 BASE = {
@@ -164,8 +164,8 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     grid = {"base": BASE, "variant": [{"name": "full"}]}
     file.write_text(json.dumps(grid))
     code = (
-        "import json, sys; from pathlib import Path; from core.insight.grid import Grid; "
-        "from core.market.market import Market; from core.training.ablate import ablate; "
+        "import json, sys; from pathlib import Path; from core.ablation.grid import Grid; "
+        "from core.market.market import Market; from core.ablation.ablate import ablate; "
         "ablate(Market.open(sys.argv[1]), Path(sys.argv[2]), Grid.model_validate(json.loads(Path(sys.argv[3]).read_text())), [3])"
     )
     started = subprocess.Popen([sys.executable, "-c", code, small_market.path, out, file], cwd=ROOT)

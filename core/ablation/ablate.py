@@ -17,21 +17,21 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from core.ablation.figure import save_figure
+from core.ablation.grid import Grid, Inputs, Plan, Planned, make_plan
+from core.ablation.jobs import Job, Report, run_jobs
+from core.ablation.table import Measured, ablation_table
+from core.ablation.text import ablation_document, ablation_text
+from core.ablation.worker import OUTCOME, RANKS
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.evaluation.slices import slice_masks, week_after_training
-from core.insight.ablation import Measured, ablation_table
-from core.insight.ablation_figure import save_figure
-from core.insight.ablation_text import ablation_document, ablation_text
-from core.insight.grid import Grid, Inputs, Plan, Planned, make_plan
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, Split, make_split
 from core.model.settings import Settings
 from core.scoring.ranking import Scorer
-from core.training.ablate_jobs import Job, Report, run_jobs
-from core.training.ablate_worker import OUTCOME, RANKS
 
 OracleOf = Callable[[EventLog], Scorer]
 

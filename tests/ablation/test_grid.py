@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from core.ablation.grid import PACKAGED, Grid, Inputs, effective, load_grid, make_plan, merged, nested
 from core.errors import VibesError
-from core.insight.grid import PACKAGED, Grid, Inputs, effective, load_grid, make_plan, merged, nested
 from core.market.market import Market
 from core.model.settings import Settings
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.training.ablate_worker import OUTCOME
+from core.ablation.worker import OUTCOME
 
-MODULE = "core.training.ablate_worker"
+MODULE = "core.ablation.worker"
 #: What decides on threads in torch, OpenMP, the BLAS libraries and the tokenizers.
 THREADS = (
     "OMP_NUM_THREADS",

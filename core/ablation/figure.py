@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from core.ablation.table import ALL, Measured
+from core.ablation.text import SIGNIFICANT, figures_of, p_text
 from core.errors import VibesError
-from core.insight.ablation import ALL, Measured
-from core.insight.ablation_text import SIGNIFICANT, figures_of, p_text
 from core.market.io import atomic_path
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes

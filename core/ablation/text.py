@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.insight.ablation import ALL, Measured
+from core.ablation.table import ALL, Measured
 
 HEADLINE = ("recall", 30)
 SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
