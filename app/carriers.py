@@ -8,7 +8,7 @@ from app.history import history_frame
 from app.photos import cover_url
 from app.session import Current, run_key
 from app.widgets.gallery import Reason
-from core.insight.carried import carried
+from core.insight.why.carried import carried
 
 MOST = 2  # events told at a recommendation
 LEAST = 0.001  # what an event must add to be told
@@ -23,7 +23,7 @@ def carriers(here: Current, user: int, at: int, listings: list[str]) -> list[lis
     """For each of `listings` the events among the first `at` of a user that add most to its score.
 
     Raises:
-        VibesError: see `core.insight.carried.carried`.
+        VibesError: see `core.insight.why.carried.carried`.
     """
     added = _carried(run_key(here), user, at, tuple(listings), here)  # (E, K)
     log, view = here.view.log, here.view

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.session import Current, RunKey, run_key
 from core import Run
-from core.retrieval.audience import USERS, Audience
+from core.insight.audience import USERS, Audience
 from core.run.newcomers import Newcomer, Newcomers
 
 

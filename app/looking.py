@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.session import Current, RunKey, run_key
-from core.retrieval.look_search import LookSearch
+from core.insight.looks.search import LookSearch
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from app import formats
 from app.view import MarketView
-from core.insight.cluster_names import Portrait
+from core.insight.map.cluster_names import Portrait
 from core.market.columns import Columns as C
 from core.market.market import Attribute
 

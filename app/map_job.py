@@ -25,7 +25,7 @@ _SCRIPT = (
     "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
     "from core import Run\n"
     "from core.errors import VibesError\n"
-    "from core.insight.vibe_map import save_map\n"
+    "from core.insight.map.vibe_map import save_map\n"
     "try:\n"
     "    save_map(Run.open(sys.argv[1]))\n"
     "except VibesError as error:\n"

@@ -21,10 +21,10 @@ from app.map_colours import Colouring, colouring
 from app.photos import base_path
 from app.session import Current, open_run, run_paths
 from core.errors import VibesError
-from core.insight.cluster_looks import coded_looks
-from core.insight.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
-from core.insight.region import grid_places
-from core.insight.vibe_map import FILE, read_map
+from core.insight.map.cluster_looks import coded_looks
+from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
+from core.insight.map.region import grid_places
+from core.insight.map.vibe_map import FILE, read_map
 from core.market.columns import Columns as C
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -37,7 +37,7 @@ class SpaceMap:
     here: Current
     space: str
     rows: np.ndarray  # (n,) int64, rows of the market
-    places: np.ndarray  # (n, 2) uint16, on the grid of `core.insight.region`
+    places: np.ndarray  # (n, 2) uint16, on the grid of `core.insight.map.region`
     cluster: np.ndarray  # (n,) int16, -1 between clusters
     _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
     _typical: dict[tuple[int, int], list[int]] = field(default_factory=dict, repr=False)

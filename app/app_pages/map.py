@@ -13,8 +13,8 @@ from app.widgets.probes import probes
 from app.widgets.region import region
 from app.widgets.spaces import LABELS, MEANINGS, missing_spaces
 from app.widgets.vibe_map import drawn, vibe_map
-from core.insight.region import inside, read_outline
-from core.insight.vibe_map import LEAST
+from core.insight.map.region import inside, read_outline
+from core.insight.map.vibe_map import LEAST
 
 KEY = "vibe-map"
 AT_ONCE = 20_000  # listings up to which a map is drawn without asking

@@ -1,4 +1,4 @@
-// Geometry and painting of the map; the grid is that of core/insight/region.py.
+// Geometry and painting of the map; the grid is that of core/insight/map/region.py.
 const SIZE = 50000
 const CELLS = 128
 

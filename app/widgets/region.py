@@ -14,7 +14,7 @@ from app.widgets.cards import listing_card
 from app.widgets.empty import empty
 from app.widgets.gallery import gallery
 from app.widgets.pages import page_of
-from core.insight.cluster_names import Portrait, apart
+from core.insight.map.cluster_names import Portrait, apart
 from core.market.market import Attribute
 
 PAGE = 24

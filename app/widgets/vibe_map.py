@@ -43,7 +43,7 @@ def vibe_map(
 
     Args:
         by: what the points are coloured by, one of `app.map_colours.choices`.
-        outline: the region as `core.insight.region.write_outline` writes it, or empty.
+        outline: the region as `core.insight.map.region.write_outline` writes it, or empty.
         group: the cluster that stands out.
         on_outline: called when a region was drawn; the component's value has it as `outline`.
     """

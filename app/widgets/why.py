@@ -13,7 +13,7 @@ from app.widgets.gallery import Card, gallery
 from app.widgets.photo_pairs import photo_pairs
 from app.widgets.spaces import LABELS
 from core.errors import VibesError
-from core.insight.explain import Why, why
+from core.insight.why.explain import Why, why
 
 MEANING = (
     "How much lower the similarity gets when both listings are encoded without that attribute. A bar to the right: the "

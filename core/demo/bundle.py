@@ -25,12 +25,12 @@ from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.features.photos.encoder import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, embed_photos
-from core.insight.vibe_map import save_map
+from core.insight.looks.search import LookSearch
+from core.insight.map.vibe_map import save_map
 from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Progress
-from core.retrieval.look_search import LookSearch
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train

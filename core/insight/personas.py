@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from core.insight.cluster_names import portraits
+from core.insight.map.cluster_names import portraits
 from core.market.columns import Columns as C
 from core.run.run import Run
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.insight.cluster_names import portraits
 from core.insight.cost import Constants
 from core.insight.cost_table import cost_section
-from core.insight.region import SIZE, grid_places
+from core.insight.map.cluster_names import portraits
+from core.insight.map.region import SIZE, grid_places
+from core.insight.map.vibe_map import read_map
 from core.insight.report_figures import map_figure, photo_data, photo_grid
 from core.insight.report_measured import ablation, quality, slices_of, training
 from core.insight.report_text import LIMITS, METHOD, SPACES, USED_UP
-from core.insight.vibe_map import read_map
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 

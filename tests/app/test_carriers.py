@@ -6,7 +6,7 @@ from looking import components
 from app.history import history_frame
 from app.view import MarketView
 from core import Run
-from core.insight.carried import carried
+from core.insight.why.carried import carried
 
 
 def test_a_recommendation_names_the_events_that_carried_it(show, trained):

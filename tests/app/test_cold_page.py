@@ -11,9 +11,9 @@ from looking import components, texts
 
 from app.widgets.recall_by import rival
 from core import Run
+from core.insight.audience import Audience
 from core.market.market import Market
 from core.market.writer import write_market
-from core.retrieval.audience import Audience
 from core.run.newcomers import Newcomers
 
 

@@ -13,8 +13,8 @@ from looking import components, texts
 
 from app import map_job
 from core import Run
+from core.insight.map.region import grid_places, inside, read_outline
 from core.insight.probes import probe_run
-from core.insight.region import grid_places, inside, read_outline
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from app import map_colours
 from app.map_points import SpaceMap, export_frame, load_maps, serve_listing, serve_space
 from app.session import Current, open_run
-from core.insight.region import grid_places
+from core.insight.map.region import grid_places
 
 
 @pytest.fixture

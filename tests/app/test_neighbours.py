@@ -8,7 +8,7 @@ from app.kinship import kinship
 from app.view import MarketView
 from app.widgets.neighbours import overlap
 from core import Run
-from core.insight.explain import why
+from core.insight.why.explain import why
 from core.market.market import Market
 
 

@@ -14,7 +14,7 @@ from browser.painted import ColourEncoder
 from core.demo.shipped import ROOT as DEMO
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.photos.vectors import embed_photos
-from core.insight.vibe_map import COLUMNS, DRAWN_OF, FILE, embeddings_of
+from core.insight.map.vibe_map import COLUMNS, DRAWN_OF, FILE, embeddings_of
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market

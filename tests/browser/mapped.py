@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core import Run
-from core.insight.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
+from core.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 
 def write_map(run: Path, *, lonely: int = 1) -> pd.DataFrame:

@@ -17,9 +17,9 @@ from playwright.sync_api import expect
 from core import Run
 from core.features.photos.encoder import load_photo_encoder
 from core.features.photos.vectors import embed_photos
+from core.insight.audience import Audience
 from core.market.market import Market
 from core.market.writer import write_market
-from core.retrieval.audience import Audience
 from core.run.newcomers import Newcomers
 
 LISTINGS, PHOTOS = 12, 1

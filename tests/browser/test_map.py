@@ -11,7 +11,7 @@ from browser.seeing import assert_listings, assert_photos, shift_after_first_pai
 from browser.test_sizes import PHONE
 from playwright.sync_api import expect
 
-from core.insight.region import SIZE, grid_places, inside, read_outline
+from core.insight.map.region import SIZE, grid_places, inside, read_outline
 
 MARGIN = 0.94  # of the shorter side that the map takes
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from core.features.photos.looks import Looks
-from core.insight.cluster_names import Coded
+from core.insight.map.cluster_names import Coded
 from core.market.columns import Columns as C
 from core.market.market import Market
 

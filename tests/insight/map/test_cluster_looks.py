@@ -4,8 +4,8 @@ import numpy as np
 from browser.painted import paint_market
 
 from core.features.photos.looks import Looks
-from core.insight.cluster_looks import coded_looks
-from core.insight.cluster_names import portraits
+from core.insight.map.cluster_looks import coded_looks
+from core.insight.map.cluster_names import portraits
 from core.market.market import Market
 
 

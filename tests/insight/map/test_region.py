@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.insight.region import MOST, SIZE, grid_places, inside, read_outline, write_outline
+from core.insight.map.region import MOST, SIZE, grid_places, inside, read_outline, write_outline
 
 
 def slowly_inside(x, y, outline):

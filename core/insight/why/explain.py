@@ -17,8 +17,8 @@ from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
 from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
-from core.insight.parts import Part, parts_of, picked
-from core.insight.photo_pairs import ListingPhotos, photo_pairs
+from core.insight.why.parts import Part, parts_of, picked
+from core.insight.why.photo_pairs import ListingPhotos, photo_pairs
 from core.run.run import Run
 from core.run.spaces import attribute_featurizer
 

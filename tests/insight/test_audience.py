@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.retrieval.audience import Audience
+from core.insight.audience import Audience
 
 
 def test_ranks_are_the_places_among_the_recommendations(trained):

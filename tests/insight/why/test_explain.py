@@ -8,8 +8,8 @@ from browser.painted import embed_run, paint_market, train_run
 
 from core.errors import VibesError
 from core.features.attribute_space import photo_space
-from core.insight.carried import carried
-from core.insight.explain import BOTH, why
+from core.insight.why.carried import carried
+from core.insight.why.explain import BOTH, why
 from core.market.market import Market
 from core.run.engine import Engine
 from core.run.run import Run

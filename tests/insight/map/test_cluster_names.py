@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.cluster_names import apart, coded_attributes, most_typical, portraits
+from core.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market

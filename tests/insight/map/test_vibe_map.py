@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.insight.vibe_map import draw_map
+from core.insight.map.vibe_map import draw_map
 
 
 def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from browser.painted import embed_run, paint_market
 
 from core.errors import VibesError
 from core.features.photos.looks import Looks
-from core.retrieval.look_search import FILE, LookSearch
+from core.insight.looks.search import FILE, LookSearch
 from core.run.run import Run
 
 
@@ -43,7 +43,7 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
     shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
     classes = np.tile(np.array([0, 1], np.int16), (4, 1))
-    from core.retrieval.look_search import _text_encoder
+    from core.insight.looks.search import _text_encoder
 
     looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
     found = LookSearch(run, looks).find("sofa")
