@@ -11,8 +11,8 @@ from core.errors import VibesError
 from core.progress import Progress
 
 if TYPE_CHECKING:
-    from core.retrieval.batch.job import Kind
     from core.scoring.recency import Recency
+    from core.serving.batch.job import Kind
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
 Out = Annotated[
@@ -79,9 +79,9 @@ def batch(
     """Score every listing or user into `out`."""
     import os
 
-    from core.retrieval.batch.local import score_here
-    from core.retrieval.batch.rules import Rules
-    from core.retrieval.batch.work import prepare
+    from core.serving.batch.local import score_here
+    from core.serving.batch.rules import Rules
+    from core.serving.batch.work import prepare
 
     if out is None:
         raise VibesError("Option --all needs --out DIR, the folder that the files are written to.")
@@ -106,7 +106,7 @@ def batch(
         if engine == "local":
             made = score_here(work, workers, progress.counting)
         else:
-            from core.retrieval.batch.ray_engine import score_on_ray
+            from core.serving.batch.ray_engine import score_on_ray
 
             made = score_on_ray(work.folder, workers or os.cpu_count() or 1, progress.counting)
     seconds = time.monotonic() - started

@@ -12,7 +12,7 @@ from core.errors import VibesError
 from core.progress import Progress
 
 if TYPE_CHECKING:
-    from core.retrieval.refresh.refresher import Look
+    from core.serving.refresh.refresher import Look
 
 New = Annotated[
     str | None,
@@ -55,8 +55,8 @@ def refresh(
     import threading
     from datetime import datetime
 
-    from core.retrieval.refresh.loop import document, keep_fresh, seconds_of, source_of, status
-    from core.retrieval.refresh.store import Follower
+    from core.serving.refresh.loop import document, keep_fresh, seconds_of, source_of, status
+    from core.serving.refresh.store import Follower
 
     told = {"events": events, "listings": listings, "photos": photos}
     sources = {name: source_of(name, new, database) for name, new in told.items() if new is not None}
@@ -100,10 +100,10 @@ def index(
     json_: Json = False,
 ) -> None:
     """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
-    from core.retrieval.refresh.store import Follower
     from core.run.run import Run
     from core.search.store.faiss_store import FaissStore
     from core.search.store.opening import open_store
+    from core.serving.refresh.store import Follower
 
     opened = Run.open(run)
     Follower(place).follow(opened)
@@ -140,7 +140,7 @@ def serve(
     ] = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how."""
-    from core.retrieval.service.server import serve as run_service
+    from core.serving.service.server import serve as run_service
 
     def ready(address: str) -> None:
         typer.echo(
@@ -153,9 +153,9 @@ def serve(
 @app.command()
 def cost(run: RunPath, json_: Json = False) -> None:
     """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
-    from core.insight.cost import measure
-    from core.insight.cost_table import as_text
     from core.run.run import Run
+    from core.serving.cost.measure import measure
+    from core.serving.cost.table import as_text
 
     opened = Run.open(run)
     found = measure(opened)
@@ -185,8 +185,8 @@ def export(
     opened, folder = Run.open(run), out or run / "export"
     _ = opened.engine  # says where there is no model, or no torch
     from core.model.export.files import FORMATS
-    from core.retrieval.export import export_run
-    from core.retrieval.exported import LEAST, check_export
+    from core.serving.export.read import LEAST, check_export
+    from core.serving.export.write import export_run
 
     chosen = list(dict.fromkeys(formats or ["onnx"]))
     for name in chosen:

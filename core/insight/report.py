@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.insight.cost import Constants
-from core.insight.cost_table import cost_section
 from core.insight.map.cluster_names import portraits
 from core.insight.map.region import SIZE, grid_places
 from core.insight.map.vibe_map import read_map
@@ -20,6 +18,8 @@ from core.insight.report_measured import ablation, quality, slices_of, training
 from core.insight.report_text import LIMITS, METHOD, SPACES, USED_UP
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
+from core.serving.cost.measure import Constants
+from core.serving.cost.table import cost_section
 
 if TYPE_CHECKING:
     from core.run.run import Run

@@ -21,7 +21,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from core.insight.cost import machine
+from core.serving.cost.measure import machine
 
 
 def command(run: Path, kind: str, out: Path, k: int, chunk: int, *options: str) -> list[str]:

@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.insight.cost import machine
 from core.model.config import PRESETS
 from core.model.encoder import batches_by_length
 from core.model.fast.linear import PackedLinear
@@ -32,6 +31,7 @@ from core.model.fast.model import TOKENS, FastLongformer
 from core.model.longformer import Longformer
 from core.model.machine import has_bf16, keep_memory
 from core.run.run import Run
+from core.serving.cost.measure import machine
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if has_bf16() else {})

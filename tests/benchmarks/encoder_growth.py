@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from tests.index_vectors import like
 
-from core.insight.cost import machine
 from core.model.config import PRESETS
 from core.model.fast.choose import chosen
 from core.model.fast.model import FastLongformer
@@ -34,6 +33,7 @@ from core.model.longformer import Longformer
 from core.model.machine import keep_memory
 from core.run.run import Run
 from core.search.index.choose import K, choose
+from core.serving.cost.measure import machine
 from tests.benchmarks.encoder import TYPES, ours
 
 LENGTHS, TOKENS = (16, 32, 64, 128, 256, 512, 1024), 8192

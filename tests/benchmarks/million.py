@@ -25,12 +25,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.features.featurizer import FeatureConfig
-from core.insight.cost import machine
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
+from core.serving.cost.measure import machine
 from core.training.train import train
 
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")

@@ -24,8 +24,8 @@ import torch
 from core.features.photos.encoder import LITE0, load_photo_encoder
 from core.features.photos.vectors import embed_photos
 from core.features.photos.vectors import files as photo_files
-from core.insight.cost import machine
 from core.market.market import Market
+from core.serving.cost.measure import machine
 
 BATCH = 32
 

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from tests.index_vectors import like
 
-from core.insight.cost import machine
 from core.run.run import Run
 from core.search.index.choose import K, choose, recall
 from core.search.index.exact import ExactIndex
 from core.search.index.sketch import SketchIndex
+from core.serving.cost.measure import machine
 
 AS_IT_COMES = faiss.cvar.distance_compute_blas_threshold
 

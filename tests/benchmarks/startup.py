@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.insight.cost import machine
 from core.market.market import Market
 from core.run.spaces import embed_market
+from core.serving.cost.measure import machine
 
 
 def make_run(folder: Path, listings: int) -> tuple[Path, str]:

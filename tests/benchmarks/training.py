@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.features.featurizer import FeatureConfig, Featurizer
-from core.insight.cost import machine
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
@@ -38,6 +37,7 @@ from core.model.longformer import Longformer
 from core.model.machine import has_bf16
 from core.model.settings import Settings
 from core.run.engine import make_inputs
+from core.serving.cost.measure import machine
 from core.training.examples import make_examples
 from core.training.finetune import _Finetuning
 from core.training.step import StepData

@@ -27,10 +27,10 @@ from core.market.writer import write_market
 from core.model.encoder import encode_listings
 from core.model.listing_model import ListingModel
 from core.model.settings import Manifest, Settings
-from core.retrieval.refresh.encode import Bench
 from core.run.engine import make_inputs
 from core.run.newcomers import Newcomers
 from core.run.run import Run
+from core.serving.refresh.encode import Bench
 from core.training.live_photos import photos_of, start_live
 from core.training.optimizer import make_optimizer, set_rate
 from core.training.processes import Processes

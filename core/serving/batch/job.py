@@ -1,0 +1,165 @@
+"""What a batch job is, and the folder that it fills: a manifest, and one parquet file a chunk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.io import atomic_path
+from core.scoring.recency import Recency
+from core.serving.batch.rules import Rules
+
+MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
+HISTORIES, GAIN = "_histories", "_recency.npy"
+FORMAT = 1
+Kind = Literal["similar", "recommend"]
+
+
+class Job(BaseModel):
+    """All that the rows of a job depend on.
+
+    Attributes:
+        run: its folder; name: what the rows call it; generation: how many refreshes it had behind it.
+        fingerprint: sha256 of the run's vectors and weights and of the market's tables.
+        inference: the path that encodes users, since bfloat16 and float32 give different rows.
+        recency: what the scores gain beside the model's; its gain at the moment lies in the folder.
+        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for.
+        chunk: listings or users a file; chunks: how many files there will be.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    kind: Kind
+    run: str
+    name: str
+    generation: int
+    fingerprint: str
+    inference: str
+    space: str
+    rules: Rules
+    recency: Recency | None = None
+    at: int
+    asked_at: int | None
+    timed: bool
+    chunk: int
+    chunks: int
+
+    @classmethod
+    def load(cls, folder: Path) -> Job | None:
+        """The job that fills `folder`; None where there is none.
+
+        Raises:
+            VibesError: its manifest is damaged or of another version.
+        """
+        path = folder / MANIFEST
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise VibesError(
+                f"{path} is damaged or of another version; choose another folder, or remove this one."
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write the manifest."""
+        with atomic_path(folder / MANIFEST) as temporary:
+            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+    @property
+    def id_column(self) -> str:
+        """What a list belongs to."""
+        return C.LISTING if self.kind == "similar" else C.USER
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of every file."""
+        return pa.schema(
+            [
+                (self.id_column, pa.string()),
+                ("rank", pa.int32()),
+                ("candidate_id", pa.string()),
+                ("score", pa.float32()),
+                ("run", pa.dictionary(pa.int32(), pa.string())),
+                ("at", pa.timestamp("us", "UTC") if self.timed else pa.int64()),
+            ]
+        )
+
+    def todo(self, folder: Path) -> list[int]:
+        """The chunks whose file is not there yet."""
+        return [number for number in range(self.chunks) if not part_path(folder, number).is_file()]
+
+    def write(self, folder: Path, number: int, table: pa.Table) -> None:
+        """The file of a chunk: whole or not there, and the same however often it is written."""
+        with atomic_path(part_path(folder, number)) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+
+def tidy(job: Job, folder: Path) -> None:
+    """Remove the histories that a job was cut into, once all its files are there."""
+    if not job.todo(folder):
+        shutil.rmtree(folder / HISTORIES, ignore_errors=True)
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """The file of a chunk."""
+    return folder / f"part-{number:05d}.parquet"
+
+
+def claim(folder: Path, asked: dict[str, object]) -> Job | None:
+    """The unfinished or finished job in `folder` where it is the one that was `asked` for; None where it is free.
+
+    Args:
+        asked: fields of `Job` and what they should be.
+
+    Raises:
+        VibesError: the folder holds another job, or files that no job wrote.
+    """
+    there = Job.load(folder)
+    if there is None:
+        strange = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+        if strange:
+            raise VibesError(
+                f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder for --out."
+            )
+        return None
+    had = json.loads(there.model_dump_json())
+    for name, value in asked.items():
+        wanted = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
+        if had[name] != wanted:
+            raise VibesError(
+                f"{folder} holds the lists of another command ({_difference(name, had[name], wanted)}); "
+                "give the same options to go on with that one, or choose another folder for --out."
+            )
+    for left in folder.glob(".writing-*"):  # of a process that was killed
+        left.unlink(missing_ok=True)
+    return there
+
+
+def _difference(name: str, had: object, wanted: object) -> str:
+    if isinstance(had, dict) and isinstance(wanted, dict):
+        name = next(key for key in had if had[key] != wanted[key])
+        had, wanted = had[name], wanted[name]
+    if name in ("fingerprint", "generation"):
+        return "the run or its market changed since"
+    return f"{name.removeprefix('asked_').replace('_', ' ')} was {had}, now {wanted}"
+
+
+def fingerprint_of(run: Path, market: str) -> str:
+    """sha256 of what the lists come from: vectors, weights and the fingerprint of the market."""
+    digest = hashlib.sha256(market.encode())
+    for path in (run / "listings.npz", run / "model.safetensors"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,202 @@
+"""The lists of a chunk: the nearest candidates under the rules, in an order that no engine or thread changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from core.search.index import ExactIndex
+from core.serving.batch.rules import Groups, Rules
+
+#: With diversity, a list of k is chosen from this many times k candidates.
+DIVERSITY_POOL = 4
+#: Candidates that are looked at beyond those wanted before the rules strike any.
+SPARE = 32
+#: The index's scores and ours differ by less; a list whose end lies nearer to the end of the pool is not settled.
+NOISE = 2e-6
+#: Numbers that are gathered at once, 64 MiB of float32.
+AT_ONCE = 1 << 24
+#: Numbers that are gathered for the products of a few queries.
+IN_CACHE = 1 << 19
+
+
+@dataclass(eq=False)
+class Selector:
+    """Chooses from the listings of one space.
+
+    A list is the first k of all candidates by score (float64 products, rounded to float32) and then by listing row,
+    after the rules struck some out; with diversity, k of the first 4k by maximal marginal relevance (Carbonell and
+    Goldstein 1998). The index only proposes a pool, which grows until the list cannot depend on where it ends.
+    """
+
+    index: ExactIndex
+    rules: Rules
+    groups: Groups
+    eligible: np.ndarray  # (L,) bool: has a vector and may be found at the job's moment
+    width: int | None = None  # columns that are the listings' own vectors; None: all
+    _region: tuple[int, np.ndarray, ExactIndex] | None = field(default=None, repr=False)
+
+    @property
+    def wanted(self) -> int:
+        """How many candidates have to be settled for a list."""
+        return self.rules.k * (DIVERSITY_POOL if self.rules.diversity else 1)
+
+    def lists(
+        self, queries: np.ndarray, region: np.ndarray | None, banned: np.ndarray, owner: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The lists of queries (B, d) float32, as the index takes them.
+
+        Args:
+            region: (B,) group each query belongs to; None where the rules name none.
+            banned: (n,) listing rows, each of which the query `owner` (n,) must not be shown.
+
+        Returns:
+            rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32.
+        """
+        count, k = len(queries), self.rules.k
+        rows, scores = np.full((count, k), -1, np.int64), np.zeros((count, k), np.float32)
+        struck = np.unique(owner * len(self.eligible) + banned)  # (n,) sorted
+        for group in [None] if region is None else np.unique(region):
+            mine = np.arange(count) if group is None else np.flatnonzero(region == group)
+            rows[mine], scores[mine] = self._settle(queries[mine], group, mine, struck)
+        return rows, scores
+
+    def _settle(
+        self, queries: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it."""
+        k, size = self.rules.k, self._size(group)
+        rows, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
+        todo, pool = np.arange(len(queries)), min(self.wanted + SPARE, size)
+        while len(todo) and pool:
+            later = []
+            step = max(1, AT_ONCE // (pool * queries.shape[1]))
+            for first in range(0, len(todo), step):
+                some = todo[first : first + step]
+                found, value = self._propose(queries[some], group, pool)
+                free = (found >= 0) & ~_within(number[some, None] * len(self.eligible) + found, struck)
+                chosen, settled = self._choose(found, value, free, pool >= size)
+                rows[some], scores[some] = self._ordered(chosen, value, found)
+                later.append(some[~settled])
+            todo, pool = np.concatenate(later), min(pool * 4, size)
+        return rows, scores
+
+    def _propose(self, queries: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
+        """The best `pool` candidates (b, pool) of a group by exact score and then by row, -1 where there are fewer."""
+        if group is None:
+            found, _ = self.index.search(queries, pool, None if self.eligible.all() else self.eligible)
+        else:
+            members, index = self._members(group)
+            found, _ = index.search(queries, pool)
+            found = np.where(found >= 0, members[found], -1)
+        value = _products(queries, self.index.vectors, found)
+        order = np.lexsort((found, -value), axis=1)
+        return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+
+    def _choose(
+        self, found: np.ndarray, value: np.ndarray, free: np.ndarray, whole: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Places (b, wanted) in the pool, -1 where there are fewer, and (b,) bool: nothing beyond the pool matters."""
+        if self.rules.at_most is not None and self.groups.seller is not None:
+            free &= _occurrence(np.where(free, self.groups.seller[found], -1)) < self.rules.at_most
+        place = np.argsort(~free, axis=1, kind="stable")[:, : self.wanted]
+        there = np.take_along_axis(free, place, 1)
+        chosen = np.full((len(found), self.wanted), -1)
+        chosen[:, : place.shape[1]] = np.where(there, place, -1)
+        if whole:
+            return chosen, np.ones(len(found), bool)
+        least = np.take_along_axis(value, np.maximum(chosen[:, -1:], 0), 1)[:, 0]
+        short = (found < 0).any(axis=1)  # the index has no more than these
+        return chosen, short | ((chosen[:, -1] >= 0) & (least > value[:, -1] + NOISE))
+
+    def _ordered(
+        self, chosen: np.ndarray, value: np.ndarray, found: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and scores (b, k) of the chosen places."""
+        there, place = chosen >= 0, np.maximum(chosen, 0)
+        rows = np.where(there, np.take_along_axis(found, place, 1), -1)
+        scores = np.where(there, np.take_along_axis(value, place, 1), 0).astype(np.float32)
+        if self.rules.diversity:
+            pick = marginal(
+                _take(self.index.vectors[:, : self.width], rows),
+                scores,
+                there,
+                self.rules.k,
+                self.rules.diversity,
+            )
+            some = np.maximum(pick, 0)
+            rows = np.where(pick >= 0, np.take_along_axis(rows, some, 1), -1)
+            scores = np.where(pick >= 0, np.take_along_axis(scores, some, 1), 0)
+        return rows, scores
+
+    def _size(self, group: int | None) -> int:
+        return int(self.eligible.sum()) if group is None else len(self._members(group)[0])
+
+    def _members(self, group: int) -> tuple[np.ndarray, ExactIndex]:
+        """Rows of the eligible listings of a group and an index over them; the last group is kept."""
+        if self._region is None or self._region[0] != group:
+            members = np.flatnonzero(self.eligible & (self.groups.region == group))
+            self._region = (group, members, ExactIndex(self.index.vectors[members]))
+        return self._region[1], self._region[2]
+
+
+def marginal(
+    vectors: np.ndarray, scores: np.ndarray, there: np.ndarray, k: int, diversity: float
+) -> np.ndarray:
+    """Maximal marginal relevance: places (b, k) of m candidates in the order they are taken, -1 where none is left.
+
+    Args:
+        vectors: (b, m, d) float32, L2-normalised; scores (b, m); there (b, m) bool, which of them count.
+    """
+    count, m = scores.shape
+    picks, line = np.full((count, k), -1), np.arange(count)
+    nearest, left = np.full((count, m), -1.0), there.copy()
+    for turn in range(min(k, m)):
+        worth = (1 - diversity) * scores - (diversity * nearest if turn else 0)
+        best = np.where(left, worth, -np.inf).argmax(axis=1)  # (b,) the first of equal ones
+        some = left[line, best]
+        picks[some, turn] = best[some]
+        left[line, best] = False
+        like = np.einsum("bmd,bd->bm", vectors, vectors[line, best], dtype=np.float64)
+        nearest = np.maximum(nearest, np.round(like, 6))
+    return picks
+
+
+def _products(queries: np.ndarray, vectors: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """(b, p) float64, rounded to float32: queries (b, d) with the vectors of the rows `found` (b, p), -inf for -1.
+
+    Without BLAS, whose sums depend on the number of threads and on the place in the matrix.
+    """
+    value = np.empty(found.shape, np.float32)
+    step = max(1, IN_CACHE // (found.shape[1] * vectors.shape[1]))
+    for first in range(0, len(found), step):
+        some = slice(first, first + step)
+        value[some] = np.einsum("bpd,bd->bp", _take(vectors, found[some]), queries[some], dtype=np.float64)
+    return np.where(found >= 0, value.astype(np.float64), -np.inf)
+
+
+def _take(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(b, p, d) the vectors of rows (b, p); `take` is many times quicker than an index of two dimensions."""
+    return np.take(vectors, rows, axis=0)
+
+
+def _within(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which keys are in the sorted array `known`."""
+    if not len(known):
+        return np.zeros(keys.shape, bool)
+    place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return known[place] == keys
+
+
+def _occurrence(codes: np.ndarray) -> np.ndarray:
+    """(b, p) how many earlier cells of the same line hold the same code; 0 for the code -1."""
+    order = np.argsort(codes, axis=1, kind="stable")
+    ordered = np.take_along_axis(codes, order, 1)
+    place = np.broadcast_to(np.arange(codes.shape[1]), codes.shape)
+    fresh = np.ones(codes.shape, bool)
+    fresh[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    count = place - np.maximum.accumulate(np.where(fresh, place, 0), axis=1)
+    back = np.empty_like(order)
+    np.put_along_axis(back, order, count, 1)
+    return np.where(codes >= 0, back, 0)

@@ -1,0 +1,177 @@
+"""What a run costs at a million or a hundred million listings and users: a few constants measured here, then arithmetic."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import VibesError
+from core.market.io import atomic_path
+from core.model.config import EncoderConfig
+from core.search.index import ExactIndex
+from core.search.index.approximate import ApproximateIndex, lists_of
+from core.serving.batch.work import one_thread
+
+if TYPE_CHECKING:
+    from core.run.run import Run
+
+FILE = "cost.json"
+#: What is encoded, searched and searched in to measure; a second or two for a small model.
+LISTINGS, USERS, QUERIES, SEARCHED, CODED = 512, 512, 256, 100_000, 20_000
+REPEATS = 3
+SEED = 0
+K = 30
+
+
+class Constants(BaseModel):
+    """What was measured, on one thread of one machine.
+
+    Attributes:
+        machine, cores: where; all rates are a second of one core.
+        preset, history, inference: the model's size, how it reads a history, and the path that encodes.
+        width: of a vector; listing_tokens, events: mean length of what was encoded.
+        listings_s, users_s: encoded a second.
+        pairs_s: exact products of a query with a listing a second, in batches.
+        codes_s: listings that a search by IVF-PQ looks at a second, with all that it does besides.
+        row_bytes: of one place of a list as compressed parquet.
+        token_flops: operations that a token takes in the encoder (counted, not measured).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str
+    cores: int
+    preset: str
+    history: str
+    inference: str
+    width: int
+    listing_tokens: float
+    events: float
+    listings_s: float
+    users_s: float
+    pairs_s: float
+    codes_s: float
+    row_bytes: float
+    token_flops: float
+
+    @classmethod
+    def load(cls, run: Path) -> Constants | None:
+        """What `vibes cost` measured on a run; None where it did not.
+
+        Raises:
+            VibesError: the file is damaged or of another version.
+        """
+        path = run / FILE
+        if not path.is_file():
+            return None
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise VibesError(f"{path} is damaged; measure again with `vibes cost {run}`.") from error
+
+    def save(self, run: Path) -> None:
+        """Keep them beside the run."""
+        with atomic_path(run / FILE) as temporary:
+            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+
+def measure(run: Run) -> Constants:
+    """Measure the constants of a run on this machine; from here on this process computes on one thread.
+
+    Raises:
+        VibesError: the run has no model, or its market no events.
+    """
+    if not run.has_model:
+        raise VibesError(
+            f"{run.path} has no trained model, so there is nothing to measure; use `vibes train`."
+        )
+    log, engine = run.log, run.engine
+    if not len(log):
+        raise VibesError(f"{run.market.path} has no events, so no user can be encoded; measure another run.")
+    one_thread()
+    rng = np.random.default_rng(SEED)
+    users = np.sort(rng.choice(len(log.users), min(USERS, len(log.users)), replace=False))
+    start, end = log.start[users], log.start[users + 1]
+    rows = np.sort(rng.choice(log.listings, min(LISTINGS, log.listings), replace=False))
+    vectors = run.vectors("model")
+    inputs, width = engine.inputs(log), vectors.shape[1]
+    made = rng.normal(size=(SEARCHED, width)).astype(np.float32)
+    made /= np.linalg.norm(made, axis=1, keepdims=True)
+    index = ExactIndex(made)
+    return Constants(
+        machine=machine(),
+        cores=os.cpu_count() or 1,
+        preset=run.manifest.settings.preset,
+        history=engine.model.history,
+        inference=engine.path,
+        width=width,
+        listing_tokens=float(inputs.listing_lengths(rows).mean()),
+        events=float((end - start).mean()),
+        listings_s=len(rows) / _seconds(lambda: engine.encode_listings(rows=rows)),
+        users_s=len(users) / _seconds(lambda: engine.encode_histories(log, start, end, listings=vectors)),
+        pairs_s=QUERIES * SEARCHED / _seconds(lambda: index.search(made[:QUERIES], K)),
+        codes_s=_codes_s(made[:CODED], made[:QUERIES]),
+        row_bytes=_row_bytes(run, index, made[:QUERIES]),
+        token_flops=token_flops(run.manifest.settings.encoder_config()),
+    )
+
+
+def token_flops(config: EncoderConfig) -> float:
+    """Two operations a weight of every layer's projections, and the attention within its window."""
+    layer = 4 * config.width**2 + 2 * config.width * config.ffn
+    return float(sum(2 * layer + 4 * config.width * window for window in config.windows))
+
+
+def machine() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Median of a few times on the processor (whatever else the machine does), after one that loads what is loaded once."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return median(times)
+
+
+def _codes_s(vectors: np.ndarray, queries: np.ndarray) -> float:
+    """Every list is asked: in a large market the few that are asked hold more than all of these together."""
+    index = ApproximateIndex.build(vectors, "ivf-pq")
+    index.effort = lists_of(len(vectors))
+    return len(queries) * len(vectors) / _seconds(lambda: index.search(queries, K))
+
+
+def _row_bytes(run: Run, index: ExactIndex, queries: np.ndarray) -> float:
+    """Bytes of a row of `vibes similar --all`, with candidates drawn as a search in many listings finds them."""
+    rows, scores = index.search(queries, K)
+    ids = np.array([f"{run.listing_ids[0]}{row}" for row in range(len(index.vectors))])
+    table = pa.table(
+        {
+            "listing_id": np.repeat(ids[: len(rows)], K),
+            "rank": np.tile(np.arange(1, K + 1, dtype=np.int32), len(rows)),
+            "candidate_id": ids[rows.ravel()],
+            "score": scores.ravel(),
+        }
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.tell() / table.num_rows

@@ -1,0 +1,210 @@
+"""What new rows change in a market: listings, photos and events that were not there, or were there otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.config import MarketConfig
+from core.market.market import Market
+from core.market.tables import as_ids, events_table, listings_table, require
+from core.serving.refresh.sources import Frame
+
+_NEVER = pd.Timestamp.max.tz_localize("UTC")
+#: Events on listings that are not there (yet), the newest of which are kept.
+MOST_WAITING = 100_000
+
+
+@dataclass
+class Changes:
+    """All that a look at the sources changes; a table is None where nothing of it does.
+
+    Attributes:
+        new, changed: listings that were not there, and those with another content than before (a value or a photo).
+        touched: listings of which only `published_at` or `expires_at` changed: nothing to encode.
+        users: those with new events.
+        fresh: how many events are new.
+        waiting: events on listings that are not there, or of the future; they are tried again with the next rows.
+        taken: the frames that could be read, with their table.
+        problems: rows and files that could not be used, a sentence each.
+    """
+
+    listings: pd.DataFrame | None = None
+    photos: pd.DataFrame | None = None
+    events: pd.DataFrame | None = None
+    new: list[str] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
+    users: list[str] = field(default_factory=list)
+    fresh: int = 0
+    waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
+    taken: list[tuple[str, Frame]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to publish."""
+        return bool(self.new or self.changed or self.touched or self.fresh) or self.photos is not None
+
+
+def merge_listings(
+    table: pd.DataFrame, market: Market, config: MarketConfig, frames: Sequence[Frame], changes: Changes
+) -> pd.DataFrame:
+    """`table` with the listings of `frames`: known ones replaced in place, new ones behind; told in `changes`.
+
+    A column that a frame lacks keeps its values in known listings and is missing in new ones; one that the market
+    does not read is passed over, but for `published_at` and `expires_at`.
+    """
+    content = set(market.listings.columns) - {C.LISTING, C.PUBLISHED, C.EXPIRES}
+    readable = content | {C.LISTING, C.PUBLISHED, C.EXPIRES}
+    for frame in frames:
+        if frame.rows.empty:
+            changes.taken.append(("listings", frame))
+            continue
+        try:
+            typed = _typed_listings(frame, readable, config, changes.problems)
+        except VibesError as error:
+            changes.problems.append(str(error))
+            continue
+        changes.taken.append(("listings", frame))
+        table = _upsert(table, typed, content, changes)
+    return table
+
+
+def _typed_listings(
+    frame: Frame, readable: set[str], config: MarketConfig, problems: list[str]
+) -> pd.DataFrame:
+    require(frame.rows, Path(frame.name), (C.LISTING,))
+    raw = frame.rows[[name for name in frame.rows.columns if name in readable]]
+    ids = as_ids(raw[C.LISTING])
+    named = (ids.notna() & (ids != "")).to_numpy(bool)
+    if not named.all():
+        problems.append(f"{frame.name} has {int((~named).sum())} rows without listing_id; they are skipped.")
+    raw = raw[named & ~ids.duplicated(keep="last").to_numpy(bool)]
+    described = {name: s for name, s in config.attributes.items() if name in raw.columns}
+    there = config.model_copy(update={"attributes": described, "title": None})
+    return listings_table(raw, Path(frame.name), there)[0] if len(raw) else raw
+
+
+def _upsert(table: pd.DataFrame, typed: pd.DataFrame, content: set[str], changes: Changes) -> pd.DataFrame:
+    for name in (C.PUBLISHED, C.EXPIRES):
+        if name in typed and name not in table:
+            table = table.assign(**{name: pd.Series(pd.NaT, table.index, dtype=typed[name].dtype)})
+    place = pd.Index(table[C.LISTING]).get_indexer(typed[C.LISTING])
+    known, into = np.flatnonzero(place >= 0), place[place >= 0]
+    news = set(changes.new)
+    if len(known):
+        table = table.copy()
+        for name in typed.columns.drop(C.LISTING):
+            there, told = table[name].iloc[into], typed[name].iloc[known]
+            other = _differs(there, told)
+            if other.any():
+                column = table[name].copy()
+                column.iloc[into[other]] = told[other].array
+                table[name] = column
+                ids = set(table[C.LISTING].iloc[into[other]]) - news
+                (changes.changed if name in content else changes.touched).update(ids)
+    fresh = typed[place < 0]
+    if len(fresh):
+        table = pd.concat([table, fresh], ignore_index=True)
+        changes.new.extend(fresh[C.LISTING])
+    return table
+
+
+def _differs(one: pd.Series, two: pd.Series) -> np.ndarray:
+    """(n,) bool: which cells differ; two missing ones do not."""
+    missing = one.isna().to_numpy(bool), two.isna().to_numpy(bool)
+    other = missing[0] != missing[1]
+    there, sets = np.flatnonzero(~(missing[0] | missing[1])), one.dtype == object
+    pairs = zip(one.array[there], two.array[there], strict=True)
+    other[there] = [list(a) != list(b) if sets else a != b for a, b in pairs]
+    return other
+
+
+def merge_photos(table: pd.DataFrame, known: pd.Index, rows: pd.DataFrame, changes: Changes) -> pd.DataFrame:
+    """`table` with the photos `rows` (listing_id, path) behind those that each listing has.
+
+    Those of listings that are not there yet stand ready for them.
+    """
+    had = pd.MultiIndex.from_frame(table[[C.LISTING, C.PATH]])
+    rows = rows[~pd.MultiIndex.from_frame(rows[[C.LISTING, C.PATH]]).isin(had)].drop_duplicates(
+        [C.LISTING, C.PATH]
+    )
+    if not len(rows):
+        return table
+    if C.POSITION in table:
+        last = table.groupby(C.LISTING)[C.POSITION].max()
+        first = rows[C.LISTING].map(last).fillna(-1) + 1
+        rows = rows.assign(**{C.POSITION: first + rows.groupby(C.LISTING).cumcount()})
+    changes.changed.update(set(rows[C.LISTING][rows[C.LISTING].isin(known)]) - set(changes.new))
+    kept = [name for name in table.columns if name in rows]
+    whole = pd.concat([table, rows[kept]], ignore_index=True)
+    if C.POSITION in whole:
+        whole[C.POSITION] = whole[C.POSITION].astype("float64")
+    return whole
+
+
+def new_events(
+    have: pd.DataFrame,
+    timed: bool | None,
+    config: MarketConfig,
+    known: pd.Index,
+    frames: Sequence[Frame],
+    waiting: pd.DataFrame,
+    now: pd.Timestamp,
+    changes: Changes,
+) -> None:
+    """Finds the events of `frames` and of those `waiting` that are not there yet; sets them in `changes`.
+
+    An event is there where one with the same user, listing, time, action and duration is.
+
+    Args:
+        have: all events of the market; timed: whether they have timestamps, None where there are none.
+        known: ids of all listings, new ones included.
+        now: later events wait.
+    """
+    parts = [waiting] if len(waiting) else []
+    for frame in frames:
+        if len(frame.rows):
+            try:
+                parts.append(_typed_events(frame, config, timed))
+            except VibesError as error:
+                changes.problems.append(str(error))
+                continue
+        changes.taken.append(("events", frame))
+    if not parts:
+        return
+    told = [C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
+    columns = [name for name in told if any(name in part for part in ([have] if len(have) else parts))]
+    found = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    if len(have):
+        found = found.astype({name: have[name].dtype for name in columns})
+    early = (found[C.TIMESTAMP] > now).to_numpy(bool) if C.TIMESTAMP in found else np.zeros(len(found), bool)
+    waits = early | ~found[C.LISTING].isin(known).to_numpy(bool)
+    changes.waiting = found[waits].drop_duplicates().tail(MOST_WAITING).reset_index(drop=True)
+    found = found[~waits]
+    mine = have[columns][have[C.USER].isin(found[C.USER].unique())] if len(have) else found.iloc[:0]
+    known_already = (
+        pd.concat([mine, found], ignore_index=True).duplicated(keep="first").to_numpy()[len(mine) :]
+    )
+    fresh = found[~known_already].reset_index(drop=True)
+    if len(fresh):
+        changes.events = pd.concat([have, fresh], ignore_index=True) if len(have) else fresh
+        changes.fresh = len(fresh)
+        changes.users = sorted(fresh[C.USER].unique())
+
+
+def _typed_events(frame: Frame, config: MarketConfig, timed: bool | None) -> pd.DataFrame:
+    path = Path(frame.name)
+    require(frame.rows, path, (C.USER, C.LISTING))
+    if timed is not None and (C.TIMESTAMP in frame.rows) != timed:
+        needed = C.TIMESTAMP if timed else C.POSITION
+        raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
+    everything = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
+    return events_table(frame.rows, path, everything, config, _NEVER)[0]

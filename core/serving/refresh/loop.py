@@ -1,0 +1,132 @@
+"""Look after look, until somebody says stop."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.errors import VibesError
+from core.run.generations import only_writer
+from core.run.run import Run
+from core.serving.refresh.refresher import Look, Refresher, Stopped
+from core.serving.refresh.sources import FolderSource, Source
+from core.serving.refresh.sql import SqlSource
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def keep_fresh(
+    path: Path,
+    sources: Mapping[str, Source],
+    every: float | None,
+    stop: threading.Event,
+    report: Callable[[Look | VibesError], None],
+    k: int = 30,
+    after: Callable[[Run], object] = lambda run: None,
+) -> None:
+    """Look at the sources every `every` seconds (None: once) until `stop` is set, which also ends a look half-way.
+
+    The first look fails where it cannot be done; from then on a failed one is reported and tried again at the next.
+
+    Args:
+        report: gets what each look brought, or why it failed.
+        after: gets the run at the start and after each look that published something.
+
+    Raises:
+        VibesError: the run cannot be refreshed, or the first look failed.
+    """
+
+    def tick() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    with only_writer(path):
+        refresher, first, behind = Refresher(path, sources, k, tick), True, True
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                look = refresher.look()
+                behind |= look.published
+                report(look)
+                if behind:  # also where it failed after an earlier look
+                    after(refresher.run)
+                    behind = False
+                if every is None:
+                    return
+                refresher.warm()
+            except Stopped:
+                return
+            except VibesError as error:
+                if first or every is None:
+                    raise
+                report(error)
+            first = False
+            stop.wait(max(0.0, every - (time.monotonic() - started)))
+
+
+def source_of(name: str, told: str, database: str | None) -> Source:
+    """What `--events`, `--listings` or `--photos` means: a folder, a query, or a file ending in `.sql` that holds one.
+
+    Raises:
+        VibesError: a query without a database, or neither a folder nor a query.
+    """
+    query = told
+    if told.endswith(".sql"):
+        try:
+            query = Path(told).read_text(encoding="utf-8")
+        except OSError as error:
+            raise VibesError(f"Cannot read --{name} {told} ({error.strerror}); check the path.") from error
+    if re.match(r"\s*(select|with|values|table)\s", query, re.IGNORECASE):
+        if database is None:
+            raise VibesError(f"--{name} is a query; say with --database where to ask it.")
+        return SqlSource(database, query, name)
+    if not Path(told).is_dir():
+        raise VibesError(
+            f"--{name} '{told}' is neither a folder nor a query; give the folder that new tables are put into, or "
+            "SELECT ... together with --database."
+        )
+    return FolderSource(Path(told))
+
+
+def seconds_of(text: str) -> float:
+    """A time such as `30`, `30s`, `10m`, `1.5h` or `1d`, in seconds.
+
+    Raises:
+        VibesError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
+    if match is None or not float(match[1]):
+        raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def status(look: Look) -> str:
+    """A look as one line: the generation, what came, what was encoded for it, how long it took, the lag."""
+    counts = look.encoded
+    if look.published:
+        parts = [
+            f"generation {look.generation}: {look.events:,} events of {look.users:,} users",
+            f"listings {look.new:,} new, {look.changed:,} changed, {look.expired:,} expired",
+            f"encoded {counts.listings:,} listings (and {counts.listings_of_histories:,} of histories), "
+            f"{counts.histories:,} histories, {counts.photos:,} photos",
+            f"{look.seconds:.1f} s",
+            f"lag {look.lag_s or 0:.1f} s",
+        ]
+    else:
+        parts = [f"generation {look.generation}: nothing new"]
+    if look.waiting:
+        parts.append(f"{look.waiting:,} events wait for their listing or their time")
+    if look.problems:
+        more = f" (and {len(look.problems) - 1:,} more)" if len(look.problems) > 1 else ""
+        parts.append(f"problem: {look.problems[0]}{more}")
+    return "; ".join(parts)
+
+
+def document(look: Look) -> dict[str, Any]:
+    """A look as JSON."""
+    return asdict(look)

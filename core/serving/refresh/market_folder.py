@@ -1,0 +1,98 @@
+"""The market's own folder, which follows the published generations table by table."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from core.errors import VibesError
+from core.market.io import TABLE_SUFFIXES, find_table
+from core.market.market import TABLES
+from core.run.run import Run
+from core.serving.refresh.tables import copy_file
+
+NAMES = ("market.toml", *TABLES)
+Digests = dict[str, str]
+
+
+class MarketFolder:
+    """`market.toml` and the tables of a run's market as they lie in the market's folder.
+
+    Readers of the run read its generation. The folder gets the same files afterwards, each by a rename, listings before
+    events, so that every other command on the market, too, sees what is new; what an interruption left undone is done
+    at the next start.
+
+    Args:
+        replaced: digests of the files that the run's generation took the place of.
+
+    Raises:
+        VibesError: somebody else changed a file since.
+    """
+
+    def __init__(self, run: Run, replaced: Digests) -> None:
+        self.path = run.market.path
+        self._run_path = run.path
+        lie, ours = digests(self.path), digests(run.market.tables)
+        if run.market.tables == run.market.path:
+            if run.market_changed:
+                raise self._error()
+        elif lie != ours:
+            if any(lie.get(name) not in (ours.get(name), replaced.get(name)) for name in NAMES):
+                raise self._error()
+            self._copy(run)
+        self._settle()
+
+    def check(self) -> None:
+        """Raises:
+        VibesError: a file was changed since the last look.
+        """
+        if self._stamps() != self._seen and digests(self.path) != self.digests:
+            raise self._error()
+
+    def extend(self, run: Run) -> None:
+        """Bring the folder to the state of a generation that was published."""
+        self._copy(run)
+        self._settle()
+
+    def _settle(self) -> None:
+        self.digests, self._seen = digests(self.path), self._stamps()
+
+    def _copy(self, run: Run) -> None:
+        lie, ours = digests(self.path), digests(run.market.tables)
+        for name in NAMES:
+            source = _file(run.market.tables, name)
+            if source is None or lie.get(name) == ours[name]:
+                continue
+            copy_file(source, self.path / source.name)
+            for suffix in TABLE_SUFFIXES:
+                if name != "market.toml" and not source.name.endswith(suffix):
+                    (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def _stamps(self) -> list[tuple[int, int, int] | None]:
+        """What changes with a file, without reading it."""
+        files = [_file(self.path, name) for name in NAMES]
+        stats = [None if file is None else file.stat() for file in files]
+        return [None if s is None else (s.st_ino, s.st_size, s.st_mtime_ns) for s in stats]
+
+    def _error(self) -> VibesError:
+        return VibesError(
+            f"The tables of {self.path} were changed by something else since {self._run_path} was embedded or refreshed; "
+            f"bring the run up to date with `vibes embed {self.path} {self._run_path} --model {self._run_path}`."
+        )
+
+
+def digests(folder: Path) -> Digests:
+    """sha256 of `market.toml` and each table that a folder has, by its name."""
+    found = {}
+    for name in NAMES:
+        file = _file(folder, name)
+        if file is not None:
+            with file.open("rb") as stream:
+                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    if name in TABLES:
+        return find_table(folder, name)
+    return folder / name if (folder / name).is_file() else None

@@ -1,0 +1,265 @@
+"""One look at the sources: take in what is new, encode it, publish the next generation of the run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.config import MarketConfig
+from core.market.market import Market
+from core.model.settings import Manifest
+from core.run.generations import building, publish, stamp_of, sweep
+from core.run.prepared import save_prepared
+from core.run.run import PUSHES, Run
+from core.run.spaces import save_spaces
+from core.serving.batch.job import fingerprint_of
+from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
+from core.serving.refresh.encode import Bench, Counts
+from core.serving.refresh.market_folder import MarketFolder
+from core.serving.refresh.photos import photo_rows
+from core.serving.refresh.pushes import after_last_event, as_table, live, renewed
+from core.serving.refresh.sources import News, Source, advanced
+from core.serving.refresh.tables import (
+    pinned,
+    whole_events,
+    whole_listings,
+    whole_photos,
+    write_tables,
+)
+
+STATE, WAITING = "refresh.json", "waiting.parquet"
+#: In the order in which sources are read: a listing is written before the first event on it, so events are read first.
+ORDER = ("events", "photos", "listings")
+
+
+class Stopped(Exception):
+    """The refresh was asked to stop; nothing of this look is published."""
+
+
+@dataclass
+class Look:
+    """What a look at the sources brought.
+
+    Attributes:
+        generation: the run's, after it; published: whether this look made it.
+        expired: how many listings were live before and are not now.
+        waiting: events on listings that are not there yet, or of the future.
+        lag_s: from the arrival of the oldest row (a file's time; in a database at most the time since the last look)
+            until readers could see it; None where nothing was published.
+        problems: what could not be used.
+    """
+
+    generation: int
+    published: bool = False
+    events: int = 0
+    users: int = 0
+    new: int = 0
+    changed: int = 0
+    expired: int = 0
+    waiting: int = 0
+    encoded: Counts = field(default_factory=Counts)
+    seconds: float = 0.0
+    lag_s: float | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+class Refresher:
+    """Keeps one run fresh; hold `generations.only_writer` around it.
+
+    Args:
+        sources: by `events`, `listings`, `photos`.
+        k: recommendations a user with new events.
+        tick: called between pieces of work; may raise `Stopped`.
+
+    Raises:
+        VibesError: the market was changed by somebody else, or the run cannot be refreshed.
+    """
+
+    def __init__(
+        self, path: Path, sources: Mapping[str, Source], k: int = 30, tick: Callable[[], None] = lambda: None
+    ) -> None:
+        self.path, self.sources, self.k, self.tick = path, dict(sources), k, tick
+        self.run = Run.open(path)
+        if (
+            not len(self.run.listing_ids)
+            or self.run.market.listings[C.LISTING].tolist() != self.run.listing_ids
+        ):
+            raise _changed(self.run)
+        self._stamp = stamp_of(path)
+        self._bench: Bench | None = None
+        self._state, self._waiting = self._kept()
+        self._folder = MarketFolder(self.run, self._state.get("replaced", {}))
+
+    def look(self) -> Look:
+        """Take in what is new and publish it.
+
+        Raises:
+            VibesError: a source cannot be asked, a disk is full, or the run was made anew by somebody else.
+            Stopped: by `tick`.
+        """
+        started = time.time()
+        if stamp_of(self.path) != self._stamp:
+            raise VibesError(
+                f"{self.path} was trained, embedded or refreshed by another command since; start this one again."
+            )
+        self._folder.check()
+        try:
+            return self._look(started)
+        except BaseException:
+            self._bench = None  # it may be ahead of what is published
+            raise
+
+    def warm(self) -> None:
+        """Load now what the first publication would load, by encoding one listing for nothing."""
+        if self._bench is None:
+            self._bench = Bench(self.run, self.tick)
+            self._bench.spaces(self.run.market, {self.run.listing_ids[0]})
+
+    def _look(self, started: float) -> Look:
+        news = {name: self.sources[name].look(self._of(name)) for name in ORDER if name in self.sources}
+        self.tick()
+        market, config = self.run.market, pinned(self.run.market)
+        changes = self._changes(market, config, news)
+        problems = [p for found in news.values() for p in found.problems] + changes.problems
+        state = {**self._state, "sources": self._advanced(news, changes)}
+        look = Look(self.run.generation, waiting=len(changes.waiting), problems=problems)
+        if changes.any:
+            self._publish(changes, config, state, look)
+            look.published, look.generation = True, self.run.generation
+            look.lag_s = time.time() - min([started, *(frame.arrived for _, frame in changes.taken)])
+        else:
+            self._state, self._waiting = state, changes.waiting
+        look.seconds = time.time() - started
+        return look
+
+    def _of(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._state.get("sources", {}).get(name, {})
+        return found
+
+    def _advanced(self, news: Mapping[str, News], changes: Changes) -> dict[str, Any]:
+        sources = dict(self._state.get("sources", {}))
+        for name, found in news.items():
+            marks = [frame.mark for table, frame in changes.taken if table == name]
+            sources[name] = advanced(found.state, marks)
+        return sources
+
+    def _changes(self, market: Market, config: MarketConfig, news: Mapping[str, News]) -> Changes:
+        changes = Changes()
+        frames = {name: found.frames for name, found in news.items()}
+        if frames.get("listings"):
+            table = whole_listings(market)
+            merged = merge_listings(table, market, config, frames["listings"], changes)
+            changes.listings = merged if changes.new or changes.changed or changes.touched else None
+        known = pd.Index(market.listings[C.LISTING]).append(pd.Index(changes.new))
+        if frames.get("photos"):
+            changes.photos = self._photos(market, known, news["photos"], changes)
+        if frames.get("events") or len(self._waiting):
+            new_events(
+                whole_events(market),
+                market.timed if len(market.events) else None,
+                config,
+                known,
+                frames.get("events", []),
+                self._waiting,
+                pd.Timestamp.now("UTC"),
+                changes,
+            )
+        return changes
+
+    def _photos(self, market: Market, known: pd.Index, found: News, changes: Changes) -> pd.DataFrame | None:
+        parts = []
+        for frame in found.frames:
+            try:
+                parts.append(photo_rows(market.path, frame, changes.problems))
+                changes.taken.append(("photos", frame))
+            except VibesError as error:
+                changes.problems.append(str(error))
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[C.LISTING, C.PATH])
+        table = whole_photos(market)
+        merged = merge_photos(table, known, rows, changes)
+        return merged if len(merged) > len(table) else None  # what has no listing yet is kept for it
+
+    def _publish(self, changes: Changes, config: MarketConfig, state: dict[str, Any], look: Look) -> None:
+        before, at_before = self.run, after_last_event(self.run.market.events)
+        if self._bench is None:
+            self._bench = Bench(before, self.tick)
+        bench = self._bench
+        bench.counts = look.encoded
+        with building(self.path) as built:
+            write_tables(
+                built / "market", before.market, config, changes.listings, changes.photos, changes.events
+            )
+            market = Market.open(before.market.path, tables=built / "market")
+            self.tick()
+            content = changes.changed | set(changes.new)
+            spaces = bench.spaces(market, content)
+            save_spaces(built, market, spaces)
+            manifest = _manifest(before, built, market)
+            manifest.save(built)
+            if bench.engine is not None:
+                for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
+                    _link(before.folder / name, built / name)
+                save_prepared(built, bench.engine.features, market.fingerprint)
+            run = Run(built, manifest, market)
+            if bench.engine is not None:
+                users = changes.users
+                name = f"{self.path.resolve().name}-{fingerprint_of(built, market.fingerprint)[:8]}"
+                pushes = renewed(before.pushes, run, bench, users, self.k, name)
+                pq.write_table(as_table(pushes, market.timed), built / PUSHES, compression="zstd")
+            state["replaced"] = self._folder.digests
+            (built / STATE).write_text(json.dumps(state), encoding="utf-8")
+            if len(changes.waiting):
+                changes.waiting.to_parquet(built / WAITING, index=False)
+            self.tick()
+            self._stamp = publish(self.path, built)
+        self.run = Run.open(self.path)
+        self.run.market  # noqa: B018 (read now, from the tables that were just written)
+        bench.run = self.run
+        self._state, self._waiting = state, changes.waiting
+        self._folder.extend(self.run)
+        sweep(self.path)
+        look.events, look.users = changes.fresh, len(changes.users)
+        look.new, look.changed = len(changes.new), len(changes.changed)
+        was, now = live(before, at_before), live(self.run, after_last_event(self.run.market.events))
+        look.expired = int((was & ~now[: len(was)]).sum())
+
+    def _kept(self) -> tuple[dict[str, Any], pd.DataFrame]:
+        """The state and the waiting events that the current generation was published with."""
+        path, waiting = self.run.folder / STATE, self.run.folder / WAITING
+        state = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return state, pd.read_parquet(waiting) if waiting.is_file() else pd.DataFrame()
+
+
+def _manifest(run: Run, built: Path, market: Market) -> Manifest:
+    """That of `run` over the market's new state; a relative path to the market starts at the generation's folder."""
+    place = run.manifest.market
+    if not Path(place).is_absolute() and not run.generation:
+        place = str(Path("..", "..", place))
+    return run.manifest.model_copy(update={"market": place, "fingerprint": market.fingerprint})
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under another name; files of a run are only ever replaced, never changed."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _changed(run: Run) -> VibesError:
+    market = run.market.path
+    return VibesError(
+        f"The tables of {market} are not those that {run.path} was embedded from; bring the run up to date first with "
+        f"`vibes embed {market} {run.path} --model {run.path}`."
+    )

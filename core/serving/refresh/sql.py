@@ -1,0 +1,105 @@
+"""New rows from a SQL query, through SQLAlchemy."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.serving.refresh.sources import Frame, News, State
+
+CURSOR = "cursor"
+#: Newest rows that are read once more at the next look: a transaction may become visible after a younger one.
+OVERLAP = 5000
+
+
+class SqlSource:
+    """The rows of a query on a database.
+
+    Where the query gives a column `cursor` (a number, a text or a moment that new and changed rows have larger than all
+    before, such as an id or `updated_at`), only rows from there on are read, and the newest `OVERLAP` of the last look
+    once more; otherwise all rows at every look. Rows that are known already change nothing.
+
+    Raises:
+        VibesError: SQLAlchemy or the database's driver is not installed, or the address is none.
+    """
+
+    def __init__(self, address: str, query: str, name: str) -> None:
+        try:
+            import sqlalchemy as sql
+        except ImportError as error:
+            raise VibesError(
+                f"A database needs {error.name}; install it with `pip install 'listing-vibes[sql]'`."
+            ) from error
+        self._sql, self.query, self.name = sql, query.strip().rstrip(";"), name
+        try:
+            self.engine = sql.create_engine(address, pool_pre_ping=True)
+        except ImportError as error:
+            raise VibesError(
+                f"The database of --database needs the Python package {error.name}; install it with pip."
+            ) from error
+        except sql.exc.ArgumentError as error:
+            raise VibesError(
+                "The address of --database is none that SQLAlchemy knows; give for example "
+                "postgresql+psycopg://user@host/name."
+            ) from error
+
+    def look(self, state: State) -> News:
+        """See `Source`."""
+        sql, started = self._sql, time.time()
+        state = state if state.get("query") == self.query else {"query": self.query}
+        try:
+            with self.engine.connect() as connection:
+                rows = self._read(connection, _loaded(state.get("since")))
+        except sql.exc.SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            where = self.engine.url.render_as_string(hide_password=True)
+            raise VibesError(
+                f"The query of --{self.name} failed on {where} ({reason}); mend the query or the database."
+            ) from error
+        mark: State = {"looked": started}
+        if CURSOR in rows:
+            values = rows.pop(CURSOR).dropna()
+            if len(values) > OVERLAP:  # before that, rows below the first one may still become visible
+                mark["since"] = _stored(values.iloc[len(values) - OVERLAP])
+        return News(
+            [Frame(f"the query of --{self.name}", rows, None, mark, state.get("looked", started))],
+            dict(state),
+        )
+
+    def _read(self, connection: Any, since: Any) -> pd.DataFrame:
+        sql = self._sql
+        inner = sql.text(f"({self.query}) AS vibes_news".replace(":", r"\:"))  # the query has no parameters
+        every = sql.select(sql.text("*")).select_from(inner)
+        cursor: Any = sql.column(CURSOR)
+        names = connection.execute(every.where(sql.false())).keys()
+        if CURSOR in names:
+            every = every.order_by(cursor)
+            if since is not None:
+                every = every.where(cursor >= since)
+        return pd.read_sql_query(every, connection)
+
+
+def _stored(value: Any) -> Any:
+    """A cursor as JSON.
+
+    Raises:
+        VibesError: neither a whole number, a text nor a moment.
+    """
+    if isinstance(value, datetime):
+        return {"moment": value.isoformat()}
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer()):
+        return int(value)
+    raise VibesError(
+        f"The column '{CURSOR}' of the query holds {value!r}; select a whole number, a text or a moment."
+    )
+
+
+def _loaded(value: Any) -> Any:
+    return datetime.fromisoformat(value["moment"]) if isinstance(value, dict) else value

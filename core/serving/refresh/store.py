@@ -1,0 +1,78 @@
+"""A vector store that follows a run: it holds what is live, and gets only what a refresh changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.run.run import Run
+from core.search.store.opening import open_store
+from core.search.store.protocol import VectorStore
+from core.serving.refresh.pushes import after_last_event, live
+
+#: Kinds of attributes that a store can filter by.
+KINDS = ("category", "number", "flag")
+
+
+class Follower:
+    """Brings a store to the state of a run; the first time whole, then by what differs.
+
+    Args:
+        place: see `open_store`; the store holds the model's space, or the first that the run has.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self.place = place
+        self._store: VectorStore | None = None
+        self._vectors: np.ndarray | None = None  # (L, d) as the store has them, zero where it has none
+        self._attributes = pd.DataFrame()
+
+    def follow(self, run: Run) -> tuple[int, int]:
+        """Publish in the store what is live in `run`; returns how many listings were put in, and taken out.
+
+        Raises:
+            VibesError: the store cannot be opened or written.
+        """
+        space = run.spaces[0]
+        vectors = run.vectors(space)
+        store = open_store(self.place, vectors.shape[1], space) if self._store is None else self._store
+        self._store = store
+        attributes = filterable(run.market)
+        is_live = live(run, after_last_event(run.market.events))
+        wanted = np.where(is_live[:, None], vectors, 0).astype(np.float32)  # (L, d)
+        put = np.asarray(wanted.any(axis=1))  # (L,)
+        out = ~put
+        if self._vectors is not None:
+            count = len(self._vectors)
+            put[:count] &= (wanted[:count] != self._vectors).any(axis=1) | _differs(
+                attributes[:count], self._attributes
+            )
+            out[:count] &= self._vectors.any(axis=1)
+            out[count:] = False
+        ids = np.array(run.listing_ids, dtype=object)
+        store.delete(ids[out].tolist())
+        if put.any():
+            store.upsert(ids[put].tolist(), wanted[put], attributes[put].reset_index(drop=True))
+        store.save()
+        self._vectors, self._attributes = wanted, attributes
+        return int(put.sum()), int(out.sum())
+
+
+def filterable(market: Market) -> pd.DataFrame:
+    """The attributes that a store can filter by, one row a listing."""
+    names = [attribute.name for attribute in market.attributes if attribute.kind in KINDS]
+    return market.listings[[name for name in names if name != C.LISTING]]
+
+
+def _differs(one: pd.DataFrame, two: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: which rows differ in a column."""
+    other = np.zeros(len(one), bool)
+    for name in one.columns:
+        a, b = one[name].reset_index(drop=True), two[name].reset_index(drop=True)
+        same = (a == b).fillna(False).to_numpy(bool) | (a.isna() & b.isna()).to_numpy(bool)
+        other |= ~same
+    return other

@@ -1,0 +1,113 @@
+"""Dynamic micro-batching: requests that arrive close together are answered by one call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from core.serving.service.problems import Busy
+
+Wish = TypeVar("Wish")
+Answer = TypeVar("Answer")
+Observe = Callable[[int, float], None]  # requests of a batch, seconds it took
+
+
+class Batcher(Generic[Wish, Answer]):
+    """Gathers wishes and answers them together, one batch at a time, on a thread of its own.
+
+    The first wish of an idle service waits `pause` seconds for company; while a batch is worked on the next one
+    gathers by itself. The scheme of Crankshaw et al., "Clipper" (2017), section 4.3, with a fixed bound instead of an
+    adaptive one.
+
+    Args:
+        answer: gives for each wish, in their order, an answer or the exception that its request shall see.
+        most: wishes in a batch, at most; 1 = one request at a time.
+        pause: seconds.
+        waiting: wishes that may wait; beyond them `ask` raises `Busy`.
+        observe: is told of each batch.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[list[Wish]], Sequence[Answer | Exception]],
+        most: int,
+        pause: float = 0.0,
+        waiting: int = 1024,
+        observe: Observe | None = None,
+    ) -> None:
+        self._answer, self._most, self._pause, self._room = answer, most, pause, waiting
+        self._observe = observe
+        self._waiting: deque[tuple[Wish, asyncio.Future[Answer]]] = deque()
+        self._woken = asyncio.Event()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, "batcher")
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def ask(self, wish: Wish) -> Answer:
+        """The answer to one wish.
+
+        Raises:
+            Busy: too many are waiting, or the service is being stopped; else what `answer` gave as an exception.
+        """
+        if self._closing or len(self._waiting) >= self._room:
+            why = (
+                "the service is being stopped"
+                if self._closing
+                else f"{len(self._waiting)} requests are waiting"
+            )
+            raise Busy(f"There is no room for this request, since {why}; send it again in a moment.")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wish, future))
+        self._woken.set()
+        return await future
+
+    async def close(self) -> None:
+        """Answer what is waiting, take nothing more, end the thread."""
+        self._closing = True
+        self._woken.set()
+        await self._task
+        self._thread.shutdown()
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._woken.clear()
+                await self._woken.wait()
+                if self._pause and self._most > 1 and len(self._waiting) < self._most:
+                    await asyncio.sleep(self._pause)
+            batch = self._next()
+            if not batch:
+                continue
+            begin = time.perf_counter()
+            try:
+                answers = await loop.run_in_executor(self._thread, self._answer, [wish for wish, _ in batch])
+            except Exception as error:  # a fault of ours: these requests fail with it, the service goes on
+                answers = [error] * len(batch)
+            if self._observe is not None:
+                self._observe(len(batch), time.perf_counter() - begin)
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if future.done():  # whoever asked has gone
+                    continue
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+
+    def _next(self) -> list[tuple[Wish, asyncio.Future[Answer]]]:
+        """The next batch, without those who went away meanwhile."""
+        batch: list[tuple[Wish, asyncio.Future[Answer]]] = []
+        while self._waiting and len(batch) < self._most:
+            wish, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((wish, future))
+        return batch

@@ -1,0 +1,46 @@
+"""The newest state of a run folder, opened beside the one in use and put in its place whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from core.errors import VibesError
+from core.scoring.recency import Recency
+from core.serving.service.served import Served
+
+
+class Current:
+    """Holds the state that requests are answered with.
+
+    Attributes:
+        served: the state in use.
+        recency: what joins the scores of recommendations.
+        problem: why a newer state could not be opened; "" = there was none, or it is in use.
+    """
+
+    def __init__(self, path: Path, recency: Recency | None = None) -> None:
+        self.path, self.recency, self.problem = path, recency, ""
+        self.served = Served(path, recency)
+
+    async def follow(self, every: float, observe: Callable[[bool], None]) -> None:
+        """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
+
+        A look reads two small files. A state that cannot be opened is tried again at the next look; meanwhile the one
+        in use goes on.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(every)
+            try:
+                if await loop.run_in_executor(None, self._outdated):
+                    self.served = await loop.run_in_executor(None, Served, self.path, self.recency)
+                    observe(True)
+                self.problem = ""
+            except (VibesError, OSError) as error:
+                self.problem = str(error)
+                observe(False)
+
+    def _outdated(self) -> bool:
+        return self.served.run.outdated

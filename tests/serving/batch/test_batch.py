@@ -1,0 +1,404 @@
+"""All lists of a market as parquet: the same rows as one at a time, however they are cut, and after any interruption."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from typer.testing import CliRunner
+
+from core.cli import app
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.model.settings import Manifest
+from core.run.fits import Fit, recommend_with, save_fits
+from core.run.run import Run
+from core.run.spaces import embed_market
+from core.scoring.recency import Recency, asking
+from core.search.index.sketch import SketchIndex
+from core.serving.batch.histories import cut_histories, read_histories
+from core.serving.batch.job import part_path
+from core.serving.batch.local import score_here
+from core.serving.batch.rules import Rules
+from core.serving.batch.select import marginal
+from core.serving.batch.work import index_beside, prepare
+
+FOR_USERS = {"live_only": True, "drop_seen": True}
+
+
+def rows_of(out: Path) -> pd.DataFrame:
+    return ds.dataset(out).to_table().to_pandas().astype({"run": str})
+
+
+def scored(run, out: Path, kind: str, rules: Rules, workers: int = 2, **options) -> pd.DataFrame:
+    score_here(prepare(run.path, out, kind, rules, **options), workers)
+    return rows_of(out)
+
+
+def lists(rows: pd.DataFrame) -> dict[str, list[str]]:
+    return rows.sort_values("rank").groupby(rows.columns[0])["candidate_id"].agg(list).to_dict()
+
+
+def test_every_listing_has_the_list_that_it_has_alone(trained, tmp_path):
+    rows = scored(trained, tmp_path / "out", "similar", Rules(k=7), chunk=50)
+    assert list(rows) == [C.LISTING, "rank", "candidate_id", "score", "run", "at"]
+    found = lists(rows)
+    assert list(found) == sorted(trained.listing_ids) and len(list((tmp_path / "out").glob("part-*"))) == 3
+    for listing in trained.listing_ids[::11]:
+        alone = trained.similar(listing, 7)
+        mine = rows[rows[C.LISTING] == listing]
+        np.testing.assert_allclose(mine["score"], alone["score"], atol=1e-5)
+        assert set(mine["candidate_id"]) == set(alone[C.LISTING])
+
+
+@pytest.fixture
+def plain(trained, tmp_path) -> Run:
+    """The run in float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
+    shutil.copytree(trained.path, tmp_path / "run")
+    manifest = Manifest.load(trained.path)
+    settings = manifest.settings.model_copy(update={"inference": "plain"})
+    manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
+    return Run.open(tmp_path / "run")
+
+
+def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
+    rows = scored(plain, tmp_path / "out", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
+    assert set(rows[C.USER]) <= set(plain.log.users)
+    at = plain.log.time.max() + 1
+    assert rows["at"].unique().tolist() == [pd.Timestamp(int(at), tz="UTC").floor("us")]
+    log, vectors = plain.log, plain.vectors("model")
+    live = (plain.catalogue.since <= at) & (at < plain.catalogue.until)
+    for number in range(0, len(log.users), 7):
+        start, end = log.history_at(number)
+        vector = plain.engine.encode_histories(log, np.array([start]), np.array([end]), vectors)[0]
+        score = np.where(live, vectors @ vector, -np.inf)
+        score[log.listing[start:end]] = -np.inf
+        best = np.argsort(-score)[:6]
+        mine = rows[rows[C.USER] == log.users[number]]
+        assert mine["rank"].tolist() == [1, 2, 3, 4, 5, 6]
+        np.testing.assert_allclose(mine["score"], score[best], atol=1e-5)
+        assert set(mine["candidate_id"]) == {plain.listing_ids[row] for row in best}
+        alone = plain.recommend(
+            log.users[number], 6
+        )  # encodes the listings anew; those of the run are float16
+        np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-3)
+
+
+@pytest.fixture(params=["timestamps", "positions"])
+def clocked(request, plain, tmp_path) -> tuple[Run, Recency]:
+    """The run on a market with a clock, and on one that knows only the order of each user's events."""
+    if request.param == "timestamps":
+        return plain, Recency(weight=0.4, days=20)
+    market = tmp_path / "market"
+    shutil.copytree(plain.market.path, market)
+    events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
+    events[C.POSITION] = events.groupby(C.USER).cumcount()
+    events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
+    embed_market(Market.open(market), tmp_path / "untimed", None, plain.path)
+    return Run.open(tmp_path / "untimed"), Recency(weight=0.4, events=2)
+
+
+def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tmp_path):
+    run, recency = clocked
+    out = tmp_path / "out"
+    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
+    fit = Fit(name="model + recency", weight=recency.weight, days=recency.days, events=recency.events)
+    save_fits(run.path, [fit])
+    for user in run.log.users[::7]:
+        mine, alone = rows[rows[C.USER] == user], recommend_with(run, "recency", user, 7)
+        np.testing.assert_allclose(mine["score"], alone["score"][:6], atol=2e-3)  # see above
+        clear = alone[:6][alone["score"][:6] > alone["score"][6] + 4e-3]
+        assert set(clear[C.LISTING]) <= set(mine["candidate_id"])
+    without = scored(run, tmp_path / "without", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
+    assert rows["candidate_id"].nunique() < without["candidate_id"].nunique()
+    pd.testing.assert_frame_equal(
+        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
+    )
+    with pytest.raises(VibesError, match=r"another command \(weight was 0.4, now 0.5\)"):
+        other = recency.model_copy(update={"weight": 0.5})
+        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=other)
+
+
+def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
+    monkeypatch.setattr("core.search.index.choose.EXACT_TO", 100)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[7] = 0  # nothing is known of it, however popular it is
+    gain = np.log1p(rng.poisson(3, 6000)).astype(np.float32) * 0.3
+    gain[7] = 9
+    index, queries = index_beside(vectors, gain), vectors[100:164]
+    assert type(index) is SketchIndex
+    rows, scores = index.search(asking(queries), 10)
+    wanted = np.where(vectors.any(axis=1), queries @ vectors.T + gain, -np.inf)
+    assert (
+        np.mean(
+            [len(set(row) & set(best)) for row, best in zip(rows, np.argsort(-wanted)[:, :10], strict=True)]
+        )
+        > 9.9
+    )
+    np.testing.assert_allclose(scores, np.take_along_axis(wanted, rows, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "added, sentence",
+    [
+        ("neighbours+recency", r"--with is 'neighbours\+recency'; for all users it can be recency alone"),
+        ("luck", "--with is 'luck'; .* has recency, neighbours\\+recency"),
+    ],
+)
+def test_what_cannot_be_added_for_all_is_said(plain, tmp_path, added, sentence):
+    fits = [Fit(name="model + recency", days=30, weight=0.1)]
+    fits.append(Fit(name="model + neighbours + recency", space="attributes", share=0.2, days=30, weight=0.1))
+    save_fits(plain.path, fits)
+    asked = ["recommend", str(plain.path), "--all", "--out", str(tmp_path / "out"), "--with"]
+    failed = CliRunner().invoke(app, [*asked, added])
+    assert re.search(sentence, str(failed.exception)), failed.exception
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, [*asked, "recency"]).exit_code == 0
+    assert json.loads((tmp_path / "out" / "_job.json").read_text())["recency"] == {
+        "weight": 0.1, "days": 30, "events": None,
+    }  # fmt: skip
+
+
+def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path):
+    rules, recency = Rules(k=4, diversity=0.5, **FOR_USERS), Recency(weight=0.4, days=20)
+    work = prepare(plain.path, tmp_path / "out", "recommend", rules, recency=recency)
+    seen: list = []
+
+    def spy(vectors, *rest):
+        seen.append(vectors)
+        return marginal(vectors, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.serving.batch.select.marginal", spy)
+        work.chunk(0)
+    width = plain.vectors("model").shape[1]
+    assert work.index.vectors.shape[1] == width + 1 and {found.shape[2] for found in seen} == {width}
+
+
+def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
+    moment = "2025-02-10"
+    rows = scored(plain, tmp_path / "out", "recommend", Rules(k=5, **FOR_USERS), at=moment)
+    now = pd.Timestamp(moment, tz="UTC")
+    early = plain.market.events[plain.market.events[C.TIMESTAMP] < now]
+    assert set(rows[C.USER]) == set(early[C.USER])
+    found = plain.market.listings.set_index(C.LISTING).loc[rows["candidate_id"]]
+    assert ((found[C.PUBLISHED] <= now) & (now < found[C.EXPIRES])).all()
+
+
+def test_rules_hold_in_every_list_and_equal_the_plain_definition(trained, tmp_path):
+    rules = Rules(k=5, same=("District",), at_most=2, seller="building", live_only=True)
+    rows = scored(trained, tmp_path / "out", "similar", rules, at="2025-02-20", chunk=32)
+    homes = trained.market.listings.set_index(C.LISTING)
+    moment = pd.Timestamp("2025-02-20", tz="UTC")
+    vectors = trained.vectors("model").astype(np.float64)
+    for listing, found in list(lists(rows).items()):
+        assert (homes.loc[found, "district"] == homes.loc[listing, "district"]).all()
+        assert homes.loc[found, "building"].value_counts().max() <= 2
+        kept: list[str] = []  # the plain definition, one candidate after the other
+        score = (vectors @ vectors[trained.row(listing)]).astype(np.float32)
+        for row in np.lexsort((np.arange(len(score)), -score)):
+            other = homes.iloc[row]
+            builds = [homes.loc[name, "building"] for name in kept].count(other["building"])
+            live = other[C.PUBLISHED] <= moment < other[C.EXPIRES]
+            fits = other["district"] == homes.loc[listing, "district"] and live and builds < 2
+            if fits and other.name != listing and len(kept) < 5:
+                kept.append(str(other.name))
+        assert found == kept, listing
+
+
+def test_a_user_keeps_to_the_region_of_the_newest_listing(trained, tmp_path):
+    rows = scored(trained, tmp_path / "out", "recommend", Rules(k=3, same=("district",), drop_seen=True))
+    log, homes = trained.log, trained.market.listings
+    district = homes.set_index(C.LISTING)["district"]
+    newest = {u: homes["district"].iat[log.listing[log.start[n + 1] - 1]] for n, u in enumerate(log.users)}
+    assert (district.loc[rows["candidate_id"]].to_numpy() == rows[C.USER].map(newest).to_numpy()).all()
+
+
+def test_diversity_trades_score_for_unlikeness(trained, tmp_path):
+    plain = scored(trained, tmp_path / "plain", "similar", Rules(k=6))
+    mixed = scored(trained, tmp_path / "mixed", "similar", Rules(k=6, diversity=0.6))
+
+    def alike(rows: pd.DataFrame) -> float:
+        vectors = trained.vectors("model")
+        within = [vectors[[trained.row(name) for name in found]] for found in lists(rows).values()]
+        return float(np.mean([(v @ v.T)[np.triu_indices(len(v), 1)].mean() for v in within]))
+
+    assert alike(mixed) < alike(plain) - 0.005 and mixed["score"].mean() < plain["score"].mean()
+    first = plain[plain["rank"] == 1].set_index(C.LISTING)["candidate_id"]
+    assert first.equals(mixed[mixed["rank"] == 1].set_index(C.LISTING)["candidate_id"])
+
+
+def test_marginal_relevance_equals_its_definition():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3, 9, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    scores, there = -np.sort(-rng.random((3, 9)), axis=1), np.ones((3, 9), bool)
+    there[1, 4:] = False
+    found = marginal(vectors, scores, there, 5, 0.3)
+    for line in range(3):
+        taken: list[int] = []
+        left = list(np.flatnonzero(there[line]))
+        while left and len(taken) < 5:
+            best = max(
+                left,
+                key=lambda m: (
+                    0.7 * scores[line, m]
+                    - 0.3 * max((float(vectors[line, m] @ vectors[line, t]) for t in taken), default=0)
+                ),
+            )
+            taken.append(best)
+            left.remove(best)
+        assert found[line].tolist() == taken + [-1] * (5 - len(taken))
+
+
+def test_rows_do_not_depend_on_chunks_or_threads(trained, tmp_path):
+    rules = Rules(k=5, at_most=1, seller="district", diversity=0.2)
+    whole = scored(trained, tmp_path / "a", "similar", rules, workers=1, chunk=120)
+    parted = scored(trained, tmp_path / "b", "similar", rules, workers=3, chunk=17)
+    pd.testing.assert_frame_equal(whole, parted)
+
+
+def test_equal_listings_come_in_the_order_of_the_table(tiny_market, tmp_path):
+    """More equals than any first pool holds: the list must not depend on which of them the index happens to give."""
+    path = tiny_market(listings=300, users=0, photos=0)
+    table = pd.read_parquet(path / "listings.parquet")
+    for name in table.columns.drop(C.LISTING):
+        table[name] = [table[name].iat[0 if row < 250 else row] for row in range(300)]
+    table.to_parquet(path / "listings.parquet")
+    embed_market(Market.open(path), tmp_path / "run", None)
+    rows = scored(Run.open(tmp_path / "run"), tmp_path / "out", "similar", Rules(k=4), chunk=64)
+    found = lists(rows)
+    assert found["l000"] == ["l001", "l002", "l003", "l004"] and found["l249"] == [
+        "l000",
+        "l001",
+        "l002",
+        "l003",
+    ]
+
+
+def test_histories_on_disk_are_those_of_the_log(trained, tmp_path):
+    """Sorted in buckets that hold a part of the events only."""
+    after = cut_histories(trained.market, tmp_path / "cut", 16, bucket=70)
+    log = trained.log
+    assert after == log.time.max() + 1
+    found = {}
+    for number in range(len(list((tmp_path / "cut").iterdir()))):
+        part = read_histories(part_path(tmp_path / "cut", number), log.listings, log.timed)
+        assert len(part.users) <= 16
+        for user, name in enumerate(part.users):
+            rows = slice(part.start[user], part.start[user + 1])
+            actions = [part.actions[a] for a in part.action[rows]]
+            assert name not in found
+            found[name] = (
+                part.listing[rows].tolist(),
+                part.time[rows].tolist(),
+                actions,
+                part.duration[rows],
+            )
+    assert set(found) == set(log.users)
+    for user, name in enumerate(log.users):
+        rows = slice(log.start[user], log.start[user + 1])
+        told = found[name]
+        assert told[:2] == (log.listing[rows].tolist(), log.time[rows].tolist())
+        assert told[2] == [log.actions[a] for a in log.action[rows]]
+        np.testing.assert_array_equal(told[3], log.duration[rows])
+
+
+def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
+    whole = scored(trained, tmp_path / "whole", "recommend", Rules(k=10, **FOR_USERS), chunk=4)
+    out = tmp_path / "killed"
+    command = [
+        sys.executable, "-m", "core", "recommend", str(trained.path), "--all", "--out", str(out),
+        "--chunk", "4", "--workers", "1", "--json",
+    ]  # fmt: skip
+    working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while working.poll() is None and len(list(out.glob("part-*"))) < 3:
+        time.sleep(0.002)
+    working.send_signal(signal.SIGKILL)
+    working.wait()
+    done = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    (out / ".writing-left-part-00019.parquet").write_bytes(b"half")
+    assert 3 <= len(done) < 20, "killed too late to be interrupted"
+    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert told["files"] == 20 and told["lists"] == whole[C.USER].nunique() - 4 * len(done)
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was done was done again"
+    assert not list(out.glob(".writing-*"))
+    pd.testing.assert_frame_equal(whole, rows_of(out))
+
+
+def test_a_folder_keeps_to_its_command(trained, tmp_path):
+    out, rules = tmp_path / "out", Rules(k=3, **FOR_USERS)
+    (out / "_histories").mkdir(parents=True)  # killed between the sorting of the events and the manifest
+    (out / "_histories" / "part-00000.parquet").write_bytes(b"old")
+    rows = scored(trained, out, "recommend", rules, chunk=50)
+    assert not (out / "_histories").exists()
+    pd.testing.assert_frame_equal(rows, scored(trained, out, "recommend", rules, chunk=50))
+    for other in (
+        {"rules": rules.model_copy(update={"drop_seen": False})},
+        {"at": "2025-02-10"},
+        {"chunk": 51},
+    ):
+        with pytest.raises(VibesError, match=r"another command \((drop seen was|at was None|chunk was 50)"):
+            prepare(trained.path, out, "recommend", **({"rules": rules, "chunk": 50} | other))
+    changed = tmp_path / "run"
+    shutil.copytree(trained.path, changed)
+    prepare(changed, tmp_path / "new", "recommend", rules)
+    with (changed / "listings.npz").open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(VibesError, match="the run or its market changed since"):
+        prepare(changed, tmp_path / "new", "recommend", rules)
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["--all"], "needs --out DIR"),
+        (["home-0001", "--all", "--out", "{t}/o"], "either a LISTING or --all"),
+        (["home-0001", "--same", "district"], "--same needs --all"),
+        (["--all", "--out", "{t}/o", "--same", "quarter"], "give one of: .*district"),
+        (["--all", "--out", "{t}/o", "--same", "amenities"], "--same names 'amenities'"),
+        (["--all", "--out", "{t}/o", "--at-most", "0", "district"], "--at-most is 0"),
+        (["--all", "--out", "{t}/o", "--engine", "spark"], "--engine is 'spark'"),
+        (["--all", "--out", "{t}/o", "--at", "noon"], "--at is 'noon'"),
+        (["--all", "--out", "{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),
+        (["--all", "--out", "{t}/strange"], "holds mine.parquet"),
+    ],
+)
+def test_bad_input_is_one_sentence(trained, tmp_path, options, sentence):
+    (tmp_path / "strange").mkdir()
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "strange" / "mine.parquet")
+    if "{t}/taken" in options:
+        scored(trained, tmp_path / "taken", "similar", Rules(k=3))
+    given = [part.format(t=tmp_path) for part in options]
+    failed = CliRunner().invoke(app, ["similar", str(trained.path), *given])
+    assert isinstance(failed.exception, VibesError)
+    assert re.search(sentence, str(failed.exception)), failed.exception
+    assert not (tmp_path / "o" / "_job.json").exists()
+
+
+def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):
+    path = tiny_market(listings=40, users=0, photos=0)
+    table = pd.read_parquet(path / "listings.parquet")
+    table["host_id"] = [f"h{row % 3}" for row in range(40)]
+    table.to_parquet(path / "listings.parquet")
+    text = (path / "market.toml").read_text()
+    (path / "market.toml").write_text(text.replace("excluded = [", 'excluded = [\n    "host_id",'))
+    market = Market.open(path)
+    assert "host_id" not in market.listings
+    embed_market(market, tmp_path / "run", None)
+    run = Run.open(tmp_path / "run")
+    rows = scored(run, tmp_path / "out", "similar", Rules(k=6, at_most=2, seller="host_id"))
+    host = dict(zip(table[C.LISTING], table["host_id"], strict=True))
+    counts = rows.assign(host=rows["candidate_id"].map(host)).groupby([C.LISTING, "host"]).size()
+    assert counts.max() == 2 and (rows.groupby(C.LISTING).size() == 6).all()

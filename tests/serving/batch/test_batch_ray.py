@@ -1,0 +1,63 @@
+"""The same rows from Ray: two workers, one of which is killed while it is at work."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pyarrow.dataset as ds
+import pytest
+
+from core.errors import VibesError
+from core.serving.batch.local import score_here
+from core.serving.batch.rules import Rules
+from core.serving.batch.work import prepare
+
+psutil = pytest.importorskip("psutil")
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+
+def test_a_killed_worker_changes_no_row(trained, tmp_path):
+    rules = Rules(k=10, live_only=True, drop_seen=True)
+    score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
+    out = tmp_path / "ray"
+    command = [
+        sys.executable, "-m", "core", "recommend", str(trained.path), "--all", "--out", str(out), "--chunk", "2",
+        "--engine", "ray", "--workers", "2", "--json",
+    ]  # fmt: skip
+    working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killed = None
+    while working.poll() is None and killed is None:
+        if len(list(out.glob("part-*"))) >= 4:
+            killed = next(iter(workers_of(working.pid)), None)
+            if killed is not None:
+                killed.kill()
+        time.sleep(0.005)
+    told, problem = working.communicate(timeout=300)
+    if "Ray did not start" in problem:
+        pytest.skip("Ray did not start within its own time on this busy machine")
+    assert working.returncode == 0, problem
+    assert killed is not None, "no worker was seen at work"
+    assert json.loads(told)["files"] == len(list(out.glob("part-*"))) > 30
+    assert ds.dataset(out).to_table().equals(ds.dataset(tmp_path / "here").to_table())
+
+
+def workers_of(pid: int) -> list:
+    """The processes below `pid` that hold a model for Ray Data."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        try:
+            if "MapWorker" in "".join(process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
+    from core.serving.batch.ray_engine import score_on_ray
+
+    prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[ray\]'"):
+        score_on_ray(tmp_path / "out", 1)

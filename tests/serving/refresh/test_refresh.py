@@ -1,0 +1,309 @@
+"""Refreshing a run: what is new is visible, equals a full rebuild, costs what is new, and is there whole or not at all."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from copies import copied
+from newcomers import new_events, new_listings
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.run.generations import only_writer, stamp_of
+from core.run.run import PUSH_COLUMNS, Run
+from core.run.spaces import embed_market
+from core.serving.refresh.market_folder import MarketFolder
+from core.serving.refresh.refresher import Refresher, Stopped
+from core.serving.refresh.sources import FolderSource
+from core.serving.refresh.tables import copy_file
+
+
+@pytest.fixture
+def shop(trained, tmp_path) -> "Shop":
+    return Shop(copied(trained, tmp_path), tmp_path)
+
+
+class Shop:
+    """A run, its market, and folders that new rows are put into."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run, self.market, self.folder = run.path, run.market, folder / "new"
+        for name in ("events", "listings"):
+            (self.folder / name).mkdir(parents=True)
+
+    def deliver(self, name: str, **tables: pd.DataFrame) -> None:
+        for table, rows in tables.items():
+            rows.to_parquet(self.folder / table / f"{name}.parquet", index=False)
+
+    def refresher(self, **options) -> Refresher:
+        sources = {name: FolderSource(self.folder / name) for name in ("events", "listings")}
+        return Refresher(self.run, sources, **options)
+
+
+@pytest.fixture
+def networks(monkeypatch) -> list[int]:
+    """How many sequences each call of the encoder gets."""
+    import core.model.encoder as encoder
+
+    calls: list[int] = []
+    real = encoder.encode
+
+    def counting(model, embed, lengths, *args, **options):
+        calls.append(len(lengths))
+        return real(model, embed, lengths, *args, **options)
+
+    monkeypatch.setattr(encoder, "encode", counting)
+    return calls
+
+
+def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_is_new(
+    shop, tmp_path, networks
+):
+    fresh = new_listings(shop.market, 6)
+    old = shop.market.listings[C.LISTING].iloc[[3, 50]]
+    other = shop.market.listings[shop.market.listings[C.LISTING].isin(old)].assign(price=123.0)
+    shop.deliver("a", listings=pd.concat([fresh, other]))
+    shop.deliver("a", events=new_events(shop.market, list(fresh[C.LISTING]), 40, 10))
+
+    look = shop.refresher().look()
+
+    assert (look.generation, look.events, look.users, look.new, look.changed) == (1, 40, 10, 6, 2)
+    counts = look.encoded
+    assert (counts.listings, counts.histories) == (8, 10)
+    assert sum(networks) == counts.listings + counts.histories + counts.listings_of_histories
+
+    opened, market = Run.open(shop.run), Market.open(shop.market.path)
+    assert opened.generation == 1 and not opened.market_changed
+    assert market.fingerprint == opened.manifest.fingerprint  # the market's own folder has it all, too
+    embed_market(market, tmp_path / "whole", None, shop.run)
+    whole = Run.open(tmp_path / "whole")
+    assert opened.listing_ids == whole.listing_ids == market.listings[C.LISTING].tolist()
+    for space in whole.spaces:
+        np.testing.assert_allclose(opened.vectors(space), whole.vectors(space), atol=2e-3)
+    for listing in ["fresh-0", "fresh-5", *old]:
+        pd.testing.assert_frame_equal(opened.similar(listing), whole.similar(listing), atol=2e-3)
+    pushes = opened.pushes
+    assert list(pushes) == list(PUSH_COLUMNS) and pushes[C.USER].nunique() == 10
+    for user, mine in pushes.groupby(C.USER):
+        for served in (opened.recommend(user), whole.recommend(user)):
+            assert mine["candidate_id"].tolist() == served[C.LISTING].tolist()
+            np.testing.assert_allclose(mine["score"], served["score"], atol=2e-3)
+
+
+def test_the_features_that_were_put_together_read_as_those_made_of_the_whole_market(shop):
+    fresh = new_listings(shop.market, 5)
+    shop.deliver("a", listings=pd.concat([fresh, shop.market.listings.iloc[[7]].assign(price=99.0)]))
+    shop.refresher().look()
+    engine = Run.open(shop.run).engine
+    whole = engine.featurizer.transform(Run.open(shop.run).market, None)
+    for name, array in vars(whole.tokens).items():
+        np.testing.assert_array_equal(getattr(engine.features.tokens, name), array, err_msg=name)
+
+
+def test_rows_that_come_twice_change_nothing(shop):
+    shop.deliver("a", events=new_events(shop.market, [], 12, 10))
+    refresher = shop.refresher()
+    assert refresher.look().events == 12
+    assert not refresher.look().published
+    shop.deliver("again", events=new_events(shop.market, [], 12, 10))
+    assert not refresher.look().published
+    assert not shop.refresher().look().published  # nor in another process
+    assert stamp_of(shop.run).generation == 1
+
+
+def test_a_listing_that_expires_costs_no_encoding_and_is_pushed_no_more(shop):
+    refresher = shop.refresher()
+    shop.deliver("a", events=new_events(shop.market, [], 12, 10))
+    refresher.look()
+    pushed = Run.open(shop.run).pushes["candidate_id"].iloc[0]
+    before = shop.market.listings.set_index(C.LISTING).loc[pushed]
+    gone = pd.DataFrame({C.LISTING: [pushed], C.EXPIRES: [shop.market.events[C.TIMESTAMP].min()]})
+    shop.deliver("gone", listings=gone)
+
+    look = refresher.look()
+
+    assert look.published and look.expired == 1 and look.encoded.listings == look.encoded.histories == 0
+    run = Run.open(shop.run)
+    now = run.market.listings.set_index(C.LISTING).loc[pushed]
+    assert now.drop(C.EXPIRES).equals(before.drop(C.EXPIRES))  # a column that was not told keeps its value
+    ranks = run.pushes.groupby(C.USER)["rank"]
+    assert pushed not in set(run.pushes["candidate_id"])
+    assert (ranks.max() == ranks.size()).all() and run.pushes[C.USER].nunique() == 10
+
+
+def test_events_wait_for_their_listing_and_for_their_time(shop):
+    events = new_events(shop.market, ["fresh-0"], 6, 3)
+    events[C.LISTING] = "fresh-0"
+    events.loc[0, C.LISTING] = shop.market.listings[C.LISTING].iloc[0]
+    events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC").ceil("s") + pd.Timedelta(days=1)
+    shop.deliver("a", events=events)
+    look = shop.refresher().look()
+    assert not look.published and look.waiting == 6
+    shop.deliver("a", listings=new_listings(shop.market, 1))
+    look = shop.refresher().look()
+    assert (look.events, look.new, look.waiting) == (5, 1, 1)
+    assert not shop.refresher().look().published
+
+
+@pytest.mark.parametrize("moment", [2, 5])  # with the tables written; with the new listings encoded
+def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop, moment):
+    shop.deliver("a", listings=new_listings(shop.market, 3))
+    before, calls = Market.open(shop.market.path).fingerprint, []
+
+    def stop() -> None:
+        calls.append(1)
+        if len(calls) == moment:
+            raise Stopped
+
+    refresher = shop.refresher(tick=stop)
+    with pytest.raises(Stopped):
+        refresher.look()
+    assert stamp_of(shop.run).generation == 0 and not list((shop.run / "generations").iterdir())
+    assert Market.open(shop.market.path).fingerprint == before
+    shop.deliver("a", listings=new_listings(shop.market, 2))  # another file by now
+    assert refresher.look().new == 2
+    run = Run.open(shop.run)
+    assert run.engine.features.tokens.listings == len(run.listing_ids) == len(shop.market.listings) + 2
+
+
+def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_start(shop, monkeypatch):
+    shop.deliver("a", listings=new_listings(shop.market, 3), events=new_events(shop.market, [], 12, 10))
+
+    def interrupted(folder: MarketFolder, run: Run) -> None:
+        copy_file(run.market.tables / "listings.parquet", folder.path / "listings.parquet")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MarketFolder, "extend", interrupted)
+        shop.refresher().look()
+    assert Run.open(shop.run).generation == 1  # readers have it already
+    assert not shop.refresher().look().published
+    assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
+
+
+def test_a_market_that_somebody_else_changed_is_refused(shop):
+    refresher = shop.refresher()
+    shop.deliver("a", listings=new_listings(shop.market, 1))
+    refresher.look()
+    market = Market.open(shop.market.path)
+    market.events.iloc[:-1].to_parquet(market.path / "events.parquet", index=False)
+    with pytest.raises(VibesError, match="changed by something else"):
+        refresher.look()
+    with pytest.raises(VibesError, match="vibes embed"):
+        shop.refresher()
+    embed_market(Market.open(market.path), shop.run, None, shop.run)
+    assert Run.open(shop.run).generation == 0
+    with pytest.raises(VibesError, match="start this one again"):
+        refresher.look()
+    shop.deliver("b", listings=new_listings(shop.market, 2))
+    assert shop.refresher().look().generation == 2
+
+
+def test_a_run_that_is_embedded_again_leaves_its_generations_behind(shop):
+    tables = {path: path.read_bytes() for path in shop.market.path.iterdir() if path.is_file()}
+    shop.deliver("a", listings=new_listings(shop.market, 1))
+    shop.refresher().look()
+    for path, content in tables.items():
+        path.write_bytes(content)
+    embed_market(
+        Market.open(shop.market.path), shop.run, None, shop.run
+    )  # with the run.toml that it had before
+    run = Run.open(shop.run)
+    assert run.generation == 0 and run.listing_ids == shop.market.listings[C.LISTING].tolist()
+
+
+def test_one_refresh_at_a_time(shop):
+    with (
+        only_writer(shop.run),
+        pytest.raises(VibesError, match="Another `vibes refresh`"),
+        only_writer(shop.run),
+    ):
+        pass
+
+
+def test_a_generation_lives_as_long_as_somebody_reads_it(shop):
+    refresher = shop.refresher()
+    reader = Run.open(shop.run)
+    shop.deliver("0", listings=new_listings(shop.market, 1))
+    refresher.look()
+    assert reader.outdated
+    reader = Run.open(shop.run)
+    assert not reader.outdated
+    for number in range(3):
+        shop.deliver(f"{number + 1}", listings=new_listings(shop.market, number + 2))
+        refresher.look()
+    assert _kept(shop.run) == [1, 3, 4]
+    assert reader.outdated and len(reader.market.listings) == len(reader.listing_ids)  # read only now
+    del reader
+    shop.deliver("5", listings=new_listings(shop.market, 6))
+    refresher.look()
+    assert _kept(shop.run) == [4, 5]
+
+
+def _kept(run: Path) -> list[int]:
+    return sorted(int(folder.name) for folder in (run / "generations").glob("0*"))
+
+
+def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
+    seen, errors, done = set(), [], threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                run = Run.open(shop.run)
+                market = run.market
+                assert market.fingerprint == run.manifest.fingerprint
+                assert run.listing_ids == market.listings[C.LISTING].tolist()
+                assert len(run.vectors("model")) == len(run.listing_ids)
+                assert set(run.pushes["candidate_id"]) <= set(run.listing_ids)
+                Market.open(market.path)  # the folder itself has whole tables at any moment, too
+                seen.add((run.generation, len(run.listing_ids), len(market.events)))
+            except Exception as error:
+                errors.append(error)
+                return
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    refresher = shop.refresher()
+    for number in range(4):
+        rows = new_listings(shop.market, 2 * (number + 1))
+        shop.deliver(f"{number}", listings=rows, events=new_events(shop.market, [], 12, 10, seed=number))
+        refresher.look()
+    done.set()
+    thread.join()
+    assert not errors
+    start = (len(shop.market.listings), len(shop.market.events))
+    assert seen <= {(n, start[0] + 2 * n, start[1] + 12 * n) for n in range(5)} and len(seen) > 1
+
+
+def test_what_cannot_be_read_is_told_and_stops_nothing_else(shop):
+    shop.deliver("a", listings=pd.DataFrame({"id": [1]}))
+    (shop.folder / "listings" / "b.parquet").write_bytes(b"half")
+    shop.deliver("c", listings=new_listings(shop.market, 2))
+    look = shop.refresher().look()
+    assert look.new == 2 and len(look.problems) == 2
+    assert "a.parquet" in look.problems[1] and "b.parquet" in look.problems[0]
+    shop.deliver("b", listings=new_listings(shop.market, 3))  # whole by now
+    look = shop.refresher().look()
+    assert look.new == 1 and len(look.problems) == 1
+
+
+def test_what_was_inferred_at_first_stays_whatever_new_rows_hold(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    toml = run.market.path / "market.toml"
+    if toml.exists():
+        toml.unlink()
+    market = Market.open(run.market.path)
+    embed_market(market, run.path, None, run.path)
+    shop = Shop(Run.open(run.path), tmp_path)
+    odd = new_listings(shop.market, 200)
+    for attribute in market.attributes:
+        if attribute.kind == "category":
+            odd[attribute.name] = [f"{number}.5" for number in range(len(odd))]
+    shop.deliver("a", listings=odd)
+    shop.refresher().look()
+    kinds = {a.name: a.kind for a in Run.open(shop.run).market.attributes}
+    assert kinds == {a.name: a.kind for a in market.attributes}

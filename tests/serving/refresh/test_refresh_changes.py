@@ -1,0 +1,96 @@
+"""What new rows change in a table of listings: cell by cell, whatever kind of attribute it is."""
+
+import pandas as pd
+import pytest
+
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.serving.refresh.changes import Changes, merge_listings
+from core.serving.refresh.sources import Frame
+from core.serving.refresh.tables import pinned, whole_listings
+
+
+@pytest.fixture
+def market(tiny_market):
+    return Market.open(tiny_market(photos=0, lifetimes=True))
+
+
+def merged(market: Market, rows: pd.DataFrame) -> tuple[pd.DataFrame, Changes]:
+    changes = Changes()
+    frame = Frame("new.csv", rows, None, {}, 0.0)
+    return merge_listings(whole_listings(market), market, pinned(market), [frame], changes), changes
+
+
+@pytest.mark.parametrize(
+    ("column", "told", "read"),
+    [
+        ("title", "Another", "Another"),
+        ("room_type", "Boat", "Boat"),
+        ("price", "$1,250.00", 1250.0),
+        ("pets", "yes", True),
+        ("pets", "no", False),
+        ("amenities", "Wifi|Moat", ["Wifi", "Moat"]),
+        ("latitude", "53.9", 53.9),
+        ("price", None, None),
+        ("pets", None, None),
+        ("amenities", None, None),
+        ("title", None, None),
+    ],
+)
+def test_a_changed_cell_is_found_read_and_leaves_all_others(market, column, told, read):
+    row = market.listings.iloc[[3]].reset_index(drop=True)
+    given = pd.DataFrame({C.LISTING: row[C.LISTING], column: pd.Series([told], dtype=object)})
+    before = whole_listings(market)
+    table, changes = merged(market, given)
+    value, old = table[column][3], before[column][3]
+    assert (
+        (pd.isna(value) if read is None else value == read) if not isinstance(value, list) else value == read
+    )
+    same = (old is None and read is None) or old is read or old == read
+    assert changes.changed == (set() if same else {row[C.LISTING][0]})
+    assert not changes.new and not changes.touched and not changes.problems
+    rest = table.drop(index=3)
+    pd.testing.assert_frame_equal(rest, before.drop(index=3))
+    pd.testing.assert_frame_equal(table.drop(columns=column), before.drop(columns=column))
+
+
+def test_the_same_rows_as_text_change_nothing(market, tmp_path):
+    market.listings.assign(amenities=market.listings["amenities"].map("|".join)).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    from core.market.io import read_table
+
+    table, changes = merged(market, read_table(tmp_path / "a.csv"))
+    assert not changes.any
+    pd.testing.assert_frame_equal(table, whole_listings(market))
+
+
+def test_new_rows_come_behind_and_the_last_of_several_counts(market):
+    rows = pd.DataFrame(
+        {
+            C.LISTING: ["a", "b", "a", "", None],
+            "price": ["1", "2", "3", "4", "5"],
+            "review_scores_rating": ["5"] * 5,
+            "stranger": ["x"] * 5,
+        }
+    )
+    table, changes = merged(market, rows)
+    assert changes.new == ["b", "a"] and changes.problems == [
+        "new.csv has 2 rows without listing_id; they are skipped."
+    ]
+    assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
+    assert table["price"].tolist()[-2:] == [2, 3]
+    assert (
+        "stranger" not in table and table["review_scores_rating"].tail(2).isna().all()
+    )  # the latter is excluded
+    assert table["pets"].dtype == "boolean" and table["pets"].tail(2).isna().all()
+
+
+def test_only_the_time_it_is_live_changes(market):
+    ids = market.listings[C.LISTING].iloc[:2]
+    moment = market.listings[C.EXPIRES][0]
+    table, changes = merged(
+        market, pd.DataFrame({C.LISTING: ids, C.EXPIRES: [moment.isoformat(), "2024-01-05"]})
+    )
+    assert changes.touched == {ids[1]} and not changes.changed
+    assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")

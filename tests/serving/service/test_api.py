@@ -1,0 +1,275 @@
+"""The service's answers: those of the run, whoever else is in the batch; problems as sentences; the newest state."""
+
+import base64
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from copies import copied
+from fastapi.testclient import TestClient
+from newcomers import new_events, new_listings
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.market.columns import Columns as C
+from core.run.fits import Fit, recommend_with, save_fits
+from core.scoring.recency import Recency
+from core.serving.refresh.refresher import Refresher
+from core.serving.refresh.sources import FolderSource
+from core.serving.service.api import Options, make_app
+from core.serving.service.current import Current
+from core.serving.service.served import Served
+from core.serving.service.wishes import Event, Recommend, Similar
+
+
+@pytest.fixture(scope="module")
+def current(trained) -> Current:
+    return Current(trained.path)
+
+
+@pytest.fixture(scope="module")
+def client(current):
+    with TestClient(make_app(current, Options(body=2**20)), raise_server_exceptions=False) as client:
+        yield client
+
+
+def same(found: list[dict], frame: pd.DataFrame) -> None:
+    assert [one["listing_id"] for one in found] == frame[C.LISTING].tolist()
+    np.testing.assert_allclose([one["score"] for one in found], frame["score"], atol=2e-3)
+
+
+def test_answers_are_those_of_the_run(client, trained):
+    listing, user = trained.listing_ids[7], trained.log.users[3]
+    same(client.get(f"/similar/{listing}?k=5").json()["results"], trained.similar(listing, 5, "model"))
+    other = client.get(f"/similar/{listing}?k=5&space=attributes").json()["results"]
+    same(other, trained.similar(listing, 5, "attributes"))
+    same(client.get(f"/recommend/{user}?k=9").json()["results"], trained.recommend(user, 9))
+    at = pd.Timestamp(int(trained.log.time[trained.log.start[4] - 1]), tz="UTC")
+    answer = client.get(f"/recommend/{user}", params={"k": 9, "at": at.isoformat()})
+    same(answer.json()["results"], trained.recommend(user, 9, at))
+
+
+def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_not_know(client, trained):
+    told = [
+        {"listing_id": trained.listing_ids[2], "action": "view", "duration_s": 12.5},
+        {"listing_id": "sold-long-ago"},
+        {"listing_id": trained.listing_ids[9]},
+    ]
+    answer = client.post("/recommend", json={"history": told, "k": 6}).json()
+    assert answer["unknown"] == ["sold-long-ago"]
+    same(answer["results"], trained.recommend(pd.DataFrame([told[0], told[2]]), 6))
+
+
+def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    recency = Recency(weight=0.4, days=20)
+    save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
+    log, listing = run.log, run.listing_ids[7]
+    at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
+    told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})
+    with TestClient(make_app(Current(run.path, recency))) as client:
+        same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
+        for user, moment in ((log.users[3], None), (log.users[3], at), (told, None), (told, at)):
+            params = {"k": 9} | ({} if moment is None else {"at": moment.isoformat()})
+            if isinstance(user, str):
+                answer = client.get(f"/recommend/{user}", params=params)
+            else:
+                answer = client.post("/recommend", json={"history": user.to_dict("records"), **params})
+            same(answer.json()["results"], recommend_with(run, "recency", user, 9, moment))
+        later = client.get(f"/recommend/{log.users[3]}", params={"k": 1, "at": "now"}).json()["results"]
+        assert later == [] or later[0]["score"] <= 1.001  # years later nothing is recent
+
+
+@pytest.mark.parametrize("history", ["cls", "readout", "listing-vectors"])
+def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
+    """Whatever the model reads a history as, and with bad wishes between the good ones."""
+    served = Served(_with_history(trained, tmp_path, history))
+    users, ids = served.log.users, served.run.listing_ids
+    at = str(pd.Timestamp(int(served.log.time[served.log.start[1] - 1])))  # the last event of the first user
+    wishes = [
+        Recommend(users[0], [], 7), Similar("nowhere", 3), Similar(ids[1], 40, "attributes"),
+        Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], 3), Recommend("nobody", [], 3),
+        Recommend(users[1], [], 12), Similar(ids[2], 2), Recommend(users[0], [], 4, at),
+    ]  # fmt: skip
+    together = served.answer(wishes)
+    for wish, found in zip(wishes, together, strict=True):
+        alone = served.answer([wish])[0]
+        if isinstance(found, Exception):
+            assert str(found) == str(alone)
+            continue
+        assert found.listings == alone.listings and len(found.listings) == wish.k
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
+    assert [isinstance(found, Exception) for found in together].count(True) == 2
+
+
+def _with_history(trained, folder, history: str):
+    """The run of an untrained model that reads histories in another way, over the same market."""
+    import torch
+
+    from core.market.market import Market
+    from core.model.checkpoint import save_weights
+    from core.model.encoder import ListingModel
+    from core.run.spaces import embed_market
+
+    made = copied(trained, folder)
+    settings = made.manifest.settings.model_copy(update={"history": history, "inference": "plain"})
+    made.manifest.model_copy(update={"settings": settings}).save(made.path)
+    torch.manual_seed(0)
+    save_weights(
+        made.path / "model.safetensors", ListingModel.of(made.engine.featurizer.vocabulary, settings)
+    )
+    embed_market(Market.open(made.market.path), made.path, None, made.path)
+    return made.path
+
+
+def test_a_posted_listing_gets_the_vectors_of_the_run(client, trained):
+    market = trained.market
+    row = market.listings.iloc[4]
+    cells = {a.name: row[a.name] for a in market.attributes if a.kind != "place"}
+    cells = {name: value.item() if hasattr(value, "item") else value for name, value in cells.items()}
+    cells |= {name: float(row[name]) for name in (C.LATITUDE, C.LONGITUDE)}
+    answer = client.post("/embed", json={"attributes": cells, "k": 3}).json()
+    assert set(answer["vectors"]) == {"model"} and answer["broken"] == {}
+    np.testing.assert_allclose(answer["vectors"]["model"], trained.vectors("model")[4], atol=2e-3)
+    nearest = answer["similar"]["model"]
+    assert nearest[0]["listing_id"] == trained.listing_ids[4] and len(nearest) == 3
+
+
+EVENT = {"listing_id": "home-0001"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("GET", "/similar/nowhere", None, 404, "no listing 'nowhere'"),
+        ("GET", "/recommend/nobody", None, 404, "no user 'nobody'"),
+        ("GET", "/similar/home-0001?space=sound", None, 422, "no space 'sound'"),
+        ("GET", "/similar/home-0001?k=0", None, 422, "k is '0'; input should be greater"),
+        ("GET", "/recommend/user-0001?at=noon", None, 422, "at is 'noon'; give a date"),
+        ("GET", "/recommend/user-0001?at=2001-01-01", None, 422, "no event before that moment"),
+        ("POST", "/recommend", {"history": []}, 422, "history is []"),
+        ("POST", "/recommend", {"history": [EVENT] * 1001}, 422, "at most 1000 items"),
+        ("POST", "/recommend", {}, 422, "history is missing"),
+        ("POST", "/recommend", {"history": [EVENT], "top": 3}, 422, "top is unknown"),
+        ("POST", "/recommend", {"history": [{"listing_id": "nowhere"}]}, 422, "no listing of this run"),
+        ("POST", "/recommend", {"history": [EVENT | {"action": "stare"}]}, 422, "action 'stare'"),
+        ("POST", "/recommend", {"history": [EVENT | {"duration_s": -1}]}, 422, "history.0.duration_s is -1"),
+        ("POST", "/recommend", "{", 422, "no JSON"),
+        ("POST", "/embed", {"attributes": {"colour": "red"}}, 422, "no attribute 'colour'"),
+        ("POST", "/embed", {"attributes": {"price": "a lot"}}, 422, "is 'a lot'; give a number"),
+        ("POST", "/embed", {"photos": ["%"]}, 422, "photos.0 is no base64"),
+        ("POST", "/embed", {"spaces": ["sound"]}, 422, "no space 'sound'"),
+        ("POST", "/embed", {"photos": ["A" * 2**20]}, 413, "larger than 1 MiB"),
+        ("GET", "/nowhere", None, 404, "nothing at /nowhere"),
+        ("PUT", "/recommend", None, 405, "not possible at /recommend"),
+    ],
+)
+def test_a_problem_is_one_sentence(client, method, path, body, status, words):
+    sent = (
+        {"content": body, "headers": {"content-type": "application/json"}} if body == "{" else {"json": body}
+    )
+    answer = client.request(method, path, **sent)
+    assert answer.status_code == status and set(answer.json()) == {"error"}
+    sentence = answer.json()["error"]
+    assert words in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_a_body_without_a_length_is_cut_off_too(client):
+    answer = client.post("/embed", content=(b" " * 2**18 for _ in range(5)))
+    assert answer.status_code == 413 and "larger than 1 MiB" in answer.json()["error"]
+
+
+def test_a_fault_is_answered_and_tells_nothing_of_the_inside(client, current, monkeypatch):
+    def broken(wishes):
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(current.served, "answer", broken)
+    answer = client.get("/similar/home-0001")
+    assert answer.status_code == 500 and "secret" not in answer.text
+    monkeypatch.undo()
+    assert client.get("/similar/home-0001").status_code == 200
+
+
+def test_a_broken_photo_is_told(client):
+    photo = base64.b64encode(b"no image").decode()
+    answer = client.post("/embed", json={"photos": [photo]})
+    assert answer.status_code == 200 and set(answer.json()["vectors"]) == {"model"}
+
+
+def test_metrics_count_requests_by_route_and_status(client):
+    def counted() -> dict[tuple[str, str], float]:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples]
+        assert {"vibes_batch_requests_count", "vibes_waiting_requests"} <= {one.name for one in samples}
+        return {
+            (one.labels["path"], one.labels["status"]): one.value
+            for one in samples
+            if one.name == "vibes_requests_total"
+        }
+
+    before = counted()
+    for listing in ("home-0001", "home-0002", "nowhere"):
+        client.get(f"/similar/{listing}")
+    after = counted()
+    path = "/similar/{listing_id}"
+    assert after[path, "200"] - before.get((path, "200"), 0) == 2
+    assert after[path, "404"] - before.get((path, "404"), 0) == 1
+    assert all("home" not in path for path, _ in after)
+
+
+def test_the_openapi_document_names_every_address_and_problem(client):
+    document = client.get("/openapi.json").json()
+    paths = {"/similar/{listing_id}", "/recommend/{user_id}", "/recommend", "/embed", "/health", "/metrics"}
+    assert set(document["paths"]) == paths
+    assert {"200", "404", "422", "503"} <= set(document["paths"]["/recommend"]["post"]["responses"])
+    problem = document["paths"]["/recommend"]["post"]["responses"]["422"]
+    assert problem["content"]["application/json"]["schema"]["$ref"].endswith("/Problem")
+
+
+def test_a_run_without_a_model_serves_neighbours(bare):
+    with TestClient(make_app(Current(bare.path))) as client:
+        assert client.get("/health").json()["model"] is False
+        same(
+            client.get(f"/similar/{bare.listing_ids[0]}").json()["results"],
+            bare.similar(bare.listing_ids[0], space="attributes"),
+        )
+        refused = client.post("/recommend", json={"history": [{"listing_id": bare.listing_ids[0]}]})
+        assert refused.status_code == 422 and "no trained model" in refused.json()["error"]
+        assert set(client.post("/embed", json={"attributes": {"price": 90}}).json()["vectors"]) == {
+            "attributes"
+        }
+
+
+def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    for name in ("events", "listings"):
+        (tmp_path / name).mkdir()
+    fresh = new_listings(run.market, 3)
+    fresh.to_parquet(tmp_path / "listings" / "a.parquet")
+    new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
+    refresher = Refresher(run.path, {n: FolderSource(tmp_path / n) for n in ("events", "listings")})
+    with TestClient(make_app(Current(run.path), Options(look_every=0.02))) as client:
+        name = fresh[C.LISTING].iloc[0]
+        assert client.get(f"/similar/{name}").status_code == 404
+        refresher.look()
+        health = _until(client, lambda health: health["generation"] == 1)
+        assert health["listings"] == len(trained.listing_ids) + 3 and health["problem"] == ""
+        assert client.get(f"/similar/{name}").status_code == 200
+
+        pointer = run.path / "current.json"
+        whole = pointer.read_bytes()
+        pointer.write_text("{")
+        assert "current.json cannot be read" in _until(client, lambda health: health["problem"])["problem"]
+        assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
+        pointer.write_bytes(whole)
+        _until(client, lambda health: not health["problem"])
+
+
+def _until(client, fulfilled) -> dict:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        health = client.get("/health").json()
+        if fulfilled(health):
+            return health
+        time.sleep(0.02)
+    raise AssertionError(f"not within 30 s: {health}")

@@ -1,0 +1,71 @@
+"""What a larger market costs: constants that are measured, and arithmetic that follows them."""
+
+import re
+
+import pytest
+
+from core.demo.shipped import bundled_run
+from core.errors import VibesError
+from core.run.run import Run
+from core.serving.cost import measure as cost
+from core.serving.cost.measure import Constants, measure
+from core.serving.cost.table import as_text, cost_section, scale
+
+FOUND = Constants(
+    machine="A <fast> one",
+    cores=2,
+    preset="tiny",
+    history="cls",
+    inference="bf16",
+    width=128,
+    listing_tokens=10,
+    events=5,
+    listings_s=1000,
+    users_s=500,
+    pairs_s=1e8,
+    codes_s=5e7,
+    row_bytes=10,
+    token_flops=1e6,
+)
+
+
+def test_the_arithmetic_follows_the_constants():
+    one, hundred = scale(FOUND, 1_000_000), scale(FOUND, 100_000_000)
+    assert one.embed_h == pytest.approx(1000 / 3600) and one.users_h == pytest.approx(2000 / 3600)
+    assert one.exact_h == pytest.approx(1e4 / 3600) and one.vectors_gb == pytest.approx(0.512)
+    assert one.output_gb == pytest.approx(0.3)
+    assert hundred.embed_h == pytest.approx(100 * one.embed_h)
+    assert hundred.exact_h == pytest.approx(10_000 * one.exact_h)
+    assert one.exact and not hundred.exact and "IVF-PQ" in hundred.index
+    # 40,000 lists of 2,500: each listing finds its own twice over, and looks at 64 of them.
+    assert hundred.index_h == pytest.approx(1e8 * (2 * 40_000 / 1e8 + 64 * 2_500 / 5e7) / 3600)
+    assert hundred.cores == -int(-(hundred.embed_h + hundred.users_h + hundred.index_h) // 8) == 25
+    assert one.cores == -int(-(one.embed_h + one.users_h + one.exact_h) // 8)
+
+
+def test_the_report_shows_the_table_and_what_it_rests_on():
+    html = cost_section(FOUND, "run")
+    assert "A &lt;fast&gt; one" in html and "1,000 a second and core" in html
+    assert "27,778 core-hours" in html and "16.7 core-minutes" in html
+    assert "vibes cost my&lt;run" in cost_section(None, "my<run")
+    assert len(as_text(FOUND).splitlines()) == 10
+
+
+def test_constants_are_measured_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, "SEARCHED", 5_000)
+    monkeypatch.setattr(cost, "CODED", 1_000)
+    monkeypatch.setattr(cost, "LISTINGS", 32)
+    monkeypatch.setattr(cost, "USERS", 32)
+    run = Run.open(bundled_run())
+    found = measure(run)
+    assert found.width == run.vectors("model").shape[1] and found.history == "listing-vectors"
+    assert (
+        min(found.listings_s, found.users_s) > 1
+        and min(found.pairs_s, found.codes_s) > 1e6
+        and 2 < found.row_bytes < 40
+    )
+    found.save(tmp_path)
+    assert Constants.load(tmp_path) == found and Constants.load(tmp_path / "nowhere") is None
+    (tmp_path / "cost.json").write_text("{")
+    with pytest.raises(VibesError, match=re.escape("measure again with `vibes cost")):
+        Constants.load(tmp_path)
