@@ -10,7 +10,7 @@ from app.widgets.differing import queries_apart
 from app.widgets.empty import empty, to_similar
 from app.widgets.side_by_side import two_runs
 from app.widgets.switch import switch
-from core.insight.report import report_html
+from core.report.page import report_html
 
 PARTS = {"ablation": "What each part is worth", "runs": "Two runs", "queries": "Where they differ"}
 

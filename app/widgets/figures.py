@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app.formats import MISSING, count, words
-from core.insight.report_text import CEILING, NAMES, SERVED, SURE, also_told, rivals
+from core.report.text import CEILING, NAMES, SERVED, SURE, also_told, rivals
 
 #: Colour of the words in a chart: Streamlit's own is too pale for small text.
 INK = {"light": "#4f595d", "dark": "#b4bdbf"}

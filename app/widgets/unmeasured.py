@@ -5,7 +5,7 @@ from shlex import quote
 import streamlit as st
 
 from app.session import Current
-from core.insight.report_text import USED_UP
+from core.report.text import USED_UP
 
 
 def unmeasured(here: Current) -> None:

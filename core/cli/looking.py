@@ -135,7 +135,7 @@ def report(
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
 ) -> None:
     """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
-    from core.insight.report import write_report
+    from core.report.page import write_report
     from core.run.run import Run
 
     write_report(Run.open(run), out)

@@ -7,7 +7,7 @@ from browser.seeing import assert_whole, shift_after_first_paint, wait_until_qui
 from playwright.sync_api import expect
 
 from core import Run
-from core.insight.report import report_html
+from core.report.page import report_html
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import numpy as np
 from core.insight.map.cluster_names import portraits
 from core.insight.map.region import SIZE, grid_places
 from core.insight.map.vibe_map import read_map
-from core.insight.report_figures import map_figure, photo_data, photo_grid
-from core.insight.report_measured import ablation, quality, slices_of, training
-from core.insight.report_text import LIMITS, METHOD, SPACES, USED_UP
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
+from core.report.figures import map_figure, photo_data, photo_grid
+from core.report.measured import ablation, quality, slices_of, training
+from core.report.text import LIMITS, METHOD, SPACES, USED_UP
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import cost_section
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from core.ablation.text import figures_of, p_text
 from core.errors import VibesError
-from core.insight.report_figures import Row, bounds, curve_figure, rows_figure, share, table
-from core.insight.report_text import NAMES, PROTOCOLS, SURE, also_told, rivals
 from core.market.io import read_table
+from core.report.figures import Row, bounds, curve_figure, rows_figure, share, table
+from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals
 
 if TYPE_CHECKING:
     from core.run.run import Run

@@ -13,9 +13,9 @@ from browser.painted import embed_run, paint_market
 from core import Run
 from core.ablation.table import COLUMNS
 from core.errors import VibesError
-from core.insight.report import report_html, write_report
-from core.insight.report_measured import name_of
-from core.insight.report_text import USED_UP
+from core.report.measured import name_of
+from core.report.page import report_html, write_report
+from core.report.text import USED_UP
 
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
