@@ -63,7 +63,7 @@ def make_market(folder: Path, photo_root: Path, report: Report, photos: Photos, 
     """
     if not any((photo_root / "photos").glob("*.webp")):
         raise VibesError(
-            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `python -m core.demo.render`."
+            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `python -m studio`."
         )
     report({"stage": "simulating"})
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)

@@ -1,0 +1,240 @@
+"""The renderer: what it decides without Blender, and one real picture where Blender is there."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studio.__main__ import command_line
+from studio.chance import stream, weighted
+from studio.develop import develop
+from studio.homefile import read_homes
+from studio.output import all_jobs, open_jobs, parse_shard, write_whole
+from studio.plan import Opening, Room, wall_pieces
+from studio.style import draw_style
+from studio.textures import art, cloth, floors, noise, views, walls
+from studio.vibes import VIBES
+
+from core.demo.homes import ROOMS, Home
+from core.demo.homes import VIBES as SIMULATED
+from core.errors import VibesError
+
+HOME = Home(
+    number=3, seed=77, vibe="boho", quality=0.5, area_m2=50.0, rooms=2, floor=2, floors=5, view="park", building="townhouse",
+    built=1930, light=0.6, density=0.5, clutter=0.3, balcony=True, hour=12.0, photos=("bathroom", "front"),
+)  # fmt: skip
+
+
+def line(home: Home) -> str:
+    return json.dumps({**home.__dict__, "extra": "left aside"})
+
+
+def test_style_is_the_same_for_the_same_seed_and_differs_between_homes() -> None:
+    assert draw_style(5, "loft") == draw_style(5, "loft")
+    drawn = [draw_style(seed, "loft") for seed in range(40)]
+    assert len({str(style) for style in drawn}) == 40
+    for name in ("floor", "wet", "lamp", "kitchen", "chair"):
+        assert len({style.choice[name] for style in drawn}) >= 2, name
+
+
+def test_the_vibes_are_those_of_the_simulation() -> None:
+    assert set(VIBES) == set(SIMULATED)
+    assert set(ROOMS) == set(draw_style(1, "classic").wall)
+
+
+@pytest.mark.parametrize("vibe", VIBES)
+def test_every_vibe_draws_colours_in_range(vibe: str) -> None:
+    for seed in range(10):
+        style = draw_style(seed, vibe, quality=seed / 9, density=seed / 9)
+        colours = [
+            *style.wall.values(),
+            *style.accents,
+            *style.fabrics,
+            style.wood,
+            style.front,
+            *style.wet_colours,
+        ]
+        assert all(0 <= part <= 1 for colour in colours for part in colour)
+        assert 0 <= style.wear <= 1 and 0 <= style.dense <= 1
+        assert 2.3 < style.height < 4.3
+
+
+def test_a_better_kept_home_is_less_worn() -> None:
+    worn = [[draw_style(seed, "worn_out", quality).wear for seed in range(30)] for quality in (0.0, 1.0)]
+    assert np.mean(worn[0]) > np.mean(worn[1])
+
+
+def test_an_unknown_vibe_is_told() -> None:
+    with pytest.raises(VibesError, match="gothic"):
+        draw_style(1, "gothic")
+
+
+def test_streams_depend_on_their_names_alone() -> None:
+    assert stream(1, "a", 2).random() == stream(1, "a", 2).random()
+    assert stream(1, "a").random() != stream(1, "b").random() != stream(2, "b").random()
+    counts = [weighted(stream(seed, "w"), {"often": 9, "seldom": 1}) for seed in range(300)]
+    assert 230 < counts.count("often") < 299
+
+
+TEXTURES = {
+    "planks": lambda rng: floors.planks(rng, (0.6, 0.4, 0.3), wear=0.5),
+    "herringbone": lambda rng: floors.herringbone(rng, (0.6, 0.4, 0.3)),
+    "tiles": lambda rng: floors.tiles(rng, (0.9, 0.9, 0.9), (0.1, 0.1, 0.1), dirt=0.5),
+    "bricks": lambda rng: floors.bricks(rng, (0.6, 0.3, 0.2)),
+    "concrete": lambda rng: floors.concrete(rng, (0.5, 0.5, 0.5), True),
+    "marble": lambda rng: floors.marble(rng, (0.9, 0.9, 0.9), (0.4, 0.4, 0.4)),
+    "terrazzo": lambda rng: floors.terrazzo(rng, (0.9, 0.9, 0.9), [(0.3, 0.2, 0.1)]),
+    "linoleum": lambda rng: floors.linoleum(rng, (0.6, 0.5, 0.3), (0.8, 0.7, 0.5)),
+    "carpet": lambda rng: floors.carpet(rng, (0.6, 0.5, 0.3)),
+    "worn": lambda rng: walls.worn(rng, (0.8, 0.7, 0.5), 0.9),
+    "wallpaper": lambda rng: walls.wallpaper(rng, (0.8, 0.7, 0.5), (0.5, 0.3, 0.2), "damask", 0.7),
+    "boards": lambda rng: walls.boards(rng, (0.5, 0.3, 0.2), slats=True),
+    "weave": lambda rng: cloth.weave(rng, (0.5, 0.3, 0.2)),
+    "printed": lambda rng: cloth.printed(rng, (0.9, 0.8, 0.7), [(0.2, 0.3, 0.4)], "zigzag"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTURES)
+def test_textures_are_pictures_with_detail_and_repeat_themselves(name: str) -> None:
+    first, again, other = (TEXTURES[name](stream(seed, name)) for seed in (1, 1, 2))
+    assert first.rgb.shape == (noise.SIZE, noise.SIZE, 3) and first.height.shape == (noise.SIZE, noise.SIZE)
+    assert first.rgb.min() >= 0 and first.rgb.max() <= 1
+    assert first.rgb.std(axis=(0, 1)).max() > 0.005
+    assert np.array_equal(first.rgb, again.rgb) and not np.array_equal(first.rgb, other.rgb)
+    assert first.metres > 0.3
+
+
+@pytest.mark.parametrize("kind", art.ART)
+def test_art_of_every_kind_has_more_than_one_colour(kind: str) -> None:
+    picture = art.art(stream(4, kind), kind, [(0.8, 0.2, 0.1), (0.1, 0.3, 0.5), (0.9, 0.9, 0.8)])
+    assert picture.shape == (256, 256, 3)
+    assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.02
+
+
+@pytest.mark.parametrize("kind", ["street", "park", "water", "roofs", "courtyard"])
+def test_every_view_differs_from_the_bare_sky(kind: str) -> None:
+    seen = views.view(stream(1, "v"), kind, 0.2, 12, False)
+    assert seen.shape == (512, 512, 3)
+    assert np.abs(seen[400:] - views.sky(stream(1, "v"), 12, False)[400:]).mean() > 0.05
+
+
+def test_rooms_are_closed_around_their_windows() -> None:
+    window = Opening("far", 2.0, 1.2, 0.9, 2.2)
+    pieces = wall_pieces(4.0, 2.6, [window])
+    covered = sum((x1 - x0) * (z1 - z0) for x0, x1, z0, z1 in pieces)
+    assert covered == pytest.approx(4.0 * 2.6 - 1.2 * 1.3)
+    assert wall_pieces(4.0, 2.6, []) == [(0.0, 4.0, 0, 2.6)]
+    room = Room("living", 4, 5, 2.6)
+    assert room.length("far") == 4 and room.length("left") == 5
+
+
+def test_developing_is_deterministic_and_sets_the_exposure() -> None:
+    light = stream(1, "light").random((24, 32, 3)).astype(np.float32)
+    dark, bright = (develop(light * factor, stream(2, "d"), True) for factor in (0.01, 100))
+    assert dark.dtype == np.uint8 and dark.shape == (24, 32, 3)
+    assert np.array_equal(dark, develop(light * 0.01, stream(2, "d"), True))
+    assert 60 < dark.mean() < bright.mean() < 235
+    left = np.zeros((24, 32, 3), np.float32)
+    left[:, :8] = 1
+    mirrored = develop(left + 0.05, stream(2, "d"), True, mirrored=True)
+    assert mirrored[:, -8:].mean() > mirrored[:, :8].mean() + 50
+
+
+def test_homes_are_read_and_faults_named(tmp_path: Path) -> None:
+    path = tmp_path / "homes.jsonl"
+    path.write_text(
+        line(HOME) + "\n\n" + line(replace(HOME, number=4, photos=("living",))) + "\n", encoding="utf-8"
+    )
+    assert read_homes(path) == [HOME, replace(HOME, number=4, photos=("living",))]
+    for text, words in (
+        ("{", "line 2: not a home"),
+        (line(replace(HOME, vibe="gothic")), "unknown vibe 'gothic'"),
+        (line(replace(HOME, photos=("attic",))), "unknown photo 'attic'"),
+        (json.dumps({"number": 1}), "line 2: the field 'seed' is missing"),
+    ):
+        path.write_text(f"{line(HOME)}\n{text}\n", encoding="utf-8")
+        with pytest.raises(VibesError, match=words):
+            read_homes(path)
+    with pytest.raises(VibesError, match="cannot be read"):
+        read_homes(tmp_path / "none.jsonl")
+
+
+def test_the_simulation_writes_what_the_renderer_reads(tmp_path: Path) -> None:
+    path = tmp_path / "homes.jsonl"
+    wrote = subprocess.run(
+        [sys.executable, "-m", "core.demo.homes", "12", "5"], capture_output=True, text=True, check=True
+    )
+    path.write_text(wrote.stdout, encoding="utf-8")
+    assert [home.number for home in read_homes(path)] == list(range(12))
+
+
+def test_shards_share_the_work_and_finished_pictures_are_kept(tmp_path: Path) -> None:
+    homes = [replace(HOME, number=n, photos=ROOMS) for n in range(7)]
+    jobs = all_jobs(homes, tmp_path)
+    assert len(jobs) == 35 and jobs[0].path == tmp_path / "0000_living.webp"
+    shares = [open_jobs(jobs, (part, 3)) for part in range(3)]
+    assert sorted(str(job.path) for share in shares for job in share) == sorted(str(job.path) for job in jobs)
+    assert not {job.path for job in shares[0]} & {job.path for job in shares[1]}
+    shares[0][0].path.write_bytes(b"done")
+    (tmp_path / ".0000_kitchen.99.webp").write_bytes(b"half")  # left by a killed process: not finished
+    assert open_jobs(jobs, (0, 3)) == shares[0][1:]
+    assert open_jobs(jobs, (1, 3)) == shares[1]
+    assert [job.home.number for job in all_jobs(homes, tmp_path, only=4)] == [4] * 5
+    with pytest.raises(VibesError, match="No home numbered 99"):
+        all_jobs(homes, tmp_path, only=99)
+
+
+def test_a_picture_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "photos" / "a.webp"
+
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_whole(target, fail)
+    assert list(target.parent.iterdir()) == []
+    write_whole(target, lambda path: path.write_bytes(b"whole") and None)
+    assert target.read_bytes() == b"whole" and len(list(target.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("text", ["2/2", "-1/2", "a/b", "1", "0/0"])
+def test_bad_shards_are_told(text: str) -> None:
+    with pytest.raises(VibesError, match="i/n"):
+        parse_shard(text)
+    assert parse_shard("1/3") == (1, 3)
+
+
+def test_the_program_tells_bad_input_and_skips_what_is_there(tmp_path: Path) -> None:
+    homes, out = tmp_path / "homes.jsonl", tmp_path / "out"
+    command = [sys.executable, "-m", "studio", str(homes), str(out)]
+    missing = subprocess.run(command, capture_output=True, text=True)
+    assert missing.returncode == 2 and "cannot be read" in missing.stderr and missing.stderr.count("\n") == 1
+    homes.write_text(line(HOME) + "\n", encoding="utf-8")
+    out.mkdir()
+    for room in HOME.photos:
+        (out / f"0003_{room}.webp").write_bytes(b"finished")
+    again = subprocess.run(command, capture_output=True, text=True)  # needs no Blender, since nothing is left
+    assert again.returncode == 0 and "0 left" in again.stderr
+    assert (out / "0003_front.webp").read_bytes() == b"finished"
+
+
+def test_pictures_have_the_shape_of_a_photo_unless_told_otherwise() -> None:
+    options = command_line().parse_args(["homes.jsonl", "out"])
+    assert options.width >= 320 and options.width * 3 == options.height * 4
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("bpy") is None, reason="Blender (bpy) is not installed in this environment"
+)
+def test_the_same_home_gives_the_same_bytes() -> None:
+    from studio.scene import render
+
+    once, twice = (render(HOME, "bathroom", (64, 48), 4) for _ in range(2))
+    assert once.size == (64, 48)
+    assert once.tobytes() == twice.tobytes()
+    assert once.tobytes() != render(replace(HOME, seed=78), "bathroom", (64, 48), 4).tobytes()
