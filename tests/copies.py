@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from core.market.market import Market
-from core.model.settings import Manifest
+from core.run.manifest import Manifest
 from core.run.run import Run
 
 

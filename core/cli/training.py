@@ -37,7 +37,7 @@ def train(
 ) -> None:
     """Train a model on a market and write a run folder."""
     from core.market.market import Market
-    from core.model.settings import Manifest
+    from core.run.manifest import Manifest
 
     if refit is None:
         if everything:
@@ -109,7 +109,7 @@ def embed(
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
     from core.features.photos.trainable import trained_weights
     from core.market.market import Market
-    from core.model.settings import Manifest
+    from core.run.manifest import Manifest
     from core.run.spaces import embed_market
 
     opened = Market.open(market)

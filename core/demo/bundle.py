@@ -23,7 +23,7 @@ from core.demo.simulate import simulate
 from core.demo.world import World
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.insight.looks.search import LookSearch
 from core.insight.map.vibe_map import save_map
@@ -63,7 +63,7 @@ def make_market(folder: Path, photo_root: Path, report: Report, photos: Photos, 
     """
     if not any((photo_root / "photos").glob("*.webp")):
         raise VibesError(
-            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `python -m studio`."
+            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `PYTHONPATH=.:assets/demo python -m studio`."
         )
     report({"stage": "simulating"})
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from core.errors import VibesError
-from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.market.columns import Columns as C
 from core.market.market import Market

@@ -10,6 +10,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
 from core.evaluation.slices import slice_masks
+from core.evaluation.stability import stability
 from core.evaluation.table import results_table, slices_table
 from core.market.columns import Columns as C
 from core.market.log import EventLog
@@ -112,9 +113,7 @@ class Evaluation:
     @cached_property
     def stability(self) -> list[dict]:
         """recall@30 by week after validation, by training events of the target, by length of history."""
-        from core.evaluation.stability import stability
-
-        found = stability(self).astype(object)
+        found = stability(self.log, self.split, self.queries, self.ranks, self.seed).astype(object)
         return found.where(found.notna(), None).to_dict("records")  # JSON knows no NaN
 
     def to_dict(self) -> dict:

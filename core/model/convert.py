@@ -6,17 +6,19 @@ place there: a model converted to `transformers` gives our output for rows witho
 the rows of our `item_position` are added to its `inputs_embeds`.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from core.errors import VibesError
 from core.model.config import EncoderConfig
-from core.model.longformer import Longformer
 
 if TYPE_CHECKING:
     import transformers
+
+M = TypeVar("M", bound=nn.Module)
 
 # RoBERTa's padding word, which Longformer kept: real tokens start at position row PADDING + 1.
 PADDING = 1
@@ -46,15 +48,16 @@ def names(layers: int) -> dict[str, str]:
 
 
 def from_transformers(
+    make: Callable[[EncoderConfig], M],
     hf_model: "transformers.PreTrainedModel",
     *,
     words: bool = True,
     token_types: int | None = None,
     max_items: int = 51,
-) -> Longformer:
+) -> M:
     """A copy of a `transformers` Longformer, with or without a head, that gives the same output.
 
-    words: copy its word table to `word_embeddings`. token_types: rows of our token-type table, by default
+    make: builds our Longformer of a configuration. words: copy its word table to `word_embeddings`. token_types: rows of our token-type table, by default
     as many as theirs (the published models have one); further rows start as copies of their first, so a
     widened model gives the same output whatever the new types say. Item positions 1 .. max_items - 1 start
     random (std 0.02, torch's global generator). Raises `VibesError` for another architecture or activation.
@@ -100,7 +103,7 @@ def from_transformers(
     ours["token_type.weight"] = torch.cat([type_rows, type_rows[:1].expand(extra, -1)])
     ours["token_position.weight"] = state[POSITIONS][first:]
 
-    model = Longformer(config).to(type_rows.device, type_rows.dtype)
+    model: Any = make(config).to(type_rows.device, type_rows.dtype)
     ours["item_position.weight"] = model.item_position.weight.detach()
     if words:
         table = state[WORDS]
@@ -108,11 +111,12 @@ def from_transformers(
         model.word_embeddings = nn.Embedding(size, width, theirs.pad_token_id).to(table.device, table.dtype)
         ours["word_embeddings.weight"] = table
     model.load_state_dict(ours)
-    return model.train(hf_model.training)
+    trained: M = model.train(hf_model.training)
+    return trained
 
 
-def to_transformers(model: Longformer) -> "transformers.LongformerModel":
-    """A `transformers.LongformerModel` (no pooler) with the same weights and output.
+def to_transformers(model: Any) -> "transformers.LongformerModel":
+    """A `transformers.LongformerModel` (no pooler) with the same weights and output as `model`, a Longformer of ours.
 
     Without a word table of ours its own is a stub of zeros: call it with `inputs_embeds`. Give it
     `global_attention_mask` with 1 at token 0 of each row.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import VibesError
-from core.model import attention
+from core.model import attention, convert
 from core.model.config import EncoderConfig
 from core.model.dropout import Dropout
 
@@ -233,15 +233,14 @@ class Longformer(nn.Module):
         max_items: int = 51,
     ) -> "Longformer":
         """A copy of a `transformers` Longformer; see `core.model.convert.from_transformers`."""
-        from core.model import convert
-
-        return convert.from_transformers(hf_model, words=words, token_types=token_types, max_items=max_items)
+        return convert.from_transformers(
+            cls, hf_model, words=words, token_types=token_types, max_items=max_items
+        )
 
     def to_transformers(self) -> "transformers.LongformerModel":
         """A `transformers.LongformerModel` with the same output; see `core.model.convert.to_transformers`."""
-        from core.model import convert
-
-        return convert.to_transformers(self)
+        found: transformers.LongformerModel = convert.to_transformers(self)
+        return found
 
 
 def initialise(module: nn.Module) -> None:

@@ -23,7 +23,6 @@ def start_from(path: Path, longformer: Longformer) -> None:
         raise VibesError(
             f"init needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
         ) from error
-    from core.model import convert
 
     if not (path / "config.json").is_file():
         raise VibesError(
@@ -54,7 +53,7 @@ def start_from(path: Path, longformer: Longformer) -> None:
         raise VibesError(
             f"init = '{path}' cannot be loaded ({reason}); give a folder with config.json and model.safetensors."
         ) from error
-    start = convert.from_transformers(
+    start = Longformer.from_transformers(
         theirs,
         words=False,
         token_types=max(ours.token_types, found.type_vocab_size),

@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
+from core.features.content_spaces import attribute_featurizer
 from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
 from core.features.photos.pipeline import Encoder
@@ -24,7 +25,6 @@ from core.market.market import Attribute, Market
 from core.market.tables import MAX_COORDINATE
 from core.market.values import to_flags, to_numbers, to_set
 from core.run.run import Run
-from core.run.spaces import attribute_featurizer
 
 NEW = "new"
 

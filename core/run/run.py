@@ -18,9 +18,9 @@ from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries
-from core.model.settings import Manifest
 from core.run.engine import Engine
 from core.run.generations import Place, settle, stamp_of
+from core.run.manifest import Manifest
 from core.run.spaces import SPACES
 from core.search.index import EXACT_TO, ExactIndex
 

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from core.errors import VibesError
-from core.features.attribute_space import attribute_vectors, photo_space
+from core.features.content_spaces import content_spaces
 from core.features.digests import content_digests
-from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 from core.market.market import Market
-from core.model.config import PRESETS
-from core.model.settings import Manifest, Settings
+from core.model.settings import Settings
 from core.run.engine import Engine
 from core.run.generations import forget
+from core.run.manifest import Manifest
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 SPACES = ("model", "photos", "attributes")
@@ -42,12 +41,7 @@ def spaces_of(
     found: dict[str, np.ndarray] = {}
     if engine is not None:
         found["model"] = _model_space(engine, known or {}, report)
-    if photos is not None and photos.ok.any():
-        owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
-        found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
-    if market.attributes:
-        featurizer = attribute_featurizer(market)
-        found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None))
+    found |= content_spaces(market, photos)
     if not found:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
@@ -87,12 +81,6 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
     if features is None or vectors is None:
         return {}
     return dict(zip(content_digests(features).tolist(), vectors, strict=True))
-
-
-def attribute_featurizer(market: Market) -> Featurizer:
-    """What the attribute space is made by: fitted on every listing, without photos and histories."""
-    config, rows = FeatureConfig(photos=0, meta=False), np.arange(len(market.listings))
-    return Featurizer.fit(market, config, PRESETS["small"].width, rows, np.empty(0), None)
 
 
 def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> None:

@@ -123,8 +123,8 @@ def start_live(
     Raises:
         VibesError: the market has no photos, they are of another encoder, or the recipe freezes the listings.
     """
-    from core.features.photos.encoder import load_photo_encoder
     from core.features.photos.maps import photo_maps
+    from core.features.photos.opening import load_photo_encoder
     from core.features.photos.tail import PhotoTail
 
     stages, training = settings.features.photo_train_blocks, settings.training

@@ -6,7 +6,8 @@ from core.errors import VibesError
 from core.features.photos.trainable import TRAINABLE, is_trained
 from core.market.log import EventLog
 from core.market.market import Market
-from core.model.settings import Manifest, Settings, SplitConfig
+from core.model.settings import Settings, SplitConfig
+from core.run.manifest import Manifest
 
 
 def refit_settings(run: Path, market: Market, everything: bool = False) -> Settings:

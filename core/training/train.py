@@ -21,8 +21,9 @@ from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
 from core.model.pretrained import start_from
-from core.model.settings import Manifest, Settings, SplitConfig
+from core.model.settings import Settings, SplitConfig
 from core.run.engine import Engine, make_inputs
+from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.spaces import library_versions, save_spaces, spaces_of
 from core.scoring.baselines import RecentPopularity

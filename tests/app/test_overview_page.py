@@ -11,7 +11,7 @@ from app.widgets.figures import beside, best_id, figures_table, verdict
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
-from core.model.settings import Manifest
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
 

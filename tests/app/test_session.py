@@ -6,7 +6,7 @@ import sys
 import streamlit as st
 
 from app import session
-from core.model.settings import Manifest
+from core.run.manifest import Manifest
 
 
 def test_runs_go_by_their_folder_and_are_numbered_where_two_share_it(monkeypatch, tmp_path):

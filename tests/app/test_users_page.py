@@ -6,8 +6,8 @@ from looking import components, texts
 
 from core import Run
 from core.market.market import Market
-from core.model.settings import Manifest
 from core.run.fits import Fit, recommend_with, save_fits
+from core.run.manifest import Manifest
 
 
 def events_of(run, user):

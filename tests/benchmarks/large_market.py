@@ -19,7 +19,8 @@ from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
-from core.model.settings import Manifest, Settings, TrainingConfig
+from core.model.settings import Settings, TrainingConfig
+from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import Run
 from core.run.spaces import save_spaces

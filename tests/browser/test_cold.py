@@ -15,7 +15,7 @@ from browser.seeing import (
 from playwright.sync_api import expect
 
 from core import Run
-from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import embed_photos
 from core.insight.audience import Audience
 from core.market.market import Market

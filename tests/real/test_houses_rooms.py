@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.photos.encoder import PhotoEncoder, load_photo_encoder
+from core.features.photos.encoder import PhotoEncoder
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 
 pytestmark = pytest.mark.real

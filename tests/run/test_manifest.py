@@ -4,7 +4,7 @@ import tomllib
 
 import tomli_w
 
-from core.model.settings import Manifest
+from core.run.manifest import Manifest
 
 
 def test_a_run_of_before_the_choice_reads_its_histories_by_cls(tmp_path):

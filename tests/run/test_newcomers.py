@@ -6,8 +6,8 @@ import pytest
 from browser.painted import ColourEncoder, embed_run, paint_market, train_run
 
 from core.errors import VibesError
+from core.features.photos import vae
 from core.features.photos.of_market import market_photos
-from core.features.photos.vectors import vae
 from core.market.market import Market
 from core.run.newcomers import Newcomers
 from core.run.run import Run

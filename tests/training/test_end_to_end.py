@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from core.cli.training import embed
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
-from core.features.photos.encoder import load_photo_encoder
 from core.features.photos.of_market import market_photos
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.trainable import PREFIX, is_trained
 from core.features.photos.vectors import embed_photos
 from core.market.config import MarketConfig
@@ -26,8 +26,9 @@ from core.market.market import Market
 from core.market.writer import write_market
 from core.model.encoder import encode_listings
 from core.model.listing_model import ListingModel
-from core.model.settings import Manifest, Settings
+from core.model.settings import Settings
 from core.run.engine import make_inputs
+from core.run.manifest import Manifest
 from core.run.newcomers import Newcomers
 from core.run.run import Run
 from core.serving.refresh.encode import Bench

@@ -8,8 +8,9 @@ import pytest
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.log import EventLog
-from core.model.settings import Manifest, SplitConfig, TrainingConfig
+from core.model.settings import SplitConfig, TrainingConfig
 from core.run.fits import carry_fits, load_fits
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.refit import refit_encoder, refit_settings

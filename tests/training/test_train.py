@@ -10,7 +10,7 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
-from core.model.settings import Manifest
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.training.train import train
 

@@ -1,4 +1,4 @@
-"""`python -m studio HOMES.jsonl OUT [--only N] [--shard i/n]`: draws what is missing, one process a core."""
+"""`PYTHONPATH=.:assets/demo python -m studio HOMES.jsonl OUT [--only N] [--shard i/n]`: draws what is missing, one process a core."""
 
 import argparse
 import os

@@ -22,7 +22,6 @@ from torch import nn
 
 from core.errors import VibesError
 from core.features.photos.trainable import TRAINABLE as LITE0
-from core.features.photos.trainable import is_trained
 
 if TYPE_CHECKING:
     from core.features.photos.engine import PhotoEngine
@@ -156,24 +155,12 @@ class PhotoEncoder:
         return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
 
 
-def load_photo_encoder(
-    name: str = "auto", weights: Path | None = None, device: str | None = None
-) -> PhotoEncoder:
-    """Load a photo encoder from what is on this machine.
-
-    Args:
-        name: "auto" (EVA-02 where its weights are at hand, otherwise the offline default), any timm name, or
-            the name that a loaded encoder gave itself.
-        weights: a weights file (.safetensors, or .pth without code) for that model.
-        device: see `PhotoEncoder`.
+def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
+    """An encoder that no run has trained, see `core.features.photos.opening.load_photo_encoder`.
 
     Raises:
         VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
     """
-    if is_trained(name):
-        from core.features.photos.tail import load_trained
-
-        return load_trained(name, weights, device)
     if name == "auto":
         name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
     base = STORED_NAME.sub("", name)

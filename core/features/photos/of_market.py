@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.features.photos.encoder import load_photo_encoder
+from core.features.photos.opening import load_photo_encoder
 from core.features.photos.pipeline import Encoder
 from core.features.photos.vae import is_vae, market_vae
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos

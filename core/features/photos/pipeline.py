@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
-from core.features.photos.vectors import files as photo_files
 from core.features.vector_cache import VectorCache
 
 

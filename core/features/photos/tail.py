@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from core.errors import VibesError
-from core.features.photos.encoder import LITE0, LITE0_SIZE, PhotoEncoder, load_photo_encoder
+from core.features.photos.encoder import LITE0, LITE0_SIZE, PhotoEncoder, load_frozen
 from core.features.photos.trainable import PREFIX, STORED
 
 
@@ -35,7 +35,7 @@ class PhotoTail(nn.Module):
     @classmethod
     def pretrained(cls, stages: int) -> "PhotoTail":
         """With the weights of ImageNet, trainable, on the processor."""
-        return cls(load_photo_encoder(LITE0, device="cpu").model, stages).requires_grad_(True)
+        return cls(load_frozen(LITE0, device="cpu").model, stages).requires_grad_(True)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """(N, C, h, w) to (N, 1280), what the whole encoder gives."""
@@ -74,7 +74,7 @@ class _Trunk(nn.Module):
 
 def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
     """The frozen rest before the last `stages` stages as an encoder of flat maps (N, C*h*w), and their shape (C, h, w)."""
-    whole = load_photo_encoder(LITE0, device="cpu")
+    whole = load_frozen(LITE0, device="cpu")
     trunk = _Trunk(whole.model, stages).eval()
     with torch.inference_mode():
         shape = trunk.forward_features(torch.zeros(1, 3, *whole.size)).shape[1:]
@@ -114,7 +114,7 @@ def load_trained(name: str, weights: Path | None, device: str | None = None) -> 
 
 
 def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = None) -> PhotoEncoder:
-    whole = load_photo_encoder(LITE0, device="cpu")
+    whole = load_frozen(LITE0, device="cpu")
     tail = PhotoTail(whole.model, stages)  # of the same layers: what is loaded into it is in the whole
     tail.load_state_dict(state)
     return PhotoEncoder(whole.model, tail.name, whole.size, (0.5,) * 3, (0.5,) * 3, device)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
-from core.features.photos.vectors import files as photo_files
 from core.market.io import atomic_path
 
 

@@ -22,8 +22,8 @@ from PIL import Image
 from torch.nn import functional as F
 
 from core.errors import VibesError
+from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
-from core.features.photos.vectors import files as photo_files
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 

@@ -48,8 +48,8 @@ class LookSearch:
         if not len(market.photos):
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
         try:
-            from core.features.photos.encoder import load_photo_encoder
             from core.features.photos.of_market import market_photos
+            from core.features.photos.opening import load_photo_encoder
         except ImportError as error:
             raise VibesError(
                 f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."

@@ -15,12 +15,12 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
+from core.features.content_spaces import attribute_featurizer
 from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
 from core.insight.why.parts import Part, parts_of, picked
 from core.insight.why.photo_pairs import ListingPhotos, photo_pairs
 from core.run.run import Run
-from core.run.spaces import attribute_featurizer
 
 BOTH = -1
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from core.errors import VibesError
+from core.features.content_spaces import content_spaces
 from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
@@ -77,9 +78,7 @@ def neighbours(
     if space == "text":
         vectors = text_vectors(market, log.counts(split.train) > 0)
     else:
-        from core.run.spaces import spaces_of
-
-        vectors = spaces_of(market, photos, None).get(space)
+        vectors = content_spaces(market, photos).get(space)
     if vectors is None:
         raise VibesError(f"{market.path} has no {space}, so listings have no {NEIGHBOURS[space]}.")
     return VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[space], seed)

@@ -18,8 +18,8 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.market import Market
-from core.model.settings import Manifest
 from core.run.generations import building, publish, stamp_of, sweep
+from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import PUSHES, Run
 from core.run.spaces import save_spaces

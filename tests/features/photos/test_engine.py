@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core.features.photos.encoder import LITE0, MANY, load_photo_encoder
-from core.features.photos.vectors import engine as photo_engine
+from core.features.photos import engine as photo_engine
+from core.features.photos.encoder import LITE0, MANY
+from core.features.photos.opening import load_photo_encoder
 
 pytest.importorskip("openvino")
 

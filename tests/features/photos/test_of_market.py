@@ -5,8 +5,9 @@ import pytest
 
 from core.errors import VibesError
 from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.photos import vae
 from core.features.photos.of_market import market_photos
-from core.features.photos.vectors import load_photo_vectors, vae
+from core.features.photos.vectors import load_photo_vectors
 from core.market.market import Market
 
 pytest.importorskip("diffusers")

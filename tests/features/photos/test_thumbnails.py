@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from core.errors import VibesError
-from core.features.photos.vectors import thumbnail, thumbnails
+from core.features.photos import thumbnails
+from core.features.photos.vectors import thumbnail
 
 
 @pytest.fixture

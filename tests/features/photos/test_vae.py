@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from core.errors import VibesError
+from core.features.photos import vae
 from core.features.photos.vae import SIZE, is_vae, market_vae
-from core.features.photos.vectors import embed_photos, vae
+from core.features.photos.vectors import embed_photos
 
 pytest.importorskip("diffusers")
 STEPS = 3

@@ -14,8 +14,8 @@ from PIL import Image
 
 from core.errors import VibesError
 from core.features import vector_cache
+from core.features.photos import files as photo_files
 from core.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors
-from core.features.photos.vectors import files as photo_files
 
 HERE = Path(__file__).resolve()
 

@@ -19,8 +19,8 @@ from core.cli import app
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.model.settings import Manifest
 from core.run.fits import Fit, recommend_with, save_fits
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.scoring.recency import Recency, asking

@@ -1,0 +1,24 @@
+"""The photo encoder of a name: a frozen one, or one that a run has trained."""
+
+from pathlib import Path
+
+from core.features.photos.encoder import PhotoEncoder, load_frozen
+from core.features.photos.tail import load_trained
+from core.features.photos.trainable import is_trained
+
+
+def load_photo_encoder(
+    name: str = "auto", weights: Path | None = None, device: str | None = None
+) -> PhotoEncoder:
+    """Load a photo encoder from what is on this machine.
+
+    Args:
+        name: "auto" (EVA-02 where its weights are at hand, otherwise the offline default), any timm name, or
+            the name that a loaded encoder gave itself.
+        weights: a weights file (.safetensors, or .pth without code) for that model.
+        device: see `PhotoEncoder`.
+
+    Raises:
+        VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
+    """
+    return load_trained(name, weights, device) if is_trained(name) else load_frozen(name, weights, device)

@@ -1,0 +1,63 @@
+"""`run.toml`: everything that decides what a run is."""
+
+import tomllib
+from pathlib import Path
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from core.errors import VibesError
+from core.market.config import first_problem
+from core.market.io import atomic_path
+from core.model.settings import Forbidding, Settings
+
+#: Raised whenever an older run folder can no longer be read.
+RUN_FORMAT = 1
+
+
+class Manifest(Forbidding):
+    """The content of `run.toml`."""
+
+    format: int = RUN_FORMAT
+    market: str  # path of the market this run's listings are of; a relative one starts at the run folder
+    market_name: str
+    fingerprint: str
+    trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
+    steps: int = 0  # of training until the weights that were kept; 0 = not recorded
+    photo_encoder: str = ""
+    encoded_by: str = ""  # inference path of listings.npz, see core.model.fast.choose; "" = no model
+    versions: dict[str, str] = Field(default_factory=dict)
+    settings: Settings = Settings()
+
+    @classmethod
+    def load(cls, run: Path) -> "Manifest":
+        """Read `run/run.toml`.
+
+        Raises:
+            VibesError: no run folder, or one of another version.
+        """
+        path = run / "run.toml"
+        if not path.is_file():
+            raise VibesError(
+                f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
+            )
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise VibesError(f"{path} cannot be read ({error}); train the run again.") from error
+        if content.get("format") != RUN_FORMAT:
+            raise VibesError(
+                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
+                "train the run again or use the version that wrote it."
+            )
+        if isinstance(content.get("settings"), dict):  # runs of before there was a choice do not name it
+            content["settings"].setdefault("history", "cls")
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+    def save(self, run: Path) -> None:
+        """Write `run/run.toml`, atomically."""
+        with atomic_path(run / "run.toml") as temporary:
+            temporary.write_text(tomli_w.dumps(self.model_dump(exclude_none=True)), encoding="utf-8")
