@@ -43,7 +43,7 @@ def write_report(run: Run, out: Path) -> None:
 def report_html(run: Run) -> str:
     """The report as one document that needs nothing else; the same run gives the same document."""
     title = f"{run.market.name}: recommendations report"
-    style = files("core.insight").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("core.report").joinpath("report.css").read_text(encoding="utf-8")
     body = "".join(_sections(run))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
