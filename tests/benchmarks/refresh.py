@@ -65,7 +65,7 @@ def main() -> None:
 
 def measure(seed: int) -> dict[str, object]:
     """One round."""
-    from newcomers import new_events, new_listings
+    from helpers.newcomers import new_events, new_listings
 
     from core.market.columns import Columns as C
     from core.market.market import Market

@@ -10,7 +10,7 @@ import pytest
 
 from core import cli
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 GRID = """
 [[variant]]
 name = "popularity"

@@ -11,7 +11,7 @@ import pytest
 
 from core import cli
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def vibes(*arguments, check: int | None = 0) -> subprocess.CompletedProcess:
@@ -25,7 +25,7 @@ def vibes(*arguments, check: int | None = 0) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A market, a configuration, and a run trained by the command itself."""
-    from small_market import generate
+    from helpers.small_market import generate
 
     folder = tmp_path_factory.mktemp("cli")
     generate(folder / "market", listings=150, users=120, seed=4)

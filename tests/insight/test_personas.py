@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from browser.painted import embed_run, paint_market
-from small_market import generate
+from helpers.small_market import generate
 
 from core.insight.personas import personas, spherical_kmeans
 from core.market.market import Market

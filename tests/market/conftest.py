@@ -12,8 +12,8 @@ from core.market.market import Market
 
 
 @pytest.fixture(scope="session")
-def make_log() -> Callable[..., EventLog]:
-    """`make_log([(user, listing, time), ...], listings=5)`: a log without a folder; times are days since 2024-01-01."""
+def log_of_days() -> Callable[..., EventLog]:
+    """`log_of_days([(user, listing, time), ...], listings=5)`: a log without a folder; times are days since 2024-01-01."""
 
     def make(rows: list[tuple[int, int, int]], listings: int = 5, timed: bool = True) -> EventLog:
         names = [f"l{row}" for row in range(listings)]

@@ -13,8 +13,8 @@ EVENTS = st.lists(
 )  # (user, listing, day): few values, so that ties and repeats are common
 
 
-def test_events_are_sorted_by_user_then_time_then_original_order(make_log):
-    log = make_log([(1, 0, 5), (0, 1, 3), (1, 2, 2), (0, 3, 3), (1, 4, 5)])
+def test_events_are_sorted_by_user_then_time_then_original_order(log_of_days):
+    log = log_of_days([(1, 0, 5), (0, 1, 3), (1, 2, 2), (0, 3, 3), (1, 4, 5)])
     names = [log.users[user] for user in log.user]
     assert names == ["u1", "u1", "u1", "u0", "u0"]
     assert log.listing.tolist() == [2, 0, 4, 1, 3]
@@ -22,19 +22,19 @@ def test_events_are_sorted_by_user_then_time_then_original_order(make_log):
     assert (log.user.dtype, log.listing.dtype, log.time.dtype) == (np.int32, np.int32, np.int64)
 
 
-def test_events_at_the_same_moment_are_in_no_history_of_each_other(make_log):
-    log = make_log([(0, 0, 1), (0, 1, 2), (0, 2, 2), (0, 3, 2), (0, 4, 3)])
+def test_events_at_the_same_moment_are_in_no_history_of_each_other(log_of_days):
+    log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 2), (0, 3, 2), (0, 4, 3)])
     assert log.before.tolist() == [0, 1, 1, 1, 4]
 
 
-def test_a_tie_between_two_users_is_none(make_log):
-    log = make_log([(0, 0, 1), (1, 1, 1), (1, 2, 2)])
+def test_a_tie_between_two_users_is_none(log_of_days):
+    log = log_of_days([(0, 0, 1), (1, 1, 1), (1, 2, 2)])
     assert log.before.tolist() == [0, 1, 2]
 
 
 @given(EVENTS)
-def test_a_history_holds_exactly_what_the_user_did_strictly_before(make_log, rows):
-    log = make_log(rows)
+def test_a_history_holds_exactly_what_the_user_did_strictly_before(log_of_days, rows):
+    log = log_of_days(rows)
     assert len(log) == len(rows)
     for row in range(len(log)):
         start, end = log.start[log.user[row]], log.before[row]
@@ -48,16 +48,16 @@ def test_a_history_holds_exactly_what_the_user_did_strictly_before(make_log, row
 
 
 @given(EVENTS)
-def test_counts_and_order_agree_with_the_raw_rows(make_log, rows):
-    log = make_log(rows)
+def test_counts_and_order_agree_with_the_raw_rows(log_of_days, rows):
+    log = log_of_days(rows)
     assert log.counts().tolist() == [sum(listing == row for _, listing, _ in rows) for row in range(5)]
     assert log.counts(log.time < log.time.max()).sum() == (log.time < log.time.max()).sum()
     key = list(zip(log.user, log.time, strict=True))
     assert key == sorted(key)
 
 
-def test_the_whole_history_and_none(make_log):
-    log = make_log([(0, 0, 1), (0, 1, 2), (1, 2, 9)])
+def test_the_whole_history_and_none(log_of_days):
+    log = log_of_days([(0, 0, 1), (0, 1, 2), (1, 2, 9)])
     assert log.history_at(0) == (0, 2)
     assert log.history_at(0, int(log.time[0])) == (0, 0)
     assert log.history_at(1) == (2, 3)
@@ -83,8 +83,8 @@ def test_a_frame_in_any_order_gives_the_same_log(tiny_market):
             assert getattr(log, name)[mine].tolist() == getattr(shuffled, name)[theirs].tolist()
 
 
-def test_unknown_actions_and_durations_are_minus_one_and_nan(make_log):
-    log = make_log([(0, 0, 1)])
+def test_unknown_actions_and_durations_are_minus_one_and_nan(log_of_days):
+    log = log_of_days([(0, 0, 1)])
     assert log.action.tolist() == [-1]
     assert np.isnan(log.duration).all()
 

@@ -55,8 +55,8 @@ def leaks(log: EventLog, catalogue: Catalogue, queries: Queries, candidates: np.
 
 
 @given(ROWS, LIVES)
-def test_no_event_at_or_after_the_moment_and_no_expired_listing_reaches_a_query(make_log, rows, lives):
-    log, catalogue = make_log(rows), living(lives)
+def test_no_event_at_or_after_the_moment_and_no_expired_listing_reaches_a_query(log_of_days, rows, lives):
+    log, catalogue = log_of_days(rows), living(lives)
     assume(len(np.unique(log.time)) > 2)
     split = make_split(log, catalogue, t1=int(log.time.min()) + DAY, t2=int(log.time.max()) - DAY)
     for queries in (split.valid, split.test):
@@ -71,8 +71,8 @@ def test_no_event_at_or_after_the_moment_and_no_expired_listing_reaches_a_query(
 
 
 @given(ROWS, st.randoms(use_true_random=False))
-def test_a_rewritten_future_changes_nothing_that_a_query_sees(make_log, rows, random):
-    log = make_log(rows)
+def test_a_rewritten_future_changes_nothing_that_a_query_sees(log_of_days, rows, random):
+    log = log_of_days(rows)
     assume(len(np.unique(log.time)) > 2)
     t1 = int(log.time.min()) + DAY
     split = make_split(log, always(), t1=t1, t2=t1 + DAY)
@@ -80,7 +80,7 @@ def test_a_rewritten_future_changes_nothing_that_a_query_sees(make_log, rows, ra
         at = int((split.test.at[q] - BASE) // DAY)
         past = [(user, listing, day) for user, listing, day in rows if day < at]
         future = [(user, random.randrange(LISTINGS), day) for user, _, day in rows if day >= at]
-        changed = make_log(past + future)
+        changed = log_of_days(past + future)
         user = changed.users.index(log.users[split.test.user[q]])
         start, end = changed.history_at(user, int(split.test.at[q]))
         seen = log.listing[split.test.start[q] : split.test.end[q]]
@@ -89,8 +89,8 @@ def test_a_rewritten_future_changes_nothing_that_a_query_sees(make_log, rows, ra
 
 
 @given(ROWS)
-def test_temporal_queries_are_the_first_touches_after_a_history(make_log, rows):
-    log = make_log(rows)
+def test_temporal_queries_are_the_first_touches_after_a_history(log_of_days, rows):
+    log = log_of_days(rows)
     assume(len(np.unique(log.time)) > 2)
     split = make_split(log, always(), t1=int(log.time.min()) + DAY, t2=int(log.time.max()))
     slow = []
@@ -126,8 +126,8 @@ def test_an_excluded_column_reaches_no_query(tiny_market):
     assert "bookings_later" not in [attribute.name for attribute in market.attributes]
 
 
-def test_the_default_moments_are_70_and_80_percent_of_the_events(make_log):
-    log = make_log([(row % 3, row % 5, row) for row in range(100)])
+def test_the_default_moments_are_70_and_80_percent_of_the_events(log_of_days):
+    log = log_of_days([(row % 3, row % 5, row) for row in range(100)])
     split = make_split(log, always())
     assert split.protocol == "temporal"
     assert (split.t1 - BASE) // DAY == 69
@@ -135,16 +135,16 @@ def test_the_default_moments_are_70_and_80_percent_of_the_events(make_log):
     assert split.train.sum() == 69
 
 
-def test_a_target_that_is_not_live_is_no_query(make_log):
-    log = make_log([(0, 0, 0), (0, 1, 5), (0, 2, 6)])
+def test_a_target_that_is_not_live_is_no_query(log_of_days):
+    log = log_of_days([(0, 0, 0), (0, 1, 5), (0, 2, 6)])
     lives = living([(0, 100), (0, 5), (6, 1), (0, 100), (0, 100)])  # listing 1 expires at the very moment
     split = make_split(log, lives, t1=BASE + DAY, t2=BASE + DAY)
     assert split.test.target.tolist() == [2]
     assert lives.candidates(log, split.test).tolist() == [[False, False, True, True, True]]
 
 
-def test_leave_one_out_takes_the_last_and_the_one_before(make_log):
-    log = make_log([(0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 0, 3), (1, 3, 0), (1, 4, 1)], timed=False)
+def test_leave_one_out_takes_the_last_and_the_one_before(log_of_days):
+    log = log_of_days([(0, 0, 0), (0, 1, 1), (0, 2, 2), (0, 0, 3), (1, 3, 0), (1, 4, 1)], timed=False)
     split = make_split(log, always())
     assert split.protocol == "leave-one-out"
     assert split.test.target.tolist() == [0]
@@ -163,8 +163,8 @@ def test_leave_one_out_takes_the_last_and_the_one_before(make_log):
 
 
 @given(ROWS)
-def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(make_log, rows):
-    split = make_split(log := make_log(rows, timed=False), always(), "leave-one-out")
+def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(log_of_days, rows):
+    split = make_split(log := log_of_days(rows, timed=False), always(), "leave-one-out")
     for queries in (split.valid, split.test):
         assert not split.train[queries.event].any()
         assert (queries.end == queries.event).all()
@@ -172,8 +172,8 @@ def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(make_log, 
         assert (log.time[queries.end - 1] <= queries.at).all()
 
 
-def test_take_keeps_each_query_together(make_log):
-    log = make_log([(user, listing, 3 * user + listing) for user in range(4) for listing in range(3)])
+def test_take_keeps_each_query_together(log_of_days):
+    log = log_of_days([(user, listing, 3 * user + listing) for user in range(4) for listing in range(3)])
     queries = make_split(log, always(), "leave-one-out").test
     taken = queries.take(np.array([2, 0]))
     assert taken.user.tolist() == [queries.user[2], queries.user[0]]
@@ -182,15 +182,15 @@ def test_take_keeps_each_query_together(make_log):
     assert len(queries.take(slice(0, 1))) == 1
 
 
-def test_no_queries_have_no_candidates(make_log):
-    log = make_log([(0, 0, 0), (1, 1, 5)])
+def test_no_queries_have_no_candidates(log_of_days):
+    log = log_of_days([(0, 0, 0), (1, 1, 5)])
     split = make_split(log, always(), t1=BASE + DAY, t2=BASE + DAY)
     assert len(split.test) == 0
     assert always().candidates(log, split.test).shape == (0, LISTINGS)
 
 
-def test_splits_that_cannot_be_made_are_one_sentence(make_log):
-    untimed, timed = make_log([(0, 0, 0), (0, 1, 1)], timed=False), make_log([(0, 0, 0), (0, 1, 1)])
+def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
+    untimed, timed = log_of_days([(0, 0, 0), (0, 1, 1)], timed=False), log_of_days([(0, 0, 0), (0, 1, 1)])
     with pytest.raises(VibesError, match="have no timestamps"):
         make_split(untimed, always(), "temporal")
     with pytest.raises(VibesError, match="T1 that is not after T2"):
@@ -199,4 +199,4 @@ def test_splits_that_cannot_be_made_are_one_sentence(make_log):
         make_split(timed, always(), t1=BASE, t2=BASE + DAY)
     for protocol in ("temporal", "leave-one-out"):
         with pytest.raises(VibesError, match="no events"):
-            make_split(make_log([]), always(), protocol)
+            make_split(log_of_days([]), always(), protocol)

@@ -118,7 +118,7 @@ def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp
 
 
 def test_a_model_serves_a_market_it_never_saw(trained, tmp_path):
-    from small_market import generate
+    from helpers.small_market import generate
 
     generate(tmp_path / "new", listings=60, users=20, seed=9)
     embed_market(Market.open(tmp_path / "new"), tmp_path / "run", None, trained.path)

@@ -7,7 +7,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from copies import copied
+from helpers.copies import copied
 
 from core import cli
 from core.errors import VibesError

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import tomli_w
 import torch
-from conftest import tiny_events, tiny_listings, tiny_photos
-from killing import weights
+from helpers.killing import weights
+from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from PIL import Image
 from safetensors.numpy import load_file
 

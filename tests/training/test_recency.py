@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from training_pieces import changed, pieces
+from helpers.training_pieces import changed, pieces
 
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from killing import kill_at, train_apart, weights
+from helpers.killing import kill_at, train_apart, weights
 
 from core.errors import VibesError
 from core.market.log import EventLog

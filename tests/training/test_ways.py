@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from killing import kill_at, train_apart, weights
-from training_pieces import changed, pieces
+from helpers.killing import kill_at, train_apart, weights
+from helpers.training_pieces import changed, pieces
 
 from core.model.checkpoint import load_weights
 from core.model.listing_model import ListingModel

@@ -18,6 +18,7 @@ from core.features.photos import files as photo_files
 from core.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors
 
 HERE = Path(__file__).resolve()
+ROOT = HERE.parents[3]
 
 
 class ColourEncoder:
@@ -181,14 +182,14 @@ def test_killed_and_run_again_it_keeps_what_was_done(market):
     child = f"""
 import sys
 sys.path.insert(0, {str(HERE.parent)!r})
-import test_photos
+import test_vectors
 from core.features import vector_cache
 vector_cache.FLUSH_SECONDS = 0.0
 from pathlib import Path
-test_photos.embed_photos(Path({str(market)!r}), test_photos.TEN, test_photos.StuckEncoder(), batch_size=3)
+test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.StuckEncoder(), batch_size=3)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", child], cwd=HERE.parents[2], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", child], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stdout.readline() == "stuck\n"
         process.send_signal(signal.SIGKILL)
@@ -228,7 +229,7 @@ photos = pd.DataFrame({{"path": ["photos/1.png"]}})
 assert load_photo_vectors({str(market)!r}, photos).ok.all()
 assert not {{"torch", "timm", "transformers", "sklearn"}} & set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", child], cwd=HERE.parents[2], check=True)
+    subprocess.run([sys.executable, "-c", child], cwd=ROOT, check=True)
 
 
 def test_progress_counts_to_the_end(market):

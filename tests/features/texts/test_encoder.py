@@ -14,7 +14,7 @@ from core.errors import VibesError
 from core.features import vector_cache
 from core.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [
     "A quiet room with a canopy bed",
     "Loft",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from index_vectors import like
+from helpers.index_vectors import like
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from copies import copied
-from newcomers import new_events, new_listings
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
 
 from core.errors import VibesError
 from core.market.columns import Columns as C

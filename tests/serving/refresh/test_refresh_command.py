@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from copies import copied
-from newcomers import new_events, new_listings
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
 from typer.testing import CliRunner
 
 from core.cli import app

@@ -1,9 +1,9 @@
 """Refreshing a run from a real PostgreSQL."""
 
 import pandas as pd
-from copies import copied
-from newcomers import new_events, new_listings
-from postgres import postgres
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
+from helpers.postgres import postgres
 from sqlalchemy import create_engine, text
 
 from core.market.columns import Columns as C

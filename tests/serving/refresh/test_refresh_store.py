@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from copies import copied
-from newcomers import new_events, new_listings
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
 
 from core.market.columns import Columns as C
 from core.run.run import Run

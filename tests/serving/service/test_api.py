@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from copies import copied
 from fastapi.testclient import TestClient
-from newcomers import new_events, new_listings
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.market.columns import Columns as C

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from small_market import generate
 
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
 from core.training.state import Progress
 from core.training.train import train
+from helpers.small_market import generate
 
 
 @pytest.fixture(scope="session")

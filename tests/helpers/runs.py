@@ -1,7 +1,6 @@
 """A trained run over a small generated market, and a run without a model."""
 
 import pytest
-from small_market import generate
 
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
@@ -9,6 +8,7 @@ from core.model.settings import Settings, TrainingConfig
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
+from helpers.small_market import generate
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Small event logs for the tests of the evaluation."""
+"""Small event logs of given or random events: `make_log`, `random_log`, and when their listings are live."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,11 +1,11 @@
 """The small market that tests train on is sound and seeded."""
 
 import pandas as pd
-from small_market import generate
 
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from helpers.small_market import generate
 
 
 def test_the_same_seed_gives_the_same_market(tmp_path):
