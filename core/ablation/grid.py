@@ -113,7 +113,7 @@ def load_grid(source: str | Path) -> Grid:
     """
     try:
         if str(source) in PACKAGED:
-            text = (files("core.insight") / "grids" / f"{source}.toml").read_text(encoding="utf-8")
+            text = (files("core.ablation") / "grids" / f"{source}.toml").read_text(encoding="utf-8")
         else:
             text = Path(source).read_text(encoding="utf-8")
         return Grid.model_validate(tomllib.loads(text))
