@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import VibesError
 from core.market.io import atomic_path
@@ -15,13 +15,20 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 
 class AttributeConfig(BaseModel):
-    """One attribute: its kind, the label that people read, and its unit."""
+    """One attribute: its kind, the label that people read, its unit, and what parts the members of a set in a cell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind | None = None  # None: inferred from the values
     label: str = ""
     unit: str = ""
+    separator: str = ""  # of a `multi`; "" = |
+
+    @model_validator(mode="after")
+    def _separates_a_set(self) -> "AttributeConfig":
+        if self.separator and self.kind not in (None, "multi"):
+            raise ValueError(f"separator goes with kind 'multi', not '{self.kind}'; leave it out")
+        return self
 
 
 class MarketConfig(BaseModel):

@@ -8,7 +8,8 @@ import pandas as pd
 #: Names of columns that hold what became known only after the moment of prediction.
 LEAK_NAMES = re.compile(
     r"^(number_of_reviews.*|n_?reviews|reviews?_.*|.*_reviews?|rating.*|.*_rating|stars?|score.*|estimated_.*|availability_.*"
-    r"|has_availability|calendar_.*|last_.*|views?|n_?views|clicks?|favou?rites?|likes?|sold.*|is_sold|.*_sold"
+    r"|((number_of|num|n|total)_?)?(views?|clicks?|favou?rites?|likes?|saves|sales|orders|bookings)(_?(count|total))?"
+    r"|has_availability|calendar_.*|last_.*|sold.*|is_sold|.*_sold"
     r"|days_on_market|final_price|closing_price|price_history|.*_ltm|.*_l30d|(host_)?is_superhost|host_(response|acceptance)_.*)$",
     re.IGNORECASE,
 )

@@ -11,8 +11,10 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
-from core.market.values import infer_kind, to_flags, to_moments, to_numbers, to_set
+from core.market.values import infer_kind, is_textual, to_flags, to_moments, to_numbers, to_set
 
+#: What parts the members of a set in a cell, where market.toml does not say.
+SEPARATOR = "|"
 MAX_COORDINATE = {C.LATITUDE: 90.0, C.LONGITUDE: 180.0}
 
 
@@ -103,14 +105,15 @@ def listings_table(
                 raise VibesError(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
-            kind = setting.kind or (
+            kind = setting.kind or ("multi" if setting.separator else None)
+            kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
             if kind is None:
                 what = "holds only identifiers or dates" if column.notna().any() else "is empty"
                 notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
                 continue
-            columns[name] = _typed(name, column, kind, notes)
+            columns[name] = _typed(name, column, kind, setting.separator or SEPARATOR, notes)
             kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
     if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
         setting = config.attributes.get(C.PLACE, AttributeConfig())
@@ -118,7 +121,7 @@ def listings_table(
     return pd.DataFrame(columns), kinds, notes.defects
 
 
-def _typed(name: str, column: pd.Series, kind: str, notes: Notes) -> pd.Series:
+def _typed(name: str, column: pd.Series, kind: str, separator: str, notes: Notes) -> pd.Series:
     if kind == "number":
         values, bad = to_numbers(column)
         notes.add(name, bad, column, "is no finite number; read as missing")
@@ -128,9 +131,32 @@ def _typed(name: str, column: pd.Series, kind: str, notes: Notes) -> pd.Series:
         notes.add(name, bad, column, "is neither yes nor no; read as missing")
         return flags
     if kind == "multi":
-        return pd.Series([to_set(cell) for cell in column], dtype=object)
+        _note_other_separator(name, column, separator, notes)
+        return pd.Series([to_set(cell, separator) for cell in column], dtype=object)
     words = as_ids(column)
     return words.where(words != "")
+
+
+def _note_other_separator(name: str, column: pd.Series, separator: str, notes: Notes) -> None:
+    """A set of which no cell is ever parted, while many hold what parts sets elsewhere, is told so."""
+    if not is_textual(column):
+        return
+    cells = column.where(column.map(lambda cell: isinstance(cell, str))).dropna().str.strip()
+    cells = cells[~cells.str.startswith("[")]
+    if cells.empty or cells.str.contains(separator, regex=False).any():
+        return
+    for other in (";", ",", "/"):
+        found = cells.str.contains(other, regex=False)
+        if found.mean() > 0.2:
+            message = (
+                f"holds no '{separator}', so each cell is one member of the set; if '{other}' parts them, say "
+                f'separator = "{other}" in market.toml'
+            )
+            row = int(found.index[found.argmax()]) + 1
+            notes.defects.append(
+                Defect(notes.file, name, row, cells[found].iloc[0], message, int(found.sum()))
+            )
+            return
 
 
 def label_of(name: str) -> str:

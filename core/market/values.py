@@ -63,8 +63,8 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
     return flags, (flags.isna() & column.notna()).to_numpy(copy=True)
 
 
-def to_set(cell: Any) -> list[str] | None:
-    """Members of a `multi` cell: a list, a JSON list, or words parted by `|`; None where missing."""
+def to_set(cell: Any, separator: str = "|") -> list[str] | None:
+    """Members of a `multi` cell: a list, a JSON list, or words parted by `separator`; None where missing."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)) or cell is pd.NA:
         return None
     if isinstance(cell, str):
@@ -75,7 +75,7 @@ def to_set(cell: Any) -> list[str] | None:
             except (ValueError, RecursionError):
                 cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
         else:
-            cell = text.split("|")
+            cell = text.split(separator)
     elif not isinstance(cell, Iterable):
         cell = [cell]
     members = dict.fromkeys(str(member).strip() for member in cell)

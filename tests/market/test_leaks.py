@@ -10,7 +10,8 @@ LEAKS = [
     "number_of_reviews", "number_of_reviews_ltm", "number_of_reviews_l30d", "review_scores_rating", "reviews_per_month",
     "estimated_occupancy_l365d", "estimated_revenue_l365d", "availability_365", "has_availability", "first_review",
     "last_review", "calendar_updated", "calendar_last_scraped", "host_is_superhost", "host_acceptance_rate", "Rating",
-    "sold_price", "final_price", "days_on_market", "views",
+    "sold_price", "final_price", "days_on_market", "views", "number_of_views", "view_count", "num_clicks", "total_favorites",
+    "likes", "favourites", "n_views", "nviews", "bookings",
 ]  # fmt: skip
 SOUND = [
     "price",
@@ -23,6 +24,9 @@ SOUND = [
     "place",
     "minimum_nights",
     "overview",
+    "sea_view",
+    "total_area",
+    "number_of_rooms",
 ]
 
 

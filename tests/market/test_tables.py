@@ -60,6 +60,28 @@ def test_prices_are_read_and_what_is_none_is_counted(folder):
     )
 
 
+@pytest.mark.parametrize(
+    ("separator", "cell"), [(";", "S; M;;L"), (",", "S, M,L"), (" / ", "S / M / L"), ("|", "S|M | L")]
+)
+def test_a_set_is_parted_by_what_the_market_says(folder, separator, cell):
+    toml = f'[attributes.sizes]\nseparator = "{separator}"\n'
+    market = Market.open(folder(toml=toml, listings=f'listing_id,sizes\na,"{cell}"\nb,M\nc,\n'))
+    assert market.listings["sizes"].tolist() == [["S", "M", "L"], ["M"], None]
+    assert [attribute.kind for attribute in market.attributes] == ["multi"]
+    assert not market.defects
+
+
+def test_a_set_that_nothing_parts_is_told_what_may_part_it(folder):
+    toml = '[attributes.sizes]\nkind = "multi"\n[attributes.tags]\nkind = "multi"\n'
+    listings = 'listing_id,sizes,tags\na,M,"x, y|z"\nb,S;M,w\nc,"[""S;M""]",w\n'
+    market = Market.open(folder(toml=toml, listings=listings))
+    assert told(market) == (
+        "listings.csv, column sizes, row 2: 'S;M' holds no '|', so each cell is one member of the set; if ';' parts "
+        'them, say separator = ";" in market.toml'
+    )
+    assert market.listings["tags"][0] == ["x, y", "z"]
+
+
 def test_coordinates_beyond_the_earth_are_counted(folder):
     rows = "listing_id,latitude,longitude\na,53.5,10.0\nb,91,10\nc,53.5,181\nd,x,\n"
     market = Market.open(folder(listings=rows))
