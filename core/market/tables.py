@@ -13,6 +13,7 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.values import infer_kind, is_textual, to_flags, to_moments, to_numbers, to_set
 
+DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
 #: What parts the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
 MAX_COORDINATE = {C.LATITUDE: 90.0, C.LONGITUDE: 180.0}
@@ -37,6 +38,9 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     """Raise a sentence that names the columns of `names` that `table` lacks."""
     missing = [name for name in names if name not in table.columns]
     if missing:
+        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+            if len(table.columns) == 1 and mark in str(table.columns[0]):
+                raise VibesError(f"{path} has {word} between its columns; save it with commas.")
         have = ", ".join(map(str, list(table.columns)[:8]))
         raise VibesError(f"{path} lacks the column '{missing[0]}' (it has: {have}); rename or add it.")
     duplicated = table.columns[table.columns.duplicated()]
@@ -109,6 +113,8 @@ def listings_table(
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
+            if setting.kind is None and kind in (None, "category", "text"):
+                _note_decimal_commas(name, column, notes)
             if kind is None:
                 what = "holds only identifiers or dates" if column.notna().any() else "is empty"
                 notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
@@ -135,6 +141,20 @@ def _typed(name: str, column: pd.Series, kind: str, separator: str, notes: Notes
         return pd.Series([to_set(cell, separator) for cell in column], dtype=object)
     words = as_ids(column)
     return words.where(words != "")
+
+
+def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
+    """Numbers such as "10,50", which are read as words since a comma parts thousands, are told so."""
+    if not is_textual(column):
+        return
+
+    def commas(cells: pd.Series) -> pd.Series:
+        return cells.map(lambda cell: isinstance(cell, str) and DECIMAL_COMMA.match(cell) is not None)
+
+    first = column.dropna().head(1000)  # enough to tell; a million texts need not be looked through
+    if len(first) and commas(first).mean() > 0.5:
+        message = "has a decimal comma, so the column is read as words; write numbers as 10.50"
+        notes.add(name, commas(column).to_numpy(bool), column, message)
 
 
 def _note_other_separator(name: str, column: pd.Series, separator: str, notes: Notes) -> None:

@@ -12,7 +12,10 @@ from core.market.config import AttributeConfig, MarketConfig
         ("titel = 'name'", "unknown key 'titel'"),
         ("[attributes.price]\nkind = 'number'\nunits = 'EUR'", r"unknown key 'attributes\.price\.units'"),
         ("[attributes.price]\nkind = 'money'", r"'attributes\.price\.kind' is 'money'"),
-        ("[attributes.price]\nkind = 'number'\nseparator = ';'", "separator goes with kind 'multi', not 'number'"),
+        (
+            "[attributes.price]\nkind = 'number'\nseparator = ';'",
+            "separator goes with kind 'multi', not 'number'",
+        ),
         ("name = ", "is not valid TOML"),
         ("excluded = 'rating'", "'excluded' is 'rating'"),
         ("actions = ['view', 'save', 'view']", "'view' is there twice"),

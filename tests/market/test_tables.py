@@ -19,13 +19,14 @@ def told(market: Market) -> str:
     ("listings", "says"),
     [
         ("id,price\na,1\n", r"listings\.csv lacks the column 'listing_id' \(it has: id, price\)"),
-        ("listing_id;price\na;1\n", "lacks the column 'listing_id'"),
+        ("listing_id;price\na;1\n", r"listings\.csv has semicolons between its columns; save it with commas"),
+        ("listing_id\tprice\na\t1\n", "has tabs between its columns"),
         ("listing_id,price\na,1\nb,2\na,3\n", r"row 3: 'a' is there twice"),
         ("listing_id,price\na,1\n a ,2\n", "'a' is there twice"),
         ("listing_id,price\na,1\n,2\n", "row 2 is empty"),
         ("listing_id,price\n", "has no listing"),
     ],
-    ids=["wrong header", "semicolons", "duplicate", "duplicate after trimming", "empty id", "no row"],
+    ids=["wrong header", "semicolons", "tabs", "duplicate", "duplicate after trimming", "empty id", "no row"],
 )
 def test_listings_that_cannot_be_used_are_one_sentence(folder, listings, says):
     with pytest.raises(VibesError, match=says) as caught:
@@ -80,6 +81,16 @@ def test_a_set_that_nothing_parts_is_told_what_may_part_it(folder):
         'them, say separator = ";" in market.toml'
     )
     assert market.listings["tags"][0] == ["x, y", "z"]
+
+
+def test_a_decimal_comma_is_told_and_a_comma_of_thousands_is_read(folder):
+    rows = "".join(f'a{i},"{i + 10},5","{i + 1},200"\n' for i in range(30))
+    market = Market.open(folder(listings="listing_id,size,price\n" + rows))
+    assert told(market).startswith(
+        "listings.csv, column size, row 1: '10,5' has a decimal comma, so the column is read as words; write numbers as "
+        "10.50 (30 rows)"
+    )
+    assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(30)]
 
 
 def test_coordinates_beyond_the_earth_are_counted(folder):
