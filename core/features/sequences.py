@@ -2,6 +2,17 @@
 
 A bare listing is `[CLS]` and its tokens. A history is `[CLS]` and its listings, newest first, each with its item
 position and, where the market has them, an action and a duration token (the meta).
+
+Worked example. Listing 0 has two tokens (price, photo), listing 1 has one (price); somebody saved 0, then 1, without
+durations. B = 1 sequence of n = 6 tokens, newest listing first:
+
+    token     [CLS]  1.price  1.saved  0.price  0.photo  0.saved
+    position  0      1        0        1        2        0
+    item      0      1        1        2        2        2
+    type      CLS    ATTR     META     ATTR     CONTENT  META
+
+A batch is never padded here: B sequences are flat arrays of n tokens and `length` (B,), so that every array is filled in
+one pass without a Python loop over listings.
 """
 
 from dataclasses import dataclass, replace
@@ -105,6 +116,7 @@ def history_sequences(
     if meta is not None:
         extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
     sizes = np.diff(tokens.offset)[rows]
+    # The running size of what is newer decides, so that a listing that does not fit takes all older ones along.
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
     return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
@@ -148,6 +160,8 @@ def _assemble(
     block = sizes + (action > 0) + (duration > 0)
     length = 1 + np.bincount(owner, weights=block, minlength=count).astype(np.int64)
     n = int(length.sum())
+    # In the example of the module: block [2, 3], head [0], place [1, 3]; then source (rows of the market's flat tokens)
+    # is [1.price, 0.price, 0.photo] and target (where they go) is [1, 3, 4]: 2 and 5 are left for the meta.
     head = np.cumsum(length) - length  # (B,) place of each [CLS]
     place = head[owner] + 1 + _within(block, owner)  # (blocks,) place of each listing's first token
     source = ranges(tokens.offset[rows], sizes)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 GOLDEN = -1640531527  # 2^32 / golden ratio, as a signed 32-bit number: consecutive counters land far apart
 
 
-def mixed(numbers: Tensor) -> Tensor:
+def hash32(numbers: Tensor) -> Tensor:
     """int32 numbers to int32 numbers that look random; in place."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B - (1 << 32)), (16, 1)):
         # Torch shifts the sign in, the hash wants zeros.
@@ -47,15 +47,15 @@ class Draw:
         finally:
             Draw.current = before
 
-    def kept(self, x: Tensor, share: float) -> Tensor:
+    def keep_mask(self, x: Tensor, share: float) -> Tensor:
         """1 where an element of x (B, S, d) stays and 0 for a `share` of them, of the kind of x; the next layer's."""
         self.calls += 1
         device, (_, size, width) = x.device, x.shape
         place = torch.arange(size, dtype=torch.int32, device=device)
-        row = mixed(self.rows.to(device) * GOLDEN + self.seed)  # (B,)
-        token = mixed(row[:, None] + place * GOLDEN + self.calls)  # (B, S)
+        row = hash32(self.rows.to(device) * GOLDEN + self.seed)  # (B,)
+        token = hash32(row[:, None] + place * GOLDEN + self.calls)  # (B, S)
         pair = torch.arange(-(-width // 2), dtype=torch.int32, device=device)
-        bits = mixed(token[:, :, None] + pair * GOLDEN).view(torch.int16)[:, :, :width]  # (B, S, d)
+        bits = hash32(token[:, :, None] + pair * GOLDEN).view(torch.int16)[:, :, :width]  # (B, S, d)
         first = round(share * 65536) - 32768  # the lowest 16-bit number that stays
         return (bits.clamp(first - 1, first) - (first - 1)).to(x.dtype)
 
@@ -73,4 +73,4 @@ class Dropout(nn.Module):
             return x
         if Draw.current is None:
             return F.dropout(x, self.share)
-        return x * (Draw.current.kept(x, self.share) * (1 / (1 - self.share)))
+        return x * (Draw.current.keep_mask(x, self.share) * (1 / (1 - self.share)))

@@ -30,7 +30,7 @@ class ListingModel(nn.Module):
     of one. "listing-vectors": each listing alone, then a causal pass over one vector a listing (`UserPass`).
 
     With `two_towers` bare listings are read by weights of their own, `listing_side`, which no training changes:
-    `settle` copies them from the model. While `frozen` is False they are read by the model itself.
+    `sync_listing_side` copies them from the model. While `frozen` is False they are read by the model itself.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ListingModel(nn.Module):
         if two_towers:
             side: History = "readout" if history == "readout" else "cls"
             self.listing_side = ListingModel(vocabulary, config, side).requires_grad_(False)
-            self.settle()
+            self.sync_listing_side()
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, settings: Settings) -> ListingModel:
@@ -60,7 +60,7 @@ class ListingModel(nn.Module):
         two_towers = settings.training.recipe == "two-stage"
         return cls(vocabulary, settings.encoder_config(), settings.history, two_towers)
 
-    def settle(self) -> None:
+    def sync_listing_side(self) -> None:
         """Make the listing side, where there is one, what the model is now."""
         if self.listing_side is not None:
             own = {n: t for n, t in self.state_dict().items() if n.startswith(("embedder.", "longformer."))}

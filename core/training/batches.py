@@ -1,4 +1,11 @@
-"""The batches of an epoch: examples, and the runs of events that the model reads for them."""
+"""The batches of an epoch: examples, and the runs of events that the model reads for them.
+
+Worked example. Event rows 0 to 5 are ann's on listings 3, 7, 3, 5 and bob's on 7, 9. A listing touched before is no
+next listing, so there are E = 3 examples: "3, then 7" (history rows 0:1), "3, 7, 3, then 5" (rows 0:3) and "7, then 9"
+(rows 4:5). `history_batches` gives each its own row, B = E = 3. `window_batches` reads ann once, since her second
+history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `place` = [0, 2, 3] says after which of
+the R events each example's history ends. So the cost grows with the events, not with the examples times their history.
+"""
 
 from dataclasses import dataclass
 
@@ -62,7 +69,7 @@ def window_batches(
     most `batch` windows, and at most `listings` events (or one window).
     """
     rng = np.random.default_rng([seed, epoch])
-    first, end = _pieces(examples, inputs.max_listings, per_user, rng)
+    first, end = _cut_windows(examples, inputs.max_listings, per_user, rng)
     first = inputs.newest(first, end)
     # The examples are sorted by user and time, so those of a window are a run: their histories end inside it.
     low = np.searchsorted(examples.end, first, side="right")
@@ -70,22 +77,25 @@ def window_batches(
     taken = rng.permutation(np.flatnonzero(high > low))
     tokens, count = inputs.block_lengths(first, end), end - first
     groups: list[np.ndarray] = []
+    # Similar lengths beside each other save padding, but a whole epoch sorted would make batches of like users: so it is
+    # sorted only inside drawn chunks of about 16 batches.
     for chunk in np.array_split(taken, max(1, int(count[taken].sum()) // (listings * 16))):
         chunk = chunk[np.argsort(tokens[chunk], kind="stable")]
-        groups.extend(_filled(chunk, count, batch, listings))
+        groups.extend(_packed(chunk, count, batch, listings))
     return [
         _batch(examples, first[group], end[group], low[group], high[group])
         for group in (groups[place] for place in rng.permutation(len(groups)))
     ]
 
 
-def _pieces(
+def _cut_windows(
     examples: Examples, size: int, per_user: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
     _, place = np.unique(examples.user[::-1], return_index=True)
     last = len(examples) - 1 - place  # each user's last example: nothing after its history is read
     low, high = examples.start[last], examples.end[last]
+    # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)
     pieces = -(-(high - low + shift) // size)
     owner, number = np.repeat(np.arange(len(low)), pieces), ranges(np.zeros_like(pieces), pieces)
@@ -96,7 +106,7 @@ def _pieces(
     return first[chosen], end[chosen]
 
 
-def _filled(chunk: np.ndarray, count: np.ndarray, batch: int, listings: int) -> list[np.ndarray]:
+def _packed(chunk: np.ndarray, count: np.ndarray, batch: int, listings: int) -> list[np.ndarray]:
     groups, begin, events = [], 0, 0
     for place, window in enumerate(chunk):
         if place > begin and (place - begin == batch or events + count[window] > listings):

@@ -8,26 +8,26 @@ import torch
 from core.features.sequences import Sequences
 from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import ranges
-from core.model.dropout import GOLDEN, mixed
+from core.model.dropout import GOLDEN, hash32
 
 
-def chances(sequences: Sequences, rows: np.ndarray, seed: int) -> np.ndarray:
+def token_uniforms(sequences: Sequences, rows: np.ndarray, seed: int) -> np.ndarray:
     """(n,) float32 in [0, 1) for every token: a hash of `seed` (31 bits), its sequence's number `rows` (B,) and its place."""
     place = torch.from_numpy(ranges(np.zeros_like(sequences.length), sequences.length).astype(np.int32))
-    own = mixed(torch.from_numpy(rows.astype(np.int32)) * GOLDEN + seed)  # (B,)
+    own = hash32(torch.from_numpy(rows.astype(np.int32)) * GOLDEN + seed)  # (B,)
     owner = np.repeat(np.arange(len(sequences.length)), sequences.length)
-    found = mixed(own[torch.from_numpy(owner)] + place * GOLDEN)  # (n,)
+    found = hash32(own[torch.from_numpy(owner)] + place * GOLDEN)  # (n,)
     return ((found.numpy().view(np.uint32) >> 8) / np.float32(1 << 24)).astype(np.float32)
 
 
-def thinned(sequences: Sequences, share: float, rows: np.ndarray, seed: int) -> Sequences:
+def drop_tokens(sequences: Sequences, share: float, rows: np.ndarray, seed: int) -> Sequences:
     """`sequences` without a `share` of its attribute tokens, each by its own chance; photos, texts, meta and `[CLS]` stay.
 
     Which ones go follows from `seed` and the sequences' numbers `rows` (B,), not from who else is in the batch.
     """
     if not share:
         return sequences
-    kept = (sequences.type != TYPE_ATTRIBUTE) | (chances(sequences, rows, seed) >= share)  # (n,)
+    kept = (sequences.type != TYPE_ATTRIBUTE) | (token_uniforms(sequences, rows, seed) >= share)  # (n,)
     owner = np.repeat(np.arange(len(sequences.length)), sequences.length)
     size = np.diff(sequences.set_offset)
     changed = {

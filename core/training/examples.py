@@ -17,7 +17,7 @@ class Examples:
     end: np.ndarray  # (E,) int64
     at: np.ndarray  # (E,) int64, the moment
     positive: np.ndarray  # (E, P) int32 next listings, the very next first, -1 where the user has no more
-    known: np.ndarray  # (U, 2) int64 first and last (exclusive) training event of each user
+    train_span: np.ndarray  # (U, 2) int64 first and last (exclusive) training event of each user
 
     def __len__(self) -> int:
         return len(self.user)
@@ -43,7 +43,9 @@ def make_examples(log: EventLog, split: Split, positives: int) -> Examples:
     following = touch[np.minimum(following, max(len(touch) - 1, 0))] if len(touch) else following
     same = inside & (log.user[following] == log.user[rows][:, None]) if len(rows) else inside
     count = np.bincount(log.user[split.train], minlength=len(log.users))
-    known = np.stack([log.start[:-1], log.start[:-1] + count], axis=1)  # training events come first in time
+    train_span = np.stack(
+        [log.start[:-1], log.start[:-1] + count], axis=1
+    )  # training events come first in time
     return Examples(
         user=log.user[rows],
         start=log.start[log.user[rows]],
@@ -52,7 +54,7 @@ def make_examples(log: EventLog, split: Split, positives: int) -> Examples:
         positive=np.where(same, log.listing[following], -1).astype(np.int32)
         if len(rows)
         else following.astype(np.int32),
-        known=known,
+        train_span=train_span,
     )
 
 
@@ -78,17 +80,17 @@ def epoch_batches(
 
 
 def exclusions(
-    examples: Examples, log: EventLog, rows: np.ndarray, columns: np.ndarray, history_too: bool
+    examples: Examples, log: EventLog, rows: np.ndarray, candidates: np.ndarray, history_too: bool
 ) -> np.ndarray:
-    """(B, C) bool: listings `columns` (C,) that are no negatives for the examples `rows` (B,); one may stand there twice.
+    """(B, C) bool: listings `candidates` (C,) that are no negatives for the examples `rows` (B,); one may stand there twice.
 
     These are all listings of the user's own training future, and of the history where the protocol masks it.
     """
-    different, again = np.unique(columns, return_inverse=True)
+    different, again = np.unique(candidates, return_inverse=True)
     place = np.full(log.listings, -1, np.int64)
     place[different] = np.arange(len(different))
     begin = examples.start[rows] if history_too else examples.end[rows]
-    length = examples.known[examples.user[rows], 1] - begin
+    length = examples.train_span[examples.user[rows], 1] - begin
     owner = np.repeat(np.arange(len(rows)), length)
     column = place[log.listing[ranges(begin, length)]]
     found = np.zeros((len(rows), len(different)), bool)
@@ -96,6 +98,6 @@ def exclusions(
     return found[:, again]
 
 
-def live_columns(catalogue: Catalogue, at: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(B, C) bool: listings `columns` that are live at the moments `at` (B,)."""
-    return (catalogue.since[columns] <= at[:, None]) & (at[:, None] < catalogue.until[columns])
+def live_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """(B, C) bool: listings `candidates` that are live at the moments `at` (B,)."""
+    return (catalogue.since[candidates] <= at[:, None]) & (at[:, None] < catalogue.until[candidates])

@@ -17,11 +17,8 @@ from core.training.batches import Batch, history_batches, window_batches
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.processes import Processes
-from core.training.state import Lines, Progress
+from core.training.state import Lines, OnProgress, TrainingState
 from core.training.step import StepData, step_loss
-
-#: Called with a dictionary after every step and validation; what it prints is its own affair.
-Report = Callable[[dict[str, Any]], None]
 
 #: Recall@30 of a model on validation, and its smooth form.
 Validate = Callable[[ListingModel], tuple[float, float]]
@@ -39,8 +36,8 @@ def finetune(
     run: Path,
     validate: Validate | None,
     resume: bool,
-    report: Report,
-) -> Progress:
+    report: OnProgress,
+) -> TrainingState:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
 
     Without `validate` (nothing to validate on) they are the last weights.
@@ -72,7 +69,7 @@ class _Finetuning:
         settings: Settings,
         run: Path,
         validate: Validate | None,
-        report: Report,
+        report: OnProgress,
         resume: bool,
     ) -> None:
         self.model, self.data, self.settings, self.config = model, data, settings, settings.training
@@ -84,22 +81,22 @@ class _Finetuning:
         self.optimizer = make_optimizer(model, config.learning_rate, config.weight_decay, config.photo_rate)
         self.tables = data.inputs.tensors(self.device)
         self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
-        self.progress, self.bank = Progress(), None
+        self.state, self.bank = TrainingState(), None
         self.state_file = run / ".training" / "state.safetensors"
         kept: dict[str, torch.Tensor] = {}
         if resume and self.state_file.is_file():
             kept, head = load_state(self.state_file, model, self.optimizer)
-            self.progress = Progress(**head)
+            self.state = TrainingState(**head)
             if "bank" in kept:
                 self.bank = ItemBank(data.warm, kept["bank"].to(self.device))
             if data.photos is not None and "photos" in kept:
                 data.photos.table = kept["photos"].to(self.device)
-        model.frozen = self.progress.stage == 2
+        model.frozen = self.state.stage == 2
         self.average = self._new_average()
         averaged = {n.removeprefix(AVERAGE): tensor for n, tensor in kept.items() if n.startswith(AVERAGE)}
         if self.average is not None and averaged:
             self.average.load_state_dict(averaged)
-        self.lines = Lines(run / "train.jsonl", self.progress.step, self.processes.main)
+        self.lines = Lines(run / "train.jsonl", self.state.step, self.processes.main)
         batches = self.batches(0)
         self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))  # by the schedule
         self.until = min(self.planned, self.config.stop_after or self.planned)  # steps made, at most
@@ -112,7 +109,7 @@ class _Finetuning:
     @property
     def stage_config(self) -> TrainingConfig:
         """What the steps of this stage go by: in stage 2 every listing stands in the bank as it is."""
-        if self.progress.stage == 1:
+        if self.state.stage == 1:
             return self.config
         frozen = {"positive_vectors": "bank", "negatives": "bank", "fresh": 0}
         return self.config.model_copy(update=frozen)
@@ -120,7 +117,7 @@ class _Finetuning:
     @property
     def stage_end(self) -> int:
         """The step at which this stage ends, at the latest."""
-        return max(1, self.planned // 2) if self.two_stage and self.progress.stage == 1 else self.planned
+        return max(1, self.planned // 2) if self.two_stage and self.state.stage == 1 else self.planned
 
     @property
     def stopping(self) -> int:
@@ -139,7 +136,7 @@ class _Finetuning:
         return self.config.patience * self.config.validate_every
 
     @property
-    def kept(self) -> ListingModel:
+    def evaluated(self) -> ListingModel:
         """The model that is validated and saved: the average of the last steps' weights, or the weights as they are."""
         return self.model if self.average is None else cast(ListingModel, self.average.module)
 
@@ -164,59 +161,59 @@ class _Finetuning:
             epoch,
         )
 
-    def train(self) -> Progress:
-        progress = self.progress
-        self.begun, self.started = progress.step, time.monotonic()
+    def train(self) -> TrainingState:
+        state = self.state
+        self.begun, self.started = state.step, time.monotonic()
         self.model.train()
-        while not progress.finished:
+        while not state.finished:
             self._stage()
-            if self.two_stage and progress.stage == 1:
+            if self.two_stage and state.stage == 1:
                 self._second_stage()
             else:
-                progress.finished = True
+                state.finished = True
         if self.processes.main:
             if not (self.run / "model.safetensors").is_file():
                 self._save()
             self._checkpoint(bank=False)
         self.processes.wait()
-        return progress
+        return state
 
     def _stage(self) -> None:
         """Train until this stage is over."""
-        progress, config = self.progress, self.config
-        over = progress.step >= self.stopping or progress.worse >= self.patience
-        while not over and progress.epoch - progress.stage_epoch < config.max_epochs:
-            todo = self.batches(progress.epoch)
-            while progress.batch < len(todo) and not over:
-                self._step(todo[progress.batch])
-                over = progress.step >= self.stopping
-                if progress.step % self.validate_every == 0 or over:
+        state, config = self.state, self.config
+        over = state.step >= self.stopping or state.worse >= self.patience
+        while not over and state.epoch - state.stage_epoch < config.max_epochs:
+            todo = self.batches(state.epoch)
+            while state.batch < len(todo) and not over:
+                self._step(todo[state.batch])
+                over = state.step >= self.stopping
+                if state.step % self.validate_every == 0 or over:
                     over = self._validate() or over
-                progress.finished = over and not (self.two_stage and progress.stage == 1)
-                if progress.step % config.checkpoint_every == 0 and self.processes.main:
+                state.finished = over and not (self.two_stage and state.stage == 1)
+                if state.step % config.checkpoint_every == 0 and self.processes.main:
                     self._checkpoint()
             if not over:
-                progress.epoch, progress.batch = progress.epoch + 1, 0
+                state.epoch, state.batch = state.epoch + 1, 0
         if not over:
             self._validate()
 
     def _step(self, batch: Batch) -> None:
-        progress, config = self.progress, self.stage_config
+        state, config = self.state, self.stage_config
         self._refresh_photos()
         if config.needs_bank and self._bank_is_old():
             self.bank = self._encode_bank()
-            progress.bank_step = progress.step
-            check_bank(progress, self.bank, config)
+            state.bank_step = state.step
+            check_bank(state, self.bank, config)
         # Dropout of attention, so that resuming is exact.
-        torch.manual_seed(self.settings.seed * 1_000_003 + progress.step)
-        stage_step = progress.step - progress.stage_step
+        torch.manual_seed(self.settings.seed * 1_000_003 + state.step)
+        stage_step = state.step - state.stage_step
         rate = learning_rate(
-            stage_step, self.stage_end - progress.stage_step, config.warmup, config.learning_rate
+            stage_step, self.stage_end - state.stage_step, config.warmup, config.learning_rate
         )
         set_rate(self.optimizer, rate)
         now = step_loss(
-            self.model, self.data, self.bank, batch, progress.step, config, self.tables,
-            frozen=progress.stage == 2, processes=self.processes,
+            self.model, self.data, self.bank, batch, state.step, config, self.tables,
+            frozen=state.stage == 2, processes=self.processes,
         )  # fmt: skip
         if now.loss.requires_grad:  # a process may have no history of a small batch
             now.loss.backward()
@@ -226,43 +223,45 @@ class _Finetuning:
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.model)
-        progress.step += 1
-        progress.batch += 1
-        check_loss(progress, now.value, now.candidates, config)
+        state.step += 1
+        state.batch += 1
+        check_loss(state, now.value, now.candidates, config)
         entry: dict[str, Any] = {
-            "step": progress.step,
-            "epoch": progress.epoch,
+            "step": state.step,
+            "epoch": state.epoch,
             "loss": now.value,
             "rate": rate,
         }
         spent = time.monotonic() - self.started
-        left = spent / (progress.step - self.begun) * max(self.until - progress.step, 0)
-        self.report({**entry, "planned": self.until, "eta_s": left, "best": progress.best})
+        left = spent / (state.step - self.begun) * max(self.until - state.step, 0)
+        self.report({**entry, "planned": self.until, "eta_s": left, "best": state.best})
         self.lines.write(entry)
 
     def _bank_every(self, batches: list[Batch]) -> int:
         """Steps between two encodings of the bank: as configured, or more where a large bank would take the time."""
         inputs, rows = self.data.inputs, self.data.warm
-        told = sum(inputs.history_lengths(batch.first, batch.end).sum() for batch in batches) / len(batches)
+        history_tokens = sum(inputs.history_lengths(batch.first, batch.end).sum() for batch in batches) / len(
+            batches
+        )
         fresh = min(self.config.fresh, len(rows)) * inputs.listing_lengths(rows).mean()
-        return ItemBank.steps_between(inputs, rows, told + fresh, self.config.bank_every)
+        return ItemBank.steps_between(inputs, rows, history_tokens + fresh, self.config.bank_every)
 
     def _bank_is_old(self) -> bool:
-        progress = self.progress
+        state = self.state
         if self.bank is None:
             return True
         if self.two_stage:
-            return progress.stage == 1 and progress.batch == 0 and progress.bank_step != progress.step
-        return progress.step - progress.bank_step >= self.bank_every
+            return state.stage == 1 and state.batch == 0 and state.bank_step != state.step
+        return state.step - state.bank_step >= self.bank_every
 
     def _refresh_photos(self) -> None:
         """Photo vectors that train are encoded anew where the bank is, and before it."""
-        photos, progress = self.data.photos, self.progress
+        photos, state = self.data.photos, self.state
         if photos is None:
             return
-        if photos.table is None or progress.step - progress.photo_step >= self.bank_every:
+        if photos.table is None or state.step - state.photo_step >= self.bank_every:
             photos.refresh(self.model, self.processes)
-            progress.photo_step = progress.step
+            state.photo_step = state.step
 
     def _encode_bank(self) -> ItemBank:
         width = self.model.longformer.config.width
@@ -278,24 +277,24 @@ class _Finetuning:
 
     def _validate(self) -> bool:
         """Measure, keep the weights where they are the best so far, and say whether patience is at its end."""
-        progress = self.progress
+        state = self.state
         if self.validate is None:
-            progress.best_step = progress.step
+            state.best_step = state.step
             if self.processes.main:
                 self._save()
             return False
-        recall, smooth = self.validate(self.kept)
-        if smooth > progress.best_smooth:
-            progress.best, progress.best_smooth = recall, smooth
-            progress.best_step, progress.worse = progress.step, 0
+        recall, smooth = self.validate(self.evaluated)
+        if smooth > state.best_smooth:
+            state.best, state.best_smooth = recall, smooth
+            state.best_step, state.worse = state.step, 0
             if self.processes.main:
                 self._save()
         else:
-            progress.worse = progress.step - max(progress.best_step, progress.stage_step)
-        entry = {"step": progress.step, "epoch": progress.epoch, "validation recall@30": recall}
-        self.report({**entry, "best": progress.best, "best_step": progress.best_step})
+            state.worse = state.step - max(state.best_step, state.stage_step)
+        entry = {"step": state.step, "epoch": state.epoch, "validation recall@30": recall}
+        self.report({**entry, "best": state.best, "best_step": state.best_step})
         self.lines.write(entry)
-        return progress.worse >= self.patience
+        return state.worse >= self.patience
 
     def _second_stage(self) -> None:
         """From the best weights so far, with their listings frozen; the checkpoint makes it a point of no return."""
@@ -304,18 +303,18 @@ class _Finetuning:
         self.model.frozen = True
         self.average = self._new_average()
         self.optimizer.state.clear()
-        progress = self.progress
-        progress.stage, progress.stage_step, progress.stage_epoch = 2, progress.step, progress.epoch + 1
-        progress.epoch, progress.batch, progress.worse, progress.above = progress.epoch + 1, 0, 0, 0
+        state = self.state
+        state.stage, state.stage_step, state.stage_epoch = 2, state.step, state.epoch + 1
+        state.epoch, state.batch, state.worse, state.above = state.epoch + 1, 0, 0, 0
         self.bank = self._encode_bank()
-        progress.bank_step = progress.step
+        state.bank_step = state.step
         if self.processes.main:
             self._checkpoint()
 
     def _save(self) -> None:
-        if not self.kept.frozen:
-            self.kept.settle()
-        save_weights(self.run / "model.safetensors", self.kept)
+        if not self.evaluated.frozen:
+            self.evaluated.sync_listing_side()
+        save_weights(self.run / "model.safetensors", self.evaluated)
 
     def _checkpoint(self, bank: bool = True) -> None:
         extra = {"bank": self.bank.vectors} if bank and self.bank is not None else {}
@@ -323,4 +322,4 @@ class _Finetuning:
             extra["photos"] = self.data.photos.table
         if bank and self.average is not None:
             extra |= {AVERAGE + name: tensor for name, tensor in self.average.state_dict().items()}
-        save_state(self.state_file, self.model, self.optimizer, extra, vars(self.progress))
+        save_state(self.state_file, self.model, self.optimizer, extra, vars(self.state))

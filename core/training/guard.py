@@ -5,44 +5,44 @@ import math
 from core.errors import VibesError
 from core.model.settings import TrainingConfig
 from core.training.bank import ItemBank
-from core.training.state import Progress
+from core.training.state import TrainingState
 
 #: Mean cosine of two listings from which on embeddings no longer tell listings apart.
 ALIKE = 0.995
 
 
-def check_loss(progress: Progress, loss: float, candidates: float, config: TrainingConfig) -> None:
-    """Count steps whose loss is above ln(candidates), after the warm-up; call after `progress.step` has grown.
+def check_loss(state: TrainingState, loss: float, candidates: float, config: TrainingConfig) -> None:
+    """Count steps whose loss is above ln(candidates), after the warm-up; call after `state.step` has grown.
 
     Raises:
         VibesError: the loss is not a number, or has been above for `collapse_after` steps in a row.
     """
     if not math.isfinite(loss):
         raise VibesError(
-            f"The loss became {loss} at step {progress.step}; lower training.learning_rate "
+            f"The loss became {loss} at step {state.step}; lower training.learning_rate "
             f"({config.learning_rate}) and train again."
         )
     knowing_nothing = math.log(max(candidates, 1.0))
-    late = progress.step - progress.stage_step > config.warmup
-    progress.above = progress.above + 1 if late and loss > knowing_nothing else 0
-    if progress.above >= config.collapse_after:
+    late = state.step - state.stage_step > config.warmup
+    state.above = state.above + 1 if late and loss > knowing_nothing else 0
+    if state.above >= config.collapse_after:
         raise VibesError(
-            f"The training collapsed: for {progress.above} steps the loss ({loss:.2f} at step {progress.step}) has been "
+            f"The training collapsed: for {state.above} steps the loss ({loss:.2f} at step {state.step}) has been "
             f"above that of a model that knows nothing (ln of {candidates:.0f} candidates = {knowing_nothing:.2f}); "
             f"lower training.learning_rate ({config.learning_rate}) or raise training.fresh ({config.fresh}) and train "
             "again in another folder."
         )
 
 
-def check_bank(progress: Progress, bank: ItemBank, config: TrainingConfig) -> None:
+def check_bank(state: TrainingState, bank: ItemBank, config: TrainingConfig) -> None:
     """Look at a freshly encoded bank, after the warm-up.
 
     Raises:
         VibesError: its embeddings are all alike.
     """
-    if progress.step - progress.stage_step > config.warmup and bank.mean_cosine > ALIKE:
+    if state.step - state.stage_step > config.warmup and bank.mean_cosine > ALIKE:
         raise VibesError(
-            f"The training collapsed: at step {progress.step} two listings' embeddings have a mean cosine of "
+            f"The training collapsed: at step {state.step} two listings' embeddings have a mean cosine of "
             f"{bank.mean_cosine:.4f}, so that nothing tells them apart; lower training.learning_rate "
             f"({config.learning_rate}) or raise training.fresh ({config.fresh}) and train again in another folder."
         )

@@ -3,7 +3,7 @@
 The frozen trunk's maps are at hand, so that a step costs what the last stages cost, forward and backward, for each of
 `training.live_photos` photos: with one stage 8 ms of a core a photo in float32, 4 in bfloat16 (with two 27). All other
 vectors that a step reads are those of the last `refresh`, as stale as the item bank, which is encoded anew at the same
-steps; a refresh costs 3 ms of a core for each photo that the model is told.
+steps; a refresh costs 3 ms of a core for each photo that the model reads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.trainable import TRAINABLE
 from core.features.photos.vectors import PhotoVectors, Progress, embed_photos
-from core.features.photos.views import told_photos
+from core.features.photos.views import photos_used
 from core.market.market import Market
 from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
@@ -35,7 +35,7 @@ CHUNK = 32
 
 @dataclass(eq=False)
 class LivePhotos:
-    """The maps of all photos that the model is told, and their vectors as of the last `refresh`."""
+    """The maps of all photos that the model reads, and their vectors as of the last `refresh`."""
 
     maps: np.ndarray  # (P, C, h, w) float16, in the order of `Features.photo`
     mean: torch.Tensor  # (1280,) of the fitted reduction to the model's width
@@ -57,7 +57,7 @@ class LivePhotos:
         return (pooled - self.mean.to(pooled.device)) @ self.matrix.to(pooled.device)
 
     @torch.no_grad()
-    def whole(self, tail: PhotoTail) -> np.ndarray:
+    def pooled_all(self, tail: PhotoTail) -> np.ndarray:
         """(P, 1280) float32 of all photos, in full precision."""
         exact = replace(self, bf16=False)
         rows = np.arange(len(self.maps))
@@ -65,7 +65,7 @@ class LivePhotos:
         return torch.cat(parts).cpu().numpy()
 
     @torch.no_grad()
-    def told(self, model: ListingModel, processes: Processes) -> torch.Tensor:
+    def encode_all(self, model: ListingModel, processes: Processes) -> torch.Tensor:
         """(P, width) all vectors by the model's stages as they are, each process its part."""
         tail = tail_of(model)
         own = processes.mine(len(self.maps))
@@ -75,7 +75,7 @@ class LivePhotos:
 
     def refresh(self, model: ListingModel, processes: Processes) -> None:
         """Encode all vectors anew."""
-        self.table = self.told(model, processes)
+        self.table = self.encode_all(model, processes)
 
     def inputs(self, inputs: Inputs, table: torch.Tensor | None = None) -> Inputs:
         """The same inputs with the vectors of `table`, or of the last `refresh`."""
@@ -88,13 +88,13 @@ class LivePhotos:
     ) -> torch.Tensor:
         """(P, width) the vectors that a step reads, of which some of those that `listings` (n,) show carry gradient."""
         assert self.table is not None
-        told = photos_of(features, listings)
-        if len(told) > self.per_step:
-            told = np.sort(rng.choice(told, self.per_step, replace=False))
-        if not len(told):
+        shown = photos_of(features, listings)
+        if len(shown) > self.per_step:
+            shown = np.sort(rng.choice(shown, self.per_step, replace=False))
+        if not len(shown):
             return self.table
-        rows = torch.from_numpy(told.astype(np.int64)).to(self.table.device)
-        return self.table.index_copy(0, rows, self.vectors(tail_of(model), told))
+        rows = torch.from_numpy(shown.astype(np.int64)).to(self.table.device)
+        return self.table.index_copy(0, rows, self.vectors(tail_of(model), shown))
 
 
 def tail_of(model: ListingModel) -> PhotoTail:
@@ -128,24 +128,24 @@ def start_live(
     from core.features.photos.tail import PhotoTail
 
     stages, training = settings.features.photo_train_blocks, settings.training
-    told = f"features.photo_train_blocks = {stages}"
+    option = f"features.photo_train_blocks = {stages}"
     if training.recipe == "two-stage":
         raise VibesError(
-            f"{told} trains photos to the end, training.recipe = 'two-stage' freezes the listings before; use single-stage."
+            f"{option} trains photos to the end, training.recipe = 'two-stage' freezes the listings before; use single-stage."
         )
     if photos is None or featurizer.photo is None:
-        raise VibesError(f"{market.path} has no photos that {told} could train on; set it to 0.")
+        raise VibesError(f"{market.path} has no photos that {option} could train on; set it to 0.")
     frozen = load_photo_encoder(TRAINABLE, device="cpu").name
     if photos.encoder != frozen:
         raise VibesError(
-            f"{told} trains {frozen} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."
+            f"{option} trains {frozen} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."
         )
-    maps = photo_maps(market, told_photos(market, settings.features, photos), stages, progress)
+    maps = photo_maps(market, photos_used(market, settings.features, photos), stages, progress)
     mean, matrix = (torch.from_numpy(array) for array in (featurizer.photo.mean, featurizer.photo.matrix))
     return LivePhotos(maps, mean, matrix, training.live_photos, training.bf16), PhotoTail.pretrained(stages)
 
 
-def settled(
+def with_trained_photos(
     market: Market,
     featurizer: Featurizer,
     model: ListingModel,
@@ -158,7 +158,7 @@ def settled(
 
     tail = tail_of(model)
     encoder = tail.encoder()
-    rows = told_photos(market, featurizer.config, frozen)
-    keep_vectors(market, rows, tail.stages, encoder.name, live.whole(tail))
+    rows = photos_used(market, featurizer.config, frozen)
+    keep_vectors(market, rows, tail.stages, encoder.name, live.pooled_all(tail))
     vectors = embed_photos(market.path, market.photos, encoder, progress=progress)
     return replace(featurizer, photo_encoder=encoder.name), vectors

@@ -1,9 +1,7 @@
 """Pre-training, as in Recformer (Li et al. 2023, section 2.3): masked attribute values, and listings that follow each other."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,27 +18,26 @@ from core.model.encoder import mixed_precision
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import Settings
-from core.training.dropout import chances
+from core.training.dropout import token_uniforms
 from core.training.examples import exclusions
 from core.training.optimizer import learning_rate, make_optimizer
 from core.training.processes import Processes
+from core.training.state import OnProgress
 from core.training.step import StepData
 
 MASKED = 0.15  # of the attribute values, as in BERT
 MASKED_WEIGHT = 0.1  # of that loss beside the contrastive one, as in Recformer
 
-Report = Callable[[dict[str, Any]], None]
-
 
 @dataclass(frozen=True, eq=False)
-class Guesses:
+class MaskedTokens:
     """Tokens whose value was taken away, and what it was."""
 
     token: np.ndarray  # (m,) numbers of the n flat tokens
     value: np.ndarray  # (m,) value ids
 
 
-def masked_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, Guesses]:
+def mask_values(sequences: Sequences, share: float, chance: np.ndarray) -> tuple[Sequences, MaskedTokens]:
     """`sequences` without a `share` of the single values (categories, flags, numbers, word pieces); their keys stay.
 
     `chance` (n,) in [0, 1) decides for each token.
@@ -49,7 +46,7 @@ def masked_values(sequences: Sequences, share: float, chance: np.ndarray) -> tup
     token = np.flatnonzero(maskable & (chance < share))
     value, bins = sequences.value.copy(), sequences.bin.copy()
     value[token] = bins[token] = 0
-    return replace(sequences, value=value, bin=bins), Guesses(token, sequences.value[token])
+    return replace(sequences, value=value, bin=bins), MaskedTokens(token, sequences.value[token])
 
 
 class Pretraining(nn.Module):
@@ -62,7 +59,7 @@ class Pretraining(nn.Module):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width))
         self.bias = nn.Parameter(torch.zeros(model.embedder.value.num_embeddings))
 
-    def guess(
+    def predict_masked(
         self, batch: TokenBatch, token: np.ndarray, tables: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (m, V) of the values of `token` (m,), and the embeddings (B, d) of the listings, L2-normalised."""
@@ -95,7 +92,7 @@ def pretraining_loss(
     rows = rng.choice(len(data.examples), min(config.batch, len(data.examples)), replace=False)
     before = data.log.listing[data.examples.end[rows] - 1]  # (B,)
     following = data.examples.positive[rows, 0]  # (B,)
-    columns, place = np.unique(following, return_inverse=True)
+    candidates, place = np.unique(following, return_inverse=True)
     if len(rows) < processes.world:
         raise VibesError(
             f"{processes.world} processes share {len(rows)} pairs of listings a step; raise training.batch "
@@ -103,24 +100,24 @@ def pretraining_loss(
         )
     more = rng.choice(known, min(config.fresh, len(known)), replace=False)
     seeds = rng.integers(1 << 31, size=3)
-    told = np.concatenate([before, more])
-    mine = processes.mine(len(told))
+    listings = np.concatenate([before, more])
+    mine = processes.mine(len(listings))
     pairs = mine[mine < len(rows)]  # of this process, they come first
-    read = data.inputs.listings(told[mine])
-    sequences, guesses = masked_values(read, MASKED, chances(read, mine, int(seeds[0])))
-    own = columns[processes.mine(len(columns))]
+    read = data.inputs.listings(listings[mine])
+    sequences, guesses = mask_values(read, MASKED, token_uniforms(read, mine, int(seeds[0])))
+    own = candidates[processes.mine(len(candidates))]
     with mixed_precision(config.bf16, device):
         with _draw(mine, seeds[1]).active():
-            logits, one = whole.guess(TokenBatch(sequences, device), guesses.token, tables)
+            logits, one = whole.predict_masked(TokenBatch(sequences, device), guesses.token, tables)
         with _draw(own, seeds[2]).active():
             other = (
                 whole.model(TokenBatch(data.inputs.listings(own), device), *tables) if len(own) else one[:0]
             )
     scores = (
-        one[: len(pairs)] @ processes.gather(other.float(), len(columns)).T / config.temperature
+        one[: len(pairs)] @ processes.gather(other.float(), len(candidates)).T / config.temperature
     )  # (B, F)
-    positive = np.arange(len(columns))[None, :] == place[pairs, None]  # (B, F)
-    negative = ~exclusions(data.examples, data.log, rows[pairs], columns, history_too=True) & ~positive
+    positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, F)
+    negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True) & ~positive
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
     loss = LOSSES["next"](scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
     count = max(1.0, processes.total([len(guesses.token)])[0])
@@ -139,7 +136,7 @@ def pretrain(
     settings: Settings,
     run: Path,
     resume: bool,
-    report: Report,
+    report: OnProgress,
 ) -> None:
     """Train `model` in place for `pretrain_steps`; `known` (n,) are the listings of the training period.
 

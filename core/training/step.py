@@ -1,4 +1,13 @@
-"""One training step: histories and fresh listings with gradient, the item bank beside them, InfoNCE over both."""
+"""One training step: histories and fresh listings with gradient, the item bank beside them, InfoNCE over both.
+
+Worked example, the defaults but for `fresh = 1`. The batch of `core.training.batches`: E = 3 examples in B = 2 windows
+whose events show the listings 3 and 7; the positives are {7, 5}, {5} and {9}, as (E, P) [[7, 5, -1], [5, -1, -1],
+[9, -1, -1]]; warm are 3, 5, 7, 8, 9. Say 8 is drawn as fresh negative. Then
+- the first softmax compares the fresh candidates 5, 7, 8, 9 (F = C = 4), the second the bank's 3, 5, 7, 8, 9 (C = 5);
+- with gradient are encoded 5, 7, 8, 9 and, since histories are read from listing vectors, 3: (5, d), fresh ones first;
+- the histories become user (3, d), the scores (3, 4) and (3, 5);
+- no listing of a user's own training period is a negative of theirs: 3, 7, 5 not for ann's examples, 7, 9 not for bob's.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +25,11 @@ from core.model.settings import TrainingConfig
 from core.scoring.baselines import RecentPopularity
 from core.training.bank import ItemBank
 from core.training.batches import Batch
-from core.training.columns import Columns, column_masks, draw_columns, inclusion
+from core.training.candidates import Candidates, candidate_masks, draw_candidates, inclusion_probability
 from core.training.examples import Examples
 from core.training.live_photos import LivePhotos
 from core.training.processes import Processes
-from core.training.sides import Sides
+from core.training.towers import Towers
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,29 +83,34 @@ def step_loss(
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
     positives = data.examples.positive[batch.rows]  # (E, P)
-    candidate_sets = [(one, draw_columns(positives, data.warm, one, rng)) for one in config.softmaxes]
+    candidate_sets = [(one, draw_candidates(positives, data.warm, one, rng)) for one in config.softmaxes]
     fresh = candidate_sets[0][1].listing[: candidate_sets[0][1].fresh]  # of a second softmax none are fresh
     seeds = (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
-    told = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
+    history_listings = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
     if data.photos is not None:
         draw = np.random.default_rng([data.seed, 3, step])
-        shown = np.concatenate([fresh, told])
+        shown = np.concatenate([fresh, history_listings])
         tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
-    sides = Sides(model, data.inputs, tables, config.token_dropout, seeds)
+    towers = Towers(model, data.inputs, tables, config.token_dropout, seeds)
+    # Histories read listing vectors with gradient, too: those of the step's listings are encoded once, for both towers.
     encoded = fresh
     if model.history == "listing-vectors" and not frozen:
-        encoded = np.concatenate([fresh, np.setdiff1d(told, fresh)])
+        encoded = np.concatenate([fresh, np.setdiff1d(history_listings, fresh)])
+    # Every process draws the same candidates and scores against all of them; only the encoding is shared out.
     own = batch
     if processes.world > 1:
         own = batch.part(processes.mine(len(batch.first)), by_event=model.history != "cls")
     with mixed_precision(config.bf16, tables[0].device):
-        listing = sides.listings(encoded, processes) if len(encoded) else None  # (F or more, d)
+        listing = towers.listings(encoded, processes) if len(encoded) else None  # (F or more, d)
         if frozen and bank is not None:
-            user = sides.histories(own, data.warm, bank.vectors)  # (E, d)
+            user = towers.histories(own, data.warm, bank.vectors)  # (E, d)
         else:
-            user = sides.histories(own, encoded, listing)
+            user = towers.histories(own, encoded, listing)
     slots = int((positives >= 0).sum())
-    parts = [_softmax(data, bank, own, one, columns, user, listing, slots) for one, columns in candidate_sets]
+    parts = [
+        _softmax(data, bank, own, one, candidates, user, listing, slots) for one, candidates in candidate_sets
+    ]
+    # Divided by the whole batch, so that the processes' parts add up to the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
     # A corrected sum stands for the whole catalogue.
@@ -110,7 +124,7 @@ def _softmax(
     bank: ItemBank | None,
     batch: Batch,
     config: TrainingConfig,
-    columns: Columns,
+    candidates: Candidates,
     user: torch.Tensor,
     listing: torch.Tensor | None,
     slots: int,
@@ -120,21 +134,22 @@ def _softmax(
     `listing` (F or more, d) are the fresh ones, `slots` is how many positives all processes have.
     """
     device = user.device
-    masks = column_masks(columns, data.examples, data.log, data.catalogue, batch.rows, data.masked)
-    item = user[:0] if listing is None else listing[: columns.fresh]  # (F, d)
-    if len(columns.stale):
+    masks = candidate_masks(candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked)
+    # The fresh ones stand first in `listing`; those after them were encoded for the histories alone.
+    item = user[:0] if listing is None else listing[: candidates.fresh]  # (F, d)
+    if len(candidates.bank_rows):
         assert bank is not None
-        item = torch.cat([item, bank.vectors[torch.from_numpy(columns.stale).to(device)]])  # (C, d)
+        item = torch.cat([item, bank.vectors[torch.from_numpy(candidates.bank_rows).to(device)]])  # (C, d)
     # Outside the mixed precision: bfloat16 would round the scores to two digits.
     scores = user @ item.T / config.temperature  # (E, C)
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.
-        recent = data.recent.counts(data.examples.at[batch.rows], columns.listing)  # (E, C)
+        recent = data.recent.counts(data.examples.at[batch.rows], candidates.listing)  # (E, C)
         scores = scores + torch.from_numpy(np.log1p(recent)).to(device)
     positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     if config.logq:
-        q = inclusion(columns, data.share, slots, len(data.warm), config)
+        q = inclusion_probability(candidates, data.share, slots, len(data.warm), config)
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
     if not len(batch):
         return scores.sum(), 0.0  # nothing, but a part of the backward pass

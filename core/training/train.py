@@ -31,13 +31,11 @@ from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
-from core.training.live_photos import LivePhotos, settled, start_live
+from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.pretrain import pretrain
 from core.training.processes import Processes
-from core.training.state import Progress
+from core.training.state import OnProgress, TrainingState
 from core.training.step import StepData
-
-Report = Callable[[dict[str, Any]], None]
 
 
 def train(
@@ -46,8 +44,8 @@ def train(
     settings: Settings,
     photos: PhotoVectors | None,
     resume: bool = False,
-    report: Report = lambda entry: None,
-) -> Progress:
+    report: OnProgress = lambda entry: None,
+) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
 
     Raises:
@@ -105,12 +103,12 @@ def train(
     model = ListingModel.of(featurizer.vocabulary, settings)
     if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
-        model.settle()
+        model.sync_listing_side()
     model.photo_blocks = tail
     fresh_start = not (work / "state.safetensors").is_file()
     if settings.init is not None and fresh_start:
         start_from(Path(settings.init), model.longformer)
-        model.settle()
+        model.sync_listing_side()
     data = StepData(
         examples=make_examples(log, split, settings.training.positives),
         log=log,
@@ -131,7 +129,9 @@ def train(
     load_weights(run / "model.safetensors", model)
     model.eval()
     if live is not None and photos is not None:
-        featurizer, photos = settled(market, featurizer, model, live, photos, _counting(report, "photos"))
+        featurizer, photos = with_trained_photos(
+            market, featurizer, model, live, photos, _counting(report, "photos")
+        )
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
@@ -150,7 +150,7 @@ def _features(
     known: np.ndarray,
     durations: np.ndarray,
     photos: PhotoVectors | None,
-    report: Report,
+    report: OnProgress,
 ) -> tuple[Featurizer, Features]:
     texts = _counting(report, "texts")
     width = settings.encoder_config().width
@@ -158,7 +158,7 @@ def _features(
     return featurizer, featurizer.transform(market, photos, texts)
 
 
-def _counting(report: Report, stage: str) -> Callable[[int, int, float], None]:
+def _counting(report: OnProgress, stage: str) -> Callable[[int, int, float], None]:
     return lambda done, total, left: report({"stage": stage, "done": done, "total": total, "eta_s": left})
 
 
@@ -218,7 +218,7 @@ def _validation(
 
     def recall(model: ListingModel) -> tuple[float, float]:
         device = next(model.parameters()).device
-        now = inputs if live is None else live.inputs(inputs, live.told(model, processes))
+        now = inputs if live is None else live.inputs(inputs, live.encode_all(model, processes))
         own, mine = processes.mine(log.listings), processes.mine(len(queries))
         part = encode_listings(model, now, own, width, bf16=bf16, device=device)
         listings = gathered(part, log.listings)

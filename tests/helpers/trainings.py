@@ -7,7 +7,7 @@ import pytest
 from core.features.featurizer import FeatureConfig
 from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
-from core.training.state import Progress
+from core.training.state import TrainingState
 from core.training.train import train
 from helpers.small_market import generate
 
@@ -41,7 +41,7 @@ def quick() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def whole(small_market, quick, tmp_path_factory) -> tuple[Path, Progress]:
+def whole(small_market, quick, tmp_path_factory) -> tuple[Path, TrainingState]:
     """A training that was never stopped."""
     run = tmp_path_factory.mktemp("whole") / "run"
     return run, train(small_market, run, quick, None)

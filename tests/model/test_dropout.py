@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.model.dropout import Draw, Dropout, mixed
+from core.model.dropout import Draw, Dropout, hash32
 
 
 def plain(number: int) -> int:
@@ -20,7 +20,7 @@ def plain(number: int) -> int:
 
 def test_the_hash_is_the_published_one():
     numbers = [0, 1, -1, 12345, -(2**31), 2**31 - 1, -7]
-    found = mixed(torch.tensor(numbers, dtype=torch.int32)).numpy().view(np.uint32)
+    found = hash32(torch.tensor(numbers, dtype=torch.int32)).numpy().view(np.uint32)
     assert found.tolist() == [plain(number) for number in numbers]
 
 
@@ -42,12 +42,12 @@ def test_the_share_goes_and_the_rest_is_louder(kind):
 def test_layers_rows_tokens_and_columns_draw_apart():
     draw, x = Draw(torch.arange(200, dtype=torch.int32), 5), torch.ones(200, 20, 64)
     with draw.active():
-        one, other = (draw.kept(x, 0.5) - 0.5 for _ in range(2))
+        one, other = (draw.keep_mask(x, 0.5) - 0.5 for _ in range(2))
     pairs = ((one, other), (one[1:], one[:-1]), (one[:, 1:], one[:, :-1]), (one[..., 1:], one[..., :-1]))
     for left, right in pairs:
         assert abs((left * right).mean() / 0.25) < 5 / left.numel() ** 0.5
     with Draw(draw.rows, 6).active() as _:
-        assert abs(((Draw.current.kept(x, 0.5) - 0.5) * one).mean() / 0.25) < 5 / x.numel() ** 0.5
+        assert abs(((Draw.current.keep_mask(x, 0.5) - 0.5) * one).mean() / 0.25) < 5 / x.numel() ** 0.5
 
 
 def test_a_mask_belongs_to_its_row_whoever_is_beside_it():

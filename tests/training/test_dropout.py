@@ -9,7 +9,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
 from core.run.engine import make_inputs
-from core.training.dropout import thinned
+from core.training.dropout import drop_tokens
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def tokens(sequences):
 
 
 def test_only_attributes_go_and_the_rest_stays_as_it_was(sequences):
-    before, after = tokens(sequences), tokens(thinned(sequences, 0.3, np.arange(12), 0))
+    before, after = tokens(sequences), tokens(drop_tokens(sequences, 0.3, np.arange(12), 0))
     assert len(after) == len(before)
     for was, now in zip(before, after, strict=True):
         left = iter(was)
@@ -52,18 +52,18 @@ def test_only_attributes_go_and_the_rest_stays_as_it_was(sequences):
 
 def test_the_share_is_what_was_asked_for(sequences):
     count = (sequences.type == TYPE_ATTRIBUTE).sum()
-    left = (thinned(sequences, 0.3, np.arange(12), 0).type == TYPE_ATTRIBUTE).sum()
+    left = (drop_tokens(sequences, 0.3, np.arange(12), 0).type == TYPE_ATTRIBUTE).sum()
     assert left / count == pytest.approx(0.7, abs=0.05)
 
 
 def test_no_share_no_work(sequences):
-    assert thinned(sequences, 0, np.arange(12), 0) is sequences
+    assert drop_tokens(sequences, 0, np.arange(12), 0) is sequences
 
 
 def test_what_goes_depends_on_the_row_and_the_seed_and_not_on_the_batch(case, sequences):
     log, inputs = case
-    whole = tokens(thinned(sequences, 0.3, np.arange(12), 7))
+    whole = tokens(drop_tokens(sequences, 0.3, np.arange(12), 7))
     few = inputs.histories(log.start[[9, 2]], log.start[[10, 3]])
-    assert tokens(thinned(few, 0.3, np.array([9, 2]), 7)) == [whole[9], whole[2]]
-    assert tokens(thinned(sequences, 0.3, np.arange(12), 8)) != whole
-    assert tokens(thinned(few, 0.3, np.array([3, 4]), 7)) != [whole[9], whole[2]]
+    assert tokens(drop_tokens(few, 0.3, np.array([9, 2]), 7)) == [whole[9], whole[2]]
+    assert tokens(drop_tokens(sequences, 0.3, np.arange(12), 8)) != whole
+    assert tokens(drop_tokens(few, 0.3, np.array([3, 4]), 7)) != [whole[9], whole[2]]

@@ -8,7 +8,7 @@ from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
-from core.training.examples import epoch_batches, exclusions, live_columns, make_examples
+from core.training.examples import epoch_batches, exclusions, live_mask, make_examples
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
@@ -76,7 +76,7 @@ def test_own_future_and_masked_history_are_never_negatives(case):
 
 def test_expired_and_unpublished_listings_are_no_negatives():
     catalogue = Catalogue(np.array([0, 10, 20]), np.array([10, 30, 30]))
-    found = live_columns(catalogue, np.array([5, 10, 25]), np.array([0, 1, 2]))
+    found = live_mask(catalogue, np.array([5, 10, 25]), np.array([0, 1, 2]))
     assert found.tolist() == [[True, False, False], [False, True, False], [False, True, True]]
 
 

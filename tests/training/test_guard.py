@@ -8,12 +8,12 @@ from core.errors import VibesError
 from core.model.settings import Settings, TrainingConfig
 from core.training.bank import ItemBank
 from core.training.guard import check_bank, check_loss
-from core.training.state import Progress
+from core.training.state import TrainingState
 from core.training.train import train
 
 
 def test_a_loss_above_knowing_nothing_is_borne_for_a_while_after_the_warm_up():
-    config, progress = TrainingConfig(warmup=10, collapse_after=5), Progress()
+    config, progress = TrainingConfig(warmup=10, collapse_after=5), TrainingState()
     for step in range(1, 15):
         progress.step = step
         check_loss(progress, 5.0, 100, config)  # ln 100 = 4.6
@@ -23,7 +23,7 @@ def test_a_loss_above_knowing_nothing_is_borne_for_a_while_after_the_warm_up():
 
 
 def test_one_good_step_begins_the_count_anew():
-    config, progress = TrainingConfig(warmup=0, collapse_after=5), Progress(step=1)
+    config, progress = TrainingConfig(warmup=0, collapse_after=5), TrainingState(step=1)
     for loss in [5.0, 5.0, 5.0, 5.0, 4.5, 5.0, 5.0, 5.0, 5.0]:
         progress.step += 1
         check_loss(progress, loss, 100, config)
@@ -33,17 +33,19 @@ def test_one_good_step_begins_the_count_anew():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_at_once(value):
     with pytest.raises(VibesError, match=f"became {value}"):
-        check_loss(Progress(), value, 100, TrainingConfig())
+        check_loss(TrainingState(), value, 100, TrainingConfig())
 
 
 def test_a_bank_of_listings_that_are_all_alike():
     config, rows = TrainingConfig(warmup=10), np.arange(50)
     one = torch.nn.functional.normalize(torch.ones(50, 8) + 0.01 * torch.randn(50, 8), dim=1)
-    check_bank(Progress(step=5), ItemBank(rows, one), config)  # still warming up
+    check_bank(TrainingState(step=5), ItemBank(rows, one), config)  # still warming up
     with pytest.raises(VibesError, match="nothing tells them apart"):
-        check_bank(Progress(step=11), ItemBank(rows, one), config)
+        check_bank(TrainingState(step=11), ItemBank(rows, one), config)
     check_bank(
-        Progress(step=11), ItemBank(rows, torch.nn.functional.normalize(torch.randn(50, 8), dim=1)), config
+        TrainingState(step=11),
+        ItemBank(rows, torch.nn.functional.normalize(torch.randn(50, 8), dim=1)),
+        config,
     )
 
 

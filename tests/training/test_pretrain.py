@@ -13,7 +13,7 @@ from core.model.listing_model import ListingModel
 from core.model.settings import Settings, TrainingConfig
 from core.run.engine import make_inputs
 from core.training.examples import make_examples
-from core.training.pretrain import Pretraining, masked_values, pretraining_loss
+from core.training.pretrain import Pretraining, mask_values, pretraining_loss
 from core.training.step import StepData
 
 
@@ -38,7 +38,7 @@ def case(request, tiny_market):
 def test_masked_values_are_gone_and_only_they(case):
     _, data, _ = case
     whole = data.inputs.listings(np.arange(30))
-    masked, guesses = masked_values(whole, 0.4, np.random.default_rng(0).random(len(whole.key)))
+    masked, guesses = mask_values(whole, 0.4, np.random.default_rng(0).random(len(whole.key)))
     assert (whole.value[guesses.token] == guesses.value).all() and (guesses.value > 0).all()
     assert (whole.type[guesses.token] == TYPE_ATTRIBUTE).all()
     assert not masked.value[guesses.token].any() and not masked.bin[guesses.token].any()

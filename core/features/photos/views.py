@@ -43,7 +43,7 @@ def fit_photos(
     return reducers
 
 
-def told_photos(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
+def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
     """(P,) row in the photos table of each vector that `tell_photos` gives of one encoder, in modes tokens and cover."""
     usable = np.flatnonzero(photos.ok)
     owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)[usable]

@@ -1,4 +1,4 @@
-"""The two sides of a training step, histories and listings, as vectors with gradient; each process makes its part."""
+"""The two towers of a training step, histories and listings, as vectors with gradient; each process makes its part."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.windows import ReadoutBatch, VectorBatch
 from core.training.batches import Batch
-from core.training.dropout import thinned
+from core.training.dropout import drop_tokens
 from core.training.processes import Processes
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
-    """What both sides are made of in one step.
+class Towers:
+    """What both towers are made of in one step.
 
     Which tokens and which elements dropout takes follows from the seeds (31 bits) and from what a row is: the number of
     a listing or an example, the first event of a window.
@@ -39,9 +39,9 @@ class Sides:
         """(F, d) vectors of the bare listings `rows` (F,), of which each process encodes its part; L2-normalised."""
         own, seed = rows[processes.mine(len(rows))], self.seeds[1]
         if len(own):
-            told = thinned(self.inputs.listings(own), self.token_dropout, own, seed)
+            sequences = drop_tokens(self.inputs.listings(own), self.token_dropout, own, seed)
             with self._draw(own, seed).active():
-                found = self.model.listings(TokenBatch(told, self.device), *self.tables)
+                found = self.model.listings(TokenBatch(sequences, self.device), *self.tables)
         else:
             found = self.tables[0].new_zeros((0, self.model.longformer.config.width))
         return processes.gather(found.float(), len(rows))
@@ -57,13 +57,13 @@ class Sides:
         if not len(batch):
             return self.tables[0].new_zeros((0, self.model.longformer.config.width))
         if self.model.history == "cls":
-            told = thinned(inputs.histories(first, end), self.token_dropout, batch.rows, seed)
+            sequences = drop_tokens(inputs.histories(first, end), self.token_dropout, batch.rows, seed)
             with self._draw(batch.rows, seed).active():
-                return self.model(TokenBatch(told, device), *self.tables).float()
+                return self.model(TokenBatch(sequences, device), *self.tables).float()
         windows: ReadoutBatch | VectorBatch
         if self.model.history == "readout":
             event = ranges(first, end - first)  # (R,)
-            blocks = thinned(inputs.blocks(first, end), self.token_dropout, event, seed)
+            blocks = drop_tokens(inputs.blocks(first, end), self.token_dropout, event, seed)
             windows = ReadoutBatch(blocks, end - first, device)
         else:
             assert rows is not None

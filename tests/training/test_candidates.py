@@ -13,7 +13,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.settings import TrainingConfig
-from core.training.columns import column_masks, draw_columns, inclusion
+from core.training.candidates import candidate_masks, draw_candidates, inclusion_probability
 from core.training.examples import make_examples
 
 KINDS = list(itertools.product(["bank", "in-batch", "both"], ["fresh", "bank"], [0, 6], [8, 1000]))
@@ -55,26 +55,28 @@ def test_masks_by_hand(case, kind):
     masked = split.protocol == "temporal"
     rows = np.arange(0, len(examples), 5)
     own = examples.positive[rows]
-    columns = draw_columns(own, warm, config(kind), np.random.default_rng(1))
-    positive, negative, first = column_masks(columns, examples, log, catalogue, rows, masked)
+    candidates = draw_candidates(own, warm, config(kind), np.random.default_rng(1))
+    positive, negative, first = candidate_masks(candidates, examples, log, catalogue, rows, masked)
     for b, e in enumerate(rows):
         future = split.train & (log.user == examples.user[e])
         if not masked:
             future[: examples.end[e]] = False
         never = set(log.listing[future].tolist())
-        assert not never & set(columns.listing[negative[b]].tolist())
-        assert not set(own[b].tolist()) & set(columns.listing[negative[b]].tolist())
-        assert set(columns.listing[negative[b]].tolist()) <= set(warm.tolist())
+        assert not never & set(candidates.listing[negative[b]].tolist())
+        assert not set(own[b].tolist()) & set(candidates.listing[negative[b]].tolist())
+        assert set(candidates.listing[negative[b]].tolist()) <= set(warm.tolist())
         if masked:
-            assert (catalogue.since[columns.listing[negative[b]]] <= examples.at[e]).all()
-        assert sorted(columns.listing[positive[b]].tolist()) == sorted(set(own[b][own[b] >= 0].tolist()))
-        assert columns.listing[first[b]] == own[b, 0] and positive[b, first[b]]
+            assert (catalogue.since[candidates.listing[negative[b]]] <= examples.at[e]).all()
+        assert sorted(candidates.listing[positive[b]].tolist()) == sorted(set(own[b][own[b] >= 0].tolist()))
+        assert candidates.listing[first[b]] == own[b, 0] and positive[b, first[b]]
         # Nothing else is kept out: a column that may be a negative is one.
-        for c in np.flatnonzero(columns.negative & ~positive[b] & ~negative[b]):
+        for c in np.flatnonzero(candidates.negative & ~positive[b] & ~negative[b]):
             dead = masked and not (
-                catalogue.since[columns.listing[c]] <= examples.at[e] < catalogue.until[columns.listing[c]]
+                catalogue.since[candidates.listing[c]]
+                <= examples.at[e]
+                < catalogue.until[candidates.listing[c]]
             )
-            assert dead or int(columns.listing[c]) in never
+            assert dead or int(candidates.listing[c]) in never
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,23 +85,23 @@ def test_which_columns_a_kind_of_negatives_has(case, kind):
     negatives, vectors, fresh, bank = kind
     rows = np.arange(0, len(examples), 9)
     own = set(examples.positive[rows].ravel().tolist()) - {-1}
-    columns = draw_columns(examples.positive[rows], warm, config(kind), np.random.default_rng(1))
-    with_gradient = columns.listing[: columns.fresh]
-    assert (columns.listing[columns.fresh :] == warm[columns.stale]).all()
-    read_as_negative = columns.listing[columns.negative]
+    candidates = draw_candidates(examples.positive[rows], warm, config(kind), np.random.default_rng(1))
+    with_gradient = candidates.listing[: candidates.fresh]
+    assert (candidates.listing[candidates.fresh :] == warm[candidates.bank_rows]).all()
+    read_as_negative = candidates.listing[candidates.negative]
     assert len(np.unique(read_as_negative)) == len(read_as_negative)  # no listing counts twice
-    read_as_positive = columns.listing[columns.positive]
+    read_as_positive = candidates.listing[candidates.positive]
     assert sorted(read_as_positive.tolist()) == sorted(own)
-    assert columns.positive[: columns.fresh].any() == (vectors == "fresh")
+    assert candidates.positive[: candidates.fresh].any() == (vectors == "fresh")
     assert fresh == 0 or len(set(with_gradient.tolist()) | own) >= fresh
     if negatives == "in-batch":
         assert set(read_as_negative.tolist()) >= own
-        assert vectors == "bank" or not len(columns.stale)
+        assert vectors == "bank" or not len(candidates.bank_rows)
         assert len(read_as_negative) <= len(own) + fresh
     elif bank >= len(warm):
         assert set(read_as_negative.tolist()) == set(warm.tolist())
     if negatives == "bank" and vectors == "fresh" and not fresh:
-        assert not columns.negative[: columns.fresh].any()
+        assert not candidates.negative[: candidates.fresh].any()
 
 
 @pytest.mark.parametrize(
@@ -113,18 +115,18 @@ def test_the_chance_of_a_column_is_how_often_it_is_a_negative(case, kind):
     rng = np.random.default_rng(0)
     for _ in range(draws):
         own = rng.choice(30, slots, p=share)[:, None]
-        columns = draw_columns(own, warm, settings, rng)
-        seen[columns.listing[columns.negative]] += 1
-        everything = replace(columns, listing=warm)
-        chance[warm] += inclusion(everything, share, slots, len(warm), settings)
+        candidates = draw_candidates(own, warm, settings, rng)
+        seen[candidates.listing[candidates.negative]] += 1
+        everything = replace(candidates, listing=warm)
+        chance[warm] += inclusion_probability(everything, share, slots, len(warm), settings)
     assert np.abs(seen - chance).max() / draws < 0.04
 
 
 def test_a_whole_bank_needs_no_correction(case):
     _, _, _, examples, warm = case
     settings = config(("both", "fresh", 6, 1000))
-    columns = draw_columns(examples.positive[:9], warm, settings, np.random.default_rng(0))
-    assert (inclusion(columns, np.full(30, 0.1), 9, len(warm), settings) == 1).all()
+    candidates = draw_candidates(examples.positive[:9], warm, settings, np.random.default_rng(0))
+    assert (inclusion_probability(candidates, np.full(30, 0.1), 9, len(warm), settings) == 1).all()
 
 
 def test_negatives_from_no_bank_are_refused():
@@ -151,8 +153,8 @@ def test_apart_no_candidate_of_the_bank_is_compared_with_a_fresh_one(case):
     _, _, _, examples, warm = case
     own = examples.positive[:9]
     fresh, bank = (
-        draw_columns(own, warm, one, np.random.default_rng(0)) for one in TrainingConfig(fresh=6).softmaxes
+        draw_candidates(own, warm, one, np.random.default_rng(0)) for one in TrainingConfig(fresh=6).softmaxes
     )
-    assert len(fresh.stale) == 0 and fresh.fresh == len(fresh.listing) >= 6
+    assert len(fresh.bank_rows) == 0 and fresh.fresh == len(fresh.listing) >= 6
     assert bank.fresh == 0 and (bank.listing == warm).all() and bank.negative.all()
     assert sorted(bank.listing[bank.positive]) == sorted(set(own[own >= 0].tolist()))
