@@ -1,4 +1,7 @@
-"""The demo that ships in `assets/demo`: a market folder with photos and, inside it, a trained run and the latent truth."""
+"""The demo that ships: a market folder with photos and, inside it, a trained run and the latent truth.
+
+In a clone of the project it lies in `assets/demo`; a wheel carries it in the folder `bundled` beside this file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ import pandas as pd
 
 from core.errors import VibesError
 
-ROOT = Path(__file__).resolve().parents[2] / "assets" / "demo"
+INSTALLED = Path(__file__).resolve().with_name("bundled")
+ROOT = INSTALLED if INSTALLED.is_dir() else Path(__file__).resolve().parents[2] / "assets" / "demo"
 RUN, TRUTH = "run", "truth.parquet"
 
 
@@ -23,8 +27,8 @@ def bundled_run() -> Path:
     """
     if not (ROOT / RUN / "run.toml").is_file():
         raise VibesError(
-            f"The demo is not at {ROOT}; it comes with the project's folder: clone that, and install it with "
-            "`pip install -e '.[app,train]'`."
+            f"The demo is not at {ROOT}; it comes with the project: install that again with "
+            "`pip install -e '.[app,train]'` in a clone."
         )
     return ROOT / RUN
 

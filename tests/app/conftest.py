@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser.painted import embed_run, paint_market, train_run
+from helpers.once import once
 from streamlit.testing.v1 import AppTest
 
 import app
@@ -16,19 +17,24 @@ MAIN = Path(app.__file__).with_name("main.py")
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model over a market with photos, actions, durations and timestamps."""
-    folder = tmp_path_factory.mktemp("trained")
-    market = paint_market(folder / "market", ending=True, note="Its events are simulated.")
-    return train_run(market, folder / "run")
+
+    def make(folder: Path) -> None:
+        paint_market(folder / "market", ending=True, note="Its events are simulated.")
+        train_run(folder / "market", folder / "run")
+
+    return once(tmp_path_factory, "explored", make) / "run"
 
 
 @pytest.fixture(scope="session")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a model over a market without photos, actions, durations, timestamps and titles."""
-    folder = tmp_path_factory.mktemp("bare")
-    market = paint_market(
-        folder / "market", photos=0, timed=False, actions=False, titles=False, returning=True
-    )
-    return train_run(market, folder / "run")
+
+    def make(folder: Path) -> None:
+        bare = {"timed": False, "actions": False, "titles": False}
+        paint_market(folder / "market", photos=0, returning=True, **bare)
+        train_run(folder / "market", folder / "run")
+
+    return once(tmp_path_factory, "explored bare", make) / "run"
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """A trained run over a small generated market, and a run without a model."""
 
+from pathlib import Path
+
 import pytest
 
 from core.features.featurizer import FeatureConfig
@@ -8,12 +10,16 @@ from core.model.settings import Settings, TrainingConfig
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
+from helpers.once import once
 from helpers.small_market import generate
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Run:
-    folder = tmp_path_factory.mktemp("trained")
+    return Run.open(once(tmp_path_factory, "trained", _train) / "run")
+
+
+def _train(folder: Path) -> None:
     generate(folder / "market", listings=120, users=80, seed=2)
     settings = Settings(
         preset="tiny",
@@ -22,7 +28,6 @@ def trained(tmp_path_factory) -> Run:
         training=TrainingConfig(batch=32, fresh=16, max_epochs=1, warmup=5),
     )
     train(Market.open(folder / "market"), folder / "run", settings, None)
-    return Run.open(folder / "run")
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from core.market.market import Market
 from core.model.settings import Settings, TrainingConfig
 from core.training.state import TrainingState
 from core.training.train import train
+from helpers.once import once
 from helpers.small_market import generate
 
 
 @pytest.fixture(scope="session")
 def small_market(tmp_path_factory) -> Market:
-    path = tmp_path_factory.mktemp("small") / "market"
-    generate(path, listings=300, users=150, seed=1)
-    return Market.open(path)
+    path = once(tmp_path_factory, "small", lambda folder: generate(folder / "market", 300, 150, seed=1))
+    return Market.open(path / "market")
 
 
 @pytest.fixture(scope="session")
