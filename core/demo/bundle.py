@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from core.ablation.ablate import ablate, folder_of
 from core.ablation.grid import load_grid
 from core.demo.oracle import Oracle
-from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, cache_folder, compare
+from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, compare
 from core.demo.simulate import simulate
 from core.demo.world import World
 from core.errors import VibesError
@@ -27,6 +27,7 @@ from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.insight.looks.search import LookSearch
 from core.insight.map.vibe_map import save_map
+from core.market.caches import user_cache
 from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
@@ -142,7 +143,7 @@ def rebuild_demo(report: Report, photos: Photos) -> tuple[Run, pd.DataFrame]:
     The frame has the columns `ranking, bundled, rebuilt, difference`, recall@30 each.
     """
     bundled = Run.open(bundled_run()).metrics
-    run = build(cache_folder() / "demo", ROOT, report, photos)
+    run = build(user_cache() / "demo", ROOT, report, photos)
     return run, compare(bundled or {}, run.metrics or {})
 
 

@@ -5,8 +5,6 @@ In a clone of the project it lies in `assets/demo`; a wheel carries it in the fo
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +29,6 @@ def bundled_run() -> Path:
             "`pip install -e '.[app,train]'` in a clone."
         )
     return ROOT / RUN
-
-
-def cache_folder() -> Path:
-    """Where a rebuilt demo lies: `$LISTING_VIBES_CACHE`, else the user's cache folder."""
-    own = os.environ.get("LISTING_VIBES_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return Path(base or Path.home() / ".cache") / "listing-vibes"
 
 
 def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from core.features.texts.views import Progress, TextVectorsView
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
+from core.market.caches import market_cache
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.market import Market
@@ -244,4 +245,4 @@ def _distinct(listings: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def _cache(market: Market) -> Path:
-    return market.path / ".cache" / "text"
+    return market_cache(market.path) / "text"

@@ -32,7 +32,7 @@ def test_groups_are_those_of_a_loop(random_log, always_live, timed):
     split = make_split(log, catalogue)
     scorers = [ItemKNN.fit(Interactions.of(log, split.train)), Popularity.fit(log, split.train)]
     found = evaluate(scorers, log, split, catalogue)
-    table = stability(found, k=10)
+    table = stability(log, split, split.test, found.ranks, k=10)
     assert tuple(table.columns) == COLUMNS and set(table["scorer"]) == {"itemknn", "popularity"}
     expected: dict[tuple[str, str], dict[int, list[bool]]] = {}
     counts = np.bincount(log.listing[split.train], minlength=log.listings)
@@ -54,13 +54,15 @@ def test_groups_are_those_of_a_loop(random_log, always_live, timed):
     assert (mine["low"].dropna() <= mine["value"][mine["low"].notna()]).all()
     assert ("week" in set(table["by"])) == timed
     written = json.loads(json.dumps(found.to_dict(), allow_nan=False))["stability"]
-    pd.testing.assert_frame_equal(pd.DataFrame(written), stability(found), check_dtype=False)
+    again = stability(log, split, split.test, found.ranks)
+    pd.testing.assert_frame_equal(pd.DataFrame(written), again, check_dtype=False)
 
 
 def test_one_user_has_no_interval(make_log, always_live):
     log = make_log([0, 0], [0, 1], [1, 5], 3, 1)
     catalogue = always_live(log)
     split = make_split(log, catalogue, "temporal", 5, 5)
-    table = stability(evaluate([Popularity.fit(log, split.train)], log, split, catalogue))
+    found = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
+    table = stability(log, split, found.queries, found.ranks)
     assert table["low"].isna().all() and list(table["by"]) == ["week", "events", "history"]
     assert list(table["group"]) == ["1", "0", "1"]

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from core.market.caches import user_cache
 from core.market.io import atomic_path
 
 #: The least cosine between the vectors of both: what it is stored as (float16) keeps no more.
@@ -82,7 +83,9 @@ def fast_engine(
     shape = [1, *size, 3]
     probe = normalise(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1))
     file = (
-        _folder() / f"{_hash(model, size, probe.flatten().tolist())}-{openvino.__version__.split('-')[0]}.xml"
+        user_cache()
+        / "engines"
+        / f"{_hash(model, size, probe.flatten().tolist())}-{openvino.__version__.split('-')[0]}.xml"
     )
     core = openvino.Core()
     try:
@@ -126,11 +129,6 @@ def _save(graph: Any, file: Path) -> None:
         os.replace(pair.with_suffix(".bin"), file.with_suffix(".bin"))
         if pair != temporary:
             os.replace(pair, temporary)
-
-
-def _folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "listing-vibes" / "engines"
 
 
 def _hash(model: nn.Module, size: tuple[int, int], normalised: list) -> str:

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from core.errors import VibesError
 from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
+from core.market.caches import market_cache
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
 
@@ -84,7 +85,7 @@ def market_vae(
     Raises:
         VibesError: diffusers is not installed, no photo can be read, or the weights are not at hand or damaged.
     """
-    folder = Path(market_path) / ".cache" / "vae"
+    folder = market_cache(market_path) / "vae"
     file = Path(weights) if weights is not None else folder / "vae.safetensors"
     if not file.is_file():
         if weights is not None or name != VAE:

@@ -16,6 +16,7 @@ from core.features.photos.pipeline import Encoder, PhotoJob
 from core.features.photos.thumbnails import thumbnail
 from core.features.photos.trainable import is_trained
 from core.features.vector_cache import VectorCache, folder_name
+from core.market.caches import market_cache
 from core.market.columns import Columns
 from core.market.io import atomic_path
 
@@ -195,7 +196,7 @@ def _paths(photos: pd.DataFrame) -> list[str]:
 
 def cache_root(market_path: Path, cache: Path | None = None) -> Path:
     """Where the vectors of a market's photos are kept."""
-    return Path(cache) if cache is not None else Path(market_path) / ".cache" / "photos"
+    return Path(cache) if cache is not None else market_cache(market_path) / "photos"
 
 
 def _write(path: Path, text: str) -> None:

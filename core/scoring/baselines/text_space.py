@@ -4,6 +4,7 @@ import numpy as np
 
 from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
+from core.market.caches import market_cache
 from core.market.market import Market
 
 
@@ -21,7 +22,7 @@ def text_vectors(market: Market, known: np.ndarray, width: int | None = None) ->
         return None
     total: np.ndarray | None = None
     for name in names:
-        found = embed_texts(market.listings[name], market.path / ".cache" / "text")
+        found = embed_texts(market.listings[name], market_cache(market.path) / "text")
         fitted = found.vectors[found.ok & known]
         fitted = fitted if len(fitted) > 1 else found.vectors[found.ok]
         if not len(fitted):
