@@ -6,7 +6,7 @@ import streamlit as st
 from app.history import history_frame, moment_of
 from app.session import Current, run_key
 from app.widgets.switch import switch
-from core.run.fits import load_fits, recommend_with, telling
+from core.run.fits import load_fits, telling
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "neighbours+recency": "Both"}
 ALONE = {"neighbours+recency": "Neighbours and recency"}  # where one of the two is not offered by itself
@@ -18,7 +18,7 @@ HELP = (
 
 
 def additions(here: Current) -> dict[str, str]:
-    """The names of what `vibes evaluate` fitted beside the model, by `recommend_with`'s; none that changes nothing."""
+    """The names of what `vibes evaluate` fitted beside the model, by those of `Run.recommend`; none that changes nothing."""
     fits = telling(load_fits(here.run.path))
     names = NAMES if len(fits) == len(NAMES) else NAMES | ALONE
     return {fit.added: names[fit.added] for fit in fits if fit.added in names}
@@ -39,7 +39,7 @@ def ranked(here: Current, user: int, at: int, k: int, added: str) -> pd.DataFram
     """The `k` best listings for the first `at` events of a user, as of the next one: `listing_id, score`.
 
     Raises:
-        VibesError: see `Run.recommend` and `recommend_with`.
+        VibesError: see `Run.recommend`.
     """
     if not added:
         return here.run.recommend(history_frame(here.view, user, at), k=k, at=moment_of(here.view, user, at))
@@ -49,4 +49,4 @@ def ranked(here: Current, user: int, at: int, k: int, added: str) -> pd.DataFram
 @st.cache_data(show_spinner=False, max_entries=32)
 def _ranked(key: object, user: int, at: int, k: int, added: str, _here: Current) -> pd.DataFrame:
     history, moment = history_frame(_here.view, user, at), moment_of(_here.view, user, at)
-    return recommend_with(_here.run, added, history, k, moment)
+    return _here.run.recommend(history, k, moment, beside=added)

@@ -1,4 +1,4 @@
-"""`vibes similar --all` and `vibes recommend --all`: their options, and what they do."""
+"""Options of the commands that make lists, and what `--all` does."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from core.errors import VibesError
 from core.progress import Progress
 
 if TYPE_CHECKING:
-    from core.scoring.recency import Recency
+    from core.run.rules import Rules
     from core.serving.batch.job import Kind
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
@@ -21,24 +21,39 @@ Out = Annotated[
         metavar="DIR", help="with --all: folder for the files; the same command again goes on there"
     ),
 ]
-At = Annotated[str | None, typer.Option(help="moment (UTC) or position; default: after the last event")]
+At = Annotated[
+    str | None, typer.Option(help="moment (UTC), now, or a position; default: after the last event")
+]
 Live = Annotated[
     bool | None,
-    typer.Option("--live-only/--not-only-live", help="with --all: only listings live at the moment"),
+    typer.Option(
+        "--live-only/--not-only-live",
+        help="only listings live at the moment; the default for users, not for similar listings",
+    ),
 ]
 Seen = Annotated[
-    bool | None, typer.Option("--drop-seen/--keep-seen", help="with --all: not what is in the user's history")
+    bool | None, typer.Option("--drop-seen/--keep-seen", help="not what is in the user's history (default)")
 ]
 Same = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN", help="with --all: only listings equal in this attribute, e.g. the region"),
+    typer.Option(metavar="COLUMN", help="only listings equal in this attribute, e.g. the region"),
 ]
 AtMost = Annotated[
     tuple[int, str] | None,
-    typer.Option(metavar="N COLUMN", help="with --all: at most N with one value, e.g. of one seller"),
+    typer.Option(metavar="N COLUMN", help="at most N with one value, e.g. of one seller"),
 ]
-Diversity = Annotated[
-    float, typer.Option(min=0, max=0.99, help="with --all: 0 by score alone .. 1 by unlikeness (MMR)")
+Diversity = Annotated[float, typer.Option(min=0, max=0.99, help="0 by score alone .. 1 by unlikeness (MMR)")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CONDITION", help="only listings that fulfil it: price<=100, rooms=2|3, pets=yes"),
+]
+With = Annotated[
+    str | None,
+    typer.Option(
+        "--with",
+        metavar="PARTS",
+        help="add to the model: recency, neighbours, ids, joined by +, weighed as `vibes evaluate` fitted it",
+    ),
 ]
 Engine = Annotated[
     str, typer.Option(help="with --all: local (threads) or ray (processes, a cluster by RAY_ADDRESS)")
@@ -59,49 +74,53 @@ def refuse_without_all(**given: Any) -> None:
             )
 
 
-def recency_of(run: Path, added: str | None) -> "Recency | None":
-    """What `--with` adds to the scores of all users; None without it."""
-    if added is None:
-        return None
-    from core.run.fits import fitted
-    from core.scoring.recency import Recency
+def rules_of(
+    k: int,
+    live_only: bool | None,
+    drop_seen: bool | None,
+    same: list[str] | None,
+    at_most: tuple[int, str] | None,
+    diversity: float,
+    where: list[str] | None,
+) -> "Rules":
+    """The rules that options say."""
+    from core.run.rules import Rules
 
-    fit = fitted(run, added)
-    if fit.space is not None:
-        raise VibesError(f"Option --with is '{added}'; for all users it can be recency alone.")
-    return Recency(weight=fit.weight, days=fit.days, events=fit.events)
+    most, seller = at_most or (None, None)
+    if most is not None and most < 1:
+        raise VibesError(f"Option --at-most is {most} {seller}; give a number of 1 or more.")
+    return Rules(
+        k=k, live_only=live_only, drop_seen=drop_seen, same=tuple(same or ()), at_most=most, seller=seller,
+        diversity=diversity, where=tuple(where or ()),
+    )  # fmt: skip
 
 
 def batch(
-    kind: "Kind", run: Path, out: Path | None, rules: dict[str, Any], at: str | None, space: str | None,
-    engine: str, workers: int | None, chunk: int, as_json: bool, recency: "Recency | None" = None,
+    kind: "Kind", run: Path, out: Path | None, rules: "Rules", at: str | None, space: str | None,
+    engine: str, workers: int | None, chunk: int, as_json: bool, beside: str | None = None,
 ) -> None:  # fmt: skip
     """Score every listing or user into `out`."""
     import os
 
     from core.serving.batch.local import score_here
-    from core.serving.batch.rules import Rules
     from core.serving.batch.work import prepare
 
     if out is None:
         raise VibesError("Option --all needs --out DIR, the folder that the files are written to.")
     if engine not in ("local", "ray"):
         raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
-    at_most, seller = rules.pop("at_most") or (None, None)
-    if at_most is not None and at_most < 1:
-        raise VibesError(f"Option --at-most is {at_most} {seller}; give a number of 1 or more.")
     started = time.monotonic()
     with Progress() as progress:
         work = prepare(
             run,
             out,
             kind,
-            Rules(at_most=at_most, seller=seller, **rules),
+            rules,
             space,
             at,
             chunk,
             progress.counting,
-            recency,
+            beside,
         )
         if engine == "local":
             made = score_here(work, workers, progress.counting)

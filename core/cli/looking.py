@@ -25,6 +25,7 @@ def similar(
     same: options.Same = None,
     at_most: options.AtMost = None,
     diversity: options.Diversity = 0.0,
+    where: options.Where = None,
     at: options.At = None,
     engine: options.Engine = "local",
     workers: options.Workers = None,
@@ -35,22 +36,14 @@ def similar(
 
     if (listing is None) != all_:
         raise VibesError("Give either a LISTING or --all --out DIR.")
+    rules = options.rules_of(k, live_only, None, same, at_most, diversity, where)
     if all_:
-        rules = {
-            "k": k,
-            "live_only": bool(live_only),
-            "same": same or (),
-            "at_most": at_most,
-            "diversity": diversity,
-        }
         options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
         return
-    options.refuse_without_all(
-        out=out, live_only=live_only, same=same, at_most=at_most, diversity=diversity, at=at, workers=workers
-    )
+    options.refuse_without_all(out=out, workers=workers)
     opened = Run.open(run, events_too=False)
     assert listing is not None
-    show(opened, opened.similar(listing, k, space or opened.spaces[0]), json_)
+    show(opened, opened.similar(listing, space=space or opened.spaces[0], at=at, rules=rules), json_)
 
 
 @app.command()
@@ -63,13 +56,7 @@ def recommend(
     ] = None,
     at: options.At = None,
     k: Count = 10,
-    with_: Annotated[
-        str | None,
-        typer.Option(
-            "--with",
-            help="recency, neighbours or neighbours+recency, weighed as `vibes evaluate` fitted it; with --all: recency",
-        ),
-    ] = None,
+    with_: options.With = None,
     json_: Json = False,
     all_: options.All = False,
     out: options.Out = None,
@@ -78,43 +65,26 @@ def recommend(
     same: options.Same = None,
     at_most: options.AtMost = None,
     diversity: options.Diversity = 0.0,
+    where: options.Where = None,
     engine: options.Engine = "local",
     workers: options.Workers = None,
     chunk: options.Chunk = options.CHUNK,
 ) -> None:
     """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
-    from core.run.histories import read_history, read_moment
+    from core.run.histories import read_history
     from core.run.run import Run
 
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
+    rules = options.rules_of(k, live_only, drop_seen, same, at_most, diversity, where)
     if all_:
-        rules = {
-            "k": k,
-            "live_only": live_only is not False,
-            "drop_seen": drop_seen is not False,
-            "same": same or (),
-            "at_most": at_most,
-            "diversity": diversity,
-        }
-        recency = options.recency_of(run, with_)
-        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, recency)
+        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)
         return
-    options.refuse_without_all(
-        out=out, live_only=live_only, drop_seen=drop_seen, same=same, at_most=at_most, diversity=diversity,
-        workers=workers,
-    )  # fmt: skip
+    options.refuse_without_all(out=out, workers=workers)
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None
-    moment = read_moment(at, opened.market.timed)
-    if with_ is None:
-        found = opened.recommend(told, k, moment)
-    else:
-        from core.run.fits import recommend_with
-
-        found = recommend_with(opened, with_, told, k, moment)
-    show(opened, found, json_)
+    show(opened, opened.recommend(told, at=at, rules=rules, beside=with_), json_)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from core.cli.batch import recency_of
+from core.cli import batch as options
 from core.cli.shared import Count, Json, RunPath, app
 from core.errors import VibesError
 from core.progress import Progress
@@ -46,6 +46,7 @@ def refresh(
         ),
     ] = None,
     k: Count = 30,
+    with_: options.With = None,
     json_: Annotated[
         bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
     ] = False,
@@ -80,7 +81,7 @@ def refresh(
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        keep_fresh(run, sources, pause, stop, report, k, follow)
+        keep_fresh(run, sources, pause, stop, report, k, follow, with_)
     finally:
         signal.signal(signal.SIGTERM, before)
     if pause is None and problems:
@@ -135,9 +136,7 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
     ] = 1024,
-    with_: Annotated[
-        str | None, typer.Option("--with", help="recency: recommend as `vibes evaluate` weighed it")
-    ] = None,
+    with_: options.With = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how."""
     from core.serving.service.server import serve as run_service
@@ -147,7 +146,7 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, recency_of(run, with_))
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_)
 
 
 @app.command()

@@ -11,15 +11,15 @@ from core.evaluation.result import Evaluation
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
+from core.run.additions import Additions
 from core.run.fits import fit_of, load_fits, save_fits
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.baselines import VectorNeighbours, first_level
+from core.scoring.baselines import ID_MODELS, VectorNeighbours, first_level
 from core.scoring.baselines.named import NEIGHBOURS, neighbours
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.ranking import Scorer
 
-ID_MODELS = ("itemknn", "ease", "als")
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
 SHARES = (0.2, 0.45, 0.8, 1.4)
 
@@ -73,7 +73,10 @@ def evaluate_run(
         scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
     elif run.has_model:
         kept = Remembered(model_scorer(run))
-        scorers += [kept, *(fit.scorer(kept, run, log, split.train) for fit in load_fits(run.path))]
+        scorers += [
+            kept,
+            *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
+        ]
     scorers += [*first, *near, *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
     if run.has_model and settings.training.recency_days:

@@ -76,7 +76,7 @@ class Audience:
         """
         log, catalogue = self.run.log, self.run.catalogue
         index = self.run.index("model")
-        live = index.known & (catalogue.since <= self.at) & (self.at < catalogue.until)  # (L,)
+        live = index.known & catalogue.live(self.at)  # (L,)
         if row is not None:
             live[row] = False
         score = self.vectors @ vector  # (U,)

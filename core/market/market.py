@@ -1,6 +1,7 @@
 """A market: three validated tables, their configuration and what was odd in them."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, Kind, MarketConfig
 from core.market.defects import Defect
-from core.market.event_stream import no_events
+from core.market.event_stream import event_frames, no_events
 from core.market.io import find_table, read_table
 from core.market.tables import events_table, listings_table, photos_table
 
@@ -119,6 +120,16 @@ class Market:
         """Path of the first photo by listing id."""
         first = self.photos[self.photos[C.POSITION] == 0]
         return dict(zip(first[C.LISTING], first[C.PATH], strict=True))
+
+    @cached_property
+    def after_last_event(self) -> int:
+        """The moment after the last event, in the time of a log; 1 without any. Events on disk are read for it."""
+        frames = [self.events] if len(self.events) else self._on_disk()
+        name = C.TIMESTAMP if self.timed else C.POSITION
+        return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
+
+    def _on_disk(self) -> Iterator[pd.DataFrame]:
+        return event_frames(self.tables, self.listings[C.LISTING], self.config)
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """When each listing is live: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""

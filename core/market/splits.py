@@ -78,13 +78,17 @@ class Catalogue:
             since, until = np.full_like(since, np.iinfo(np.int64).min), np.full_like(until, FOREVER)
         return cls(since, until)
 
+    def live(self, at: np.ndarray | int, listings: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """bool: which of the `listings` (rows, all by default) are live at the moments `at`, broadcast as numpy does:
+        one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,)."""
+        found: np.ndarray = (self.since[listings] <= at) & (at < self.until[listings])
+        return found
+
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """(Q, L) bool: which listings each query may recommend."""
         if not queries.masked:
             return np.ones((len(queries), log.listings), bool)
-        allowed = (self.since[None, :] <= queries.at[:, None]) & (
-            queries.at[:, None] < self.until[None, :]
-        )  # (Q, L)
+        allowed = self.live(queries.at[:, None])  # (Q, L)
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed
@@ -138,8 +142,7 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
     """Queries at the chosen events: with a history, on a listing that is live and not yet in the history."""
     event = np.flatnonzero(chosen & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
-    live = (catalogue.since[target] <= at) & (at < catalogue.until[target])
-    event = event[live & (log.first_touch()[event])]
+    event = event[catalogue.live(at, target) & log.first_touch()[event]]
     user, target, at = log.user[event], log.listing[event], log.time[event]
     return Queries(event, user, target, at, log.start[user], before[event], masked=True)
 

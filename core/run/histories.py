@@ -1,4 +1,4 @@
-"""Histories and moments as people write them: a JSON or CSV file, a date or a position."""
+"""Histories as people write them: a JSON or CSV file."""
 
 import json
 from pathlib import Path
@@ -44,18 +44,3 @@ def read_history(path: Path) -> pd.DataFrame:
     if not len(table):
         table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     return table
-
-
-def read_moment(text: str | None, timed: bool) -> pd.Timestamp | int | None:
-    """A moment given on the command line.
-
-    Raises:
-        VibesError: it is no date (or, without timestamps, no whole number).
-    """
-    if text is None:
-        return None
-    try:
-        return pd.Timestamp(text) if timed else int(text)
-    except ValueError as error:
-        wanted = "a date such as 2024-03-25 or 2024-03-25T12:00" if timed else "a position, a whole number"
-        raise VibesError(f"Option --at is '{text}'; give {wanted}.") from error

@@ -6,7 +6,9 @@ import json
 import os
 import weakref
 import zipfile
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,23 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Catalogue, Queries
+from core.market.moments import Moment, moment_in_log
+from core.market.splits import Catalogue
+from core.run.additions import Additions
+from core.run.asking import Event, History, NotThere, of_histories, of_users
 from core.run.engine import Engine
+from core.run.fits import Fit, fitted
 from core.run.generations import Place, settle, stamp_of
 from core.run.manifest import Manifest
+from core.run.recommender import Lists, Recommender
+from core.run.rules import Rules
 from core.run.spaces import SPACES
+from core.scoring.metrics import K
 from core.search.index import EXACT_TO, ExactIndex
 
 PUSHES = "pushes.parquet"
+#: Makers of lists that are kept ready; a service may be asked by any number of rules.
+RECOMMENDERS = 64
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
@@ -50,8 +61,12 @@ class Run:
         market: Market | None = None,
         place: Place | None = None,
         events_too: bool = True,
+        fits_in: Path | None = None,
     ) -> None:
         self.path, self.manifest, self._market, self._events_too = path, manifest, market, events_too
+        self._fits_in = (
+            path if fits_in is None else fits_in
+        )  # of a state that is not published yet, elsewhere
         place = Place(stamp_of(path), path) if place is None else place
         self.folder, self._stamp, self.generation = place.folder, place.stamp, place.stamp.generation
         if place.lease is not None:  # what keeps the generation from being removed ends with this object
@@ -228,118 +243,178 @@ class Run:
         """Row of a listing.
 
         Raises:
-            VibesError: there is no such listing.
+            NotThere: there is no such listing.
         """
         if listing_id not in self.listing_row:
             example = f" (for example '{self.listing_ids[0]}')" if self.listing_ids else ""
-            raise VibesError(
+            raise NotThere(
                 f"There is no listing '{listing_id}' in {self.path}; give one of its listing ids{example}."
             )
         return self.listing_row[listing_id]
 
     def similar(
-        self, listing_id: str, k: int = 30, space: str = "model", allowed: np.ndarray | None = None
+        self,
+        listings: str | Sequence[str],
+        k: int | None = None,
+        space: str = "model",
+        allowed: np.ndarray | None = None,
+        at: Moment | None = None,
+        rules: Rules | None = None,
     ) -> pd.DataFrame:
-        """The `k` listings nearest to one, best first: `listing_id, score` (cosine); never the listing itself.
-
-        Raises:
-            VibesError: no such listing or space, or the listing has nothing in this space.
-        """
-        row, index = self.row(listing_id), self.index(space)
-        if not index.known[row]:
-            raise VibesError(
-                f"Listing '{listing_id}' has nothing in the space '{space}'; choose another space."
-            )
-        others = np.ones(len(index.known), bool) if allowed is None else allowed.copy()
-        others[row] = False
-        rows, scores = index.search(index.vectors[[row]], k, others)
-        return self.frame(rows[0], scores[0])
-
-    def recommend(
-        self, user: str | pd.DataFrame, k: int = 30, at: pd.Timestamp | int | None = None
-    ) -> pd.DataFrame:
-        """The `k` best listings for a user of the market or for a history: `listing_id, score`, best first.
+        """The listings nearest to one or to each of several, best first, never the listing itself.
 
         Args:
-            user: a user id, or a history with `listing_id` and maybe `action` and `duration_s`, oldest first.
-            at: the moment (or position, in a market without timestamps); the history is what lies before it and the
-                candidates are the listings live then. None: after the last event known.
+            listings: a listing id, or several.
+            k: how many, at most; None: that of the rules.
+            allowed: (L,) bool, which listings may be found beside the rules; None: all.
+            at: the moment of `rules.live_only`; None: after the last event known.
+
+        Returns:
+            `listing_id, score` (cosine); of several listings, behind a column `query_id` with the listing that was asked.
 
         Raises:
-            VibesError: no model, no such user, an empty history, an unknown listing or action.
+            VibesError: no such listing, space or attribute, or a listing has nothing in this space.
         """
-        log, query = self.query(user, at)
-        vector = self.engine.encode_histories(log, query.start, query.end)  # (1, d)
-        allowed = self.catalogue.candidates(log, query)[0]
-        rows, scores = self.index("model").search(vector, k, allowed)
-        return self.frame(rows[0], scores[0])
+        asked = [listings] if isinstance(listings, str) else list(listings)
+        rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
+        for one, row in zip(asked, rows, strict=True):
+            if not known[row]:
+                raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
+        maker = self.recommender(space, rules, for_users=False)
+        moment = self.moment(at) if maker.rules.live_only else None
+        found = maker.similar(rows, moment, self._count(k, rules), allowed)
+        return self._frames(found, None if isinstance(listings, str) else asked, "query_id")
 
-    def query(
-        self, user: str | pd.DataFrame, at: pd.Timestamp | int | None = None
-    ) -> tuple[EventLog, Queries]:
-        """What `recommend` asks: a log, and one query on its history with what is live and new to the user.
+    def recommend(
+        self,
+        queries: str | History | Sequence[str | History],
+        k: int | None = None,
+        at: Moment | None = None,
+        rules: Rules | None = None,
+        beside: str | None = None,
+    ) -> pd.DataFrame:
+        """The best listings for a user of the market or for a history, or for each of several, best first.
+
+        Args:
+            queries: a user id, or a history with `listing_id` and maybe `action` and `duration_s`, oldest first; or several.
+            k: how many, at most; None: that of the rules.
+            at: the moment (or position, in a market without timestamps); a user's history is what lies before it and the
+                candidates are the listings live then. None: after the last event known.
+            rules: None: live listings that are not in the history.
+            beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
+                the score is then no cosine and tells nothing but the order.
+
+        Returns:
+            `listing_id, score`; of several, behind a column `user_id` (empty for a history).
 
         Raises:
-            VibesError: what `recommend` refuses.
+            VibesError: no model, no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
+        """
+        self.needs_model()
+        single = isinstance(queries, str | pd.DataFrame) or _is_history(queries)
+        asked: list[Any] = [queries] if single else list(queries)
+        moment = self.moment(at)
+        lists, names = [], ["" if not isinstance(one, str) else one for one in asked]
+        maker = self.recommender("model", rules, beside=beside)
+        for users, group in groupby(asked, lambda one: isinstance(one, str)):
+            some = list(group)
+            before = None if at is None else moment
+            told = of_users(self, some, before) if users else of_histories(self, some)
+            lists.append(maker.recommend(*told, moment, self._count(k, rules)))
+        found = Lists(
+            np.concatenate([one.rows for one in lists]), np.concatenate([one.scores for one in lists])
+        )
+        return self._frames(found, None if single else names, C.USER)
+
+    def recommender(
+        self,
+        space: str = "model",
+        rules: Rules | None = None,
+        for_users: bool = True,
+        beside: str | None = None,
+    ) -> Recommender:
+        """What makes lists by a space under rules; kept, so that a second question finds it ready.
+
+        Raises:
+            VibesError: no such space or attribute, or nothing fitted.
+        """
+        self.index(space)
+        plain = (Rules() if rules is None else rules).model_copy(
+            update={"k": K}
+        )  # a list's length is asked each time
+        key = (space, plain, for_users, beside)
+        if key not in self._recommenders:
+            for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
+                self._recommenders.pop(old, None)
+            additions = None if beside is None else self.additions(beside)
+            self._recommenders[key] = Recommender(
+                self, space, plain.resolved(self.market, for_users), additions
+            )
+        return self._recommenders[key]
+
+    @cached_property
+    def _recommenders(self) -> dict[tuple[Any, ...], Recommender]:
+        return {}
+
+    def additions(self, beside: str) -> Additions:
+        """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbours+recency"; opened once.
+
+        Raises:
+            VibesError: nothing of that name, or nothing fitted yet.
+        """
+        fit = fitted(self._fits_in, beside)
+        if fit not in self._additions:
+            self._additions[fit] = Additions(self, fit)
+        return self._additions[fit]
+
+    @cached_property
+    def _additions(self) -> dict[Fit, Additions]:
+        return {}
+
+    def _count(self, k: int | None, rules: Rules | None) -> int:
+        return k if k is not None else K if rules is None else rules.k
+
+    def needs_model(self) -> None:
+        """Raises:
+        VibesError: the run has no model.
         """
         if not self.has_model:
             raise VibesError(f"{self.path} has no trained model, so it cannot recommend; use `vibes train`.")
-        log = self.log if isinstance(user, str) else self.history_log(user)
-        moment = self._moment(at)
-        start, end = self._history(log, user, moment if at is not None else None)
-        event, number, target, when, first, last = (
-            np.array([value]) for value in (-1, 0, -1, moment, start, end)
-        )
-        return log, Queries(event, number, target, when, first, last, masked=True)
 
-    def _moment(self, at: pd.Timestamp | int | None) -> int:
-        return int(self.log.time.max(initial=0)) + 1 if at is None else as_moment(at)
+    def moment(self, at: Moment | None) -> int:
+        """A moment in the time of the market's log; None: after the last event known.
 
-    def _history(self, log: EventLog, user: str | pd.DataFrame, at: int | None) -> tuple[int, int]:
-        if not isinstance(user, str):
-            return 0, len(log)
-        if user not in self._user_number:
-            example = f" (for example '{log.users[0]}')" if log.users else ""
-            raise VibesError(
-                f"There is no user '{user}' in {self.market.path}; give one of its user ids{example}."
-            )
-        start, end = log.history_at(self._user_number[user], at)
-        if end == start:
-            raise VibesError(
-                f"User '{user}' has no event before that moment, so there is no history to go by; choose a later moment."
-            )
-        return start, end
+        Raises:
+            VibesError: it is no date, or no position where events have no timestamps.
+        """
+        return self.after_last_event if at is None else moment_in_log(at, self.market.timed)
+
+    @property
+    def after_last_event(self) -> int:
+        """The moment after the last event known, in the time of the market's log."""
+        return self.market.after_last_event
 
     @cached_property
-    def _user_number(self) -> dict[str, int]:
+    def user_number(self) -> dict[str, int]:
+        """Number in the log by user id."""
         return {name: number for number, name in enumerate(self.log.users)}
 
-    def history_log(self, history: pd.DataFrame) -> EventLog:
+    def history_log(self, history: History) -> EventLog:
         """A history as `recommend` takes it, as the events of one user without a name.
 
         Raises:
             VibesError: an empty history, an unknown listing or action.
         """
-        if C.LISTING not in history.columns:
-            raise VibesError("The history has no column 'listing_id'; give one row an event, oldest first.")
-        if history.empty:
-            raise VibesError("The history is empty, so there is nothing to go by; add at least one listing.")
-        events = history.reset_index(drop=True)
-        events = events.assign(**{C.LISTING: events[C.LISTING].astype("str")})
-        for listing in events[C.LISTING]:
-            self.row(listing)
-        if C.ACTION in events.columns:
-            strange = events[C.ACTION].dropna()
-            strange = strange[~strange.isin(self.market.actions)]
-            if len(strange):
-                known = ", ".join(self.market.actions) or "none"
-                raise VibesError(
-                    f"The history has the action '{strange.iloc[0]}', which this market does not know ({known})."
-                )
-        kept = [name for name in (C.LISTING, C.ACTION, C.DURATION) if name in events.columns]
-        return EventLog.from_frame(
-            events[kept].assign(**{C.USER: "", C.POSITION: np.arange(len(events))}), self.market
-        )
+        return of_histories(self, [history]).log
+
+    def _frames(self, found: Lists, names: Sequence[str] | None, column: str) -> pd.DataFrame:
+        """The lists one below the other; with `names`, behind a column that says whose each is."""
+        if names is None:
+            return self.frame(found.rows[0], found.scores[0])
+        whole = self.frame(found.rows.ravel(), found.scores.ravel())
+        length = (found.rows >= 0).sum(axis=1)
+        whole.insert(0, column, np.repeat(np.array(names, object), length))
+        return whole
 
     def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
         """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""
@@ -348,8 +423,6 @@ class Run:
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})
 
 
-def as_moment(at: pd.Timestamp | int) -> int:
-    """A moment in the time of a log: nanoseconds UTC, or a position as it is."""
-    if isinstance(at, pd.Timestamp):
-        return (at.tz_localize("UTC") if at.tzinfo is None else at).as_unit("ns").value
-    return int(at)
+def _is_history(queries: object) -> bool:
+    """Whether several things are the events of one history."""
+    return isinstance(queries, Sequence) and bool(queries) and isinstance(queries[0], Event)

@@ -1,26 +1,8 @@
-"""The model as a scorer of the evaluation: cosine of a history's vector to every listing."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+"""The model as a scorer of the evaluation."""
 
 from core.market.log import EventLog
-from core.market.splits import Queries
 from core.run.run import Run
-
-
-@dataclass(frozen=True, eq=False)
-class VectorScorer:
-    """Scores (B, L) = histories (B, d) @ listings (L, d); the histories are those of the queries, nothing else."""
-
-    name: str
-    listings: np.ndarray  # (L, d) float32
-    encode: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (start, end) -> (B, d)
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32 cosine."""
-        return self.encode(batch.start, batch.end) @ self.listings.T
+from core.scoring.scorer import VectorScorer
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:

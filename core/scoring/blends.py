@@ -8,10 +8,11 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.popularity import LAST_EVENTS, RecentPopularity
+from core.scoring.baselines.popularity import LAST_EVENTS
 from core.scoring.baselines.tuning import MOST_QUERIES, validation_sample
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
+from core.scoring.recency import RecentEvents, recency_prior
 
 T = TypeVar("T")
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
@@ -50,7 +51,7 @@ class RecencyPrior:
     """
 
     scorer: Scorer
-    recent: RecentPopularity = field(repr=False)
+    recent: RecentEvents = field(repr=False)
     weight: float
     name: str = "model + recency"
 
@@ -67,15 +68,15 @@ class RecencyPrior:
         """The scorer, window and weight with the best (smooth) validation recall@30; the first with weight 0 where
         nothing can be tuned."""
         if log.timed:
-            windows = [RecentPopularity.over_days(log, days) for days in WINDOWS]
+            windows = [RecentEvents.over_days(log, days) for days in WINDOWS]
         else:
-            windows = [RecentPopularity.over_events(log, split.train, events) for events in LAST_EVENTS]
+            windows = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
         affordable = max(LEAST_QUERIES, CELLS // (len(scorers) * log.listings))
         queries = validation_sample(split, seed, min(affordable, MOST_QUERIES))
         if not len(queries):
             return cls(scorers[0], windows[0], 0.0, name)
         first = queries.take(slice(0, BATCH))
-        spread = np.log1p(windows[0].score(first)).std(axis=1).mean()
+        spread = recency_prior(windows[0].counts(first.at)).std(axis=1).mean()
         units = [float(_spread(scorer, log, first) / spread) if spread > 0 else 0.0 for scorer in scorers]
         choices = [
             (scorer, window, weight * unit)
@@ -85,7 +86,7 @@ class RecencyPrior:
         ]
 
         def scores(batch: Queries) -> Iterator[np.ndarray]:
-            recent = [np.log1p(window.score(batch)) for window in windows]
+            recent = [recency_prior(window.counts(batch.at)) for window in windows]
             for scorer, unit in zip(scorers, units, strict=True):
                 own = checked_scores(scorer, batch, log.listings)
                 for counted in recent:
@@ -98,12 +99,11 @@ class RecencyPrior:
     @property
     def note(self) -> str:
         """What was fitted."""
-        last = f"{self.recent.days} days" if self.recent.days else f"{self.recent.events} events of each user"
-        return f"{_told(self.scorer)} + {self.weight:.3g} x log(1 + events in the last {last})"
+        return f"{_told(self.scorer)} + {self.weight:.3g} x log(1 + events in the last {self.recent.window})"
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
-        return self.scorer.score(batch) + np.float32(self.weight) * np.log1p(self.recent.score(batch))
+        return self.scorer.score(batch) + recency_prior(self.recent.counts(batch.at), self.weight)
 
 
 @dataclass(frozen=True, eq=False)

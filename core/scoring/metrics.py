@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: How many listings a list has, where nobody says: recall@30 is what this project measures.
+K = 30
+
 
 @dataclass(frozen=True)
 class Cutoffs:

@@ -1,50 +1,87 @@
-"""What is recent at a moment, as one more column of the listings' vectors."""
+"""What is recent at a moment, and what a score gains by it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from core.market.log import DAY, EventLog
 
 
-class Recency(BaseModel):
-    """What a listing's score gains: weight x log(1 + its recent events), as `core.scoring.blends.RecencyPrior` does.
+@dataclass(frozen=True, eq=False)
+class RecentEvents:
+    """Counts the events of each listing in the `days` strictly before a moment, whoever caused them.
 
-    Attributes:
-        days: whose events are recent; events: how many of each user's last ones are, where there are no timestamps.
+    At any moment it counts what a market would know then. A log without timestamps has no common clock, so "recent" is
+    the last `events` events of each user instead, and the count is one for all moments.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    days: int | None  # timed logs
+    events: int | None  # untimed logs
+    time: np.ndarray = field(repr=False)  # (N,) int64, ascending
+    listing: np.ndarray = field(repr=False)  # (N,) int32, in the same order
+    listings: int
 
-    weight: float
-    days: int | None = None
-    events: int | None = None
+    @classmethod
+    def over_days(cls, log: EventLog, days: int) -> RecentEvents:
+        """Of a log with timestamps."""
+        order = np.argsort(log.time, kind="stable")
+        return cls(days, None, log.time[order], log.listing[order], log.listings)
 
-    def gain(self, logs: Iterable[EventLog], listings: int, at: int) -> np.ndarray:
-        """(L,) float32 at the moment `at`, of `logs` that share the users' events among them."""
-        count = np.zeros(listings, np.int64)
-        for log in logs:
-            if self.days is not None:
-                recent = (log.time < at) & (log.time >= at - self.days * DAY)
-            else:
-                recent = log.start[log.user + 1] - np.arange(len(log)) <= (self.events or 0)
-            count += np.bincount(log.listing[recent], minlength=listings)
-        return np.float32(self.weight) * np.log1p(count).astype(np.float32)
+    @classmethod
+    def over_events(cls, log: EventLog, known: np.ndarray, events: int) -> RecentEvents:
+        """Of a log that knows only the order within each user; `known` (N,) bool are the events that count at all."""
+        rows = np.flatnonzero(known)
+        end = np.bincount(log.user[rows], minlength=len(log.users)).cumsum()[log.user[rows]]
+        recent = rows[end - np.arange(len(rows)) <= events]  # 1 at a user's last known event
+        return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
+
+    @classmethod
+    def of(cls, log: EventLog, known: np.ndarray, days: int | None, events: int | None) -> RecentEvents:
+        """By `days` where they are given, else by `events`, of which those are asked for where `known` (N,) holds."""
+        return cls.over_days(log, days) if days is not None else cls.over_events(log, known, events or 0)
+
+    @property
+    def window(self) -> str:
+        """What counts as recent, in words."""
+        return f"{self.days} days" if self.days is not None else f"{self.events} events of each user"
+
+    def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
+        """(B, L) float32 at the moments `at` (B,); of the `listings` (C,) alone, one of which may stand there twice,
+        (B, C)."""
+        if listings is None:
+            return self._counts(at)
+        asked, again = np.unique(listings, return_inverse=True)
+        place = np.full(self.listings, -1)
+        place[asked] = np.arange(len(asked))
+        column = place[self.listing]
+        mine = column >= 0
+        only = replace(self, time=self.time[mine], listing=column[mine], listings=len(asked))
+        return only._counts(at).take(again, axis=1)
+
+    def _counts(self, at: np.ndarray) -> np.ndarray:
+        if self.days is None:
+            counts = np.bincount(self.listing, minlength=self.listings).astype(np.float32)
+            return np.broadcast_to(counts, (len(at), self.listings))
+        moments, which = np.unique(at, return_inverse=True)  # (T,)
+        high = np.searchsorted(self.time, moments, side="left")  # strictly before the moment
+        low = np.searchsorted(self.time, moments - self.days * DAY, side="left")
+        counts = np.zeros((len(moments), self.listings), np.float32)
+        running = np.zeros(self.listings, np.float32)
+        left = right = low[0] if len(moments) else 0
+        for row in range(len(moments)):  # the window slides: what enters is added, what leaves is taken away
+            np.add.at(running, self.listing[right : high[row]], 1)
+            np.subtract.at(running, self.listing[left : low[row]], 1)
+            left, right = low[row], high[row]
+            counts[row] = running
+        return counts[which]
 
 
-def beside(vectors: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """(L, d + 1) float32, whose inner products with `asking(queries)` are those of `vectors` (L, d) with the queries
-    + `gain` (L,); a zero row stays one.
+def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
+    """float32: what a score gains, weight x log(1 + recent events); THE place where the prior is written.
 
-    The gain is the same for all users, so that every kind of index can search by it.
+    A logarithm, since the softmax of cosine / temperature + log(prior) is what logit adjustment asks for (Menon et al.
+    2021, arXiv 2007.07314), here with a prior that moves with time.
     """
-    known = vectors.any(axis=1)
-    return np.column_stack([vectors, np.where(known, gain, np.float32(0))])
-
-
-def asking(queries: np.ndarray) -> np.ndarray:
-    """(B, d + 1): the queries (B, d) of vectors that stand `beside` a gain."""
-    return np.column_stack([queries, np.ones(len(queries), np.float32)])
+    return np.float32(weight) * np.log1p(counts).astype(np.float32, copy=False)

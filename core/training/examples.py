@@ -100,4 +100,4 @@ def exclusions(
 
 def live_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """(B, C) bool: listings `candidates` that are live at the moments `at` (B,)."""
-    return (catalogue.since[candidates] <= at[:, None]) & (at[:, None] < catalogue.until[candidates])
+    return catalogue.live(at[:, None], candidates)

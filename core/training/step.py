@@ -22,7 +22,7 @@ from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import TrainingConfig
-from core.scoring.baselines import RecentPopularity
+from core.scoring.recency import RecentEvents, recency_prior
 from core.training.bank import ItemBank
 from core.training.batches import Batch
 from core.training.candidates import Candidates, candidate_masks, draw_candidates, inclusion_probability
@@ -44,7 +44,7 @@ class StepData:
     masked: bool
     seed: int
     photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
-    recent: RecentPopularity | None = None  # whose logarithm joins the scores
+    recent: RecentEvents | None = None  # whose logarithm joins the scores
 
     @cached_property
     def share(self) -> np.ndarray:
@@ -146,7 +146,7 @@ def _softmax(
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.
         recent = data.recent.counts(data.examples.at[batch.rows], candidates.listing)  # (E, C)
-        scores = scores + torch.from_numpy(np.log1p(recent)).to(device)
+        scores = scores + torch.from_numpy(recency_prior(recent)).to(device)
     positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     if config.logq:
         q = inclusion_probability(candidates, data.share, slots, len(data.warm), config)

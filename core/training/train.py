@@ -26,9 +26,9 @@ from core.run.engine import Engine, make_inputs
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.spaces import library_versions, save_spaces, spaces_of
-from core.scoring.baselines import RecentPopularity
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
+from core.scoring.recency import RecentEvents, recency_prior
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
@@ -182,12 +182,12 @@ def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
     return manifest.settings
 
 
-def _recent(log: EventLog, days: int) -> RecentPopularity | None:
+def _recent(log: EventLog, days: int) -> RecentEvents | None:
     if days and not log.timed:
         raise VibesError(
             f"Option training.recency_days is {days}, but the events have no timestamps, so nothing is recent; leave it out."
         )
-    return RecentPopularity.over_days(log, days) if days else None
+    return RecentEvents.over_days(log, days) if days else None
 
 
 def _validation(
@@ -197,7 +197,7 @@ def _validation(
     inputs: Inputs,
     settings: Settings,
     live: LivePhotos | None = None,
-    recent: RecentPopularity | None = None,
+    recent: RecentEvents | None = None,
 ) -> Validate | None:
     """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
     seed; None without any. Where the loss knows what is `recent`, so does validation, by the same weight."""
@@ -237,7 +237,7 @@ def _validation(
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
             scores = ends[rows] @ listings.T  # (B, L)
             if recent is not None:
-                scores += np.float32(settings.training.temperature) * np.log1p(recent.score(batch))
+                scores += recency_prior(recent.counts(batch.at), settings.training.temperature)
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         values = np.column_stack([ranks <= 30, smooth_recall(ranks, 30)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)

@@ -6,7 +6,7 @@ from looking import components, texts
 
 from core import Run
 from core.market.market import Market
-from core.run.fits import Fit, recommend_with, save_fits
+from core.run.fits import Fit, save_fits
 from core.run.manifest import Manifest
 
 
@@ -132,7 +132,7 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
     for added in ("recency", "neighbours", "neighbours+recency"):
         page = show("users", run, **asked, **{"with": added})
         _, shown = components(page, "gallery")
-        expected = recommend_with(Run.open(run), added, "u1", 6, moment)["listing_id"].tolist()
+        expected = Run.open(run).recommend("u1", 6, moment, beside=added)["listing_id"].tolist()
         assert [card["href"].split("listing=")[1] for card in shown["cards"]] == expected
         assert all(card["score"].startswith("Score ") for card in shown["cards"])
         orders.add(tuple(expected))

@@ -7,7 +7,6 @@ from browser.seeing import assert_listings, assert_photos, assert_whole, listing
 from playwright.sync_api import expect
 
 from core import Run
-from core.run.fits import recommend_with
 
 
 def covers(ids):
@@ -70,7 +69,7 @@ def test_what_serving_adds_is_added_by_a_click(page, explorer, fitted):
     assert_whole(page)
     page.get_by_role("radio", name="Both").click()
     page.wait_for_url("**/users?user=u0&at=7&k=6&with=neighbours%2Brecency")
-    assert_listings(shown, recommend_with(run, FITS[2].added, "u0", 6, moment)["listing_id"].tolist())
+    assert_listings(shown, run.recommend("u0", 6, moment, beside=FITS[2].added)["listing_id"].tolist())
     expect(shown.get_by_text("Score").first).to_be_visible()
     assert_whole(page, arrived=False)
     page.get_by_role("radio", name="Nothing").click()

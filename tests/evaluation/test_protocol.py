@@ -15,6 +15,7 @@ from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
 from core.scoring.baselines import ItemKNN, Popularity, RecentPopularity
 from core.scoring.baselines.history import Interactions
+from core.scoring.recency import RecentEvents
 
 
 class Modulo:
@@ -88,7 +89,7 @@ def test_agrees_with_the_naive_evaluation_to_six_digits_ties_included(crowded_ma
     values = dict(zip(market.listings["listing_id"], Modulo(log.listings).values, strict=True))
     slow = [naive.popularity(train), lambda query: values, one_at_a_time(knn, log, market)]
     if timed:
-        scorers.append(RecentPopularity.over_days(log, 9))
+        scorers.append(RecentPopularity(RecentEvents.over_days(log, 9)))
         slow.append(naive.recent_popularity(market.events, 9))
     found = evaluate(scorers, log, split, catalogue, batch_size=7)
     assert len(queries) > 80

@@ -16,6 +16,7 @@ from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
 from core.scoring.baselines import Ease, ItemKNN, Popularity, RecentPopularity
 from core.scoring.baselines.history import Interactions
+from core.scoring.recency import RecentEvents
 
 pytestmark = pytest.mark.real
 NAIVE = Path(__file__).resolve().parent.parent / "evaluation" / "naive_evaluation.py"
@@ -66,7 +67,7 @@ def compare(market: Market, naive: ModuleType) -> None:
     queries, train = (naive.temporal if timed else naive.leave_one_out)(market.events, market.listings)
     slow = [naive.popularity(train), *(of_one_query(scorer, log, market) for scorer in scorers[1:])]
     if timed:
-        scorers.append(RecentPopularity.over_days(log, 120))
+        scorers.append(RecentPopularity(RecentEvents.over_days(log, 120)))
         slow.append(naive.recent_popularity(market.events, 120))
     found = evaluate(scorers, log, split, catalogue, batch_size=100)
     keys = ["user_id", "at", "target"]

@@ -9,13 +9,15 @@ from browser.painted import paint_market, train_run
 
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
-from core.market.splits import make_split
-from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, recommend_with, save_fits
+from core.market.splits import Queries, make_split
+from core.run.additions import Additions
+from core.run.asking import of_users
+from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits
 from core.run.run import Run
-from core.run.scorer import VectorScorer
 from core.scoring.baselines import Ease, VectorNeighbours
 from core.scoring.baselines.history import Interactions
 from core.scoring.baselines.named import NEIGHBOURS
+from core.scoring.scorer import VectorScorer
 
 ROWS = ["recency", "neighbours", "neighbours+recency"]
 
@@ -37,12 +39,15 @@ def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tm
         False,
         False,
         False,
-        True,
-    ]  # neither the model nor an id model
+        False,
+    ]  # the model adds nothing to itself
     save_fits(tmp_path, [fit for fit in fits if fit])
-    run = SimpleNamespace(log=log, spaces=["attributes"], vectors=lambda space: vectors, path=tmp_path)
-    for row, fit in zip(rows[1:4], load_fits(tmp_path), strict=True):
-        again = fit.scorer(model, run, log, split.train)
+    manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
+    run = SimpleNamespace(
+        log=log, spaces=["attributes"], vectors=lambda space: vectors, path=tmp_path, manifest=manifest
+    )
+    for row, fit in zip(rows[1:], load_fits(tmp_path), strict=True):
+        again = Additions(run, fit, split.train).scorer(model, log)
         assert again.name == row.name
         np.testing.assert_allclose(again.score(split.test), row.score(split.test), rtol=1e-5, atol=1e-5)
 
@@ -73,10 +78,12 @@ def test_it_recommends_what_the_row_puts_first(run, added):
     kept = load_fits(run.path)
     save_fits(run.path, [fit])
     try:
-        found = recommend_with(run, added, "u1", 5)
-        log, query = run.query("u1")
-        history = set(log.listing[query.start[0] : query.end[0]].tolist())
-        model = run.engine.encode_histories(log, query.start, query.end)[0] @ run.vectors("model").T
+        found = run.recommend("u1", 5, beside=added)
+        log, start, end = of_users(run, ["u1"], None)
+        none = np.array([-1])
+        query = Queries(none, none, none, np.array([run.after_last_event]), start, end, masked=True)
+        history = set(log.listing[start[0] : end[0]].tolist())
+        model = run.engine.encode_histories(log, start, end, run.vectors("model"))[0] @ run.vectors("model").T
         total = (model - model.mean()) / model.std() if fit.space else model
         if fit.space:
             weight = np.zeros(log.listings)
@@ -101,13 +108,13 @@ def test_it_recommends_what_the_row_puts_first(run, added):
 
 def test_a_history_from_elsewhere_is_served_as_well(run):
     told = pd.DataFrame({"listing_id": run.listing_ids[:2]})
-    found = recommend_with(run, "neighbours+recency", told, 4)
+    found = run.recommend(told, 4, beside="neighbours+recency")
     assert len(found) == 4 and not set(found["listing_id"]) & set(run.listing_ids[:2])
 
 
 def test_what_was_not_fitted_is_said(run, tmp_path):
-    with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbours, neighbours\+recency"):
-        recommend_with(run, "luck", "u1")
+    with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbours, neighbours\+recency, ids"):
+        run.recommend("u1", beside="luck")
     carry_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
     assert not (tmp_path / FILE).exists()
     carry_fits(run.path, tmp_path)
@@ -115,7 +122,7 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
     (run.path / FILE).rename(tmp_path / "away")
     try:
         with pytest.raises(VibesError, match="`vibes evaluate` fits that"):
-            recommend_with(run, "recency", "u1")
+            run.recommend("u1", beside="recency")
     finally:
         (tmp_path / "away").rename(run.path / FILE)
 
@@ -124,9 +131,9 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
         save_fits(run.path, [Fit(name="model + neighbours", space="text", share=0.5)])
-        assert len(recommend_with(run, "neighbours", "u1", 3)) == 3
+        assert len(run.recommend("u1", 3, beside="neighbours")) == 3
         save_fits(run.path, [Fit(name="model + neighbours", space="sounds", share=0.5)])
         with pytest.raises(VibesError, match="has no sounds to find neighbours by"):
-            recommend_with(run, "neighbours", "u1")
+            run.recommend("u1", beside="neighbours")
     finally:
         save_fits(run.path, kept)

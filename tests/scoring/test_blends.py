@@ -8,7 +8,7 @@ import pytest
 from core.evaluation.protocol import evaluate
 from core.evaluation.run_evaluation import SHARES, with_serving
 from core.market.splits import Queries, make_split
-from core.scoring.baselines import Ease, ItemKNN, Popularity, RecentPopularity, VectorNeighbours
+from core.scoring.baselines import Ease, ItemKNN, Popularity, VectorNeighbours
 from core.scoring.baselines.history import Interactions
 from core.scoring.baselines.tuning import recall
 from core.scoring.blends import (
@@ -19,6 +19,7 @@ from core.scoring.blends import (
     Remembered,
     standardised,
 )
+from core.scoring.recency import RecentEvents
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def test_standardised_rows_have_mean_0_and_deviation_1_over_what_is_known():
 def test_the_prior_adds_the_logarithm_of_what_was_touched_just_before(setting):
     log, split, _ = setting
     model = Noise(log.listings, closed=4)
-    prior = RecencyPrior(model, RecentPopularity.over_days(log, 9), 0.7)
-    scores, counts = prior.score(split.test), RecentPopularity.over_days(log, 9).score(split.test)
+    prior = RecencyPrior(model, RecentEvents.over_days(log, 9), 0.7)
+    scores, counts = prior.score(split.test), RecentEvents.over_days(log, 9).counts(split.test.at)
     for row in range(len(split.test)):
         for listing in range(log.listings):
             expected = model.values[listing] + 0.7 * np.log(1 + counts[row, listing])
@@ -81,7 +82,7 @@ def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
     best = reached(tuned, log, split, catalogue)
     for days in WINDOWS:
         for weight in (0.0, tuned.weight):
-            other = RecencyPrior(model, RecentPopularity.over_days(log, days), weight)
+            other = RecencyPrior(model, RecentEvents.over_days(log, days), weight)
             assert best >= reached(other, log, split, catalogue)
 
 

@@ -15,9 +15,9 @@ from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.baselines import RecentPopularity
 from core.scoring.baselines.tuning import recall
 from core.scoring.blends import RecencyPrior
+from core.scoring.recency import RecentEvents
 from core.training.batches import history_batches
 from core.training.step import step_loss
 from core.training.train import train
@@ -39,7 +39,7 @@ def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market,
     monkeypatch.setitem(LOSSES, "next", loss)
     model.eval()
     tables = data.inputs.tensors("cpu")
-    for one in (data, replace(data, recent=RecentPopularity.over_days(data.log, DAYS))):
+    for one in (data, replace(data, recent=RecentEvents.over_days(data.log, DAYS))):
         step_loss(model, one, None, batch, 0, settings.training, tables)
     (plain, first), (told, _) = seen
     gained, log = told - plain, data.log
@@ -57,7 +57,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     run = Run.open(tmp_path / "run")
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
     valid = make_split(log, catalogue).valid
-    recent = RecentPopularity.over_days(log, DAYS)
+    recent = RecentEvents.over_days(log, DAYS)
     beside = RecencyPrior(model_scorer(run), recent, settings.training.temperature)
     found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.01)

@@ -7,12 +7,25 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, Split
 from core.scoring.baselines.als import Als
 from core.scoring.baselines.ease import Ease, TooManyListings
+from core.scoring.baselines.history import IdModel
 from core.scoring.baselines.itemknn import ItemKNN
 from core.scoring.baselines.neighbours import VectorNeighbours
 from core.scoring.baselines.popularity import Popularity, RecentPopularity
 from core.scoring.ranking import Scorer
 
-__all__ = ["Als", "Ease", "ItemKNN", "Popularity", "RecentPopularity", "VectorNeighbours", "first_level"]
+#: Models that know listings by their ids, by name.
+ID_MODELS: dict[str, type[IdModel]] = {"itemknn": ItemKNN, "ease": Ease, "als": Als}
+
+__all__ = [
+    "ID_MODELS",
+    "Als",
+    "Ease",
+    "ItemKNN",
+    "Popularity",
+    "RecentPopularity",
+    "VectorNeighbours",
+    "first_level",
+]
 
 
 def first_level(

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.history import IdModel, Interactions
 from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ITERATIONS = 15
 
 
 @dataclass(frozen=True, eq=False)
-class Als:
+class Als(IdModel):
     """Scores by user factor x listing factor; the user's is solved anew from the history at the query's moment.
 
     So users without training events are served as well as any. In a history the confidence is `alpha * decay ** age`.
@@ -80,6 +80,12 @@ class Als:
                     yield replace(fitted, decay=decay)
 
         return best(trials(), log, validation_sample(split, seed), catalogue)
+
+    @classmethod
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> "Als":
+        """See `IdModel`."""
+        factors = int(settings["factors"])
+        return cls.fit(interactions, **settings | {"factors": factors}, seed=seed)  # type: ignore[arg-type]
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, -inf for cold listings."""

@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.history import IdModel, Interactions
 from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
@@ -22,7 +22,7 @@ class TooManyListings(VibesError):
 
 
 @dataclass(frozen=True, eq=False)
-class Ease:
+class Ease(IdModel):
     """Scores by `history @ weights`, each listing of the history weighed by `decay ** age`."""
 
     interactions: Interactions = field(repr=False)

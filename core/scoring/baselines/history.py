@@ -1,6 +1,7 @@
 """What id models learn from, and the history of a query as one sparse row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -48,6 +49,32 @@ class Interactions:
     def cooccurrence(self) -> sparse.csr_array:
         """(W, W) float32: how many users touched both listings; the diagonal holds each listing's users."""
         return (self.matrix.T @ self.matrix).tocsr()
+
+
+class IdModel:
+    """What ItemKNN, EASE and ALS share: fitted on `interactions`, with a handful of numbers that were tuned."""
+
+    interactions: Interactions
+    name: str
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, -inf for cold listings."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """The tuned numbers by their names, as `again` takes them."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.repr and f.name != "name"}
+
+    def over(self, log: EventLog) -> Self:
+        """The same model for the histories of another log over the same listings."""
+        return replace(self, interactions=replace(self.interactions, log=log))
+
+    @classmethod
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Self:
+        """The model with settings that were tuned before, on these interactions."""
+        return cls.fit(interactions, **settings)  # type: ignore[attr-defined]
 
 
 def history_matrix(log: EventLog, batch: Queries, decay: float) -> sparse.csr_array:

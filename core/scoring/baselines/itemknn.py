@@ -8,7 +8,7 @@ from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.history import IdModel, Interactions
 from core.scoring.baselines.tuning import DECAYS, best, validation_sample
 
 SHRINKS = (20.0, 0.0, 5.0, 100.0)
@@ -18,7 +18,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class ItemKNN:
+class ItemKNN(IdModel):
     """Scores a listing by its similarity to the history, each listing of it weighed by `decay ** age`.
 
     Similarity is the cosine of the listings' user sets, shrunk where few users speak for it:
@@ -60,7 +60,7 @@ class ItemKNN:
     def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "ItemKNN":
         """The shrinkage and recency weight with the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
-        neighbours = None if len(interactions.warm) <= DENSE else NEIGHBOURS
+        neighbours = _neighbours(interactions)
 
         def trials() -> Iterator[ItemKNN]:
             for shrink in SHRINKS:
@@ -70,10 +70,20 @@ class ItemKNN:
 
         return best(trials(), log, validation_sample(split, seed), catalogue)
 
+    @classmethod
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> "ItemKNN":
+        """See `IdModel`."""
+        return cls.fit(interactions, neighbours=_neighbours(interactions), **settings)
+
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, -inf for cold listings."""
         scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
         return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
+
+
+def _neighbours(interactions: Interactions) -> int | None:
+    """How many are kept of each listing; None: all."""
+    return None if len(interactions.warm) <= DENSE else NEIGHBOURS
 
 
 def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:

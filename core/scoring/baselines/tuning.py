@@ -8,11 +8,10 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.metrics import user_means
+from core.scoring.metrics import K, user_means
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 
 S = TypeVar("S", bound=Scorer)
-K = 30
 MOST_QUERIES = 2000  # a difference that more queries would show is smaller than any in the grids
 DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing against the one touched after it
 

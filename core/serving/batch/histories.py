@@ -78,12 +78,6 @@ def cut_histories(
     return after
 
 
-def after_last_event(market: Market) -> int:
-    """The moment after the last event of a market on disk, in the log's time; 1 where there is none."""
-    frames = event_frames(market.tables, market.listings[C.LISTING], market.config)
-    return max((int(_when(events).max()) + 1 for events in frames if len(events)), default=1)
-
-
 def read_histories(path: Path, listings: int, timed: bool) -> EventLog:
     """One file of `cut_histories` as a log, whose users are those of the file."""
     table = pq.read_table(path)

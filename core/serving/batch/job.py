@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
-from core.scoring.recency import Recency
-from core.serving.batch.rules import Rules
+from core.run.fits import Fit
+from core.run.rules import Rules
 
 MANIFEST = "_job.json"  # readers of parquet folders skip names that begin with _ or .
 HISTORIES, GAIN = "_histories", "_recency.npy"
@@ -31,7 +31,7 @@ class Job(BaseModel):
         run: its folder; name: what the rows call it; generation: how many refreshes it had behind it.
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         inference: the path that encodes users, since bfloat16 and float32 give different rows.
-        recency: what the scores gain beside the model's; its gain at the moment lies in the folder.
+        beside: what is added to the model; what recency adds at the moment lies in the folder.
         at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for.
         chunk: listings or users a file; chunks: how many files there will be.
     """
@@ -47,7 +47,7 @@ class Job(BaseModel):
     inference: str
     space: str
     rules: Rules
-    recency: Recency | None = None
+    beside: Fit | None = None
     at: int
     asked_at: int | None
     timed: bool

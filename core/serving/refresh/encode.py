@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,6 @@ from core.features.photos.pipeline import Encoder
 from core.features.photos.trainable import trained_weights
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.market.columns import Columns as C
-from core.market.log import EventLog, ranges
 from core.market.market import Market
 from core.run.engine import Engine
 from core.run.run import Run
@@ -30,13 +28,11 @@ class Counts:
 
     Attributes:
         listings: new and changed ones.
-        listings_of_histories: older ones that the histories hold, each once in the life of the process.
         histories: of users with new events.
         photos: whose content was never embedded before.
     """
 
     listings: int = 0
-    listings_of_histories: int = 0
     histories: int = 0
     photos: int = 0
 
@@ -109,7 +105,6 @@ class Bench:
         vectors = replace(engine, features=features).encode_listings(lambda done, of: self._tick())
         self.counts.listings += len(rows)
         self._engine = replace(engine, features=replaced(engine.features, features, rows))
-        self._remember(rows, vectors, len(market.listings))
         return vectors
 
     def _photos(self, market: Market, rows: np.ndarray) -> PhotoVectors | None:
@@ -137,38 +132,6 @@ class Bench:
             weights = trained_weights(self.run.folder, name)
             self._encoders[name] = _Counting(encoder_of(market, name, weights))
         return self._encoders[name]
-
-    # what histories are made of
-
-    @cached_property
-    def _vectors(self) -> np.ndarray:
-        """(L, d) float32 of listings as the network gave them: a run keeps float16; zero where not encoded yet."""
-        assert self._engine is not None
-        return np.zeros((self._engine.features.tokens.listings, self._engine.featurizer.width), np.float32)
-
-    def _remember(self, rows: np.ndarray, vectors: np.ndarray, listings: int) -> None:
-        more = listings - len(self._vectors)
-        if more > 0:
-            self._vectors = np.concatenate([self._vectors, np.zeros((more, vectors.shape[1]), np.float32)])
-        self._vectors[rows] = vectors
-
-    def histories(self, log: EventLog) -> np.ndarray:
-        """(U, d) the whole histories of all users of `log`, whose listings are those that `spaces` saw last."""
-        engine, listings = self._engine, None
-        assert engine is not None
-        start, end = log.start[:-1], log.start[1:]
-        if engine.settings.history == "listing-vectors":
-            first = np.maximum(start, end - engine.settings.training.max_listings)
-            rows = np.unique(log.listing[ranges(first, end - first)])
-            rows = rows[~self._vectors[rows].any(axis=1)]
-            if len(rows):
-                vectors = engine.encode_listings(lambda done, of: self._tick(), rows)
-                self._remember(rows, vectors, engine.features.tokens.listings)
-                self.counts.listings_of_histories += len(rows)
-            listings = self._vectors
-        self._tick()
-        self.counts.histories += len(start)
-        return engine.encode_histories(log, start, end, listings)
 
 
 class _Counting:

@@ -13,6 +13,7 @@ from typing import Any
 from core.errors import VibesError
 from core.run.generations import only_writer
 from core.run.run import Run
+from core.scoring.metrics import K
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
 from core.serving.refresh.sql import SqlSource
@@ -26,8 +27,9 @@ def keep_fresh(
     every: float | None,
     stop: threading.Event,
     report: Callable[[Look | VibesError], None],
-    k: int = 30,
+    k: int = K,
     after: Callable[[Run], object] = lambda run: None,
+    beside: str | None = None,
 ) -> None:
     """Look at the sources every `every` seconds (None: once) until `stop` is set, which also ends a look half-way.
 
@@ -35,6 +37,7 @@ def keep_fresh(
 
     Args:
         report: gets what each look brought, or why it failed.
+        beside: what is added to the model in pushes, see `Run.recommend`.
         after: gets the run at the start and after each look that published something.
 
     Raises:
@@ -46,7 +49,7 @@ def keep_fresh(
             raise Stopped
 
     with only_writer(path):
-        refresher, first, behind = Refresher(path, sources, k, tick), True, True
+        refresher, first, behind = Refresher(path, sources, k, tick, beside), True, True
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -112,8 +115,7 @@ def status(look: Look) -> str:
         parts = [
             f"generation {look.generation}: {look.events:,} events of {look.users:,} users",
             f"listings {look.new:,} new, {look.changed:,} changed, {look.expired:,} expired",
-            f"encoded {counts.listings:,} listings (and {counts.listings_of_histories:,} of histories), "
-            f"{counts.histories:,} histories, {counts.photos:,} photos",
+            f"encoded {counts.listings:,} listings, {counts.histories:,} histories, {counts.photos:,} photos",
             f"{look.seconds:.1f} s",
             f"lag {look.lag_s or 0:.1f} s",
         ]

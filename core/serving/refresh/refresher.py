@@ -18,17 +18,19 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.market import Market
+from core.run.fits import fitted
 from core.run.generations import building, publish, stamp_of, sweep
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import PUSHES, Run
 from core.run.spaces import save_spaces
+from core.scoring.metrics import K
 from core.serving.batch.job import fingerprint_of
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.encode import Bench, Counts
 from core.serving.refresh.market_folder import MarketFolder
 from core.serving.refresh.photos import photo_rows
-from core.serving.refresh.pushes import after_last_event, as_table, live, renewed
+from core.serving.refresh.pushes import as_table, renewed
 from core.serving.refresh.sources import News, Source, advanced
 from core.serving.refresh.tables import (
     pinned,
@@ -80,6 +82,7 @@ class Refresher:
     Args:
         sources: by `events`, `listings`, `photos`.
         k: recommendations a user with new events.
+        beside: what is added to the model for these, see `Run.recommend`; None: nothing.
         tick: called between pieces of work; may raise `Stopped`.
 
     Raises:
@@ -87,10 +90,17 @@ class Refresher:
     """
 
     def __init__(
-        self, path: Path, sources: Mapping[str, Source], k: int = 30, tick: Callable[[], None] = lambda: None
+        self,
+        path: Path,
+        sources: Mapping[str, Source],
+        k: int = K,
+        tick: Callable[[], None] = lambda: None,
+        beside: str | None = None,
     ) -> None:
-        self.path, self.sources, self.k, self.tick = path, dict(sources), k, tick
+        self.path, self.sources, self.k, self.tick, self.beside = path, dict(sources), k, tick, beside
         self.run = Run.open(path)
+        if beside is not None:
+            fitted(path, beside)  # says now where nothing was fitted
         if (
             not len(self.run.listing_ids)
             or self.run.market.listings[C.LISTING].tolist() != self.run.listing_ids
@@ -191,7 +201,7 @@ class Refresher:
         return merged if len(merged) > len(table) else None  # what has no listing yet is kept for it
 
     def _publish(self, changes: Changes, config: MarketConfig, state: dict[str, Any], look: Look) -> None:
-        before, at_before = self.run, after_last_event(self.run.market.events)
+        before, was = self.run, self.run.catalogue.live(self.run.after_last_event)
         if self._bench is None:
             self._bench = Bench(before, self.tick)
         bench = self._bench
@@ -211,11 +221,13 @@ class Refresher:
                 for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
                     _link(before.folder / name, built / name)
                 save_prepared(built, bench.engine.features, market.fingerprint)
-            run = Run(built, manifest, market)
+            run = Run(built, manifest, market, fits_in=self.path)
             if bench.engine is not None:
                 users = changes.users
                 name = f"{self.path.resolve().name}-{fingerprint_of(built, market.fingerprint)[:8]}"
-                pushes = renewed(before.pushes, run, bench, users, self.k, name)
+                run.engine = bench.engine
+                pushes = renewed(before.pushes, run, users, self.k, name, self.beside)
+                look.encoded.histories += len(users)
                 pq.write_table(as_table(pushes, market.timed), built / PUSHES, compression="zstd")
             state["replaced"] = self._folder.digests
             (built / STATE).write_text(json.dumps(state), encoding="utf-8")
@@ -231,7 +243,7 @@ class Refresher:
         sweep(self.path)
         look.events, look.users = changes.fresh, len(changes.users)
         look.new, look.changed = len(changes.new), len(changes.changed)
-        was, now = live(before, at_before), live(self.run, after_last_event(self.run.market.events))
+        now = self.run.catalogue.live(self.run.after_last_event)
         look.expired = int((was & ~now[: len(was)]).sum())
 
     def _kept(self) -> tuple[dict[str, Any], pd.DataFrame]:

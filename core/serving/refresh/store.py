@@ -12,7 +12,6 @@ from core.market.market import Market
 from core.run.run import Run
 from core.search.store.opening import open_store
 from core.search.store.protocol import VectorStore
-from core.serving.refresh.pushes import after_last_event, live
 
 #: Kinds of attributes that a store can filter by.
 KINDS = ("category", "number", "flag")
@@ -42,7 +41,7 @@ class Follower:
         store = open_store(self.place, vectors.shape[1], space) if self._store is None else self._store
         self._store = store
         attributes = filterable(run.market)
-        is_live = live(run, after_last_event(run.market.events))
+        is_live = run.catalogue.live(run.after_last_event)
         wanted = np.where(is_live[:, None], vectors, 0).astype(np.float32)  # (L, d)
         put = np.asarray(wanted.any(axis=1))  # (L,)
         out = ~put

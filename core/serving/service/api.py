@@ -16,25 +16,26 @@ from starlette.exceptions import HTTPException
 
 from core import __version__
 from core.errors import VibesError
+from core.run.asking import NotThere
 from core.serving.service.batcher import Batcher
 from core.serving.service.current import Current
 from core.serving.service.limit import Limited
 from core.serving.service.metrics import Measured, Metrics
-from core.serving.service.problems import Busy, NotThere
+from core.serving.service.problems import Busy
 from core.serving.service.schema import (
-    MOST_LISTINGS,
     Embeddings,
     Health,
     PostedHistory,
     PostedListing,
     Problem,
     Recommendations,
+    RecommendQuery,
     Results,
+    SimilarQuery,
     sentence,
 )
 from core.serving.service.wishes import Embed, Embedded, Found, Recommend, Similar
 
-K = Annotated[int, Query(ge=1, le=MOST_LISTINGS, description="how many listings")]
 REFUSED: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in ((404, "Not in the run"), (422, "Bad input"), (503, "Too many requests are waiting"))
@@ -111,19 +112,19 @@ def _routes(app: FastAPI) -> None:
     state = app.state
 
     @app.get("/similar/{listing_id}", response_model=Results)
-    async def similar(listing_id: str, k: K = 30, space: str | None = None) -> Response:
+    async def similar(listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
         """The listings nearest to one, best first, by the run's first space or by another one."""
-        return _listed(await state.answers.ask(Similar(listing_id, k, space)))
+        return _listed(await state.answers.ask(asked.wish(listing_id)))
 
     @app.get("/recommend/{user_id}", response_model=Results)
-    async def recommend_user(user_id: str, k: K = 30, at: str | None = None) -> Response:
+    async def recommend_user(user_id: str, asked: Annotated[RecommendQuery, Query()]) -> Response:
         """Listings for a user of the market: live at the moment `at`, and none of the user's history before it."""
-        return _listed(await state.answers.ask(Recommend(user_id, [], k, at)))
+        return _listed(await state.answers.ask(asked.wish(user_id)))
 
     @app.post("/recommend", response_model=Recommendations)
     async def recommend_history(posted: PostedHistory) -> Response:
         """Listings for a posted history, none of which is in it."""
-        found = await state.answers.ask(posted.wish())
+        found = await state.answers.ask(posted.wish_of_history())
         return _json({"results": _results(found), "unknown": found.unknown})
 
     @app.post("/embed", response_model=Embeddings)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.scoring.recency import Recency
 from core.serving.service.served import Served
 
 
@@ -16,13 +15,13 @@ class Current:
 
     Attributes:
         served: the state in use.
-        recency: what joins the scores of recommendations.
+        beside: what is added to the model where a request does not say.
         problem: why a newer state could not be opened; "" = there was none, or it is in use.
     """
 
-    def __init__(self, path: Path, recency: Recency | None = None) -> None:
-        self.path, self.recency, self.problem = path, recency, ""
-        self.served = Served(path, recency)
+    def __init__(self, path: Path, beside: str | None = None) -> None:
+        self.path, self.beside, self.problem = path, beside, ""
+        self.served = Served(path, beside)
 
     async def follow(self, every: float, observe: Callable[[bool], None]) -> None:
         """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
@@ -35,7 +34,7 @@ class Current:
             await asyncio.sleep(every)
             try:
                 if await loop.run_in_executor(None, self._outdated):
-                    self.served = await loop.run_in_executor(None, Served, self.path, self.recency)
+                    self.served = await loop.run_in_executor(None, Served, self.path, self.beside)
                     observe(True)
                 self.problem = ""
             except (VibesError, OSError) as error:

@@ -3,9 +3,5 @@
 from core.errors import VibesError
 
 
-class NotThere(VibesError):
-    """What the address names is not in the run (status 404)."""
-
-
 class Busy(VibesError):
     """More requests are waiting than the service may hold (status 503)."""

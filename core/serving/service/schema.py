@@ -10,7 +10,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import VibesError
-from core.serving.service.wishes import Embed, Event, Recommend
+from core.run.asking import Event
+from core.run.rules import Rules
+from core.scoring.metrics import K
+from core.serving.service.wishes import Embed, Recommend, Similar
 
 MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS = 1000, 1000, 30
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
@@ -30,20 +33,70 @@ class PostedEvent(Forbidding):
     duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
-class PostedHistory(Forbidding):
-    """A history, oldest event first; listings that the run does not know are left out and named in the answer."""
+class ListQuery(Forbidding):
+    """What a list is asked by; unknown names are refused."""
 
-    history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
-    k: Count = 30
+    k: Count = K
     at: str | int | None = Field(
         None,
         description="candidates are live then: a date, now, or a position; default: after the last event known",
     )
+    live_only: bool | None = Field(
+        None, description="only live listings; default: for users, not for similar ones"
+    )
+    drop_seen: bool | None = Field(None, description="not what is in the history; default: so")
+    same: list[str] = Field(default_factory=list, description="attributes in which all have to be equal")
+    at_most: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="so many with one value of `seller`, at most"
+    )
+    seller: str | None = Field(None, description="the attribute that at_most counts by")
+    diversity: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="0 by score alone .. 1 by unlikeness"
+    )
+    where: list[str] = Field(default_factory=list, description="conditions such as price<=100 or rooms=2|3")
 
-    def wish(self) -> Recommend:
+    @property
+    def rules(self) -> Rules:
+        """As the maker of lists takes them."""
+        return Rules(
+            k=self.k, live_only=self.live_only, drop_seen=self.drop_seen, same=tuple(self.same), at_most=self.at_most,
+            seller=self.seller, diversity=self.diversity, where=tuple(self.where),
+        )  # fmt: skip
+
+
+class SimilarQuery(ListQuery):
+    """The listings nearest to one."""
+
+    space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
+
+    def wish(self, listing: str) -> Similar:
+        """What is asked."""
+        return Similar(listing, self.rules, self.space, self.at)
+
+
+class RecommendQuery(ListQuery):
+    """Listings for a user."""
+
+    with_: str | None = Field(
+        None,
+        alias="with",
+        description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds",
+    )
+
+    def wish(self, user: str) -> Recommend:
+        """What is asked."""
+        return Recommend(user, [], self.rules, self.at, self.with_)
+
+
+class PostedHistory(RecommendQuery):
+    """A history, oldest event first; listings that the run does not know are left out and named in the answer."""
+
+    history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
+
+    def wish_of_history(self) -> Recommend:
         """What is asked."""
         events = [Event(event.listing_id, event.action, event.duration_s) for event in self.history]
-        return Recommend(None, events, self.k, self.at)
+        return Recommend(None, events, self.rules, self.at, self.with_)
 
 
 class PostedListing(Forbidding):

@@ -1,177 +1,131 @@
-"""One state of a run, opened whole: answers a batch of wishes by one encoding and one search."""
+"""One state of a run, opened whole: answers a batch of wishes, those that go by the same rules together."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from core.errors import VibesError
-from core.market.log import EventLog
-from core.market.splits import FOREVER
+from core.run.asking import Event, NotThere, check_events, of_histories, of_users
 from core.run.newcomers import Newcomers
-from core.run.run import Run, as_moment
-from core.scoring.recency import Recency, asking, beside
-from core.search.index import ExactIndex
-from core.serving.service.problems import NotThere
-from core.serving.service.wishes import Embed, Embedded, Event, Found, Recommend, Similar
-
-MINUTE = 60 * 10**9  # nanoseconds
+from core.run.recommender import Lists, Recommender
+from core.run.rules import Rules
+from core.run.run import Run
+from core.serving.service.wishes import Embed, Embedded, Found, Recommend, Similar
 
 
 @dataclass(eq=False)
 class _Query:
-    """A wish on its way: where its answer goes, and what is searched."""
+    """A wish on its way: where its answer goes, what makes its list, and of what."""
 
     place: int
-    space: str
+    maker: Recommender
     k: int
-    banned: np.ndarray  # (n,) listing rows that may not be found
-    moment: int | None  # candidates are the listings live then; None = all
-    vector: np.ndarray | None = None  # (d,)
-    action: np.ndarray = field(default_factory=lambda: np.empty(0, np.int16))  # (n,) of the history
-    duration: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))  # (n,)
-    unknown: list[str] = field(default_factory=list)
+    at: int | None
+    row: int = -1  # of the listing
+    bounds: tuple[int, int] = (0, 0)  # of the user's history in the run's log
+    history: Sequence[Event] = ()
+    unknown: Sequence[str] = ()
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """What is made together: similar listings, users or histories, by one maker at one moment, and of one length where
+        that decides what a list holds."""
+        kind = "similar" if self.row >= 0 else "history" if self.history else "user"
+        return id(self.maker), kind, self.at, self.k if self.maker.rules.diversity else None
 
 
 class Served:
     """A run with its model, events and vectors in memory. Answers are those of `Run.similar` and `Run.recommend`.
 
-    A model that reads histories as listing vectors reads those of the run (float16), not vectors encoded anew; scores
-    differ by some 1e-4. With `recency` recommendations are those of the model beside what is recent at their moment, after
-    the last event at the minute.
+    Args:
+        beside: what is added to the model where a request does not say.
+
+    Raises:
+        VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """
 
-    def __init__(self, path: Path, recency: Recency | None = None) -> None:
-        """Open the newest state of the run folder `path`.
-
-        Raises:
-            VibesError: see `Run.open` and `Run.engine`.
-        """
-        self.run = Run.open(path)
+    def __init__(self, path: Path, beside: str | None = None) -> None:
+        self.run, self.beside = Run.open(path), beside
         self.opened = time.time()
-        self._masks: dict[int, np.ndarray] = {}
-        self.recency = recency
-        self._recent: dict[int, ExactIndex] = {}
         for space in self.run.spaces:
             self.run.index(space)
         if self.run.has_model:
-            _, self.log = self.run.engine, self.run.log
-            self.after_last = int(self.log.time.max(initial=0)) + 1
-            self.user_number = {name: number for number, name in enumerate(self.log.users)}
-            self.action_number = {name: number for number, name in enumerate(self.log.actions)}
-            self.answer(
-                [Recommend(None, [Event(self.run.listing_ids[0])], 1)]
-            )  # the first call of a library is slow
+            _ = self.run.engine, self.run.user_number
+            self.run.recommender(beside=beside).warm(self.run.after_last_event)
+            first = Event(self.run.listing_ids[0])
+            self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
 
     def answer(self, wishes: Sequence[Similar | Recommend]) -> list[Found | Exception]:
         """For each wish what was found, or the `VibesError` that says why nothing can be."""
         answers: list[Found | Exception] = [VibesError("Nothing was searched.")] * len(wishes)
-        queries: list[_Query] = []
+        groups: dict[tuple[object, ...], list[_Query]] = {}
         for place, wish in enumerate(wishes):
             try:
                 asked = self._similar if isinstance(wish, Similar) else self._recommend
-                queries.append(asked(place, wish))  # type: ignore[arg-type]
+                query = asked(place, wish)  # type: ignore[arg-type]
+                groups.setdefault(query.group, []).append(query)
             except VibesError as error:
                 answers[place] = error
-        self._encode([query for query in queries if query.vector is None])
-        groups: dict[tuple[str, int | None], list[_Query]] = {}
-        for query in queries:
-            groups.setdefault((query.space, query.moment), []).append(query)
-        for (space, moment), group in groups.items():
-            self._search(space, moment, group, answers)
+        for group in groups.values():
+            made = self._made(group)
+            for query, rows, scores in zip(group, *made, strict=True):
+                kept = np.flatnonzero(rows >= 0)[: query.k]
+                names = [self.run.listing_ids[row] for row in rows[kept]]
+                answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown))
         return answers
 
     def _similar(self, place: int, wish: Similar) -> _Query:
         space = wish.space or self.run.spaces[0]
-        row, index = self._row(wish.listing), self.run.index(space)
-        if not index.known[row]:
+        maker = self.run.recommender(space, wish.rules, for_users=False)
+        row = self._row(wish.listing)
+        if not self.run.index(space).known[row]:
             raise VibesError(
                 f"Listing '{wish.listing}' has nothing in the space '{space}'; choose another space."
             )
-        return _Query(place, space, wish.k, np.array([row]), None, index.vectors[row])
+        at = self.run.moment(wish.at) if maker.rules.live_only else None
+        return _Query(place, maker, wish.rules.k, at, row)
 
     def _recommend(self, place: int, wish: Recommend) -> _Query:
         if not self.run.has_model:
             raise VibesError(
                 f"{self.run.path} has no trained model, so it cannot recommend; serve one that has."
             )
-        moment = self._moment(wish.at)
+        beside = self.beside if wish.beside is None else wish.beside or None
+        maker, at = self.run.recommender("model", wish.rules, beside=beside), self.run.moment(wish.at)
         if wish.user is not None:
-            start, end = self._events_of(wish.user, None if wish.at is None else moment)
-            log = self.log
-            return _Query(
-                place, "model", wish.k, log.listing[start:end], moment,
-                action=log.action[start:end], duration=log.duration[start:end],
-            )  # fmt: skip
+            if wish.user not in self.run.user_number:
+                raise NotThere(
+                    f"There is no user '{wish.user}' in this run's market{self._example(self.run.log.users)}."
+                )
+            _, start, end = of_users(self.run, [wish.user], None if wish.at is None else at)
+            return _Query(place, maker, wish.rules.k, at, bounds=(int(start[0]), int(end[0])))
         known = [event for event in wish.history if event.listing in self.run.listing_row]
         if not known:
             raise VibesError(
                 f"The history has no listing of this run ('{wish.history[0].listing}' is none); give at least one."
             )
-        return _Query(
-            place, "model", wish.k, np.array([self.run.listing_row[event.listing] for event in known]), moment,
-            action=np.array([self._action(event.action) for event in known], np.int16),
-            duration=np.array([event.duration_s for event in known], np.float32),
-            unknown=[e.listing for e in wish.history if e.listing not in self.run.listing_row],
-        )  # fmt: skip
+        check_events(self.run, known)
+        unknown = [event.listing for event in wish.history if event.listing not in self.run.listing_row]
+        return _Query(place, maker, wish.rules.k, at, history=known, unknown=unknown)
 
-    def _encode(self, queries: list[_Query]) -> None:
-        """Give every query the vector of its history, all in one pass."""
-        if not queries:
-            return
-        length = np.array([len(query.banned) for query in queries])
-        start = np.concatenate([[0], np.cumsum(length)])
-        log = EventLog(
-            user=np.repeat(np.arange(len(queries), dtype=np.int32), length),
-            listing=np.concatenate([query.banned for query in queries]).astype(np.int32),
-            time=np.arange(start[-1]),
-            action=np.concatenate([query.action for query in queries]),
-            duration=np.concatenate([query.duration for query in queries]),
-            start=start,
-            users=[""] * len(queries),
-            actions=self.log.actions,
-            listings=self.log.listings,
-            timed=self.log.timed,
-        )
-        vectors = self.run.engine.encode_histories(log, start[:-1], start[1:], self.run.vectors("model"))
-        for query, vector in zip(queries, vectors, strict=True):  # (d,)
-            query.vector = vector
-
-    def _search(
-        self, space: str, moment: int | None, group: list[_Query], answers: list[Found | Exception]
-    ) -> None:
-        """Search so deep that the listings which may not be found can be left out afterwards."""
-        index = self.run.index(space)
-        vectors = np.stack([query.vector for query in group if query.vector is not None])  # (b, d)
-        if moment is not None and self.recency is not None:
-            index, vectors = self._beside_recent(self.recency, moment), asking(vectors)
-        depth = min(max(query.k + len(query.banned) for query in group), len(index.known))
-        rows, scores = index.search(vectors, depth, None if moment is None else self._live(moment))
-        banned = np.zeros(len(index.known), bool)
-        for query, found, score in zip(group, rows, scores, strict=True):
-            banned[query.banned] = True
-            kept = np.flatnonzero((found >= 0) & ~banned[found])[: query.k]
-            banned[query.banned] = False
-            names = [self.run.listing_ids[row] for row in found[kept]]
-            answers[query.place] = Found(names, score[kept].tolist(), query.unknown)
-
-    def _beside_recent(self, recency: Recency, moment: int) -> ExactIndex:
-        """The model's space beside what is recent; of the usual moment and of one more it is kept."""
-        if not self.log.timed:
-            moment = self.after_last  # the last events of each user, whenever it is
-        elif moment > self.after_last:
-            moment = max(moment // MINUTE * MINUTE, self.after_last)
-        if moment not in self._recent:
-            gain = recency.gain([self.log], self.log.listings, moment)
-            usual = {at: index for at, index in self._recent.items() if at == self.after_last}
-            self._recent = usual | {moment: ExactIndex(beside(self.run.vectors("model"), gain))}
-        return self._recent[moment]
+    def _made(self, group: list[_Query]) -> Lists:
+        """The lists of queries of one group."""
+        first, k = group[0], max(query.k for query in group)
+        if first.row >= 0:
+            return first.maker.similar(np.array([query.row for query in group]), first.at, k)
+        assert first.at is not None
+        if first.history:
+            return first.maker.recommend(
+                *of_histories(self.run, [query.history for query in group]), first.at, k
+            )
+        bounds = np.array([query.bounds for query in group])
+        return first.maker.recommend(self.run.log, bounds[:, 0], bounds[:, 1], first.at, k)
 
     def embed(self, wishes: Sequence[Embed]) -> list[Embedded | Exception]:
         """For each wish the vectors of its listing, or the `VibesError` that says why there are none."""
@@ -201,52 +155,10 @@ class Served:
 
     def _row(self, listing: str) -> int:
         if listing not in self.run.listing_row:
-            example = f" (for example '{self.run.listing_ids[0]}')" if self.run.listing_ids else ""
             raise NotThere(
-                f"There is no listing '{listing}' in this run; give one of its listing ids{example}."
+                f"There is no listing '{listing}' in this run{self._example(self.run.listing_ids)}."
             )
         return self.run.listing_row[listing]
 
-    def _events_of(self, user: str, at: int | None) -> tuple[int, int]:
-        if user not in self.user_number:
-            example = f" (for example '{self.log.users[0]}')" if self.log.users else ""
-            raise NotThere(
-                f"There is no user '{user}' in this run's market; give one of its user ids{example}."
-            )
-        start, end = self.log.history_at(self.user_number[user], at)
-        if start == end:
-            raise VibesError(f"User '{user}' has no event before that moment; choose a later one.")
-        return start, end
-
-    def _action(self, action: str | None) -> int:
-        if action is None:
-            return -1
-        if action not in self.action_number:
-            known = ", ".join(self.action_number) or "none"
-            raise VibesError(
-                f"The history has the action '{action}', which this market does not know ({known})."
-            )
-        return self.action_number[action]
-
-    def _moment(self, at: str | int | None) -> int:
-        if at is None:
-            return self.after_last
-        if at == "now" and self.log.timed:
-            return time.time_ns()
-        try:
-            moment = pd.Timestamp(at) if self.log.timed else int(at)
-            if not pd.isna(moment):
-                return max(min(as_moment(moment), FOREVER), -FOREVER)
-        except ValueError:
-            pass
-        wanted = "a date such as 2024-03-25T12:00, or now" if self.log.timed else "a position, a whole number"
-        raise VibesError(f"at is '{at}'; give {wanted}.")
-
-    def _live(self, moment: int) -> np.ndarray:
-        """(L,) bool: live at `moment`; the mask of the usual moment is kept."""
-        if moment not in self._masks:
-            mask = (self.run.catalogue.since <= moment) & (moment < self.run.catalogue.until)
-            if moment != self.after_last:
-                return mask
-            self._masks[moment] = mask
-        return self._masks[moment]
+    def _example(self, ids: Sequence[str]) -> str:
+        return f"; give one of its ids (for example '{ids[0]}')" if ids else ""

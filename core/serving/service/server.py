@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
-from core.scoring.recency import Recency
 
 GRACE_S = 10  # of requests that are being answered when the service is stopped
 
@@ -22,7 +21,7 @@ def serve(
     most: int = 64,
     pause: float = 0.002,
     waiting: int = 1024,
-    recency: Recency | None = None,
+    beside: str | None = None,
 ) -> None:
     """Serve `run` until SIGINT or SIGTERM; requests that are under way are answered before it ends.
 
@@ -30,7 +29,7 @@ def serve(
         port: 0 = any free one.
         ready: is told the address as soon as requests are taken.
         most, pause, waiting: see `core.serving.service.api.Options`.
-        recency: what joins the scores of recommendations.
+        beside: what is added to the model where a request does not say, see `Run.recommend`.
 
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
@@ -44,7 +43,7 @@ def serve(
         raise VibesError(
             f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
         ) from error
-    current = Current(run, recency)
+    current = Current(run, beside)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"

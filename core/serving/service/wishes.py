@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from core.run.asking import Event
+from core.run.rules import Rules
+
 
 class Similar(NamedTuple):
     """The listings nearest to one; `space` None = the run's first."""
 
     listing: str
-    k: int
+    rules: Rules
     space: str | None = None
-
-
-class Event(NamedTuple):
-    """An event of a posted history."""
-
-    listing: str
-    action: str | None = None
-    duration_s: float | None = None
+    at: str | int | None = None
 
 
 class Recommend(NamedTuple):
-    """Listings for a user of the market, or (`user` None) for a history, oldest first."""
+    """Listings for a user of the market, or (`user` None) for a history, oldest first.
+
+    Attributes:
+        beside: what is added to the model, see `core.run.run.Run.recommend`; None: what the service adds to all; "": nothing.
+    """
 
     user: str | None
     history: list[Event]
-    k: int
+    rules: Rules
     at: str | int | None = None
+    beside: str | None = None
 
 
 class Embed(NamedTuple):

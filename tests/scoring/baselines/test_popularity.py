@@ -10,6 +10,7 @@ from core.market.splits import make_split
 from core.scoring.baselines import Popularity, RecentPopularity
 from core.scoring.baselines.popularity import WINDOWS
 from core.scoring.baselines.tuning import recall
+from core.scoring.recency import RecentEvents
 
 
 def test_popularity_counts_training_events(random_log, always_live):
@@ -28,7 +29,7 @@ def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log
     queries = make_split(log, always_live(log)).test
     order = np.random.default_rng(0).permutation(len(queries))
     queries = queries.take(order)
-    scores = RecentPopularity.over_days(log, days).score(queries)
+    scores = RecentPopularity(RecentEvents.over_days(log, days)).score(queries)
     for row, at in enumerate(queries.at):
         counts = Counter(
             int(listing)
@@ -37,7 +38,7 @@ def test_recent_popularity_counts_the_days_strictly_before_each_query(random_log
         )
         assert scores[row].tolist() == [counts[listing] for listing in range(log.listings)]
     asked = np.array([7, 2, 7, log.listings - 1])
-    assert (RecentPopularity.over_days(log, days).counts(queries.at, asked) == scores[:, asked]).all()
+    assert (RecentEvents.over_days(log, days).counts(queries.at, asked) == scores[:, asked]).all()
 
 
 @pytest.mark.parametrize("events", [1, 3])
@@ -48,11 +49,11 @@ def test_without_timestamps_the_last_training_events_of_each_user_are_recent(ran
     for user in range(len(log.users)):
         own = log.listing[(log.user == user) & split.train]
         counts.update(own[-events:].tolist())
-    scores = RecentPopularity.over_events(log, split.train, events).score(split.test)
+    scores = RecentPopularity(RecentEvents.over_events(log, split.train, events)).score(split.test)
     assert scores[0].tolist() == [counts[listing] for listing in range(log.listings)]
     assert (scores == scores[0]).all()
     asked = np.array([5, 1, 5])
-    found = RecentPopularity.over_events(log, split.train, events).counts(split.test.at, asked)
+    found = RecentEvents.over_events(log, split.train, events).counts(split.test.at, asked)
     assert (found == scores[:, asked]).all()
 
 
@@ -61,7 +62,8 @@ def test_the_window_is_the_one_that_validation_likes_best(random_log, always_liv
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     reached = {
-        days: recall(RecentPopularity.over_days(log, days), log, split.valid, catalogue) for days in WINDOWS
+        days: recall(RecentPopularity(RecentEvents.over_days(log, days)), log, split.valid, catalogue)
+        for days in WINDOWS
     }
     assert len(set(reached.values())) > 1
-    assert reached[RecentPopularity.tune(log, split, catalogue).days] == max(reached.values())
+    assert reached[RecentPopularity.tune(log, split, catalogue).recent.days] == max(reached.values())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,18 +20,18 @@ from core.cli import app
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.run.fits import Fit, recommend_with, save_fits
+from core.run.fits import Fit, save_fits
 from core.run.manifest import Manifest
+from core.run.recommender import Recommender, asking
+from core.run.rules import Rules
 from core.run.run import Run
+from core.run.select import marginal
 from core.run.spaces import embed_market
-from core.scoring.recency import Recency, asking
 from core.search.index.sketch import SketchIndex
 from core.serving.batch.histories import cut_histories, read_histories
 from core.serving.batch.job import part_path
 from core.serving.batch.local import score_here
-from core.serving.batch.rules import Rules
-from core.serving.batch.select import marginal
-from core.serving.batch.work import index_beside, prepare
+from core.serving.batch.work import prepare
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
 
@@ -56,8 +57,8 @@ def test_every_listing_has_the_list_that_it_has_alone(trained, tmp_path):
     for listing in trained.listing_ids[::11]:
         alone = trained.similar(listing, 7)
         mine = rows[rows[C.LISTING] == listing]
-        np.testing.assert_allclose(mine["score"], alone["score"], atol=1e-5)
-        assert set(mine["candidate_id"]) == set(alone[C.LISTING])
+        np.testing.assert_array_equal(mine["score"], alone["score"])
+        assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
     at = plain.log.time.max() + 1
     assert rows["at"].unique().tolist() == [pd.Timestamp(int(at), tz="UTC").floor("us")]
     log, vectors = plain.log, plain.vectors("model")
-    live = (plain.catalogue.since <= at) & (at < plain.catalogue.until)
+    live = plain.catalogue.live(at)
     for number in range(0, len(log.users), 7):
         start, end = log.history_at(number)
         vector = plain.engine.encode_histories(log, np.array([start]), np.array([end]), vectors)[0]
@@ -87,56 +88,54 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
         assert mine["rank"].tolist() == [1, 2, 3, 4, 5, 6]
         np.testing.assert_allclose(mine["score"], score[best], atol=1e-5)
         assert set(mine["candidate_id"]) == {plain.listing_ids[row] for row in best}
-        alone = plain.recommend(
-            log.users[number], 6
-        )  # encodes the listings anew; those of the run are float16
-        np.testing.assert_allclose(mine["score"], alone["score"], atol=2e-3)
+        assert mine["candidate_id"].tolist() == plain.recommend(log.users[number], 6)[C.LISTING].tolist()
 
 
 @pytest.fixture(params=["timestamps", "positions"])
-def clocked(request, plain, tmp_path) -> tuple[Run, Recency]:
+def clocked(request, plain, tmp_path) -> tuple[Run, Fit]:
     """The run on a market with a clock, and on one that knows only the order of each user's events."""
     if request.param == "timestamps":
-        return plain, Recency(weight=0.4, days=20)
+        return plain, Fit(name="model + recency", weight=0.4, days=20)
     market = tmp_path / "market"
     shutil.copytree(plain.market.path, market)
     events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, plain.path)
-    return Run.open(tmp_path / "untimed"), Recency(weight=0.4, events=2)
+    return Run.open(tmp_path / "untimed"), Fit(name="model + recency", weight=0.4, events=2)
 
 
 def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tmp_path):
-    run, recency = clocked
+    run, fit = clocked
     out = tmp_path / "out"
-    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
-    fit = Fit(name="model + recency", weight=recency.weight, days=recency.days, events=recency.events)
     save_fits(run.path, [fit])
+    rows = scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
     for user in run.log.users[::7]:
-        mine, alone = rows[rows[C.USER] == user], recommend_with(run, "recency", user, 7)
-        np.testing.assert_allclose(mine["score"], alone["score"][:6], atol=2e-3)  # see above
-        clear = alone[:6][alone["score"][:6] > alone["score"][6] + 4e-3]
-        assert set(clear[C.LISTING]) <= set(mine["candidate_id"])
+        mine, alone = rows[rows[C.USER] == user], run.recommend(user, 6, beside="recency")
+        np.testing.assert_allclose(mine["score"], alone["score"], atol=1e-6)
+        assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
     without = scored(run, tmp_path / "without", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
     assert rows["candidate_id"].nunique() < without["candidate_id"].nunique()
     pd.testing.assert_frame_equal(
-        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=recency)
+        rows, scored(run, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
     )
     with pytest.raises(VibesError, match=r"another command \(weight was 0.4, now 0.5\)"):
-        other = recency.model_copy(update={"weight": 0.5})
-        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, recency=other)
+        save_fits(run.path, [fit.model_copy(update={"weight": 0.5})])
+        prepare(run.path, out, "recommend", Rules(k=6, **FOR_USERS), chunk=30, beside="recency")
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
     monkeypatch.setattr("core.search.index.choose.EXACT_TO", 100)
+    monkeypatch.setattr("core.run.recommender.EXACT_TO", 100)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6000, 32)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[7] = 0  # nothing is known of it, however popular it is
     gain = np.log1p(rng.poisson(3, 6000)).astype(np.float32) * 0.3
     gain[7] = 9
-    index, queries = index_beside(vectors, gain), vectors[100:164]
+    run = SimpleNamespace(vectors=lambda space: vectors)
+    index = Recommender(run, "model", Rules(), batch=True, gain=gain).index(1)
+    queries = vectors[100:164]
     assert type(index) is SketchIndex
     rows, scores = index.search(asking(queries), 10)
     wanted = np.where(vectors.any(axis=1), queries @ vectors.T + gain, -np.inf)
@@ -152,11 +151,11 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 @pytest.mark.parametrize(
     "added, sentence",
     [
-        ("neighbours+recency", r"--with is 'neighbours\+recency'; for all users it can be recency alone"),
+        ("ids", "--with is 'ids'; .* has recency, neighbours\\+recency"),
         ("luck", "--with is 'luck'; .* has recency, neighbours\\+recency"),
     ],
 )
-def test_what_cannot_be_added_for_all_is_said(plain, tmp_path, added, sentence):
+def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sentence):
     fits = [Fit(name="model + recency", days=30, weight=0.1)]
     fits.append(Fit(name="model + neighbours + recency", space="attributes", share=0.2, days=30, weight=0.1))
     save_fits(plain.path, fits)
@@ -164,15 +163,14 @@ def test_what_cannot_be_added_for_all_is_said(plain, tmp_path, added, sentence):
     failed = CliRunner().invoke(app, [*asked, added])
     assert re.search(sentence, str(failed.exception)), failed.exception
     assert not (tmp_path / "out").exists()
-    assert CliRunner().invoke(app, [*asked, "recency"]).exit_code == 0
-    assert json.loads((tmp_path / "out" / "_job.json").read_text())["recency"] == {
-        "weight": 0.1, "days": 30, "events": None,
-    }  # fmt: skip
+    assert CliRunner().invoke(app, [*asked, "recency+neighbours"]).exit_code == 0
+    assert Fit.model_validate(json.loads((tmp_path / "out" / "_job.json").read_text())["beside"]) == fits[1]
 
 
 def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path):
-    rules, recency = Rules(k=4, diversity=0.5, **FOR_USERS), Recency(weight=0.4, days=20)
-    work = prepare(plain.path, tmp_path / "out", "recommend", rules, recency=recency)
+    rules = Rules(k=4, diversity=0.5, **FOR_USERS)
+    save_fits(plain.path, [Fit(name="model + recency", weight=0.4, days=20)])
+    work = prepare(plain.path, tmp_path / "out", "recommend", rules, beside="recency")
     seen: list = []
 
     def spy(vectors, *rest):
@@ -180,10 +178,12 @@ def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path
         return marginal(vectors, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.serving.batch.select.marginal", spy)
+        patch.setattr("core.run.select.marginal", spy)
         work.chunk(0)
     width = plain.vectors("model").shape[1]
-    assert work.index.vectors.shape[1] == width + 1 and {found.shape[2] for found in seen} == {width}
+    assert work.maker.index(work.job.at).vectors.shape[1] == width + 1 and {
+        found.shape[2] for found in seen
+    } == {width}
 
 
 def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
@@ -365,7 +365,7 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
     [
         (["--all"], "needs --out DIR"),
         (["home-0001", "--all", "--out", "{t}/o"], "either a LISTING or --all"),
-        (["home-0001", "--same", "district"], "--same needs --all"),
+        (["home-0001", "--workers", "2"], "--workers needs --all"),
         (["--all", "--out", "{t}/o", "--same", "quarter"], "give one of: .*district"),
         (["--all", "--out", "{t}/o", "--same", "amenities"], "--same names 'amenities'"),
         (["--all", "--out", "{t}/o", "--at-most", "0", "district"], "--at-most is 0"),

@@ -9,8 +9,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from core.errors import VibesError
+from core.run.rules import Rules
 from core.serving.batch.local import score_here
-from core.serving.batch.rules import Rules
 from core.serving.batch.work import prepare
 
 psutil = pytest.importorskip("psutil")

@@ -73,7 +73,7 @@ def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_i
     assert (look.generation, look.events, look.users, look.new, look.changed) == (1, 40, 10, 6, 2)
     counts = look.encoded
     assert (counts.listings, counts.histories) == (8, 10)
-    assert sum(networks) == counts.listings + counts.histories + counts.listings_of_histories
+    assert sum(networks) == counts.listings + counts.histories
 
     opened, market = Run.open(shop.run), Market.open(shop.market.path)
     assert opened.generation == 1 and not opened.market_changed

@@ -8,7 +8,6 @@ from helpers.newcomers import new_events, new_listings
 from core.market.columns import Columns as C
 from core.run.run import Run
 from core.search.store.opening import open_store
-from core.serving.refresh.pushes import after_last_event, live
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.refresh.store import Follower
@@ -22,7 +21,7 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     refresher = Refresher(run.path, sources)
     follower = Follower(tmp_path / "store")
     put, _ = follower.follow(refresher.run)
-    is_live = live(run, after_last_event(run.market.events))
+    is_live = run.catalogue.live(run.after_last_event)
     assert put == is_live.sum() == len(open_store(tmp_path / "store")) < len(run.listing_ids)
 
     at = run.market.events[C.TIMESTAMP].max()
@@ -41,7 +40,7 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     follower.follow(refresher.run)
 
     opened = Run.open(run.path)
-    now = live(opened, after_last_event(opened.market.events)) & opened.index("model").known
+    now = opened.catalogue.live(opened.after_last_event) & opened.index("model").known
     read = open_store(tmp_path / "store")
     assert len(read) == now.sum()
     queries = opened.vectors("model")[[0, -1]]

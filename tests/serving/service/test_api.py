@@ -12,14 +12,15 @@ from helpers.newcomers import new_events, new_listings
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.market.columns import Columns as C
-from core.run.fits import Fit, recommend_with, save_fits
-from core.scoring.recency import Recency
+from core.run.asking import Event
+from core.run.fits import Fit, save_fits
+from core.run.rules import Rules
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.service.api import Options, make_app
 from core.serving.service.current import Current
 from core.serving.service.served import Served
-from core.serving.service.wishes import Event, Recommend, Similar
+from core.serving.service.wishes import Recommend, Similar
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,11 @@ def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_n
 
 def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
     run = copied(trained, tmp_path)
-    recency = Recency(weight=0.4, days=20)
     save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
     log, listing = run.log, run.listing_ids[7]
     at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
     told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})
-    with TestClient(make_app(Current(run.path, recency))) as client:
+    with TestClient(make_app(Current(run.path, "recency"))) as client:
         same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
         for user, moment in ((log.users[3], None), (log.users[3], at), (told, None), (told, at)):
             params = {"k": 9} | ({} if moment is None else {"at": moment.isoformat()})
@@ -75,7 +75,7 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
                 answer = client.get(f"/recommend/{user}", params=params)
             else:
                 answer = client.post("/recommend", json={"history": user.to_dict("records"), **params})
-            same(answer.json()["results"], recommend_with(run, "recency", user, 9, moment))
+            same(answer.json()["results"], run.recommend(user, 9, moment, beside="recency"))
         later = client.get(f"/recommend/{log.users[3]}", params={"k": 1, "at": "now"}).json()["results"]
         assert later == [] or later[0]["score"] <= 1.001  # years later nothing is recent
 
@@ -87,9 +87,9 @@ def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
     users, ids = served.log.users, served.run.listing_ids
     at = str(pd.Timestamp(int(served.log.time[served.log.start[1] - 1])))  # the last event of the first user
     wishes = [
-        Recommend(users[0], [], 7), Similar("nowhere", 3), Similar(ids[1], 40, "attributes"),
-        Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], 3), Recommend("nobody", [], 3),
-        Recommend(users[1], [], 12), Similar(ids[2], 2), Recommend(users[0], [], 4, at),
+        Recommend(users[0], [], Rules(k=7)), Similar("nowhere", Rules(k=3)), Similar(ids[1], Rules(k=40), "attributes"),
+        Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)), Recommend("nobody", [], Rules(k=3)),
+        Recommend(users[1], [], Rules(k=12)), Similar(ids[2], Rules(k=2)), Recommend(users[0], [], Rules(k=4), at),
     ]  # fmt: skip
     together = served.answer(wishes)
     for wish, found in zip(wishes, together, strict=True):
@@ -97,7 +97,7 @@ def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
         if isinstance(found, Exception):
             assert str(found) == str(alone)
             continue
-        assert found.listings == alone.listings and len(found.listings) == wish.k
+        assert found.listings == alone.listings and len(found.listings) == wish.rules.k
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
     assert [isinstance(found, Exception) for found in together].count(True) == 2
 
@@ -160,6 +160,9 @@ EVENT = {"listing_id": "home-0001"}
         ("POST", "/embed", {"photos": ["%"]}, 422, "photos.0 is no base64"),
         ("POST", "/embed", {"spaces": ["sound"]}, 422, "no space 'sound'"),
         ("POST", "/embed", {"photos": ["A" * 2**20]}, 413, "larger than 1 MiB"),
+        ("GET", "/similar/home-0001?top=3", None, 422, "top is unknown"),
+        ("GET", "/recommend/user-0001?where=rooms", None, 422, "where is 'rooms'"),
+        ("GET", "/recommend/user-0001?with=luck", None, 422, "with is 'luck'"),
         ("GET", "/nowhere", None, 404, "nothing at /nowhere"),
         ("PUT", "/recommend", None, 405, "not possible at /recommend"),
     ],

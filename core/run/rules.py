@@ -1,4 +1,4 @@
-"""Which candidates a list may hold: business rules, resolved to arrays over the listings of a run."""
+"""Which candidates a list may hold: business rules, resolved to arrays over the listings of a market."""
 
 from __future__ import annotations
 
@@ -14,42 +14,52 @@ from core.market.columns import Columns as C
 from core.market.io import find_table, read_table, table_columns
 from core.market.market import Market
 from core.market.tables import as_ids
+from core.run.where import read_condition
+from core.scoring.metrics import K
 
 ONE_VALUE = ("category", "flag", "number", "text")
 
 
 class Rules(BaseModel):
-    """The rules of a job.
+    """The rules of a list.
 
     Attributes:
         k: how many candidates a list has at most.
-        live_only: only listings live at the job's moment.
-        drop_seen: a user is not shown what is in the history.
+        live_only: only listings live at the list's moment; None: so for users, not for similar listings.
+        drop_seen: a user is not shown what is in the history; None: so.
         same: attributes in which a candidate must equal the listing, or the newest listing of the history; a missing
             value is a value of its own.
         at_most, seller: at most so many candidates of one list share a value of this attribute; missing ones are free.
         diversity: from 0 (by score alone) to below 1, the weight of being unlike what stands above in the list.
+        where: conditions that every candidate fulfils, such as "price<=100", see `core.run.where`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    k: int = Field(default=30, gt=0)
-    live_only: bool = False
-    drop_seen: bool = False
+    k: int = Field(default=K, gt=0)
+    live_only: bool | None = None
+    drop_seen: bool | None = None
     same: tuple[str, ...] = ()
     at_most: int | None = Field(default=None, gt=0)
     seller: str | None = None
     diversity: float = Field(default=0.0, ge=0, lt=1)
+    where: tuple[str, ...] = ()
 
-    def resolved(self, market: Market) -> Rules:
-        """The same rules with the attributes' names instead of labels.
+    def resolved(self, market: Market, for_users: bool) -> Rules:
+        """The same rules with the attributes' names instead of labels, and what was left open decided.
 
         Raises:
-            VibesError: the market has no such attribute.
+            VibesError: the market has no such attribute, or a condition cannot be read.
         """
+        if (self.at_most is None) != (self.seller is None):
+            raise VibesError("At most so many of what? Give a number and an attribute, such as 2 host_id.")
         same = tuple(attribute_name(market, name, "--same") for name in self.same)
         seller = None if self.seller is None else attribute_name(market, self.seller, "--at-most")
-        return self.model_copy(update={"same": same, "seller": seller})
+        for condition in self.where:
+            read_condition(market, condition)
+        usual = {"live_only": for_users, "drop_seen": for_users}
+        chosen = {name: value for name, value in usual.items() if getattr(self, name) is None}
+        return self.model_copy(update={"same": same, "seller": seller, **chosen})
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +68,7 @@ class Groups:
 
     region: np.ndarray | None  # (L,) int64 equal where the attributes of `same` are equal
     seller: np.ndarray | None  # (L,) int64, -1 missing
+    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfil `where`; None: all
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
@@ -67,7 +78,11 @@ class Groups:
             codes = _codes(market, name)
             joined = codes if region is None else region * (codes.max(initial=0) + 2) + codes + 1
             region = np.unique(joined, return_inverse=True)[1].astype(np.int64)
-        return cls(region, None if rules.seller is None else _codes(market, rules.seller))
+        fulfilling = None
+        for condition in rules.where:
+            one = read_condition(market, condition).fulfilled(market)
+            fulfilling = one if fulfilling is None else fulfilling & one
+        return cls(region, None if rules.seller is None else _codes(market, rules.seller), fulfilling)
 
 
 def attribute_name(market: Market, given: str, option: str) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.run.rules import Groups, Rules
 from core.search.index import ExactIndex
-from core.serving.batch.rules import Groups, Rules
+from core.search.index.exact import best
 
 #: With diversity, a list of k is chosen from this many times k candidates.
 DIVERSITY_POOL = 4
@@ -15,6 +16,8 @@ DIVERSITY_POOL = 4
 SPARE = 32
 #: The index's scores and ours differ by less; a list whose end lies nearer to the end of the pool is not settled.
 NOISE = 2e-6
+#: Decimals that count of scores which a matrix product made.
+DECIMALS = 5
 #: Numbers that are gathered at once, 64 MiB of float32.
 AT_ONCE = 1 << 24
 #: Numbers that are gathered for the products of a few queries.
@@ -43,9 +46,14 @@ class Selector:
         return self.rules.k * (DIVERSITY_POOL if self.rules.diversity else 1)
 
     def lists(
-        self, queries: np.ndarray, region: np.ndarray | None, banned: np.ndarray, owner: np.ndarray
+        self,
+        queries: np.ndarray,
+        region: np.ndarray | None,
+        banned: np.ndarray,
+        owner: np.ndarray,
+        scored: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The lists of queries (B, d) float32, as the index takes them.
+        """The lists of queries (B, d) float32, as the index takes them, or (`scored`) of their scores (B, L) float32.
 
         Args:
             region: (B,) group each query belongs to; None where the rules name none.
@@ -59,22 +67,23 @@ class Selector:
         struck = np.unique(owner * len(self.eligible) + banned)  # (n,) sorted
         for group in [None] if region is None else np.unique(region):
             mine = np.arange(count) if group is None else np.flatnonzero(region == group)
-            rows[mine], scores[mine] = self._settle(queries[mine], group, mine, struck)
+            rows[mine], scores[mine] = self._settle(queries[mine], group, mine, struck, scored)
         return rows, scores
 
     def _settle(
-        self, queries: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray
+        self, queries: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray, scored: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it."""
+        propose = self._best_of if scored else self._propose
         k, size = self.rules.k, self._size(group)
         rows, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
         todo, pool = np.arange(len(queries)), min(self.wanted + SPARE, size)
         while len(todo) and pool:
             later = []
-            step = max(1, AT_ONCE // (pool * queries.shape[1]))
+            step = max(1, AT_ONCE // (queries.shape[1] * (1 if scored else pool)))
             for first in range(0, len(todo), step):
                 some = todo[first : first + step]
-                found, value = self._propose(queries[some], group, pool)
+                found, value = propose(queries[some], group, pool)
                 free = (found >= 0) & ~_within(number[some, None] * len(self.eligible) + found, struck)
                 chosen, settled = self._choose(found, value, free, pool >= size)
                 rows[some], scores[some] = self._ordered(chosen, value, found)
@@ -91,6 +100,14 @@ class Selector:
             found, _ = index.search(queries, pool)
             found = np.where(found >= 0, members[found], -1)
         value = _products(queries, self.index.vectors, found)
+        order = np.lexsort((found, -value), axis=1)
+        return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+
+    def _best_of(self, scores: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_propose`, of scores (b, L): rounded, so that twins are equal wherever they stand in a matrix product."""
+        members = np.flatnonzero(self.eligible) if group is None else self._members(group)[0]  # (m,)
+        found, value = best(np.round(scores[:, members], DECIMALS), pool, members)
+        value = np.where(found >= 0, value, -np.inf).astype(np.float64)
         order = np.lexsort((found, -value), axis=1)
         return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
 

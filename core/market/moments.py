@@ -1,0 +1,59 @@
+"""A moment as people give it, in the time of a log."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+
+#: A date or time (UTC where it names no zone), "now", or, in a market without timestamps, a position.
+Moment: TypeAlias = "str | int | date | np.datetime64 | pd.Timestamp"
+
+
+def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
+    """Nanoseconds since 1970 UTC, or a position as it is.
+
+    Of a timed market a whole number is nanoseconds, as a log has them.
+
+    Args:
+        timed: whether the market's events have timestamps.
+        name: what the sentence calls the value, such as "Option --at".
+
+    Raises:
+        VibesError: it is no date (or, without timestamps, no whole number), or lies beyond what nanoseconds reach.
+    """
+    try:
+        if not timed:
+            return _bounded(int(at))  # type: ignore[arg-type]
+        if isinstance(at, int | np.integer):
+            return _bounded(int(at))
+        if isinstance(at, str) and at.strip() == "now":
+            return time.time_ns()
+        found = pd.Timestamp(at)
+        if not pd.isna(found):
+            found = found.tz_localize("UTC") if found.tzinfo is None else found
+            return int(found.as_unit("ns").value)
+    except pd.errors.OutOfBoundsDatetime:
+        raise VibesError(f"{name} is '{at}'; give a date from 1678 to 2261.") from None
+    except (ValueError, TypeError, OverflowError):
+        pass
+    wanted = (
+        "a date such as 2024-03-25 or 2024-03-25T12:00, or now" if timed else "a position, a whole number"
+    )
+    raise VibesError(f"{name} is '{_short(at)}'; give {wanted}.")
+
+
+def _bounded(number: int) -> int:
+    if not abs(number) < 2**63:
+        raise ValueError
+    return number
+
+
+def _short(at: object) -> str:
+    text = str(at)
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,138 @@
+"""Whom lists are for: users of the market, or histories that somebody brings, as one log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.log import EventLog
+
+if TYPE_CHECKING:
+    from core.run.run import Run
+
+
+class NotThere(VibesError):
+    """There is no such listing or user in the run."""
+
+
+class Event(NamedTuple):
+    """An event of a history."""
+
+    listing: str
+    action: str | None = None
+    duration_s: float | None = None
+
+
+#: Events oldest first: a table with `listing_id` and maybe `action` and `duration_s`, or one of `Event`s.
+History: TypeAlias = "pd.DataFrame | Sequence[Event]"
+
+
+class Asked(NamedTuple):
+    """B histories as rows of a log."""
+
+    log: EventLog
+    start: np.ndarray  # (B,) int64
+    end: np.ndarray  # (B,) int64
+
+
+def of_users(run: Run, users: Sequence[str], before: int | None) -> Asked:
+    """The histories of users of the market, of their events before a moment (None: of all of them).
+
+    Raises:
+        VibesError: no such user, or one without an event before that moment.
+    """
+    log = run.log
+    ends = [log.history_at(user_number(run, user), before) for user in users]
+    for user, (start, end) in zip(users, ends, strict=True):
+        if start == end:
+            raise VibesError(
+                f"User '{user}' has no event before that moment, so there is no history to go by; choose a later moment."
+            )
+    bounds = np.array(ends, np.int64).reshape(-1, 2)
+    return Asked(log, bounds[:, 0], bounds[:, 1])
+
+
+def user_number(run: Run, user: str) -> int:
+    """The number of a user in the run's log.
+
+    Raises:
+        NotThere: there is none of that id.
+    """
+    number = run.user_number.get(user)
+    if number is None:
+        example = f" (for example '{run.log.users[0]}')" if run.log.users else ""
+        raise NotThere(f"There is no user '{user}' in {run.market.path}; give one of its user ids{example}.")
+    return number
+
+
+def of_histories(run: Run, histories: Sequence[History]) -> Asked:
+    """Histories that somebody brings.
+
+    Raises:
+        VibesError: an empty history, an unknown listing or action.
+    """
+    events = [read_events(history) for history in histories]
+    length = np.array([len(one) for one in events], np.int64)
+    if not length.all():
+        raise VibesError("The history is empty, so there is nothing to go by; add at least one listing.")
+    flat = [event for one in events for event in one]
+    actions = {name: number for number, name in enumerate(run.market.actions)}
+    end = np.cumsum(length)
+    start = end - length
+    log = EventLog(
+        user=np.repeat(np.arange(len(events), dtype=np.int32), length),
+        listing=np.array([run.row(event.listing) for event in flat], np.int32),
+        time=np.arange(len(flat)) - np.repeat(start, length),
+        action=np.array([_action(actions, event.action) for event in flat], np.int16),
+        duration=np.array([np.nan if e.duration_s is None else e.duration_s for e in flat], np.float32),
+        start=np.append(start, end[-1:]),
+        users=[""] * len(events),
+        actions=list(run.market.actions),
+        listings=len(run.market.listings),
+        timed=False,
+    )
+    return Asked(log, start, end)
+
+
+def check_events(run: Run, events: Sequence[Event]) -> None:
+    """Raises:
+    VibesError: a listing or an action that the run does not know.
+    """
+    actions = {name: number for number, name in enumerate(run.market.actions)}
+    for event in events:
+        run.row(event.listing)
+        _action(actions, event.action)
+
+
+def read_events(history: History) -> Sequence[Event]:
+    """The events of a history.
+
+    Raises:
+        VibesError: a table without `listing_id`.
+    """
+    if not isinstance(history, pd.DataFrame):
+        return history
+    if C.LISTING not in history.columns:
+        raise VibesError("The history has no column 'listing_id'; give one row an event, oldest first.")
+    listing = history[C.LISTING].astype("str").tolist()
+    nothing = [None] * len(listing)
+    parts = [_cells(history[name]) if name in history.columns else nothing for name in (C.ACTION, C.DURATION)]
+    return [Event(*cells) for cells in zip(listing, *parts, strict=True)]
+
+
+def _cells(column: pd.Series) -> list:
+    return [None if missing else cell for cell, missing in zip(column.tolist(), column.isna(), strict=True)]
+
+
+def _action(actions: Mapping[str, int], action: str | None) -> int:
+    if action is None:
+        return -1
+    if action not in actions:
+        known = ", ".join(actions) or "none"
+        raise VibesError(f"The history has the action '{action}', which this market does not know ({known}).")
+    return actions[action]

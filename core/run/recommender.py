@@ -1,0 +1,217 @@
+"""THE maker of lists: what is similar to listings, and what to recommend to users, one or a million at a time.
+
+Page, command, batch job, service and pushes all come here, so that one question has one answer wherever it is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from core.market.log import EventLog, ranges
+from core.market.splits import Queries
+from core.run.additions import Additions
+from core.run.rules import Groups, Rules
+from core.run.select import Selector
+from core.scoring.scorer import VectorScorer
+from core.search.index import EXACT_TO, ExactIndex
+
+if TYPE_CHECKING:
+    from core.run.run import Run
+
+#: Scores of all listings that are held at once.
+HELD = 16_000_000
+#: Moments whose masks and indexes are kept.
+KEPT = 4
+MINUTE = 60 * 10**9  # nanoseconds
+
+
+class Lists(NamedTuple):
+    """B lists of at most k listings."""
+
+    rows: np.ndarray  # (B, k) int64, -1 where there are fewer
+    scores: np.ndarray  # (B, k) float32, best first
+
+
+class Recommender:
+    """Makes lists by one space of a run, under rules, for users maybe with what serving adds to the model.
+
+    A history is encoded with the run's own vectors of its listings. Scores are cosines, or, with additions, numbers
+    that tell nothing but the order. Of equal scores the earlier listing comes first.
+
+    Args:
+        rules: resolved ones, see `Rules.resolved`.
+        additions: None: the model alone.
+        batch: for very many queries: the index is chosen by size and measured recall.
+        gain: (L,) what every score gains, in the place of what `additions` count as recent.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        space: str,
+        rules: Rules,
+        additions: Additions | None = None,
+        batch: bool = False,
+        gain: np.ndarray | None = None,
+    ) -> None:
+        self.run, self.space, self.rules, self.additions, self._batch, self._gain = (
+            run, space, rules, additions, batch, gain,
+        )  # fmt: skip
+        self.groups = Groups.of(rules, run.market) if rules.same or rules.seller or rules.where else NO_GROUPS
+        self._eligible: dict[int | None, np.ndarray] = {}
+        self._indexes: dict[int | None, ExactIndex] = {}
+        self._gains: dict[int | None, np.ndarray | None] = {}
+
+    def similar(
+        self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None
+    ) -> Lists:
+        """The listings nearest to each of `rows` (B,), never itself.
+
+        Args:
+            at: the moment of `live_only`.
+            k: of each list, at most; None: that of the rules.
+            allowed: (L,) bool, which listings may be found beside the rules; None: all.
+        """
+        index = self.index(None)
+        line = np.arange(len(rows))
+        return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
+
+    def recommend(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
+    ) -> Lists:
+        """Listings for the histories `start[q] : end[q]` (B,) of `log`, each of at least one event, at one moment."""
+        vectors = self.run.engine.encode_histories(
+            log, start, end, listings=self.run.vectors(self.space)
+        )  # (B, d)
+        newest = log.listing[end - 1].astype(np.int64)  # (B,)
+        banned, owner = newest[:0], newest[:0]
+        if self.rules.drop_seen:
+            length = end - start
+            banned, owner = (
+                log.listing[ranges(start, length)].astype(np.int64),
+                np.repeat(np.arange(len(start)), length),
+            )
+        if self.additions is None or not self.additions.score_all:
+            index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
+            return self._lists(index, queries, newest, banned, owner, at, k)
+        parts, step = [], max(1, HELD // max(log.listings, 1))
+        for low in range(0, len(start), step):
+            some = slice(low, low + step)
+            scores = self._scores(log, vectors[some], start[some], end[some], at)
+            mine = (owner >= low) & (owner < low + step)
+            index = self.index(None)
+            parts.append(
+                self._lists(index, scores, newest[some], banned[mine], owner[mine] - low, at, k, scored=True)
+            )
+        return Lists(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
+
+    def _scores(
+        self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
+    ) -> np.ndarray:
+        """(b, L) float32: every listing's score, with all that is added."""
+        assert self.additions is not None
+        count = len(start)
+        none = np.full(count, -1)
+        queries = Queries(none, np.zeros(count, np.int32), none, np.full(count, at), start, end, masked=True)
+        model = VectorScorer("model", self.run.vectors(self.space), lambda *_: vectors)
+        scores = self.additions.personal(model, log).score(queries)
+        gain = self.gain(self._when(at))
+        return scores if gain is None else scores + gain
+
+    def _lists(
+        self, index: ExactIndex, queries: np.ndarray, of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
+        at: int | None, k: int | None, allowed: np.ndarray | None = None, scored: bool = False,
+    ) -> Lists:  # fmt: skip
+        """Lists of queries (B, d), or their scores (B, L), that belong to the regions of the listings `of` (B,)."""
+        rules = self.rules if k is None else self.rules.model_copy(update={"k": k})
+        eligible = self.eligible(at) if allowed is None else self.eligible(at) & allowed
+        width = self.run.vectors(self.space).shape[1]
+        selector = Selector(index, rules, self.groups, eligible, width)
+        region = None if self.groups.region is None else self.groups.region[of]
+        return Lists(*selector.lists(queries, region, banned, owner, scored))
+
+    def warm(self, at: int) -> None:
+        """Open now what lists at a moment need, before threads share it."""
+        self.index(at)
+        self.eligible(at)
+        if self.additions is not None and self.additions.score_all:
+            self.additions.open()
+
+    def eligible(self, at: int | None) -> np.ndarray:
+        """(L,) bool: which listings may be in a list at a moment."""
+        key = at if self.rules.live_only else None
+        if key not in self._eligible:
+            found = self.index(None).known
+            if self.groups.fulfilling is not None:
+                found = found & self.groups.fulfilling
+            if key is not None:
+                found = found & self.run.catalogue.live(key)
+            _keep(self._eligible, key, found)
+        return self._eligible[key]
+
+    def index(self, at: int | None) -> ExactIndex:
+        """The index of the space; at a moment beside what is recent then, where that is added."""
+        key = self._when(at)
+        if key not in self._indexes:
+            _keep(self._indexes, key, self._built(self.gain(key)))
+        return self._indexes[key]
+
+    def gain(self, when: int | None) -> np.ndarray | None:
+        """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
+        if when is None or self._gain is not None:
+            return None if when is None else self._gain
+        if when not in self._gains:
+            assert self.additions is not None
+            _keep(self._gains, when, self.additions.gain(when))
+        return self._gains[when]
+
+    def _when(self, at: int | None) -> int | None:
+        """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what
+        is counted for one request serves the next."""
+        if at is None or (self._gain is None and (self.additions is None or not self.additions.has_recent)):
+            return None
+        if self._gain is not None:
+            return at
+        after = self.run.after_last_event
+        if not self.run.log.timed:
+            return after  # the last events of each user, whenever it is
+        return at if at <= after else max(at // MINUTE * MINUTE, after)
+
+    def _built(self, gain: np.ndarray | None) -> ExactIndex:
+        if gain is None:
+            return self.run.batch_index(self.space) if self._batch else self.run.index(self.space)
+        vectors = self.run.vectors(self.space)
+        if not self._batch or len(vectors) <= EXACT_TO:
+            return ExactIndex(with_gain(vectors, gain))
+        from core.search.index.choose import SAMPLE, choose
+
+        known = np.flatnonzero(vectors.any(axis=1))
+        rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+        return choose(with_gain(vectors, gain), queries=asking(vectors[rows])).index
+
+
+NO_GROUPS = Groups(None, None, None)
+
+
+def with_gain(vectors: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """(L, d + 1) float32, whose inner products with `asking(queries)` are those of `vectors` (L, d) with the queries
+    + `gain` (L,); a zero row stays one.
+
+    The gain is the same for all users, so that every kind of index can search by it.
+    """
+    known = vectors.any(axis=1)
+    return np.column_stack([vectors, np.where(known, gain, np.float32(0))])
+
+
+def asking(queries: np.ndarray) -> np.ndarray:
+    """(B, d + 1): the queries (B, d) of vectors that stand `with_gain`."""
+    return np.column_stack([queries, np.ones(len(queries), np.float32)])
+
+
+def _keep(kept: dict, key: int | None, value: object) -> None:
+    """Remember a value, and forget the oldest of a moment where there are many."""
+    for old in [one for one in kept if one is not None][: max(0, len(kept) - KEPT)]:
+        kept.pop(old, None)
+    kept[key] = value
