@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.progress import Progress
 
 if TYPE_CHECKING:
+    from core.market.market import Market
     from core.run.rules import Rules
     from core.serving.batch.job import Kind
 
@@ -72,6 +73,13 @@ def refuse_without_all(**given: Any) -> None:
             raise VibesError(
                 f"Option --{name.replace('_', '-')} needs --all; add it, or leave the option out."
             )
+
+
+def moment_of(at: str | None, market: "Market") -> int | None:
+    """The moment that --at says, in the time of the market's log."""
+    from core.market.moments import moment_in_log
+
+    return None if at is None else moment_in_log(at, market.timed, "Option --at")
 
 
 def rules_of(

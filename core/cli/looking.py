@@ -43,7 +43,9 @@ def similar(
     options.refuse_without_all(out=out, workers=workers)
     opened = Run.open(run, events_too=False)
     assert listing is not None
-    show(opened, opened.similar(listing, space=space or opened.spaces[0], at=at, rules=rules), json_)
+    moment = options.moment_of(at, opened.market)
+    found = opened.similar(listing, space=space or opened.spaces[0], at=moment, rules=rules)
+    show(opened, found, json_)
 
 
 @app.command()
@@ -84,7 +86,8 @@ def recommend(
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None
-    show(opened, opened.recommend(told, at=at, rules=rules, beside=with_), json_)
+    moment = options.moment_of(at, opened.market)
+    show(opened, opened.recommend(told, at=moment, rules=rules, beside=with_), json_)
 
 
 @app.command()

@@ -24,7 +24,7 @@ from core.market.splits import Catalogue
 from core.run.additions import Additions
 from core.run.asking import Event, History, NotThere, of_histories, of_users
 from core.run.engine import Engine
-from core.run.fits import Fit, fitted
+from core.run.fits import fitted
 from core.run.generations import Place, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.recommender import Lists, Recommender
@@ -341,15 +341,14 @@ class Run:
         self.index(space)
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}
-        )  # a list's length is asked each time
-        key = (space, plain, for_users, beside)
+        )  # a length is asked each time
+        additions = None if beside is None else self.additions(beside)
+        key = (space, plain, for_users, additions)
         if key not in self._recommenders:
             for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
                 self._recommenders.pop(old, None)
-            additions = None if beside is None else self.additions(beside)
-            self._recommenders[key] = Recommender(
-                self, space, plain.resolved(self.market, for_users), additions
-            )
+            resolved = plain.resolved(self.market, for_users)
+            self._recommenders[key] = Recommender(self, space, resolved, additions)
         return self._recommenders[key]
 
     @cached_property
@@ -362,13 +361,11 @@ class Run:
         Raises:
             VibesError: nothing of that name, or nothing fitted yet.
         """
-        fit = fitted(self._fits_in, beside)
-        if fit not in self._additions:
-            self._additions[fit] = Additions(self, fit)
-        return self._additions[fit]
+        fit = fitted(self._fits_in, beside)  # read each time: a run may be evaluated while it is open
+        return self._additions.setdefault(fit.model_dump_json(), Additions(self, fit))
 
     @cached_property
-    def _additions(self) -> dict[Fit, Additions]:
+    def _additions(self) -> dict[str, Additions]:
         return {}
 
     def _count(self, k: int | None, rules: Rules | None) -> int:

@@ -103,7 +103,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (
             ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "neighbours"],
-            "for all users it can be recency alone",
+            "`vibes evaluate` fits that",
         ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "--protocol is 'guess'"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),

@@ -1,0 +1,166 @@
+"""One question has one answer, whoever asks: Python, command, batch job, service and pushes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from core.cli import app
+from core.market.columns import Columns as C
+from core.run.fits import Fit, save_fits
+from core.run.manifest import Manifest
+from core.run.rules import Rules
+from core.run.run import Run
+from core.serving.batch.local import score_here
+from core.serving.batch.work import prepare
+from core.serving.refresh.pushes import renewed
+from core.serving.service.api import make_app
+from core.serving.service.current import Current
+
+NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
+IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
+RECENT = {"days": 20, "weight": 0.3}
+FITS = [
+    Fit(name="model + recency", **RECENT),
+    Fit(name="model + neighbours", **NEAR),
+    Fit(name="model + neighbours + recency", **NEAR, **RECENT),
+    Fit(name="model + id blend", **IDS),
+    Fit(name="model + neighbours + recency + id blend", **NEAR, **IDS, **RECENT),
+]
+MOMENTS = [None, "2025-02-20"]
+
+rules = st.builds(
+    Rules,
+    k=st.integers(1, 12),
+    live_only=st.sampled_from([None, False, True]),
+    drop_seen=st.sampled_from([None, False]),
+    same=st.sampled_from([(), ("district",)]),
+    diversity=st.sampled_from([0.0, 0.4]),
+    where=st.sampled_from([(), ("price<=900",), ("price>=200", "rooms=2|3|4")]),
+).flatmap(
+    lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})])
+)
+besides = st.sampled_from([None, *(fit.added for fit in FITS)])
+few = settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def run(trained, tmp_path_factory) -> Run:
+    """In float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
+    path = tmp_path_factory.mktemp("one") / "run"
+    shutil.copytree(trained.path, path)
+    manifest = Manifest.load(path)
+    plain = manifest.settings.model_copy(update={"inference": "plain"})
+    manifest.model_copy(update={"settings": plain}).save(path)
+    save_fits(path, FITS)
+    return Run.open(path)
+
+
+@pytest.fixture(scope="module")
+def client(run):
+    with TestClient(make_app(Current(run.path))) as client:
+        yield client
+
+
+def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str]:
+    """The rules as the command line says them."""
+    told = ["-k", str(rules.k), "--diversity", str(rules.diversity)]
+    if rules.live_only is not None:
+        told.append("--live-only" if rules.live_only else "--not-only-live")
+    if rules.drop_seen is not None and beside != "similar":
+        told.append("--drop-seen" if rules.drop_seen else "--keep-seen")
+    for name in rules.same:
+        told += ["--same", name]
+    for condition in rules.where:
+        told += ["--where", condition]
+    if rules.at_most:
+        told += ["--at-most", str(rules.at_most), str(rules.seller)]
+    if at is not None:
+        told += ["--at", at]
+    return told + (["--with", beside] if beside not in (None, "similar") else [])
+
+
+def command(*arguments: str) -> list[str]:
+    done = CliRunner().invoke(app, [*arguments, "--json"])
+    assert done.exit_code == 0, done.exception
+    return [found["listing_id"] for found in json.loads(done.stdout)]
+
+
+def asked(client, path: str, rules: Rules, at: str | None, **more) -> list[str]:
+    given = {name: value for name, value in rules.model_dump().items() if value is not None}
+    if at is not None:
+        given["at"] = at
+    answer = client.get(path, params=given | more)
+    assert answer.status_code == 200, answer.json()
+    return [found["listing_id"] for found in answer.json()["results"]]
+
+
+def lists(folder: Path) -> dict[str, list[str]]:
+    rows = ds.dataset(folder).to_table().to_pandas().sort_values("rank")
+    return rows.groupby(rows.columns[0])["candidate_id"].agg(list).to_dict()
+
+
+@few
+@given(rules=rules, beside=besides, at=st.sampled_from(MOMENTS))
+def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, beside, at):
+    users = run.log.users[3:60:19]
+    moment = run.moment(at)
+    users = [user for user in users if run.log.time[run.log.start[run.user_number[user]]] < moment]
+    alone = {user: run.recommend(user, at=at, rules=rules, beside=beside)[C.LISTING].tolist() for user in users}
+    together = run.recommend(users, at=at, rules=rules, beside=beside)
+    assert {user: together[together[C.USER] == user][C.LISTING].tolist() for user in users} == alone
+
+    out = tmp_path_factory.mktemp("all") / "out"
+    score_here(prepare(run.path, out, "recommend", rules, at=at, chunk=30, beside=beside), 2)
+    written = lists(out)
+    assert {user: written.get(user, []) for user in users} == alone
+
+    with_ = {} if beside is None else {"with": beside}
+    for user in users:
+        assert asked(client, f"/recommend/{user}", rules, at, **with_) == alone[user]
+    user = users[0]
+    assert command("recommend", str(run.path), user, *options(rules, at, beside)) == alone[user]
+    start, end = run.log.history_at(run.user_number[user], None if at is None else moment)
+    told = [{"listing_id": run.listing_ids[row]} for row in run.log.listing[start:end]]
+    for event, code, seconds in zip(told, run.log.action[start:end], run.log.duration[start:end], strict=True):
+        event |= {"action": run.log.actions[code]} if code >= 0 else {}
+        event |= {"duration_s": float(seconds)} if np.isfinite(seconds) else {}
+    assert run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)[C.LISTING].tolist() == alone[user]
+    body = {"history": told} | {n: v for n, v in rules.model_dump(mode="json").items() if v is not None}
+    answer = client.post("/recommend", json=body | with_ | ({} if at is None else {"at": at})).json()
+    assert [found["listing_id"] for found in answer["results"]] == alone[user]
+
+
+@pytest.mark.parametrize("beside", [None, *(fit.added for fit in FITS)])
+def test_what_is_pushed_is_what_a_user_is_recommended(run, beside):
+    users = run.log.users[3:60:19]
+    before = run.pushes
+    pushed = renewed(before, run, users, 8, "name", beside)
+    for user in users:
+        mine = pushed[pushed[C.USER] == user].sort_values("rank")["candidate_id"].tolist()
+        assert mine == run.recommend(user, 8, beside=beside)[C.LISTING].tolist()
+
+
+@few
+@given(rules=rules, space=st.sampled_from(["model", "attributes"]), at=st.sampled_from(MOMENTS))
+def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, space, at):
+    listings = run.listing_ids[5:100:31]
+    alone = {one: run.similar(one, space=space, at=at, rules=rules)[C.LISTING].tolist() for one in listings}
+    together = run.similar(listings, space=space, at=at, rules=rules)
+    assert {one: together[together["query_id"] == one][C.LISTING].tolist() for one in listings} == alone
+    out = tmp_path_factory.mktemp("all") / "out"
+    score_here(prepare(run.path, out, "similar", rules, space, at, chunk=30), 2)
+    written = lists(out)
+    assert {one: written.get(one, []) for one in listings} == alone
+    for one in listings:
+        assert asked(client, f"/similar/{one}", rules, at, space=space) == alone[one]
+    told = options(rules, at, "similar")
+    assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
