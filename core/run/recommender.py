@@ -59,7 +59,7 @@ class Recommender:
         self.run, self.space, self.rules, self.additions, self._batch, self._gain = (
             run, space, rules, additions, batch, gain,
         )  # fmt: skip
-        self.groups = Groups.of(rules, run.market) if rules.same or rules.seller or rules.where else NO_GROUPS
+        self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
         self._eligible: dict[int | None, np.ndarray] = {}
         self._indexes: dict[int | None, ExactIndex] = {}
         self._gains: dict[int | None, np.ndarray | None] = {}

@@ -45,21 +45,33 @@ class Rules(BaseModel):
     diversity: float = Field(default=0.0, ge=0, lt=1)
     where: tuple[str, ...] = ()
 
+    @property
+    def ask_attributes(self) -> bool:
+        """Whether the market's listings have to be looked at."""
+        return bool(self.same or self.seller or self.where)
+
+    def decided(self, for_users: bool) -> Rules:
+        """The same rules with what was left open decided: users get live listings that they have not seen.
+
+        Raises:
+            VibesError: a number without the attribute that it counts by, or the other way round.
+        """
+        if (self.at_most is None) != (self.seller is None):
+            raise VibesError("At most so many of what? Give a number and an attribute, such as 2 host_id.")
+        usual = {"live_only": for_users, "drop_seen": for_users}
+        return self.model_copy(update={name: u for name, u in usual.items() if getattr(self, name) is None})
+
     def resolved(self, market: Market, for_users: bool) -> Rules:
-        """The same rules with the attributes' names instead of labels, and what was left open decided.
+        """As `decided`, and with the attributes' names instead of labels.
 
         Raises:
             VibesError: the market has no such attribute, or a condition cannot be read.
         """
-        if (self.at_most is None) != (self.seller is None):
-            raise VibesError("At most so many of what? Give a number and an attribute, such as 2 host_id.")
         same = tuple(attribute_name(market, name, "--same") for name in self.same)
         seller = None if self.seller is None else attribute_name(market, self.seller, "--at-most")
         for condition in self.where:
             read_condition(market, condition)
-        usual = {"live_only": for_users, "drop_seen": for_users}
-        chosen = {name: value for name, value in usual.items() if getattr(self, name) is None}
-        return self.model_copy(update={"same": same, "seller": seller, **chosen})
+        return self.decided(for_users).model_copy(update={"same": same, "seller": seller})
 
 
 @dataclass(frozen=True, eq=False)

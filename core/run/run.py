@@ -347,7 +347,8 @@ class Run:
         if key not in self._recommenders:
             for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
                 self._recommenders.pop(old, None)
-            resolved = plain.resolved(self.market, for_users)
+            asks = plain.ask_attributes  # else a run without its market at hand serves as well
+            resolved = plain.resolved(self.market, for_users) if asks else plain.decided(for_users)
             self._recommenders[key] = Recommender(self, space, resolved, additions)
         return self._recommenders[key]
 

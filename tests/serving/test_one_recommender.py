@@ -45,9 +45,7 @@ rules = st.builds(
     same=st.sampled_from([(), ("district",)]),
     diversity=st.sampled_from([0.0, 0.4]),
     where=st.sampled_from([(), ("price<=900",), ("price>=200", "rooms=2|3|4")]),
-).flatmap(
-    lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})])
-)
+).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
 besides = st.sampled_from([None, *(fit.added for fit in FITS)])
 few = settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -114,7 +112,9 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     users = run.log.users[3:60:19]
     moment = run.moment(at)
     users = [user for user in users if run.log.time[run.log.start[run.user_number[user]]] < moment]
-    alone = {user: run.recommend(user, at=at, rules=rules, beside=beside)[C.LISTING].tolist() for user in users}
+    alone = {
+        user: run.recommend(user, at=at, rules=rules, beside=beside)[C.LISTING].tolist() for user in users
+    }
     together = run.recommend(users, at=at, rules=rules, beside=beside)
     assert {user: together[together[C.USER] == user][C.LISTING].tolist() for user in users} == alone
 
@@ -130,10 +130,15 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     assert command("recommend", str(run.path), user, *options(rules, at, beside)) == alone[user]
     start, end = run.log.history_at(run.user_number[user], None if at is None else moment)
     told = [{"listing_id": run.listing_ids[row]} for row in run.log.listing[start:end]]
-    for event, code, seconds in zip(told, run.log.action[start:end], run.log.duration[start:end], strict=True):
+    for event, code, seconds in zip(
+        told, run.log.action[start:end], run.log.duration[start:end], strict=True
+    ):
         event |= {"action": run.log.actions[code]} if code >= 0 else {}
         event |= {"duration_s": float(seconds)} if np.isfinite(seconds) else {}
-    assert run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)[C.LISTING].tolist() == alone[user]
+    assert (
+        run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)[C.LISTING].tolist()
+        == alone[user]
+    )
     body = {"history": told} | {n: v for n, v in rules.model_dump(mode="json").items() if v is not None}
     answer = client.post("/recommend", json=body | with_ | ({} if at is None else {"at": at})).json()
     assert [found["listing_id"] for found in answer["results"]] == alone[user]

@@ -33,7 +33,8 @@ def test_all_five_are_tuned_and_scored(random_log, always_live, timed):
 
 def settings(scorer) -> dict:
     """What tuning has chosen."""
-    return {name: value for name, value in vars(scorer).items() if isinstance(value, int | float)}
+    chosen = vars(scorer) | (vars(scorer.recent) if hasattr(scorer, "recent") else {})
+    return {name: value for name, value in chosen.items() if isinstance(value, int | float)}
 
 
 def test_nothing_is_tuned_on_the_test_queries(random_log, always_live):
