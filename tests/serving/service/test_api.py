@@ -84,8 +84,8 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
 def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
     """Whatever the model reads a history as, and with bad wishes between the good ones."""
     served = Served(_with_history(trained, tmp_path, history))
-    users, ids = served.log.users, served.run.listing_ids
-    at = str(pd.Timestamp(int(served.log.time[served.log.start[1] - 1])))  # the last event of the first user
+    users, ids = served.run.log.users, served.run.listing_ids
+    at = str(pd.Timestamp(int(served.run.log.time[served.run.log.start[1] - 1])))  # the last event of the first user
     wishes = [
         Recommend(users[0], [], Rules(k=7)), Similar("nowhere", Rules(k=3)), Similar(ids[1], Rules(k=40), "attributes"),
         Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)), Recommend("nobody", [], Rules(k=3)),
@@ -162,7 +162,7 @@ EVENT = {"listing_id": "home-0001"}
         ("POST", "/embed", {"photos": ["A" * 2**20]}, 413, "larger than 1 MiB"),
         ("GET", "/similar/home-0001?top=3", None, 422, "top is unknown"),
         ("GET", "/recommend/user-0001?where=rooms", None, 422, "where is 'rooms'"),
-        ("GET", "/recommend/user-0001?with=luck", None, 422, "with is 'luck'"),
+        ("GET", "/recommend/user-0001?with=luck", None, 422, "does not say how to weigh"),
         ("GET", "/nowhere", None, 404, "nothing at /nowhere"),
         ("PUT", "/recommend", None, 405, "not possible at /recommend"),
     ],
