@@ -85,7 +85,9 @@ def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
     """Whatever the model reads a history as, and with bad wishes between the good ones."""
     served = Served(_with_history(trained, tmp_path, history))
     users, ids = served.run.log.users, served.run.listing_ids
-    at = str(pd.Timestamp(int(served.run.log.time[served.run.log.start[1] - 1])))  # the last event of the first user
+    at = str(
+        pd.Timestamp(int(served.run.log.time[served.run.log.start[1] - 1]))
+    )  # the last event of the first user
     wishes = [
         Recommend(users[0], [], Rules(k=7)), Similar("nowhere", Rules(k=3)), Similar(ids[1], Rules(k=40), "attributes"),
         Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)), Recommend("nobody", [], Rules(k=3)),
