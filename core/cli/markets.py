@@ -8,13 +8,12 @@ import typer
 
 from core.cli.shared import Encoder, Json, MarketPath, Weights, app, photo_vectors
 from core.errors import VibesError
+from core.market.importers import IMPORTERS
 
 
 @app.command("import")
 def import_(
-    source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="inside-airbnb, houses, movielens-1m or unisrec")
-    ],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
     path: Annotated[Path, typer.Argument(metavar="PATH", help="folder with the source's files")],
     market: MarketPath,
 ) -> None:

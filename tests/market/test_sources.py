@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.market.importers import SOURCES, import_market
+from core.market.importers import IMPORTERS, import_market
 from core.market.importers.inside_airbnb import (
     ATTRIBUTES,
     bathrooms,
@@ -308,11 +308,9 @@ def test_a_missing_file_or_column_is_one_sentence(request, tmp_path, source, fil
 
 
 def test_an_unknown_source_or_folder_is_one_sentence(tmp_path):
-    with pytest.raises(
-        VibesError, match="no source 'ebay'; choose one of houses, inside-airbnb, movielens-1m, unisrec"
-    ):
+    with pytest.raises(VibesError, match=f"no source 'ebay'; choose one of {', '.join(IMPORTERS)}"):
         import_market("ebay", tmp_path, tmp_path / "market")
-    for source in SOURCES:
+    for source in IMPORTERS:
         with pytest.raises(VibesError, match="There is no folder"):
             import_market(source, tmp_path / "nowhere", tmp_path / "market")
 

@@ -1,21 +1,28 @@
-"""Importers: one module a source, each turning the source's own files into a market folder."""
+"""Importers: one class in one file a source, turning the source's own files into a market folder."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from core.errors import VibesError
-from core.market.importers.houses import import_houses
-from core.market.importers.inside_airbnb import import_inside_airbnb
-from core.market.importers.movielens_1m import import_movielens_1m
-from core.market.importers.unisrec import import_unisrec
+from core.registry import Registry
 
-#: Importer by source name: (folder of the source, market folder) -> None.
-SOURCES: dict[str, Callable[[Path, Path], None]] = {
-    "houses": import_houses,
-    "inside-airbnb": import_inside_airbnb,
-    "movielens-1m": import_movielens_1m,
-    "unisrec": import_unisrec,
-}
+
+class Importer(ABC):
+    """One source of markets: `inside_airbnb.py` in this folder is `vibes import inside-airbnb PATH MARKET`."""
+
+    @abstractmethod
+    def write(self, path: Path, target: Path) -> None:
+        """Read the source's files in the folder `path`, which is there, and write the market folder `target`.
+
+        `core.market.raw` reads tables so that no cell is lost; `core.market.writer.write_market` writes the market.
+
+        Raises:
+            VibesError: a file is missing or is not of that source.
+        """
+
+
+#: All importers by the name of their source.
+IMPORTERS = Registry(__name__, Importer, "source")
 
 
 def import_market(source: str, path: Path | str, market_path: Path | str) -> None:
@@ -26,8 +33,7 @@ def import_market(source: str, path: Path | str, market_path: Path | str) -> Non
             no market folder.
     """
     path, target = Path(path), Path(market_path)
-    if source not in SOURCES:
-        raise VibesError(f"There is no source '{source}'; choose one of {', '.join(sorted(SOURCES))}.")
+    importer = IMPORTERS[source]()
     if not path.is_dir():
         raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
     if target.exists() and not target.is_dir():
@@ -37,4 +43,4 @@ def import_market(source: str, path: Path | str, market_path: Path | str) -> Non
         target.samefile(path) or (any(target.iterdir()) and not (target / "market.toml").is_file())
     ):
         raise VibesError(f"{target} is not empty and holds no market.toml; name a new folder for the market.")
-    SOURCES[source](path, target)
+    importer.write(path, target)

@@ -6,7 +6,8 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.importers.raw import numbers_or_text, source_table
+from core.market.importers import Importer
+from core.market.raw import numbers_or_text, source_table
 from core.market.writer import write_market
 
 ATTRIBUTES = {
@@ -19,21 +20,23 @@ ATTRIBUTES = {
 ROOMS = ("frontal", "kitchen", "bedroom", "bathroom")  # the front of the house is the cover
 
 
-def import_houses(path: Path, target: Path) -> None:
+class Houses(Importer):
     """Write the market of `houses.csv` and `photos.csv` in the folder `path`, photo files included."""
-    houses = source_table(path, "houses", ("item_id", *ATTRIBUTES))
-    shots = source_table(path, "photos", ("item_id", "path", "room"))
-    listings = pd.DataFrame({C.LISTING: houses["item_id"]})
-    for name, setting in ATTRIBUTES.items():
-        listings[name] = numbers_or_text(houses[name]) if setting.kind == "number" else houses[name]
-    rank = {room: position for position, room in enumerate(ROOMS)}
-    photos = pd.DataFrame(
-        {
-            C.LISTING: shots["item_id"],
-            C.POSITION: shots["room"].map(rank).fillna(len(ROOMS)).astype("int32"),
-            C.PATH: shots["path"],
-            "room": shots["room"],
-        }
-    )
-    config = MarketConfig(name="Houses for sale", currency="$", attributes=ATTRIBUTES)
-    write_market(target, config, listings, photos, photo_root=path)
+
+    def write(self, path: Path, target: Path) -> None:
+        houses = source_table(path, "houses", ("item_id", *ATTRIBUTES))
+        shots = source_table(path, "photos", ("item_id", "path", "room"))
+        listings = pd.DataFrame({C.LISTING: houses["item_id"]})
+        for name, setting in ATTRIBUTES.items():
+            listings[name] = numbers_or_text(houses[name]) if setting.kind == "number" else houses[name]
+        rank = {room: position for position, room in enumerate(ROOMS)}
+        photos = pd.DataFrame(
+            {
+                C.LISTING: shots["item_id"],
+                C.POSITION: shots["room"].map(rank).fillna(len(ROOMS)).astype("int32"),
+                C.PATH: shots["path"],
+                "room": shots["room"],
+            }
+        )
+        config = MarketConfig(name="Houses for sale", currency="$", attributes=ATTRIBUTES)
+        write_market(target, config, listings, photos, photo_root=path)

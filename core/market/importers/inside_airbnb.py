@@ -13,8 +13,9 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.importers.raw import moments_or_text, numbers_or_text, source_table
+from core.market.importers import Importer
 from core.market.leaks import leaks_by_name
+from core.market.raw import moments_or_text, numbers_or_text, source_table
 from core.market.values import to_set
 from core.market.writer import write_market
 
@@ -55,32 +56,34 @@ _RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
-def import_inside_airbnb(path: Path, target: Path) -> None:
+class InsideAirbnb(Importer):
     """Write the market of `listings.csv[.gz]` and `reviews.csv[.gz]` in the folder `path`; there are no photo files."""
-    raw = source_table(path, "listings", REQUIRED)
-    reviews = source_table(path, "reviews", ("listing_id", "reviewer_id", "date"))
-    listings = _listings(raw)
-    attributes = {
-        name: ATTRIBUTES[name] for name in ATTRIBUTES if name in listings and listings[name].notna().any()
-    }
-    if {C.LATITUDE, C.LONGITUDE} <= set(listings.columns):
-        attributes[C.PLACE] = PLACE
-    events = pd.DataFrame(
-        {
-            C.USER: reviews["reviewer_id"],
-            C.LISTING: reviews["listing_id"],
-            C.TIMESTAMP: moments_or_text(reviews["date"]),
+
+    def write(self, path: Path, target: Path) -> None:
+        raw = source_table(path, "listings", REQUIRED)
+        reviews = source_table(path, "reviews", ("listing_id", "reviewer_id", "date"))
+        listings = _listings(raw)
+        attributes = {
+            name: ATTRIBUTES[name] for name in ATTRIBUTES if name in listings and listings[name].notna().any()
         }
-    )
-    symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
-    config = MarketConfig(
-        name=path.resolve().name,
-        currency=symbol.iloc[0] if len(symbol) else "",
-        title="name",
-        attributes=attributes,
-        excluded=excluded_columns(list(raw.columns)),
-    )
-    write_market(target, config, listings, events=events)
+        if {C.LATITUDE, C.LONGITUDE} <= set(listings.columns):
+            attributes[C.PLACE] = PLACE
+        events = pd.DataFrame(
+            {
+                C.USER: reviews["reviewer_id"],
+                C.LISTING: reviews["listing_id"],
+                C.TIMESTAMP: moments_or_text(reviews["date"]),
+            }
+        )
+        symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
+        config = MarketConfig(
+            name=path.resolve().name,
+            currency=symbol.iloc[0] if len(symbol) else "",
+            title="name",
+            attributes=attributes,
+            excluded=excluded_columns(list(raw.columns)),
+        )
+        write_market(target, config, listings, events=events)
 
 
 def leaking_columns(columns: list[str]) -> list[str]:

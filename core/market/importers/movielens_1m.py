@@ -6,7 +6,8 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.importers.raw import numbers_or_text, parted, source_table
+from core.market.importers import Importer
+from core.market.raw import numbers_or_text, parted, source_table
 from core.market.writer import write_market
 
 ATTRIBUTES = {
@@ -30,29 +31,35 @@ MOST_PEOPLE = 5
 SPELLINGS = {"NOT RATED": "Not Rated", "UNRATED": "Unrated", "APPROVED": "Approved", "PASSED": "Passed"}
 
 
-def import_movielens_1m(path: Path, target: Path) -> None:
+class MovieLens(Importer):
     """Write the market of `items.csv`, `events.csv.gz` and `photos.csv` in the folder `path`, posters included.
 
     The `split` column of the events (leave-one-out) is not copied: it follows from `position`.
     """
-    used = [name for name in ATTRIBUTES if name != "genres"]
-    items = source_table(path, "items", ("item_id", "ml_genres", *used, *EXCLUDED))
-    history = source_table(path, "events", ("user_id", "item_id", "position"))
-    shots = source_table(path, "photos", ("item_id", "path"))
-    listings = _listings(items)
-    photos = pd.DataFrame({C.LISTING: shots["item_id"], C.PATH: shots["path"]})
-    photos.insert(1, C.POSITION, photos.groupby(C.LISTING).cumcount().astype("int32"))
-    order = history["position"]
-    numbers = numbers_or_text(order)
-    events = pd.DataFrame(
-        {
-            C.USER: history["user_id"],
-            C.LISTING: history["item_id"],
-            C.POSITION: numbers if order.isna().any() or numbers.dtype != float else numbers.astype("int64"),
-        }
-    )
-    config = MarketConfig(name="MovieLens 1M", title="title", attributes=ATTRIBUTES, excluded=list(EXCLUDED))
-    write_market(target, config, listings, photos, events, photo_root=path)
+
+    def write(self, path: Path, target: Path) -> None:
+        used = [name for name in ATTRIBUTES if name != "genres"]
+        items = source_table(path, "items", ("item_id", "ml_genres", *used, *EXCLUDED))
+        history = source_table(path, "events", ("user_id", "item_id", "position"))
+        shots = source_table(path, "photos", ("item_id", "path"))
+        listings = _listings(items)
+        photos = pd.DataFrame({C.LISTING: shots["item_id"], C.PATH: shots["path"]})
+        photos.insert(1, C.POSITION, photos.groupby(C.LISTING).cumcount().astype("int32"))
+        order = history["position"]
+        numbers = numbers_or_text(order)
+        events = pd.DataFrame(
+            {
+                C.USER: history["user_id"],
+                C.LISTING: history["item_id"],
+                C.POSITION: numbers
+                if order.isna().any() or numbers.dtype != float
+                else numbers.astype("int64"),
+            }
+        )
+        config = MarketConfig(
+            name="MovieLens 1M", title="title", attributes=ATTRIBUTES, excluded=list(EXCLUDED)
+        )
+        write_market(target, config, listings, photos, events, photo_root=path)
 
 
 def _listings(items: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
+from core.market.importers import Importer
 from core.market.writer import write_market
 
 INTER_HEADER = ("user_id:token", "item_id_list:token_seq", "item_id:token")
@@ -17,29 +18,31 @@ ATTRIBUTES = {"text": AttributeConfig(kind="text", label="Text")}
 Row = tuple[list[str], str]  # a history, oldest first, and the item that came next
 
 
-def import_unisrec(path: Path, target: Path) -> None:
+class UniSRec(Importer):
     """Write the market of the one data set in the folder `path`, with the original user and item names.
 
     Items are numbered by their first appearance in the events, which foretells what comes next; the listings are
     therefore written in the order of their names.
     """
-    prefix = _prefix(path)
-    users, items = (_index(path / f"{prefix}.{kind}2index") for kind in ("user", "item"))
-    text = dict(_rows(path / f"{prefix}.text", TEXT_HEADER))
-    parts = {part: _inter(path / f"{prefix}.{part}.inter") for part in ("train", "valid", "test")}
-    sequences = rebuild(parts["train"], parts["valid"], parts["test"], path / prefix)
-    rows = []
-    for user, sequence in sequences.items():
-        name = _name(users, user, path / f"{prefix}.user2index")
-        for position, item in enumerate(sequence):
-            rows.append((name, _name(items, item, path / f"{prefix}.item2index"), position))
-    events = pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.POSITION])
-    names = sorted({*items.values(), *text})
-    listings = pd.DataFrame(
-        {C.LISTING: names, "text": [text.get(name, "").strip() or None for name in names]}
-    )
-    config = MarketConfig(name=prefix, title="text", attributes=ATTRIBUTES)
-    write_market(target, config, listings, events=events)
+
+    def write(self, path: Path, target: Path) -> None:
+        prefix = _prefix(path)
+        users, items = (_index(path / f"{prefix}.{kind}2index") for kind in ("user", "item"))
+        text = dict(_rows(path / f"{prefix}.text", TEXT_HEADER))
+        parts = {part: _inter(path / f"{prefix}.{part}.inter") for part in ("train", "valid", "test")}
+        sequences = rebuild(parts["train"], parts["valid"], parts["test"], path / prefix)
+        rows = []
+        for user, sequence in sequences.items():
+            name = _name(users, user, path / f"{prefix}.user2index")
+            for position, item in enumerate(sequence):
+                rows.append((name, _name(items, item, path / f"{prefix}.item2index"), position))
+        events = pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.POSITION])
+        names = sorted({*items.values(), *text})
+        listings = pd.DataFrame(
+            {C.LISTING: names, "text": [text.get(name, "").strip() or None for name in names]}
+        )
+        config = MarketConfig(name=prefix, title="text", attributes=ATTRIBUTES)
+        write_market(target, config, listings, events=events)
 
 
 def rebuild(
