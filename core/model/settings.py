@@ -2,14 +2,15 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import VibesError
 from core.features.featurizer import FeatureConfig
 from core.market.config import first_problem
 from core.model.config import PRESETS, EncoderConfig, History
+from core.model.losses import LOSSES
 
 
 class Forbidding(BaseModel):
@@ -23,7 +24,7 @@ class TrainingConfig(Forbidding):
 
     recipe: Literal["single-stage", "two-stage"] = "single-stage"
     pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
-    loss: Literal["next", "log_in", "log_out"] = "next"
+    loss: Annotated[str, AfterValidator(LOSSES.known)] = "next"
     positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")

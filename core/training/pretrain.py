@@ -119,7 +119,7 @@ def pretraining_loss(
     positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, F)
     negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True) & ~positive
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
-    loss = LOSSES["next"](scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
+    loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
     count = max(1.0, processes.total([len(guesses.token)])[0])
     value = torch.from_numpy(guesses.value.astype(np.int64)).to(device)
     return loss + MASKED_WEIGHT * F.cross_entropy(logits, value, reduction="sum") / count

@@ -153,5 +153,5 @@ def _softmax(
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
     if not len(batch):
         return scores.sum(), 0.0  # nothing, but a part of the backward pass
-    loss = LOSSES[config.loss](scores, positive, negative, first) * len(batch)
+    loss = LOSSES[config.loss]()(scores, positive, negative, first) * len(batch)
     return loss, float((masks[0] | masks[1]).sum())

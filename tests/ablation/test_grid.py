@@ -47,7 +47,7 @@ def test_variants_share_the_base_and_keep_their_order(tmp_path):
         ("variant = []\n", "variant"),
         ('[[variant]]\nname = "a"\nspeed = 1\n', "unknown key 'variant.0.speed'"),
         ('[[variant]]\nname = "a"\nset.training.speed = 1\n', "variant 'a': unknown key 'training.speed'"),
-        ('[[variant]]\nname = "a"\nset.training.loss = "hinge"\n', "training.loss"),
+        ('[[variant]]\nname = "a"\nset.training.loss = "none such"\n', "training.loss"),
         ('[[variant]]\nname = "a"\nset.encoder.width = 33\n', "variant 'a': .*width 33"),
         ('[[variant]]\nname = "a"\nset.seed = 1\n', "'seed' is the same for all variants"),
         ('[[variant]]\nname = "a"\nset.split.t1 = 1\n', "'split' is the same for all variants"),

@@ -32,11 +32,11 @@ def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market,
     batch = history_batches(data.examples, lengths, 16, 3, 0, 0)[0]
     seen: list = []
 
-    def loss(scores, positive, negative, first):
+    def loss(self, scores, positive, negative, first):
         seen.append((scores.detach().numpy(), first.numpy()))
-        return LOSSES["log_in"](scores, positive, negative, first)
+        return LOSSES["log_in"]()(scores, positive, negative, first)
 
-    monkeypatch.setitem(LOSSES, "next", loss)
+    monkeypatch.setattr(LOSSES["next"], "__call__", loss)
     model.eval()
     tables = data.inputs.tensors("cpu")
     for one in (data, replace(data, recent=RecentEvents.over_days(data.log, DAYS))):

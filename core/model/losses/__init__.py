@@ -1,16 +1,29 @@
-"""InfoNCE over cosine / temperature, by how several positives enter (design: the model).
+"""InfoNCE over cosine / temperature, one class in one file by how several positives enter."""
 
-Every loss takes scores (B, C) (already divided by the temperature), positives (B, C) bool and negatives (B, C) bool,
-which never overlap, and `first` (B,) the column of the very next listing; it returns one number, the mean over rows.
-"""
+from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-import torch
+from core.registry import Registry
 
-from core.model.losses.log_in import log_in
-from core.model.losses.log_out import log_out
-from core.model.losses.next_one import next_one
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-LOSSES: dict[str, Loss] = {"next": next_one, "log_in": log_in, "log_out": log_out}
+
+class Loss(ABC):
+    """What training minimises: `log_in.py` in this folder is `training.loss = "log_in"`."""
+
+    @abstractmethod
+    def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
+        """One number, the mean over rows.
+
+        Args:
+            scores: (B, C), already divided by the temperature.
+            positive, negative: (B, C) bool, which never overlap; what is neither must get no gradient.
+            first: (B,) the column of the very next listing.
+        """
+
+
+#: All losses by the name that settings give them; knowing the names imports no torch.
+LOSSES = Registry(__name__, Loss, "loss", "_")

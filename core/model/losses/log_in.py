@@ -1,14 +1,15 @@
 """Several positives inside the log."""
 
-import torch
+from torch import Tensor
 
-from core.model.losses.masked import logsumexp_where
+from core.model.losses import Loss
+from core.model.losses._masked import logsumexp_where
 
 
-def log_in(
-    scores: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, first: torch.Tensor
-) -> torch.Tensor:
+class LogIn(Loss):
     """-log of the positives' share of the softmax mass: one good positive suffices (Khosla et al. 2020, eq. 3)."""
-    top = logsumexp_where(scores, positive)  # (B,)
-    whole = logsumexp_where(scores, positive | negative)  # (B,)
-    return (whole - top).mean()
+
+    def __call__(self, scores: Tensor, positive: Tensor, negative: Tensor, first: Tensor) -> Tensor:
+        top = logsumexp_where(scores, positive)  # (B,)
+        whole = logsumexp_where(scores, positive | negative)  # (B,)
+        return (whole - top).mean()

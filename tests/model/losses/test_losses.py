@@ -1,11 +1,15 @@
 """Each loss against a slow twin in plain Python."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from core.model.losses import LOSSES
+from core.model.settings import Settings
 
 
 @pytest.fixture
@@ -20,37 +24,59 @@ def case():
     return scores, positive, negative, first
 
 
+#: The loss of one row from exp(score) of its positives, of its negatives and of the next listing.
+TWINS = {
+    "log_in": lambda good, bad, own: -math.log(sum(good) / (sum(good) + sum(bad))),
+    "log_out": lambda good, bad, own: sum(-math.log(g / (g + sum(bad))) for g in good) / len(good),
+    "next": lambda good, bad, own: -math.log(own / (own + sum(bad))),
+}
+
+
 def twin(name, scores, positive, negative, first):
     total = 0.0
     for row in range(len(scores)):
         good = [math.exp(scores[row, c]) for c in range(scores.shape[1]) if positive[row, c]]
         bad = [math.exp(scores[row, c]) for c in range(scores.shape[1]) if negative[row, c]]
-        if name == "log_in":
-            total += -math.log(sum(good) / (sum(good) + sum(bad)))
-        elif name == "log_out":
-            total += sum(-math.log(g / (g + sum(bad))) for g in good) / len(good)
-        else:
-            own = math.exp(scores[row, first[row]])
-            total += -math.log(own / (own + sum(bad)))
+        total += TWINS[name](good, bad, math.exp(scores[row, first[row]]))
     return total / len(scores)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", TWINS)
 def test_equals_the_slow_twin(name, case):
-    assert LOSSES[name](*case).item() == pytest.approx(twin(name, *case), rel=1e-9)
+    assert LOSSES[name]()(*case).item() == pytest.approx(twin(name, *case), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_neither_positive_nor_negative_gets_no_gradient(name, case):
     scores, positive, negative, first = case
     scores = scores.clone().requires_grad_()
-    LOSSES[name](scores, positive, negative, first).backward()
+    LOSSES[name]()(scores, positive, negative, first).backward()
     assert (scores.grad[~positive & ~negative] == 0).all()
+    assert (scores.grad[negative] >= 0).all() and (scores.grad[negative] > 0).any()
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_every_negative_of_a_softmax_is_pushed_away(name, case):
+    scores, positive, negative, first = case
+    scores = scores.clone().requires_grad_()
+    LOSSES[name]()(scores, positive, negative, first).backward()
     assert (scores.grad[negative] > 0).all()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_row_without_negatives_costs_nothing_and_stays_finite(name, case):
     scores, positive, negative, first = case
-    value = LOSSES[name](scores.float(), positive, torch.zeros_like(negative), first)
+    value = LOSSES[name]()(scores.float(), positive, torch.zeros_like(negative), first)
     assert value.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_settings_name_a_loss_and_refuse_another():
+    assert Settings.model_validate({"training": {"loss": "log_out"}}).training.loss == "log_out"
+    with pytest.raises(ValidationError, match=r"Input should be .*'log_in', 'log_out'"):
+        Settings.model_validate({"training": {"loss": "none such"}})
+
+
+def test_the_names_are_known_without_torch():
+    code = "import sys; from core.model.losses import LOSSES; print(sorted(LOSSES), 'torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert told == f"{sorted(LOSSES)} False\n"
