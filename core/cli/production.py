@@ -9,6 +9,7 @@ import typer
 from core.cli import batch as options
 from core.cli.shared import Count, Json, RunPath, app
 from core.errors import VibesError
+from core.model.export.formats import FORMATS
 from core.progress import Progress
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ def export(
         Path | None, typer.Argument(metavar="OUT", help="folder for the files; default: RUN/export")
     ] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help="onnx, int8 or aot; may be given several times")
+        list[str] | None,
+        typer.Option("--format", help=f"one of {', '.join(FORMATS)}; may be given several times"),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="compare vectors and top 30 with those of the model")
@@ -183,14 +185,13 @@ def export(
 
     opened, folder = Run.open(run), out or run / "export"
     _ = opened.engine  # says where there is no model, or no torch
-    from core.model.export.files import FORMATS
     from core.serving.export.read import LEAST, check_export
     from core.serving.export.write import export_run
 
     chosen = list(dict.fromkeys(formats or ["onnx"]))
     for name in chosen:
         if name not in FORMATS:
-            raise VibesError(f"Option --format is '{name}'; use {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.")
+            raise VibesError(f"Option --format is '{name}'; use one of {', '.join(FORMATS)}.")
     found, short = {}, []
     for name in chosen:
         with Progress() as progress:

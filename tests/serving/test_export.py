@@ -11,6 +11,7 @@ from helpers.copies import copied
 
 from core import cli
 from core.errors import VibesError
+from core.model.export.formats import FORMATS
 from core.run.run import Run
 from core.serving.export import read as exported
 from core.serving.export.read import Check, Exported, check_export
@@ -126,5 +127,5 @@ def test_the_command_checks_and_ends_with_2_where_an_export_falls_short(made):
 
 def test_another_format_is_refused(trained, tmp_path):
     output, errors, code = vibes("export", trained.path, tmp_path / "out", "--format", "tensorrt")
-    assert code == 2 and "use onnx, int8 or aot" in errors and not output
+    assert code == 2 and f"use one of {', '.join(FORMATS)}" in errors and not output
     assert not (tmp_path / "out").exists()

@@ -11,8 +11,9 @@ import numpy as np
 from core.errors import VibesError
 from core.market.log import EventLog, ranges
 from core.model.encoder import batches_by_length
-from core.model.export.files import Graph, open_graph
+from core.model.export.formats import Graph
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
+from core.model.export.trace import open_graph
 from core.run.engine import Engine
 from core.run.prepared import weights_digest
 from core.run.run import Run
@@ -51,9 +52,11 @@ class Exported:
             raise VibesError(
                 f"{out} was exported from another model than that of {run.path}; export it again."
             )
-        listings = open_graph(out / names["listings"])
+        listings = open_graph(out / names["listings"], format)
         same = names["histories"] == names["listings"]
-        return cls(run.engine, run.log, listings, listings if same else open_graph(out / names["histories"]))
+        return cls(
+            run.engine, run.log, listings, listings if same else open_graph(out / names["histories"], format)
+        )
 
     def encode_listings(self, rows: np.ndarray) -> np.ndarray:
         """(n, d) float32 of the bare listings `rows` (n,), L2-normalised."""

@@ -17,13 +17,14 @@ import numpy as np
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.model.export.files import SUFFIX, write_graph
+from core.model.export.formats import FORMATS
 from core.model.export.graph import PaddedGraph, graphs_of
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
+from core.model.export.trace import write_graph
 from core.run.prepared import weights_digest
 from core.run.run import Run
 
-MANIFEST, TENSORRT = "export.json", "tensorrt.sh"
+MANIFEST = "export.json"
 SAMPLE = 8  # rows that a graph is traced with
 Report = Callable[[str, int, int], None]  # what, done, of how many
 
@@ -41,7 +42,8 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
         )
     listings, histories = graphs_of(engine.model)
     graphs = {"listings": listings} | ({} if histories is listings else {"histories": histories})
-    files = {kind: out / f"{kind}{SUFFIX[format]}" for kind in graphs}
+    way = FORMATS[format]()
+    files = {kind: out / f"{kind}{way.suffix}" for kind in graphs}
     for number, (kind, graph) in enumerate(graphs.items()):
         if report is not None:
             report(f"{format}: {kind}", number, len(graphs))
@@ -50,8 +52,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
         write_graph(graph, sample, files[kind], format, longest)
     names = {"listings": files["listings"].name, "histories": files.get("histories", files["listings"]).name}
     _note(run, out, format, names, graphs)
-    if format == "onnx":
-        _write_tensorrt(out, graphs, config.max_tokens)
+    way.write_beside(out, graphs, config.max_tokens)
     return list(files.values())
 
 
@@ -112,30 +113,3 @@ def save_manifest(out: Path, manifest: dict[str, Any]) -> None:
     """Write `export.json`."""
     with atomic_path(out / MANIFEST) as temporary:
         temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def _write_tensorrt(out: Path, graphs: dict[str, PaddedGraph], max_tokens: int) -> None:
-    """One `trtexec` a graph: the least, usual and largest of every free dimension."""
-    sizes = {
-        "batch": (1, 64, 256), "length": (3, min(256, max_tokens), max_tokens), "events": (2, 16, 50),
-        "sets": (2, 512, 8192), "members": (2, 32, 128), "contents": (2, 512, 8192), "listings": (1, 1024, 1 << 20),
-    }  # fmt: skip
-    lines = [
-        "#!/bin/sh",
-        "# Needs TensorRT 10 and a GPU; raise the largest sizes where yours are larger.",
-        "set -e",
-    ]
-    for kind, graph in graphs.items():
-        given = []
-        for place, bound in enumerate(("min", "opt", "max")):
-            shapes = []
-            for name, axes in graph.inputs.items():
-                width = graph.width
-                shapes.append(
-                    f"{name}:" + "x".join(str(width if a is None else sizes[a][place]) for a in axes)
-                )
-            given.append(f"  --{bound}Shapes={','.join(shapes)}")
-        name = f"{kind}{SUFFIX['onnx']}"
-        lines.append(f"trtexec --onnx={name} --saveEngine={kind}.plan --fp16 \\\n" + " \\\n".join(given))
-    with atomic_path(out / TENSORRT) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
