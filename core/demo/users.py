@@ -17,7 +17,7 @@ class People:
 
     sale: np.ndarray  # (U,) bool, they buy; the others rent
     log_budget: np.ndarray  # (U,) on their first day
-    log_area: np.ndarray  # (U,) the area they wish for
+    log_area: np.ndarray  # (U,) the area they request for
     x: np.ndarray  # (U,) km, the place they have in mind
     y: np.ndarray  # (U,)
     radius: np.ndarray  # (U,) km of the place filter, inf without one
@@ -44,7 +44,7 @@ class People:
 
 
 def people(count: int, offers: list[Offer], seed: int, parameters: Parameters) -> People:
-    """`count` people whose wishes follow what such a market offers: each has a home in mind, and a favourite vibe
+    """`count` people whose requests follow what such a market offers: each has a home in mind, and a favourite vibe
     that is independent of it."""
     rng = np.random.default_rng([seed, 4])
     p, c = parameters.users, parameters.choice

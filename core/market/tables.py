@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, MarketConfig
+from core.market.config import AttributeConfig, Kind, MarketConfig
 from core.market.defects import Defect
 from core.market.values import infer_kind, is_textual, to_flags, to_moments, to_numbers, to_set
 
@@ -109,7 +109,7 @@ def listings_table(
                 raise VibesError(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
-            kind = setting.kind or ("multi" if setting.separator else None)
+            kind: Kind | None = setting.kind or ("multi" if setting.separator else None)
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )

@@ -23,7 +23,7 @@ from core.serving.batch.local import score_here
 from core.serving.batch.work import prepare
 from core.serving.refresh.pushes import renewed
 from core.serving.service.api import make_app
-from core.serving.service.current import Current
+from core.serving.service.newest import NewestState
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
 IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
@@ -64,7 +64,7 @@ def run(trained, tmp_path_factory) -> Run:
 
 @pytest.fixture(scope="module")
 def client(run):
-    with TestClient(make_app(Current(run.path))) as client:
+    with TestClient(make_app(NewestState(run.path))) as client:
         yield client
 
 

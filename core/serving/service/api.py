@@ -18,10 +18,11 @@ from core import __version__
 from core.errors import VibesError
 from core.run.asking import NotThere
 from core.serving.service.batcher import Batcher
-from core.serving.service.current import Current
 from core.serving.service.limit import Limited
 from core.serving.service.metrics import Measured, Metrics
+from core.serving.service.newest import NewestState
 from core.serving.service.problems import Busy
+from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
 from core.serving.service.schema import (
     Embeddings,
     Health,
@@ -34,7 +35,6 @@ from core.serving.service.schema import (
     SimilarQuery,
     sentence,
 )
-from core.serving.service.wishes import Embed, Embedded, Found, Recommend, Similar
 
 REFUSED: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
@@ -61,7 +61,7 @@ class Options:
     body: int = 32 * 2**20
 
 
-def make_app(current: Current, options: Options | None = None) -> FastAPI:
+def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
     """The service over an opened run."""
     chosen, metrics = options or Options(), Metrics()
 
@@ -69,12 +69,12 @@ def make_app(current: Current, options: Options | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         answers: Batcher[Similar | Recommend, Found] = Batcher(
-            lambda wishes: current.served.answer(wishes),
+            lambda requests: current.served.answer(requests),
             chosen.most, chosen.pause, chosen.waiting, metrics.batch,
         )  # fmt: skip
         # On a thread of its own, since photos take a hundred times as long as a history.
         newcomers: Batcher[Embed, Embedded] = Batcher(
-            lambda wishes: current.served.embed(wishes), 1, waiting=chosen.waiting
+            lambda requests: current.served.embed(requests), 1, waiting=chosen.waiting
         )
         app.state.answers, app.state.newcomers = answers, newcomers
         metrics.waiting.set_function(lambda: len(answers) + len(newcomers))
@@ -114,30 +114,30 @@ def _routes(app: FastAPI) -> None:
     @app.get("/similar/{listing_id}", response_model=Results)
     async def similar(listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
         """The listings nearest to one, best first, by the run's first space or by another one."""
-        return _listed(await state.answers.ask(asked.wish(listing_id)))
+        return _listed(await state.answers.ask(asked.request(listing_id)))
 
     @app.get("/recommend/{user_id}", response_model=Results)
     async def recommend_user(user_id: str, asked: Annotated[RecommendQuery, Query()]) -> Response:
         """Listings for a user of the market: live at the moment `at`, and none of the user's history before it."""
-        return _listed(await state.answers.ask(asked.wish(user_id)))
+        return _listed(await state.answers.ask(asked.request(user_id)))
 
     @app.post("/recommend", response_model=Recommendations)
     async def recommend_history(posted: PostedHistory) -> Response:
         """Listings for a posted history, none of which is in it."""
-        found = await state.answers.ask(posted.wish_of_history())
+        found = await state.answers.ask(posted.request_of_history())
         return _json({"results": _results(found), "unknown": found.unknown})
 
     @app.post("/embed", response_model=Embeddings)
     async def embed(posted: PostedListing) -> Response:
         """The vectors of a listing that the market does not have, and its neighbours."""
-        found: Embedded = await state.newcomers.ask(posted.wish())
+        found: Embedded = await state.newcomers.ask(posted.request())
         near = {space: _results(of) for space, of in found.similar.items()}
         return _json({"vectors": found.vectors, "similar": near, "broken": found.broken})
 
     @app.get("/health")
     async def health() -> Health:
         """What is served; 200 as long as requests are answered."""
-        current: Current = state.current
+        current: NewestState = state.current
         run = current.served.run
         return Health(
             status="ok",

@@ -11,29 +11,29 @@ from typing import Generic, TypeVar
 
 from core.serving.service.problems import Busy
 
-Wish = TypeVar("Wish")
+Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 Observe = Callable[[int, float], None]  # requests of a batch, seconds it took
 
 
-class Batcher(Generic[Wish, Answer]):
-    """Gathers wishes and answers them together, one batch at a time, on a thread of its own.
+class Batcher(Generic[Asked, Answer]):
+    """Gathers requests and answers them together, one batch at a time, on a thread of its own.
 
-    The first wish of an idle service waits `pause` seconds for company; while a batch is worked on the next one
+    The first request of an idle service waits `pause` seconds for company; while a batch is worked on the next one
     gathers by itself. The scheme of Crankshaw et al., "Clipper" (2017), section 4.3, with a fixed bound instead of an
     adaptive one.
 
     Args:
-        answer: gives for each wish, in their order, an answer or the exception that its request shall see.
-        most: wishes in a batch, at most; 1 = one request at a time.
+        answer: gives for each request, in their order, an answer or the exception that its request shall see.
+        most: requests in a batch, at most; 1 = one request at a time.
         pause: seconds.
-        waiting: wishes that may wait; beyond them `ask` raises `Busy`.
+        waiting: requests that may wait; beyond them `ask` raises `Busy`.
         observe: is told of each batch.
     """
 
     def __init__(
         self,
-        answer: Callable[[list[Wish]], Sequence[Answer | Exception]],
+        answer: Callable[[list[Asked]], Sequence[Answer | Exception]],
         most: int,
         pause: float = 0.0,
         waiting: int = 1024,
@@ -41,7 +41,7 @@ class Batcher(Generic[Wish, Answer]):
     ) -> None:
         self._answer, self._most, self._pause, self._room = answer, most, pause, waiting
         self._observe = observe
-        self._waiting: deque[tuple[Wish, asyncio.Future[Answer]]] = deque()
+        self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
         self._woken = asyncio.Event()
         self._closing = False
         self._thread = ThreadPoolExecutor(1, "batcher")
@@ -50,8 +50,8 @@ class Batcher(Generic[Wish, Answer]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    async def ask(self, wish: Wish) -> Answer:
-        """The answer to one wish.
+    async def ask(self, request: Asked) -> Answer:
+        """The answer to one request.
 
         Raises:
             Busy: too many are waiting, or the service is being stopped; else what `answer` gave as an exception.
@@ -64,7 +64,7 @@ class Batcher(Generic[Wish, Answer]):
             )
             raise Busy(f"There is no room for this request, since {why}; send it again in a moment.")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((wish, future))
+        self._waiting.append((request, future))
         self._woken.set()
         return await future
 
@@ -90,7 +90,9 @@ class Batcher(Generic[Wish, Answer]):
                 continue
             begin = time.perf_counter()
             try:
-                answers = await loop.run_in_executor(self._thread, self._answer, [wish for wish, _ in batch])
+                answers = await loop.run_in_executor(
+                    self._thread, self._answer, [request for request, _ in batch]
+                )
             except Exception as error:  # a fault of ours: these requests fail with it, the service goes on
                 answers = [error] * len(batch)
             if self._observe is not None:
@@ -103,11 +105,11 @@ class Batcher(Generic[Wish, Answer]):
                 else:
                     future.set_result(answer)
 
-    def _next(self) -> list[tuple[Wish, asyncio.Future[Answer]]]:
+    def _next(self) -> list[tuple[Asked, asyncio.Future[Answer]]]:
         """The next batch, without those who went away meanwhile."""
-        batch: list[tuple[Wish, asyncio.Future[Answer]]] = []
+        batch: list[tuple[Asked, asyncio.Future[Answer]]] = []
         while self._waiting and len(batch) < self._most:
-            wish, future = self._waiting.popleft()
+            request, future = self._waiting.popleft()
             if not future.done():
-                batch.append((wish, future))
+                batch.append((request, future))
         return batch

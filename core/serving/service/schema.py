@@ -13,7 +13,7 @@ from core.errors import VibesError
 from core.run.asking import Event
 from core.run.rules import Rules
 from core.scoring.metrics import K
-from core.serving.service.wishes import Embed, Recommend, Similar
+from core.serving.service.requests import Embed, Recommend, Similar
 
 MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS = 1000, 1000, 30
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
@@ -69,7 +69,7 @@ class SimilarQuery(ListQuery):
 
     space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
 
-    def wish(self, listing: str) -> Similar:
+    def request(self, listing: str) -> Similar:
         """What is asked."""
         return Similar(listing, self.rules, self.space, self.at)
 
@@ -83,7 +83,7 @@ class RecommendQuery(ListQuery):
         description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds",
     )
 
-    def wish(self, user: str) -> Recommend:
+    def request(self, user: str) -> Recommend:
         """What is asked."""
         return Recommend(user, [], self.rules, self.at, self.with_)
 
@@ -93,7 +93,7 @@ class PostedHistory(RecommendQuery):
 
     history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
 
-    def wish_of_history(self) -> Recommend:
+    def request_of_history(self) -> Recommend:
         """What is asked."""
         events = [Event(event.listing_id, event.action, event.duration_s) for event in self.history]
         return Recommend(None, events, self.rules, self.at, self.with_)
@@ -115,7 +115,7 @@ class PostedListing(Forbidding):
     )
     k: Annotated[int, Field(ge=0, le=MOST_LISTINGS)] = Field(0, description="also so many neighbours a space")
 
-    def wish(self) -> Embed:
+    def request(self) -> Embed:
         """What is asked.
 
         Raises:

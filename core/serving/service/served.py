@@ -1,4 +1,4 @@
-"""One state of a run, opened whole: answers a batch of wishes, those that go by the same rules together."""
+"""One state of a run, opened whole: answers a batch of requests, those that go by the same rules together."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import Rules
 from core.run.run import Run
-from core.serving.service.wishes import Embed, Embedded, Found, Recommend, Similar
+from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
 
 
 @dataclass(eq=False)
 class _Query:
-    """A wish on its way: where its answer goes, what makes its list, and of what."""
+    """A request on its way: where its answer goes, what makes its list, and of what."""
 
     place: int
     maker: Recommender
@@ -61,14 +61,14 @@ class Served:
             first = Event(self.run.listing_ids[0])
             self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
 
-    def answer(self, wishes: Sequence[Similar | Recommend]) -> list[Found | Exception]:
-        """For each wish what was found, or the `VibesError` that says why nothing can be."""
-        answers: list[Found | Exception] = [VibesError("Nothing was searched.")] * len(wishes)
+    def answer(self, requests: Sequence[Similar | Recommend]) -> list[Found | Exception]:
+        """For each request what was found, or the `VibesError` that says why nothing can be."""
+        answers: list[Found | Exception] = [VibesError("Nothing was searched.")] * len(requests)
         groups: dict[tuple[object, ...], list[_Query]] = {}
-        for place, wish in enumerate(wishes):
+        for place, request in enumerate(requests):
             try:
-                asked = self._similar if isinstance(wish, Similar) else self._recommend
-                query = asked(place, wish)  # type: ignore[arg-type]
+                asked = self._similar if isinstance(request, Similar) else self._recommend
+                query = asked(place, request)  # type: ignore[arg-type]
                 groups.setdefault(query.group, []).append(query)
             except VibesError as error:
                 answers[place] = error
@@ -80,39 +80,39 @@ class Served:
                 answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown))
         return answers
 
-    def _similar(self, place: int, wish: Similar) -> _Query:
-        space = wish.space or self.run.spaces[0]
-        maker = self.run.recommender(space, wish.rules, for_users=False)
-        row = self._row(wish.listing)
+    def _similar(self, place: int, request: Similar) -> _Query:
+        space = request.space or self.run.spaces[0]
+        maker = self.run.recommender(space, request.rules, for_users=False)
+        row = self._row(request.listing)
         if not self.run.index(space).known[row]:
             raise VibesError(
-                f"Listing '{wish.listing}' has nothing in the space '{space}'; choose another space."
+                f"Listing '{request.listing}' has nothing in the space '{space}'; choose another space."
             )
-        at = self.run.moment(wish.at) if maker.rules.live_only else None
-        return _Query(place, maker, wish.rules.k, at, row)
+        at = self.run.moment(request.at) if maker.rules.live_only else None
+        return _Query(place, maker, request.rules.k, at, row)
 
-    def _recommend(self, place: int, wish: Recommend) -> _Query:
+    def _recommend(self, place: int, request: Recommend) -> _Query:
         if not self.run.has_model:
             raise VibesError(
                 f"{self.run.path} has no trained model, so it cannot recommend; serve one that has."
             )
-        beside = self.beside if wish.beside is None else wish.beside or None
-        maker, at = self.run.recommender("model", wish.rules, beside=beside), self.run.moment(wish.at)
-        if wish.user is not None:
-            if wish.user not in self.run.user_number:
+        beside = self.beside if request.beside is None else request.beside or None
+        maker, at = self.run.recommender("model", request.rules, beside=beside), self.run.moment(request.at)
+        if request.user is not None:
+            if request.user not in self.run.user_number:
                 raise NotThere(
-                    f"There is no user '{wish.user}' in this run's market{self._example(self.run.log.users)}."
+                    f"There is no user '{request.user}' in this run's market{self._example(self.run.log.users)}."
                 )
-            _, start, end = of_users(self.run, [wish.user], None if wish.at is None else at)
-            return _Query(place, maker, wish.rules.k, at, bounds=(int(start[0]), int(end[0])))
-        known = [event for event in wish.history if event.listing in self.run.listing_row]
+            _, start, end = of_users(self.run, [request.user], None if request.at is None else at)
+            return _Query(place, maker, request.rules.k, at, bounds=(int(start[0]), int(end[0])))
+        known = [event for event in request.history if event.listing in self.run.listing_row]
         if not known:
             raise VibesError(
-                f"The history has no listing of this run ('{wish.history[0].listing}' is none); give at least one."
+                f"The history has no listing of this run ('{request.history[0].listing}' is none); give at least one."
             )
         check_events(self.run, known)
-        unknown = [event.listing for event in wish.history if event.listing not in self.run.listing_row]
-        return _Query(place, maker, wish.rules.k, at, history=known, unknown=unknown)
+        unknown = [event.listing for event in request.history if event.listing not in self.run.listing_row]
+        return _Query(place, maker, request.rules.k, at, history=known, unknown=unknown)
 
     def _made(self, group: list[_Query]) -> Lists:
         """The lists of queries of one group."""
@@ -127,19 +127,19 @@ class Served:
         bounds = np.array([query.bounds for query in group])
         return first.maker.recommend(self.run.log, bounds[:, 0], bounds[:, 1], first.at, k)
 
-    def embed(self, wishes: Sequence[Embed]) -> list[Embedded | Exception]:
-        """For each wish the vectors of its listing, or the `VibesError` that says why there are none."""
-        return [self._embedded(wish) for wish in wishes]
+    def embed(self, requests: Sequence[Embed]) -> list[Embedded | Exception]:
+        """For each request the vectors of its listing, or the `VibesError` that says why there are none."""
+        return [self._embedded(request) for request in requests]
 
-    def _embedded(self, wish: Embed) -> Embedded | Exception:
+    def _embedded(self, request: Embed) -> Embedded | Exception:
         try:
             spaces = [space for space in self.run.spaces if space != "attributes"] or self.run.spaces
-            for space in wish.spaces or ():
+            for space in request.spaces or ():
                 self.run.index(space)  # says where there is no such space
-            one = self._newcomers.encode(wish.attributes, wish.photos, wish.spaces or spaces)
+            one = self._newcomers.encode(request.attributes, request.photos, request.spaces or spaces)
         except VibesError as error:
             return error
-        near = {space: one.nearest(self.run, space, wish.k) for space in one.scores if wish.k}
+        near = {space: one.nearest(self.run, space, request.k) for space in one.scores if request.k}
         return Embedded(
             {space: vector.tolist() for space, vector in one.vectors.items()},
             {

@@ -38,12 +38,12 @@ def serve(
         import uvicorn
 
         from core.serving.service.api import Options, make_app
-        from core.serving.service.current import Current
+        from core.serving.service.newest import NewestState
     except ImportError as error:
         raise VibesError(
             f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
         ) from error
-    current = Current(run, beside)
+    current = NewestState(run, beside)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"

@@ -18,14 +18,14 @@ from core.run.rules import Rules
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.service.api import Options, make_app
-from core.serving.service.current import Current
+from core.serving.service.newest import NewestState
+from core.serving.service.requests import Recommend, Similar
 from core.serving.service.served import Served
-from core.serving.service.wishes import Recommend, Similar
 
 
 @pytest.fixture(scope="module")
-def current(trained) -> Current:
-    return Current(trained.path)
+def current(trained) -> NewestState:
+    return NewestState(trained.path)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
     log, listing = run.log, run.listing_ids[7]
     at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
     told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})
-    with TestClient(make_app(Current(run.path, "recency"))) as client:
+    with TestClient(make_app(NewestState(run.path, "recency"))) as client:
         same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
         for user, moment in ((log.users[3], None), (log.users[3], at), (told, None), (told, at)):
             params = {"k": 9} | ({} if moment is None else {"at": moment.isoformat()})
@@ -82,24 +82,24 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
 
 @pytest.mark.parametrize("history", ["cls", "readout", "listing-vectors"])
 def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
-    """Whatever the model reads a history as, and with bad wishes between the good ones."""
+    """Whatever the model reads a history as, and with bad requests between the good ones."""
     served = Served(_with_history(trained, tmp_path, history))
     users, ids = served.run.log.users, served.run.listing_ids
     at = str(
         pd.Timestamp(int(served.run.log.time[served.run.log.start[1] - 1]))
     )  # the last event of the first user
-    wishes = [
+    requests = [
         Recommend(users[0], [], Rules(k=7)), Similar("nowhere", Rules(k=3)), Similar(ids[1], Rules(k=40), "attributes"),
         Recommend(None, [Event(ids[5], "message", 99.0), Event(ids[6])], Rules(k=3)), Recommend("nobody", [], Rules(k=3)),
         Recommend(users[1], [], Rules(k=12)), Similar(ids[2], Rules(k=2)), Recommend(users[0], [], Rules(k=4), at),
     ]  # fmt: skip
-    together = served.answer(wishes)
-    for wish, found in zip(wishes, together, strict=True):
-        alone = served.answer([wish])[0]
+    together = served.answer(requests)
+    for request, found in zip(requests, together, strict=True):
+        alone = served.answer([request])[0]
         if isinstance(found, Exception):
             assert str(found) == str(alone)
             continue
-        assert found.listings == alone.listings and len(found.listings) == wish.rules.k
+        assert found.listings == alone.listings and len(found.listings) == request.rules.k
         np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
     assert [isinstance(found, Exception) for found in together].count(True) == 2
 
@@ -185,7 +185,7 @@ def test_a_body_without_a_length_is_cut_off_too(client):
 
 
 def test_a_fault_is_answered_and_tells_nothing_of_the_inside(client, current, monkeypatch):
-    def broken(wishes):
+    def broken(requests):
         raise RuntimeError("secret")
 
     monkeypatch.setattr(current.served, "answer", broken)
@@ -232,7 +232,7 @@ def test_the_openapi_document_names_every_address_and_problem(client):
 
 
 def test_a_run_without_a_model_serves_neighbours(bare):
-    with TestClient(make_app(Current(bare.path))) as client:
+    with TestClient(make_app(NewestState(bare.path))) as client:
         assert client.get("/health").json()["model"] is False
         same(
             client.get(f"/similar/{bare.listing_ids[0]}").json()["results"],
@@ -253,7 +253,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
     fresh.to_parquet(tmp_path / "listings" / "a.parquet")
     new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
     refresher = Refresher(run.path, {n: FolderSource(tmp_path / n) for n in ("events", "listings")})
-    with TestClient(make_app(Current(run.path), Options(look_every=0.02))) as client:
+    with TestClient(make_app(NewestState(run.path), Options(look_every=0.02))) as client:
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404
         refresher.look()

@@ -10,7 +10,7 @@ from core.errors import VibesError
 from core.serving.service.served import Served
 
 
-class Current:
+class NewestState:
     """Holds the state that requests are answered with.
 
     Attributes:
