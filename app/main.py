@@ -1,30 +1,26 @@
-"""The explorer's navigation; every page is a file in `app_pages`."""
+"""The explorer's navigation; every page is a package in `app_pages`, named in `app.registry`."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from app.session import run_paths
-from app.widgets.runs import run_selector
+from app.kit.run_selector import run_selector
+from app.registry import PAGES
+from app.server.runs import run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
 # Before the navigation: it would take the first page's icon, which browsers fetch from another machine.
 st.set_page_config(page_icon=ICON, layout="wide")
 
-PAGES = [
-    st.Page("app_pages/overview.py", title="Overview", icon=":material/home:", default=True),
-    st.Page("app_pages/similar.py", title="Similar listings", icon=":material/grid_view:"),
-    st.Page("app_pages/users.py", title="Users", icon=":material/group:"),
-    st.Page("app_pages/simulate.py", title="Simulate a user", icon=":material/draw:"),
-    st.Page("app_pages/map.py", title="Vibe map", icon=":material/scatter_plot:"),
-    st.Page("app_pages/cold.py", title="Cold start", icon=":material/ac_unit:"),
-    st.Page("app_pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+pages = [
+    st.Page(one.file, title=one.title, icon=one.icon, url_path=one.name, default=one is PAGES[0])
+    for one in PAGES
 ]
 several = len(run_paths()) > 1
-page = st.navigation(PAGES, position="hidden" if several else "top")
+page = st.navigation(pages, position="hidden" if several else "top")
 st.set_page_config(page_title=f"{page.title} · Listing Vibes")
 st.logo(ICON, size="large")
 if several:
-    run_selector(PAGES)
+    run_selector(pages)
 page.run()

@@ -150,7 +150,7 @@ def _explore(runs: list[Path], port: int, browser: bool) -> None:
     import subprocess
 
     try:
-        from app.launch import command
+        from app.server.launch import command
     except ImportError as error:
         raise VibesError(
             f"The explorer needs {error.name}; install it with `pip install 'listing-vibes[app]'`."

@@ -54,7 +54,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         driver.query_params.update(params)
         driver.run()
         if page != "overview":
-            driver.switch_page(f"app_pages/{page}.py")
+            driver.switch_page(f"app_pages/{page}/page.py")
             driver.query_params.update(params)
             driver.run()
         assert not driver.exception, driver.exception

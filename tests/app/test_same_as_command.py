@@ -7,9 +7,9 @@ from browser.painted import paint_market, train_run
 from looking import components
 from typer.testing import CliRunner
 
-from app.history import history_frame
-from app.simulated import document, from_frame
-from app.view import MarketView
+from app.app_pages.simulate.history import document, from_frame
+from app.view.history import history_frame
+from app.view.market import MarketView
 from core import Run
 from core.cli import app
 

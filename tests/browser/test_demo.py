@@ -12,7 +12,7 @@ import pytest
 from browser.served import wait_for
 from playwright.sync_api import expect
 
-from app.launch import ADDRESS, free_port
+from app.server.launch import ADDRESS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,7 +13,7 @@ from browser.seeing import (
 )
 from playwright.sync_api import expect
 
-from app.simulated import frame
+from app.app_pages.simulate.history import frame
 from core import Run
 from core.run.histories import read_history
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from browser.served import wait_for
 
-from app.launch import ADDRESS, free_port
+from app.server.launch import ADDRESS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ from core.demo.shipped import bundled_run
 sys.argv = ["main.py", str(bundled_run())]
 driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=300)
 driver.run()
-driver.switch_page(f"app_pages/{page}.py")
+driver.switch_page(f"app_pages/{page}/page.py")
 driver.run()
 assert not driver.exception, driver.exception
 """

@@ -1,0 +1,10 @@
+"""Listings that nobody touched yet."""
+
+from app.server.pages import PageEntry
+
+PAGE = PageEntry(
+    "cold",
+    "Cold start",
+    ":material/ac_unit:",
+    ("ArrowVegaLiteChart", "DataFrame", "FileUploader", "NumberInput", "Pagination", "Selectbox"),
+)

@@ -1,0 +1,218 @@
+"""Cold start: listings that nobody touched yet, one entered on the spot, and how recall depends on what is known."""
+
+import numpy as np
+import streamlit as st
+
+from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
+from app.app_pages.cold.listing_form import fill_form, newcomer_form
+from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
+from app.app_pages.cold.recall_by import recall_by
+from app.kit.cards import address, listing_card, photo_cards
+from app.kit.empty import empty
+from app.kit.gallery import Card, gallery
+from app.kit.pagination import page_of
+from app.kit.spaces import LABELS, missing_spaces, space_switch
+from app.kit.switch import switch
+from app.server.params import chosen, keep, set_params
+from app.server.photos import LARGE
+from app.server.runs import OpenRun, boundary, current_run
+from app.view.formats import count, plain
+
+PAGE = 24
+VIEWS = {"listings": "Cold listings", "new": "Add a listing", "figures": "How well it works"}
+SETS = {"none": "No event at all", "later": "First touched after training"}
+
+
+def page() -> None:
+    """The whole page."""
+    opened = current_run()
+    listing = st.query_params.get("listing")
+    if listing is not None:
+        one(opened, listing)
+        return
+    st.title("Cold start", anchor=False)
+    match switch("Show", "view", VIEWS, "listings", label_visibility="collapsed"):
+        case "new":
+            entered(opened)
+        case "figures":
+            recall_by(opened)
+        case _:
+            choosing(opened)
+
+
+def choosing(opened: OpenRun) -> None:
+    """The cold listings to choose from."""
+    cold = cold_listings(opened)
+    sizes = {"none": len(cold.untouched), "later": len(cold.later)}
+    if not opened.view.has_events:
+        st.markdown("This market has no events, so every listing is cold.")
+    elif not any(sizes.values()):
+        empty(
+            "No listing is cold",
+            "Every listing had an event while the model was trained. A listing entered by hand is cold.",
+            action="Add a listing",
+            on_click=fill_form,
+            args=(opened, None),
+        )
+        return
+    which = "none" if sizes["none"] else "later"
+    if all(sizes.values()):
+        st.session_state["set"] = chosen("set", list(SETS), "none")
+        st.segmented_control(
+            "Which",
+            list(SETS),
+            key="set",
+            format_func=lambda name: f"{SETS[name]} ({sizes[name]:,})",
+            required=True,
+            on_change=_other_set,
+        )
+        which = str(st.session_state["set"])
+    rows = cold.untouched if which == "none" else cold.later
+    meaning = "no event at all" if which == "none" else "their first event after training ended"
+    line = f"{len(rows):,} of {count(len(opened.view), 'listing')} have {meaning}. Choose one to see where it lands."
+    cards = [card(opened, int(row), cold) for row in page_of(rows, PAGE, line)]
+    gallery(
+        cards,
+        key="cold",
+        box=opened.box,
+        label="Cold listings to choose from",
+        photos=any(one.photo for one in cards),  # boxes without a single photo in them say nothing
+    )
+
+
+def _other_set() -> None:
+    set_params(page=None)
+    keep("set", "set", "none")
+
+
+def card(opened: OpenRun, row: int, cold: ColdListings) -> Card:
+    """A cold listing as a link to where it lands."""
+    touched = int(cold.touches[row])
+    score = f"{count(touched, 'event')}, all after training" if touched else "No event"
+    plain_card = listing_card(opened, row, score=score)
+    return Card(**{**plain_card.__dict__, "href": address(opened, "cold", listing=opened.view.ids[row])})
+
+
+def one(opened: OpenRun, listing: str) -> None:
+    """A cold listing of the market: photos, facts, and where it lands."""
+    view = opened.view
+    row = view.market.listing_row.get(listing)
+    if row is None:
+        st.title("Cold start", anchor=False)
+        empty(
+            f"There is no listing “{listing}” in this market",
+            "The link may be of another market, or the listing was removed since.",
+            icon=":material/link_off:",
+            action="Choose a listing",
+            on_click=lambda: set_params(listing=None),
+        )
+        return
+    with st.container(horizontal=True):
+        st.button(
+            "Choose another",
+            icon=":material/arrow_back:",
+            on_click=lambda: set_params(listing=None),
+            key="another",
+        )
+        st.button(
+            "Change its values",
+            icon=":material/edit:",
+            on_click=fill_form,
+            args=(opened, row),
+            help="Take its values into the form for a new listing",
+        )
+    st.title(plain(view.title(row)), anchor=False)
+    touched = int(cold_listings(opened).touches[row])
+    later, end = later_users(opened, row), training_end(opened)
+    cold = not touched or (end is not None and not _before(opened, row, end))
+    if not touched:
+        st.caption("Nobody touched this listing yet.")
+    elif cold:
+        st.caption(f"{count(touched, 'event')}, all after training ended: the model never saw one of them.")
+    else:
+        st.caption(f"This listing is not cold: it had events before training ended, {touched:,} in all.")
+    photos = photo_cards(opened, row, LARGE)
+    if photos:
+        gallery(photos, key="photos", box=opened.box, label="Photos of this listing", layout="mosaic")
+    facts = [f"{label}: {value}" for label, value in view.facts(row, view.headline)]
+    st.markdown(plain("  ·  ".join(facts)))
+    place = opened.run.listing_row.get(listing)
+    if place is None:
+        empty(
+            "This listing is newer than the run",
+            "The market changed since the run was made. Embed the market anew with vibes embed.",
+        )
+        return
+    space = space_switch(opened)
+    if space is None:
+        return
+    vector = opened.run.vectors(space)[place]
+    if not np.any(vector):
+        st.caption(f"This listing has nothing in the space “{LABELS[space]}”. Choose another.")
+    else:
+        placed = Placement(view.title(row), space, vector, opened.run.similar(listing, 30, space), place)
+        neighbours(opened, placed)
+        place_among_all(opened, placed)
+    if opened.run.has_model:
+        model = Placement(
+            view.title(row), "model", opened.run.vectors("model")[place], opened.run.similar(listing), place
+        )
+        first_users(opened, model, end if later and cold else None, later if cold else set())
+    else:
+        st.caption(missing_spaces(opened)[0])
+
+
+def entered(opened: OpenRun) -> None:
+    """The form, and where the listing lands."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Fill in a listing",
+            icon=":material/casino:",
+            on_click=lambda: fill_form(opened, int(np.random.default_rng().integers(len(opened.view)))),
+            help="The values of one drawn by chance, to change from there",
+        )
+        st.button("Empty the form", icon=":material/delete_sweep:", on_click=fill_form, args=(opened, None))
+    draft, cells, photos = newcomer_form(opened)
+    if not cells and not photos:
+        st.markdown("Fill in what is known, then see where the listing lands. Nothing is stored.")
+        return
+    title = str(cells.get(opened.view.market.config.title or "", "")) or "The new listing"
+    st.header(plain(title), anchor=False)
+    if photos:
+        st.image([content for _, content in photos if _is_image(content)], width=150)
+    space = space_switch(opened)
+    if space is None:
+        return
+    with st.spinner("Encoding the listing …"):
+        found = encoded(opened, space, draft, cells, [content for _, content in photos])
+    for number, reason in found.broken:
+        st.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
+    if space not in found.vectors:
+        why = "Add a photo." if space == "photos" else "Fill in at least one value."
+        empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
+    else:
+        placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
+        neighbours(opened, placed)
+        place_among_all(opened, placed)
+    if opened.run.has_model:
+        model = encoded(opened, "model", draft, cells, [content for _, content in photos])
+        first_users(
+            opened,
+            Placement(title, "model", model.vectors["model"], model.nearest(opened.run, "model", 30)),
+            None,
+            set(),
+        )
+
+
+def _before(opened: OpenRun, row: int, end: int) -> bool:
+    log = opened.view.log
+    return bool(((log.listing == row) & (log.time < end)).any())
+
+
+def _is_image(content: bytes) -> bool:
+    """Whether the browser can be shown the photo."""
+    return content[:3] == b"\xff\xd8\xff" or content[:8] == b"\x89PNG\r\n\x1a\n" or content[8:12] == b"WEBP"
+
+
+with boundary():
+    page()

@@ -1,0 +1,188 @@
+"""Where a listing without events lands: its neighbours, its place among all, and who would get it first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.app_pages.cold.cold_listings import audience, plane
+from app.kit.cards import listing_card
+from app.kit.empty import empty
+from app.kit.figures import INK
+from app.kit.gallery import gallery
+from app.kit.spaces import LABELS
+from app.server.runs import OpenRun, known_rows
+from app.view.formats import count
+from core.market.columns import Columns as C
+
+NEIGHBOURS = 12
+DOTS = 1500  # listings drawn
+TABLE = 50  # users listed
+SHORT = 30  # recommendations that count as getting it
+SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A listing in one space."""
+
+    title: str
+    space: str
+    vector: np.ndarray  # (d,)
+    nearest: pd.DataFrame  # listing_id, score; without itself
+    row: int | None = None  # of the run, where it is one of its listings
+
+
+def neighbours(opened: OpenRun, placed: Placement) -> None:
+    """The listings nearest to it."""
+    st.header("Its neighbours", anchor=False)
+    rows = known_rows(opened, placed.nearest[C.LISTING][:NEIGHBOURS])
+    if not rows:
+        empty("There are no neighbours", "No other listing has anything in this space.")
+        return
+    gallery(
+        [
+            listing_card(opened, row, score=f"Similarity {placed.nearest['score'].iloc[at]:.2f}")
+            for at, row in rows
+        ],
+        key="landing",
+        box=opened.box,
+        label=f"{count(len(rows), 'neighbour')} by {LABELS[placed.space].lower()}, the most alike first",
+        photos=opened.view.has_photos,
+        score_help=SCORE_HELP,
+    )
+
+
+def place_among_all(opened: OpenRun, placed: Placement) -> None:
+    """A picture of the space with the listing and its neighbours in it."""
+    st.header("Where it lands", anchor=False)
+    mean, directions, share = plane(opened, placed.space)
+    if directions.shape[1] < 2:
+        st.caption("This space has one direction only, so there is no picture of it.")
+        return
+    if placed.space == "attributes" and placed.row is None:
+        st.caption(
+            "The picture is drawn for listings of the run only: a new one changes the attribute space itself. "
+            "Choose another space to see it."
+        )
+        return
+    st.altair_chart(_chart(dots(opened, placed, mean, directions)), width="stretch", height=380)
+    st.caption(
+        f"Each dot is a listing, at its place along the two directions in which listings differ most; these hold "
+        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. The neighbours are listed above."
+    )
+
+
+def dots(opened: OpenRun, placed: Placement, mean: np.ndarray, directions: np.ndarray) -> pd.DataFrame:
+    """One line a dot: x, y, Listing, Kind; the listing itself comes last."""
+    run = opened.run
+    index = run.index(placed.space)
+    near = [run.listing_row[name] for name in placed.nearest[C.LISTING][:NEIGHBOURS]]
+    others = np.setdiff1d(np.flatnonzero(index.known), [*near, -1 if placed.row is None else placed.row])
+    if len(others) > DOTS:
+        others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
+    rows = np.array([*others, *near], np.int64)
+    points = (np.vstack([index.vectors[rows], placed.vector]) - mean) @ directions
+    names = []
+    for row in rows:
+        place = opened.view.market.listing_row.get(run.listing_ids[row])
+        names.append(opened.view.title(place) if place is not None else "")
+    kinds = ["Other listings"] * len(others) + ["Neighbours"] * len(near) + ["This listing"]
+    return pd.DataFrame(
+        {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
+    )
+
+
+def first_users(opened: OpenRun, placed: Placement, before: int | None, later: set[str]) -> None:
+    """The users whose recommendations it would lead, and whether those who came later were among them.
+
+    Args:
+        before: the moment as of which histories are read; None: all events.
+        later: users who really touched it after that moment.
+    """
+    st.header("Who would get it first", anchor=False)
+    if not opened.run.has_model:
+        st.caption("This run has no trained model, so nothing is recommended to anybody.")
+        return
+    if not opened.view.has_events:
+        st.caption("This market has no events, so there are no users with a history.")
+        return
+    with st.spinner("Reading the histories of the users active last …"):
+        people = audience(opened, before)
+    found = people.first(placed.vector, placed.row)
+    if not len(found):
+        st.caption("All users that were active last have this listing in their history.")
+        return
+    inside = int((found["rank"] <= SHORT).sum())
+    moment = " before training ended" if before is not None else ""
+    st.markdown(
+        f"Among the {SHORT} recommendations of **{inside} of {len(found)}** users: those active last{moment}.",
+        help=f"For each user, all listings live at that moment are ranked; this listing's place is counted. Up to "
+        f"{len(people)} users are looked at.",
+    )
+    mine = found[found[C.USER].isin(later)]
+    if later and len(mine):
+        hit = int((mine["rank"] <= SHORT).sum())
+        st.markdown(
+            f"Really touched later by {count(len(later), 'user')}; {len(mine)} of them "
+            f"{'is' if len(mine) == 1 else 'are'} among those looked at, and **{hit}** had it among their {SHORT}. "
+            f"Their middle place: {int(mine['rank'].median()):,}."
+        )
+    elif later:
+        st.markdown(
+            f"Really touched later by {count(len(later), 'user')}, none of whom is among those looked at."
+        )
+    table = users_table(opened, found[:TABLE], later)
+    st.dataframe(
+        table,
+        width="content",
+        hide_index=True,
+        key="first-users",
+        column_config={
+            "Place": st.column_config.NumberColumn(help="Where it stands among the user's recommendations"),
+            "Similarity": st.column_config.NumberColumn(format="%.2f", help=SCORE_HELP),
+        },
+        alt="Users who would get this listing first, with its place among their recommendations",
+    )
+
+
+def users_table(opened: OpenRun, found: pd.DataFrame, later: set[str]) -> pd.DataFrame:
+    """One line a user: what to call them, the listing's place, how near it is, how long the history is."""
+    users = opened.view.user_row
+    table = {
+        "User": [opened.view.user_name(users[name]) for name in found[C.USER]],
+        "Place": found["rank"].tolist(),
+        "Similarity": found["score"].round(3).tolist(),
+        "Events": found["events"].tolist(),
+    }
+    if later:
+        table["Touched it later"] = ["✓ Yes" if name in later else "" for name in found[C.USER]]
+    return pd.DataFrame(table)
+
+
+def _chart(table: pd.DataFrame) -> Any:
+    kinds = ["Other listings", "Neighbours", "This listing"]
+    dark = st.context.theme.type == "dark"
+    ink = INK["dark" if dark else "light"]
+    colours = ["#6b7679", "#d3b67a", "#6cc7bf"] if dark else ["#9aa3a5", "#8a6d3b", "#0f5f66"]
+    base = alt.Chart(table).encode(
+        x=alt.X("x:Q", axis=None, scale=alt.Scale(zero=False)),
+        y=alt.Y("y:Q", axis=None, scale=alt.Scale(zero=False)),
+        color=alt.Color("Kind:N", scale=alt.Scale(domain=kinds, range=colours), title=None),
+        shape=alt.Shape(
+            "Kind:N", scale=alt.Scale(domain=kinds, range=["circle", "square", "diamond"]), title=None
+        ),
+        tooltip=[alt.Tooltip("Listing:N"), alt.Tooltip("Kind:N", title="What")],
+    )
+    layers = [
+        base.transform_filter(alt.datum.Kind == kind).mark_point(filled=True, size=size, opacity=opacity)
+        for kind, size, opacity in zip(kinds, (18, 70, 280), (0.55, 1, 1), strict=True)
+    ]
+    chart = alt.layer(*layers).properties(
+        description="All listings as dots, with this listing and its neighbours marked by shape and colour"
+    )
+    chart = chart.configure_legend(orient="top", labelColor=ink, labelFontSize=13).configure_view(stroke=None)
+    return chart

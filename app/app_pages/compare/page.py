@@ -1,0 +1,66 @@
+"""Compare: what each part of the method is worth, two runs side by side, and the queries on which they differ."""
+
+from shlex import quote
+
+import streamlit as st
+
+from app.app_pages.compare.ablation import ablation, load_ablation
+from app.app_pages.compare.query_differences import queries_apart
+from app.app_pages.compare.side_by_side import two_runs
+from app.kit.empty import empty, to_similar
+from app.kit.switch import switch
+from app.server.runs import OpenRun, boundary, current_run
+from core.report.page import report_html
+
+PARTS = {"ablation": "What each part is worth", "runs": "Two runs", "queries": "Where they differ"}
+
+
+def page() -> None:
+    """The whole page."""
+    opened = current_run()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title("Compare", anchor=False, width="content")
+        st.download_button(
+            "Report for others",
+            lambda: report_html(opened.run).encode(),
+            f"{opened.name}-report.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            help="One file with figures, photos, method and limits; it opens in any browser and prints",
+            key="report",
+        )
+    match switch("Compare", "part", PARTS, "ablation", label_visibility="collapsed"):
+        case "runs":
+            two_runs(opened)
+        case "queries":
+            queries_apart(opened)
+        case _:
+            parts_of_the_method(opened)
+
+
+def parts_of_the_method(opened: OpenRun) -> None:
+    """The ablation, or how to have one."""
+    table = load_ablation(opened)
+    if table is not None:
+        ablation(opened, table)
+        return
+    if not opened.view.has_events:
+        empty(
+            "There is no ablation",
+            "An ablation trains variants of the model. This market has no events to train on.",
+        )
+        to_similar()
+        return
+    empty(
+        "There is no ablation yet",
+        "It trains variants of the model, each with one part changed, and says what each part is worth. "
+        "It takes several trainings:",
+    )
+    st.code(
+        f"vibes ablate {quote(str(opened.view.market.path))} {quote(str(opened.run.path))}", language="bash"
+    )
+
+
+with boundary():
+    page()

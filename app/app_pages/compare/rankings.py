@@ -1,0 +1,46 @@
+"""What is compared: rankings of runs by name, and places of one list in another."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.kit.figures import method_name
+from app.server.runs import OpenRun, open_run, run_paths
+from core.insight.rankings import load_rankings, rankers
+
+MODEL = "model"
+
+
+def rankings(opened: OpenRun) -> pd.DataFrame | None:
+    """The ranks that the run's evaluation wrote down; None where it was not evaluated since they are."""
+    path = opened.run.path / "queries.parquet"
+    return _rankings(str(path), path.stat().st_mtime_ns, opened) if path.is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _rankings(path: str, stamp: int, _opened: OpenRun) -> pd.DataFrame | None:
+    return load_rankings(_opened.run)
+
+
+def contestants() -> dict[str, tuple[str, str]]:
+    """What can be compared query by query: (run, scorer) by the name on the screen, models first."""
+    found: dict[str, tuple[str, str]] = {}
+    several = len(run_paths()) > 1
+    for name in run_paths():
+        frame = rankings(open_run(name))
+        for scorer in rankers(frame) if frame is not None else []:
+            label = f"{method_name(scorer)}, {name}" if several else method_name(scorer)
+            found[label] = (name, scorer)
+    return dict(sorted(found.items(), key=lambda one: one[1][1] != MODEL))
+
+
+def places(listings: Sequence[str]) -> dict[str, int]:
+    """The place of each listing in a list, from 1."""
+    return {listing: place for place, listing in enumerate(listings, 1)}
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `22nd`, `113th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"

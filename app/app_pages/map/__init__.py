@@ -1,0 +1,12 @@
+"""All listings of a space in the plane."""
+
+from app.app_pages.map.routes import routes
+from app.server.pages import PageEntry
+
+PAGE = PageEntry(
+    "map",
+    "Vibe map",
+    ":material/scatter_plot:",
+    ("ArrowVegaLiteChart", "DataFrame", "DownloadButton", "Pagination", "Selectbox"),
+    routes,
+)

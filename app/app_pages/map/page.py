@@ -1,0 +1,190 @@
+"""Vibe map: all listings of a space in the plane, groups with names, and any region of it as photos and figures."""
+
+import numpy as np
+import streamlit as st
+
+from app.app_pages.map import drawing_job, palettes
+from app.app_pages.map.clusters import clusters
+from app.app_pages.map.points import SpaceMap, load_maps
+from app.app_pages.map.probes import probes
+from app.app_pages.map.region import region
+from app.app_pages.map.vibe_map import drawn, vibe_map
+from app.kit.empty import empty
+from app.kit.spaces import LABELS, MEANINGS, missing_spaces
+from app.server.params import chosen, keep, set_params
+from app.server.runs import OpenRun, boundary, current_run
+from app.view.formats import count, plain
+from core.insight.map.region import inside, read_outline
+from core.insight.map.vibe_map import LEAST
+
+KEY = "vibe-map"
+AT_ONCE = 20_000  # listings up to which a map is drawn without asking
+
+
+def page() -> None:
+    """The whole page."""
+    opened = current_run()
+    st.title("Vibe map", anchor=False)
+    if not opened.run.spaces:
+        empty("There is nothing to draw", "This run holds no embedding. Make one with vibes embed.")
+        return
+    if len(opened.run.listing_ids) < LEAST:
+        empty(
+            "There are too few listings for a map",
+            f"A map needs at least {LEAST} listings; this market has {len(opened.run.listing_ids)}.",
+        )
+        return
+    maps = load_maps(opened)
+    if maps is None:
+        drawing(opened)
+        return
+    if not maps:
+        empty(
+            "No listing can be drawn",
+            f"In each space fewer than {LEAST} listings are known, or the market no longer holds those of the run.",
+        )
+        return
+    one = controls(opened, maps)
+    outline, group = choice(one)
+    vibe_map(
+        one,
+        str(st.session_state["by"]),
+        st.query_params.get("region", "") if outline is not None else "",
+        group,
+        key=KEY,
+        on_outline=_drawn,
+    )
+    picked = None
+    if outline is not None:
+        picked = inside(one.places, outline)
+    elif group is not None:
+        picked = one.cluster == group
+    if picked is not None:
+        region(one, picked, one.portraits[group].name if group is not None else None)
+    clusters(one)
+    probes(opened)
+
+
+def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
+    """Space, colours, and a group to look at."""
+    spaces = [name for name in LABELS if name in maps]
+    st.session_state["space"] = chosen("space", spaces, spaces[0])
+    one = maps[st.session_state["space"]]
+    by = palettes.choices(opened.view)
+    st.session_state["by"] = chosen("by", list(by), palettes.CLUSTERS)
+    groups = [str(number) for number in range(one.clusters)]
+    st.session_state["group"] = chosen("group", groups, "") or None
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-map"):
+        st.segmented_control(
+            "Map of",
+            spaces,
+            key="space",
+            format_func=LABELS.__getitem__,
+            required=True,
+            help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS),
+            on_change=_other_space,
+            args=(spaces[0],),
+        )
+        st.selectbox(
+            "Colour by",
+            list(by),
+            key="by",
+            format_func=by.__getitem__,
+            on_change=keep,
+            args=("by", "by", palettes.CLUSTERS),
+            width=260,
+        )
+        if groups:
+            st.selectbox(
+                "Group",
+                groups,
+                key="group",
+                index=None,
+                placeholder="All listings",
+                format_func=lambda number: one.portraits[int(number)].name,
+                on_change=_other_group,
+                width=340,
+                help="Listings that lie close together; named by what sets them apart",
+            )
+    lost = len(opened.run.listing_ids) - len(one.rows)
+    told = (
+        f"{count(len(one.rows), 'listing')} by {MEANINGS[one.space]}; what is alike lies near to one another."
+    )
+    if lost:
+        told += f" {count(lost, 'listing')} without anything in this space {'is' if lost == 1 else 'are'} left out."
+    st.caption(" ".join([told, *missing_spaces(opened)]))
+    return one
+
+
+def choice(one: SpaceMap) -> tuple[np.ndarray | None, int | None]:
+    """The region and the group that the URL names; a drawn region goes before a group."""
+    text = st.query_params.get("region", "")
+    outline = read_outline(text) if text else None
+    if text and outline is None:
+        st.caption("The region in the link cannot be read, so none is shown.")
+    group = st.session_state["group"]
+    return outline, int(group) if group is not None and outline is None else None
+
+
+def drawing(opened: OpenRun) -> None:
+    """No map yet: draw it, and show that this is at work."""
+    job = drawing_job.job_of(opened.run.path)
+    if job is not None and job.trouble:
+        empty(
+            "The map could not be drawn",
+            job.trouble,
+            icon=":material/error:",
+            action="Try again",
+            on_click=drawing_job.forget,
+            args=(opened.run.path,),
+        )
+        return
+    if job is None or not job.at_work:
+        number = len(opened.run.listing_ids)
+        if number > AT_ONCE:
+            empty(
+                "The map of this run is not drawn yet",
+                f"With {number:,} listings this takes some minutes. You may go on elsewhere meanwhile.",
+                icon=":material/map:",
+                action="Draw the map",
+                on_click=drawing_job.start,
+                args=(opened.run.path,),
+                key="draw-map",
+            )
+            return
+        drawing_job.start(opened.run.path)
+    waiting(opened)
+
+
+@st.fragment(run_every=1.0)
+def waiting(opened: OpenRun) -> None:
+    """How long the drawing is at work; the page comes back by itself once it is done."""
+    job = drawing_job.job_of(opened.run.path)
+    if job is None or not job.at_work:
+        st.rerun()
+    with st.status(f"Drawing the map: {job.seconds:.0f} s", expanded=True):
+        names = ", ".join(LABELS[name].lower() for name in opened.run.spaces)
+        st.markdown(
+            f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')} "
+            f"({plain(names)}). It is done once for each run. You may leave this page; the drawing goes on."
+        )
+
+
+def _drawn() -> None:
+    outline = drawn(KEY)
+    if outline:
+        set_params(region=outline, group=None, page=None)
+
+
+def _other_space(default: str) -> None:
+    set_params(region=None, group=None, page=None)
+    keep("space", "space", default)
+
+
+def _other_group() -> None:
+    set_params(region=None, page=None)
+    keep("group", "group")
+
+
+with boundary():
+    page()

@@ -1,0 +1,178 @@
+"""Colours of the map: by group, by a value, or by the fifths of a number; one code a listing, and the legend."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from app.view import formats
+from app.view.market import MarketView
+from core.insight.map.cluster_names import Portrait
+from core.market.columns import Columns as C
+from core.market.market import Attribute
+
+CLUSTERS, PHOTOS, EVENTS = "clusters", "photos", "events"
+KINDS = 7  # colours of values; the rest share a grey
+OTHER, UNKNOWN = 7, 8  # codes
+FIFTHS = 5
+#: Seven colours that colour-blind readers tell apart, then other and unknown; each stands out 3:1 from its ground.
+VALUES = {
+    "light": [
+        "#0072b2",
+        "#c4500a",
+        "#00795a",
+        "#8e44ad",
+        "#7a5c00",
+        "#c2185b",
+        "#3d4a50",
+        "#858f94",
+        "#a08676",
+    ],
+    "dark": [
+        "#56b4e9",
+        "#f0a050",
+        "#35c79a",
+        "#c9a2e0",
+        "#e8d44d",
+        "#f585b3",
+        "#dfe6e8",
+        "#7d888d",
+        "#9a8172",
+    ],
+}
+#: From the lowest fifth to the highest: away from the ground, so that high values stand out; then two greys.
+SCALE = {
+    "light": [
+        "#4a90d9",
+        "#3f6fc0",
+        "#5b46a8",
+        "#7d2183",
+        "#5c0a3c",
+        "#858f94",
+        "#858f94",
+        "#858f94",
+        "#a08676",
+    ],
+    "dark": [
+        "#4878b0",
+        "#4a96b8",
+        "#4fbfa5",
+        "#9ed77a",
+        "#f4ec6a",
+        "#7d888d",
+        "#7d888d",
+        "#7d888d",
+        "#9a8172",
+    ],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """What each listing's colour says."""
+
+    codes: np.ndarray  # (n,) uint8
+    legend: list[tuple[str, int, int]]  # label, code, how many
+    scale: bool  # an order, from low to high
+
+
+def choices(view: MarketView) -> dict[str, str]:
+    """What the map can be coloured by: key and label."""
+    found = {CLUSTERS: "Groups"}
+    for item in view.attributes:
+        if item.kind == "multi":
+            found[item.name] = f"{item.label}: how many"
+        elif item.kind == "place":
+            found[C.PLACE] = "Distance from the middle"
+        elif item.kind != "text":
+            found[item.name] = item.label
+    if view.has_photos:
+        found[PHOTOS] = "Number of photos"
+    if view.has_events:
+        found[EVENTS] = "Number of events"
+    return found
+
+
+def colouring(
+    view: MarketView,
+    rows: np.ndarray,
+    cluster: np.ndarray,
+    by: str,
+    portraits: Callable[[], list[Portrait]],
+) -> Colouring:
+    """Colours of the listings `rows` (n,) by one of `choices`.
+
+    Raises:
+        KeyError: `by` is none of them.
+    """
+    if by == CLUSTERS:
+        names = [one.name for one in portraits()]
+        return _values(cluster.astype(int), names, "Smaller groups", "Between the groups")
+    if by == PHOTOS:
+        return _fifths(np.array([float(len(view.photos(int(row)))) for row in rows]), formats.number)
+    if by == EVENTS:
+        events = np.bincount(view.log.listing, minlength=len(view)).astype(float)
+        return _fifths(events[rows], formats.number)
+    item = next(
+        (one for one in view.attributes if (C.PLACE if one.kind == "place" else one.name) == by), None
+    )
+    if item is None or item.kind == "text":
+        raise KeyError(by)
+    return _attribute(view, rows, item)
+
+
+def _attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colouring:
+    listings = view.market.listings
+    match item.kind:
+        case "place":
+            places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
+            middle = tuple(np.nanmedian(places, axis=0)) if np.isfinite(places).any() else (0.0, 0.0)
+            far = [formats.distance_km(tuple(place), middle) for place in places[rows]]
+            return _fifths(np.array(far), formats.distance)
+        case "number":
+            unit, grouped = view.unit(item), not view.is_year(item)
+            values = listings[item.name].to_numpy(float, na_value=np.nan)[rows]
+            return _fifths(values, lambda value: formats.number(value, unit, grouped))
+        case "multi":
+            counts = [
+                float(len(value)) if isinstance(value, list) else np.nan for value in listings[item.name]
+            ]
+            return _fifths(np.array(counts)[rows], formats.number)
+        case "flag":
+            told = listings[item.name].iloc[rows].map({True: "Yes", False: "No"})
+        case _:
+            told = listings[item.name].iloc[rows]
+    often = list(told.value_counts().index)
+    codes = pd.Index(often).get_indexer(told) if often else np.full(len(told), -1)
+    return _values(codes, [formats.shorten(view.word(item, name), 40) for name in often], "Other", "Unknown")
+
+
+def _values(values: np.ndarray, names: list[str], other: str, unknown: str) -> Colouring:
+    """`values` (n,) are numbers of `names`, -1 unknown; the first seven have a colour, or all where seven suffice."""
+    codes = np.where(values < 0, UNKNOWN, np.minimum(values, OTHER)).astype(np.uint8)
+    size = np.bincount(codes, minlength=UNKNOWN + 1)
+    legend = [(name, code, int(size[code])) for code, name in enumerate(names[:KINDS])]
+    legend += [
+        (name, code, int(size[code])) for name, code in ((other, OTHER), (unknown, UNKNOWN)) if size[code]
+    ]
+    return Colouring(codes, legend, scale=False)
+
+
+def _fifths(values: np.ndarray, told: Callable[[float], str]) -> Colouring:
+    """Five ranges with about as many listings each; a number with few different values has fewer."""
+    known = values[np.isfinite(values)]
+    codes = np.full(len(values), UNKNOWN, np.uint8)
+    legend: list[tuple[str, int, int]] = []
+    if len(known):
+        tops = np.unique(np.quantile(known, np.arange(1, FIFTHS + 1) / FIFTHS, method="inverted_cdf"))
+        place = np.searchsorted(tops, known)  # (k,) 0-based range, values up to its top
+        shades = np.rint(np.linspace(0, FIFTHS - 1, len(tops))).astype(np.uint8) if len(tops) > 1 else [2]
+        codes[np.isfinite(values)] = np.asarray(shades, np.uint8)[place]
+        for number, shade in enumerate(shades):
+            mine = known[place == number]
+            low, high = told(float(mine.min())), told(float(mine.max()))
+            legend.append((low if low == high else f"{low} to {high}", int(shade), len(mine)))
+    if len(known) < len(values):
+        legend.append(("Unknown", UNKNOWN, len(values) - len(known)))
+    return Colouring(codes, legend, scale=True)

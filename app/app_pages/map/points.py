@@ -1,0 +1,152 @@
+"""The drawn maps of a run: places, groups and colours of all listings of a space, and the addresses of each."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.app_pages.map.palettes import Colouring, colouring
+from app.server.look_search import look_search
+from app.server.photos import base_path
+from app.server.runs import OpenRun
+from core.insight.map.cluster_looks import coded_looks
+from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
+from core.insight.map.region import grid_places
+from core.insight.map.vibe_map import FILE, read_map
+from core.market.columns import Columns as C
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceMap:
+    """The n listings of one space on its map."""
+
+    opened: OpenRun
+    space: str
+    rows: np.ndarray  # (n,) int64, rows of the market
+    places: np.ndarray  # (n, 2) uint16, on the grid of `core.insight.map.region`
+    cluster: np.ndarray  # (n,) int16, -1 between clusters
+    _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
+    _typical: dict[tuple[int, int], list[int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def clusters(self) -> int:
+        """How many clusters there are; the largest is number 0."""
+        return int(self.cluster.max(initial=-1)) + 1
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(clusters,) how many listings each has."""
+        return np.bincount(self.cluster[self.cluster >= 0], minlength=self.clusters)
+
+    @cached_property
+    def coded(self) -> list[Coded]:
+        """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
+        coded, search = coded_attributes(self.opened.view.market, self.rows), look_search(self.opened)
+        if search is not None:
+            coded.append(coded_looks(search.looks, self.opened.view.market, self.rows))
+        return coded
+
+    @cached_property
+    def portraits(self) -> list[Portrait]:
+        """Name and traits of each cluster."""
+        return portraits(self.opened.view.market, self.rows, self.cluster.astype(int), coded=self.coded)
+
+    @cached_property
+    def _run_rows(self) -> np.ndarray:
+        ids, place = self.opened.view.ids, self.opened.run.listing_row
+        return np.array([place[ids[row]] for row in self.rows], np.int64)  # (n,)
+
+    def typical(self, number: int, k: int) -> list[int]:
+        """Rows of the market of a cluster's most typical listings."""
+        if (number, k) not in self._typical:
+            members = np.flatnonzero(self.cluster == number)
+            vectors = self.opened.run.vectors(self.space)[self._run_rows[members]]  # (m, d)
+            self._typical[number, k] = self.rows[members[most_typical(vectors, k)]].tolist()
+        return self._typical[number, k]
+
+    def colours(self, by: str) -> Colouring:
+        """The colours by an attribute, by `clusters`, or by one of the counts."""
+        if by not in self._colours:
+            self._colours[by] = colouring(
+                self.opened.view, self.rows, self.cluster, by, lambda: self.portraits
+            )
+        return self._colours[by]
+
+    def points(self) -> bytes:
+        """x and y of each listing, then its cluster: uint16 and int16, little endian."""
+        return self.places.astype("<u2").tobytes() + self.cluster.astype("<i2").tobytes()
+
+
+def map_file(opened: OpenRun) -> Path:
+    """Where the map of a run lies once it is drawn."""
+    return opened.run.path / FILE
+
+
+def stamp(opened: OpenRun) -> str:
+    """Changes whenever the map, the embeddings or the market do."""
+    times = "-".join(
+        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened), opened.run.path / "listings.npz")
+    )
+    return f"{times}-{opened.view.market.fingerprint[:8]}"
+
+
+def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
+    """The maps of a run by space; None where they are not drawn yet, or were drawn of other embeddings.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    return _load(str(map_file(opened)), stamp(opened), opened) if map_file(opened).is_file() else None
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _load(
+    path: str, key: str, _opened: OpenRun
+) -> dict[str, SpaceMap] | None:  # the key changes with the files
+    frame = read_map(_opened.run)
+    if frame is None:
+        return None
+    found = {}
+    for space in _opened.run.spaces:
+        mine = frame[frame["space"] == space]
+        rows = mine[C.LISTING].astype(str).map(_opened.view.market.listing_row)
+        known = rows.notna().to_numpy() & mine[C.LISTING].isin(_opened.run.listing_row).to_numpy()
+        if known.any():
+            mine = mine[known]
+            found[space] = SpaceMap(
+                opened=_opened,
+                space=space,
+                rows=rows[known].to_numpy(np.int64),
+                places=grid_places(mine[["x", "y"]].to_numpy()),
+                cluster=mine["cluster"].to_numpy(np.int16),
+            )
+    return found
+
+
+def address(opened: OpenRun, *parts: str, **query: str) -> str:
+    """Address of something of the map."""
+    where = "/".join(quote(part, safe="") for part in (opened.name, *parts))
+    told = "&".join(
+        f"{name}={quote(value, safe='')}" for name, value in {**query, "v": stamp(opened)}.items()
+    )
+    return f"{base_path()}/points/{where}?{told}"
+
+
+def export_frame(one: SpaceMap, chosen: np.ndarray) -> pd.DataFrame:
+    """The `chosen` (n,) bool listings: id, place on the map, name of the cluster, and the market's own columns."""
+    rows = one.rows[chosen]
+    names = [portrait.name for portrait in one.portraits] if one.clusters else []
+    listings = one.opened.view.market.listings.iloc[rows].reset_index(drop=True)
+    head = pd.DataFrame(
+        {
+            C.LISTING: listings[C.LISTING],
+            "map_x": one.places[chosen, 0],
+            "map_y": one.places[chosen, 1],
+            "group": [names[number] if number >= 0 else None for number in one.cluster[chosen]],
+        }
+    )
+    return pd.concat([head, listings.drop(columns=C.LISTING)], axis=1)

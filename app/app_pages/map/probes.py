@@ -1,0 +1,146 @@
+"""What the photos know: how well a number is told from a space alone, beside the attributes alone and chance."""
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.kit.figures import INK
+from app.kit.spaces import LABELS
+from app.server.params import keep
+from app.server.runs import OpenRun
+from app.view import formats
+from core.errors import VibesError
+from core.insight.probes import Probes, probe_run
+
+SCORE_HELP = "The share of the differences that is told right: 1 is perfect, 0 is no better than the mean for all (R²)."
+MOST = 1500  # points of the picture
+BESIDE = ("photos", "model", "attributes")
+
+
+def probes(opened: OpenRun) -> None:
+    """Choose a number; see how well each space foretells it for listings that the probe has not seen."""
+    st.header("What the photos know", anchor=False)
+    numbers = {item.name: item.label for item in opened.view.attributes if item.kind == "number"}
+    if "photos" not in opened.run.spaces:
+        why = "the run was made without photos" if opened.view.has_photos else "this market has no photos"
+        st.markdown(f"There is no photo space to ask: {why}.")
+        return
+    if not numbers:
+        st.markdown("This market has no number, such as a price or an area, that photos could be asked for.")
+        return
+    asked = st.query_params.get("probe")
+    st.session_state["probe"] = asked if asked in numbers else None
+    st.selectbox(
+        "Can photos tell …",
+        list(numbers),
+        key="probe",
+        index=None,
+        format_func=numbers.__getitem__,
+        placeholder="Choose a number",
+        on_change=keep,
+        args=("probe", "probe"),
+        width=340,
+        help="A simple model learns the number from the photos of some listings and tells it for the others",
+    )
+    question = st.session_state["probe"]
+    if question is None:
+        st.caption("Some listings teach a simple model, the others test it. It is measured when you choose.")
+        return
+    try:
+        with st.spinner("Asking photos and attributes …"):
+            found = _probed(str(opened.run.path), opened.view.market.fingerprint, question, opened)
+    except VibesError as error:
+        st.markdown(formats.plain(str(error)))
+        return
+    table = scores(found.table)
+    st.table(
+        table,
+        hide_index=True,
+        border="horizontal",
+        width=560,
+        alt=f"How well {numbers[question]} is told from each space",
+    )
+    st.caption(SCORE_HELP)
+    item = next(one for one in opened.view.attributes if one.name == question)
+    plot(predictions(opened, found, question), numbers[question], opened.view.unit(item))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _probed(path: str, fingerprint: str, question: str, _opened: OpenRun) -> Probes:
+    try:
+        return probe_run(_opened.run, [question])
+    except ImportError as error:
+        raise VibesError(
+            f"Asking needs {error.name}; install it with pip install 'listing-vibes[train]'."
+        ) from error
+
+
+def scores(table: pd.DataFrame) -> pd.DataFrame:
+    """One line a space, photos first, then chance: Told from, Score, 95 % interval, Listings."""
+    by = table.set_index("space")
+    lines = []
+    for space in (name for name in BESIDE if name in by.index):
+        row = by.loc[space]
+        told = {"attributes": "The other attributes alone", "photos": "Photos alone"}.get(
+            space, LABELS[space]
+        )
+        lines.append(
+            (
+                told,
+                f"{row['value']:.2f}",
+                f"{row['low']:.2f} to {row['high']:.2f}",
+                f"{int(row['listings']):,}",
+            )
+        )
+    lines.append(("Chance: the mean for all", "0.00", formats.MISSING, formats.MISSING))
+    return pd.DataFrame(lines, columns=["Told from", "Score", "95 % interval", "Listings"])
+
+
+def predictions(opened: OpenRun, found: Probes, question: str) -> pd.DataFrame:
+    """True and foretold values of photos and attributes, in the attribute's own unit: Told from, True, Told."""
+    frame = found.predictions[found.predictions["space"].isin(["photos", "attributes"])]
+    truth, told = frame["truth"].astype(float).to_numpy(), frame["predicted"].astype(float).to_numpy()
+    rows = frame["listing_id"].map(opened.view.market.listing_row).to_numpy()
+    real = opened.view.market.listings[question].to_numpy(float, na_value=np.nan)[rows]
+    if len(real) and (real > 0).all() and np.allclose(truth, np.log(real), atol=1e-4):
+        truth, told = real, np.exp(told)  # numbers over several orders are asked for by their logarithm
+    names = frame["space"].map({"photos": "Photos alone", "attributes": "The other attributes alone"})
+    return pd.DataFrame({"Told from": names.to_numpy(), "True": truth, "Told": told})
+
+
+def plot(frame: pd.DataFrame, label: str, unit: str) -> None:
+    """True against told, with the line on which both are the same."""
+    shown = frame.groupby("Told from", group_keys=False)[frame.columns.tolist()].apply(
+        lambda part: part.sample(min(len(part), MOST), random_state=0)
+    )
+    low, high = np.nanquantile(frame[["True", "Told"]].to_numpy(), [0.005, 0.995])
+    scale = alt.Scale(domain=[float(low), float(high)], clamp=True, nice=True)
+    ink = INK[st.context.theme.type or "light"]
+    said = f"{label}, {unit}" if unit else label
+    axis = alt.Axis(tickCount=4, domain=False, format="~s")
+    dots = (
+        alt.Chart(shown)
+        .mark_circle(size=22, opacity=0.5)
+        .encode(
+            x=alt.X("True:Q", title=f"True: {said}", scale=scale, axis=axis),
+            y=alt.Y("Told:Q", title="Told", scale=scale, axis=axis),
+            tooltip=[alt.Tooltip("True:Q", format=",.0f"), alt.Tooltip("Told:Q", format=",.0f")],
+        )
+    )
+    line = (
+        alt.Chart(pd.DataFrame({"True": [low, high], "Told": [low, high]}))
+        .mark_line(strokeDash=[6, 4], color=ink, strokeWidth=1.5)
+        .encode(x="True:Q", y="Told:Q")
+    )
+    for column, name in zip(st.columns(2), ("Photos alone", "The other attributes alone"), strict=True):
+        mine = shown[shown["Told from"] == name]
+        if len(mine):
+            chart = alt.layer(dots.properties(data=mine), line).properties(
+                title=name, height=320, description=f"{label}, true against told from {name.lower()}"
+            )
+            chart = chart.configure_axis(labelColor=ink, titleColor=ink).configure_title(
+                color=ink, anchor="start"
+            )
+            column.altair_chart(chart, width="stretch")
+    st.caption("Each dot is a listing; on the dashed line, what was told is true.")

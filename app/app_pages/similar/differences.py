@@ -1,0 +1,58 @@
+"""What a neighbour shares with the listing that is compared, and where it differs, in a few words."""
+
+from app.app_pages.similar.attribute_match import match
+from app.view import formats
+from app.view.market import MarketView
+from core.market.market import Attribute
+
+SAME, DIFFERENT = 4, 4  # things that are told at most
+
+
+def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, str]:
+    """(what is the same, what differs) of the listings at two rows; attributes that either lacks are left out."""
+    same, differs = [], []
+    for item in view.attributes:
+        if item.kind == "text":
+            continue
+        found = match(view, item, query, other)
+        if found.verdict == "unknown":
+            continue
+        if found.verdict == "same":
+            if told := _shared(view, item, other):
+                same.append(told)
+            continue
+        differs.append(_difference(view, item, other, found.text, found.difference))
+    return _few(same, SAME), _few(differs, DIFFERENT)
+
+
+def _shared(view: MarketView, item: Attribute, row: int) -> str:
+    value = view.raw(row, item)
+    if item.kind == "flag":
+        return item.label if value else f"no {item.label.lower()}"
+    if item.kind == "place":
+        return "the place"
+    if item.kind == "multi":
+        return item.label
+    if view.is_id(item):
+        return f"the same {item.label.lower()}"
+    text = formats.shorten(view.text(row, item), 40)
+    return f"{item.label} {text}" if item.kind == "number" or text.isdecimal() else text
+
+
+def _difference(view: MarketView, item: Attribute, row: int, text: str, difference: str) -> str:
+    if item.kind == "flag":
+        return item.label if view.raw(row, item) else f"no {item.label.lower()}"
+    if item.kind == "place":
+        return text  # "2.1 km away"
+    if item.kind == "number":
+        return f"{item.label} {difference}"
+    if item.kind == "multi":
+        return f"{item.label}: {text}"
+    if view.is_id(item):
+        return f"another {item.label.lower()}"
+    return f"{item.label} {text}" if text.isdecimal() else formats.shorten(text, 40)
+
+
+def _few(told: list[str], most: int) -> str:
+    more = len(told) - most
+    return ", ".join(told[:most]) + (f" and {more} more" if more > 0 else "")

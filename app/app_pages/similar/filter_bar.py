@@ -1,0 +1,129 @@
+"""The filters: a button that opens them, and a line that says what they leave."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app.app_pages.similar.filters import NAMES, Filters, choices, days, has_dates, has_place, price, values
+from app.server.params import set_params
+from app.server.runs import OpenRun
+from app.view.formats import count, plain
+from app.view.market import MarketView
+
+RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
+
+
+def filters(opened: OpenRun) -> Filters:
+    """The filters that the URL holds."""
+    return Filters.read(opened.view, st.query_params.to_dict())
+
+
+def filters_button(opened: OpenRun, row: int | None = None) -> None:
+    """The filters behind a button; with a `row` also those by the listing compared."""
+    view, now = opened.view, filters(opened)
+    offered = choices(view)
+    if price(view) is None and not offered and not has_dates(view):
+        return
+    with st.popover("Filters", icon=":material/filter_list:", width=150):
+        if price(view) is not None:
+            _band(view, now)
+        if row is None:
+            _values(view, now)
+        else:
+            _sameness(view, now, row)
+        if has_dates(view):
+            _day(view, now)
+        st.button("No filters", on_click=clear, disabled=now == Filters(), key="no-filters")
+
+
+def filters_line(opened: OpenRun, left: np.ndarray, row: int | None = None) -> str:
+    """`Among 214 of 1,100 listings: District: Northgate · live on 3 Mar 2025`; `left` (L,) bool are those that pass."""
+    told = filters(opened).told(opened.view, row)
+    if not told:
+        return f"Among all {count(len(left), 'listing')}."
+    return plain(f"Among {int(left.sum()):,} of {count(len(left), 'listing')}: {' · '.join(told)}.")
+
+
+def clear() -> None:
+    """Take every filter out of the URL."""
+    set_params(page=None, **dict.fromkeys(NAMES))
+
+
+def _write(now: Filters) -> None:
+    set_params(page=None, **now.params())
+
+
+def _band(view: MarketView, now: Filters) -> None:
+    money = price(view)
+    assert money is not None
+    unit = f" ({view.unit(money)})" if view.unit(money) else ""
+    st.session_state["narrow-low"], st.session_state["narrow-high"] = now.low, now.high
+    left, right = st.columns(2)
+    for column, end, label in ((left, "low", f"{money.label} from{unit}"), (right, "high", "up to")):
+        with column:
+            st.number_input(
+                label,
+                min_value=0.0,
+                step=None,
+                format="%0.0f",
+                key=f"narrow-{end}",
+                placeholder="any",
+                on_change=lambda end=end: _write(replace(now, **{end: st.session_state[f"narrow-{end}"]})),
+            )
+
+
+def _values(view: MarketView, now: Filters) -> None:
+    chosen = dict(now.values)
+    for item in choices(view):
+        known = values(view, item)
+        key = f"narrow-is-{item.name}"
+        st.session_state[key] = chosen.get(item.name) if chosen.get(item.name) in known else None
+
+        def change(name: str = item.name, key: str = key) -> None:
+            rest = [pair for pair in now.values if pair[0] != name]
+            value = st.session_state[key]
+            _write(replace(now, values=tuple([*rest, (name, value)] if value else rest)))
+
+        st.selectbox(item.label, known, key=key, placeholder="any", on_change=change)
+
+
+def _sameness(view: MarketView, now: Filters, row: int) -> None:
+    told = {
+        item.name: f"{item.label}: {view.text(row, item)}"
+        for item in choices(view)
+        if view.raw(row, item) is not None
+    }
+    if told:
+        st.session_state["narrow-same"] = [name for name in now.same if name in told]
+        st.pills(
+            "The same as this listing",
+            list(told),
+            key="narrow-same",
+            format_func=lambda name: plain(told[name]),
+            selection_mode="multi",
+            on_change=lambda: _write(replace(now, same=tuple(st.session_state["narrow-same"]))),
+        )
+    if has_place(view) and any(view.raw(row, item) for item in view.attributes if item.kind == "place"):
+        st.session_state["narrow-km"] = now.km if now.km in RADII else None
+        st.segmented_control(
+            "Within",
+            list(RADII),
+            key="narrow-km",
+            format_func=RADII.__getitem__,
+            on_change=lambda: _write(replace(now, km=st.session_state["narrow-km"])),
+        )
+
+
+def _day(view: MarketView, now: Filters) -> None:
+    first, last = days(view)
+    st.session_state["narrow-on"] = now.on if now.on and first <= now.on <= last else None
+    st.date_input(
+        "Live on",
+        min_value=first,
+        max_value=last,
+        key="narrow-on",
+        format="YYYY-MM-DD",
+        on_change=lambda: _write(replace(now, on=st.session_state["narrow-on"])),
+        help="Only listings that were published by that day and had not expired",
+    )

@@ -1,0 +1,151 @@
+"""The neighbours of a listing: as cards that say what they share, lined up, or the spaces side by side."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.app_pages.similar.differences import same_and_different
+from app.app_pages.similar.filter_bar import clear
+from app.app_pages.similar.filters import NAMES
+from app.app_pages.similar.lineup import lineup
+from app.kit.cards import address, album, listing_card
+from app.kit.empty import empty
+from app.kit.gallery import Card, gallery
+from app.kit.spaces import LABELS
+from app.server.runs import OpenRun, known_rows
+from app.view.formats import count
+
+SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
+KEPT = ("space", "k", "view", *NAMES)
+
+
+def kept() -> dict[str, str | None]:
+    """What a link to a neighbour keeps of the URL."""
+    return {name: st.query_params.get(name) for name in KEPT}
+
+
+def candidates(opened: OpenRun, passes: np.ndarray) -> np.ndarray:
+    """(L,) bool over the listings of the run: those that the market still has and that pass (its listings, bool)."""
+    rows = opened.view.market.listing_row
+    place = np.array([rows.get(listing, -1) for listing in opened.run.listing_ids], np.int64)
+    return (place >= 0) & passes[place]
+
+
+def found(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray) -> pd.DataFrame:
+    """The `k` listings nearest to one in a space among those that pass."""
+    allowed = None if passes.all() else candidates(opened, passes)
+    return opened.run.similar(opened.view.ids[row], k=k, space=space, allowed=allowed)
+
+
+def one_space(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, how: str) -> None:
+    """The neighbours in a space, as `cards` or as `lineup`."""
+    near = found(opened, row, space, k, passes)
+    rows = known_rows(opened, near["listing_id"])
+    if not rows:
+        nothing(passes)
+        return
+    scores = [f"Similarity {near['score'][at]:.2f}" for at, _ in rows]
+    others = [other for _, other in rows]
+    if how == "lineup":
+        cards = [
+            listing_card(opened, other, params=kept(), score=score)
+            for other, score in zip(others, scores, strict=True)
+        ]
+        pairs = list(zip(others, cards, strict=True))
+        lineup(opened.view, (row, listing_card(opened, row)), pairs, key="neighbours", box=opened.box)
+        return
+    gallery(
+        [_card(opened, row, other, score) for other, score in zip(others, scores, strict=True)],
+        key="neighbours",
+        box=opened.box,
+        label=f"{count(len(others), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
+        photos=opened.view.has_photos,
+        score_help=SCORE_HELP,
+    )
+
+
+def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, passes: np.ndarray) -> None:
+    """The neighbours in each space, in columns, with those that are in several marked."""
+    place = opened.run.listing_row[opened.view.ids[row]]
+    lists = {
+        space: known_rows(opened, found(opened, row, space, k, passes)["listing_id"])
+        for space in spaces
+        if np.any(opened.run.vectors(space)[place])
+    }
+    if not any(lists.values()):
+        nothing(passes)
+        return
+    where: dict[int, list[str]] = {}
+    for space, rows in lists.items():
+        for _, other in rows:
+            where.setdefault(other, []).append(space)
+    st.markdown(overlap(list(where.values()), list(lists)))
+    for column, (space, rows) in zip(st.columns(len(spaces), gap="medium"), lists.items(), strict=False):
+        with column:
+            st.subheader(LABELS[space], anchor=False)
+            cards = []
+            for _, other in rows:
+                elsewhere = [LABELS[name].lower() for name in where[other] if name != space]
+                badge = f"also by {' and '.join(elsewhere)}" if elsewhere else ""
+                tone = "hit" if elsewhere else ""
+                cards.append(
+                    listing_card(
+                        opened, other, params=kept(), badge=badge, tone=tone, photos=album(opened, other)
+                    )
+                )
+            gallery(
+                cards,
+                key=f"neighbours-{space}",
+                box=opened.box,
+                label=f"{count(len(cards), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
+                photos=opened.view.has_photos,
+                least=150,
+            )
+
+
+def overlap(where: list[list[str]], spaces: list[str]) -> str:
+    """How many neighbours the spaces have in common; `where` are the spaces of each neighbour."""
+    if len(spaces) < 2:
+        return "Only one space knows this listing."
+    parts = []
+    if len(spaces) > 2:
+        parts.append(f"**{sum(len(one) == len(spaces) for one in where)}** are in all {len(spaces)}")
+    for number, first in enumerate(spaces):
+        for second in spaces[number + 1 :]:
+            shared = sum(first in one and second in one for one in where)
+            parts.append(f"**{shared}** are by {LABELS[first].lower()} and {LABELS[second].lower()}")
+    return "In common: " + ", ".join(parts) + "."
+
+
+def nothing(passes: np.ndarray) -> None:
+    """Why there is no neighbour."""
+    if passes.all():
+        empty("There are no neighbours", "No other listing has anything in this space.")
+    else:
+        empty(
+            "No neighbour passes the filters",
+            "Take a filter away, or choose another space.",
+            icon=":material/filter_list_off:",
+            action="No filters",
+            on_click=clear,
+            key="clear-filters",
+        )
+
+
+def _card(opened: OpenRun, row: int, other: int, score: str) -> Card:
+    same, differs = same_and_different(opened.view, row, other)
+    ids = opened.view.ids
+    params = {**kept(), "listing": ids[row], "why": ids[other]}
+    return listing_card(
+        opened,
+        other,
+        params=kept(),
+        photos=album(opened, other),
+        facts=opened.view.facts(
+            other, opened.view.headline[:1]
+        ),  # the others are told as the same or as different
+        score=score,
+        same=same,
+        differs=differs,
+        why=address(opened, "similar", **params),
+    )

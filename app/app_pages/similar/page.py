@@ -1,0 +1,136 @@
+"""Similar listings: one listing, and what is like it in a space of your choice."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.app_pages.similar.filter_bar import filters, filters_button, filters_line
+from app.app_pages.similar.listing_picker import choose, choose_any, picker
+from app.app_pages.similar.neighbours import one_space, side_by_side
+from app.app_pages.similar.why import why_dialog
+from app.kit.cards import photo_cards
+from app.kit.empty import empty
+from app.kit.gallery import gallery
+from app.kit.spaces import LABELS, missing_spaces, space_switch
+from app.kit.switch import switch
+from app.server.params import keep, set_params, whole
+from app.server.photos import LARGE
+from app.server.runs import OpenRun, boundary, current_run
+from app.view.formats import plain
+
+SHOWN = [6, 12, 24, 48]
+VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
+
+
+def page() -> None:
+    """The whole page."""
+    opened = current_run()
+    listing = st.query_params.get("listing")
+    if listing is None:
+        st.title("Similar listings", anchor=False)
+        picker(opened)
+        return
+    row = opened.view.market.listing_row.get(listing)
+    if row is None:
+        st.title("Similar listings", anchor=False)
+        empty(
+            f"There is no listing “{listing}” in this market",
+            "The link may be of another market, or the listing was removed since.",
+            icon=":material/link_off:",
+            action="Choose a listing",
+            on_click=choose,
+            args=(None,),
+        )
+        return
+    query(opened, row)
+    neighbours(opened, row)
+
+
+def query(opened: OpenRun, row: int) -> None:
+    """The listing that is compared: all photos, all attributes."""
+    view = opened.view
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Choose another", icon=":material/arrow_back:", on_click=choose, args=(None,), key="another"
+        )
+        st.button(
+            "Any listing",
+            icon=":material/casino:",
+            on_click=choose_any,
+            args=(opened,),
+            help="One drawn by chance",
+        )
+    st.title(plain(view.title(row)), anchor=False)
+    cards = photo_cards(opened, row, LARGE)
+    if cards:
+        left, right = st.columns([3, 2] if len(cards) > 1 else [2, 3], gap="large")
+        with left:
+            gallery(cards, key="photos", box=opened.box, label="Photos of this listing", layout="mosaic")
+        with right:
+            facts_table(opened, row)
+    else:
+        if view.has_photos:
+            st.caption("This listing has no photo.")
+        with st.container(width=620):  # a table of a width of its own would cut long texts off
+            facts_table(opened, row)
+
+
+def facts_table(opened: OpenRun, row: int) -> None:
+    """Every attribute of a listing with its label and unit."""
+    facts = opened.view.facts(row)
+    if facts:
+        table = pd.DataFrame({label: [plain(value)] for label, value in facts}).T
+        st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
+
+
+def neighbours(opened: OpenRun, row: int) -> None:
+    """Controls, then the neighbours."""
+    view = opened.view
+    st.header("What is like it", anchor=False)
+    if len(view) == 1:
+        empty(
+            "There are no neighbours",
+            "This market has one listing only, so there is nothing to compare it with.",
+        )
+        return
+    k = whole("k", 12, 1, 100)
+    options = sorted({*SHOWN, k})
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbours"):
+        space = space_switch(opened)
+        how = switch("Show as", "view", VIEWS, "cards")
+        st.session_state["k"] = k
+        st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
+        filters_button(opened, row)
+    for reason in missing_spaces(opened):
+        st.caption(reason)
+    if space is None:
+        return
+    place = opened.run.listing_row.get(view.ids[row])
+    if place is None:
+        empty(
+            "This listing is newer than the run",
+            "The market changed since the run was made. Embed the market anew with vibes embed.",
+        )
+        return
+    passes = filters(opened).mask(view, row)
+    st.caption(filters_line(opened, passes, row))
+    if how == "spaces":
+        side_by_side(opened, row, opened.run.spaces, k, passes)
+        return
+    if not np.any(opened.run.vectors(space)[place]):
+        other = [
+            name for name in opened.run.spaces if name != space and np.any(opened.run.vectors(name)[place])
+        ]
+        empty(
+            f"This listing has nothing in the space “{LABELS[space]}”",
+            "It has no photo that could be read." if space == "photos" else "None of its values is known.",
+            action=f"Compare by {LABELS[other[0]].lower()}" if other else "",
+            on_click=lambda: set_params(space=other[0]),
+        )
+        return
+    one_space(opened, row, space, k, passes, how)
+    why_dialog(opened, row, space)
+
+
+with boundary():
+    page()

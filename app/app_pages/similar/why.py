@@ -1,0 +1,163 @@
+"""Why two listings are alike: what changes when an attribute or a photo is left out, and photo against photo."""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from app.app_pages.similar.photo_pairs import photo_pairs
+from app.kit.cards import listing_card
+from app.kit.figures import INK
+from app.kit.gallery import Card, gallery
+from app.kit.spaces import LABELS
+from app.server.params import set_params
+from app.server.photos import photo_url
+from app.server.runs import OpenRun, run_key
+from app.view.formats import count, plain
+from core.errors import VibesError
+from core.insight.why.explain import Why, why
+
+MEANING = (
+    "How much lower the similarity gets when both listings are encoded without that attribute. A bar to the right: the "
+    "attribute makes them alike; to the left: it keeps them apart."
+)
+
+
+def why_dialog(opened: OpenRun, row: int, space: str) -> None:
+    """Open the explanation that the URL asks for, if it asks for one."""
+    other = st.query_params.get("why")
+    number = opened.view.market.listing_row.get(other) if other else None
+    if number is None or number == row:
+        return
+
+    @st.dialog("Why are these two alike?", width="large", on_dismiss=lambda: set_params(why=None))
+    def shown() -> None:
+        _explained(opened, (row, number), space)
+
+    shown()
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _why(key: object, listings: tuple[str, str], space: str, _opened: OpenRun) -> Why:
+    return why(_opened.run, *listings, space)
+
+
+def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
+    view = opened.view
+    try:
+        with st.spinner("Encoding the two without each part …"):
+            found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
+    except VibesError as error:
+        st.markdown(plain(str(error)))
+        return
+    st.markdown(f"**Similarity by {LABELS[space].lower()}: {found.similarity:.3f}**")
+    cards = [listing_card(opened, row, facts=[], step=step) for row, step in zip(rows, STEPS, strict=True)]
+    gallery(cards, key="why-two", box=opened.box, label="The two listings", photos=view.has_photos, least=230)
+    _attributes(opened, rows, found.left_out[found.left_out["kind"] == "attribute"])
+    _photos(opened, rows, found.left_out[found.left_out["kind"] == "photo"])
+    if found.pairs.size:
+        st.subheader(
+            "Photo against photo", anchor=False, help="How alike two photos look: 1 is the same (cosine)"
+        )
+        photo_pairs(opened, rows, found.pairs, found.photos)
+
+
+STEPS = ("This listing", "The neighbour")
+
+
+def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+    if left_out.empty:
+        return
+    known = {item.name: item for item in opened.view.market.attributes}
+    items = [known[name] for name in left_out["name"] if name in known]
+    title = opened.view.market.config.title
+    values = [
+        [opened.view.title(row) if item.name == title else opened.view.text(row, item) for item in items]
+        for row in rows
+    ]
+    table = pd.DataFrame(
+        {
+            "Attribute": [item.label for item in items],
+            "This listing": values[0],
+            "The neighbour": values[1],
+            "adds": -left_out["change"].to_numpy(),
+            "without": left_out["without"].to_numpy(),
+        }
+    )
+    st.subheader("Without one attribute", anchor=False)
+    st.caption(MEANING)
+    st.altair_chart(_chart(table), width="stretch", height=26 * len(table) + 60)
+    with st.expander("The figures behind it"):
+        shown = table.drop(columns=["adds", "without"]).map(lambda cell: plain(cell[:120]))
+        shown["Similarity without it"] = [f"{value:.3f}" for value in table["without"]]
+        shown["Change"] = [signed(-value) for value in table["adds"]]
+        st.table(shown, hide_index=True, border="horizontal", alt="Similarity without each attribute")
+
+
+def _chart(table: pd.DataFrame) -> alt.Chart:
+    ink = INK[st.context.theme.type or "light"]
+    told = table.assign(
+        what=table["Attribute"],
+        effect=["makes them alike" if value > 0 else "keeps them apart" for value in table["adds"]],
+    )
+    chart = (
+        alt.Chart(told)
+        .mark_bar()
+        .encode(
+            y=alt.Y(
+                "what:N",
+                sort=told["what"].tolist(),
+                title=None,
+                axis=alt.Axis(labelLimit=190, ticks=False, domain=False),
+            ),
+            x=alt.X("adds:Q", title="Adds to the similarity", axis=alt.Axis(format="+.2f", tickCount=5)),
+            color=alt.Color(
+                "effect:N", legend=None, scale=alt.Scale(domain=["makes them alike", "keeps them apart"])
+            ),
+            tooltip=[
+                alt.Tooltip("what:N", title="Attribute"),
+                alt.Tooltip("This listing:N"),
+                alt.Tooltip("The neighbour:N"),
+                alt.Tooltip("adds:Q", format="+.3f", title="Adds"),
+            ],
+        )
+        .properties(description="What each attribute adds to the similarity of the two listings")
+    )
+    configured: alt.Chart = chart.configure_axis(
+        labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13
+    )
+    return configured
+
+
+def _photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:
+    shown = left_out[left_out["photo"] >= 0]
+    if shown.empty:
+        return
+    st.subheader(
+        "Without one photo",
+        anchor=False,
+        help="The similarity when a listing is encoded without that photo, and how far that is from what it is with it",
+    )
+    cards = []
+    for line in shown.itertuples():
+        photo, row = int(line.photo), rows[int(line.side)]
+        cards.append(
+            Card(
+                photo=photo_url(opened.name, opened.view, row, photo),
+                alt=f"Photo {photo + 1} of {opened.view.title(row)}",
+                step=STEPS[int(line.side)],
+                score=f"Without it {line.without:.3f} ({signed(line.change)})",
+            )
+        )
+    gallery(
+        cards,
+        key="why-photos",
+        box=opened.box,
+        label=f"{count(len(cards), 'photo')} left out one by one",
+        layout="strip",
+        least=170,
+    )
+
+
+def signed(value: float) -> str:
+    """`+0.031`, `−0.120`."""
+    return f"{'−' if value < 0 else '+'}{abs(value):.3f}"

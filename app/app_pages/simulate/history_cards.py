@@ -1,0 +1,129 @@
+"""Cards of a simulated history, each to change, move or remove, and cards of listings to add to it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from urllib.parse import quote
+
+import numpy as np
+
+from app.app_pages.simulate.history import MOST, Event, Simulated
+from app.kit.cards import listing_card
+from app.kit.component import component
+from app.server.runs import OpenRun
+from app.view.formats import words
+from app.view.photo_box import BOXES
+
+SCORE_HELP = "How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity)."
+SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
+_component = component(__file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>')
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A short word on a card, with a sign."""
+
+    kind: str  # one of `SIGNS`
+    text: str
+    sign: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sign", SIGNS[self.kind])
+
+
+def mark(move: str) -> list[Mark]:
+    """The mark of a move such as `up 3`; none where nothing moved."""
+    return [Mark(move.split()[0], move)] if move else []
+
+
+def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, spoken: str = "") -> None:
+    """The events of the history that the address keeps as `name`, oldest first."""
+    market = opened.view.market
+    ids = opened.view.market.listing_row
+    cards = [
+        _card(opened, ids[event.listing], event.token, step=f"Event {number}")
+        | {"at": at, "token": history.text.split(",")[at], "facts": []}
+        for number, (at, event) in enumerate(history.events, start=1)
+    ]
+    actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.actions]
+    durations = tells_durations(opened)
+    least = 150 if BOXES[opened.box] < 1 else 170
+    height = 136 + 34 * bool(actions) + 34 * durations
+    if opened.view.has_photos:
+        height += round(least / BOXES[opened.box])
+    _show(
+        opened,
+        f"history-{name}",
+        cards,
+        kind="history",
+        layout="strip",
+        name=name,
+        label=label,
+        actions=actions,
+        durations=durations,
+        least=least,
+        height=height,
+        spoken=spoken,
+    )
+
+
+def choice(
+    opened: OpenRun,
+    listings: Sequence[int],
+    *,
+    key: str,
+    name: str,
+    target: str,
+    label: str,
+    marks: Sequence[Iterable[Mark]] = (),
+    scores: Sequence[str] = (),
+    strip: bool = False,
+    spoken: str = "",
+) -> None:
+    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`."""
+    cards = []
+    for place, row in enumerate(listings):
+        token = Event(opened.view.ids[row]).token
+        score = scores[place] if scores else ""
+        shown = list(marks[place]) if marks else []
+        cards.append(_card(opened, row, token, score=score) | {"marks": [asdict(one) for one in shown]})
+    least = 150 if BOXES[opened.box] < 1 else 170
+    height = 190 + 18 * len(opened.view.headline)
+    if opened.view.has_photos:
+        height += round(least / BOXES[opened.box])
+    _show(
+        opened,
+        key,
+        cards,
+        kind="choice",
+        layout="strip" if strip else "grid",
+        name=name,
+        target=target,
+        label=label,
+        least=least,
+        height=height if strip else None,
+        spoken=spoken,
+    )
+
+
+def tells_durations(opened: OpenRun) -> bool:
+    """Whether the market's events say how long they took."""
+    return opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
+
+
+def _card(opened: OpenRun, row: int, token: str, **more: str) -> dict:
+    return asdict(listing_card(opened, row, **more)) | {"token": token, "marks": [], "at": -1}
+
+
+def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, **data: object) -> None:
+    whole = {
+        "actions": [],
+        "durations": False,
+        "target": "",
+        **data,
+        "cards": cards,
+        "photos": opened.view.has_photos,
+        "box": opened.box,
+        "most": MOST,
+        "scoreHelp": SCORE_HELP,
+    }
+    _component(key=key, data=whole, height="content" if height is None else height)

@@ -1,0 +1,199 @@
+"""Users: a history, and what would be recommended as of any moment in it."""
+
+import numpy as np
+import streamlit as st
+
+from app.app_pages.users.attributions import attributions
+from app.app_pages.users.ranking import addition, additions, ranked
+from app.app_pages.users.user_picker import choose_any_user, choose_user, user_picker
+from app.kit.as_of import as_of_event
+from app.kit.cards import listing_card
+from app.kit.empty import empty, to_similar
+from app.kit.gallery import Card, gallery
+from app.server.params import keep, set_params, whole
+from app.server.runs import OpenRun, boundary, current_run, known_rows
+from app.view import formats
+from app.view.history import touched_later
+
+BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
+SHOWN = [6, 12, 30, 60]
+DAY = 86_400_000_000_000
+CARRIED = (
+    "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
+    "without that event."
+)
+COSINE = "How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity)."
+ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
+
+
+def page() -> None:
+    """The whole page."""
+    opened = current_run()
+    view = opened.view
+    user = st.query_params.get("user")
+    if not view.has_events or user is None:
+        st.title("Users", anchor=False)
+    if not view.has_events:
+        empty(
+            "This market has no events",
+            "Without events there are no users and no histories. Listings can still be compared by photos and attributes.",
+            icon=":material/person_off:",
+        )
+        to_similar()
+        return
+    if user is None:
+        user_picker(opened)
+        return
+    number = view.user_row.get(user)
+    if number is None:
+        st.title("Users", anchor=False)
+        empty(
+            f"There is no user “{user}” in this market",
+            "The link may be of another market, or the user has no events.",
+            icon=":material/link_off:",
+            action="Choose a user",
+            on_click=choose_user,
+            args=(None,),
+        )
+        return
+    with st.container(horizontal=True):
+        st.button(
+            "Choose another", icon=":material/arrow_back:", on_click=choose_user, args=(None,), key="another"
+        )
+        st.button("Any user", icon=":material/casino:", on_click=choose_any_user, args=(view, 2))
+    st.title(formats.plain(view.user_name(number)), anchor=False)
+    at = history(opened, number)
+    recommendations(opened, number, at)
+
+
+def history(opened: OpenRun, user: int) -> int:
+    """The timeline and the slider over it; how many events count as known."""
+    log = opened.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    total = end - start
+    at = as_of_event(
+        total, "The recommendations know the history up to this event; later events are kept from them."
+    )
+    span = ""
+    if log.timed:
+        days = [formats.moment(int(log.time[row])) for row in (start, end - 1)]
+        span = f" on {days[0]}" if days[0] == days[1] else f" from {days[0]} to {days[1]}"
+    later = total - at
+    st.markdown(
+        f"**{formats.count(total, 'event')}**{span}. Known here: {at:,}."
+        + (f" Kept back: {later:,}." if later else " Nothing is kept back.")
+    )
+    first, last = max(start, start + at - BEFORE), min(end, start + at + AFTER)
+    hidden = [
+        f"{first - start:,} earlier" if first > start else "",
+        f"{end - last:,} later" if last < end else "",
+    ]
+    if any(hidden):
+        st.caption(" and ".join(filter(None, hidden)) + " events are not drawn.")
+    gallery(
+        timeline(opened, start, first, last, at),
+        key="history",
+        box=opened.box,
+        label="History, oldest first",
+        layout="strip",
+        photos=opened.view.has_photos,
+        least=150 if opened.view.has_photos else 190,
+    )
+    return at
+
+
+def timeline(opened: OpenRun, start: int, first: int, last: int, at: int) -> list[Card]:
+    """A card for each event row `first` to `last` of the log; those after the moment look and read as later."""
+    log = opened.view.log
+    clock = log.timed and bool(np.any(log.time[first:last] % DAY))
+    cards = []
+    for event in range(first, last):
+        place = event - start
+        when = formats.moment(int(log.time[event]), clock) if log.timed else f"Event {place + 1:,}"
+        facts: list[tuple[str, str]] = []
+        if log.action[event] >= 0:
+            facts.append((formats.words(log.actions[log.action[event]]), ""))
+        if np.isfinite(log.duration[event]):
+            facts.append(("Time spent", formats.duration(float(log.duration[event]))))
+        card = listing_card(
+            opened,
+            int(log.listing[event]),
+            step=when,
+            divider="As of here" if place == at - 1 else "Later" if place == at else "",
+            tone="later" if place >= at else "start" if place == at - 1 else "",
+        )
+        cards.append(Card(**{**card.__dict__, "facts": facts}))
+    return cards
+
+
+def recommendations(opened: OpenRun, user: int, at: int) -> None:
+    """What the model recommends as of the moment, with what the user touched later marked."""
+    view = opened.view
+    st.header("Recommended", anchor=False)
+    if not opened.run.has_model:
+        empty(
+            "This run has no trained model",
+            "Recommendations need one: train it on this market with vibes train.",
+        )
+        return
+    k = whole("k", 12, 1, 100)
+    st.session_state["k"] = k
+    offered = additions(opened)
+    row = "labelled-added" if offered else "labelled-many"
+    with st.container(horizontal=True, vertical_alignment="bottom", key=row):
+        added = addition(opened, offered)
+        st.segmented_control(
+            "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
+        )
+    with st.spinner("Asking the model …"):
+        found = ranked(opened, user, at, k, added)
+    rows = known_rows(opened, found["listing_id"])
+    if not rows:
+        empty(
+            "There is nothing to recommend",
+            "No listing was live at that moment, or all were already in the history. Try another moment.",
+            action="Go to the last event",
+            on_click=lambda: set_params(at=int(np.diff(view.log.start)[user])),
+        )
+        return
+    later = touched_later(opened.view, user, at)
+    hits = sum(row in later for _, row in rows)
+    if later:
+        st.markdown(
+            f"**{hits} of these {len(rows)}** {'was' if hits == 1 else 'were'} touched later. "
+            f"In all, {formats.count(len(later), 'new listing')} {'was' if len(later) == 1 else 'were'} touched later."
+        )
+    elif at < int(np.diff(view.log.start)[user]):
+        st.caption(
+            "All listings touched later were in the history already, and recommendations leave those out."
+        )
+    else:
+        st.caption(
+            "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
+        )
+    with st.spinner("Leaving out one event at a time …"):
+        carried = attributions(opened, user, at, found["listing_id"].tolist())
+    st.caption(CARRIED)
+    cards = [
+        listing_card(
+            opened,
+            row,
+            score=f"{'Score' if added else 'Similarity'} {found['score'][place]:.2f}",
+            badge="touched later" if row in later else "",
+            tone="hit" if row in later else "",
+            reasons=carried[place],
+        )
+        for place, row in rows
+    ]
+    gallery(
+        cards,
+        key="recommended",
+        box=opened.box,
+        label="Recommendations, the best first",
+        photos=view.has_photos,
+        score_help=ADDED if added else COSINE,
+    )
+
+
+with boundary():
+    page()

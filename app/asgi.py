@@ -1,0 +1,21 @@
+"""The server of the explorer: the Streamlit app, its pages' shell and the routes for photos and pages, in one process.
+
+Started by `streamlit run app/asgi.py -- RUN [RUN ...]`; see `app.server.launch`.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app.registry import PAGES
+from app.server import photo_route, shell
+from app.server.photos import base_path
+
+app = st.App(
+    Path(__file__).with_name("main.py"),
+    routes=[
+        *photo_route.routes(),
+        *(route for page in PAGES for route in page.routes()),
+        *shell.routes(base_path(), PAGES),
+    ],
+)

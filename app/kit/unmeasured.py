@@ -1,0 +1,17 @@
+"""What stands where a run's figures will be: the command that measures it, or why nothing can."""
+
+from shlex import quote
+
+import streamlit as st
+
+from app.server.runs import OpenRun
+from core.report.text import USED_UP
+
+
+def unmeasured(opened: OpenRun) -> None:
+    """The command; of a run that was trained on every event, who has the figures."""
+    if opened.run.trained_on_everything:
+        st.markdown(USED_UP)
+        return
+    st.markdown("Not measured yet. Measure it against five baselines with")
+    st.code(f"vibes evaluate {quote(str(opened.run.path))}", language="bash")

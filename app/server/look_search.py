@@ -1,0 +1,54 @@
+"""The search by look, opened once for all sessions; where photos were never looked at, that is done here, with progress."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.server.runs import OpenRun, RunKey, run_key
+from core.insight.looks.search import LookSearch
+
+
+@st.cache_resource(show_spinner=False)
+def _held() -> tuple[dict[RunKey, LookSearch], threading.Lock]:
+    return {}, threading.Lock()
+
+
+def look_search(opened: OpenRun) -> LookSearch | None:
+    """The search of a run, None where `prepare` has to look at the photos first."""
+    found, _ = _held()
+    key = run_key(opened)
+    if key not in found and (search := LookSearch.open(opened.run)) is not None:
+        found[key] = search
+    return found.get(key)
+
+
+def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
+    """Look at every photo of a run's market; leaving the page breaks it off, and what was done is kept.
+
+    Args:
+        tell: called with the share done and a line of progress.
+
+    Raises:
+        VibesError: the market has no photos, or an encoder is not at hand.
+    """
+    found, lock = _held()
+    start, fresh = time.monotonic(), [-1]
+
+    def report(_what: str, done: int, of: int) -> None:
+        if fresh[0] < 0:
+            fresh[0] = done
+        seconds = time.monotonic() - start
+        rate = (done - fresh[0]) / seconds if done > fresh[0] else 0
+        left = f", about {_minutes((of - done) / rate)} left" if rate and done < of else ""
+        tell(done / max(of, 1), f"{done:,} of {of:,} photos{left}")
+
+    tell(0.0, "Opening the photo encoder")
+    with lock:  # two sessions would do the same work side by side
+        if run_key(opened) not in found:
+            found[run_key(opened)] = LookSearch.make(opened.run, report)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

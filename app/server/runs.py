@@ -1,0 +1,137 @@
+"""The opened runs that pages share, and the boundary that turns errors into sentences."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from app.server.params import chosen
+from app.view.market import MarketView
+from app.view.photo_box import photo_box
+from app.view.search import SearchIndex
+from core import Run
+from core.errors import VibesError
+
+
+@dataclass(frozen=True, eq=False)
+class OpenRun:
+    """An opened run with its market as the screen shows it."""
+
+    name: str  # as in the URL
+    run: Run
+    view: MarketView
+    box: str  # CSS aspect ratio of its photos
+
+
+def run_paths() -> dict[str, Path]:
+    """The runs given on the command line by name: the folder's name, numbered where two share it."""
+    paths: dict[str, Path] = {}
+    for argument in sys.argv[1:]:
+        path = Path(argument)
+        stem, number = path.resolve().name or "run", 2
+        name = stem
+        while name in paths:
+            name, number = f"{stem}-{number}", number + 1
+        paths[name] = path
+    return paths
+
+
+def open_run(name: str) -> OpenRun:
+    """Open one of `run_paths`, once for all sessions; again when it was written, embedded, refreshed or measured anew.
+
+    Raises:
+        VibesError: the run or its market is missing or cannot be read.
+    """
+    path = run_paths()[name]
+    files = [path / name for name in ("run.toml", "current.json", "listings.npz", "metrics.json")]
+    return _open(name, str(path), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
+    run = Run.open(Path(path))
+    view = MarketView(run.market, lambda: run.log)
+    return OpenRun(name, run, view, photo_box(view))
+
+
+def run_label(name: str) -> str:
+    """What to call a run: its market and what made it, with the folder's name where that alone tells two apart.
+
+    A run that cannot be opened is called by its folder.
+    """
+    labels = {one: _label(one) for one in run_paths()}
+    mine = labels[name]
+    alone = mine and list(labels.values()).count(mine) == 1
+    return mine if alone else f"{mine} ({name})" if mine else name
+
+
+def _label(name: str) -> str:
+    try:
+        run = open_run(name).run
+    except VibesError:
+        return ""
+    settings = run.manifest.settings
+    market = run.manifest.market_name or run.path.resolve().name
+    return f"{market}, {f'preset {settings.preset}' if run.has_model else 'without a model'}"
+
+
+def current_run() -> OpenRun:
+    """The run that the URL names, or the first one.
+
+    Raises:
+        VibesError: no run was given, or it cannot be opened.
+    """
+    paths = run_paths()
+    if not paths:
+        raise VibesError("No run was given. Start the explorer with the folder of a run: vibes explore RUN")
+    name = chosen("run", list(paths), next(iter(paths)))
+    with st.spinner("Opening the run …"):
+        return open_run(name)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _index(fingerprint: str, _view: MarketView) -> SearchIndex:
+    return SearchIndex.build(_view)
+
+
+def search_index(opened: OpenRun) -> SearchIndex:
+    """The search index of a run's market, built on first use."""
+    return _index(opened.view.market.fingerprint, opened.view)
+
+
+RunKey = tuple[str, str, int]
+
+
+def run_key(opened: OpenRun) -> RunKey:
+    """What tells an opened run from any other, as a key of caches."""
+    return str(opened.run.path), opened.run.manifest.fingerprint, id(opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _embedded(key: RunKey, _opened: OpenRun) -> np.ndarray:
+    known = _opened.run.listing_row
+    return np.array([listing in known for listing in _opened.view.ids], bool)
+
+
+def embedded(opened: OpenRun) -> np.ndarray:
+    """(L,) which listings of the market the run knows: the market may have changed since."""
+    return _embedded(run_key(opened), opened)
+
+
+def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]]:
+    """(place in `listings`, row in the market) of those that the market still has: it may have changed since the run."""
+    rows = ((place, opened.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))
+    return [(place, row) for place, row in rows if row is not None]
+
+
+@contextmanager
+def boundary() -> Iterator[None]:
+    """Show a `VibesError` as the sentence it is."""
+    try:
+        yield
+    except VibesError as error:
+        st.error(str(error).replace("$", "\\$"), icon=":material/error:")

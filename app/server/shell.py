@@ -1,0 +1,82 @@
+"""The page that carries the app: Streamlit's own, told where its server is, what the app is called and what it needs.
+
+Without the address, the browser guesses the server's path from the page's: `/similar` costs two requests that fail
+before the right ones, and two errors in the console. Without the preloads, each kind of widget is fetched only when
+the first of its kind is drawn, as a grey box of another height, and the page jumps. Without the styles, the page is
+narrow until the script has said that it is wide, and rows of widgets grow once these are drawn.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from app.server.pages import PageEntry
+
+TITLE = "Listing Vibes"
+_STATIC = Path(st.__file__).parent / "static"
+_ADDRESS = (
+    '<script>window.__streamlit = {{BACKEND_BASE_URL: new URL("{base}/", location.origin).href}}</script>'
+)
+#: Containers whose key begins with `labelled-`, rows of widgets with a label above, and with `uploader-`, a file
+#: uploader that is stacked until it has seen how much room it has, have the height of what they hold from the start, as
+#: has the slider `at`; on a phone these rows are stacked, too.
+_STYLES = """<style>
+.stMainBlockContainer.block-container { max-width: none }
+.stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
+@media (max-width: 640px) {
+  .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }
+  .stApp .st-key-labelled-picker > .st-key-q { min-height: 4.25rem }
+  .stApp .st-key-labelled-picker { min-height: 16rem }
+  .stApp .st-key-labelled-neighbours { min-height: 13.25rem }
+  .stApp .st-key-labelled-added { min-height: 8.5rem }
+}
+@media (min-width: 1000px) {
+  .stApp [class*="st-key-uploader-"] { height: 6rem }
+}
+</style>"""
+_COMMON = (
+    "BidiComponent",
+    "Button",
+    "ButtonGroup",
+    "PageLink",
+    "StreamlitMarkdown",
+    "TextInput",
+    "WidgetLabel",
+    "WidgetLabelHelpIcon",
+    "Tooltip",
+)
+
+
+@lru_cache(maxsize=16)
+def page_html(base: str, parts: tuple[str, ...]) -> str:
+    """Streamlit's `index.html` with our title, the server's address and the preloads of a page's `parts` in its head."""
+    source = (_STATIC / "index.html").read_text(encoding="utf-8")
+    scripts = [
+        script.name
+        for part in (*_COMMON, *parts)
+        for script in (_STATIC / "static" / "js").glob(f"{part}.*.js")
+    ]
+    early = "".join(f'import("{base}/static/js/{name}");' for name in scripts)
+    head = _ADDRESS.format(base=base) + _STYLES + f'<script type="module">{early}</script>'
+    source = source.replace("<title>Streamlit</title>", f"<title>{TITLE}</title>")
+    return source.replace("<head>", "<head>" + head, 1)
+
+
+def routes(base: str, pages: Sequence[PageEntry]) -> list[Route]:
+    """Routes for every page, the first at the root; `base` is `server.baseUrlPath` with its slash, or empty."""
+    return [
+        Route(f"{base}/{page.name if number else ''}", _serve(base, page.parts))
+        for number, page in enumerate(pages)
+    ]
+
+
+def _serve(base: str, parts: tuple[str, ...]) -> Callable[[Request], HTMLResponse]:
+    def serve(_request: Request) -> HTMLResponse:
+        return HTMLResponse(page_html(base, parts), headers={"Cache-Control": "no-cache"})
+
+    return serve

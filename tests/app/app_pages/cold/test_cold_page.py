@@ -1,0 +1,254 @@
+"""The page of cold listings: the ones of the market, one entered by hand, and the figures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from browser.painted import paint_market, train_run
+from looking import components, texts
+
+from app.app_pages.cold.recall_by import rival
+from core import Run
+from core.insight.audience import Audience
+from core.market.market import Market
+from core.market.writer import write_market
+from core.run.newcomers import Newcomers
+
+
+@pytest.fixture(scope="module")
+def chilly(tmp_path_factory) -> Path:
+    """A run whose listings l08 and l10 nobody touched, and l09 only after training ended."""
+    folder = tmp_path_factory.mktemp("chilly")
+    market = Market.open(paint_market(folder / "market", users=8, events=8))
+    events = market.events[~market.events["listing_id"].isin(["l08", "l09", "l10"])]
+    late = pd.DataFrame(
+        {
+            "user_id": ["u1", "u2"],
+            "listing_id": "l09",
+            "timestamp": pd.Timestamp("2024-03-20", tz="UTC"),
+            "action": "view",
+            "duration_s": 9.0,
+        }
+    )
+    write_market(folder / "market", market.config, market.listings, market.photos, pd.concat([events, late]))
+    return train_run(folder / "market", folder / "run")
+
+
+def links(gallery):
+    return [card["href"].split("listing=")[1].split("&")[0] for card in gallery["cards"]]
+
+
+def metrics(**more):
+    def one(value, queries=9):
+        estimate = {"recall@30": {"value": value, "low": value - 0.1, "high": value + 0.1}}
+        return {"queries": queries, "users": queries, "results": {"model": estimate, "ease": estimate}}
+
+    slices = {
+        "cold listings": one(0.2),
+        "warm listings": one(0.5),
+        "history 10+": one(0.7),
+        "history 2-3": one(0.4),
+        "history 1": one(0.3),
+        "history 4-9": {"queries": 0, "users": 0, "results": {}},
+        "week 10": one(0.1),
+        "week 2": one(0.6),
+    }
+    return {"results": one(0.4)["results"], "slices": slices | more}
+
+
+def measured(run, tmp_path, content):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "metrics.json").write_text(json.dumps(content))
+    return copy
+
+
+def test_the_listings_without_an_event_are_offered(show, chilly):
+    page = show("cold", chilly)
+    (shown,) = components(page, "gallery")
+    assert links(shown) == ["l08", "l10"]
+    assert all(card["href"].startswith("/cold?listing=") for card in shown["cards"])
+    assert [card["score"] for card in shown["cards"]] == ["No event", "No event"]
+    assert "2 of 12 listings have no event at all" in texts(page)
+
+
+def test_those_first_touched_after_training_are_a_second_set(show, chilly):
+    page = show("cold", chilly)
+    page.segmented_control(key="set").set_value("later").run()
+    assert page.query_params == {"set": "later"}
+    (shown,) = components(page, "gallery")
+    assert links(shown) == ["l09"] and shown["cards"][0]["score"] == "2 events, all after training"
+
+
+@pytest.mark.parametrize("space", ["model", "photos", "attributes"])
+def test_a_cold_listing_has_its_neighbours_in_each_space(show, chilly, space):
+    page = show("cold", chilly, listing="l08", space=space)
+    assert page.title[0].value.startswith("Home 8")
+    assert "Nobody touched this listing yet" in texts(page)
+    near = components(page, "gallery")[-1]
+    assert links(near) == Run.open(chilly).similar("l08", k=12, space=space)["listing_id"].tolist()
+    assert len(page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")) == 1
+
+
+def test_the_users_who_would_get_it_first(show, chilly):
+    page = show("cold", chilly, listing="l08")
+    run = Run.open(chilly)
+    row = run.listing_row["l08"]
+    expected = Audience.of(run).first(run.vectors("model")[row], row)
+    table = page.dataframe[0].value
+    assert table["User"].tolist() == [f"User {user}" for user in expected["user_id"]]
+    assert table["Place"].tolist() == expected["rank"].tolist()
+    assert "Touched it later" not in table
+
+
+def test_those_who_came_later_are_marked_as_of_the_end_of_training(show, chilly):
+    page = show("cold", chilly, listing="l09")
+    assert "all after training ended: the model never saw one of them" in texts(page)
+    table = page.dataframe[0].value
+    came = table[table["Touched it later"] != ""]["User"].tolist()
+    assert came and set(came) <= {"User u1", "User u2"}
+    assert "Really touched later by 2 users" in texts(page)
+    assert "those active last before training ended" in texts(page)
+
+
+def test_a_warm_listing_is_told_to_be_none(show, chilly):
+    assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
+
+
+def test_an_unknown_listing_is_told_with_a_way_out(show, chilly):
+    page = show("cold", chilly, listing="nobody")
+    assert "There is no listing “nobody” in this market" in texts(page)
+    page.button(key="way-out").click().run()
+    assert page.query_params == {} and len(components(page, "gallery")) == 1
+
+
+def test_a_listing_entered_by_hand_gets_neighbours_and_users(show, chilly):
+    page = show("cold", chilly, view="new")
+    assert "Fill in what is known" in texts(page)
+    page.text_input(key="new-title").set_value("A new place")
+    page.selectbox(key="new-room_type").set_value("Private room")
+    page.number_input(key="new-price").set_value(120)
+    page.multiselect(key="new-amenities").set_value(["Wifi", "Sauna"])
+    next(button for button in page.button if button.label == "See where it lands").click().run()
+    cells = {
+        "amenities": ["Wifi", "Sauna"],
+        "price": 120,
+        "room_type": "Private room",
+        "title": "A new place",
+    }
+    assert json.loads(page.query_params["draft"]) == cells
+    run = Run.open(chilly)
+    found = Newcomers(run).encode(cells, spaces=["model"])
+    assert links(components(page, "gallery")[-1]) == found.nearest(run, "model", 12)["listing_id"].tolist()
+    expected = Audience.of(run).first(found.vectors["model"])
+    assert page.dataframe[0].value["Place"].tolist() == expected["rank"].tolist()
+    assert "A new place" in texts(page)
+
+
+def test_a_link_brings_the_entered_values_back(show, chilly):
+    draft = json.dumps(
+        {"title": "Home", "price": 90, "room_type": "Loft", "colour": "red", "built_year": "old"}
+    )
+    page = show("cold", chilly, view="new", draft=draft)
+    assert page.text_input(key="new-title").value == "Home"
+    assert page.number_input(key="new-price").value == 90
+    assert page.selectbox(key="new-room_type").value == "Loft"  # none that the market has yet
+    assert page.number_input(key="new-built_year").value is None
+    assert len(components(page, "gallery")[-1]["cards"]) == 12
+
+
+def test_the_values_of_a_listing_go_into_the_form(show, chilly):
+    page = show("cold", chilly, listing="l08")
+    next(button for button in page.button if button.label == "Change its values").click().run()
+    assert page.query_params["view"] == "new" and "listing" not in page.query_params
+    assert page.number_input(key="new-price").value == 160
+    assert page.multiselect(key="new-amenities").value == ["Wifi"]
+    assert links(components(page, "gallery")[-1])[0] in ("l08", *Run.open(chilly).listing_ids)
+    next(button for button in page.button if button.label == "Empty the form").click().run()
+    assert page.number_input(key="new-price").value is None and "draft" not in page.query_params
+
+
+def test_a_space_without_anything_of_it_says_what_to_add(show, chilly):
+    page = show("cold", chilly, view="new", draft='{"price":90}', space="photos")
+    assert "Add a photo." in texts(page)
+
+
+def test_a_market_without_events_is_all_cold_and_works_without_a_model(show, eventless):
+    page = show("cold", eventless)
+    assert "every listing is cold" in texts(page) and len(components(page, "gallery")[0]["cards"]) == 12
+    page = show("cold", eventless, listing="l04")
+    assert (
+        links(components(page, "gallery")[-1])
+        == Run.open(eventless).similar("l04", 11, "photos")["listing_id"].tolist()
+    )
+    assert "its market has no events to learn from" in texts(page)
+    page = show("cold", eventless, view="new", draft='{"room_type":"Shared room"}', space="attributes")
+    near = links(components(page, "gallery")[-1])[:4]
+    rooms = Market.open(eventless.parent / "market").listings.set_index("listing_id")["room_type"]
+    assert set(rooms[near]) == {"Shared room"}
+    page = show("cold", eventless, view="figures")
+    assert "nothing to measure" in texts(page) and "its market has no events to learn from" in texts(page)
+    assert page.page_link[0].label == "Go to similar listings"
+
+
+def test_a_market_without_photos_and_times(show, bare):
+    assert "No listing is cold" in texts(show("cold", bare))
+    page = show("cold", bare, view="new", draft='{"price":90}')
+    assert "This run was made without photos" in texts(page)
+    assert components(page, "gallery")[-1]["photos"] is False
+
+
+def test_figures_are_those_of_the_metrics(show, chilly, tmp_path):
+    page = show("cold", measured(chilly, tmp_path, metrics()), view="figures")
+    events, history, week = (table.value for table in page.table)
+    assert events.iloc[:, 0].tolist() == ["None", "None", "1 or more", "1 or more"]
+    assert events["Recall@30"].tolist() == ["20.0%", "20.0%", "50.0%", "50.0%"]
+    assert history.iloc[:, 0].tolist()[::2] == ["1", "2–3", "10+"]
+    assert week.iloc[:, 0].tolist()[::2] == ["2", "10"] and week["Recall@30"].tolist()[0] == "60.0%"
+    assert history["95 % interval"].tolist()[0] == "20.0% to 40.0%"
+    assert "tells only listings without a training event" in texts(page)
+
+
+def test_without_weeks_and_without_metrics_it_says_why(show, chilly, tmp_path):
+    found = metrics()
+    found["slices"] = {name: one for name, one in found["slices"].items() if not name.startswith("week")}
+    page = show("cold", measured(chilly, tmp_path, found), view="figures")
+    assert "This evaluation has no weeks" in texts(page)
+    page = show("cold", chilly, view="figures")
+    assert "Not measured yet" in texts(page) and page.code[0].value.startswith("vibes evaluate")
+
+
+def test_the_finer_table_of_the_metrics_is_taken_where_there_is_one(show, chilly, tmp_path):
+    fine = [
+        {
+            "by": by,
+            "group": group,
+            "scorer": scorer,
+            "value": 0.25,
+            "low": None,
+            "high": None,
+            "queries": 3,
+            "users": 1,
+        }
+        for by, names in {"events": ["51+", "0", "1-2"], "history": ["1"], "week": ["2", "10", "1"]}.items()
+        for group in names
+        for scorer in ("ease", "model", "als")
+    ]
+    page = show("cold", measured(chilly, tmp_path, metrics() | {"stability": fine}), view="figures")
+    events, history, week = (table.value for table in page.table)
+    assert events.iloc[:, 0].tolist() == ["0", "0", "1–2", "1–2", "51+", "51+"]
+    assert events["Method"].tolist()[:2] == ["Model", "EASE"] and set(events["95 % interval"]) == {"—"}
+    assert history.iloc[:, 0].tolist() == ["1", "1"]
+    assert week.iloc[:, 0].tolist()[::2] == ["1", "2", "10"]
+    assert "Week after validation ended" in week.columns
+    assert "tells only listings" not in texts(page)
+
+
+def test_the_rival_is_the_best_other_method_but_no_ceiling():
+    def of(**values):
+        return {"results": {name: {"recall@30": {"value": value}} for name, value in values.items()}}
+
+    assert rival(of(model=0.3, ease=0.2, popularity=0.25, oracle=0.9)) == "popularity"
+    assert rival(of(model=0.3)) is None

@@ -1,0 +1,219 @@
+"""Compare: the ablation, two runs on one question, and the queries on which two rankings differ."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from browser.painted import embed_run, paint_market, train_run
+from looking import components, texts
+
+from app.app_pages.compare.rankings import ordinal
+from core import Run
+from core.ablation.table import COLUMNS
+
+ROWS = [
+    ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
+    ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),
+    ("full", 0, "all", "recall", 30, 0.41, 0.3, 0.5, 40, "popularity", 0.21, 0.001),
+    ("full", 1, "all", "recall", 30, 0.39, 0.3, 0.5, 40, "popularity", 0.19, 0.001),
+    ("no photos", None, "all", "recall", 30, 0.3, 0.2, 0.4, 40, "full", -0.1, 0.03),
+    ("no text", None, "all", "recall", 30, 0.39, None, None, 40, "full", -0.01, 0.8),
+    ("full", None, "all", "recall", 10, 0.15, 0.1, 0.2, 40, "popularity", 0.1, 0.01),
+    ("full", None, "cold listings", "recall", 30, 0.25, 0.1, 0.4, 9, "popularity", 0.2, 0.01),
+    ("full", None, "all", "mrr", None, 0.11, 0.1, 0.2, 40, "popularity", 0.1, 0.01),
+]
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    shutil.copytree(trained.parent, tmp_path / "one")
+    return tmp_path / "one" / "run"
+
+
+@pytest.fixture
+def ablated(run):
+    table = pd.DataFrame(ROWS, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+    table.to_parquet(run / "ablation.parquet", index=False)
+    return run
+
+
+@pytest.fixture(scope="session")
+def other(trained, tmp_path_factory):
+    """Another run over the market of `trained`, of another seed of chance in its training."""
+    folder = tmp_path_factory.mktemp("other")
+    shutil.copytree(trained.parent / "market", folder / "market")
+    return train_run(folder / "market", folder / "rival")
+
+
+def rank(run, **ranks):
+    """Write `queries.parquet` for the last events of three users."""
+    events = Run.open(run).market.events
+    rows = [events[events["user_id"] == user].iloc[-1] for user in ("u0", "u1", "u2")]
+    frame = pd.DataFrame(
+        {
+            "user_id": [row["user_id"] for row in rows],
+            "at": [row["timestamp"] for row in rows],
+            "target": [row["listing_id"] for row in rows],
+            "candidates": 9, "history_length": 5, "cold_listing": False, "cold_user": False,
+        }
+    )  # fmt: skip
+    for name, values in ranks.items():
+        frame[f"rank of {name}"] = values
+    frame.to_parquet(run / "queries.parquet", index=False)
+    return frame
+
+
+# the ablation
+
+
+def test_no_ablation_says_how_to_have_one(show, run):
+    page = show("compare", run)
+    assert "There is no ablation yet" in texts(page)
+    assert page.code[0].value.startswith("vibes ablate ") and page.code[0].value.endswith(str(run))
+
+
+def test_a_market_without_events_has_none(show, eventless):
+    page = show("compare", eventless)
+    assert "This market has no events to train on." in texts(page)
+    assert page.page_link[0].label == "Go to similar listings"
+
+
+def test_variants_stand_in_order_with_their_difference_and_verdict(show, ablated):
+    page = show("compare", ablated)
+    table = page.table[0].value
+    assert table["Variant"].tolist() == ["Popularity", "Full", "No photos", "No text"]
+    assert table["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
+    assert table["Verdict"].tolist() == ["—", "better", "worse", "not told apart"]
+    assert table["Difference"].tolist() == ["—", "+20.0 points", "-10.0 points", "-1.0 points"]
+    assert table["p"].tolist() == ["—", "< .001", "0.030", "0.800"]
+    assert table["95 % interval"].tolist() == ["10.0% to 30.0%", "30.0% to 50.0%", "20.0% to 40.0%", "—"]
+    assert "Recall@30 on 40 test queries, mean over users and 2 trainings each" in texts(page)
+
+
+def test_slice_measure_and_cutoff_are_in_the_url(show, ablated):
+    page = show("compare", ablated)
+    page.segmented_control(key="cutoff").set_value("10").run()
+    assert page.query_params == {"k": "10"} and page.table[0].value["Value"].tolist() == ["15.0%"]
+    page = show("compare", ablated, slice="cold listings")
+    assert "on 9 test queries" in texts(page)
+    page.segmented_control(key="metric").set_value("mrr").run()
+    assert "MRR on 40 test queries" in texts(page)  # this measure has no such slice, so all queries are shown
+
+
+def test_a_damaged_ablation_is_told(show, run):
+    pd.DataFrame({"x": [1]}).to_parquet(run / "ablation.parquet")
+    assert "lacks the column variant" in show("compare", run).error[0].value
+
+
+# two runs
+
+
+def test_one_run_alone_says_how_to_start_with_two(show, run):
+    page = show("compare", run, part="runs")
+    assert "There is only one run" in texts(page) and page.code[0].value == "vibes explore RUN OTHER-RUN"
+
+
+def test_neighbours_of_both_runs_and_what_they_share(show, run, other):
+    page = show("compare", run, other, part="runs", listing="l05")
+    _, left, right = components(page, "gallery")
+    lists = [Run.open(one).similar("l05", k=12)["listing_id"].tolist() for one in (run, other)]
+    for shown, expected in ((left, lists[0]), (right, lists[1])):
+        assert [card["href"].split("listing=")[1].split("&")[0] for card in shown["cards"]] == expected
+    assert left["cards"][0]["badge"] == f"{ordinal(lists[1].index(lists[0][0]) + 1)} in the other list"
+    assert "**11 of 11** are in both lists." in texts(page)
+    assert all("run=rival" in card["href"] for card in right["cards"])
+
+
+def test_recommendations_of_both_runs_at_one_moment(show, run, other):
+    page = show("compare", run, other, part="runs", of="user", user="u1", at="4")
+    events = Run.open(run).market.events
+    moment = events[events["user_id"] == "u1"]["timestamp"].iloc[4]
+    for shown, one in zip(components(page, "gallery"), (run, other), strict=True):
+        expected = Run.open(one).recommend("u1", k=12, at=moment)["listing_id"].tolist()
+        assert [card["href"].split("listing=")[1].split("&")[0] for card in shown["cards"]] == expected
+
+
+def test_a_run_that_cannot_answer_says_why_beside_the_other(show, run, tmp_path):
+    market = paint_market(tmp_path / "small", listings=4, users=3)
+    page = show("compare", run, train_run(market, tmp_path / "few"), part="runs", listing="l09")
+    assert "There is no listing 'l09'" in texts(page).replace("\\", "")
+    assert len(components(page, "gallery")) == 2
+
+
+def test_unknown_listings_users_and_words_are_told(show, run, other):
+    assert "There is no listing “ghost”" in texts(show("compare", run, other, part="runs", listing="ghost"))
+    assert "There is no user “ghost”" in texts(
+        show("compare", run, other, part="runs", of="user", user="ghost")
+    )
+    page = show("compare", run, other, part="runs")
+    page.text_input(key="words").set_value("zebra").run()
+    assert "No listing matches “zebra”" in texts(page)
+    page.text_input(key="words").set_value("l07").run()
+    assert page.query_params["listing"] == "l07"
+
+
+# the queries on which two rankings differ
+
+
+def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
+    page = show("compare", run, part="queries")
+    assert page.code[0].value == f"vibes evaluate {run}"
+    page = show("compare", eventless, part="queries")
+    assert "there is nothing to ask" in texts(page) and not page.code
+    assert page.page_link[0].label == "Go to similar listings"
+
+
+def test_the_queries_stand_on_the_side_that_knew_better(show, run):
+    frame = rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    page = show("compare", run, part="queries")
+    better, worse = components(page, "gallery")
+    assert better["label"] == "Model knew better" and worse["label"] == "EASE knew better"
+    assert [card["facts"][:2] for card in better["cards"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
+    assert [card["facts"][:2] for card in worse["cards"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
+    assert better["cards"][0]["href"] == "/users?user=u0&at=5"
+    assert frame["target"][0][1:].lstrip("0") in better["cards"][0]["title"]
+    assert "On **1** queries Model put the touched listing higher" in texts(page)
+
+
+def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
+    rank(run, model=[1, 9, 4])
+    shutil.copytree(other.parent, tmp_path / "two")
+    rival = tmp_path / "two" / "rival"
+    rank(rival, model=[5, 9, 2])
+    page = show("compare", run, rival, part="queries")
+    better, worse = components(page, "gallery")
+    assert len(better["cards"]) == len(worse["cards"]) == 1
+    assert page.selectbox(key="a").value == "Model, run" and page.selectbox(key="b").value == "Model, rival"
+    page.selectbox(key="b").set_value("Model, run").run()
+    assert "Both are the same" in texts(page)
+    assert page.query_params["b"] == "run/model"
+
+
+def test_rankings_of_other_markets_cannot_be_compared(show, run, tmp_path):
+    market = paint_market(tmp_path / "small", listings=5, users=4, events=3)
+    rival = embed_run(market, tmp_path / "rival")
+    rank(run, model=[1, 9, 4])
+    rank(rival, model=[1, 2, 3])
+    assert "not asked the same queries" in show("compare", run, rival, part="queries").error[0].value
+
+
+def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_path):
+    shutil.copytree(bare.parent, tmp_path / "bare")
+    run = tmp_path / "bare" / "run"
+    events = Run.open(run).market.events
+    row = events[events["user_id"] == "u1"].iloc[-1]
+    base = {"user_id": ["u1"], "at": [row["position"]], "target": [row["listing_id"]], "history_length": [6]}
+    pd.DataFrame(base | {"rank of model": [2], "rank of als": [8]}).to_parquet(run / "queries.parquet")
+    (shown,) = components(show("compare", run, part="queries"), "gallery")
+    assert shown["photos"] is False and shown["cards"][0]["step"] == "User u1, event 7"
+
+
+def test_the_report_is_at_hand(show, run):
+    (button,) = show("compare", run).get("download_button")
+    assert button.label == "Report for others"
+
+
+def test_places_in_words():
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111, 1003)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th", "1,003rd",
+    ]  # fmt: skip

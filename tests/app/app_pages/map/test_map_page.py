@@ -1,0 +1,224 @@
+"""The vibe map: groups, regions and colours, and every state in which there is no map."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market
+from looking import components, texts
+
+from app.app_pages.map import drawing_job
+from core import Run
+from core.insight.map.region import grid_places, inside, read_outline
+from core.insight.probes import probe_run
+
+
+@pytest.fixture
+def mapped(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    shutil.copytree(trained.parent / "market", tmp_path / "market")
+    write_map(run)
+    return run
+
+
+def places(run, space):
+    frame = pd.read_parquet(run / "map.parquet")
+    frame = frame[frame["space"] == space].reset_index(drop=True)
+    return frame, grid_places(frame[["x", "y"]].to_numpy())
+
+
+LEFT = "-10,-10;25000,-10;25000,50000;-10,50000"
+
+
+def test_the_map_has_addresses_labels_and_a_legend(show, mapped):
+    page = show("map", mapped)
+    (shown,) = components(page, "vibe_map")
+    assert shown["n"] == 12 and shown["outline"] == "" and shown["group"] is None
+    assert shown["places"].startswith("/points/run/model/places?v=")
+    assert "{number}" in shown["listing"]
+    assert len(shown["labels"]) == 2
+    assert [(code, count) for _, code, count in shown["legend"]] == [(0, 6), (1, 5), (8, 1)]
+    assert "12 listings by what the trained model has learned" in texts(page)
+
+
+def test_groups_show_their_most_typical_photos_and_lead_to_their_region(show, mapped):
+    page = show("map", mapped)
+    strips = components(page, "gallery")
+    assert len(strips) == 2 and len(strips[0]["cards"]) == 6
+    assert all(card["alt"].startswith("Home") for card in strips[0]["cards"])
+    page.button(key="look-1").click().run()
+    assert page.query_params == {"group": "1"}
+    (shown,) = components(page, "vibe_map")
+    assert shown["group"] == 1
+    assert "**5 listings**, 41.7% of the map" in texts(page)
+    assert page.header[0].value.replace("\\", "") == shown["labels"][1]["text"]
+
+
+def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
+    page = show("map", mapped, region=LEFT)
+    frame, grid = places(mapped, "model")
+    expected = frame["listing_id"][inside(grid, read_outline(LEFT))].tolist()
+    assert 0 < len(expected) < 12
+    photos = components(page, "gallery")[0]
+    assert [card["href"].split("listing=")[1] for card in photos["cards"]] == expected
+    assert f"**{len(expected)} listings**" in texts(page)
+    table = page.table[0].value
+    assert table["Attribute"].tolist() == [
+        "Room type, most frequent", "Price per night, median", "Amenities, median number", "Year built, median",
+    ]  # fmt: skip
+    assert len(page.dataframe[0].value) == len(expected)
+    assert [button.label for button in page.get("download_button")] == ["CSV", "Parquet"]
+    page.button(key="forget").click().run()
+    assert page.query_params == {} and not page.dataframe
+
+
+def test_a_drawn_region_goes_before_a_group_and_another_space_forgets_both(show, mapped):
+    page = show("map", mapped, region=LEFT, group="1")
+    assert components(page, "vibe_map")[0]["outline"] == LEFT
+    page.segmented_control(key="space").set_value("attributes").run()
+    assert page.query_params == {"space": "attributes"}
+
+
+def test_an_empty_region_says_so_with_a_way_out(show, mapped):
+    page = show("map", mapped, region="49990,0;50000,0;50000,5")
+    assert "No listing lies in this region" in texts(page)
+    page.button(key="forget-empty").click().run()
+    assert page.query_params == {}
+
+
+def test_a_broken_region_in_the_link_is_told(show, mapped):
+    page = show("map", mapped, region="1,2;zebra")
+    assert "The region in the link cannot be read" in texts(page)
+    assert components(page, "vibe_map")[0]["outline"] == ""
+
+
+def test_colours_follow_the_choice_and_the_url(show, mapped):
+    page = show("map", mapped)
+    page.selectbox(key="by").set_value("price").run()
+    assert page.query_params == {"by": "price"}
+    (shown,) = components(page, "vibe_map")
+    assert shown["legend"][0][0] == "€80 to €100" and "by=price" in shown["colours"]
+    assert components(show("map", mapped, by="nonsense"), "vibe_map")[0]["legend"][-1][1] == 8
+
+
+def test_no_map_yet_shows_the_work_and_then_the_map(show, trained, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    shutil.copytree(trained.parent / "market", tmp_path / "market")
+    (tmp_path / "go").write_text("")
+    waits = f"import pathlib, time\nwhile pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)"
+    monkeypatch.setattr(drawing_job, "_SCRIPT", waits)
+    page = show("map", run)
+    assert page.status[0].label.startswith("Drawing the map")
+    assert "12 listings in 3 spaces" in texts(page)
+    job = drawing_job.job_of(run)
+    assert job.at_work and drawing_job.start(run) is job
+    write_map(run)
+    (tmp_path / "go").unlink()
+    while job.at_work:
+        time.sleep(0.05)
+    page.run()
+    assert len(components(page, "vibe_map")) == 1
+
+
+def test_a_drawing_that_fails_says_why_and_can_be_tried_again(show, trained, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    shutil.copytree(trained.parent / "market", tmp_path / "market")
+    monkeypatch.setattr(drawing_job, "_SCRIPT", "import sys; sys.exit('The disk is full.')")
+    drawing_job.start(run).process.wait()
+    page = show("map", run)
+    assert "The disk is full." in texts(page)
+    monkeypatch.setattr(drawing_job, "_SCRIPT", "import time; time.sleep(60)")
+    page.button(key="way-out").click().run()
+    assert page.status[0].label.startswith("Drawing the map")
+    drawing_job.job_of(run).process.kill()
+
+
+def test_a_map_of_other_embeddings_is_drawn_anew(show, mapped, monkeypatch):
+    monkeypatch.setattr(drawing_job, "_SCRIPT", "import time; time.sleep(60)")
+    with np.load(mapped / "listings.npz") as stored:
+        arrays = dict(stored)
+    np.savez(mapped / "listings.npz", **(arrays | {"photos": -arrays["photos"]}))
+    page = show("map", mapped)
+    assert page.status and not components(page, "vibe_map")
+    drawing_job.job_of(mapped).process.kill()
+
+
+def test_a_copy_keeps_its_map_whatever_the_dates_of_its_files(show, mapped):
+    later = (mapped / "map.parquet").stat().st_mtime + 10
+    os.utime(mapped / "listings.npz", (later, later))
+    assert len(components(show("map", mapped), "vibe_map")) == 1
+
+
+def test_a_large_market_asks_before_it_draws(show, tmp_path, monkeypatch):
+    market = paint_market(tmp_path / "market", listings=6, users=0, photos=0)
+    run = embed_run(market, tmp_path / "run")
+    monkeypatch.setattr("core.run.run.Run.listing_ids", [f"l{row}" for row in range(20_001)])
+    monkeypatch.setattr(drawing_job, "_SCRIPT", "import time; time.sleep(60)")
+    page = show("map", run)
+    assert "With 20,001 listings this takes some minutes" in texts(page) and not page.status
+    page.button(key="draw-map").click().run()
+    assert page.status[0].label.startswith("Drawing the map")
+    drawing_job.job_of(run).process.kill()
+
+
+def test_a_damaged_map_is_told(show, mapped):
+    (mapped / "map.parquet").write_bytes(b"nonsense")
+    page = show("map", mapped)
+    assert "map.parquet cannot be read as a table" in page.error[0].value
+
+
+def test_a_market_without_photos_and_titles_has_a_map_too(show, bare, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(bare, run)
+    shutil.copytree(bare.parent / "market", tmp_path / "market")
+    write_map(run)
+    page = show("map", run, group="0")
+    (shown,) = components(page, "vibe_map")
+    assert shown["photos"] is False
+    assert "There is no photo space: the market has no photos." in texts(page)
+    assert components(page, "gallery")[0]["photos"] is False
+
+
+def test_too_few_listings_for_a_map_are_told(show, tmp_path):
+    run = embed_run(paint_market(tmp_path / "market", listings=3, users=0), tmp_path / "run")
+    assert "A map needs at least 5 listings; this market has 3." in texts(show("map", run))
+
+
+def test_a_map_without_groups_says_so(show, mapped):
+    frame = pd.read_parquet(mapped / "map.parquet")
+    frame.assign(cluster=np.int32(-1)).to_parquet(mapped / "map.parquet", index=False)
+    page = show("map", mapped)
+    assert "no group stands out" in texts(page)
+    assert [box.key for box in page.selectbox] == ["by", "probe"]
+
+
+@pytest.fixture(scope="module")
+def thirty(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("thirty")
+    run = embed_run(paint_market(folder / "market", listings=30, users=0), folder / "run")
+    write_map(run)
+    return run
+
+
+def test_the_photos_are_asked_for_a_number_when_it_is_chosen(show, thirty):
+    page = show("map", thirty)
+    assert "It is measured when you choose" in texts(page) and not page.table
+    page.selectbox(key="probe").set_value("price").run()
+    assert page.query_params == {"probe": "price"}
+    expected = probe_run(Run.open(thirty), ["price"]).table.set_index("space")
+    told = page.table[0].value.set_index("Told from")
+    assert list(told.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
+    assert told.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
+    assert told.loc["Photos alone", "Listings"] == "29"
+    assert len(page.get("vega_lite_chart")) == 2
+
+
+def test_too_few_listings_for_a_probe_are_told(show, mapped):
+    assert "a probe needs 20" in texts(show("map", mapped, probe="price"))

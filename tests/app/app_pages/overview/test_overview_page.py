@@ -1,0 +1,168 @@
+"""The overview: counts, notices, the honest figure or the next step."""
+
+import json
+import shutil
+
+import pandas as pd
+from browser.painted import embed_run, paint_market, vectors
+from looking import texts
+
+from app.kit.figures import beside, best_id, figures_table, verdict
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.market.market import Market
+from core.market.writer import write_market
+from core.run.manifest import Manifest
+from core.run.run import Run
+from core.run.spaces import embed_market
+
+
+def test_counts_note_and_next_step(show, trained):
+    page = show("overview", trained)
+    assert page.title[0].value == "Tiny town"
+    numbers = {metric.label: metric.value for metric in page.metric}
+    assert numbers == {"Listings": "12", "Photos": "22", "Users": "6", "Events": "36"}
+    assert page.info[0].value == "Its events are simulated."
+    assert "Events from 1 Mar 2024 to 6 Mar 2024" in texts(page)
+    assert page.code[0].value == f"vibes evaluate {trained}"
+    doors = ["Choose a listing", "Start with an example", "Choose a user", "Play a user", "Open the map"]
+    doors += ["Cold listings", "Add one of your own", "Compare"]
+    assert [link.label for link in page.page_link] == doors
+    assert not page.warning
+    assert "A model of the preset tiny, seed 0" in texts(page)
+
+
+def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    evaluation = evaluate_run(Run.open(run))
+    save_metrics(Run.open(run), evaluation)
+    page = show("overview", run)
+    value = evaluation.results["model"]["recall@30"]["value"]
+    figure = next(metric for metric in page.metric if metric.label == "The model")
+    assert figure.value == f"{100 * value:.1f}%"
+    assert "how many were in our 30" in figure.help
+    first = ("popularity", "recent popularity", "itemknn", "ease", "als")
+    best = max(evaluation.results[name]["recall@30"]["value"] for name in first)
+    (rival,) = [metric for metric in page.metric if metric.label.startswith("Best id method: ")]
+    assert rival.value == f"{100 * best:.1f}%"
+    table = page.table[0].value
+    assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
+        table["Method"]
+    )
+
+
+def test_a_model_that_was_trained_on_every_event_has_nothing_to_be_measured_on(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    manifest, last = Manifest.load(run), int(Run.open(trained).log.time.max())
+    for until, measurable in ((last, True), (last + 1, False)):
+        split = manifest.settings.split.model_copy(update={"t1": until, "t2": until})
+        settings = manifest.settings.model_copy(update={"split": split})
+        manifest.model_copy(update={"settings": settings}).save(run)
+        page = show("overview", run)
+        assert [code.value for code in page.code] == [f"vibes evaluate {run}"] * measurable
+        assert ("nothing is left to measure it on" in texts(page)) is not measurable
+
+
+def test_a_market_that_changed_since_is_told(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=4, users=0)
+    run = embed_run(market, tmp_path / "run")
+    opened = Market.open(market)
+    write_market(market, opened.config, opened.listings.assign(price=1.0), opened.photos)
+    assert "The market changed since" in show("overview", run).warning[0].value
+
+
+def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):
+    page = show("overview", eventless)
+    assert "no trained model" in texts(page) and not page.code
+    assert "This market has no events, so no users. To play one yourself takes a trained model." in texts(
+        page
+    )
+    assert [link.label for link in page.page_link][2] == "What playing one takes"
+
+
+def test_a_hidden_history_is_told(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    recall = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
+    metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"model": recall}}
+    for hidden in (False, True):
+        (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
+        told = texts(show("overview", run))
+        assert "(leave-one-out)." in told
+        assert ("What they had touched before was not recommended." in told) == hidden
+
+
+def test_damaged_metrics_are_told_in_one_sentence(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    (run / "metrics.json").write_text("{")
+    page = show("overview", run)
+    assert "metrics.json is damaged" in page.error[0].value
+    assert len(page.page_link) == 8  # the rest of the page is there
+
+
+def test_no_run_at_all_is_told(show):
+    assert "No run was given" in show("overview").error[0].value
+
+
+def test_the_table_is_sorted_and_leaves_out_what_was_not_measured():
+    share = {"low": None, "high": None}
+    results = {
+        "ease": {"recall@30": {"value": 0.2, **share}},
+        "model": {"recall@30": {"value": 0.3, **share}},
+    }
+    results["als"] = {"recall@30": {"value": None, **share}}
+    expected = pd.DataFrame(
+        {"Method": ["Model", "EASE"], "value": [0.3, 0.2], "low": None, "high": None}, dtype=object
+    )
+    pd.testing.assert_frame_equal(figures_table(results), expected)
+    assert figures_table(json.loads("{}")).empty
+
+
+def test_the_verdict_counts_only_what_is_sure():
+    def against(value, p):
+        return {"recall@30": {"value": value, "p_holm": p}}
+
+    told = verdict(
+        {
+            "model - popularity": against(0.1, 0.01),
+            "model - ease": against(-0.1, 0.01),
+            "model - als": against(0.1, 0.2),
+        }
+    )
+    assert told == "The model is above Popularity; below EASE; not told apart from Implicit ALS."
+    assert verdict({}) == ""
+
+
+def test_a_model_of_another_market_is_told(show, trained, tmp_path):
+    market = paint_market(tmp_path / "market", listings=5, users=2)
+    embed_market(Market.open(market), tmp_path / "run", vectors(Market.open(market)), trained)
+    assert "trained on another market" in show("overview", tmp_path / "run").info[0].value
+
+
+def test_the_difference_to_the_best_id_method_is_told_with_its_interval():
+    one = {"value": 0.204, "low": 0.19, "high": 0.22, "p_holm": 0.001}
+    told = beside({"differences": {"model - als": {"recall@30": one}}}, "als")
+    assert told == "Difference: +20.4 points (+19.0 to +22.0), the model is ahead."
+    unsure = {**one, "value": -0.01, "low": -0.03, "p_holm": 0.4}
+    assert "no sure difference" in beside({"differences": {"model - als": {"recall@30": unsure}}}, "als")
+    assert beside({}, "als") == "" and best_id({"model": {}}) is None
+
+
+def test_what_is_odd_is_told_by_label(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=10, users=0)
+    opened = Market.open(market)
+    rows = opened.listings.index
+    listings = opened.listings.assign(built_year=opened.listings["built_year"].where(rows % 2 == 0))
+    write_market(market, opened.config, listings.assign(room_type="Private room"), opened.photos)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert "**Often unknown\\: Year built \\(50%\\).**" in texts(page)
+    assert "**The same everywhere\\: Room type.**" in texts(page)
+    assert "1 listing without a photo" in texts(page)
+
+
+def test_a_plain_market_has_nothing_odd(show, tmp_path):
+    market = paint_market(tmp_path / "market", listings=10, users=0, photos=0)
+    page = show("overview", embed_run(market, tmp_path / "run"))
+    assert "Nothing stands out" in texts(page)

@@ -1,0 +1,79 @@
+"""Starting the server: a free port, this machine only, from any folder."""
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from app.server import launch
+from core.errors import VibesError
+
+
+def option(arguments, name):
+    return arguments[arguments.index(name) + 1]
+
+
+def test_the_command_listens_on_this_machine_at_a_free_port(eventless):
+    arguments = launch.command([eventless], None, browser=False)
+    assert option(arguments, "--server.address") == "127.0.0.1"
+    assert option(arguments, "--server.headless") == "true"
+    assert arguments[arguments.index("--") + 1 :] == [str(eventless.resolve())]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", int(option(arguments, "--server.port"))))
+
+
+def test_a_container_may_say_where_to_listen(eventless, monkeypatch):
+    monkeypatch.setenv("LISTING_VIBES_HOST", "0.0.0.0")
+    assert option(launch.command([eventless], 8501), "--server.address") == "0.0.0.0"
+
+
+def test_a_port_in_use_and_a_folder_that_is_no_run_are_told(eventless, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(VibesError, match=f"Port {port} on 127.0.0.1 cannot be used"):
+            launch.command([eventless], port)
+    with pytest.raises(VibesError, match=r"holds no run\.toml"):
+        launch.command([tmp_path])
+    with pytest.raises(VibesError, match="No run was given"):
+        launch.command([])
+
+
+def test_the_server_answers_from_another_folder_with_our_settings(eventless, tmp_path):
+    arguments = launch.command([eventless], None, browser=False)
+    server = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        page = answer_of(launch.address(arguments) + "/similar?listing=l00", server)
+        assert "<title>Listing Vibes</title>" in page and "BACKEND_BASE_URL" in page
+        config = answer_of(launch.address(arguments) + "/_stcore/health", server)
+        assert config == "ok"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def answer_of(url, server, patience=60):
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:  # refused, reset, or a machine too busy to answer in time
+            assert server.poll() is None, server.stdout.read().decode()
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+def test_the_settings_beside_the_server_are_those_that_streamlit_reads():
+    code = (
+        "import streamlit.config as c, app.server.launch as l; from pathlib import Path;"
+        "c._main_script_path = str(Path(l.__file__).parents[1] / 'asgi.py');"
+        "print(c.get_option('browser.gatherUsageStats'), c.get_option('client.toolbarMode'),"
+        "c.get_option('theme.light.primaryColor'), c.get_option('theme.dark.primaryColor'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "minimal", "#0f5f66", "#6cc7bf"]

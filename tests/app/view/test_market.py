@@ -1,0 +1,114 @@
+"""A market as the screen shows it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.painted import paint_market
+
+from app.app_pages.map.palettes import colouring
+from app.app_pages.map.region import summary
+from app.app_pages.similar.attribute_match import match
+from app.app_pages.similar.differences import same_and_different
+from app.view.market import MarketView
+from app.view.search import SearchIndex
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.writer import write_market
+
+
+def view_of(path) -> MarketView:
+    market = Market.open(path)
+    return MarketView(market, lambda: EventLog.from_market(market))
+
+
+@pytest.fixture
+def shop(tmp_path) -> MarketView:
+    listings = pd.DataFrame(
+        {
+            "listing_id": ["a", "b"],
+            "price_total": [1200.0, np.nan],
+            "instant": [True, None],
+            "tags": [["x", "y"], []],
+            "kind": ["flat", None],
+            "latitude": [42.65, np.nan],
+            "longitude": [-73.76, np.nan],
+        }
+    )
+    config = MarketConfig(
+        currency="GBP",
+        attributes={
+            "kind": AttributeConfig(kind="category", label="Kind of home"),
+            "price_total": AttributeConfig(kind="number", label="Price", unit="currency"),
+            "instant": AttributeConfig(kind="flag", label="Instantly bookable"),
+            "tags": AttributeConfig(kind="multi", label="Tags"),
+        },
+    )
+    write_market(tmp_path / "shop", config, listings)
+    return view_of(tmp_path / "shop")
+
+
+def test_values_carry_labels_units_and_a_dash_where_they_are_missing(shop):
+    assert dict(shop.facts(0)) == {
+        "Price": "£1,200",
+        "Instantly bookable": "Yes",
+        "Tags": "x, y",
+        "Kind of home": "flat",
+        "Location": "42.65° N, 73.76° W",
+    }
+    assert dict(shop.facts(1)) == {
+        "Price": "—",
+        "Instantly bookable": "—",
+        "Tags": "None",
+        "Kind of home": "—",
+        "Location": "—",
+    }
+
+
+def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
+    frame = pd.DataFrame({"listing_id": list("abcd"), "host_id": ["4621559", "81", "121680792", "121680792"]})
+    frame["postcode"] = ["560001", "560001", "560034", None]
+    config = MarketConfig(attributes={name: AttributeConfig(kind="category") for name in frame.columns[1:]})
+    write_market(tmp_path / "stays", config, frame)
+    view = view_of(tmp_path / "stays")
+    host, postcode = view.attributes
+    assert [view.text(row, host) for row in range(4)] == ["no. 2", "no. 3", "no. 1", "no. 1"]
+    assert view.is_id(host) and view.word(host, "new") == "new"
+    assert [view.text(row, postcode) for row in range(4)] == ["560001", "560001", "560034", "—"]
+    assert (
+        same_and_different(view, 3, 2)[0] == "the same host id"
+        and "another host id" in same_and_different(view, 3, 0)[1]
+    )
+    assert summary(view, host, np.arange(4)) == "no. 1 (50%)"
+    assert match(view, host, 3, 2).text == "no. 1"
+    assert [name for name, _, _ in colouring(view, np.arange(4), np.zeros(4), "host_id", list).legend] == [
+        "no. 1",
+        "no. 2",
+        "no. 3",
+    ]
+    assert SearchIndex.build(view).find("4621559").tolist() == [0]  # who knows the id finds it
+
+
+def test_the_headline_begins_with_the_price(shop):
+    assert [item.label for item in shop.headline] == ["Price", "Kind of home", "Tags"]
+
+
+def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
+    view = view_of(paint_market(tmp_path / "market", listings=3, photos=2))
+    assert view.photos(1) == ["photos/l01_0.png", "photos/l01_1.png"]
+    assert view.photos(2) == []
+    assert view.title(0) == "Home 0 by the *old* harbour"
+    assert "Title" not in dict(view.facts(0))  # it stands above them
+
+
+def test_without_a_title_a_listing_goes_by_its_id(tmp_path):
+    view = view_of(paint_market(tmp_path / "market", listings=2, titles=False, photos=0))
+    assert view.title(1) == "Listing l01" and not view.has_photos
+
+
+def test_years_are_told_by_their_values(tmp_path):
+    listings = pd.DataFrame(
+        {"listing_id": ["a", "b"], "built_in": [1895, 1975], "area": [1600.5, 1800.0], "lots": [1, 1900]}
+    )
+    write_market(tmp_path / "shop", MarketConfig(), listings)
+    assert dict(view_of(tmp_path / "shop").facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}

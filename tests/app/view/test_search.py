@@ -1,0 +1,45 @@
+"""Finding listings by words."""
+
+import pandas as pd
+import pytest
+
+from app.view.market import MarketView
+from app.view.search import SearchIndex
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.log import EventLog
+from core.market.market import Market
+from core.market.writer import write_market
+
+
+@pytest.fixture
+def index(tmp_path) -> SearchIndex:
+    table = pd.DataFrame(
+        {
+            "listing_id": ["10", "11", "12", "13"],
+            "name": ["Café by the lake", "Lakeside cabin", "Town flat, Müller", "House"],
+            "area": ["North", "North", "Lake District", "South"],
+            "garden": [True, False, False, True],
+        }
+    )
+    config = MarketConfig(title="name", attributes={"name": AttributeConfig(kind="text", label="Name")})
+    write_market(tmp_path / "market", config, table)
+    market = Market.open(tmp_path / "market")
+    return SearchIndex.build(MarketView(market, lambda: EventLog.from_market(market)))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("lake", [0, 1, 2]),  # a whole word in the title, the beginning of one, an attribute
+        ("LAKE north", [0, 1]),  # every word must be there
+        ("cafe", [0]),  # accents do not matter
+        ("muller", [2]),
+        ("garden", [0, 3]),  # a flag that holds is found by its label
+        ("ake", []),  # words are found by their beginning
+        ("12", [2]),  # an exact id
+        (".*", []),
+        ("", []),
+    ],
+)
+def test_search(index, query, expected):
+    assert index.find(query).tolist() == expected
