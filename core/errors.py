@@ -1,5 +1,55 @@
-"""The one exception that a user sees as a sentence."""
+"""The exception that a user sees as a sentence, and the sentence of any other."""
+
+import errno
+import unicodedata
 
 
 class VibesError(Exception):
     """Bad input, told in one clear sentence that names what is wrong and the mend (exit code 2)."""
+
+
+def sentence_of(error: BaseException) -> str:
+    """What a person is told of an error, in one line that is safe to show on any screen.
+
+    The one boundary of command, page and service: whatever is no `VibesError` is told by its kind, never by a traceback.
+    """
+    return printable(_sentence(error))
+
+
+def printable(text: str) -> str:
+    """The text in one line, with control characters, marks that turn the direction of writing and lone surrogates shown as
+    escapes: a name from a table must not move the cursor of a terminal or turn the text beside it."""
+    return "".join(_shown(character) for character in " ".join(text.split()))
+
+
+def _shown(character: str) -> str:
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\u200d\u200c\u00ad"
+    return character.encode("unicode_escape").decode("ascii") if hidden else character
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, VibesError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _of_system(error)
+    if isinstance(error, MemoryError):
+        return "The memory of this machine is used up; close other programs, or ask for less at once."
+    if isinstance(error, RecursionError):
+        return "The input is nested too deeply to be read; flatten it."
+    reason = str(error).splitlines()[0] if str(error) else "no reason given"
+    what = f"{type(error).__name__}: {reason}"
+    what = what if len(what) <= 200 else what[:199] + "…"
+    return f"Something went wrong that should not ({what}); the same with --debug shows where, please report it."
+
+
+def _of_system(error: OSError) -> str:
+    place = f" {error.filename}" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full while writing{place}; free some space and run the same again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"There is no permission for{place or ' a file'}; change it, or choose another folder."
+    if error.errno == errno.ENAMETOOLONG:
+        return f"A file name is too long ({len(str(error.filename or ''))} characters); give a shorter one."
+    if error.errno == errno.ENOTDIR:
+        return f"A part of{place or ' a path'} is a file, not a folder; check the path."
+    return f"The system refused{place} ({error.strerror or error}); check the path and run the same again."

@@ -14,18 +14,28 @@ from core.cli import production as _production  # noqa: F401
 
 # isort: on
 from core.cli.shared import app
-from core.errors import VibesError
+from core.errors import sentence_of
 
 
 def main() -> None:
-    """Run the command line; bad input ends with one sentence on stderr and exit code 2."""
+    """Run the command line; what goes wrong ends with one sentence on stderr and exit code 2.
+
+    `--debug` anywhere among the arguments shows the traceback instead.
+    """
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
-    except VibesError as error:
-        typer.echo(f"vibes: {error}", err=True)
-        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("vibes: interrupted; the same command (train: with --resume) goes on from here.", err=True)
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"vibes: {sentence_of(error)}", err=True)
+        sys.exit(2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.market.columns import Columns as C
 from core.model.settings import Settings
 
@@ -33,7 +33,7 @@ def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFram
         market = run.market
     except VibesError:
         return found
-    table = pd.DataFrame({"listing": found[C.LISTING]})
+    table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     title = market.config.title
     shown = [a for a in market.attributes if a.kind in SHORT_KINDS and a.name != title][:attributes]
@@ -52,7 +52,7 @@ def _short(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
-    text = str(value)
+    text = printable(str(value))  # as a table brings it: it must not move the cursor
     return text if len(text) <= 48 else text[:47] + "…"
 
 

@@ -60,7 +60,7 @@ def stamp_of(run: Path) -> Stamp:
     try:
         pointer = json.loads((run / POINTER).read_text(encoding="utf-8"))
         return Stamp(base, int(pointer["generation"]) if pointer["base"] == base else 0)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Stamp(base, 0)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VibesError(
@@ -166,7 +166,7 @@ def only_writer(run: Path) -> Iterator[None]:
 def _base(run: Path) -> str:
     try:
         return hashlib.sha256((run / "run.toml").read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
 
 

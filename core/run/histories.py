@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,14 +23,15 @@ def read_history(path: Path) -> pd.DataFrame:
             content = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise VibesError(f"{path} is no JSON ({error}); mend that place.") from error
         events = content.get("history") if isinstance(content, dict) else content
         if not isinstance(events, list) or not all(isinstance(event, dict | str) for event in events):
             raise VibesError(
                 f'{path} holds no list of events; write [{{"listing_id": "..."}}, ...], oldest first.'
             )
-        table = pd.DataFrame([{C.LISTING: event} if isinstance(event, str) else event for event in events])
+        rows = [{C.LISTING: event} if isinstance(event, str) else event for event in events]
+        table = pd.DataFrame([_plain(path, row) for row in rows], dtype=object)
     else:
         table = read_table(path)
     if len(table) and (C.LISTING not in table.columns or table[C.LISTING].isna().any()):
@@ -44,3 +46,26 @@ def read_history(path: Path) -> pd.DataFrame:
     if not len(table):
         table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     return table
+
+
+def _plain(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
+    """The known cells of an event as text and numbers; others are left out.
+
+    Raises:
+        VibesError: a cell is neither.
+    """
+    found: dict[str, str | float | None] = {}
+    for name in (C.LISTING, C.ACTION, C.DURATION):
+        cell = event.get(name)
+        try:
+            if cell is None or isinstance(cell, str):
+                found[name] = cell if cell is None else cell.encode().decode()  # a lone surrogate is no text
+            elif isinstance(cell, int | float) and not isinstance(cell, bool):
+                found[name] = float(cell) if name == C.DURATION else str(cell)
+            else:
+                raise ValueError
+        except (ValueError, OverflowError):
+            wanted = "seconds" if name == C.DURATION else "a text"
+            shown = f"{ascii(cell)[:40]}"
+            raise VibesError(f"{path} has the {name} {shown}; give {wanted}.") from None
+    return {name: cell for name, cell in found.items() if name in event}

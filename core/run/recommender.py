@@ -125,7 +125,8 @@ class Recommender:
         at: int | None, k: int | None, allowed: np.ndarray | None = None, scored: bool = False,
     ) -> Lists:  # fmt: skip
         """Lists of queries (B, d), or their scores (B, L), that belong to the regions of the listings `of` (B,)."""
-        rules = self.rules if k is None else self.rules.model_copy(update={"k": k})
+        most = min(self.rules.k if k is None else k, len(index.known))  # there are no more
+        rules = self.rules.model_copy(update={"k": max(most, 1)})
         eligible = self.eligible(at) if allowed is None else self.eligible(at) & allowed
         width = self.run.vectors(self.space).shape[1]
         selector = Selector(index, rules, self.groups, eligible, width)

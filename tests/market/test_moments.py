@@ -1,0 +1,66 @@
+"""One parser of moments: dates, positions and what people type instead."""
+
+import time
+from datetime import date, datetime, timezone
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import VibesError
+from core.market.moments import moment_in_log
+
+NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "2024-03-25T12:00",
+        "2024-03-25 14:00+02:00",
+        pd.Timestamp("2024-03-25T12:00"),
+        pd.Timestamp("2024-03-25T13:00", tz="Europe/Berlin"),
+        np.datetime64("2024-03-25T12:00"),
+        datetime(2024, 3, 25, 12, tzinfo=timezone.utc),
+        NOON,
+        np.int64(NOON),
+    ],
+)
+def test_a_moment_is_read_in_every_form(at):
+    assert moment_in_log(at, timed=True) == NOON
+
+
+def test_a_day_begins_at_midnight_and_now_is_now():
+    assert moment_in_log(date(2024, 3, 25), True) == NOON - 12 * 3600 * 10**9
+    assert abs(moment_in_log("now", True) - time.time_ns()) < 5 * 10**9
+
+
+def test_without_timestamps_a_moment_is_a_position():
+    assert moment_in_log("17", False) == moment_in_log(17, False) == 17
+    with pytest.raises(VibesError, match="Option --at is '2024-03-25'; give a position, a whole number"):
+        moment_in_log("2024-03-25", False, "Option --at")
+
+
+@pytest.mark.parametrize("at", ["", "NaT", "noon", None, float("nan"), [], "9" * 400, 10**30, "1e999"])
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_is_no_moment_is_said(at, timed):
+    with pytest.raises(VibesError, match="at is '.*'; give"):
+        moment_in_log(at, timed)
+
+
+@pytest.mark.parametrize("at", ["5000-01-01", "0001-01-01"])
+def test_years_that_nanoseconds_do_not_reach_are_named(at):
+    with pytest.raises(VibesError, match=f"at is '{at}'; give a date from 1678 to 2261"):
+        moment_in_log(at, True)
+
+
+@given(st.one_of(st.text(), st.integers(), st.floats(), st.dates(), st.datetimes()), st.booleans())
+def test_anything_is_a_moment_or_refused(at, timed):
+    try:
+        found = moment_in_log(at, timed)
+    except VibesError as error:
+        assert len(str(error)) < 200
+    else:
+        assert -(2**63) <= found < 2**63

@@ -1,0 +1,59 @@
+"""Whatever goes wrong is told in one line that is safe to show."""
+
+import errno
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import VibesError, printable, sentence_of
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (VibesError("Give a\nnumber."), "Give a number."),
+        (OSError(errno.ENOSPC, "No space left", "run/model"), "disk is full while writing run/model"),
+        (PermissionError(errno.EACCES, "Permission denied", "run"), "no permission for run"),
+        (OSError(errno.EROFS, "Read-only file system", "run"), "no permission for run"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), "too long (300 characters)"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "a/b is a file, not a folder"),
+        (OSError(errno.EIO, "Input/output error", "disk"), "refused disk (Input/output error)"),
+        (MemoryError(), "memory of this machine is used up"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+        (ValueError("x" * 500), "ValueError: xxx"),
+        (ZeroDivisionError(), "ZeroDivisionError: no reason given"),
+    ],
+)
+def test_every_error_has_a_sentence(error, words):
+    sentence = sentence_of(error)
+    assert words in sentence and "\n" not in sentence and sentence[-1] == "." and len(sentence) < 400
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_nothing_that_moves_a_cursor_or_turns_a_line_is_shown(text):
+    shown = printable(text)
+    hidden = [c for c in shown if unicodedata.category(c) in ("Cc", "Cf", "Cs")]
+    assert set(hidden) <= set("\u200d\u200c\u00ad")  # joiners and soft hyphens, which words need
+    shown.encode("utf-8")  # no lone surrogate
+
+
+def test_a_word_stays_as_it_is():
+    assert printable("Straße „Nord“ 中文 \U0001f3e0 a\u202eb\x1b[2J") == "Straße „Nord“ 中文 \U0001f3e0 a\\u202eb\\x1b[2J"
+
+
+def test_a_fault_of_ours_ends_with_a_sentence_and_with_debug_with_a_traceback(tmp_path):
+    code = (
+        "import sys; from core import cli\n"
+        "@cli.app.command()\n"
+        "def broken(): raise RuntimeError('a fault')\n"
+        "sys.argv = ['vibes', 'broken', *sys.argv[1:]]\n"
+        "cli.main()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 2 and told.stderr.count("\n") == 1 and "RuntimeError: a fault" in told.stderr
+    shown = subprocess.run([sys.executable, "-c", code, "--debug"], capture_output=True, text=True)
+    assert shown.returncode == 1 and "Traceback" in shown.stderr
