@@ -39,7 +39,9 @@ def _sentence(error: BaseException) -> str:
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
     what = f"{type(error).__name__}: {reason}"
     what = what if len(what) <= 200 else what[:199] + "…"
-    return f"Something went wrong that should not ({what}); the same with --debug shows where, please report it."
+    return (
+        f"Something went wrong that should not ({what}); the same with --debug shows where, please report it."
+    )
 
 
 def _of_system(error: OSError) -> str:

@@ -42,7 +42,10 @@ def test_nothing_that_moves_a_cursor_or_turns_a_line_is_shown(text):
 
 
 def test_a_word_stays_as_it_is():
-    assert printable("Straße „Nord“ 中文 \U0001f3e0 a\u202eb\x1b[2J") == "Straße „Nord“ 中文 \U0001f3e0 a\\u202eb\\x1b[2J"
+    assert (
+        printable("Straße „Nord“ 中文 \U0001f3e0 a\u202eb\x1b[2J")
+        == "Straße „Nord“ 中文 \U0001f3e0 a\\u202eb\\x1b[2J"
+    )
 
 
 def test_a_fault_of_ours_ends_with_a_sentence_and_with_debug_with_a_traceback(tmp_path):

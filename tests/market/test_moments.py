@@ -1,7 +1,7 @@
 """One parser of moments: dates, positions and what people type instead."""
 
 import time
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
         pd.Timestamp("2024-03-25T12:00"),
         pd.Timestamp("2024-03-25T13:00", tz="Europe/Berlin"),
         np.datetime64("2024-03-25T12:00"),
-        datetime(2024, 3, 25, 12, tzinfo=timezone.utc),
+        datetime(2024, 3, 25, 12, tzinfo=UTC),
         NOON,
         np.int64(NOON),
     ],
@@ -46,7 +46,7 @@ def test_without_timestamps_a_moment_is_a_position():
 @pytest.mark.parametrize("at", ["", "NaT", "noon", None, float("nan"), [], "9" * 400, 10**30, "1e999"])
 @pytest.mark.parametrize("timed", [True, False])
 def test_what_is_no_moment_is_said(at, timed):
-    with pytest.raises(VibesError, match="at is '.*'; give"):
+    with pytest.raises(VibesError, match=r"at is '.*'; give"):
         moment_in_log(at, timed)
 
 

@@ -12,7 +12,12 @@ from core.run.histories import read_history
 
 LISTINGS = ["home-0001", "home-0007", "home-0042"]
 values = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.integers(), max_size=2)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.lists(st.integers(), max_size=2),
 )
 events = st.one_of(
     st.sampled_from(LISTINGS),
@@ -23,7 +28,9 @@ events = st.one_of(
         optional={C.ACTION: st.one_of(st.sampled_from(["view", "message"]), values), C.DURATION: values},
     ),
 )
-contents = st.one_of(values, st.lists(events, max_size=5), st.fixed_dictionaries({"history": st.lists(events)}))
+contents = st.one_of(
+    values, st.lists(events, max_size=5), st.fixed_dictionaries({"history": st.lists(events)})
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
