@@ -124,6 +124,6 @@ def fitted(run: Path, beside: str) -> Fit:
             f"Option --with is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."
         )
     raise VibesError(
-        f"{run} does not say how to weigh anything beside the model; `vibes evaluate` fits that (of a refit, do it "
-        "before, with the run that it repeats)."
+        f"{run} does not say how to weigh anything beside the model, so --with {beside} is not possible; `vibes evaluate` "
+        "fits that (of a refit, do it before, with the run that it repeats)."
     )
