@@ -1,0 +1,91 @@
+"""The guide's market opens without a defect, and the card of the bundled model says what its run holds."""
+
+import json
+import re
+import tomllib
+
+from helpers.pages import ROOT, blocks
+from safetensors import safe_open
+
+from core.demo.shipped import bundled_run
+from core.market.config import MarketConfig
+from core.market.market import Market
+from core.market.profile import profile
+
+GUIDE = ROOT / "assets" / "docs" / "guide.md"
+CARD = ROOT / "assets" / "docs" / "model-card.md"
+
+
+def test_the_guides_market_is_read_as_it_says(tmp_path):
+    (market_toml,) = blocks(GUIDE, "toml")
+    (tmp_path / "market.toml").write_text(market_toml, encoding="utf-8")
+    for name in ("listings", "photos", "events"):
+        (table,) = blocks(GUIDE, f"csv {name}.csv")
+        (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8")
+    market = Market.open(tmp_path)
+    assert not market.defects
+    kinds = {one.name: one.kind for one in market.attributes}
+    assert kinds == {
+        "title": "text", "description": "text", "brand": "category", "type": "category", "price": "number",
+        "frame_cm": "number", "electric": "flag", "equipment": "multi", "sizes": "multi", "place": "place",
+    }  # fmt: skip
+    assert market.listings["price"].tolist() == [1443.0, 1611.0, 2950.0]
+    assert market.listings["sizes"].tolist() == [["L"], ["L", "XL"], ["M", "L"]]
+    assert market.listings["equipment"].tolist() == [
+        None,
+        ["rack", "basket"],
+        ["lights", "rack", "child seat"],
+    ]
+    assert market.listings["published_at"].dt.strftime("%F").tolist() == [
+        "2024-01-08",
+        "2024-03-13",
+        "2024-03-20",
+    ]
+    assert len(market.events) == 4 and market.actions == ["view", "favourite", "message"]
+    found = profile(market)
+    assert found.leaks == {} and found.excluded == ["number_of_views"]
+    # Every key of market.toml is in the example, so that the guide leaves none out.
+    told = tomllib.loads(market_toml)
+    assert set(told) == set(MarketConfig.model_fields)
+    assert {key for one in told["attributes"].values() for key in one} == {
+        "kind",
+        "label",
+        "unit",
+        "separator",
+    }
+
+
+def test_the_cards_figures_are_those_of_the_bundled_run():
+    card, metrics = CARD.read_text(encoding="utf-8"), json.loads((bundled_run() / "metrics.json").read_text())
+    rows = re.findall(r"^\| ([\w +]+) \| (\.\d+) \((\S+)\) \| (\.\d+) \((\S+)\) \|$", card, re.MULTILINE)
+    assert {name for name, *_ in rows} >= {
+        "model",
+        "popularity",
+        "itemknn",
+        "ease",
+        "als",
+        "attribute neighbours",
+        "oracle",
+    }
+    for name, *told in rows:
+        cells = []
+        for metric in ("recall@30", "ndcg@10"):
+            one = {key: f"{value:.3f}"[1:] for key, value in metrics["results"][name][metric].items()}
+            cells += [one["value"], f"{one['low']}-{one['high']}"]
+        assert told == cells, name
+    assert f"{metrics['queries']:,} queries of {metrics['users']:,} users" in card
+    for part in ("cold listings", "warm listings", "cold users", "warm users"):
+        found = metrics["slices"][part]["results"]["model"]["recall@30"]["value"]
+        assert f"{found:.3f}"[1:] in card, part
+
+
+def test_the_card_describes_the_bundled_model():
+    card, settings = (
+        CARD.read_text(encoding="utf-8"),
+        tomllib.loads((bundled_run() / "run.toml").read_text())["settings"],
+    )
+    with safe_open(bundled_run() / "model.safetensors", "np") as stored:
+        size = sum(stored.get_tensor(name).size for name in stored.keys())  # noqa: SIM118
+    assert f"{size / 1e6:.1f} million parameters" in card
+    assert f"preset `{settings['preset']}`" in card and f"| `{settings['history']}`, the default" in card
+    assert f"seed {settings['seed']};" in card and f"loss `{settings['training']['loss']}`" in card
