@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 import typer
-from helpers.pages import PAGES, blocks, commands, name_of
+from helpers.pages import NOW, PAGES, blocks, commands, name_of
 
 import core.cli  # noqa: F401  (registers the commands)
 from core.cli.shared import app
@@ -46,7 +46,7 @@ def check(words: list[str]) -> None:
     assert given <= most, f"vibes {name} takes at most {most} arguments, not {given}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", NOW, ids=name_of)
 def test_commands_are_those_that_there_are(page):
     for words in commands(page):
         if words and words[0] != "...":
@@ -69,7 +69,7 @@ def test_the_guide_shows_every_command_but_the_importers():
     assert set(TREE) - shown == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", NOW, ids=name_of)
 def test_options_that_are_named_exist(page):
     for option in re.findall(r"(?<![\w-])--[a-z][\w-]*", page.read_text(encoding="utf-8")):
         assert option in EVERY_OPTION | OTHERS, f"{name_of(page)} names {option}"

@@ -4,7 +4,7 @@ import re
 import tomllib
 
 import pytest
-from helpers.pages import PAGES, ROOT, anchors, blocks, links, name_of, spans
+from helpers.pages import NOW, PAGES, ROOT, anchors, blocks, links, name_of, spans
 
 FILE = re.compile(r"(?:core|app|tests|assets)/[\w./-]*")
 
@@ -20,7 +20,7 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), f"{name_of(page)} links to {link}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", NOW, ids=name_of)
 def test_files_that_are_named_are_there(page):
     for span in spans(page):
         if FILE.fullmatch(span):
