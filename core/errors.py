@@ -8,6 +8,10 @@ class VibesError(Exception):
     """Bad input, told in one clear sentence that names what is wrong and the mend (exit code 2)."""
 
 
+class NotThere(VibesError):
+    """What somebody named does not exist, such as a listing or a user of a run."""
+
+
 def sentence_of(error: BaseException) -> str:
     """What a person is told of an error, in one line that is safe to show on any screen.
 

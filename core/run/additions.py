@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.run.fits import Fit
+from core.run.folder import RunFolder
 from core.scoring.baselines import ID_MODELS, VectorNeighbours
 from core.scoring.baselines.history import IdModel, Interactions
 from core.scoring.baselines.named import NEIGHBOURS
@@ -18,9 +18,6 @@ from core.scoring.baselines.text_space import text_vectors
 from core.scoring.blends import Blend, RecencyPrior
 from core.scoring.ranking import Scorer
 from core.scoring.recency import RecentEvents, recency_prior
-
-if TYPE_CHECKING:
-    from core.run.run import Run
 
 
 class Additions:
@@ -31,7 +28,7 @@ class Additions:
             timestamps, recency know; None: all, as whoever serves has them.
     """
 
-    def __init__(self, run: Run, fit: Fit, train: np.ndarray | None = None) -> None:
+    def __init__(self, run: RunFolder, fit: Fit, train: np.ndarray | None = None) -> None:
         self.run, self.fit, self._train = run, fit, train
 
     @property

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import NotThere, VibesError
 from core.market.columns import Columns as C
 from core.market.log import EventLog
-
-if TYPE_CHECKING:
-    from core.run.run import Run
-
-
-class NotThere(VibesError):
-    """There is no such listing or user in the run."""
+from core.run.folder import RunFolder
 
 
 class Event(NamedTuple):
@@ -40,7 +34,7 @@ class Asked(NamedTuple):
     end: np.ndarray  # (B,) int64
 
 
-def of_users(run: Run, users: Sequence[str], before: int | None) -> Asked:
+def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> Asked:
     """The histories of users of the market, of their events before a moment (None: of all of them).
 
     Raises:
@@ -57,7 +51,7 @@ def of_users(run: Run, users: Sequence[str], before: int | None) -> Asked:
     return Asked(log, bounds[:, 0], bounds[:, 1])
 
 
-def user_number(run: Run, user: str) -> int:
+def user_number(run: RunFolder, user: str) -> int:
     """The number of a user in the run's log.
 
     Raises:
@@ -70,7 +64,7 @@ def user_number(run: Run, user: str) -> int:
     return number
 
 
-def of_histories(run: Run, histories: Sequence[History]) -> Asked:
+def of_histories(run: RunFolder, histories: Sequence[History]) -> Asked:
     """Histories that somebody brings.
 
     Raises:
@@ -99,7 +93,7 @@ def of_histories(run: Run, histories: Sequence[History]) -> Asked:
     return Asked(log, start, end)
 
 
-def check_events(run: Run, events: Sequence[Event]) -> None:
+def check_events(run: RunFolder, events: Sequence[Event]) -> None:
     """Raises:
     VibesError: a listing or an action that the run does not know.
     """

@@ -5,20 +5,18 @@ Page, command, batch job, service and pushes all come here, so that one question
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from core.market.log import EventLog, ranges
 from core.market.splits import Queries
 from core.run.additions import Additions
+from core.run.folder import RunFolder
 from core.run.rules import Groups, Rules
 from core.run.select import Selector
 from core.scoring.scorer import VectorScorer
 from core.search.index import EXACT_TO, ExactIndex
-
-if TYPE_CHECKING:
-    from core.run.run import Run
 
 #: Scores of all listings that are held at once.
 HELD = 16_000_000
@@ -49,7 +47,7 @@ class Recommender:
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         space: str,
         rules: Rules,
         additions: Additions | None = None,

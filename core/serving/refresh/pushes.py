@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from core.market.columns import Columns as C
 from core.market.log import EventLog
-from core.run.run import PUSH_COLUMNS, Run
+from core.run.folder import PUSH_COLUMNS
+from core.run.run import Run
 
 #: Users whose histories are encoded at once.
 CHUNK = 1024

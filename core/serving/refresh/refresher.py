@@ -19,10 +19,11 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.market import Market
 from core.run.fits import fitted
+from core.run.folder import PUSHES
 from core.run.generations import building, publish, stamp_of, sweep
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
-from core.run.run import PUSHES, Run
+from core.run.run import Run
 from core.run.spaces import save_spaces
 from core.scoring.metrics import K
 from core.serving.batch.job import fingerprint_of

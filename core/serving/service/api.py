@@ -15,8 +15,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from core import __version__
-from core.errors import VibesError
-from core.run.asking import NotThere
+from core.errors import NotThere, VibesError
 from core.serving.service.batcher import Batcher
 from core.serving.service.limit import Limited
 from core.serving.service.metrics import Measured, Metrics

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import VibesError
-from core.run.asking import Event, NotThere, check_events, of_histories, of_users
+from core.errors import NotThere, VibesError
+from core.run.asking import Event, check_events, of_histories, of_users
 from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import Rules

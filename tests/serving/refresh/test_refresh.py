@@ -12,8 +12,9 @@ from helpers.newcomers import new_events, new_listings
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.run.folder import PUSH_COLUMNS
 from core.run.generations import only_writer, stamp_of
-from core.run.run import PUSH_COLUMNS, Run
+from core.run.run import Run
 from core.run.spaces import embed_market
 from core.serving.refresh.market_folder import MarketFolder
 from core.serving.refresh.refresher import Refresher, Stopped
