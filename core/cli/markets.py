@@ -14,7 +14,9 @@ from core.market.importers import IMPORTERS
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="folder with the source's files")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="folder with the source's files, or one of several files of events")
+    ],
     market: MarketPath,
 ) -> None:
     """Make a market folder from files in a known format."""

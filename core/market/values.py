@@ -17,6 +17,8 @@ _CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 _AMOUNT = re.compile(rf"^([-+]?)\s*{_CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{_CURRENCY})?(?:\s?{_UNIT})?$")
+#: More different values than these, mostly of several words, are titles and no categories.
+MOST_CATEGORIES = 500
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
@@ -132,11 +134,14 @@ def infer_kind(name: str, column: pd.Series) -> Kind | None:
     _, bad = to_numbers(words)
     if bad.mean() < 0.1 and not name.endswith("_id"):
         return "number"
-    unique = words.nunique() / len(words)
-    if words.str.count(" ").mean() >= 2.5 and unique > 0.3:
+    different, spaced = words.nunique(), words.str.contains(" ", regex=False).mean()
+    unique = different / len(words)
+    if unique > 0.3 and (
+        words.str.count(" ").mean() >= 2.5 or (spaced > 0.5 and different > MOST_CATEGORIES)
+    ):
         return "text"
     if words.str.contains("|", regex=False).mean() > 0.2:
         return "multi"
     if unique > 0.95 and len(words) > 20:
-        return "text" if words.str.contains(" ").mean() > 0.5 else None
+        return "text" if spaced > 0.5 else None
     return "category"

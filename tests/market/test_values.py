@@ -123,6 +123,10 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
         ("town", ["Ulm", "Bonn", "Ulm"], "category"),
         ("host_id", ["17", "18", "17"], "category"),
         ("summary", [f"a quiet flat number {n} near the park" for n in range(30)], "text"),
+        ("title", [f"Dress {n % 700}" for n in range(1000)], "text"),  # a title recurs, in another colour
+        ("town", [f"Old {n % 400}" for n in range(1000)], "category"),
+        ("town", [f"Old {n % 700}" for n in range(3000)], "category"),
+        ("model", [f"X{n % 700}" for n in range(1000)], "category"),
         ("code", [f"x{n}" for n in range(30)], None),
         ("empty", [None, None], None),
         ("seen", list(pd.to_datetime(["2024-01-01", "2024-01-02"])), None),

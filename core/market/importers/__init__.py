@@ -12,7 +12,9 @@ class Importer(ABC):
 
     @abstractmethod
     def write(self, path: Path, target: Path) -> None:
-        """Read the source's files in the folder `path`, which is there, and write the market folder `target`.
+        """Read the source's files in `path`, which is there, and write the market folder `target`.
+
+        `path` is a folder, or one of the source's files in it, where a source has several to choose from.
 
         `core.market.raw` reads tables so that no cell is lost; `core.market.writer.write_market` writes the market.
 
@@ -26,7 +28,7 @@ IMPORTERS = Registry(__name__, Importer, "source")
 
 
 def import_market(source: str, path: Path | str, market_path: Path | str) -> None:
-    """Read the files of `source` in the folder `path` and write the market folder `market_path`.
+    """Read the files of `source` in the folder `path` (or with it one of its files) and write the market folder `market_path`.
 
     Raises:
         VibesError: an unknown source, a folder or file that is missing or not of that source, or a target that is
@@ -34,7 +36,7 @@ def import_market(source: str, path: Path | str, market_path: Path | str) -> Non
     """
     path, target = Path(path), Path(market_path)
     importer = IMPORTERS[source]()
-    if not path.is_dir():
+    if not path.exists():
         raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
     if target.exists() and not target.is_dir():
         raise VibesError(f"{target} is a file; name a new folder for the market.")
