@@ -13,6 +13,9 @@ from core.model.config import PRESETS, EncoderConfig, History
 from core.model.losses import LOSSES
 
 
+Baskets = Literal["auto", "order", "set"]
+
+
 class Forbidding(BaseModel):
     """Unknown keys are refused, values do not change."""
 
@@ -26,6 +29,11 @@ class TrainingConfig(Forbidding):
     pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
     loss: Annotated[str, AfterValidator(LOSSES.known)] = "next"
     positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
+    baskets: Baskets = Field(
+        "auto",
+        description="simultaneous events of a user: order = they foretell nothing of one another; set = a member is "
+        "foretold by others too, in an order drawn anew each epoch; auto = set where a fifth of the events has company",
+    )
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
     fresh: int = Field(

@@ -23,14 +23,17 @@ class Examples:
         return len(self.user)
 
 
-def make_examples(log: EventLog, split: Split, positives: int) -> Examples:
+def make_examples(log: EventLog, split: Split, positives: int, within: bool = False) -> Examples:
     """All moments of the training period with a history and a next listing.
+
+    Of simultaneous events none is in the history of another, unless with `within`: then the log's order counts there,
+    too.
 
     Where the protocol masks the history (temporal), a listing touched before is no next listing; in leave-one-out,
     which keeps seen listings among the candidates, it is.
     """
     masked = split.protocol == "temporal"
-    before = log.before if masked else np.arange(len(log))
+    before = log.before if masked and not within else np.arange(len(log))
     usable = split.train & (before > log.start[log.user])
     touches = split.train.copy()
     if masked:

@@ -13,6 +13,7 @@ from core.model.checkpoint import load_state, load_weights, save_state, save_wei
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings, TrainingConfig
 from core.training.bank import ItemBank
+from core.training.baskets import in_epoch
 from core.training.batches import Batch, history_batches, window_batches
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
@@ -72,7 +73,8 @@ class _Finetuning:
         report: OnProgress,
         resume: bool,
     ) -> None:
-        self.model, self.data, self.settings, self.config = model, data, settings, settings.training
+        self.model, self.settings, self.config = model, settings, settings.training
+        self.source = self.data = data  # as it comes, and as the epoch reads it
         self.run, self.validate, self.report = run, validate, report
         self.processes = Processes.launched()
         self.device = self.processes.device
@@ -80,7 +82,6 @@ class _Finetuning:
         config = self.config
         self.optimizer = make_optimizer(model, config.learning_rate, config.weight_decay, config.photo_rate)
         self.tables = data.inputs.tensors(self.device)
-        self.lengths = data.inputs.history_lengths(data.examples.start, data.examples.end)
         self.state, self.bank = TrainingState(), None
         self.state_file = run / ".training" / "state.safetensors"
         kept: dict[str, torch.Tensor] = {}
@@ -146,14 +147,16 @@ class _Finetuning:
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
     def batches(self, epoch: int) -> list[Batch]:
+        """Those of an epoch, of whose `data` they are numbers."""
         config, seed = self.config, self.settings.seed
+        self.data = in_epoch(self.source, epoch)
+        examples, inputs = self.data.examples, self.data.inputs
         if self.settings.history == "cls":
-            return history_batches(
-                self.data.examples, self.lengths, config.batch, config.histories_per_user, seed, epoch
-            )
+            lengths = inputs.history_lengths(examples.start, examples.end)
+            return history_batches(examples, lengths, config.batch, config.histories_per_user, seed, epoch)
         return window_batches(
-            self.data.examples,
-            self.data.inputs,
+            examples,
+            inputs,
             config.batch,
             config.window_listings,
             config.windows_per_user,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from core.market.log import EventLog, ranges
-from core.market.splits import Catalogue
+from core.market.splits import Catalogue, Split
 from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
@@ -45,6 +45,7 @@ class StepData:
     seed: int
     photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
     recent: RecentEvents | None = None  # whose logarithm joins the scores
+    baskets: Split | None = None  # where simultaneous training events are sets, see `core.training.baskets`
 
     @cached_property
     def share(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
 from core.model.pretrained import start_from
-from core.model.settings import Settings, SplitConfig
+from core.model.settings import Baskets, Settings, SplitConfig
 from core.run.engine import Engine, make_inputs
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
@@ -29,6 +29,7 @@ from core.run.spaces import library_versions, save_spaces, spaces_of
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
+from core.training.baskets import REAL_SHARE, simultaneous
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
@@ -68,6 +69,9 @@ def train(
     training = settings.training
     if training.bf16 is None:
         training = training.model_copy(update={"bf16": has_bf16()})
+    if training.baskets == "auto":
+        found: Baskets = "set" if simultaneous(log, split.train) >= REAL_SHARE else "order"
+        training = training.model_copy(update={"baskets": found})
     split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
     settings = settings.model_copy(update={"split": split_config, "training": training})
     manifest = Manifest(
@@ -110,7 +114,7 @@ def train(
         start_from(Path(settings.init), model.longformer)
         model.sync_listing_side()
     data = StepData(
-        examples=make_examples(log, split, settings.training.positives),
+        examples=make_examples(log, split, training.positives, within=training.baskets == "set"),
         log=log,
         catalogue=catalogue,
         inputs=inputs,
@@ -119,6 +123,7 @@ def train(
         seed=settings.seed,
         photos=live,
         recent=recent,
+        baskets=split if training.baskets == "set" else None,
     )
     validate = _validation(log, split, catalogue, inputs, settings, live, recent)
     if settings.training.pretrain_steps and fresh_start and len(data.examples):
