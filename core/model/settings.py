@@ -12,7 +12,6 @@ from core.market.config import first_problem
 from core.model.config import PRESETS, EncoderConfig, History
 from core.model.losses import LOSSES
 
-
 Baskets = Literal["auto", "order", "set"]
 
 

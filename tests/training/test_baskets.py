@@ -20,7 +20,7 @@ from core.training.batches import window_batches
 from core.training.examples import make_examples
 from core.training.step import StepData
 from core.training.train import train
-from tests.training_pieces import changed
+from tests.helpers.training_pieces import changed
 
 
 def market_of(path, per_basket: int, baskets: int = 3, users: int = 30) -> Market:
