@@ -15,7 +15,10 @@ from core.market.importers import IMPORTERS
 def import_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="folder with the source's files, or one of several files of events")
+        Path,
+        typer.Argument(
+            metavar="PATH", help="folder with the source's files, or one of several files of events"
+        ),
     ],
     market: MarketPath,
 ) -> None:

@@ -55,7 +55,9 @@ class HM(Importer):
         require(bought, source, ("t_dat", "customer_id", "article_id"))
         articles = articles[articles["article_id"].isin(bought["article_id"])].reset_index(drop=True)
         if articles.empty:
-            raise VibesError(f"{source} has no purchase of an article of {folder}; give the two of one source.")
+            raise VibesError(
+                f"{source} has no purchase of an article of {folder}; give the two of one source."
+            )
         listings = pd.DataFrame({C.LISTING: articles["article_id"]})
         for name in ATTRIBUTES:
             listings[name] = articles[RENAMED.get(name, name)]
