@@ -81,7 +81,7 @@ class Installed:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this source, built from a copy so that nothing an earlier build left is in it."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "setup.py", "README.md"):
+    for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, source)
     left = shutil.ignore_patterns("__pycache__", "*.pyc", ".cache", "studio")
     for name in ("core", "app", "assets"):
