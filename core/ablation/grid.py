@@ -14,6 +14,7 @@ from core.errors import VibesError
 from core.features.config import FeatureConfig
 from core.market.columns import Columns as C
 from core.market.config import first_problem
+from core.market.kinds import kind_of
 from core.market.market import Market
 from core.model.settings import Settings
 
@@ -169,7 +170,7 @@ class Inputs:
         told = [market.events[name].notna().any() for name in (C.ACTION, C.DURATION) if name in market.events]
         return cls(
             photos=int(market.photos[C.LISTING].value_counts().max()) if len(market.photos) else 0,
-            text=any(attribute.kind == "text" for attribute in market.attributes),
+            text=any(kind_of(attribute.kind).sentences for attribute in market.attributes),
             meta=any(map(bool, told)),
             timestamps=market.timed,
         )

@@ -9,6 +9,7 @@ from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
 from core.market.io import atomic_path
+from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.run.additions import Additions
@@ -66,7 +67,7 @@ def evaluate_run(
         for space in NEIGHBOURS
         if space in run.spaces
     ]
-    if any(attribute.kind == "text" for attribute in run.market.attributes):
+    if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
         near.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
     scorers: list[Scorer] = []
     if run.has_model and len(split.valid):

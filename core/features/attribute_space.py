@@ -1,6 +1,6 @@
 """The attributes space: listings compared by what their columns say, with nothing learned.
 
-Every known attribute weighs the same. A number is an angle on a quarter circle at its quantile, so that the cosine of
+Every known attribute weighs the same. What has bins, as a number, is an angle on a quarter circle at its quantile, so that the cosine of
 two numbers falls smoothly with their distance in rank; a category, a set or words are one-hot or bag vectors with
 inverse document frequencies; a text is its sentence vector. The sparse part is reduced by truncated SVD. Each part is
 seen from its mean, since what all listings have in common makes none of them alike (Mu and Viswanath 2018, arXiv

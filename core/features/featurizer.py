@@ -83,7 +83,7 @@ class Featurizer:
                 buckets=config.duration_buckets,
             )
         reducers = fit_photos(market, config, width, rows, photos)
-        names = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+        names = vocabulary.sentences
         views: list[TextVectorsView] = []
         if config.text and names:
             texts = _distinct(market.listings.iloc[rows], names)
@@ -112,7 +112,7 @@ class Featurizer:
             VibesError: the photo vectors are of another encoder than those the model was trained with.
         """
         config, vocabulary = self.config, self.vocabulary
-        names = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+        names = vocabulary.sentences
         listings = market.listings
         if config.text_control == "shuffled":
             listings = shuffled_texts(listings, names, config.control_seed)
@@ -169,7 +169,8 @@ class Featurizer:
     def _known_words(self) -> list[str]:
         if self.vocabulary.pieces:
             return [piece for piece in self.vocabulary.pieces if piece.isalnum()]
-        return [word for e in self.vocabulary.attributes if e.kind == "text" for word in e.values]
+        told = self.vocabulary.sentences
+        return [word for entry in self.vocabulary.attributes if entry.name in told for word in entry.values]
 
     def save(self, run: Path) -> None:
         """Write `vocabulary.json` and `features.safetensors` into a run folder."""

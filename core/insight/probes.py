@@ -17,6 +17,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.intervals import bootstrap_means, interval
 from core.market.columns import Columns as C
+from core.market.kinds import kind_of
 from core.market.market import Market
 
 if TYPE_CHECKING:
@@ -70,18 +71,16 @@ def probe_run(
 def _answers(
     market: Market, questions: Sequence[str] | None, truth: pd.DataFrame | None
 ) -> Iterator[tuple[str, pd.Series]]:
-    kinds = {attribute.name: attribute.kind for attribute in market.attributes}
+    kinds = {attribute.name: kind_of(attribute.kind) for attribute in market.attributes}
     if truth is not None and C.LISTING not in truth:
         raise VibesError(f"The truth table has the columns {list(truth)}; it needs 'listing_id'.")
     told = [] if truth is None else [str(name) for name in truth if name != C.LISTING]
-    chosen = (
-        [name for name, kind in kinds.items() if kind == "number"] if questions is None else list(questions)
-    )
+    chosen = [name for name, kind in kinds.items() if kind.amount] if questions is None else list(questions)
     for name in dict.fromkeys([*chosen, *told]):
         if name in told and truth is not None:
             by_id = truth.drop_duplicates(C.LISTING).set_index(C.LISTING)[name]
             yield name, market.listings[C.LISTING].map(by_id)
-        elif kinds.get(name) in ("number", "category", "flag"):
+        elif name in kinds and kinds[name].short:
             yield name, market.listings[name]
         else:
             raise VibesError(

@@ -17,3 +17,7 @@ class Columns:
     LATITUDE = "latitude"
     LONGITUDE = "longitude"
     PLACE = "place"
+
+
+#: Degrees that a coordinate has at most.
+MAX_COORDINATE = {Columns.LATITUDE: 90.0, Columns.LONGITUDE: 180.0}

@@ -2,16 +2,13 @@
 
 import tomllib
 from pathlib import Path
-from typing import Literal, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-
-Kind = Literal["category", "number", "flag", "text", "multi", "place"]
-KINDS: tuple[str, ...] = get_args(Kind)
+from core.market.kinds import KindName, kind_of
 
 
 class AttributeConfig(BaseModel):
@@ -19,14 +16,14 @@ class AttributeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Kind | None = None  # None: inferred from the values
+    kind: KindName | None = None  # None: inferred from the values
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
 
     @model_validator(mode="after")
     def _separates_a_set(self) -> "AttributeConfig":
-        if self.separator and self.kind not in (None, "multi"):
+        if self.separator and self.kind is not None and not kind_of(self.kind).separated:
             raise ValueError(f"separator goes with kind 'multi', not '{self.kind}'; leave it out")
         return self
 

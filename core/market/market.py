@@ -11,10 +11,11 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, Kind, MarketConfig
+from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
 from core.market.io import find_table, read_table
+from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table
 
 TABLES = ("listings", "photos", "events")
@@ -25,9 +26,14 @@ class Attribute:
     """One attribute of a listing, as the model and the screen know it."""
 
     name: str
-    kind: Kind
+    kind: str
     label: str
     unit: str = ""
+
+    @property
+    def shown_as(self) -> Shown:
+        """In which form screens show and edit it; see `core.market.kinds.Kind`."""
+        return kind_of(self.kind).shown_as
 
 
 @dataclass(frozen=True, eq=False)

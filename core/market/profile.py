@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import find_table, table_columns
+from core.market.kinds import kind_of
 from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
@@ -152,20 +153,14 @@ def _file(market: Market, table: str) -> str:
 
 
 def _attribute(market: Market, attribute: Attribute) -> AttributeProfile:
-    if attribute.kind == "place":
-        cells = market.listings[[C.LATITUDE, C.LONGITUDE]]
-        missing, distinct = cells.isna().any(axis=1).mean(), len(cells.dropna().drop_duplicates())
-    else:
-        column = market.listings[attribute.name]
-        missing = column.isna().mean()
-        distinct = (column.explode() if attribute.kind == "multi" else column).nunique()
+    kind = kind_of(attribute.kind)
     return AttributeProfile(
         name=attribute.name,
         kind=attribute.kind,
         label=attribute.label,
         unit=attribute.unit,
-        missing=float(missing),
-        distinct=int(distinct),
+        missing=float(kind.missing(market.listings, attribute.name).mean()),
+        distinct=kind.distinct(market.listings, attribute.name),
     )
 
 
@@ -242,12 +237,10 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:
-    names = {
-        kind: [a.name for a in market.attributes if a.kind == kind] for kind in ("number", "text", "category")
-    }
-    words = names["text"] + names["category"]
+    amounts = [a.name for a in market.attributes if kind_of(a.kind).amount]
+    words = [a.name for a in market.attributes if kind_of(a.kind).written]
     found = dict.fromkeys(
-        leaks_by_counts(market.listings[names["number"]], log.counts()),
+        leaks_by_counts(market.listings[amounts], log.counts()),
         "foretells how many events a listing has",
     )
     found |= dict.fromkeys(

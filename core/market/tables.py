@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, Kind, MarketConfig
 from core.market.defects import Defect
-from core.market.values import infer_kind, is_textual, to_flags, to_moments, to_numbers, to_set
+from core.market.kinds import infer_kind, kind_of
+from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
 
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
-#: What parts the members of a set in a cell, where market.toml does not say.
-SEPARATOR = "|"
-MAX_COORDINATE = {C.LATITUDE: 90.0, C.LONGITUDE: 180.0}
 
 
 @dataclass
@@ -46,16 +45,6 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
-
-
-def as_ids(column: pd.Series) -> pd.Series:
-    """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
-    present = column.notna()
-    words = column.astype("str").where(present).astype("str").str.strip()
-    first = words[present].iloc[0] if present.any() else ""
-    if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
-        words = words.str.removesuffix(".0")
-    return words
 
 
 def listings_table(
@@ -105,7 +94,8 @@ def listings_table(
             columns[name] = pd.Series(np.where(bad, np.nan, values))
         else:
             setting = config.attributes.get(name, AttributeConfig())
-            if setting.kind == "place" or (name == C.PLACE and set(MAX_COORDINATE) <= set(raw.columns)):
+            elsewhere = setting.kind is not None and not kind_of(setting.kind).own_column
+            if elsewhere or (name == C.PLACE and set(MAX_COORDINATE) <= set(raw.columns)):
                 raise VibesError(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
@@ -113,34 +103,19 @@ def listings_table(
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
-            if setting.kind is None and kind in (None, "category", "text"):
+            if setting.kind is None and (kind is None or kind_of(kind).written):
                 _note_decimal_commas(name, column, notes)
             if kind is None:
                 what = "holds only identifiers or dates" if column.notna().any() else "is empty"
                 notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
                 continue
-            columns[name] = _typed(name, column, kind, setting.separator or SEPARATOR, notes)
+            columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
+            notes.add(name, bad, column, problem)
             kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
     if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
         setting = config.attributes.get(C.PLACE, AttributeConfig())
         kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})
     return pd.DataFrame(columns), kinds, notes.defects
-
-
-def _typed(name: str, column: pd.Series, kind: str, separator: str, notes: Notes) -> pd.Series:
-    if kind == "number":
-        values, bad = to_numbers(column)
-        notes.add(name, bad, column, "is no finite number; read as missing")
-        return pd.Series(values)
-    if kind == "flag":
-        flags, bad = to_flags(column)
-        notes.add(name, bad, column, "is neither yes nor no; read as missing")
-        return flags
-    if kind == "multi":
-        _note_other_separator(name, column, separator, notes)
-        return pd.Series([to_set(cell, separator) for cell in column], dtype=object)
-    words = as_ids(column)
-    return words.where(words != "")
 
 
 def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
@@ -155,28 +130,6 @@ def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
     if len(first) and commas(first).mean() > 0.5:
         message = "has a decimal comma, so the column is read as words; write numbers as 10.50"
         notes.add(name, commas(column).to_numpy(bool), column, message)
-
-
-def _note_other_separator(name: str, column: pd.Series, separator: str, notes: Notes) -> None:
-    """A set of which no cell is ever parted, while many hold what parts sets elsewhere, is told so."""
-    if not is_textual(column):
-        return
-    cells = column.where(column.map(lambda cell: isinstance(cell, str))).dropna().str.strip()
-    cells = cells[~cells.str.startswith("[")]
-    if cells.empty or cells.str.contains(separator, regex=False).any():
-        return
-    for other in (";", ",", "/"):
-        found = cells.str.contains(other, regex=False)
-        if found.mean() > 0.2:
-            message = (
-                f"holds no '{separator}', so each cell is one member of the set; if '{other}' parts them, say "
-                f'separator = "{other}" in market.toml'
-            )
-            row = int(found.index[found.argmax()]) + 1
-            notes.defects.append(
-                Defect(notes.file, name, row, cells[found].iloc[0], message, int(found.sum()))
-            )
-            return
 
 
 def label_of(name: str) -> str:

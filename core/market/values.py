@@ -1,4 +1,4 @@
-"""Cells to values: numbers, flags, sets, moments, and the kind of a column inferred from its values."""
+"""Cells to values: identifiers, numbers, flags, sets, moments."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.market.config import Kind
-
+#: What parts the members of a set in a cell, where market.toml does not say.
+SEPARATOR = "|"
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
@@ -17,8 +17,6 @@ _CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 _AMOUNT = re.compile(rf"^([-+]?)\s*{_CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{_CURRENCY})?(?:\s?{_UNIT})?$")
-#: More different values than these, mostly of several words, are titles and no categories.
-MOST_CATEGORIES = 500
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
@@ -26,6 +24,16 @@ _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.
 def is_textual(column: pd.Series) -> bool:
     """True for columns of strings (or of mixed objects that are not lists)."""
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+
+
+def as_ids(column: pd.Series) -> pd.Series:
+    """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
+    present = column.notna()
+    words = column.astype("str").where(present).astype("str").str.strip()
+    first = words[present].iloc[0] if present.any() else ""
+    if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
+        words = words.str.removesuffix(".0")
+    return words
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +73,7 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
     return flags, (flags.isna() & column.notna()).to_numpy(copy=True)
 
 
-def to_set(cell: Any, separator: str = "|") -> list[str] | None:
+def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
     """Members of a `multi` cell: a list, a JSON list, or words parted by `separator`; None where missing."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)) or cell is pd.NA:
         return None
@@ -111,37 +119,3 @@ def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
         return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
     unit = next(unit for least, unit in _UNIX_UNITS if typical >= least)
     return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")
-
-
-def infer_kind(name: str, column: pd.Series) -> Kind | None:
-    """The kind of an attribute from its name and values; None for an empty column, dates or bare identifiers."""
-    cells = column.dropna()
-    if cells.empty or pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return None
-    if pd.api.types.is_bool_dtype(column.dtype):
-        return "flag"
-    first = cells.iloc[0]
-    if isinstance(first, list | tuple | np.ndarray):
-        return "multi"
-    if not is_textual(column):
-        return "flag" if set(cells.unique()) <= {0, 1} else "number"
-    words = cells.astype("str").str.strip()
-    lowered = set(words.str.lower().unique()[:50])
-    if lowered <= set(FLAGS) or lowered <= {"0", "1"}:
-        return "flag"
-    if words.str.startswith("[").mean() > 0.9 and words.str.endswith("]").mean() > 0.9:
-        return "multi"
-    _, bad = to_numbers(words)
-    if bad.mean() < 0.1 and not name.endswith("_id"):
-        return "number"
-    different, spaced = words.nunique(), words.str.contains(" ", regex=False).mean()
-    unique = different / len(words)
-    if unique > 0.3 and (
-        words.str.count(" ").mean() >= 2.5 or (spaced > 0.5 and different > MOST_CATEGORIES)
-    ):
-        return "text"
-    if words.str.contains("|", regex=False).mean() > 0.2:
-        return "multi"
-    if unique > 0.95 and len(words) > 20:
-        return "text" if spaced > 0.5 else None
-    return "category"

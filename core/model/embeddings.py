@@ -22,7 +22,7 @@ class TokenEmbedder(nn.Module):
         self.key = nn.Embedding(key_count(vocabulary), width)
         self.value = nn.Embedding(vocabulary.total, width)
         offsets = bin_offsets(vocabulary)
-        sizes = {entry.name: entry.size for entry in vocabulary.attributes if entry.kind == "number"}
+        sizes = {entry.name: entry.size for entry in vocabulary.attributes if entry.name in offsets}
         first = [0] + [offsets[name] for name, size in sizes.items() for _ in range(size)]
         self.first_bin: torch.Tensor
         self.slope = nn.Parameter(torch.empty(len(first), width))

@@ -8,12 +8,12 @@ import pandas as pd
 
 from core.errors import VibesError, printable
 from core.market.columns import Columns as C
+from core.market.kinds import kind_of
 from core.model.settings import Settings
 
 if TYPE_CHECKING:
     from core.run.run import Run
 
-SHORT_KINDS = ("number", "category", "flag")
 #: How each reader of histories makes a user's vector, as the end of a sentence.
 READERS = {
     "listing-vectors": "each listing alone through the Longformer, then a causal pass over the vectors",
@@ -36,7 +36,7 @@ def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFram
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     title = market.config.title
-    shown = [a for a in market.attributes if a.kind in SHORT_KINDS and a.name != title][:attributes]
+    shown = [a for a in market.attributes if kind_of(a.kind).short and a.name != title][:attributes]
     columns = ([("title", title)] if title in market.listings else []) + [(a.label, a.name) for a in shown]
     for label, name in columns:
         values = market.listings[name]

@@ -21,9 +21,8 @@ from core.features.photos.pipeline import Encoder
 from core.features.photos.trainable import trained_weights
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.market.columns import Columns as C
+from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
-from core.market.tables import MAX_COORDINATE
-from core.market.values import to_flags, to_numbers, to_set
 from core.run.run import Run
 
 NEW = "new"
@@ -150,15 +149,13 @@ def one_listing(market: Market, cells: Mapping[str, Any], photos: Sequence[bytes
     Raises:
         VibesError: an unknown attribute or a value that cannot be read.
     """
-    names = {item.name for item in market.attributes if item.kind != "place"}
-    if any(item.kind == "place" for item in market.attributes):
-        names |= {C.LATITUDE, C.LONGITUDE}
+    names = {name for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
     strange = sorted(set(cells) - names)
     if strange:
         raise VibesError(f"The market has no attribute '{strange[0]}'; it has: {', '.join(sorted(names))}.")
     columns = {C.LISTING: pd.Series([NEW], dtype=market.listings[C.LISTING].dtype)}
     for item in market.attributes:
-        for name in (C.LATITUDE, C.LONGITUDE) if item.kind == "place" else (item.name,):
+        for name in kind_of(item.kind).columns(item.name):
             value = _read(item, name, cells.get(name))
             columns[name] = pd.Series([value], dtype=market.listings[name].dtype)
     rows = []
@@ -177,21 +174,7 @@ def _read(attribute: Attribute, name: str, value: Any) -> Any:
     """A value as the market's table holds it, None where it is missing."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if attribute.kind == "multi":
-        return to_set(value)
-    if attribute.kind in ("category", "text"):
-        return str(value).strip()
-    cell = pd.Series([value], dtype=object)
-    if attribute.kind == "flag":
-        flags, bad = to_flags(cell)
-        if bad.any():
-            raise VibesError(f"{attribute.label} is '{value}'; give yes or no.")
-        return flags[0]
-    number, bad = to_numbers(cell)
-    if bad.any() or abs(number[0]) > MAX_COORDINATE.get(name, np.inf):
-        wanted = f"degrees up to {MAX_COORDINATE[name]:.0f}" if name in MAX_COORDINATE else "a number"
-        raise VibesError(f"{attribute.label} is '{value}'; give {wanted}.")
-    return number[0]
+    return kind_of(attribute.kind).parse(value, attribute.label, name)
 
 
 def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:

@@ -12,12 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import find_table, read_table, table_columns
+from core.market.kinds import kind_of
 from core.market.market import Market
 from core.market.tables import as_ids
 from core.run.where import read_condition
 from core.scoring.metrics import K
-
-ONE_VALUE = ("category", "flag", "number", "text")
 
 
 class Rules(BaseModel):
@@ -105,11 +104,11 @@ def attribute_name(market: Market, given: str, option: str) -> str:
     """
     wanted, choices = given.strip().casefold(), []
     for attribute in market.attributes:
-        if attribute.kind in ONE_VALUE:
+        if kind_of(attribute.kind).one_value:
             choices.append(attribute.name)
             if wanted in (attribute.name.casefold(), attribute.label.casefold()):
                 return attribute.name
-    several = {a.name for a in market.attributes if a.kind not in ONE_VALUE}
+    several = {a.name for a in market.attributes if not kind_of(a.kind).one_value}
     reserved = several | {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
     others = [name for name in table_columns(_table(market)) if name not in reserved | set(choices)]
     if given in others:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.values import infer_kind, to_flags, to_moments, to_numbers, to_set
+from core.market.kinds import infer_kind
+from core.market.values import to_flags, to_moments, to_numbers, to_set
 
 
 @pytest.mark.parametrize(

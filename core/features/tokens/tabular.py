@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.features.tokens.vocabulary import Vocabulary, category_ids, member_ids, number_bins, place_ids
-from core.market.columns import Columns as C
+from core.features.tokens.vocabulary import Vocabulary
+from core.market.kinds import kind_of
 from core.market.log import ranges
 
 # Keys every model has; attribute keys follow.
@@ -106,31 +106,34 @@ class TokenColumns:
 
 
 def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
-    """Key number of each attribute; a text attribute has a second one for its words."""
+    """The first key number of each attribute; some kinds have several, such as a text's sentence and its words."""
     keys, following = {}, FIRST_ATTRIBUTE_KEY
     for entry in vocabulary.attributes:
         keys[entry.name] = following
-        following += 2 if entry.kind == "text" else 1
+        following += kind_of(entry.kind).keys
     return keys
 
 
 def first_extra_key(vocabulary: Vocabulary) -> int:
     """Keys below this one are those every model has and those of the attributes."""
     keys = attribute_keys(vocabulary)
-    return keys[vocabulary.attributes[-1].name] + 2 if keys else FIRST_ATTRIBUTE_KEY
+    if not keys:
+        return FIRST_ATTRIBUTE_KEY
+    last = vocabulary.attributes[-1]
+    return keys[last.name] + max(2, kind_of(last.kind).keys)  # as if the last were a text, whatever it is
 
 
 def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
     """Key of the sentence vector that view number `view` has of the text attribute `name`."""
     if view == 0:
         return attribute_keys(vocabulary)[name]
-    texts = [entry.name for entry in vocabulary.attributes if entry.kind == "text"]
+    texts = vocabulary.sentences
     return first_extra_key(vocabulary) + (view - 1) * len(texts) + texts.index(name)
 
 
 def photo_key(vocabulary: Vocabulary, view: int) -> int:
     """Key of the photo vectors of encoder number `view`."""
-    texts = sum(entry.kind == "text" for entry in vocabulary.attributes)
+    texts = len(vocabulary.sentences)
     return (
         PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
     )
@@ -154,17 +157,16 @@ def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
     for view in range(1, vocabulary.photo_views):
         photo[photo_key(vocabulary, view)] = view
     for view in range(1, vocabulary.text_views):
-        for entry in vocabulary.attributes:
-            if entry.kind == "text":
-                text[text_key(vocabulary, entry.name, view)] = view
+        for name in vocabulary.sentences:
+            text[text_key(vocabulary, name, view)] = view
     return photo, text
 
 
 def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
-    """Where each number attribute's bins begin among all bins (the first is 1; 0 means none)."""
+    """Where the bins of each attribute that has some begin among all bins (the first is 1; 0 means none)."""
     offsets, following = {}, 1
     for entry in vocabulary.attributes:
-        if entry.kind == "number":
+        if kind_of(entry.kind).binned:
             offsets[entry.name] = following
             following += entry.size
     return offsets
@@ -182,41 +184,19 @@ def tokenise(
     Args:
         photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
         text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
-        use_words: whether a text attribute also gives a token with the set of its known words.
+        use_words: whether an attribute that is embedded as sentences also gives a token with the set of its known words.
     """
     columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
     for entry in vocabulary.attributes:
-        key = keys[entry.name]
-        if entry.kind == "place":
-            if C.LATITUDE not in listings or C.LONGITUDE not in listings:
-                continue
-            cells = place_ids(
-                entry, listings[C.LATITUDE].to_numpy(float), listings[C.LONGITUDE].to_numpy(float)
-            )
-            present = np.flatnonzero(cells[:, 0] > 0)
-            columns.add(present, key, sets=cells[present].tolist())
-        elif entry.name not in listings:
+        kind = kind_of(entry.kind)
+        if not set(kind.columns(entry.name)) <= set(listings):
             continue
-        elif entry.kind == "number":
-            found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
-            present = np.flatnonzero(found >= 0)
-            columns.add(
-                present,
-                key,
-                value=entry.first + found[present],
-                bin=bins[entry.name] + found[present],
-                fraction=fraction[present],
-            )
-        elif entry.kind in ("category", "flag"):
-            values = category_ids(entry, listings[entry.name])
-            present = np.flatnonzero(values > 0)
-            columns.add(present, key, value=values[present])
-        else:
-            if entry.kind == "text":
-                columns.add_texts(vocabulary, entry.name, text_rows or [])
-            if entry.kind == "multi" or use_words:
-                members = member_ids(entry, listings[entry.name])
-                present = np.flatnonzero([len(m) > 0 for m in members])
-                columns.add(present, key + (entry.kind == "text"), sets=[members[row] for row in present])
+        if kind.sentences:
+            columns.add_texts(vocabulary, entry.name, text_rows or [])
+        for told in kind.tell(entry, listings, use_words):
+            parts = {"value": told.value, "fraction": told.fraction}
+            parts["bin"] = None if told.bin is None else bins[entry.name] + told.bin
+            given = {name: part for name, part in parts.items() if part is not None}
+            columns.add(told.listing, keys[entry.name] + told.key, told.sets, **given)
     columns.add_photos(vocabulary, photo_rows or [])
     return columns.tokens(len(listings))

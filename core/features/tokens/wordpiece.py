@@ -15,8 +15,8 @@ from core.errors import VibesError
 from core.features.config import FeatureConfig
 from core.features.texts.encoder import minilm_folder
 from core.features.tokens.tabular import TokenColumns, Tokens, piece_keys
-from core.features.tokens.vocabulary import AttributeVocabulary, Vocabulary, duration_edges
-from core.market.columns import Columns as C
+from core.features.tokens.vocabulary import Vocabulary, duration_edges
+from core.market.kinds import AttributeVocabulary, kind_of
 from core.market.market import Attribute
 
 UNKNOWN = "[UNK]"
@@ -76,9 +76,8 @@ def tokenise_pieces(
         inside = np.concatenate([np.arange(count[row]) for row in present])
         keys = np.where(inside < names, key_word, value_word)
         columns.add(np.repeat(present, count[present]), keys, value=ours[value])
-    for entry in vocabulary.attributes:
-        if entry.kind == "text":
-            columns.add_texts(vocabulary, entry.name, text_rows)
+    for name in vocabulary.sentences:
+        columns.add_texts(vocabulary, name, text_rows)
     columns.add_photos(vocabulary, photo_rows)
     return columns.tokens(len(listings))
 
@@ -136,21 +135,10 @@ def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pi
 
 def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
     """Each listing's value in words; "" where it is missing."""
-    if entry.kind == "place":
-        if C.LATITUDE not in listings or C.LONGITUDE not in listings:
-            return [""] * len(listings)
-        pairs = zip(listings[C.LATITUDE], listings[C.LONGITUDE], strict=True)
-        return ["" if pd.isna(a) or pd.isna(b) else f"{a:.2f} {b:.2f}" for a, b in pairs]
-    if entry.name not in listings:
+    kind = kind_of(entry.kind)
+    if not set(kind.columns(entry.name)) <= set(listings):
         return [""] * len(listings)
-    column = listings[entry.name]
-    if entry.kind == "multi":
-        return [", ".join(map(str, v)) if isinstance(v, list | tuple | np.ndarray) else "" for v in column]
-    if entry.kind == "number":
-        return ["" if pd.isna(value) else f"{value:.6g}" for value in column]
-    if entry.kind == "flag":
-        return ["" if pd.isna(value) else "yes" if value else "no" for value in column]
-    return ["" if pd.isna(value) else str(value) for value in column]
+    return kind.words(listings, entry.name)
 
 
 @lru_cache(maxsize=1)

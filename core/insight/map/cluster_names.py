@@ -9,19 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
-from core.market.market import Attribute, Market
+from core.market.kinds import Coded, kind_of
+from core.market.market import Market
 
 COMMON, LIFT = (
     0.4,
     1.25,
 )  # a trait holds for at least this share of a group, and so many times as often as elsewhere
-VALUES = 200  # values of one attribute that are looked at, the frequent ones
-FEW = 8  # a number with at most so many different values is told by its values
 TEXTS = 300  # texts read of each group
 WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
-YEARS = (1500, 2100)
 # Words that say nothing about a listing however rare they are.
 _STOP = (
     "about across all also and any are available because been before both but can could each from for get has have "
@@ -31,8 +28,6 @@ _STOP = (
 )
 STOP = frozenset(_STOP.split())
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_NUMBER = re.compile(r"\d+")
-_IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
 _HTML = re.compile(r"<[^>]+>")
 
 
@@ -66,7 +61,7 @@ def portraits(
     rows: np.ndarray,
     groups: np.ndarray,
     seed: int = 0,
-    coded: Sequence["Coded"] | None = None,
+    coded: Sequence[Coded] | None = None,
 ) -> list[Portrait]:
     """A portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
 
@@ -102,7 +97,7 @@ def apart(
     rows: np.ndarray,
     chosen: np.ndarray,
     seed: int = 0,
-    coded: Sequence["Coded"] | None = None,
+    coded: Sequence[Coded] | None = None,
 ) -> Portrait:
     """What sets the `chosen` (n,) bool of the listings `rows` (n,) apart from the others; `coded` as for `portraits`."""
     if not chosen.any():
@@ -128,10 +123,6 @@ def _name(traits: list[Trait], words: list[str], number: int, taken: set[str]) -
     return name if name and name not in taken else f"{name} ({number + 1})" if name else f"Group {number + 1}"
 
 
-#: (label, [(value in words, piece of a name)], places in `rows`, the values' numbers) of one attribute.
-Coded = tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]
-
-
 def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
     """What portraits count of the listings `rows` (n,): the values of every attribute as numbers."""
     return list(_coded_attributes(market, rows))
@@ -139,50 +130,18 @@ def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
 
 def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
     for item in market.attributes:
-        if item.kind in ("text", "place") or item.name == market.config.title:
+        kind = kind_of(item.kind)
+        if not kind.portrayed or item.name == market.config.title:
             continue
         values = market.listings[item.name].iloc[rows].reset_index(drop=True)
         known = values[values.notna()]
-        if not len(known):
-            continue
-        match item.kind:
-            case "number":
-                yield _numbers(item, known.astype(float))
-            case "flag":
-                yes = known[known.astype(bool)].index.to_numpy()
-                yield item.label, [("Yes", item.label)], yes, np.zeros(len(yes), int)
-            case "multi":
-                yield _coded(item, known.explode().dropna())
-            case _:
-                yield _coded(item, known)
-
-
-def _coded(item: Attribute, values: pd.Series) -> Coded:
-    values = values.astype(str)
-    often = [value for value in values.value_counts().index[:VALUES] if not _IDENTIFIER.fullmatch(value)]
-    codes = pd.Index(often).get_indexer(values)
-    kept = codes >= 0
-    # A bare number says nothing without what it counts.
-    told = [(value, f"{item.label} {value}" if _NUMBER.fullmatch(value) else value) for value in often]
-    return item.label, told, values.index.to_numpy()[kept], codes[kept]
-
-
-def _numbers(item: Attribute, known: pd.Series) -> Coded:
-    """A third each is low and high; a number of few different values, or of values mostly alike, is told by them."""
-    low, high = np.quantile(known, [1 / 3, 2 / 3])
-    if known.nunique() <= FEW or low == high:
-        return _coded(item, known.map(lambda value: f"{value:g}"))
-    label = item.label[:1].lower() + item.label[1:] if item.label[1:2].islower() else item.label
-    year = not item.unit and known.between(*YEARS).all()
-    few, many = ("early", "late") if year else ("low", "high") if item.unit else ("few", "many")
-    where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
-    told = [("the lowest third", f"{few} {label}"), ("the highest third", f"{many} {label}")]
-    return item.label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
+        if len(known):
+            yield kind.portrait(item.label, item.unit, known)
 
 
 def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
     """The telling words of each group, the best first."""
-    names = [item.name for item in market.attributes if item.kind == "text"]
+    names = [item.name for item in market.attributes if kind_of(item.kind).sentences]
     if market.config.title in market.listings.columns and market.config.title not in names:
         names.append(str(market.config.title))
     if not names or not count:

@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.features.featurizer import Featurizer
 from core.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from core.features.tokens.vocabulary import Vocabulary
+from core.market.kinds import kind_of
 from core.market.log import ranges
 
 ALL_PHOTOS = -1
@@ -67,10 +68,10 @@ def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
     keys = attribute_keys(vocabulary)
     found = {}
     for entry in vocabulary.attributes:
-        mine = [] if vocabulary.pieces else [keys[entry.name]]
-        if entry.kind == "text":
+        kind = kind_of(entry.kind)
+        mine = [] if vocabulary.pieces else [keys[entry.name] + key for key in range(kind.keys)]
+        if kind.sentences:
             mine += [text_key(vocabulary, entry.name, view) for view in range(vocabulary.text_views)]
-            mine += [] if vocabulary.pieces else [keys[entry.name] + 1]
         found[entry.name] = mine
     return found
 

@@ -5,6 +5,7 @@ import numpy as np
 from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
 from core.market.caches import market_cache
+from core.market.kinds import kind_of
 from core.market.market import Market
 
 
@@ -17,7 +18,7 @@ def text_vectors(market: Market, known: np.ndarray, width: int | None = None) ->
     Raises:
         VibesError: the text encoder is not at hand.
     """
-    names = [attribute.name for attribute in market.attributes if attribute.kind == "text"]
+    names = [attribute.name for attribute in market.attributes if kind_of(attribute.kind).sentences]
     if not names:
         return None
     total: np.ndarray | None = None

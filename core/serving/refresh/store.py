@@ -8,13 +8,11 @@ import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
+from core.market.kinds import kind_of
 from core.market.market import Market
 from core.run.run import Run
 from core.search.store.opening import open_store
 from core.search.store.protocol import VectorStore
-
-#: Kinds of attributes that a store can filter by.
-KINDS = ("category", "number", "flag")
 
 
 class Follower:
@@ -63,7 +61,7 @@ class Follower:
 
 def filterable(market: Market) -> pd.DataFrame:
     """The attributes that a store can filter by, one row a listing."""
-    names = [attribute.name for attribute in market.attributes if attribute.kind in KINDS]
+    names = [attribute.name for attribute in market.attributes if kind_of(attribute.kind).short]
     return market.listings[[name for name in names if name != C.LISTING]]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.io import atomic_path, find_table, read_table
+from core.market.kinds import kind_of
 from core.market.market import TABLES, Market
 from core.market.tables import as_ids
 from core.market.values import to_moments, to_numbers
@@ -21,7 +22,7 @@ def pinned(market: Market) -> MarketConfig:
     kinds = {
         a.name: config.attributes.get(a.name, AttributeConfig()).model_copy(update={"kind": a.kind})
         for a in market.attributes
-        if a.kind != "place"
+        if kind_of(a.kind).own_column
     }
     source = find_table(market.tables, "listings")
     assert source is not None  # the market was read from it

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.tokens.vocabulary import category_ids, fit_vocabulary, member_ids, number_bins, place_ids
+from core.features.tokens.vocabulary import fit_vocabulary
+from core.market.kinds import kind_of
+from core.market.kinds.category import category_ids
+from core.market.kinds.number import number_bins
+from core.market.kinds.place import place_ids
 from core.market.market import Attribute
 
 ATTRIBUTES = [
@@ -81,8 +85,14 @@ def test_a_constant_number_has_one_bin():
 def test_sets_keep_known_members(listings):
     amenities, title = fit_vocabulary(listings, ATTRIBUTES, np.arange(40), [], np.empty(0)).attributes[3:5]
     wifi, pool = (amenities.first + amenities.values.index(name) for name in ("wifi", "pool"))
-    assert member_ids(amenities, [["pool", "wifi", "unknown"], None, []]) == [[pool, wifi], [], []]
-    assert len(member_ids(title, ["A sunny, QUIET flat!"])[0]) == 3
+    cells = pd.DataFrame(
+        {"amenities": [["pool", "wifi", "unknown"], None, []], "title": ["A sunny, QUIET flat!", None, ""]}
+    )
+    (told,) = kind_of("multi").tell(amenities, cells)
+    assert told.listing.tolist() == [0] and told.sets == [[pool, wifi]]
+    (told,) = kind_of("text").tell(title, cells)
+    assert told.listing.tolist() == [0] and len(told.sets[0]) == 3 and told.key == 1
+    assert kind_of("text").tell(title, cells, use_words=False) == []
 
 
 def test_near_places_share_more_cells(listings):

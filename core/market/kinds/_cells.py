@@ -1,0 +1,65 @@
+"""A column as kinds look at it where no configuration says what it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from core.market.values import is_textual
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A test by which a column is taken for a kind, and how strong a reason it is; the built-in ones have 10 to 100."""
+
+    strength: int
+    holds: Callable[["Cells"], bool]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A column of which at least one cell is there; what several kinds ask for is worked out once."""
+
+    name: str
+    column: pd.Series
+
+    @cached_property
+    def present(self) -> pd.Series:
+        """The cells that are there."""
+        return self.column.dropna()
+
+    @cached_property
+    def listed(self) -> bool:
+        """Cells are lists."""
+        return isinstance(self.present.iloc[0], list | tuple | np.ndarray)
+
+    @cached_property
+    def textual(self) -> bool:
+        """Cells are strings."""
+        return is_textual(self.column) and not self.listed
+
+    @cached_property
+    def words(self) -> pd.Series:
+        """Cells as text without white space around it."""
+        return self.present.astype("str").str.strip()
+
+    @cached_property
+    def some(self) -> set[str]:
+        """Up to 50 different cells, in lower case."""
+        return set(self.words.str.lower().unique()[:50])
+
+    @cached_property
+    def unique(self) -> float:
+        """Share of different cells."""
+        return self.words.nunique() / len(self.words)
+
+    @property
+    def identifying(self) -> bool:
+        """Nearly every cell differs from all others, as identifiers do."""
+        return self.unique > 0.95 and len(self.words) > 20
+
+    def holding(self, part: str) -> float:
+        """Share of cells in which `part` stands."""
+        return float(self.words.str.contains(part, regex=False).mean())

@@ -1,0 +1,86 @@
+"""What an attribute becomes for a model: a vocabulary fitted on the training period, and numbers for tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, field_validator
+
+#: Known members of a set, or words of a text, at most.
+MOST_VALUES = 4000
+
+
+class AttributeVocabulary(BaseModel):
+    """What one attribute's values become; ids are global, 0 is "no value"."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    kind: str
+    label: str = ""  # word pieces: what names the attribute in a listing's words
+    first: int = 0  # id of the first value; then in the order of `values`
+    values: list[str] = []  # known values: categories, members of a set, words
+    edges: list[float] = []  # number: ascending quantile edges, n + 1 for n bins
+    grids: list[list[list[float]]] = []  # place: for each grid the inner latitude and longitude edges
+    buckets: int = 0  # ids after the values, for unseen ones
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        from core.market.kinds import KINDS  # which are made of this
+
+        return KINDS.known(name)
+
+    @property
+    def size(self) -> int:
+        """How many ids the attribute takes."""
+        from core.market.kinds import kind_of
+
+        return kind_of(self.kind).size(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """n tokens of one slot, at most one a listing.
+
+    Attributes:
+        listing: (n,) rows, ascending.
+        key: which of the kind's `keys` they have.
+        value: (n,) ids; None: none.
+        bin, fraction: (n,) the bin of a piecewise-linear encoding, from 0, and how far through it in [0, 1]; None: none.
+        sets: the ids of each token's set; None: no sets.
+    """
+
+    listing: np.ndarray
+    key: int = 0
+    value: np.ndarray | None = None
+    bin: np.ndarray | None = None
+    fraction: np.ndarray | None = None
+    sets: list[list[int]] | None = None
+
+    @classmethod
+    def of_sets(cls, sets: list[list[int]], key: int = 0) -> Told:
+        """A token for each of the L `sets` that is not empty."""
+        present = np.flatnonzero([len(one) > 0 for one in sets])
+        return cls(present, key, sets=[sets[row] for row in present])
+
+
+def frequent(values: Iterable[Any], min_count: int) -> list[str]:
+    """The values that occur at least `min_count` times, the frequent ones first."""
+    counts = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+    return [value for value, count in counts if count >= min_count]
+
+
+def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
+    """Id of each known value."""
+    return {value: entry.first + position for position, value in enumerate(entry.values)}
+
+
+def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
+    """Ids of the known members of each cell, each once; empty where there is none."""
+    known = ids_of(entry)
+    return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]

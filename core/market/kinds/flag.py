@@ -1,0 +1,53 @@
+"""Yes or no."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told, ids_of
+from core.market.values import FLAGS, SEPARATOR, to_flags
+
+
+def _looks_so(cells: Cells) -> bool:
+    if pd.api.types.is_bool_dtype(cells.column.dtype):
+        return True
+    if cells.listed:
+        return False
+    if not cells.textual:
+        return set(cells.present.unique()) <= {0, 1}
+    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"}
+
+
+class Flag(Kind):
+    """One token with the id of no or yes."""
+
+    shown_as = "flag"
+    claims = (Claim(100, _looks_so),)
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        flags, bad = to_flags(column)
+        return flags, bad, "is neither yes nor no; read as missing"
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        flags, bad = to_flags(pd.Series([value], dtype=object))
+        if bad.any():
+            raise VibesError(f"{label} is '{value}'; give yes or no.")
+        return flags[0]
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        return ["" if pd.isna(value) else "yes" if value else "no" for value in listings[name]]
+
+    def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
+        yes = known[known.astype(bool)].index.to_numpy()
+        return label, [("Yes", label)], yes, np.zeros(len(yes), int)
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])
+
+    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+        known = ids_of(entry)
+        values = np.array([known.get(word, 0) for word in self.words(listings, entry.name)], np.int32)
+        present = np.flatnonzero(values > 0)
+        return [Told(present, value=values[present])]

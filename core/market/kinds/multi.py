@@ -1,0 +1,72 @@
+"""A set of names: amenities, genres, actors."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
+from core.market.kinds._portrait import coded_values
+from core.market.kinds._told import MOST_VALUES, frequent, member_ids
+from core.market.values import SEPARATOR, is_textual, to_set
+
+
+def _brackets(cells: Cells) -> bool:
+    return cells.listed or (
+        cells.words.str.startswith("[").mean() > 0.9 and cells.words.str.endswith("]").mean() > 0.9
+    )
+
+
+class Multi(Kind):
+    """One token with the set of the members' ids."""
+
+    one_value = short = False
+    separated = True
+    shown_as = "multi"
+    claims = (Claim(90, _brackets), Claim(60, lambda cells: cells.holding("|") > 0.2))
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        sets = pd.Series([to_set(cell, separator) for cell in column], dtype=object)
+        return sets, *_other_separator(column, separator)
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        return to_set(value)
+
+    def distinct(self, listings: pd.DataFrame, name: str) -> int:
+        return int(listings[name].explode().nunique())
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        return [", ".join(map(str, cell)) for cell in _members(listings[name])]
+
+    def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
+        return coded_values(label, known.explode().dropna())
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        kept = frequent((member for cell in listings[name].dropna() for member in set(cell)), min_count)
+        return AttributeVocabulary(name=name, kind="multi", values=kept[:MOST_VALUES])
+
+    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+        return [Told.of_sets(member_ids(entry, _members(listings[entry.name])))]
+
+
+def _members(column: pd.Series) -> list[Any]:
+    return [cell if isinstance(cell, list | tuple | np.ndarray) else [] for cell in column]
+
+
+def _other_separator(column: pd.Series, separator: str) -> tuple[np.ndarray, str]:
+    """Where no cell is ever parted, and many hold what parts sets elsewhere: which do (N,) bool, and what to say."""
+    nothing = np.zeros(len(column), bool)
+    if not is_textual(column):
+        return nothing, ""
+    cells = column.where(column.map(lambda cell: isinstance(cell, str))).str.strip()
+    cells = cells.where(~cells.str.startswith("[", na=False))
+    if cells.isna().all() or cells.str.contains(separator, regex=False, na=False).any():
+        return nothing, ""
+    for other in (";", ",", "/"):
+        found = cells.str.contains(other, regex=False, na=False).to_numpy(bool)
+        if found.sum() > 0.2 * cells.notna().sum():
+            return found, (
+                f"holds no '{separator}', so each cell is one member of the set; if '{other}' parts them, say "
+                f'separator = "{other}" in market.toml'
+            )
+    return nothing, ""

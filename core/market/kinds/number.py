@@ -1,0 +1,83 @@
+"""An amount: a price, an area, a year."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
+from core.market.kinds._portrait import coded_values
+from core.market.values import SEPARATOR, to_numbers
+
+FEW = 8  # a number with at most so many different values is told by its values
+YEARS = (1500, 2100)
+
+
+def _looks_so(cells: Cells) -> bool:
+    if not cells.textual:
+        return True
+    _, bad = to_numbers(cells.words)
+    return bool(bad.mean() < 0.1) and not cells.name.endswith("_id")
+
+
+class Number(Kind):
+    """One token with the id of its quantile bin and a piecewise-linear encoding (Gorishniy et al. 2022, "On Embeddings
+    for Numerical Features in Tabular Deep Learning", section 3.2.1)."""
+
+    amount = binned = True
+    shown_as = "number"
+    claims = (Claim(80, _looks_so),)
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        values, bad = to_numbers(column)
+        return pd.Series(values), bad, "is no finite number; read as missing"
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        number, bad = to_numbers(pd.Series([value], dtype=object))
+        if bad.any():
+            raise VibesError(f"{label} is '{value}'; give a number.")
+        return number[0]
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
+
+    def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
+        """A third each is low and high; few different values, or values mostly alike, are told by themselves."""
+        known = known.astype(float)
+        low, high = np.quantile(known, [1 / 3, 2 / 3])
+        if known.nunique() <= FEW or low == high:
+            return coded_values(label, known.map(lambda value: f"{value:g}"))
+        inside = label[:1].lower() + label[1:] if label[1:2].islower() else label
+        year = not unit and known.between(*YEARS).all()
+        few, many = ("early", "late") if year else ("low", "high") if unit else ("few", "many")
+        where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
+        told = [("the lowest third", f"{few} {inside}"), ("the highest third", f"{many} {inside}")]
+        return label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        numbers = listings[name].dropna().to_numpy(float)
+        edges = np.unique(np.quantile(numbers, np.linspace(0, 1, bins + 1))) if len(numbers) else np.empty(0)
+        if len(edges) == 1:
+            edges = np.array([edges[0], np.nextafter(edges[0], np.inf)])
+        return AttributeVocabulary(name=name, kind="number", edges=edges.tolist())
+
+    def size(self, entry: AttributeVocabulary) -> int:
+        return max(len(entry.edges) - 1, 0)
+
+    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+        found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
+        present = np.flatnonzero(found >= 0)
+        return [Told(present, 0, entry.first + found[present], found[present], fraction[present])]
+
+
+def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bins (L,) int32 (0-based, -1 missing) and the fraction (L,) float32 of the way through the bin, in [0, 1]."""
+    if entry.size == 0:
+        return np.full(len(numbers), -1, np.int32), np.zeros(len(numbers), np.float32)
+    edges = np.asarray(entry.edges)
+    known = np.isfinite(numbers)
+    clipped = np.clip(np.where(known, numbers, edges[0]), edges[0], edges[-1])
+    bins = np.clip(np.searchsorted(edges, clipped, side="right") - 1, 0, entry.size - 1)
+    fraction = (clipped - edges[bins]) / (edges[bins + 1] - edges[bins])
+    return np.where(known, bins, -1).astype(np.int32), np.where(known, fraction, 0).astype(np.float32)

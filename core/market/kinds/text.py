@@ -1,0 +1,43 @@
+"""Free text: a title, a description."""
+
+import pandas as pd
+
+from core.market.kinds import AttributeVocabulary, Cells, Claim, Kind, Told
+from core.market.kinds._told import MOST_VALUES, frequent, member_ids
+
+#: More different values than these, mostly of several words, are titles and no categories.
+MOST_CATEGORIES = 500
+
+
+def _reads_so(cells: Cells) -> bool:
+    many = cells.holding(" ") > 0.5 and cells.words.nunique() > MOST_CATEGORIES
+    return many or bool(cells.words.str.count(" ").mean() >= 2.5)
+
+
+class Text(Kind):
+    """A token for each encoder's sentence vector, and one with the set of the known words."""
+
+    short = portrayed = False
+    written = sentences = True
+    keys = 2  # the sentence, the words
+    shown_as = "text"
+    claims = (
+        Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells)),
+        Claim(50, lambda cells: cells.identifying and cells.holding(" ") > 0.5),
+    )
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        kept = frequent((word for cell in listings[name].dropna() for word in set(words(cell))), min_count)
+        return AttributeVocabulary(name=name, kind="text", values=kept[:MOST_VALUES])
+
+    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+        if not use_words:
+            return []
+        cells = (words(cell) if isinstance(cell, str) else [] for cell in listings[entry.name])
+        return [Told.of_sets(member_ids(entry, cells), key=1)]
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words of a text, punctuation stripped; numbers stay."""
+    cleaned = "".join(letter if letter.isalnum() else " " for letter in text.lower())
+    return cleaned.split()

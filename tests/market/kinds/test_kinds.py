@@ -1,0 +1,120 @@
+"""What every kind promises: a column read, told in ids of its own, spoken, and typed again."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from core.errors import VibesError
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.kinds import KINDS, Cells, infer_kind, kind_of
+from core.market.market import Attribute, Market
+
+#: Cells of a file, the third of them missing.
+FILES = {
+    "category": {"x": ["A", "B", None, "A", "B"]},
+    "number": {"x": ["$1,200", "13", None, "7.5", "7.5"]},
+    "flag": {"x": ["yes", "f", None, "no", "t"]},
+    "text": {"x": ["A sunny flat", "sunny side", None, "flat", "flat"]},
+    "multi": {"x": ["pool|wifi", '["wifi"]', None, "pool", "wifi"]},
+    "place": {"latitude": ["50", "51", None, "52", "53"], "longitude": ["9", "10", "11", "12", "13"]},
+}
+
+
+def read(name):
+    """The listings table of the kind's cells."""
+    kind = kind_of(name)
+    raw = {column: pd.Series(cells) for column, cells in FILES[name].items()}
+    if not kind.own_column:
+        return pd.DataFrame({column: cells.astype(float) for column, cells in raw.items()})
+    return pd.DataFrame({column: kind.read(cells)[0] for column, cells in raw.items()})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_told_are_ids_of_the_attribute_and_nothing_where_it_is_missing(name):
+    kind, listings = kind_of(name), read(name)
+    entry = kind.fit(listings, "x", bins=3, min_count=1)
+    entry.first = 7
+    assert (entry.kind, entry.name) == (name, "x") and entry.size == kind.size(entry) > 0
+    told = kind.tell(entry, listings)
+    assert {row for one in told for row in one.listing} == {0, 1, 3, 4}
+    ids = [one.value for one in told if one.value is not None]
+    ids += [np.concatenate([np.array(s) for s in one.sets]) for one in told if one.sets is not None]
+    for found in ids:
+        assert found.min() >= entry.first and found.max() < entry.first + entry.size
+    assert all(one.key < kind.keys for one in told)
+    assert kind.binned == any(one.bin is not None for one in told)
+    for one in told:
+        if one.bin is not None:
+            assert one.bin.max() < entry.size and ((one.fraction >= 0) & (one.fraction <= 1)).all()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_value_is_counted_and_has_no_words(name):
+    kind, listings = kind_of(name), read(name)
+    assert kind.missing(listings, "x").tolist() == [False, False, True, False, False]
+    spoken = kind.words(listings, "x")
+    assert spoken[2] == "" and all(spoken[row] for row in (0, 1, 3, 4))
+    assert 1 < kind.distinct(listings, "x") <= 4
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_typed_is_what_the_file_holds(name):
+    kind, listings = kind_of(name), read(name)
+    for column, cells in FILES[name].items():
+        for row, cell in enumerate(cells):
+            if cell is not None:
+                assert kind.parse(cell, "X", column) == listings[column][row]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "column", "said"),
+    [
+        ("number", "ten", "x", "X is 'ten'; give a number"),
+        ("flag", "perhaps", "x", "X is 'perhaps'; give yes or no"),
+        ("place", "91", "latitude", "X is '91'; give degrees up to 90"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(kind, value, column, said):
+    with pytest.raises(VibesError, match=said):
+        kind_of(kind).parse(value, "X", column)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if kind_of(name).portrayed])
+def test_groups_are_told_apart_by_values_in_words(name):
+    kind, known = kind_of(name), read(name)["x"].dropna()
+    label, words, place, code = kind.portrait("Label", "", known)
+    assert label == "Label" and len(place) == len(code) and code.max() < len(words)
+    assert set(place) <= set(known.index) and all(value and piece for value, piece in words)
+
+
+def test_the_strongest_claim_decides_and_no_two_kinds_claim_alike():
+    strengths = [claim.strength for name in KINDS for claim in KINDS[name].claims]
+    assert len(strengths) == len(set(strengths))
+    column = pd.Series(["t", "f", None])  # a flag, and as good a category
+    holding = [n for n in KINDS for claim in KINDS[n].claims if claim.holds(Cells("x", column))]
+    assert {"flag", "category"} <= set(holding) and infer_kind("x", column) == "flag"
+
+
+def test_an_attribute_is_shown_as_its_kind_says():
+    assert Attribute("x", "number", "X").shown_as == "number"
+
+
+def test_a_kind_that_is_none_is_refused_with_those_there_are():
+    with pytest.raises(ValidationError, match=r"Input should be .*'category'.* or "):
+        AttributeConfig(kind="colour")
+
+
+def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
+    (tmp_path / "listings.csv").write_text("listing_id,spot\na,1\n")
+    MarketConfig(attributes={"spot": AttributeConfig(kind="place")}).save(tmp_path / "market.toml")
+    with pytest.raises(VibesError, match="column spot: a place is read from the columns latitude"):
+        Market.open(tmp_path)
+
+
+def test_kinds_need_no_torch():
+    code = "import sys; from core.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
