@@ -111,10 +111,6 @@ class Kind(ABC):
             min_count: listings that must have a value for it to be known.
         """
 
-    def size(self, entry: AttributeVocabulary) -> int:
-        """How many ids the attribute takes, from `entry.first` on."""
-        return len(entry.values) + entry.buckets
-
     @abstractmethod
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         """The tokens of all `listings`, slot by slot; what is missing has none.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 #: Known members of a set, or words of a text, at most.
 MOST_VALUES = 4000
@@ -28,19 +28,11 @@ class AttributeVocabulary(BaseModel):
     grids: list[list[list[float]]] = []  # place: for each grid the inner latitude and longitude edges
     buckets: int = 0  # ids after the values, for unseen ones
 
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        from core.market.kinds import KINDS  # which are made of this
-
-        return KINDS.known(name)
-
     @property
     def size(self) -> int:
-        """How many ids the attribute takes."""
-        from core.market.kinds import kind_of
-
-        return kind_of(self.kind).size(self)
+        """How many ids the attribute takes: the values, the buckets, the bins, the map cells, in this order."""
+        cells = sum((len(lat) + 1) * (len(lon) + 1) for lat, lon in self.grids)
+        return len(self.values) + self.buckets + max(len(self.edges) - 1, 0) + cells
 
 
 @dataclass(frozen=True, eq=False)

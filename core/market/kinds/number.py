@@ -62,9 +62,6 @@ class Number(Kind):
             edges = np.array([edges[0], np.nextafter(edges[0], np.inf)])
         return AttributeVocabulary(name=name, kind="number", edges=edges.tolist())
 
-    def size(self, entry: AttributeVocabulary) -> int:
-        return max(len(entry.edges) - 1, 0)
-
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
         present = np.flatnonzero(found >= 0)

@@ -44,9 +44,6 @@ class Place(Kind):
             grids.append([np.quantile(axis, inner).tolist() if len(axis) else [] for axis in axes])
         return AttributeVocabulary(name=name, kind="place", grids=grids)
 
-    def size(self, entry: AttributeVocabulary) -> int:
-        return sum((len(lat) + 1) * (len(lon) + 1) for lat, lon in entry.grids)
-
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
         cells = place_ids(entry, *degrees)
