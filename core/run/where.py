@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
-from core.market.values import to_flags, to_numbers
 
 Sign = Literal["<=", ">=", "="]
 GRAMMAR = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
@@ -28,28 +28,15 @@ class Condition:
 
     attribute: Attribute
     sign: Sign
-    values: tuple[str | float | bool, ...]
+    values: tuple[Any, ...]
 
     def fulfilled(self, market: Market) -> np.ndarray:
         """(L,) bool: which listings of the market fulfil it."""
-        column, kind = market.listings[self.attribute.name], self.attribute.kind
-        if kind == "number":
-            number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
-            if self.sign == "=":
-                return np.logical_or.reduce([np.isclose(number, value) for value in self.values])
-            return number <= self.values[0] if self.sign == "<=" else number >= self.values[0]
-        if kind == "flag":
-            return column.isin(self.values).to_numpy(bool, na_value=False)
-        wanted = [str(value).casefold() for value in self.values]
-        if kind == "multi":
-            return np.array(
-                [_any(wanted, [str(one).casefold() for one in cell]) for cell in _sets(column)], bool
-            )
-        text = column.astype("string").str.casefold()
-        if kind == "text":
-            hits = [text.str.contains(value, regex=False) for value in wanted]
-            return np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits])
-        return text.isin(wanted).to_numpy(bool, na_value=False)
+        column, kind = market.listings[self.attribute.name], kind_of(self.attribute.kind)
+        if self.sign == "=":
+            return kind.meets(column, self.values)
+        number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
+        return number <= self.values[0] if self.sign == "<=" else number >= self.values[0]
 
 
 def read_condition(market: Market, text: str) -> Condition:
@@ -65,13 +52,13 @@ def read_condition(market: Market, text: str) -> Condition:
     asked = [
         a
         for a in market.attributes
-        if wanted in (a.name.casefold(), a.label.casefold()) and a.kind != "place"
+        if wanted in (a.name.casefold(), a.label.casefold()) and kind_of(a.kind).own_column
     ]
     if not asked:
-        known = ", ".join(a.name for a in market.attributes if a.kind != "place")
+        known = ", ".join(a.name for a in market.attributes if kind_of(a.kind).own_column)
         raise VibesError(f"Option --where asks for '{name}', which is no attribute; give one of: {known}.")
     attribute, sign = asked[0], found["sign"]
-    if sign != "=" and attribute.kind != "number":
+    if sign != "=" and not kind_of(attribute.kind).amount:
         raise VibesError(
             f"Option --where is '{text}', but {attribute.name} holds no numbers; use {attribute.name}=..."
         )
@@ -79,22 +66,9 @@ def read_condition(market: Market, text: str) -> Condition:
     return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))  # type: ignore[arg-type]
 
 
-def _value(attribute: Attribute, part: str, text: str) -> str | float | bool:
-    if attribute.kind in ("number", "flag"):
-        values, bad = (to_numbers if attribute.kind == "number" else to_flags)(
-            pd.Series([part], dtype=object)
-        )
-        if bad.any() or pd.isna(values[0]):
-            wanted = "a number" if attribute.kind == "number" else "yes or no"
-            raise VibesError(f"Option --where is '{text}'; {attribute.name} takes {wanted}.")
-        value: float | bool = values[0]
-        return value
-    return part
-
-
-def _sets(column: pd.Series) -> list[list[str]]:
-    return [list(cell) if isinstance(cell, list | tuple | np.ndarray) else [] for cell in column]
-
-
-def _any(wanted: list[str], members: list[str]) -> bool:
-    return any(one in members for one in wanted)
+def _value(attribute: Attribute, part: str, text: str) -> Any:
+    kind = kind_of(attribute.kind)
+    try:
+        return kind.wanted(part)
+    except VibesError as error:
+        raise VibesError(f"Option --where is '{text}'; {attribute.name} takes {kind.takes}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -49,6 +50,8 @@ class Kind(ABC):
     own_column: ClassVar[bool] = True
     #: A cell of a file may hold several values, parted by a separator that `market.toml` may name.
     separated: ClassVar[bool] = False
+    #: What a condition on the attribute takes, in words.
+    takes: ClassVar[str] = "words"
     #: How many different keys the attribute's tokens have.
     keys: ClassVar[int] = 1
     #: The tokens have bins of a piecewise-linear encoding, as many as the vocabulary has ids.
@@ -81,6 +84,19 @@ class Kind(ABC):
             VibesError: it cannot be read.
         """
         return str(value).strip()
+
+    def wanted(self, part: str) -> Any:
+        """What a condition on the attribute asks for, from how people write it; as `parse` reads it, or its words.
+
+        Raises:
+            VibesError: it cannot be read.
+        """
+        return part
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        """(L,) bool: where the cell is one of the `values`, as `wanted` gives them; a missing one is none."""
+        words = column.astype("string").str.casefold()
+        return words.isin([value.casefold() for value in values]).to_numpy(bool, na_value=False)
 
     def missing(self, listings: pd.DataFrame, name: str) -> np.ndarray:
         """(L,) bool: which listings have no value."""

@@ -1,5 +1,6 @@
 """Yes or no."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class Flag(Kind):
     """One token with the id of no or yes."""
 
     shown_as = "flag"
+    takes = "yes or no"
     claims = (Claim(100, _looks_so),)
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
@@ -35,6 +37,12 @@ class Flag(Kind):
         if bad.any():
             raise VibesError(f"{label} is '{value}'; give yes or no.")
         return flags[0]
+
+    def wanted(self, part: str) -> Any:
+        return self.parse(part, "", "")
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        return column.isin(values).to_numpy(bool, na_value=False)
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else "yes" if value else "no" for value in listings[name]]

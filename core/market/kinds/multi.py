@@ -1,5 +1,6 @@
 """A set of names: amenities, genres, actors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ class Multi(Kind):
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         return to_set(value)
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        """Where one of the values is a member."""
+        wanted = {value.casefold() for value in values}
+        return np.array(
+            [bool(wanted & {str(one).casefold() for one in cell}) for cell in _members(column)], bool
+        )
 
     def distinct(self, listings: pd.DataFrame, name: str) -> int:
         return int(listings[name].explode().nunique())

@@ -1,5 +1,6 @@
 """An amount: a price, an area, a year."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Number(Kind):
     for Numerical Features in Tabular Deep Learning", section 3.2.1)."""
 
     amount = binned = True
+    takes = "a number"
     shown_as = "number"
     claims = (Claim(80, _looks_so),)
 
@@ -38,6 +40,13 @@ class Number(Kind):
         if bad.any():
             raise VibesError(f"{label} is '{value}'; give a number.")
         return number[0]
+
+    def wanted(self, part: str) -> Any:
+        return self.parse(part, "", "")
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)
+        return np.logical_or.reduce([np.isclose(numbers, value) for value in values])
 
     def words(self, listings: pd.DataFrame, name: str) -> list[str]:
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
