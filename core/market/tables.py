@@ -10,7 +10,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, Kind, MarketConfig
+from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.kinds import infer_kind, kind_of
 from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
@@ -99,7 +99,7 @@ def listings_table(
                 raise VibesError(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
-            kind: Kind | None = setting.kind or ("multi" if setting.separator else None)
+            kind = setting.kind or ("multi" if setting.separator else None)
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )

@@ -77,14 +77,14 @@ def test_suspects_are_named_unless_excluded(tiny_market):
     path = tiny_market(listings=80, users=60, events_per_user=8)
     table = pd.read_parquet(path / "listings.parquet")
     counts = pd.read_parquet(path / "events.parquet").groupby("listing_id").size()
-    table["bookings"] = table["listing_id"].map(counts).fillna(0)
+    table["demand"] = table["listing_id"].map(counts).fillna(0)
     table["last_seen"] = np.arange(80)
     table["title"] = [f"Flat · ★4.{row:02d} · 2 beds" for row in range(80)]
     table.to_parquet(path / "listings.parquet", index=False)
     found = profile(Market.open(path))
-    assert sorted(found.leaks) == ["bookings", "last_seen", "title"]
+    assert sorted(found.leaks) == ["demand", "last_seen", "title"]
     text = render(found)
-    assert "bookings foretells how many events a listing has; exclude it in market.toml if so" in text
+    assert "demand foretells how many events a listing has; exclude it in market.toml if so" in text
     assert "title tells ratings" in text
 
 

@@ -1,5 +1,9 @@
 """Free text: a title, a description."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Kind, Told
@@ -25,6 +29,12 @@ class Text(Kind):
         Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells)),
         Claim(50, lambda cells: cells.identifying and cells.holding(" ") > 0.5),
     )
+
+    def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
+        """Where one of the values is a part of the text."""
+        text = column.astype("string").str.casefold()
+        hits = [text.str.contains(value.casefold(), regex=False) for value in values]
+        return np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits])
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         kept = frequent((word for cell in listings[name].dropna() for word in set(words(cell))), min_count)

@@ -83,6 +83,23 @@ def test_what_cannot_be_read_is_one_sentence(kind, value, column, said):
         kind_of(kind).parse(value, "X", column)
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "rows"),
+    [
+        ("category", ["a"], [0, 3]),
+        ("category", ["b", "C"], [1, 4]),
+        ("number", ["1200", "13.0"], [0, 1]),
+        ("flag", ["Yes"], [0, 4]),
+        ("text", ["SUNNY", "nothing"], [0, 1]),
+        ("multi", ["Wifi"], [0, 1, 4]),
+    ],
+)
+def test_a_condition_is_met_by_the_values_it_asks_for_and_by_no_missing_one(name, asked, rows):
+    kind, listings = kind_of(name), read(name)
+    found = kind.meets(listings["x"], [kind.wanted(part) for part in asked])
+    assert found.dtype == bool and np.flatnonzero(found).tolist() == rows
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if kind_of(name).portrayed])
 def test_groups_are_told_apart_by_values_in_words(name):
     kind, known = kind_of(name), read(name)["x"].dropna()
