@@ -135,6 +135,12 @@ def evaluate(
         bool,
         typer.Option("--hide-history", help="leave-one-out, too: recommend nothing that is in the history"),
     ] = False,
+    new_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ATTRIBUTE", help="also rank without what shares this attribute with the history"
+        ),
+    ] = None,
 ) -> None:
     """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
     if protocol not in (None, "temporal", "leave-one-out"):
@@ -145,7 +151,7 @@ def evaluate(
 
     opened = Run.open(run)
     with Progress() as progress:
-        result = evaluate_run(opened, protocol, progress.counting, hide_history=hide_history)  # type: ignore[arg-type]
+        result = evaluate_run(opened, protocol, progress.counting, (), hide_history, new_by)  # type: ignore[arg-type]
     save_metrics(opened, result)
     if queries is not None:
         with atomic_path(queries) as temporary:

@@ -1,10 +1,12 @@
 """The protocol: every scorer on the same queries and the same candidates, in bounded memory."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from core.errors import VibesError
+from core.evaluation.new_by import NewBy
 from core.evaluation.result import Evaluation
 from core.evaluation.slices import cold_listing, cold_user, week_after_training
 from core.market.log import EventLog
@@ -25,11 +27,13 @@ def evaluate(
     cutoffs: Cutoffs = DEFAULT,
     seed: int = 0,
     progress: Progress | None = None,
+    new_by: NewBy | None = None,
 ) -> Evaluation:
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
     The first scorer is the one that the others are compared with. A rank is pessimistic: equal scores count against
-    it. Memory is bounded by `batch_size` x L scores.
+    it. Memory is bounded by `batch_size` x L scores. With `new_by` the same scores are ranked a second time, without the
+    candidates that share its attribute with the history, over the queries whose target is such a new listing: `.new`.
 
     Raises:
         VibesError: there is no query.
@@ -44,27 +48,26 @@ def evaluate(
     names = [scorer.name for scorer in scorers]
     if len(set(names)) != len(names) or not names:
         raise ValueError(f"scorers need distinct names, got {names}")
-    ranks = {name: np.zeros(len(queries), np.int64) for name in names}
-    coverage = {name: Coverage(log.listings) for name in names}
-    candidates = np.zeros(len(queries), np.int64)
+    all_listings, new = (_Ranking(names, len(queries), log.listings, cutoffs.coverage) for _ in range(2))
     for rows, batch, allowed in batches(log, queries, catalogue, batch_size):
         if split.protocol == "temporal" and not allowed[np.arange(len(batch)), batch.target].all():
             raise ValueError("a query's target is not among its candidates")
-        candidates[rows] = allowed.sum(axis=1)
+        unlike = allowed if new_by is None else allowed & new_by.candidates(log.listing, batch)
         for scorer in scorers:
             scores = checked_scores(scorer, batch, log.listings)  # (B, L)
-            ranks[scorer.name][rows] = pessimistic_ranks(scores, allowed, batch.target)
-            coverage[scorer.name].add(top(scores, allowed, cutoffs.coverage), allowed, batch.user)
+            all_listings.add(scorer.name, rows, scores, allowed, batch)
+            if new_by is not None:
+                new.add(scorer.name, rows, scores, unlike, batch, unlike[np.arange(len(batch)), batch.target])
         if progress:
             progress("evaluate", rows.stop, len(queries))
-    return Evaluation(
+    found = Evaluation(
         protocol=split.protocol,
         log=log,
         split=split,
         queries=queries,
-        ranks=ranks,
-        coverage=coverage,
-        candidates=candidates,
+        ranks=all_listings.ranks,
+        coverage=all_listings.coverage,
+        candidates=all_listings.candidates,
         cold_listing=cold_listing(log, split.train, queries),
         cold_user=cold_user(log, split.train, queries),
         week=week_after_training(split, queries),
@@ -72,3 +75,44 @@ def evaluate(
         seed=seed,
         notes={scorer.name: scorer.note for scorer in scorers if hasattr(scorer, "note")},
     )
+    if new_by is None:
+        return found
+    if not new.asked.any():
+        found.notes[f"new by {new_by.attribute}"] = "no query, every target shares a value with the history"
+        return found
+    asked = new.asked
+    among = replace(
+        found.taken(asked),
+        ranks={name: ranks[asked] for name, ranks in new.ranks.items()},
+        coverage=new.coverage,
+        candidates=new.candidates[asked],
+        new_by=new_by.attribute,
+    )
+    return replace(found, new=among)
+
+
+class _Ranking:
+    """Ranks and coverage of several scorers among one choice of candidates, gathered batch by batch."""
+
+    def __init__(self, names: Sequence[str], queries: int, listings: int, k: int) -> None:
+        self.k = k
+        self.ranks = {name: np.zeros(queries, np.int64) for name in names}
+        self.coverage = {name: Coverage(listings) for name in names}
+        self.candidates = np.zeros(queries, np.int64)
+        self.asked = np.zeros(queries, bool)  # whether a query counts here
+
+    def add(
+        self,
+        name: str,
+        rows: slice,
+        scores: np.ndarray,
+        allowed: np.ndarray,
+        batch: Queries,
+        asked: np.ndarray | None = None,
+    ) -> None:
+        """The `scores` (B, L) of the queries `rows` among `allowed` (B, L); `asked` (B,): those that count, None: all."""
+        kept = np.ones(len(batch), bool) if asked is None else asked
+        self.asked[rows], self.candidates[rows] = kept, allowed.sum(axis=1)
+        self.ranks[name][rows] = pessimistic_ranks(scores, allowed, batch.target)
+        shown = top(scores[kept], allowed[kept], self.k)
+        self.coverage[name].add(shown, allowed[kept], batch.user[kept])

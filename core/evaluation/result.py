@@ -1,6 +1,6 @@
 """What an evaluation found: ranks, and on demand means, intervals, differences and slices."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,10 @@ class Evaluation:
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # scorer: what was fitted, where it says so
     fits: "list[Fit]" = field(default_factory=list)  # what serving adds, as it was fitted on validation
+    new_by: str | None = None  # the attribute that no candidate shares with the history
+    new: "Evaluation | None" = (
+        None  # the same scores among such candidates alone, of the queries whose target is one
+    )
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +67,18 @@ class Evaluation:
         """(U, M) the metrics `cutoffs.names` of each user, of the queries where `mask` (Q,) holds."""
         rows = slice(None) if mask is None else mask
         return user_means(per_query(self.ranks[name][rows], self.cutoffs), self.queries.user[rows])
+
+    def taken(self, mask: np.ndarray) -> "Evaluation":
+        """The queries where `mask` (Q,) holds; the coverage stays that of all."""
+        return replace(
+            self,
+            queries=self.queries.take(mask),
+            ranks={name: ranks[mask] for name, ranks in self.ranks.items()},
+            candidates=self.candidates[mask],
+            cold_listing=self.cold_listing[mask],
+            cold_user=self.cold_user[mask],
+            week=None if self.week is None else self.week[mask],
+        )
 
     @cached_property
     def results(self) -> Results:
@@ -118,7 +134,7 @@ class Evaluation:
 
     def to_dict(self) -> dict:
         """The document of `vibes evaluate --json`; plain numbers only, None for an interval of fewer than two users."""
-        return {
+        document = {
             "protocol": self.protocol,
             "history_hidden": self.queries.masked,
             "queries": len(self.queries),
@@ -129,6 +145,16 @@ class Evaluation:
             "stability": self.stability,
             "notes": self.notes,
         }
+        if self.new is not None:
+            new = self.new
+            document["new_by"] = {
+                "attribute": new.new_by,
+                "queries": len(new.queries),
+                "users": len(new.users),
+                "results": new.results,
+                "differences": new.differences,
+            }
+        return document
 
     def queries_frame(self, market: Market, name: str = "model") -> pd.DataFrame:
         """One row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
@@ -155,10 +181,12 @@ class Evaluation:
 
     def table(self) -> str:
         """Every scorer and metric with its interval, the differences, and what was fitted, as plain text."""
-        table = results_table(self.headline, self.results, self.differences)
-        return "\n".join(
-            [table, *([""] if self.notes else []), *(f"{k} = {v}" for k, v in self.notes.items())]
-        )
+        parts = [results_table(self.headline, self.results, self.differences)]
+        if self.notes:
+            parts.append("\n".join(f"{k} = {v}" for k, v in self.notes.items()))
+        if self.new is not None:
+            parts.append(results_table(self.new.headline, self.new.results, self.new.differences))
+        return "\n\n".join(parts)
 
     def slice_table(self, metric: str = "recall@30") -> str:
         """One metric of every scorer in every slice, as plain text."""
@@ -168,7 +196,8 @@ class Evaluation:
     def headline(self) -> str:
         """Protocol and size in one line."""
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
-        return f"{self.protocol}{hidden}: {len(self.queries):,} queries of {len(self.users):,} users"
+        new = f", what is new by {self.new_by}" if self.new_by else ""
+        return f"{self.protocol}{hidden}{new}: {len(self.queries):,} queries of {len(self.users):,} users"
 
     def _means(self, mask: np.ndarray | None) -> Results:
         width = len(self.cutoffs.names)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from core.errors import VibesError
+from core.evaluation.new_by import NewBy
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
@@ -31,6 +32,7 @@ def evaluate_run(
     progress: Callable[[str, int, int], None] | None = None,
     also: Sequence[Scorer] = (),
     hide_history: bool = False,
+    new_by: str | None = None,
 ) -> Evaluation:
     """The model, what serving adds to it, the five first-level baselines, neighbours by attributes, photos and text, and
     the scorers `also`.
@@ -38,10 +40,12 @@ def evaluate_run(
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
     the one that the model was trained with; another protocol than that of the training would test the
     model on what it has seen. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
+    With the attribute `new_by` all are also ranked among the listings that share none of its values with the history.
 
     Raises:
-        VibesError: the market has no events, or `protocol` is not that of the training.
+        VibesError: the market has no events or no attribute `new_by`, or `protocol` is not that of the training.
     """
+    among = None if new_by is None else NewBy.of(run.market, new_by)
     log, catalogue, settings = run.log, run.catalogue, run.manifest.settings
     if not len(log):
         raise VibesError(
@@ -79,7 +83,7 @@ def evaluate_run(
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
     scorers += [*first, *near, *also]
-    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress)
+    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress, new_by=among)
     if run.has_model and settings.training.recency_days:
         found.notes["model"] = (
             f"trained beside the events of the last {settings.training.recency_days} days, to be served with recency"
