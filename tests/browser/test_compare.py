@@ -23,7 +23,7 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     page.get_by_test_id("stMain").get_by_role("link", name="Compare").first.click()
     expect(page.get_by_role("heading", name="Compare")).to_be_visible()
     expect(page.get_by_text("Recall@30 on 40 test queries")).to_be_visible()
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_be_visible()
     assert_whole(page)
 
     page.get_by_role("radio", name="Where they differ").click()

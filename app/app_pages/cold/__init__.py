@@ -6,5 +6,5 @@ PAGE = PageEntry(
     "cold",
     "Cold start",
     ":material/ac_unit:",
-    ("ArrowVegaLiteChart", "DataFrame", "FileUploader", "NumberInput", "Pagination", "Selectbox"),
+    ("PlotlyChart", "DataFrame", "FileUploader", "NumberInput", "Pagination", "Selectbox"),
 )

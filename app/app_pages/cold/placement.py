@@ -1,17 +1,16 @@
 """Where a listing without events lands: its neighbours, its place among all, and who would get it first."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import altair as alt
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.app_pages.cold.cold_listings import audience, plane
+from app.kit import charts
 from app.kit.cards import listing_card
 from app.kit.empty import empty
-from app.kit.figures import INK
 from app.kit.gallery import gallery
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
@@ -69,15 +68,31 @@ def place_among_all(opened: OpenRun, placed: Placement) -> None:
             "Choose another space to see it."
         )
         return
-    st.altair_chart(_chart(dots(opened, placed, mean, directions)), width="stretch", height=380)
+    chosen = charts.show_chart(
+        _chart(dots(opened, placed, mean, directions)),
+        key=f"place-{placed.space}",
+        alt="All listings as dots, with this listing and its neighbours marked by shape and colour",
+        height=400,
+        on_select="rerun",
+        selection_mode="points",
+    )
     st.caption(
         f"Each dot is a listing, at its place along the two directions in which listings differ most; these hold "
-        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. The neighbours are listed above."
+        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. The neighbours are listed above. Click a dot to see its listing."
     )
+    rows = [point["customdata"] for point in chosen.selection.points if point.get("customdata", -1) >= 0]
+    if rows:
+        gallery(
+            [listing_card(opened, int(row)) for row in rows],
+            key="chosen-dot",
+            box=opened.box,
+            label="The listing of the dot clicked",
+            photos=opened.view.has_photos,
+        )
 
 
 def dots(opened: OpenRun, placed: Placement, mean: np.ndarray, directions: np.ndarray) -> pd.DataFrame:
-    """One line a dot: x, y, Listing, Kind; the listing itself comes last."""
+    """One line a dot: x, y, Listing, row of the market (-1 where it has none), Kind; the listing itself comes last."""
     run = opened.run
     index = run.index(placed.space)
     near = [run.listing_row[name] for name in placed.nearest[C.LISTING][:NEIGHBOURS]]
@@ -86,13 +101,17 @@ def dots(opened: OpenRun, placed: Placement, mean: np.ndarray, directions: np.nd
         others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
     rows = np.array([*others, *near], np.int64)
     points = (np.vstack([index.vectors[rows], placed.vector]) - mean) @ directions
-    names = []
-    for row in rows:
-        place = opened.view.market.listing_row.get(run.listing_ids[row])
-        names.append(opened.view.title(place) if place is not None else "")
+    of_market = [opened.view.market.listing_row.get(run.listing_ids[row], -1) for row in rows]
+    names = [opened.view.title(row) if row >= 0 else "" for row in of_market]
     kinds = ["Other listings"] * len(others) + ["Neighbours"] * len(near) + ["This listing"]
     return pd.DataFrame(
-        {"x": points[:, 0], "y": points[:, 1], "Listing": [*names, placed.title], "Kind": kinds}
+        {
+            "x": points[:, 0],
+            "y": points[:, 1],
+            "Listing": [*names, placed.title],
+            "row": [*of_market, -1],
+            "Kind": kinds,
+        }
     )
 
 
@@ -163,26 +182,28 @@ def users_table(opened: OpenRun, found: pd.DataFrame, later: set[str]) -> pd.Dat
     return pd.DataFrame(table)
 
 
-def _chart(table: pd.DataFrame) -> Any:
-    kinds = ["Other listings", "Neighbours", "This listing"]
-    dark = st.context.theme.type == "dark"
-    ink = INK["dark" if dark else "light"]
-    colours = ["#6b7679", "#d3b67a", "#6cc7bf"] if dark else ["#9aa3a5", "#8a6d3b", "#0f5f66"]
-    base = alt.Chart(table).encode(
-        x=alt.X("x:Q", axis=None, scale=alt.Scale(zero=False)),
-        y=alt.Y("y:Q", axis=None, scale=alt.Scale(zero=False)),
-        color=alt.Color("Kind:N", scale=alt.Scale(domain=kinds, range=colours), title=None),
-        shape=alt.Shape(
-            "Kind:N", scale=alt.Scale(domain=kinds, range=["circle", "square", "diamond"]), title=None
-        ),
-        tooltip=[alt.Tooltip("Listing:N"), alt.Tooltip("Kind:N", title="What")],
+def _chart(table: pd.DataFrame) -> go.Figure:
+    """The listings as dots, the one looked at on top."""
+    series = charts.colours().series
+    kinds = (
+        (charts.Kind("Other listings", charts.colours().ink), 5, 0.55),
+        (charts.Kind("Neighbours", series[1], "square"), 9, 1),
+        (charts.Kind("This listing", series[0], "diamond"), 17, 1),
     )
-    layers = [
-        base.transform_filter(alt.datum.Kind == kind).mark_point(filled=True, size=size, opacity=opacity)
-        for kind, size, opacity in zip(kinds, (18, 70, 280), (0.55, 1, 1), strict=True)
-    ]
-    chart = alt.layer(*layers).properties(
-        description="All listings as dots, with this listing and its neighbours marked by shape and colour"
-    )
-    chart = chart.configure_legend(orient="top", labelColor=ink, labelFontSize=13).configure_view(stroke=None)
-    return chart
+    figure = go.Figure()
+    for kind, size, opacity in kinds:
+        mine = table[table["Kind"] == kind.name]
+        figure.add_scatter(
+            x=mine["x"].tolist(),
+            y=mine["y"].tolist(),
+            mode="markers",
+            name=kind.name,
+            marker={"color": kind.colour, "symbol": kind.symbol, "size": size, "opacity": opacity},
+            customdata=mine["row"].tolist(),
+            text=[charts.label(name, 40) for name in mine["Listing"]],
+            hovertemplate=f"%{{text}}<br>{kind.name}<extra></extra>",
+        )
+    figure.update_layout(showlegend=True, margin={"l": 0, "r": 0, "b": 8}, hovermode="closest")
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return figure

@@ -3,16 +3,18 @@
 import re
 from typing import Any
 
-import altair as alt
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
+from app.kit import charts
 from app.kit.empty import empty, to_similar
-from app.kit.figures import CEILING, INK, RECALL_HELP, interval, method_name, percent
+from app.kit.measures import RECALL_HELP, interval, method_name, percent
 from app.kit.spaces import missing_spaces
 from app.kit.unmeasured import unmeasured
 from app.server.runs import OpenRun
-from app.view.formats import MISSING
+from app.view.formats import MISSING, count
+from core.report.text import CEILING
 
 METRIC = "recall@30"
 MODEL = "model"
@@ -116,8 +118,12 @@ def recall_by(opened: OpenRun) -> None:
                 "vibes evaluate, it tells more."
             )
         columns = table["Group"].nunique()
-        st.altair_chart(
-            _chart(table, axis), width="stretch" if columns > 7 else 240 + 110 * columns, height=280
+        charts.show_chart(
+            _chart(table, axis),
+            key=f"recall-by-{key}",
+            alt=f"Recall at 30, {axis.lower()}, with intervals",
+            height=300,
+            width="stretch" if columns > 7 else 240 + 110 * columns,
         )
         with st.expander(f"The figures behind it: {title[:1].lower()}{title[1:]}"):
             st.table(
@@ -140,39 +146,21 @@ def _shown(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     )
 
 
-def _chart(table: pd.DataFrame, axis: str) -> alt.LayerChart:
+def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
     """A dot and its interval for each slice, the model beside the best other method."""
-    order = list(dict.fromkeys(table["Group"]))
+    signs = zip(charts.colours().series, ("circle", "square"), strict=False)
     methods = list(dict.fromkeys(table["Method"]))
-    base = alt.Chart(table).encode(
-        x=alt.X(
-            "Group:N", sort=order, title=axis, axis=alt.Axis(labelAngle=0, labelOverlap=True, domain=False)
-        ),
-        xOffset=alt.XOffset("Method:N", sort=methods),
-        color=alt.Color("Method:N", sort=methods, title=None),
-        tooltip=[
-            alt.Tooltip("Group:N", title=axis),
-            alt.Tooltip("Method:N"),
-            alt.Tooltip("value:Q", format=".1%", title="Recall@30"),
-            alt.Tooltip("Queries:Q", format=","),
-        ],
-    )
-    rule = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y(
-            "low:Q",
-            title="Recall@30",
-            axis=alt.Axis(format="%", tickCount=5, domain=False),
-            scale=alt.Scale(zero=True),
-        ),
-        y2="high:Q",
-    )
-    dot = base.mark_point(filled=True, size=90, opacity=1).encode(
-        y="value:Q", shape=alt.Shape("Method:N", sort=methods, title=None)
-    )
-    chart: alt.LayerChart = (rule + dot).properties(
-        description=f"Recall at 30, {axis.lower()}, with intervals"
-    )
-    ink = INK[st.context.theme.type or "light"]
-    chart = chart.configure_axis(labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13)
-    chart = chart.configure_legend(orient="top", labelColor=ink, labelFontSize=13)
-    return chart
+    kinds = [charts.Kind(name, *sign) for name, sign in zip(methods, signs, strict=False)]
+    hover = [
+        f"<b>{charts.escaped(line.Method)}</b>, {charts.escaped(line.Group)}<br>Recall@30 {percent(line.value)}<br>"
+        f"95 %: {interval(*(None if pd.isna(end) else end for end in (line.low, line.high)))}<br>"
+        f"{count(line.Queries, 'query', 'queries')}"
+        for line in table.itertuples()
+    ]
+    figure = charts.intervals(table.assign(kind=table["Method"]), kinds, "Group", hover, upright=True)
+    groups = list(dict.fromkeys(table["Group"]))
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=groups)
+    figure.update_yaxes(title="Recall@30")
+    figure.update_layout(showlegend=True, margin={"l": 64})
+    charts.axis_title(figure, axis)
+    return figure

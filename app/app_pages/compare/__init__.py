@@ -6,5 +6,5 @@ PAGE = PageEntry(
     "compare",
     "Compare",
     ":material/compare_arrows:",
-    ("ArrowVegaLiteChart", "DownloadButton", "Selectbox", "Slider"),
+    ("PlotlyChart", "DownloadButton", "Selectbox", "Slider"),
 )

@@ -2,17 +2,19 @@
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from app.kit.figures import INK, RECALL_HELP, SURE, interval, percent
+from app.kit import charts
+from app.kit.measures import RECALL_HELP, interval, percent
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count, words
 from core.ablation.table import ALL, COLUMNS
 from core.errors import VibesError
 from core.market.io import read_table
+from core.report.text import SURE
 
 FILE = "ablation.parquet"
 METRICS = {
@@ -22,7 +24,7 @@ METRICS = {
     "coverage": ("Coverage", "The share of all listings that were in anybody's list."),
 }
 VERDICTS = ("better", "worse", "not told apart", "no reference")
-SHAPES = ("triangle-up", "triangle-down", "circle", "square")
+SYMBOLS = ("triangle-up", "triangle-down", "circle", "square")
 COLOURS = {
     "light": ("#0b6e4f", "#a8431d", "#5a6468", "#0f5f66"),
     "dark": ("#8ad9a6", "#f0a184", "#a7b1b3", "#6cc7bf"),
@@ -100,7 +102,12 @@ def ablation(opened: OpenRun, table: pd.DataFrame) -> None:
         + (f" and {count(int(seeds), 'training')} each" if seeds > 1 else "")
         + ". ▲ and ▼ differ from what they are compared with (p < .05 after Holm's correction)."
     )
-    st.altair_chart(picture(shown, name), width="stretch", height=34 * len(shown) + 130)
+    charts.show_chart(
+        picture(shown, name),
+        key="ablation",
+        alt=f"{name} of every variant with 95 percent intervals",
+        height=charts.rows_height(len(shown), legend=True),
+    )
     with st.expander("The figures behind it"):
         st.table(
             figures(shown),
@@ -146,52 +153,28 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def picture(shown: pd.DataFrame, name: str) -> alt.LayerChart:
+def picture(shown: pd.DataFrame, name: str) -> go.Figure:
     """A sign and its interval for each variant."""
-    theme = st.context.theme.type or "light"
-    wide = shown.assign(
-        Variant=[words(variant) for variant in shown["variant"]], k=shown["k"].astype("float")
-    ).drop(columns=["seed"])
-    domain = [verdict for verdict in VERDICTS if verdict in set(wide["verdict"])]
-    colours = dict(zip(VERDICTS, COLOURS[theme], strict=True))
-    shapes = dict(zip(VERDICTS, SHAPES, strict=True))
-    base = alt.Chart(wide).encode(
-        y=alt.Y(
-            "Variant:N",
-            sort=wide["Variant"].tolist(),
-            title=None,
-            scale=alt.Scale(paddingOuter=0.4),
-            axis=alt.Axis(labelLimit=260, labelOverlap=False, ticks=False, domain=False),
-        ),
-        color=alt.Color(
-            "verdict:N",
-            title=None,
-            scale=alt.Scale(domain=domain, range=[colours[one] for one in domain]),
-            legend=alt.Legend(orient="top", labelFontSize=13) if len(domain) > 1 else None,
-        ),
-        tooltip=[
-            alt.Tooltip("Variant:N"),
-            alt.Tooltip("value:Q", format=".1%", title=name),
-            alt.Tooltip("reference:N", title="Compared with"),
-            alt.Tooltip("difference:Q", format="+.1%", title="Difference"),
-            alt.Tooltip("p_value:Q", format=".3f", title="p"),
-        ],
-    )
-    axis = alt.Axis(format="%", tickCount=6, domain=False, titleAnchor="end")  # as in figures.py
-    line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=f"{name} with its 95 % interval", axis=axis, scale=alt.Scale(zero=True)),
-        x2="high:Q",
-    )
-    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x="value:Q",
-        shape=alt.Shape(
-            "verdict:N", title=None, scale=alt.Scale(domain=domain, range=[shapes[one] for one in domain])
-        ),
-    )
-    ink = INK[theme]
-    chart: alt.LayerChart = (line + dot).properties(
-        description=f"{name} of every variant with 95 percent intervals"
-    )
-    return chart.configure_axis(
-        labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13
-    ).configure_legend(labelColor=ink)
+    kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS[charts.theme()], SYMBOLS, strict=True)]
+    names = [words(variant) for variant in shown["variant"]]
+    hover = []
+    for variant, row in zip(names, shown.to_dict("records"), strict=True):
+        ends = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
+        told = (
+            f"<b>{charts.escaped(variant)}</b><br>{name} {percent(row['value'])}<br>95 %: {interval(*ends)}"
+        )
+        if not pd.isna(row["difference"]):
+            told += f"<br>Against {charts.escaped(words(row['reference']))}: {100 * row['difference']:+.1f} points"
+            told += f", {p_value(row['p_value'])}"
+        hover.append(told)
+    table = shown.assign(kind=shown["verdict"], row=range(len(shown)))
+    figure = charts.intervals(table, kinds, "row", hover)
+    charts.row_axis(figure, names)
+    charts.axis_title(figure, f"{name} with its 95 % interval")
+    figure.update_layout(showlegend=shown["verdict"].nunique() > 1)
+    return figure
+
+
+def p_value(value: float) -> str:
+    """`p < .001`, `p = 0.042`."""
+    return "p < .001" if value < 0.001 else f"p = {value:.3f}"

@@ -9,8 +9,8 @@ import streamlit as st
 from app.app_pages.compare.rankings import MODEL, contestants, ordinal, rankings
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty, to_similar
-from app.kit.figures import method_name
 from app.kit.gallery import Card, gallery
+from app.kit.measures import method_name
 from app.kit.unmeasured import unmeasured
 from app.server.params import keep
 from app.server.runs import OpenRun, open_run

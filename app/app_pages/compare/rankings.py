@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app.kit.figures import method_name
+from app.kit.measures import method_name
 from app.server.runs import OpenRun, open_run, run_paths
 from core.insight.rankings import load_rankings, rankers
 

@@ -1,11 +1,11 @@
 """What the photos know: how well a number is told from a space alone, beside the attributes alone and chance."""
 
-import altair as alt
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from app.kit.figures import INK
+from app.kit import charts
 from app.kit.spaces import LABELS
 from app.server.params import keep
 from app.server.runs import OpenRun
@@ -115,32 +115,41 @@ def plot(frame: pd.DataFrame, label: str, unit: str) -> None:
         lambda part: part.sample(min(len(part), MOST), random_state=0)
     )
     low, high = np.nanquantile(frame[["True", "Told"]].to_numpy(), [0.005, 0.995])
-    scale = alt.Scale(domain=[float(low), float(high)], clamp=True, nice=True)
-    ink = INK[st.context.theme.type or "light"]
-    said = f"{label}, {unit}" if unit else label
-    axis = alt.Axis(tickCount=4, domain=False, format="~s")
-    dots = (
-        alt.Chart(shown)
-        .mark_circle(size=22, opacity=0.5)
-        .encode(
-            x=alt.X("True:Q", title=f"True: {said}", scale=scale, axis=axis),
-            y=alt.Y("Told:Q", title="Told", scale=scale, axis=axis),
-            tooltip=[alt.Tooltip("True:Q", format=",.0f"), alt.Tooltip("Told:Q", format=",.0f")],
-        )
-    )
-    line = (
-        alt.Chart(pd.DataFrame({"True": [low, high], "Told": [low, high]}))
-        .mark_line(strokeDash=[6, 4], color=ink, strokeWidth=1.5)
-        .encode(x="True:Q", y="Told:Q")
-    )
     for column, name in zip(st.columns(2), ("Photos alone", "The other attributes alone"), strict=True):
         mine = shown[shown["Told from"] == name]
         if len(mine):
-            chart = alt.layer(dots.properties(data=mine), line).properties(
-                title=name, height=320, description=f"{label}, true against told from {name.lower()}"
-            )
-            chart = chart.configure_axis(labelColor=ink, titleColor=ink).configure_title(
-                color=ink, anchor="start"
-            )
-            column.altair_chart(chart, width="stretch")
+            with column:
+                st.markdown(f"**{name}**")
+                charts.show_chart(
+                    _chart(mine, f"{label}, {unit}" if unit else label, float(low), float(high)),
+                    key=f"probe-{name.split()[0].lower()}",
+                    alt=f"{label}, true against told from {name.lower()}",
+                    height=340,
+                )
     st.caption("Each dot is a listing; on the dashed line, what was told is true.")
+
+
+def _chart(mine: pd.DataFrame, said: str, low: float, high: float) -> go.Figure:
+    """A dot for each listing; those beyond the axes lie on their ends."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=mine["True"].clip(low, high).tolist(),
+        y=mine["Told"].clip(low, high).tolist(),
+        mode="markers",
+        marker={"color": charts.colours().series[0], "size": 6, "opacity": 0.5},
+        customdata=mine[["True", "Told"]].to_numpy().tolist(),
+        hovertemplate="True: %{customdata[0]:,.4~r}<br>Told: %{customdata[1]:,.4~r}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={"color": charts.colours().ink, "dash": "dash", "width": 1.5},
+        hoverinfo="skip",
+    )
+    pad = 0.03 * (high - low)
+    ends = {"range": [low - pad, high + pad], "tickformat": "~s", "nticks": 5}
+    figure.update_layout(xaxis=ends, yaxis=ends, hovermode="closest", margin={"l": 64})
+    figure.update_yaxes(title="Told")
+    charts.axis_title(figure, f"True: {said}")
+    return figure

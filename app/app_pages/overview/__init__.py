@@ -6,5 +6,5 @@ PAGE = PageEntry(
     "overview",
     "Overview",
     ":material/home:",
-    ("Metric", "ArrowVegaLiteChart"),
+    ("Metric", "PlotlyChart"),
 )

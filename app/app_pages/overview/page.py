@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.app_pages.overview.data_warnings import data_warnings
+from app.app_pages.overview.quality import show_figures
 from app.app_pages.overview.task_cards import show_tasks
-from app.kit.figures import show_figures
 from app.kit.spaces import LABELS, missing_spaces
 from app.kit.unmeasured import unmeasured
 from app.server.runs import OpenRun, boundary, current_run

@@ -1,12 +1,12 @@
 """Why two listings are alike: what changes when an attribute or a photo is left out, and photo against photo."""
 
-import altair as alt
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app.app_pages.similar.photo_pairs import photo_pairs
+from app.kit import charts
 from app.kit.cards import listing_card
-from app.kit.figures import INK
 from app.kit.gallery import Card, gallery
 from app.kit.spaces import LABELS
 from app.server.params import set_params
@@ -85,7 +85,12 @@ def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) 
     )
     st.subheader("Without one attribute", anchor=False)
     st.caption(MEANING)
-    st.altair_chart(_chart(table), width="stretch", height=26 * len(table) + 60)
+    charts.show_chart(
+        _chart(table),
+        key="without-attribute",
+        alt="What each attribute adds to the similarity of the two listings",
+        height=charts.rows_height(len(table)),
+    )
     with st.expander("The figures behind it"):
         shown = table.drop(columns=["adds", "without"]).map(lambda cell: plain(cell[:120]))
         shown["Similarity without it"] = [f"{value:.3f}" for value in table["without"]]
@@ -93,39 +98,30 @@ def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) 
         st.table(shown, hide_index=True, border="horizontal", alt="Similarity without each attribute")
 
 
-def _chart(table: pd.DataFrame) -> alt.Chart:
-    ink = INK[st.context.theme.type or "light"]
-    told = table.assign(
-        what=table["Attribute"],
-        effect=["makes them alike" if value > 0 else "keeps them apart" for value in table["adds"]],
+def _chart(table: pd.DataFrame) -> go.Figure:
+    """A bar for each attribute."""
+    series = charts.colours().series
+    figure = go.Figure()
+    figure.add_bar(
+        x=table["adds"].tolist(),
+        y=list(range(len(table))),
+        orientation="h",
+        marker={"color": [series[0] if value > 0 else series[1] for value in table["adds"]]},
+        text=[
+            f"<b>{charts.escaped(name)}</b><br>{charts.label(mine, 40)}<br>against {charts.label(theirs, 40)}<br>"
+            f"{signed(value)}: {'makes them alike' if value > 0 else 'keeps them apart'}"
+            for name, mine, theirs, value in table[
+                ["Attribute", "This listing", "The neighbour", "adds"]
+            ].itertuples(index=False)
+        ],
+        textposition="none",
+        hovertemplate="%{text}<extra></extra>",
     )
-    chart = (
-        alt.Chart(told)
-        .mark_bar()
-        .encode(
-            y=alt.Y(
-                "what:N",
-                sort=told["what"].tolist(),
-                title=None,
-                axis=alt.Axis(labelLimit=190, ticks=False, domain=False),
-            ),
-            x=alt.X("adds:Q", title="Adds to the similarity", axis=alt.Axis(format="+.2f", tickCount=5)),
-            color=alt.Color(
-                "effect:N", legend=None, scale=alt.Scale(domain=["makes them alike", "keeps them apart"])
-            ),
-            tooltip=[
-                alt.Tooltip("what:N", title="Attribute"),
-                alt.Tooltip("This listing:N"),
-                alt.Tooltip("The neighbour:N"),
-                alt.Tooltip("adds:Q", format="+.3f", title="Adds"),
-            ],
-        )
-        .properties(description="What each attribute adds to the similarity of the two listings")
-    )
-    configured: alt.Chart = chart.configure_axis(
-        labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13
-    )
-    return configured
+    charts.row_axis(figure, table["Attribute"].tolist())
+    charts.axis_title(figure, "Adds to the similarity")
+    figure.update_layout(xaxis={"tickformat": "+.2~f", "nticks": 6, "zeroline": True}, bargap=0.35)
+    figure.update_xaxes(zerolinecolor=charts.colours().ink)
+    return figure
 
 
 def _photos(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:

@@ -25,9 +25,6 @@ def test_texts_stand_out(name):
     for ground in grounds:  # captions are the text at six tenths
         assert contrast(mixed(theme["textColor"], ground, 0.6), ground) >= 4.5, ground
     assert contrast(theme["greenTextColor"], theme["greenBackgroundColor"]) >= 4.5
-    from app.kit.figures import INK
-
-    assert contrast(INK[name], theme["backgroundColor"]) >= 4.5
     for colour in theme["chartCategoricalColors"]:
         assert contrast(colour, theme["backgroundColor"]) >= 3
 

@@ -89,7 +89,7 @@ def test_a_cold_listing_has_its_neighbours_in_each_space(show, chilly, space):
     assert "Nobody touched this listing yet" in texts(page)
     near = components(page, "gallery")[-1]
     assert links(near) == Run.open(chilly).similar("l08", k=12, space=space)["listing_id"].tolist()
-    assert len(page.get("vega_lite_chart") or page.get("arrow_vega_lite_chart")) == 1
+    assert len(page.get("plotly_chart")) == 1
 
 
 def test_the_users_who_would_get_it_first(show, chilly):

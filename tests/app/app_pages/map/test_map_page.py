@@ -217,7 +217,7 @@ def test_the_photos_are_asked_for_a_number_when_it_is_chosen(show, thirty):
     assert list(told.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert told.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
     assert told.loc["Photos alone", "Listings"] == "29"
-    assert len(page.get("vega_lite_chart")) == 2
+    assert len(page.get("plotly_chart")) == 2
 
 
 def test_too_few_listings_for_a_probe_are_told(show, mapped):

@@ -7,7 +7,7 @@ import pandas as pd
 from browser.painted import embed_run, paint_market, vectors
 from looking import texts
 
-from app.kit.figures import beside, best_id, figures_table, verdict
+from app.app_pages.overview.quality import beside, best_id, figures_table, verdict
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market

@@ -2,37 +2,21 @@
 
 from typing import Any
 
-import altair as alt
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from app.view.formats import MISSING, count, words
-from core.report.text import CEILING, NAMES, SERVED, SURE, also_told, rivals
+from app.kit import charts
+from app.kit.measures import RECALL_HELP, interval, method_name, percent
+from app.view.formats import count
+from core.report.text import CEILING, SERVED, SURE, also_told, rivals
 
-#: Colour of the words in a chart: Streamlit's own is too pale for small text.
-INK = {"light": "#4f595d", "dark": "#b4bdbf"}
-RECALL_HELP = "Of the next listings people touched, how many were in our 30."
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
 }
 #: Methods that go by ids alone: what any model has to beat.
 FIRST_LEVEL = ("popularity", "recent popularity", "itemknn", "ease", "als")
-
-
-def method_name(name: str) -> str:
-    """A scorer's name on the screen."""
-    return NAMES.get(name, words(name))
-
-
-def percent(value: float) -> str:
-    """A share as a percentage with one decimal."""
-    return f"{100 * value:.1f}%"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval of shares; "—" where there were too few users for one."""
-    return MISSING if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
@@ -106,7 +90,12 @@ def show_figures(metrics: dict[str, Any]) -> None:
             + also_told(metrics)
         )
     with right:
-        st.altair_chart(_chart(table), width="stretch", height=36 * len(table) + 70)
+        charts.show_chart(
+            _chart(table),
+            key="recall-by-method",
+            alt="Recall at 30 by method with 95 percent intervals",
+            height=charts.rows_height(len(table)),
+        )
     with st.expander("The figures behind it"):
         shown = pd.DataFrame(
             {
@@ -124,42 +113,29 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def _chart(table: pd.DataFrame) -> alt.LayerChart:
+def _chart(table: pd.DataFrame) -> go.Figure:
     """A dot and its interval for each method."""
-    kinds = {method_name("model"): "Model", method_name(CEILING): "Ceiling"}
+    named = {method_name("model"): "Model", method_name(CEILING): "Ceiling"}
     served = method_name(SERVED)
+    series = charts.colours().series
+    kinds = [
+        charts.Kind("Model", series[0]),
+        charts.Kind("Baseline", series[1], "square"),
+        charts.Kind("Ceiling", series[2], "cross"),
+        charts.Kind("Model, served", series[3], "diamond"),
+    ]
     wide = table.assign(
-        Kind=[
-            kinds.get(name, "Model, served" if name.startswith(served) else "Baseline")
+        kind=[
+            named.get(name, "Model, served" if name.startswith(served) else "Baseline")
             for name in table["Method"]
-        ]
+        ],
+        row=range(len(table)),
     )
-    every = ("Model", "Baseline", "Ceiling", "Model, served")
-    shown = [kind for kind in every if kind in set(wide["Kind"])]
-    order = wide["Method"].tolist()
-    base = alt.Chart(wide).encode(
-        y=alt.Y(
-            "Method:N",
-            sort=order,
-            title=None,
-            scale=alt.Scale(paddingOuter=0.4),
-            axis=alt.Axis(labelLimit=240, ticks=False, domain=False),
-        ),
-        color=alt.Color("Kind:N", legend=None, sort=shown),
-        tooltip=[alt.Tooltip("Method:N"), alt.Tooltip("value:Q", format=".1%", title="Recall@30")],
-    )
-    # From the right end, or a phone cuts the title off: there the axis is shorter than its words.
-    axis = alt.Axis(format="%", tickCount=5, domain=False, titleAnchor="end")
-    line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="Recall@30 with its 95 % interval", axis=axis, scale=alt.Scale(zero=True)),
-        x2="high:Q",
-    )
-    dot = base.mark_point(filled=True, size=110, opacity=1).encode(
-        x="value:Q", shape=alt.Shape("Kind:N", legend=None, sort=shown)
-    )
-    chart: alt.LayerChart = (line + dot).properties(
-        description="Recall at 30 by method with 95 percent intervals"
-    )
-    ink = INK[st.context.theme.type or "light"]
-    chart = chart.configure_axis(labelColor=ink, titleColor=ink, labelFontSize=13, titleFontSize=13)
-    return chart
+    hover = [
+        f"<b>{charts.escaped(line.Method)}</b><br>Recall@30 {percent(line.value)}<br>95 %: {interval(line.low, line.high)}"
+        for line in table.itertuples()
+    ]
+    figure = charts.intervals(wide, kinds, "row", hover)
+    charts.row_axis(figure, table["Method"].tolist())
+    charts.axis_title(figure, "Recall@30 with its 95 % interval")
+    return figure
