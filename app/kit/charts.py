@@ -68,6 +68,7 @@ def template(chosen: Palette) -> go.layout.Template:
         "fixedrange": True,
         "showline": False,
         "zeroline": False,
+        "zerolinecolor": chosen.grid,
         "gridcolor": chosen.grid,
         "ticks": "",
         "tickfont": {"color": chosen.ink, "size": SIZE},
@@ -212,10 +213,11 @@ def intervals(
             marker={"color": kind.colour, "symbol": kind.symbol, "size": 11},
             **{"error_y" if upright else "error_x": bar},
             **({"offsetgroup": kind.name} if upright else {}),
+            cliponaxis=False,
             text=mine["hover"].tolist(),
             hovertemplate="%{text}<extra></extra>",
         )
-    values = {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6}
+    values = {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6, "zeroline": True}
     if upright:
         figure.update_layout(scattermode="group", scattergap=0.6, yaxis=values)
         figure.update_xaxes(showgrid=False)
