@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.kit.run_selector import run_selector
+from app.kit.theme_watch import theme_watch
 from app.registry import PAGES
 from app.server.runs import run_paths
 
@@ -24,3 +25,4 @@ st.logo(ICON, size="large")
 if several:
     run_selector(pages)
 page.run()
+theme_watch()

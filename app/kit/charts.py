@@ -76,8 +76,8 @@ def template(chosen: Palette) -> go.layout.Template:
     }
     return go.layout.Template(
         layout={
-            "paper_bgcolor": _CLEAR,
-            "plot_bgcolor": _CLEAR,
+            "paper_bgcolor": chosen.ground,  # a picture that is kept is to be read, too
+            "plot_bgcolor": chosen.ground,
             "font": {"family": FONT, "size": SIZE, "color": chosen.ink},
             "colorway": chosen.series,
             "margin": {"l": 8, "r": 12, "t": TOP, "b": 52},
@@ -122,7 +122,10 @@ def show_chart(
         "modeBarButtons": [["toImage", *buttons]],
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
-    return st.plotly_chart(figure, theme=None, key=key, height=height, config=config, alt=alt, **more)
+    # Another key, another element: one that is there keeps the colours it was first drawn in.
+    return st.plotly_chart(
+        figure, theme=None, key=f"{key}-{theme()}", height=height, config=config, alt=alt, **more
+    )
 
 
 def escaped(text: str) -> str:

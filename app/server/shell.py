@@ -27,6 +27,7 @@ _ADDRESS = (
 #: has the slider `at`; on a phone these rows are stacked, too.
 _STYLES = """<style>
 .stMainBlockContainer.block-container { max-width: none }
+.stApp .st-key-theme-watch { display: none }
 .stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
 @media (max-width: 640px) {
   .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }

@@ -7,6 +7,7 @@ from browser.measured import forget_measured, write_measured
 from browser.seeing import shift_after_first_paint, wait_until_quiet
 from playwright.sync_api import expect
 
+from app.app_pages.compare.ablation import COLOURS
 from app.kit.charts import palette
 
 
@@ -64,6 +65,7 @@ def test_a_chart_follows_the_theme(page, measured):
         word = chart.locator(".ytick text").first
         expect(word).to_have_css("fill", rgb(palette(theme).ink))
         expect(chart.locator(".ytick text")).to_have_text(["Popularity", "Full"])
+        expect(chart.locator(".point").first).to_have_css("fill", rgb(COLOURS[theme][0]))
 
 
 def test_a_dot_of_the_picture_shows_its_listing(page, explorer):

@@ -39,7 +39,10 @@ def test_upright_kinds_stand_beside_each_other_and_one_without_a_line_is_left_ou
 
 
 def test_a_name_is_never_markup_and_takes_two_lines_at_most():
-    assert charts.label("A <b>bold</b> & much wider name") == "A &lt;b&gt;bold&lt;/b&gt; &amp; much wider<br>name"
+    assert (
+        charts.label("A <b>bold</b> & much wider name")
+        == "A &lt;b&gt;bold&lt;/b&gt; &amp; much wider<br>name"
+    )
     assert charts.label("word " * 30).count("<br>") == 1
 
 
@@ -51,3 +54,16 @@ def test_words_and_signs_stand_out_in_both_themes(name):
     assert contrast(chosen.text, chosen.panel) >= 4.5
     assert all(contrast(colour, chosen.ground) >= 3 for colour in chosen.series)
     assert charts.template(chosen).layout.xaxis.tickfont.color == chosen.ink
+
+
+def test_a_figure_keeps_its_own_settings_and_takes_the_rest(monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(charts.st, "plotly_chart", lambda figure, **more: drawn.update(more, figure=figure))
+    figure = charts.intervals(table(), KINDS, "row", ["one", "two", "three"])
+    figure.update_layout(margin={"l": 64})
+    charts.show_chart(figure, key="mine", alt="Three lines", height=200)
+    layout = drawn["figure"].layout
+    assert (layout.margin.l, layout.template.layout.margin.t, layout.height) == (64, charts.TOP, 200)
+    assert layout.xaxis.tickformat == ".0%" and drawn["theme"] is None
+    assert drawn["key"] == "mine-light" and drawn["config"]["toImageButtonOptions"]["filename"] == "mine"
+    assert drawn["config"]["toImageButtonOptions"]["format"] == "png"
