@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,14 +12,35 @@ import pandas as pd
 from core.ablation.text import figures_of, p_text
 from core.errors import VibesError
 from core.market.io import read_table
-from core.report.figures import Row, bounds, curve_figure, rows_figure, share, table
-from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals
+from core.report.figures import Curve, Row, Rows
+from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals, share
 
 if TYPE_CHECKING:
     from core.run.run import Run
 
 METRIC = "recall@30"
 SLICES = ("warm listings", "cold listings", "warm users", "cold users")
+TITLES = {"ndcg": "NDCG", "mrr": "MRR", "recall": "Recall", "coverage": "Coverage"}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good the recommendations are.
+
+    Attributes:
+        model: the model's figure, `value, low, high`; None where it was not measured.
+        rivals: what paired tests say of it and the other methods, in words.
+        figure: all methods, the best first.
+        titles, lines: a table of all measures; a line is a method and its values, None where one is missing.
+        protocol: how all this was measured.
+    """
+
+    model: dict[str, float] | None
+    rivals: Sequence[str]
+    figure: Rows
+    titles: Sequence[str]
+    lines: Sequence[tuple[str, list[float | None]]]
+    protocol: str
 
 
 def name_of(scorer: str) -> str:
@@ -26,92 +48,59 @@ def name_of(scorer: str) -> str:
     return NAMES.get(scorer, scorer[:1].upper() + scorer[1:])
 
 
-def quality(metrics: dict[str, Any]) -> str:
-    """The figure of all methods, and the model in one sentence."""
+def quality(metrics: dict[str, Any]) -> Quality | None:
+    """The figures of all methods; None where no query was tested."""
     results = metrics["results"]
     rows = [
-        Row(
-            name_of(name),
-            one[METRIC]["value"],
-            one[METRIC]["low"],
-            one[METRIC]["high"],
-            "model" if name == "model" else "other",
-        )
-        for name, one in results.items()
-        if one.get(METRIC, {}).get("value") is not None
+        Row(name_of(name), one["value"], one["low"], one["high"], "model" if name == "model" else "other")
+        for name, scorer in results.items()
+        if (one := scorer.get(METRIC)) and one["value"] is not None
     ]
     if not rows:
-        return "<h2>How good are the recommendations?</h2><p>There was no query to test on.</p>"
-    rows.sort(key=lambda row: -row.value)
-    mine = results.get("model", {}).get(METRIC)
-    lead = ""
-    if mine is not None and mine["value"] is not None:
-        lead = (
-            f"<p class=big>{share(mine['value'])}</p><p>of the next listings that people touched were among the 30 that the "
-            f"model put first (recall@30; 95 % interval {bounds(mine['low'], mine['high']) or 'unknown'}). {_verdict(metrics)}</p>"
-        )
-    asked = f"{metrics.get('queries', 0):,} test queries of {metrics.get('users', 0):,} users. "
-    figure = rows_figure(rows, f"Recall@30 by method with 95 % intervals over users; ■ is the model. {asked}")
-    columns = list(next(iter(results.values())))
-    lines = [
-        [
-            name_of(name),
-            *(
-                share(one[metric]["value"]) if one.get(metric, {}).get("value") is not None else "—"
-                for metric in columns
-            ),
-        ]
-        for name, one in sorted(
-            results.items(), key=lambda item: -(item[1].get(METRIC, {}).get("value") or 0)
-        )
-    ]
-    titles = [
-        metric.replace("ndcg", "NDCG")
-        .replace("mrr", "MRR")
-        .replace("recall", "Recall")
-        .replace("coverage", "Coverage")
-        for metric in columns
-    ]
-    more = table(["Method", *titles], lines, range(1, len(titles) + 1))
-    protocol = PROTOCOLS.get(metrics.get("protocol", ""), "") + also_told(metrics)
-    return (
-        f"<h2>How good are the recommendations?</h2>{lead}{figure}<p class=soft>{escape(protocol)}</p>"
-        f"<details open><summary>All measures</summary>{more}</details>"
-    )
-
-
-def _verdict(metrics: dict[str, Any]) -> str:
+        return None
+    model = results.get("model", {}).get(METRIC)
     told = rivals(metrics.get("differences", {}), METRIC)
-    parts = [f"{word} {', '.join(map(name_of, names))}" for word, names in told.items() if names]
-    return f"In paired tests the model is {'; '.join(parts)}." if parts else ""
-
-
-def slices_of(metrics: dict[str, Any]) -> str:
-    """Recall of the model by kind of query."""
-    slices = metrics.get("slices", {})
-    shown = [name for name in slices if name in SLICES or name.startswith("history ")]
-    rows = []
-    for name in shown:
-        one = slices[name]
-        mine = one.get("results", {}).get("model", {}).get(METRIC)
-        if mine and mine["value"] is not None:
-            note = f"{one['queries']:,} queries"
-            rows.append(
-                Row(name[:1].upper() + name[1:], mine["value"], mine["low"], mine["high"], "model", note)
-            )
-    if not rows:
-        return ""
-    return (
-        "<h2>For whom does it work?</h2><p>Cold means: not seen in training. History is how many events were known.</p>"
-        + rows_figure(rows, "Recall@30 of the model by kind of query, with 95 % intervals over users.")
+    asked = f"{metrics.get('queries', 0):,} test queries of {metrics.get('users', 0):,} users."
+    measures = list(next(iter(results.values())))
+    best_first = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
+    return Quality(
+        model=model if model and model["value"] is not None else None,
+        rivals=[f"{word} {', '.join(map(name_of, names))}" for word, names in told.items() if names],
+        figure=Rows(
+            sorted(rows, key=lambda row: -row.value),
+            f"Recall@30 by method with 95 % intervals over users; ■ is the model. {asked}",
+        ),
+        titles=[_title(measure) for measure in measures],
+        lines=[
+            (name_of(name), [results[name].get(measure, {}).get("value") for measure in measures])
+            for name in best_first
+        ],
+        protocol=PROTOCOLS.get(metrics.get("protocol", ""), "") + also_told(metrics),
     )
 
 
-def training(run: Run) -> str:
-    """The validation curve; empty where the run has none."""
+def _title(measure: str) -> str:
+    name, at, k = measure.partition("@")
+    return TITLES.get(name, name) + at + k
+
+
+def slices_of(metrics: dict[str, Any]) -> Rows | None:
+    """Recall of the model by kind of query."""
+    rows = []
+    for name, one in metrics.get("slices", {}).items():
+        mine = one.get("results", {}).get("model", {}).get(METRIC)
+        if (name in SLICES or name.startswith("history ")) and mine and mine["value"] is not None:
+            label, note = name[:1].upper() + name[1:], f"{one['queries']:,} queries"
+            rows.append(Row(label, mine["value"], mine["low"], mine["high"], "model", note))
+    caption = "Recall@30 of the model by kind of query, with 95 % intervals over users."
+    return Rows(rows, caption) if rows else None
+
+
+def training(run: Run) -> Curve | None:
+    """The validation curve; None where the run has none."""
     path = run.path / "train.jsonl"
     if not path.is_file():
-        return ""
+        return None
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except ValueError as error:
@@ -119,21 +108,20 @@ def training(run: Run) -> str:
     key = "validation recall@30"
     found = [(one["step"], one[key]) for one in entries if key in one and "step" in one]
     if len(found) < 2:
-        return ""
+        return None
     steps, values = zip(*found, strict=True)
-    best = max(values)
-    caption = f"Recall@30 on the validation queries over {max(steps):,} training steps; from {share(min(values))} to {share(best)}."
-    return f"<h2>How it learned</h2>{curve_figure(steps, values, caption)}"
+    told = f"from {share(min(values))} to {share(max(values))}"
+    return Curve(
+        steps, values, f"Recall@30 on the validation queries over {max(steps):,} training steps; {told}."
+    )
 
 
-def ablation(run: Run) -> str:
-    """Every variant against what it is compared with; empty where the run has no ablation."""
+def ablation(run: Run) -> Rows | None:
+    """Every variant against what it is compared with; None where the run has no ablation."""
     path = run.path / "ablation.parquet"
     if not path.is_file():
-        return ""
+        return None
     found = figures_of(read_table(path))
-    if found.empty:
-        return ""
     rows = []
     for name, row in found.iterrows():
         paired = not pd.isna(row["difference"])
@@ -147,8 +135,5 @@ def ablation(run: Run) -> str:
         kind = "plain" if not sure else "better" if row["difference"] > 0 else "worse"
         sign = "" if not sure else "▲ " if kind == "better" else "▼ "
         rows.append(Row(sign + str(name), float(row["value"]), low, high, kind, note))
-    return (
-        "<h2>What is each part worth?</h2><p>Each variant was asked the same questions. Where a line names another variant, it is "
-        "compared with that one: ▲ is better and ▼ is worse (p &lt; .05 after Holm's correction).</p>"
-        + rows_figure(rows, "Recall@30 of every variant, mean over users and trainings, with 95 % intervals.")
-    )
+    caption = "Recall@30 of every variant, mean over users and trainings, with 95 % intervals."
+    return Rows(rows, caption) if rows else None

@@ -1,6 +1,14 @@
 """The report's words: names of scorers, the method in plain words, and its limits."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.model.settings import Settings
+from core.run.describe import reader_sentence
+
+if TYPE_CHECKING:
+    from core.run.run import Run
 
 NAMES = {
     "model": "Model",
@@ -16,6 +24,7 @@ USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
     "has the figures."
 )
+NO_QUERY = "There was no query to test on."
 SPACES = {"model": "the trained model", "photos": "photos", "attributes": "attributes"}
 PROTOCOLS = {
     "temporal": "Trained on earlier events and tested on later ones: for each test event, the model sees what the user did "
@@ -47,18 +56,62 @@ def also_told(metrics: dict[str, Any]) -> str:
     return f"{told} The model was {trained}." if trained else told
 
 
-METHOD = (
-    "Every listing is read as a short text of its own: its attributes, its photos and its description. Photos are first "
-    "turned into numbers by a network that was trained on many other pictures.",
-    "A user is the sequence of the listings that they touched, in their order, with what they did and for how long.",
-    "One network, a Longformer, turns listings and users into points in the same space. It is trained so that a user lies "
-    "near to the listings that they touched next. What lies near to a user is recommended; what lies near to a listing "
-    "is alike.",
-    "The model knows no listing and no user by name. So it can place a listing that nobody has touched yet, and a user "
-    "whom it has never seen.",
+def share(value: float) -> str:
+    """A share as a percentage with one decimal, as the explorer writes it."""
+    return f"{100 * value:.1f}%"
+
+
+def bounds(low: float | None, high: float | None) -> str:
+    """An interval of shares; empty where there is none."""
+    return "" if low is None or high is None else f"{share(low)} to {share(high)}"
+
+
+PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
+BESIDE = (
     "The methods beside it are popularity and models that count who touched what together. They are tuned on the "
-    "validation weeks, and asked exactly the same questions.",
+    "validation weeks, and asked exactly the same questions."
 )
+UNTRAINED = (
+    f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
+    "No model was trained here, so nothing is learned from what people touched: what lies near to a listing looks like it "
+    "or has the like attributes.",
+)
+
+
+def method(settings: Settings | None) -> tuple[str, ...]:
+    """How the model of these settings works, in plain words; without a model, what listings are compared by."""
+    if settings is None:
+        return UNTRAINED
+    return (
+        "Every listing is read as a short text of its own: its attributes, its photos and its description. "
+        + PHOTOS_READ,
+        "A user is the sequence of the listings that they touched, in their order, with what they did and for how long. "
+        + reader_sentence(settings),
+        "So listings and users become points in the same space. The model is trained so that a user lies near to the "
+        "listings that they touched next. What lies near to a user is recommended; what lies near to a listing is alike.",
+        "The model knows no listing and no user by name. So it can place a listing that nobody has touched yet, and a user "
+        "whom it has never seen.",
+        BESIDE,
+    )
+
+
+def limits(run: Run) -> list[str]:
+    """What to keep in mind when reading the figures of a run."""
+    market, lines = run.market, list(LIMITS)
+    if run.metrics and run.metrics.get("protocol") == "leave-one-out":
+        lines.append(
+            "The test foretells each user's last event from those before, so it says nothing about the weeks to come."
+        )
+    if not len(market.photos):
+        lines.append("This market has no photos, so nothing here is about how listings look.")
+    if not len(market.events):
+        lines.append("This market has no events, so nothing here is about what people touched.")
+    if number := len(market.config.excluded):
+        columns = "column was" if number == 1 else "columns were"
+        lines.append(f"{number} {columns} kept from the model because they tell the future or the answer.")
+    return lines
+
+
 LIMITS = (
     "A touch is not a purchase: the figures say how well the next touched listing is foretold, not how satisfied people were.",
     "People could only touch what they were shown then, so what was rarely shown is rarely right.",

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from html import unescape
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,17 @@ from browser.painted import embed_run, paint_market
 from core import Run
 from core.ablation.table import COLUMNS
 from core.errors import VibesError
+from core.model.settings import Settings
 from core.report.measured import name_of
-from core.report.page import report_html, write_report
-from core.report.text import USED_UP
+from core.report.page import context, render, report_html, write_report
+from core.report.text import USED_UP, method
+from core.serving.cost.measure import Constants
+from core.serving.cost.table import lines, measured_on, size_titles
 
+FOUND = Constants(
+    machine="one", cores=2, preset="tiny", history="cls", inference="bf16", width=128, listing_tokens=10, events=5,
+    listings_s=1000, users_s=500, pairs_s=1e8, codes_s=5e7, row_bytes=10, token_flops=1e6,
+)  # fmt: skip
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
     "results": {
@@ -50,6 +59,18 @@ def run(made, tmp_path):
 
 def words(html):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.split("</style>")[1]))
+
+
+class Structure(HTMLParser):
+    """Every tag with the names of its attributes, as a browser finds them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, [name for name, _ in attrs]))
 
 
 def test_it_is_one_file_that_asks_nothing_of_the_network(run, tmp_path):
@@ -178,3 +199,52 @@ def test_why_there_are_no_figures(run):
     assert "This run was not measured: it has no trained model." in words(report_html(opened))
     opened.trained_on_everything = True
     assert USED_UP in words(report_html(opened))
+
+
+def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
+    """The same report from harmless and from hostile words has the same tags and attributes."""
+
+    def made(word, folder):
+        market = paint_market(folder / "market", listings=9, users=4, note=f"note {word}")
+        config = (market / "market.toml").read_text(encoding="utf-8")
+        (market / "market.toml").write_text(
+            config.replace('"Tiny town"', f"'''town {word}'''"), encoding="utf-8"
+        )
+        listings = pd.read_parquet(market / "listings.parquet")
+        listings["title"] = word + " " + listings["title"].str[:20]
+        listings["room_type"] = word + " " + listings["room_type"]
+        listings.to_parquet(market / "listings.parquet")
+        path = embed_run(market, folder / f"run {word.replace('/', ' ')}")
+        write_map(path)
+        results = {f"{name} {word}": one for name, one in METRICS["results"].items()}
+        differences = {f"model - {word}": METRICS["differences"]["model - ease"]}
+        told = {"results": METRICS["results"] | results, "differences": differences, "notes": {"model": word}}
+        (path / "metrics.json").write_text(json.dumps(METRICS | told))
+        rows = [
+            (f"full {word}", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, None, None, None),
+            (word, None, "all", "recall", 30, 0.3, 0.2, 0.4, 40, f"full {word}", -0.1, 0.004),
+        ]
+        table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
+        table.to_parquet(path / "ablation.parquet")
+        shown = context(Run.open(path))
+        found = FOUND.model_copy(update={"machine": word})
+        cost = {"told": measured_on(found), "sizes": size_titles(), "lines": lines(found)}
+        return render(shown | {"cost": cost}), render(shown | {"cost": path.name})
+
+    hostile = """<img src=x onerror="alert(1)"></li>& "' onload={{ 7 * 7 }}"""
+    for harmless, html in zip(made("word", tmp_path / "a"), made(hostile, tmp_path / "b"), strict=True):
+        assert html.count("&lt;img src=x") > 20 and unescape(html).count(hostile) > 20
+        assert Structure(html).tags == Structure(harmless).tags
+
+
+def test_the_method_is_that_of_the_run():
+    assert "each listing alone through the Longformer, then a causal pass over the vectors" in " ".join(
+        method(Settings())
+    )
+    assert "one sequence of all its listings' tokens" in " ".join(method(Settings(history="cls")))
+    assert "each prefix embedded in one pass" in " ".join(method(Settings(history="readout")))
+
+
+def test_a_run_without_a_model_claims_none(run):
+    text = words(report_html(Run.open(run)))
+    assert "No model was trained here" in text and "Longformer" not in text and "history is read" not in text

@@ -9,7 +9,7 @@ from core.errors import VibesError
 from core.run.run import Run
 from core.serving.cost import measure as cost
 from core.serving.cost.measure import Constants, measure
-from core.serving.cost.table import as_text, cost_section, scale
+from core.serving.cost.table import as_text, measured_on, scale
 
 FOUND = Constants(
     machine="A <fast> one",
@@ -43,12 +43,11 @@ def test_the_arithmetic_follows_the_constants():
     assert one.cores == -int(-(one.embed_h + one.users_h + one.exact_h) // 8)
 
 
-def test_the_report_shows_the_table_and_what_it_rests_on():
-    html = cost_section(FOUND, "run")
-    assert "A &lt;fast&gt; one" in html and "1,000 a second and core" in html
-    assert "27,778 core-hours" in html and "16.7 core-minutes" in html
-    assert "vibes cost my&lt;run" in cost_section(None, "my<run")
-    assert len(as_text(FOUND).splitlines()) == 10
+def test_the_table_says_what_it_rests_on():
+    text = as_text(FOUND)
+    assert "1,000 a second and core" in text and "27,778 core-hours" in text and "16.7 core-minutes" in text
+    assert len(text.splitlines()) == 10
+    assert "A <fast> one (2 cores), preset tiny in bf16" in measured_on(FOUND)
 
 
 def test_constants_are_measured_and_kept(tmp_path, monkeypatch):

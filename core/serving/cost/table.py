@@ -1,10 +1,9 @@
-"""The arithmetic from measured constants to markets of any size, and its section in the report."""
+"""The arithmetic from measured constants to markets of any size, as the lines of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
 
 from core.search.index.approximate import EFFORT, lists_of
 from core.search.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
@@ -107,30 +106,18 @@ def lines(found: Constants) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def cost_section(found: Constants | None, run: str) -> str:
-    """The report's section; without constants it says how to get them."""
-    head = "<h2>What would a larger market cost?</h2>"
-    if found is None:
-        return f"{head}<p>This was not measured; <code>vibes cost {escape(run)}</code> measures it and this page then shows it.</p>"
-    told = (
+def measured_on(found: Constants) -> str:
+    """Where the constants were measured, and what is arithmetic."""
+    return (
         f"Measured on one core of {found.machine} ({found.cores} cores), preset {found.preset} in {found.inference}: listings of "
         f"{found.listing_tokens:.0f} tokens, histories of {found.events:.0f} events, vectors of {found.width} numbers. The rest is "
         "arithmetic for so many listings and as many users: encoding grows with the market, comparing all pairs with its square."
     )
-    names = ["What, and what it rests on", *(f"{size / 1e6:,.0f} million" for size in SIZES)]
-    heads = "".join(
-        f"<th scope=col{' class=number' if at else ''}>{name}</th>" for at, name in enumerate(names)
-    )
-    rows = "".join(
-        f"<tr><th scope=row>{escape(what)}<br><small>{escape(rests)}</small></th>"
-        + "".join(f"<td class=number>{escape(cell)}</td>" for cell in cells)
-        + "</tr>"
-        for what, rests, *cells in lines(found)
-    )
-    return (
-        f"{head}<p>{escape(told)}</p><div class=scroll><table class=cost><thead><tr>{heads}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+
+
+def size_titles() -> list[str]:
+    """The sizes in words, in the order of a line's cells."""
+    return [f"{size / 1e6:,.0f} million" for size in SIZES]
 
 
 def as_text(found: Constants) -> str:

@@ -1,0 +1,118 @@
+"""What the report shows of how listings look: the vibe map, and a few listings with their nearest neighbours by photos."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from core.insight.map.cluster_names import portraits
+from core.insight.map.region import SIZE, grid_places
+from core.insight.map.vibe_map import read_map
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.report.figures import Map
+from core.report.text import SPACES
+from core.run.thumbs import thumbnail
+
+if TYPE_CHECKING:
+    from core.run.run import Run
+
+EXAMPLES, NEIGHBOURS = 3, 5
+DOTS = 4000  # of the map
+PHOTO = 300  # pixels of the longer side
+TITLE = 60  # letters
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A listing in a grid; `data` is its cover as a data address, None where it has none that can be read."""
+
+    data: str | None
+    title: str
+    line: str
+
+
+def vibe_map(run: Run) -> Map | None:
+    """The map of the photos, else of another space; None where it is not drawn."""
+    frame = read_map(run)
+    if frame is None:
+        return None
+    space = next((name for name in ("photos", "model", "attributes") if name in set(frame["space"])), None)
+    mine = frame[frame["space"] == space]
+    mine = mine[mine[C.LISTING].isin(run.market.listing_row)]
+    if not len(mine):
+        return None
+    cluster = mine["cluster"].to_numpy(int)
+    rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
+    groups = [
+        (one.name, int((cluster == number).sum()))
+        for number, one in enumerate(portraits(run.market, rows, cluster))
+    ]
+    chosen = np.arange(len(mine))
+    if len(mine) > DOTS:
+        chosen = np.sort(np.random.default_rng(SEED).choice(len(mine), DOTS, replace=False))
+    places = grid_places(mine[["x", "y"]].to_numpy()).astype(int) * 1000 // SIZE
+    caption = f"{len(mine):,} listings by {SPACES[str(space)]}; what is alike lies near to one another."
+    return Map(places[chosen], cluster[chosen], groups, caption)
+
+
+def photo_grids(run: Run) -> list[list[Photo]]:
+    """A few listings, each with its nearest neighbours by photos; empty where there are too few with a cover."""
+    market = run.market
+    if "photos" not in run.spaces or not market.cover:
+        return []
+    known = [
+        name
+        for row, name in enumerate(run.listing_ids)
+        if run.index("photos").known[row] and name in market.cover
+    ]
+    if len(known) <= NEIGHBOURS:
+        return []
+    asked = np.random.default_rng(SEED).choice(len(known), min(EXAMPLES, len(known)), replace=False)
+    grids = []
+    for listing in (known[number] for number in asked):
+        found = run.similar(listing, k=NEIGHBOURS, space="photos")
+        near = zip(found[C.LISTING], found["score"], strict=True)
+        grids.append(
+            [
+                _photo(market, listing, "the listing"),
+                *(_photo(market, name, f"similarity {score:.2f}") for name, score in near),
+            ]
+        )
+    return grids
+
+
+def _photo(market: Market, listing: str, line: str) -> Photo:
+    cover = market.cover.get(listing)
+    return Photo(photo_data(market, cover) if cover else None, title_of(market, listing), line)
+
+
+def photo_data(market: Market, path: str) -> str | None:
+    """A small photo as a data address; None where it cannot be read."""
+    small = thumbnail(market, path)
+    if small is None:
+        return None
+    with Image.open(small) as image:
+        image.thumbnail((PHOTO, PHOTO))
+        stream = io.BytesIO()
+        image.convert("RGB").save(stream, "WEBP", quality=72)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def title_of(market: Market, listing: str) -> str:
+    """What a listing is called, cut to a line; its number where it has no title."""
+    row = market.listing_row.get(listing)
+    if row is None:
+        return "Listing"
+    column = market.config.title
+    if column in market.listings.columns:
+        text = market.listings[column].iat[row]
+        if isinstance(text, str) and text.strip():
+            return text if len(text) <= TITLE else text[: TITLE - 1].rstrip() + "…"
+    return f"Listing no. {row + 1:,}"
