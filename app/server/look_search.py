@@ -1,13 +1,13 @@
 """The search by look, opened once for all sessions; where photos were never looked at, that is done here, with progress."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import streamlit as st
 
 from app.server.runs import OpenRun, RunKey, run_key
 from core.insight.looks.search import LookSearch
+from core.progress import Counted, Update
 
 
 @st.cache_resource(show_spinner=False)
@@ -34,15 +34,11 @@ def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
         VibesError: the market has no photos, or an encoder is not at hand.
     """
     found, lock = _held()
-    start, fresh = time.monotonic(), [-1]
 
-    def report(_what: str, done: int, of: int) -> None:
-        if fresh[0] < 0:
-            fresh[0] = done
-        seconds = time.monotonic() - start
-        rate = (done - fresh[0]) / seconds if done > fresh[0] else 0
-        left = f", about {_minutes((of - done) / rate)} left" if rate and done < of else ""
-        tell(done / max(of, 1), f"{done:,} of {of:,} photos{left}")
+    def report(update: Update) -> None:
+        if isinstance(update, Counted):
+            left = f", about {_minutes(update.left)} left" if update.left else ""
+            tell(update.done / max(update.total, 1), f"{update.done:,} of {update.total:,} photos{left}")
 
     tell(0.0, "Opening the photo encoder")
     with lock:  # two sessions would do the same work side by side

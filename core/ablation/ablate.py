@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,22 +14,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from core.ablation.figure import save_figure
 from core.ablation.grid import Grid, Inputs, Plan, Planned, make_plan
-from core.ablation.jobs import Job, Report, run_jobs
+from core.ablation.jobs import Job, run_jobs
 from core.ablation.table import Measured, ablation_table
 from core.ablation.text import ablation_document, ablation_text
-from core.ablation.worker import OUTCOME, RANKS
+from core.ablation.worker import OUTCOME, RANKS, keep
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.evaluation.slices import slice_masks, week_after_training
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json
+from core.market.io import write_table
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, Split, make_split
 from core.model.settings import Settings
+from core.progress import Notice, Report, Stage, silent
 from core.scoring.ranking import Scorer
 
 OracleOf = Callable[[EventLog], Scorer]
@@ -73,7 +73,7 @@ def ablate(
     processes: int | None = None,
     photo_encoder: str = "",
     oracle: OracleOf | None = None,
-    report: Report = lambda entry: None,
+    report: Report = silent,
 ) -> Ablation:
     """Train and measure the variants of `grid` that `market` allows; write `ablation.parquet`, `.png` and `.svg`.
 
@@ -95,7 +95,7 @@ def ablate(
     asked = _base(grid).split
     split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
     for sentence in plan.left_out.values():
-        report({"left_out": sentence})
+        report(Notice(sentence))
     if not len(split.test):
         raise VibesError(f"{market.path} has no test query, so there is nothing to compare variants on.")
     out.mkdir(parents=True, exist_ok=True)
@@ -104,14 +104,13 @@ def ablate(
         if oracle is not None:
             for variant in plan.variants:
                 if variant.variant.baseline == "oracle" and not jobs[variant.name][0].finished:
-                    report({"stage": "oracle"})
+                    report(Stage("oracle"))
                     _rank_oracle(jobs[variant.name][0].folder, oracle, market, log, split, catalogue)
         everything = [job for own in jobs.values() for job in own]
         run_jobs(everything, processes or _cores(), report)
         found = _gather(plan, jobs, market, log, split)
         path = out / "ablation.parquet"
-        with atomic_path(path) as temporary:
-            found.table.to_parquet(temporary, index=False)
+        write_table(path, found.table)
         save_figure(found.table, found.measured, path, found.headline)
     return found
 
@@ -147,12 +146,9 @@ def _jobs(
             "fingerprint": market.fingerprint,
         }
         path = folder / "job.json"
-        if path.is_file():
-            _same(planned.name, json.loads(path.read_text(encoding="utf-8")), wanted, market, out)
-        with atomic_path(path) as temporary:
-            temporary.write_text(
-                json.dumps({"market": str(market.path.resolve()), **wanted}), encoding="utf-8"
-            )
+        if (was := read_json(path, f"remove {folder}")) is not None:
+            _same(planned.name, was, wanted, market, out)
+        write_json(path, {"market": str(market.path.resolve()), **wanted})
         found.append(Job(planned.name, seed, folder))
     return found
 
@@ -160,10 +156,6 @@ def _jobs(
 def _same(name: str, was: dict[str, Any], wanted: dict[str, Any], market: Market, out: Path) -> None:
     if was["fingerprint"] != wanted["fingerprint"]:
         raise VibesError(f"{out} was made from another state of {market.path}; choose another folder.")
-    try:  # settings that came with a later version have their defaults here
-        was["settings"] = Settings.model_validate(was["settings"]).model_dump(exclude_none=True)
-    except ValidationError:
-        was["settings"] = None
     for key, value in wanted.items():
         if was.get(key) != value:
             raise VibesError(
@@ -177,12 +169,7 @@ def _rank_oracle(
 ) -> None:
     scorer = oracle(log)
     found = evaluate([scorer], log, split, catalogue)
-    with atomic_path(folder / RANKS) as temporary:
-        found.queries_frame(market, scorer.name).to_parquet(temporary, index=False)
-    coverage = found.coverage[scorer.name]
-    with atomic_path(folder / OUTCOME) as temporary:
-        told = {"note": "", "coverage": [coverage.value, *coverage.interval(found.users)]}
-        temporary.write_text(json.dumps(told), encoding="utf-8")
+    keep(folder, found, market, "")
 
 
 def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, log: EventLog, split: Split) -> Ablation:
@@ -204,7 +191,7 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, log: EventLo
             stand_in[planned.name] = reference
             continue
         frames = {job.seed: pd.read_parquet(job.folder / RANKS) for job in done}
-        outcomes = {job.seed: json.loads((job.folder / OUTCOME).read_text(encoding="utf-8")) for job in done}
+        outcomes = {job.seed: read_json(job.folder / OUTCOME, f"remove {job.folder}") or {} for job in done}
         for job in done:
             frame = frames[job.seed] if frame is None else frame
             if not frames[job.seed][["user_id", "target"]].equals(frame[["user_id", "target"]]):

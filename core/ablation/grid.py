@@ -1,7 +1,6 @@
 """The grid of an ablation: variants in TOML, each a few settings that differ, and what of it a market allows."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from core.errors import VibesError
 from core.features.config import FeatureConfig
 from core.market.columns import Columns as C
-from core.market.config import first_problem
+from core.market.documents import first_problem, parse_toml
 from core.market.kinds import kind_of
 from core.market.market import Market
 from core.model.settings import Settings
@@ -117,13 +116,13 @@ def load_grid(source: str | Path) -> Grid:
             text = (files("core.ablation") / "grids" / f"{source}.toml").read_text(encoding="utf-8")
         else:
             text = Path(source).read_text(encoding="utf-8")
-        return Grid.model_validate(tomllib.loads(text))
+        return Grid.model_validate(parse_toml(text, source))
     except OSError as error:
         raise VibesError(
             f"Cannot read the grid {source}: {error.strerror}; give a TOML file, or one of: {', '.join(PACKAGED)}."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise VibesError(f"{source} is not valid TOML ({error}); mend that line.") from error
+    except UnicodeDecodeError as error:
+        raise VibesError(f"{source} is not valid TOML ({error}); save it as UTF-8.") from error
     except ValidationError as error:
         raise VibesError(f"{source}: {_problem(error)}.") from error
 

@@ -1,18 +1,17 @@
 """Jobs side by side: one process each with one thread, their progress, and an estimate of the time left."""
 
-import json
 import os
 import queue
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from core.ablation.worker import OUTCOME
+from core.ablation.worker import OUTCOME, Line
+from core.progress import Counted, JobDone, Report
 
 MODULE = "core.ablation.worker"
 #: What decides on threads in torch, OpenMP, the BLAS libraries and the tokenizers.
@@ -24,7 +23,6 @@ THREADS = (
     "RAYON_NUM_THREADS",
 )
 OUTPUT = "output.txt"  # what a process wrote on stderr
-Report = Callable[[dict[str, Any]], None]
 
 
 @dataclass
@@ -50,33 +48,31 @@ class Job:
 def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
     """Run all jobs that have not finished, `processes` at a time, in order; a failure is kept in `job.error`.
 
-    After every line of a process `report` gets `{"done": 2.3, "total": 9, "eta_s": 640.0 or None}`, and at the end of
-    each job also its `job`, `seed`, `seconds` and, where it failed, `error`. On the way out (Ctrl-C as well) every
-    process is ended; the same call later goes on from their checkpoints.
+    After every line of a process `report` gets how much of all is done, and at the end of each job a `JobDone`. On the
+    way out (Ctrl-C as well) every process is ended; the same call later goes on from their checkpoints.
     """
     todo = [job for job in jobs if not job.finished]
     waiting, running = list(todo), list[Job]()
-    told: queue.Queue[tuple[Job, dict[str, Any] | None]] = queue.Queue()
+    told: queue.Queue[tuple[Job, Line | None]] = queue.Queue()
     try:
         while waiting or running:
             while waiting and len(running) < processes:
                 job = waiting.pop(0)
                 _start(job, told)
                 running.append(job)
-            job, entry = told.get()
-            if entry is None:
+            job, line = told.get()
+            if line is None:
                 assert job.process is not None
                 job.process.wait()
                 running.remove(job)
                 job.took, job.share, job.left = time.monotonic() - job.began, 1.0, None
                 if job.process.returncode and not job.error:
                     job.error = _crash(job)
-                end = {"job": job.name, "seed": job.seed, "seconds": job.took}
-                report(_standing(jobs, processes) | end | ({"error": job.error} if job.error else {}))
+                report(JobDone(job.name, job.seed, job.took, _standing(jobs, processes), job.error))
                 continue
-            job.error = entry.get("error", job.error)
-            if "planned" in entry:
-                job.share, job.left = entry["step"] / max(1, entry["planned"]), entry["eta_s"]
+            job.error = line.error or job.error
+            if line.planned:
+                job.share, job.left = line.step / line.planned, line.left
             report(_standing(jobs, processes))
     finally:
         for job in running:
@@ -85,7 +81,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, report: Report) -> None:
                 job.process.wait()
 
 
-def _start(job: Job, told: "queue.Queue[tuple[Job, dict[str, Any] | None]]") -> None:
+def _start(job: Job, told: "queue.Queue[tuple[Job, Line | None]]") -> None:
     environment = os.environ | dict.fromkeys(THREADS, "1") | {"TOKENIZERS_PARALLELISM": "false"}
     with (job.folder / OUTPUT).open("w", encoding="utf-8") as output:
         job.process = subprocess.Popen(
@@ -97,16 +93,12 @@ def _start(job: Job, told: "queue.Queue[tuple[Job, dict[str, Any] | None]]") -> 
     threading.Thread(target=_listen, args=(job, told), daemon=True).start()
 
 
-def _listen(job: Job, told: "queue.Queue[tuple[Job, dict[str, Any] | None]]") -> None:
+def _listen(job: Job, told: "queue.Queue[tuple[Job, Line | None]]") -> None:
     assert job.process is not None and job.process.stdout is not None
     with job.process.stdout as lines:
         for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:  # a library that prints
-                continue
-            if isinstance(entry, dict):
-                told.put((job, entry))
+            if (read := Line.read(line)) is not None:
+                told.put((job, read))
     told.put((job, None))
 
 
@@ -117,7 +109,7 @@ def _crash(job: Job) -> str:
     return f"its process ended with code {job.process.returncode}{last}; see {job.folder / OUTPUT}."
 
 
-def _standing(jobs: Sequence[Job], processes: int) -> dict[str, Any]:
+def _standing(jobs: Sequence[Job], processes: int) -> Counted:
     """How much is done, and the seconds left: of what runs by its own estimate, of what waits by the mean so far."""
     done = sum(1.0 if job.finished or job.took else job.share for job in jobs)
     now = time.monotonic()
@@ -126,9 +118,9 @@ def _standing(jobs: Sequence[Job], processes: int) -> dict[str, Any]:
     known = [job.took for job in jobs if job.took and not job.error]
     known += [now - job.began + job.left for job in running if job.left is not None]
     if not known:
-        return {"done": done, "total": len(jobs), "eta_s": None}
+        return Counted("ablation", done, len(jobs))
     mean = sum(known) / len(known)
     left = [job.left if job.left is not None else max(0.0, mean - (now - job.began)) for job in running]
     slots = max(1, min(processes, len(running) + len(waiting)))
     eta = max(max(left, default=0.0), (sum(left) + mean * len(waiting)) / slots)
-    return {"done": done, "total": len(jobs), "eta_s": eta}
+    return Counted("ablation", done, len(jobs), eta)

@@ -1,20 +1,45 @@
 """One variant and seed of an ablation, in a process of its own: train (or go on), rank the test queries, keep the ranks.
 
-`python -m core.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. Every line on stdout is a JSON
-object. Once nobody reads them any more, the next line ends this process: whoever started it is gone.
+`python -m core.ablation.worker FOLDER`, where `FOLDER/job.json` says what to do. On stdout it says with a `Line` each
+where it stands. Once nobody reads them any more, the next line ends this process: whoever started it is gone.
 """
 
 import json
 import shutil
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json
+from core.market.io import write_table
+from core.progress import Stage, Trained, Update
+
+if TYPE_CHECKING:
+    from core.evaluation.result import Evaluation
+    from core.market.market import Market
 
 RANKS, OUTCOME, RUN = "ranks.parquet", "outcome.json", "run"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the process says of itself: the step of its training, or why it failed."""
+
+    step: int = 0
+    planned: int = 0  # steps; 0 where it does not train just now
+    left: float | None = None  # seconds
+    error: str = ""
+
+    @classmethod
+    def read(cls, line: str) -> "Line | None":
+        """The inverse of `say`; None for what a library prints."""
+        try:
+            return cls(**json.loads(line))
+        except (ValueError, TypeError):
+            return None
 
 
 def work(folder: Path) -> None:
@@ -37,7 +62,9 @@ def work(folder: Path) -> None:
     from core.scoring.ranking import Scorer
 
     began = time.monotonic()
-    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    job = read_json(folder / "job.json", "remove the folder and start again")
+    if job is None:
+        raise VibesError(f"{folder} has no job.json that says what to do.")
     market = Market.open(job["market"])
     settings = Settings.model_validate(job["settings"])
     scorer: Scorer
@@ -45,8 +72,7 @@ def work(folder: Path) -> None:
     if len(market.photos) and (job["kind"] == "baseline" or settings.features.photo_tokens):
         own = JOIN.join(settings.features.photo_encoders)  # a variant with encoders of its own
         if own:
-            say({"stage": "photos"})
-            photos = market_photos(market, own)
+            photos = market_photos(market, own, report=_tell)
         elif job["photo_encoder"]:
             photos = load_photo_vectors(market.path, market.photos, job["photo_encoder"])
     if job["kind"] == "model":
@@ -56,25 +82,26 @@ def work(folder: Path) -> None:
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
     if job["kind"] == "baseline":
-        say({"stage": "tuning"})
+        _tell(Stage("tuning"))
         scorer = named_baseline(job["baseline"], market, log, split, catalogue, photos, settings.seed)
         note = f"It is {scorer.name}." if job["baseline"] == "best-id" else ""
     elif job["serving"] == "recency":
-        say({"stage": "tuning"})
+        _tell(Stage("tuning"))
         prior = RecencyPrior.tune([scorer], log, split, catalogue, settings.seed)
         scorer, note = prior, f"It is {prior.note}."
-    say({"stage": "ranking"})
-    found = evaluate([scorer], log, split, catalogue, seed=settings.seed)
-    with atomic_path(folder / RANKS) as temporary:
-        found.queries_frame(market, scorer.name).to_parquet(temporary, index=False)
-    coverage = found.coverage[scorer.name]
-    outcome = {
-        "note": note,
-        "coverage": [coverage.value, *coverage.interval(found.users)],
-        "seconds": round(time.monotonic() - began, 1),
-    }
-    with atomic_path(folder / OUTCOME) as temporary:
-        temporary.write_text(json.dumps(outcome), encoding="utf-8")
+    found = evaluate([scorer], log, split, catalogue, seed=settings.seed, report=_tell)
+    keep(folder, found, market, note, round(time.monotonic() - began, 1))
+
+
+def keep(
+    folder: Path, found: "Evaluation", market: "Market", note: str, seconds: float | None = None
+) -> None:
+    """Write the ranks of the one scorer that was measured and, last, the outcome."""
+    name = found.names[0]
+    write_table(folder / RANKS, found.queries_frame(market, name))
+    coverage = found.coverage[name]
+    told = {"note": note, "coverage": [coverage.value, *coverage.interval(found.users)]}
+    write_json(folder / OUTCOME, told | ({} if seconds is None else {"seconds": seconds}))
 
 
 def _train(market: Any, run: Path, settings: Any, photos: Any) -> None:
@@ -86,20 +113,27 @@ def _train(market: Any, run: Path, settings: Any, photos: Any) -> None:
     resume = (run / ".training" / "run.toml").is_file()
     if not resume and run.exists():  # stopped before it knew what it is
         shutil.rmtree(run)
-    train(market, run, settings, photos, resume, say)
+    train(market, run, settings, photos, resume, _tell)
 
 
-def say(entry: dict[str, Any]) -> None:
+def say(line: Line) -> None:
     """Tell whoever started this process."""
-    sys.stdout.write(json.dumps(entry) + "\n")
+    sys.stdout.write(json.dumps(asdict(line)) + "\n")
     sys.stdout.flush()
+
+
+def _tell(update: Update) -> None:
+    if isinstance(update, Trained) and update.what == "training":
+        say(Line(update.step, update.planned, update.left))
+    else:
+        say(Line())  # it is alive, and so is whoever reads
 
 
 if __name__ == "__main__":
     try:
         work(Path(sys.argv[1]))
     except VibesError as error:
-        say({"error": str(error)})
+        say(Line(error=str(error)))
         sys.exit(2)
     except BrokenPipeError:
         sys.stdout = None  # nothing is left to flush to

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.cli.shared import progress_bar
 from core.errors import VibesError
-from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.market.market import Market
@@ -118,7 +118,7 @@ def batch(
     if engine not in ("local", "ray"):
         raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
     started = time.monotonic()
-    with Progress() as progress:
+    with progress_bar() as progress:
         work = prepare(
             run,
             out,
@@ -127,15 +127,15 @@ def batch(
             space,
             at,
             chunk,
-            progress.counting,
+            progress,
             beside,
         )
         if engine == "local":
-            made = score_here(work, workers, progress.counting)
+            made = score_here(work, workers, progress)
         else:
             from core.serving.batch.ray_engine import score_on_ray
 
-            made = score_on_ray(work.folder, workers or os.cpu_count() or 1, progress.counting)
+            made = score_on_ray(work.folder, workers or os.cpu_count() or 1, progress)
     seconds = time.monotonic() - started
     told = {"out": str(out), "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
     if as_json:

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from core.cli import batch as options
-from core.cli.shared import Browser, Count, Json, Port, RunPath, app, show
+from core.cli.shared import Browser, Count, Json, Port, RunPath, app, progress_bar, show
 from core.errors import VibesError
-from core.progress import Progress
 
 
 @app.command()
@@ -133,8 +132,8 @@ def demo(
     if rebuild:
         from core.demo.bundle import rebuild_demo
 
-        with Progress() as progress:
-            made, figures = rebuild_demo(progress.training, progress.photos)
+        with progress_bar() as progress:
+            made, figures = rebuild_demo(progress)
         typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
         largest = figures.loc[figures["difference"].abs().idxmax()]
         typer.echo(

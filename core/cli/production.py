@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli import batch as options
-from core.cli.shared import Count, Json, RunPath, app
+from core.cli.shared import Count, Json, RunPath, app, progress_bar
 from core.errors import VibesError
 from core.model.export.formats import FORMATS
-from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.serving.refresh.refresher import Look
@@ -194,8 +193,8 @@ def export(
             raise VibesError(f"Option --format is '{name}'; use one of {', '.join(FORMATS)}.")
     found, short = {}, []
     for name in chosen:
-        with Progress() as progress:
-            files = export_run(opened, folder, name, progress.counting)
+        with progress_bar() as progress:
+            files = export_run(opened, folder, name, progress)
         found[name] = {"files": [str(path) for path in files]}
         typer.echo(f"Wrote {' and '.join(found[name]['files'])}.", err=True)
         if check:

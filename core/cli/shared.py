@@ -2,16 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from core.errors import VibesError
-from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.features.photos.vectors import PhotoVectors
     from core.market.market import Market
+    from core.progress.bar import ProgressBar
 
 app = typer.Typer(
     help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
@@ -22,6 +22,9 @@ app = typer.Typer(
 MarketPath = Annotated[
     Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
 ]
+#: The choices of `core.market.splits.Protocol` and `core.model.config.PRESETS`, which would load numpy.
+Protocol = Literal["temporal", "leave-one-out"]
+Preset = Literal["tiny", "mini", "small", "base", "large"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
@@ -34,6 +37,13 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any fre
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
 
 
+def progress_bar() -> "ProgressBar":
+    """Shows on stderr what long work tells."""
+    from core.progress.bar import ProgressBar  # rich takes a while to load
+
+    return ProgressBar()
+
+
 def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
     """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
     if not len(market.photos):
@@ -44,8 +54,8 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
         raise VibesError(
             f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
         ) from error
-    with Progress() as progress:
-        return market_photos(market, encoder, weights, progress.counting)
+    with progress_bar() as progress:
+        return market_photos(market, encoder, weights, progress)
 
 
 def show(run: Any, found: Any, as_json: bool) -> None:

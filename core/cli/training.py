@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.cli.shared import Encoder, Json, MarketPath, RunPath, Weights, app, photo_vectors
+from core.cli.shared import (
+    Encoder,
+    Json,
+    MarketPath,
+    Preset,
+    Protocol,
+    RunPath,
+    Weights,
+    app,
+    photo_vectors,
+    progress_bar,
+)
 from core.errors import VibesError
-from core.progress import Progress
+from core.progress import silent
 
 if TYPE_CHECKING:
     from core.market.market import Market
@@ -20,9 +31,9 @@ if TYPE_CHECKING:
 def train(
     market: MarketPath,
     run: RunPath,
-    preset: Annotated[str | None, typer.Option(help="tiny, mini, small, base or large")] = None,
+    preset: Annotated[Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
-    protocol: Annotated[str | None, typer.Option(help="temporal or leave-one-out")] = None,
+    protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
     refit: Annotated[
@@ -63,8 +74,8 @@ def train(
     from core.training.train import train as run_training
 
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
-    with Progress() as progress:
-        report = progress.training if main_process else lambda entry: None
+    with progress_bar() as progress:
+        report = progress if main_process else silent
         outcome = run_training(opened, run, settings, vectors, resume, report)
     if main_process:
         if refit is not None:
@@ -83,7 +94,7 @@ def _settings(preset: str | None, config: Path | None, protocol: str | None, see
     """Those of a configuration file, with what the command line changes of them."""
     from pydantic import ValidationError
 
-    from core.market.config import first_problem
+    from core.market.documents import first_problem
     from core.model.settings import Settings
 
     settings = Settings.load(config) if config else Settings()
@@ -118,8 +129,8 @@ def embed(
     if model is not None and weights is None:
         weights = trained_weights(model, encoder)
     vectors = photo_vectors(opened, encoder, weights)
-    with Progress() as progress:
-        embed_market(opened, run, vectors, model, progress.counting)
+    with progress_bar() as progress:
+        embed_market(opened, run, vectors, model, progress)
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
 
 
@@ -127,7 +138,7 @@ def embed(
 def evaluate(
     run: RunPath,
     protocol: Annotated[
-        str | None, typer.Option(help="temporal or leave-one-out; default: that of the training")
+        Protocol | None, typer.Option(help="how to split the events; default: that of the training")
     ] = None,
     json_: Json = False,
     queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
@@ -143,19 +154,16 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
-    if protocol not in (None, "temporal", "leave-one-out"):
-        raise VibesError(f"Option --protocol is '{protocol}'; use temporal or leave-one-out.")
     from core.evaluation.run_evaluation import evaluate_run, save_metrics
-    from core.market.io import atomic_path
+    from core.market.io import write_table
     from core.run.run import Run
 
     opened = Run.open(run)
-    with Progress() as progress:
-        result = evaluate_run(opened, protocol, progress.counting, (), hide_history, new_by)  # type: ignore[arg-type]
+    with progress_bar() as progress:
+        result = evaluate_run(opened, protocol, progress, (), hide_history, new_by)
     save_metrics(opened, result)
     if queries is not None:
-        with atomic_path(queries) as temporary:
-            result.queries_frame(opened.market, result.names[0]).to_parquet(temporary, index=False)
+        write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
 
 
@@ -184,10 +192,8 @@ def ablate(
     chosen, opened = load_grid(grid), Market.open(market)
     vectors = photo_vectors(opened, encoder, weights)
     named = vectors.encoder if vectors is not None and vectors.ok.any() else ""
-    with Progress() as progress:
-        found = run_ablation(
-            opened, out, chosen, numbers, processes, named, _oracle(opened), progress.ablation
-        )
+    with progress_bar() as progress:
+        found = run_ablation(opened, out, chosen, numbers, processes, named, _oracle(opened), progress)
     typer.echo(
         f"Wrote {out / 'ablation.parquet'} and the figure {out / 'ablation.png'} (and .svg).", err=True
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from core.market.caches import user_cache
 from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
-from core.progress import Progress
+from core.progress import Report, Stage
+from core.progress.bar import ProgressBar
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
@@ -41,8 +41,6 @@ WEIGHTS = "model.safetensors"
 FULL = "full"  # the last model of the ladder
 #: The smallest model, so that a clone of the project stays small; all else are the defaults.
 SHIPPED: dict[str, Any] = {"preset": "tiny"}
-Report = Callable[[dict[str, Any]], None]  # what `core.training.train` reports
-Photos = Callable[[int, int, float], None]  # photos embedded, of how many, seconds to go
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +52,7 @@ class Made:
     photos: PhotoVectors
 
 
-def make_market(folder: Path, photo_root: Path, report: Report, photos: Photos, **size: Any) -> Made:
+def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> Made:
     """Simulate the market and the truth into `folder` with the pictures of `photo_root`, and embed these.
 
     `size` goes to `core.demo.simulate.simulate`.
@@ -66,11 +64,11 @@ def make_market(folder: Path, photo_root: Path, report: Report, photos: Photos, 
         raise VibesError(
             f"{photo_root / 'photos'} holds no pictures of the demo; render them with `PYTHONPATH=.:assets/demo python -m studio`."
         )
-    report({"stage": "simulating"})
+    report(Stage("simulating"))
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)
     market = Market.open(folder)
     # By name, not the best at hand: the same run on every machine.
-    vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), progress=photos)
+    vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
     return Made(market, simulated.world, vectors)
 
 
@@ -78,7 +76,6 @@ def build(
     folder: Path,
     photo_root: Path,
     report: Report,
-    photos: Photos,
     settings: dict[str, Any] | None = None,
     **size: Any,
 ) -> Run:
@@ -89,7 +86,7 @@ def build(
     Raises:
         VibesError: no picture is there, or the folder cannot be written.
     """
-    made, run = make_market(folder, photo_root, report, photos, **size), folder / RUN
+    made, run = make_market(folder, photo_root, report, **size), folder / RUN
     if (run / "run.toml").is_file():
         shutil.rmtree(run)
     chosen = Settings.model_validate({"seed": made.world.seed, **SHIPPED, **(settings or {})})
@@ -109,22 +106,22 @@ def finish(made: Made, run: Path, report: Report) -> Run:
         save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
     manifest = embed_market(made.market, run, made.photos, run)
     manifest.model_copy(update={"market": ".."}).save(run)
-    report({"stage": "measuring"})
+    report(Stage("measuring"))
     opened = Run.open(run, made.market)
     save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
-    report({"stage": "drawing the map"})
+    report(Stage("drawing the map"))
     save_map(opened)
-    report({"stage": "looking at the photos"})
+    report(Stage("looking at the photos"))
     LookSearch.make(opened)
     return opened
 
 
-def bundle(work: Path, report: Report, photos: Photos, processes: int | None = None) -> Run:
+def bundle(work: Path, report: Report, processes: int | None = None) -> Run:
     """Make the demo that ships: climb the ladder in the folder `work`, and ship its last model with the ladder's table.
 
     `work` is resumable; a model that it holds already is not trained again.
     """
-    made, run = make_market(ROOT, ROOT, report, photos), ROOT / RUN
+    made, run = make_market(ROOT, ROOT, report), ROOT / RUN
     ladder = load_grid("ladder")
     grid = ladder.model_copy(update={"base": {**ladder.base, **SHIPPED}})
     seed = made.world.seed
@@ -137,16 +134,16 @@ def bundle(work: Path, report: Report, photos: Photos, processes: int | None = N
     return finish(made, run, report)
 
 
-def rebuild_demo(report: Report, photos: Photos) -> tuple[Run, pd.DataFrame]:
+def rebuild_demo(report: Report) -> tuple[Run, pd.DataFrame]:
     """Build the demo afresh in the cache folder; the run, and its figures beside the bundled ones.
 
     The frame has the columns `ranking, bundled, rebuilt, difference`, recall@30 each.
     """
     bundled = Run.open(bundled_run()).metrics
-    run = build(user_cache() / "demo", ROOT, report, photos)
+    run = build(user_cache() / "demo", ROOT, report)
     return run, compare(bundled or {}, run.metrics or {})
 
 
 if __name__ == "__main__":
-    with Progress() as progress:
-        bundle(Path(sys.argv[1]), progress.ablation, progress.photos)
+    with ProgressBar() as progress:
+        bundle(Path(sys.argv[1]), progress)

@@ -35,6 +35,9 @@ def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> 
     Fisher's randomisation test: under the null a user's difference might as well have had the other sign. Recommended
     over t-test alternatives by Smucker, Allan & Carterette (CIKM 2007). The observed signs count as one of the flips,
     so p is never below 1 / (flips + 1) (Phipson & Smyth 2010).
+
+    `scipy.stats.permutation_test` does the same for one column, and took nine times as long (2,611 users, 10,000 flips):
+    it draws a float a sign, where this draws a bit, and multiplies with all columns at once.
     """
     users = len(differences)
     observed = np.abs(differences.sum(axis=0))  # (M,)

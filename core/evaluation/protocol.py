@@ -1,6 +1,6 @@
 """The protocol: every scorer on the same queries and the same candidates, in bounded memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,9 @@ from core.evaluation.result import Evaluation
 from core.evaluation.slices import cold_listing, cold_user, week_after_training
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
+from core.progress import Counted, Report
 from core.scoring.metrics import DEFAULT, Coverage, Cutoffs
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks, top
-
-Progress = Callable[[str, int, int], None]  # what is being done, how much is done, of how much
 
 
 def evaluate(
@@ -26,7 +25,7 @@ def evaluate(
     batch_size: int = 256,
     cutoffs: Cutoffs = DEFAULT,
     seed: int = 0,
-    progress: Progress | None = None,
+    report: Report | None = None,
     new_by: NewBy | None = None,
 ) -> Evaluation:
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
@@ -58,8 +57,8 @@ def evaluate(
             all_listings.add(scorer.name, rows, scores, allowed, batch)
             if new_by is not None:
                 new.add(scorer.name, rows, scores, unlike, batch, unlike[np.arange(len(batch)), batch.target])
-        if progress:
-            progress("evaluate", rows.stop, len(queries))
+        if report is not None:
+            report(Counted("evaluate", rows.stop, len(queries)))
     found = Evaluation(
         protocol=split.protocol,
         log=log,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.market.io import atomic_path
+from core.market.io import write_table
 
 if TYPE_CHECKING:
     from core.evaluation.result import Evaluation
@@ -20,5 +20,4 @@ def save_queries(run: Path, evaluation: Evaluation, market: Market) -> None:
     frame = evaluation.queries_frame(market, evaluation.names[0]).drop(columns="rank")
     for name in evaluation.names:
         frame[RANK + name] = evaluation.ranks[name]
-    with atomic_path(run / FILE) as temporary:
-        frame.to_parquet(temporary, index=False)
+    write_table(run / FILE, frame)

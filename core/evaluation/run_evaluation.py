@@ -1,7 +1,6 @@
 """`vibes evaluate`: a run's model beside the baselines, on the same queries and candidates."""
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from core.errors import VibesError
@@ -9,10 +8,11 @@ from core.evaluation.new_by import NewBy
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
-from core.market.io import atomic_path
+from core.market.documents import write_json
 from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
+from core.progress import Report
 from core.run.additions import Additions
 from core.run.fits import fit_of, load_fits, save_fits
 from core.run.run import Run
@@ -29,7 +29,7 @@ SHARES = (0.2, 0.45, 0.8, 1.4)
 def evaluate_run(
     run: Run,
     protocol: Protocol | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    report: Report | None = None,
     also: Sequence[Scorer] = (),
     hide_history: bool = False,
     new_by: str | None = None,
@@ -65,7 +65,7 @@ def evaluate_run(
             f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
-    first = first_level(log, split, catalogue, progress, settings.seed)
+    first = first_level(log, split, catalogue, report, settings.seed)
     near: list[Scorer] = [
         VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
         for space in NEIGHBOURS
@@ -83,7 +83,7 @@ def evaluate_run(
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
     scorers += [*first, *near, *also]
-    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, progress=progress, new_by=among)
+    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, report=report, new_by=among)
     if run.has_model and settings.training.recency_days:
         found.notes["model"] = (
             f"trained beside the events of the last {settings.training.recency_days} days, to be served with recency"
@@ -134,5 +134,4 @@ def save_metrics(run: Run, evaluation: Evaluation) -> None:
     save_queries(run.path, evaluation, run.market)
     if evaluation.fits:
         save_fits(run.path, evaluation.fits)
-    with atomic_path(run.path / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(evaluation.to_dict(), indent=1), encoding="utf-8")
+    write_json(run.path / "metrics.json", evaluation.to_dict(), indent=1)

@@ -18,14 +18,16 @@ from core.features.photos.vectors import PhotoVectors
 from core.features.photos.views import fit_photos, tell_photos
 from core.features.reduce import Reducer
 from core.features.sequences import Meta
-from core.features.texts.views import Progress, TextVectorsView
+from core.features.texts.views import TextVectorsView
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
 from core.market.caches import market_cache
+from core.market.documents import write_json
 from core.market.io import atomic_path
 from core.market.log import EventLog
 from core.market.market import Market
+from core.progress import Report
 
 __all__ = ["FeatureConfig", "Features", "Featurizer"]
 
@@ -64,7 +66,7 @@ class Featurizer:
         rows: np.ndarray,
         durations: np.ndarray,
         photos: PhotoVectors | None,
-        progress: Progress | None = None,
+        report: Report | None = None,
     ) -> Featurizer:
         """Fit on the listings `rows` (n,) and the training events' `durations` (seconds)."""
         attributes = market.attributes if config.attributes else []
@@ -90,7 +92,7 @@ class Featurizer:
             if len(texts) > 1:
                 cache, steps = _cache(market), config.own_bert_steps
                 views = [
-                    TextVectorsView.fit(view, texts, width, cache, steps, progress=progress)
+                    TextVectorsView.fit(view, texts, width, cache, steps, report=report)
                     for view in config.text_views
                 ]
         vocabulary = vocabulary.model_copy(
@@ -104,7 +106,7 @@ class Featurizer:
         return cls(config, width, vocabulary, reducers, encoder, views)
 
     def transform(
-        self, market: Market, photos: PhotoVectors | None, progress: Progress | None = None
+        self, market: Market, photos: PhotoVectors | None, report: Report | None = None
     ) -> Features:
         """Tokens and vectors of all listings of `market`.
 
@@ -116,7 +118,7 @@ class Featurizer:
         listings = market.listings
         if config.text_control == "shuffled":
             listings = shuffled_texts(listings, names, config.control_seed)
-        text_rows, text = self._texts(listings, names, _cache(market), progress)
+        text_rows, text = self._texts(listings, names, _cache(market), report)
         if config.text_control == "random":
             text = random_like(text, config.control_seed)
             listings = random_texts(listings, names, self._known_words(), config.control_seed)
@@ -151,7 +153,7 @@ class Featurizer:
         return rows, vectors if rows else np.zeros((0, self.width), np.float32)
 
     def _texts(
-        self, listings: pd.DataFrame, names: list[str], cache: Path, progress: Progress | None
+        self, listings: pd.DataFrame, names: list[str], cache: Path, report: Report | None
     ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
         """For each view and text attribute the row (L,) of each listing's text, and all vectors, view after view."""
         names = [name for name in names if name in listings]
@@ -164,7 +166,7 @@ class Featurizer:
             {name: np.where(of >= 0, of + view * len(texts), -1) for name, of in rows.items()}
             for view in range(len(self.texts))
         ]
-        return shifted, np.concatenate([view.transform(texts, cache, progress) for view in self.texts])
+        return shifted, np.concatenate([view.transform(texts, cache, report) for view in self.texts])
 
     def _known_words(self) -> list[str]:
         if self.vocabulary.pieces:
@@ -195,8 +197,7 @@ class Featurizer:
         }
         with atomic_path(run / "features.safetensors") as temporary:
             save_file(arrays, temporary)
-        with atomic_path(run / "vocabulary.json") as temporary:
-            temporary.write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
+        write_json(run / "vocabulary.json", whole, ensure_ascii=False)
 
     @classmethod
     def load(cls, run: Path) -> Featurizer:
@@ -213,8 +214,6 @@ class Featurizer:
             for name, array in load_file(run / "features.safetensors").items():
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
-            if "texts" not in head:  # a run from before there were several views
-                head["texts"] = [{"name": "minilm-whitened"}] if "text" in parts else []
             photos = sum(part.startswith("photo") for part in parts)
             return cls(
                 config=FeatureConfig.model_validate(head["config"]),

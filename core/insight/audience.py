@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
+from core.progress import Counted, Report
 from core.run.run import Run
 
 USERS = 100
@@ -33,7 +33,7 @@ class Audience:
         run: Run,
         limit: int = USERS,
         before: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        report: Report | None = None,
     ) -> Audience:
         """The `limit` users active last, by their events before the moment `before` (None: by all of them).
 
@@ -57,8 +57,8 @@ class Audience:
         for first in range(0, len(user), CHUNK):
             rows = slice(first, first + CHUNK)
             parts.append(run.engine.encode_histories(log, start[rows], end[rows]))
-            if progress is not None:
-                progress(min(first + CHUNK, len(user)), len(user))
+            if report is not None:
+                report(Counted("users", min(first + CHUNK, len(user)), len(user)))
         return cls(run, user, start, end, np.concatenate(parts), at)
 
     def __len__(self) -> int:

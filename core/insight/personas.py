@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import faiss
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -79,6 +80,7 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Group (n,) of each of `points` (n, d; L2-normalised), and the centres (g, d), g <= `groups`; none is empty."""
+    points = np.ascontiguousarray(points, np.float32)  # as faiss takes them
     rng = np.random.default_rng(seed)
     chosen = [int(rng.integers(len(points)))]
     nearest = points @ points[chosen[0]]
@@ -88,18 +90,18 @@ def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np
             break
         chosen.append(int(rng.choice(len(points), p=far / far.sum())))
         nearest = np.maximum(nearest, points @ points[chosen[-1]])
-    centre = points[chosen]
-    group = np.argmax(points @ centre.T, axis=1)
-    for _ in range(ROUNDS):
-        sums = np.zeros_like(centre)
-        np.add.at(sums, group, points)
-        centre = _units(sums)
-        fresh = np.argmax(points @ centre.T, axis=1)
-        if np.array_equal(fresh, group):
-            break
-        group = fresh
+    found = faiss.Kmeans(
+        points.shape[1],
+        len(chosen),
+        niter=ROUNDS,
+        spherical=True,
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(points),  # all of them, not a sample
+    )
+    found.train(points, init_centroids=points[chosen])
+    group = found.index.search(points, 1)[1][:, 0]
     kept, group = np.unique(group, return_inverse=True)
-    return group, centre[kept]
+    return group, found.centroids[kept]
 
 
 def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.ndarray, seed: int) -> list[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.queries_file import FILE, RANK
 from core.market.columns import Columns as C
-from core.market.io import read_table
+from core.market.io import read_kept
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -24,14 +24,7 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    path = run.path / FILE
-    if not path.is_file():
-        return None
-    frame = read_table(path)
-    missing = [name for name in KEY if name not in frame.columns]
-    if missing:
-        raise VibesError(f"{path} lacks the column {missing[0]}; evaluate the run again.")
-    return frame
+    return read_kept(run.path / FILE, KEY, "evaluate the run again")
 
 
 def rankers(frame: pd.DataFrame) -> list[str]:

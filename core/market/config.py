@@ -1,13 +1,12 @@
 """`market.toml`: what a market calls itself and what its columns mean."""
 
-import tomllib
 from pathlib import Path
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import first_problem, read_toml, write_text
 from core.market.kinds import KindName, kind_of
 
 
@@ -59,25 +58,11 @@ class MarketConfig(BaseModel):
         if not path.is_file():
             return cls()
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
-        except OSError as error:
-            raise VibesError(f"Cannot read {path} ({error.strerror}); check its permissions.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise VibesError(f"{path} is not valid TOML ({error}); mend that line.") from error
+            return cls.model_validate(read_toml(path, "check its permissions", "utf-8-sig"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error)}") from error
 
     def save(self, path: Path) -> None:
         """Write the configuration as TOML, atomically."""
         content = self.model_dump(exclude_none=True, exclude_defaults=True)
-        with atomic_path(path) as temporary:
-            temporary.write_text(tomli_w.dumps(content), encoding="utf-8")
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first problem of a pydantic error as one sentence: key, value and what would be right."""
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; remove it or correct its spelling."
-    return f"'{key}' is {problem['input']!r}: {problem['msg'].lower()}."
+        write_text(path, tomli_w.dumps(content))

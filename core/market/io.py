@@ -5,7 +5,7 @@ import os
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,35 @@ def read_table(path: Path) -> pd.DataFrame:
         raise VibesError(
             f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
         ) from error
+
+
+def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | None:
+    """A table that was kept beside a run; None where there is none.
+
+    Args:
+        columns: those that it must have.
+        mend: what to do about one that lacks them: "evaluate the run again".
+
+    Raises:
+        VibesError: it is no table, or lacks a column.
+    """
+    if not path.is_file():
+        return None
+    frame = read_table(path)
+    for name in columns:
+        if name not in frame.columns:
+            raise VibesError(f"{path} lacks the column {name}; {mend}.")
+    return frame
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a parquet file, atomically.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        frame.to_parquet(temporary, index=False)
 
 
 def table_columns(path: Path) -> list[str]:

@@ -15,6 +15,7 @@ from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.machine import has_bf16 as has_bf16
 from core.model.windows import ReadoutBatch, VectorBatch
+from core.progress import Counted, Report
 
 #: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
 TOKENS_PER_BATCH = 8192
@@ -46,7 +47,7 @@ def encode(
     width: int,
     bf16: bool | None = False,
     device: torch.device | str = "cpu",
-    progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
     """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
@@ -63,8 +64,8 @@ def encode(
             vectors = embed(rows)
         out[rows] = vectors.float().cpu().numpy()
         done += len(rows)
-        if progress is not None:
-            progress(done, len(lengths))
+        if report is not None:
+            report(Counted("listings", done, len(lengths)))
     model.train(training)
     return out
 

@@ -1,6 +1,5 @@
 """What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from core.errors import VibesError
 from core.features.featurizer import FeatureConfig
-from core.market.config import first_problem
+from core.market.documents import first_problem, read_toml
 from core.model.config import PRESETS, EncoderConfig, History
 from core.model.losses import LOSSES
 
@@ -179,12 +178,6 @@ class Settings(Forbidding):
             VibesError: it is missing, no TOML, or has an unknown key or a value out of range.
         """
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise VibesError(
-                f"Cannot read the configuration {path}: {error.strerror}; check the path."
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise VibesError(f"{path} is not valid TOML ({error}); mend that line.") from error
+            return cls.model_validate(read_toml(path, "check the path"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error)}") from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.documents import write_text
 from core.report.looks import photo_grids, vibe_map
 from core.report.measured import Quality, ablation, quality, slices_of, training
 from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, limits, method, share
@@ -29,9 +29,7 @@ def write_report(run: Run, out: Path) -> None:
     Raises:
         VibesError: the market is gone, a file of the run is damaged, or `out` cannot be written.
     """
-    content = report_html(run)
-    with atomic_path(out) as temporary:
-        temporary.write_text(content, encoding="utf-8")
+    write_text(out, report_html(run))
 
 
 def report_html(run: Run) -> str:

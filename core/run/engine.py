@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from core.features.sequences import Meta
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
+from core.progress import Report
 from core.run.prepared import load_prepared
 
 if TYPE_CHECKING:
@@ -85,16 +85,14 @@ class Engine:
         """What histories of `log` are made of."""
         return make_inputs(self.featurizer, self.features, log, self.settings)
 
-    def encode_listings(
-        self, progress: Callable[[int, int], None] | None = None, rows: np.ndarray | None = None
-    ) -> np.ndarray:
+    def encode_listings(self, report: Report | None = None, rows: np.ndarray | None = None) -> np.ndarray:
         """(L, d) the model space: every listing of the market, or those of `rows` (n,) alone, L2-normalised."""
         from core.model.encoder import encode_listings
 
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
         empty = np.zeros(0, np.int32)
         inputs = self._inputs(empty, None)
-        return encode_listings(self._encoder()[0], inputs, rows, self.featurizer.width, progress=progress)
+        return encode_listings(self._encoder()[0], inputs, rows, self.featurizer.width, report=report)
 
     def encode_histories(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, listings: np.ndarray | None = None

@@ -12,7 +12,6 @@ was written for, so that a run that is trained or embedded anew leaves its gener
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json
 
 try:
     import fcntl
@@ -57,15 +56,9 @@ def stamp_of(run: Path) -> Stamp:
         VibesError: `current.json` is damaged.
     """
     base = _base(run)
-    try:
-        pointer = json.loads((run / POINTER).read_text(encoding="utf-8"))
-        return Stamp(base, int(pointer["generation"]) if pointer["base"] == base else 0)
-    except (FileNotFoundError, NotADirectoryError):
-        return Stamp(base, 0)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VibesError(
-            f"{run / POINTER} cannot be read ({error}); remove it to read the run as it was before its refreshes."
-        ) from error
+    mend = "remove it to read the run as it was before its refreshes"
+    pointed = read_json(run / POINTER, mend, lambda pointer: (pointer["base"], int(pointer["generation"])))
+    return Stamp(base, pointed[1] if pointed is not None and pointed[0] == base else 0)
 
 
 def settle(run: Path) -> Place:
@@ -115,10 +108,7 @@ def publish(run: Path, built: Path) -> Stamp:
     stamp = Stamp(_base(run), max([stamp_of(run).generation, *numbers]) + 1)
     (built / LOCK).touch()
     os.replace(built, folder_of(run, stamp.generation))
-    with atomic_path(run / POINTER) as temporary:
-        temporary.write_text(
-            json.dumps({"base": stamp.base, "generation": stamp.generation}), encoding="utf-8"
-        )
+    write_json(run / POINTER, {"base": stamp.base, "generation": stamp.generation})
     return stamp
 
 

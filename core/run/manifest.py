@@ -1,14 +1,12 @@
 """`run.toml`: everything that decides what a run is."""
 
-import tomllib
 from pathlib import Path
 
 import tomli_w
 from pydantic import Field, ValidationError
 
 from core.errors import VibesError
-from core.market.config import first_problem
-from core.market.io import atomic_path
+from core.market.documents import first_problem, read_toml, write_text
 from core.model.settings import Forbidding, Settings
 
 #: Raised whenever an older run folder can no longer be read.
@@ -41,17 +39,12 @@ class Manifest(Forbidding):
             raise VibesError(
                 f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
             )
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise VibesError(f"{path} cannot be read ({error}); train the run again.") from error
+        content = read_toml(path, "check its permissions")
         if content.get("format") != RUN_FORMAT:
             raise VibesError(
                 f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
                 "train the run again or use the version that wrote it."
             )
-        if isinstance(content.get("settings"), dict):  # runs of before there was a choice do not name it
-            content["settings"].setdefault("history", "cls")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -59,5 +52,4 @@ class Manifest(Forbidding):
 
     def save(self, run: Path) -> None:
         """Write `run/run.toml`, atomically."""
-        with atomic_path(run / "run.toml") as temporary:
-            temporary.write_text(tomli_w.dumps(self.model_dump(exclude_none=True)), encoding="utf-8")
+        write_text(run / "run.toml", tomli_w.dumps(self.model_dump(exclude_none=True)))

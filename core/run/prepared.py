@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -14,8 +13,6 @@ from core.features.featurizer import Features
 from core.market.io import atomic_path
 
 FILE = "prepared.safetensors"
-#: The types that features are made of, by their safetensors names.
-TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8"}
 
 
 def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
@@ -60,26 +57,13 @@ def load_prepared(run: Path, fingerprint: str) -> Features | None:
     if not (run / FILE).is_file():
         return None
     try:
-        with safe_open(run / FILE, "numpy") as stored:  # checks the header and the size of the file
+        with safe_open(run / FILE, "pt") as stored:  # "pt" maps the file copy-on-write, "numpy" would read it
             if (stored.metadata() or {}).get("fingerprint") != fingerprint:
                 return None
-        return _built(Features, "", _mapped(run / FILE))
+            arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118
+        return _built(Features, "", arrays)
     except (SafetensorError, KeyError):  # damaged, or of another version: they are made again
         return None
-
-
-def _mapped(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file, read when they are touched; what is written into them stays in memory."""
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(size))
-    header.pop("__metadata__", None)
-    whole = np.memmap(path, np.uint8, "c")  # copy on write, so that torch may share it
-    found = {}
-    for name, tensor in header.items():
-        low, high = (8 + size + offset for offset in tensor["data_offsets"])
-        found[name] = np.asarray(whole[low:high]).view(TYPES[tensor["dtype"]]).reshape(tensor["shape"])
-    return found
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from core.market.columns import Columns as C
 from core.market.io import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
+from core.progress import Report
 from core.run.engine import Engine
 from core.run.generations import forget
 from core.run.manifest import Manifest
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 SPACES = ("model", "photos", "attributes")
-Report = Callable[[str, int, int], None]  # what, done, of how many
 
 
 def spaces_of(
@@ -59,8 +58,7 @@ def _model_space(engine: Engine, known: dict[bytes, np.ndarray], report: Report 
     for row in np.flatnonzero(~new):
         vectors[row] = known[digests[row]]
     if new.any():
-        told = None if report is None else lambda done, total: report("listings", done, total)
-        vectors[new] = engine.encode_listings(told, first[new])
+        vectors[new] = engine.encode_listings(report, first[new])
     return vectors[of]
 
 

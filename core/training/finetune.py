@@ -12,13 +12,14 @@ from core.errors import VibesError
 from core.model.checkpoint import load_state, load_weights, save_state, save_weights
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings, TrainingConfig
+from core.progress import Report, Trained, Validated
 from core.training.bank import ItemBank
 from core.training.baskets import in_epoch
 from core.training.batches import Batch, history_batches, window_batches
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.processes import Processes
-from core.training.state import Lines, OnProgress, TrainingState
+from core.training.state import Lines, TrainingState
 from core.training.step import StepData, step_loss
 
 #: Recall@30 of a model on validation, and its smooth form.
@@ -37,7 +38,7 @@ def finetune(
     run: Path,
     validate: Validate | None,
     resume: bool,
-    report: OnProgress,
+    report: Report,
 ) -> TrainingState:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
 
@@ -70,7 +71,7 @@ class _Finetuning:
         settings: Settings,
         run: Path,
         validate: Validate | None,
-        report: OnProgress,
+        report: Report,
         resume: bool,
     ) -> None:
         self.model, self.settings, self.config = model, settings, settings.training
@@ -237,7 +238,7 @@ class _Finetuning:
         }
         spent = time.monotonic() - self.started
         left = spent / (state.step - self.begun) * max(self.until - state.step, 0)
-        self.report({**entry, "planned": self.until, "eta_s": left, "best": state.best})
+        self.report(Trained(state.step, self.until, now.value, left))
         self.lines.write(entry)
 
     def _bank_every(self, batches: list[Batch]) -> int:
@@ -295,7 +296,7 @@ class _Finetuning:
         else:
             state.worse = state.step - max(state.best_step, state.stage_step)
         entry = {"step": state.step, "epoch": state.epoch, "validation recall@30": recall}
-        self.report({**entry, "best": state.best, "best_step": state.best_step})
+        self.report(Validated(state.step, recall, state.best_step, state.best))
         self.lines.write(entry)
         return state.worse >= self.patience
 

@@ -17,13 +17,14 @@ import torch
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.trainable import TRAINABLE
-from core.features.photos.vectors import PhotoVectors, Progress, embed_photos
+from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.features.photos.views import photos_used
 from core.market.market import Market
 from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
+from core.progress import Report
 from core.training.processes import Processes
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def start_live(
     settings: Settings,
     featurizer: Featurizer,
     photos: PhotoVectors | None,
-    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> tuple[LivePhotos, PhotoTail]:
     """What an end-to-end training needs: the maps, and the stages with the weights of ImageNet.
 
@@ -140,7 +141,7 @@ def start_live(
         raise VibesError(
             f"{option} trains {frozen} alone, the photo vectors are of {photos.encoder}; leave out --encoder, or set it to 0."
         )
-    maps = photo_maps(market, photos_used(market, settings.features, photos), stages, progress)
+    maps = photo_maps(market, photos_used(market, settings.features, photos), stages, report)
     mean, matrix = (torch.from_numpy(array) for array in (featurizer.photo.mean, featurizer.photo.matrix))
     return LivePhotos(maps, mean, matrix, training.live_photos, training.bf16), PhotoTail.pretrained(stages)
 
@@ -151,7 +152,7 @@ def with_trained_photos(
     model: ListingModel,
     live: LivePhotos,
     frozen: PhotoVectors,
-    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> tuple[Featurizer, PhotoVectors]:
     """The photo vectors of the market by the trained encoder, kept in its cache, and the featurizer that asks for them."""
     from core.features.photos.maps import keep_vectors
@@ -160,5 +161,5 @@ def with_trained_photos(
     encoder = tail.encoder()
     rows = photos_used(market, featurizer.config, frozen)
     keep_vectors(market, rows, tail.stages, encoder.name, live.pooled_all(tail))
-    vectors = embed_photos(market.path, market.photos, encoder, progress=progress)
+    vectors = embed_photos(market.path, market.photos, encoder, report=report)
     return replace(featurizer, photo_encoder=encoder.name), vectors

@@ -41,7 +41,11 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def learning_rate(step: int, planned: int, warmup: int, peak: float) -> float:
-    """Linear warm-up, then a cosine down to a twentieth of the peak at the last planned step."""
+    """Linear warm-up, then a cosine down to a twentieth of the peak at the last planned step.
+
+    The cosine of `transformers.get_cosine_with_min_lr_schedule_with_warmup`; but that wastes its first step on a rate of 0,
+    climbs again after the last planned step, and has a state to be kept in every checkpoint.
+    """
     if step < warmup:
         return peak * (step + 1) / warmup
     share = min(1.0, (step - warmup) / max(1, planned - warmup))

@@ -18,11 +18,11 @@ from core.model.encoder import mixed_precision
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import Settings
+from core.progress import Report, Trained
 from core.training.dropout import token_uniforms
 from core.training.examples import exclusions
 from core.training.optimizer import learning_rate, make_optimizer
 from core.training.processes import Processes
-from core.training.state import OnProgress
 from core.training.step import StepData
 
 MASKED = 0.15  # of the attribute values, as in BERT
@@ -136,7 +136,7 @@ def pretrain(
     settings: Settings,
     run: Path,
     resume: bool,
-    report: OnProgress,
+    report: Report,
 ) -> None:
     """Train `model` in place for `pretrain_steps`; `known` (n,) are the listings of the training period.
 
@@ -165,14 +165,8 @@ def pretrain(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        report(
-            {
-                "stage": "pre-training",
-                "done": step,
-                "total": config.pretrain_steps,
-                "loss": float(processes.total([float(loss.detach())])[0]),
-            }
-        )
+        total = float(processes.total([float(loss.detach())])[0])
+        report(Trained(step, config.pretrain_steps, total, what="pre-training"))
         last = step == config.pretrain_steps
         if (last or step % config.checkpoint_every == 0) and processes.main:
             save_state(state_file, whole, optimizer, {}, {"step": step})

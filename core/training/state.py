@@ -1,13 +1,9 @@
 """Where a training stands: what every checkpoint holds beside the weights, and the lines of `train.jsonl`."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-#: Called with a dictionary after every step and validation; what it prints is its own affair.
-OnProgress = Callable[[dict[str, Any]], None]
 
 
 @dataclass

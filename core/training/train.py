@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
 from core.model.pretrained import start_from
 from core.model.settings import Baskets, Settings, SplitConfig
+from core.progress import Report, Stage, silent
 from core.run.engine import Engine, make_inputs
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
@@ -35,7 +35,7 @@ from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.pretrain import pretrain
 from core.training.processes import Processes
-from core.training.state import OnProgress, TrainingState
+from core.training.state import TrainingState
 from core.training.step import StepData
 
 
@@ -45,7 +45,7 @@ def train(
     settings: Settings,
     photos: PhotoVectors | None,
     resume: bool = False,
-    report: OnProgress = lambda entry: None,
+    report: Report = silent,
 ) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
 
@@ -91,14 +91,14 @@ def train(
             f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
         )
     recent = _recent(log, settings.training.recency_days)
-    report({"stage": "features"})
+    report(Stage("features"))
     live: LivePhotos | None = None
     tail: Any = None
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
         featurizer, features = _features(market, settings, known, log.duration[split.train], photos, report)
         if settings.features.photo_train_blocks:
-            live, tail = start_live(market, settings, featurizer, photos, _counting(report, "photos"))
+            live, tail = start_live(market, settings, featurizer, photos, report)
     if state.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
         manifest.save(work)
@@ -134,13 +134,11 @@ def train(
     load_weights(run / "model.safetensors", model)
     model.eval()
     if live is not None and photos is not None:
-        featurizer, photos = with_trained_photos(
-            market, featurizer, model, live, photos, _counting(report, "photos")
-        )
+        featurizer, photos = with_trained_photos(market, featurizer, model, live, photos, report)
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
-    report({"stage": "embedding"})
+    report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     save_spaces(run, market, spaces_of(market, photos, engine))
     save_prepared(run, features, market.fingerprint)
@@ -155,16 +153,11 @@ def _features(
     known: np.ndarray,
     durations: np.ndarray,
     photos: PhotoVectors | None,
-    report: OnProgress,
+    report: Report,
 ) -> tuple[Featurizer, Features]:
-    texts = _counting(report, "texts")
     width = settings.encoder_config().width
-    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, texts)
-    return featurizer, featurizer.transform(market, photos, texts)
-
-
-def _counting(report: OnProgress, stage: str) -> Callable[[int, int, float], None]:
-    return lambda done, total, left: report({"stage": stage, "done": done, "total": total, "eta_s": left})
+    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, report)
+    return featurizer, featurizer.transform(market, photos, report)
 
 
 def _resumed(work: Path, market: Market, settings: Settings) -> Settings:

@@ -18,6 +18,7 @@ from core.ablation.jobs import Job, run_jobs
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
 from core.market.market import Market
+from core.progress import Counted, JobDone
 from core.run.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -88,10 +89,10 @@ def test_one_failure_is_named_and_its_reference_stands_in(done):
     assert "lower training.learning_rate" in found.failed["burst"]
     assert [one.reference for one in found.measured] == [None, "popularity", "full", "full"]
     assert "'+ photos' is left out: it is the same as 'full'" in found.text()
-    ended = [entry for entry in told if "job" in entry]
-    assert {entry["job"] for entry in ended} == {"popularity", "full", "served", "burst", "log_in"}
-    assert ended[-1]["done"] == ended[-1]["total"] == 5
-    assert any(entry.get("eta_s") for entry in told)
+    ended = [one for one in told if isinstance(one, JobDone)]
+    assert {one.job for one in ended} == {"popularity", "full", "served", "burst", "log_in"}
+    assert ended[-1].standing.done == ended[-1].standing.total == 5
+    assert any(isinstance(one, Counted) and one.left for one in told)
     document = json.loads(json.dumps(found.document()))
     assert document["seeds"] == [3] and "burst" in document["failed"] and "+ photos" in document["left_out"]
 
@@ -105,7 +106,7 @@ def test_what_is_finished_is_kept(done, small_market):
     told: list = []
     again = ablate(small_market, out, grid, [3], report=told.append)
     assert (folder_of(out, "full", 3) / "outcome.json").stat().st_mtime_ns == before
-    assert not [entry for entry in told if "job" in entry]
+    assert not [one for one in told if isinstance(one, JobDone)]
     mine = found.table[found.table["variant"] == "full"].drop(columns="p_value")
     pd.testing.assert_frame_equal(
         again.table[again.table["variant"] == "full"].drop(columns="p_value").reset_index(drop=True),
@@ -181,7 +182,7 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     assert not (folder / "outcome.json").exists()
     told: list = []
     found = ablate(small_market, out, Grid.model_validate(grid), [3], report=told.append)
-    shares = [entry["done"] for entry in told if "job" not in entry and entry["done"] > 0]
+    shares = [one.done for one in told if isinstance(one, Counted) and one.done > 0]
     assert not shares or shares[0] > 0.05, "it began anew"
     assert not found.failed
     one, two = (pd.read_parquet(folder_of(place, "full", 3) / "ranks.parquet") for place in (whole, out))
@@ -206,7 +207,7 @@ def test_a_process_that_crashes_says_how(tmp_path):
     told: list = []
     run_jobs([job], 1, told.append)
     assert "ended with code 1 (FileNotFoundError" in job.error and "output.txt" in job.error
-    assert told[-1]["error"] == job.error
+    assert told[-1].error == job.error
 
 
 def test_leaving_ends_the_processes(small_market, tmp_path):
@@ -215,7 +216,7 @@ def test_leaving_ends_the_processes(small_market, tmp_path):
     )
     job = Job("full", 0, tmp_path)
 
-    def stop(entry: dict) -> None:
+    def stop(update) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -36,6 +36,7 @@ from core.model.listing_model import ListingModel
 from core.model.longformer import Longformer
 from core.model.machine import has_bf16
 from core.model.settings import Settings
+from core.progress import Trained, Update
 from core.run.engine import make_inputs
 from core.serving.cost.measure import machine
 from core.training.examples import make_examples
@@ -114,15 +115,16 @@ class Side:
         self.seconds: list[float] = []
         self.bank_seconds: list[float] = []
 
-    def _report(self, entry: dict[str, Any]) -> None:
-        self.losses.append(entry["loss"])
+    def _report(self, update: Update) -> None:
+        if isinstance(update, Trained):
+            self.losses.append(update.loss)
 
     def step(self, number: int) -> None:
         """Train on batch `number`."""
         if self.training.bank is None:
             begun = time.process_time()
             self.training.bank = self.training._encode_bank()
-            self.training.progress.bank_step = 0
+            self.training.state.bank_step = 0
             self.bank_seconds.append(time.process_time() - begun)
         begun = time.process_time()
         self.training._step(self.batches[number % len(self.batches)])

@@ -5,11 +5,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
 
 from core import cli
+from core.cli.shared import Preset, Protocol
+from core.market import splits
+from core.model.config import PRESETS
+from core.model.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +101,10 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
         (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),
         (["train", "{f}/market", "{f}/new", "--preset", "huge"], "preset"),
-        (["train", "{f}/market", "{f}/new", "--config", "{f}/nowhere.toml"], "Cannot read the configuration"),
+        (
+            ["train", "{f}/market", "{f}/new", "--config", "{f}/nowhere.toml"],
+            "nowhere.toml (No such file or directory); check the path",
+        ),
         (["train", "{f}/market", "{f}/run"], "already holds a finished run"),
         (["train", "{f}/market", "{f}/new", "--resume"], "no interrupted training"),
         (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out --seed"),
@@ -105,7 +113,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
             ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "luck"],
             "luck",
         ),
-        (["evaluate", "{f}/run", "--protocol", "guess"], "--protocol is 'guess'"),
+        (["evaluate", "{f}/run", "--protocol", "guess"], "'guess' is not one of"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
         (["explore", "{f}/nowhere"], "no run folder"),
     ],
@@ -141,3 +149,8 @@ def test_help_is_light():
     code += "print([m for m in ('torch', 'pandas', 'numpy', 'streamlit', 'transformers') if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr.strip() == "[]"
+
+
+def test_the_choices_of_options_are_those_of_the_settings():
+    assert get_args(Protocol) == get_args(splits.Protocol)
+    assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)

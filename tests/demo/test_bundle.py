@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from core.demo import bundle, shipped
 from core.demo.homes import VIBES
 from core.errors import VibesError
+from core.progress import Stage
 from core.run.run import Run
 
 MIB = 2**20
@@ -133,16 +134,12 @@ def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     quick = {"encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64}, "training": {"max_steps": 4}}
-    run = bundle.build(
-        tmp_path / "demo", source, stages.append, lambda *_: None, settings=quick, listings=40, users=150
-    )
+    run = bundle.build(tmp_path / "demo", source, stages.append, settings=quick, listings=40, users=150)
     assert len(run.market.photos) and len(run.market.listings) == 40
     assert len(pd.read_parquet(tmp_path / "demo" / shipped.TRUTH)) == 40
     assert "oracle" in run.metrics["results"]
     document = json.loads((run.path / "metrics.json").read_text())
     assert document["queries"] > 0
-    assert next(entry["stage"] for entry in stages if "stage" in entry) == "simulating"
+    assert stages[0] == Stage("simulating")
     with pytest.raises(VibesError, match="holds no pictures"):
-        bundle.build(
-            tmp_path / "other", tmp_path / "nowhere", stages.append, lambda *_: None, listings=5, users=5
-        )
+        bundle.build(tmp_path / "other", tmp_path / "nowhere", stages.append, listings=5, users=5)

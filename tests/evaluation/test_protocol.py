@@ -13,6 +13,7 @@ from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
+from core.progress import Counted
 from core.scoring.baselines import ItemKNN, Popularity, RecentPopularity
 from core.scoring.baselines.history import Interactions
 from core.scoring.recency import RecentEvents
@@ -128,9 +129,9 @@ def test_a_constant_scorer_is_last_everywhere(setting):
 def test_progress_ends_at_the_number_of_queries(setting):
     log, split, _ = setting
     seen = []
-    evaluate([Modulo(log.listings)], *setting, batch_size=10, progress=lambda *step: seen.append(step))
-    assert seen[-1] == ("evaluate", len(split.test), len(split.test))
-    assert [done for _, done, _ in seen] == [*range(10, len(split.test), 10), len(split.test)]
+    evaluate([Modulo(log.listings)], *setting, batch_size=10, report=seen.append)
+    assert seen[-1] == Counted("evaluate", len(split.test), len(split.test))
+    assert [one.done for one in seen] == [*range(10, len(split.test), 10), len(split.test)]
 
 
 def test_bad_scorers_and_empty_tests_are_refused(setting):

@@ -20,8 +20,8 @@ from core.market.market import Market
 from core.model.settings import Settings
 from core.training.train import train
 
-def report(entry):
-    if entry.get("step") == {step} and {when}:
+def report(update):
+    if getattr(update, "step", None) == {step} and {when}:
         os.kill(os.getpid(), signal.SIGKILL)
 
 settings = Settings.model_validate_json({settings!r})

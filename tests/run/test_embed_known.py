@@ -21,9 +21,9 @@ def encoded(monkeypatch) -> list[int]:
     """How many listings each call encoded."""
     seen, plain = [], Engine.encode_listings
 
-    def counting(self, progress=None, rows=None):
+    def counting(self, report=None, rows=None):
         seen.append(self.features.tokens.listings if rows is None else len(rows))
-        return plain(self, progress, rows)
+        return plain(self, report, rows)
 
     monkeypatch.setattr(Engine, "encode_listings", counting)
     return seen

@@ -1,16 +1,40 @@
-"""run.toml: what an older one does not say."""
+"""run.toml: what it does not say has its default, and what does not fit the weights is told."""
 
+import shutil
 import tomllib
 
+import pytest
 import tomli_w
 
+from core.errors import VibesError
 from core.run.manifest import Manifest
+from core.run.run import Run
 
 
-def test_a_run_of_before_the_choice_reads_its_histories_by_cls(tmp_path):
+def changed(run, change):
+    content = tomllib.loads((run / "run.toml").read_text())
+    change(content)
+    (run / "run.toml").write_text(tomli_w.dumps(content))
+
+
+def test_a_setting_that_is_not_named_has_its_default(tmp_path):
     Manifest(market="m", market_name="m", fingerprint="f").save(tmp_path)
+    changed(tmp_path, lambda content: content["settings"].pop("history"))
     assert Manifest.load(tmp_path).settings.history == "listing-vectors"
-    content = tomllib.loads((tmp_path / "run.toml").read_text())
-    del content["settings"]["history"]
-    (tmp_path / "run.toml").write_text(tomli_w.dumps(content))
-    assert Manifest.load(tmp_path).settings.history == "cls"
+
+
+@pytest.mark.parametrize("history", ["cls", "readout"])
+def test_weights_of_another_reader_of_histories_are_refused_in_one_sentence(trained, tmp_path, history):
+    assert trained.manifest.settings.history == "listing-vectors"
+    shutil.copytree(trained.path, tmp_path / "run")
+    changed(tmp_path / "run", lambda content: content["settings"].update(history=history))
+    with pytest.raises(
+        VibesError, match=r"does not fit the configuration in run\.toml .*train the run again"
+    ):
+        Run.open(tmp_path / "run").recommend(trained.log.users[0], 5)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path):
+    (tmp_path / "run.toml").write_text("format = ")
+    with pytest.raises(VibesError, match=r"run\.toml is not valid TOML"):
+        Manifest.load(tmp_path)

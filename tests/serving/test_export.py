@@ -104,7 +104,7 @@ def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "export.json").write_text("{")
-    with pytest.raises(VibesError, match=r"export\.json cannot be read"):
+    with pytest.raises(VibesError, match=r"export\.json is damaged"):
         Exported.open(trained, broken, "onnx")
     (broken / "export.json").write_text(json.dumps(read_manifest(out)))
     (broken / "listings.onnx").write_bytes(b"no graph")

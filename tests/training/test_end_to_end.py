@@ -27,6 +27,7 @@ from core.market.writer import write_market
 from core.model.encoder import encode_listings
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
+from core.progress import Trained
 from core.run.engine import make_inputs
 from core.run.manifest import Manifest
 from core.run.newcomers import Newcomers
@@ -190,10 +191,8 @@ def test_a_refresh_embeds_new_photos_by_the_trained_stages(run, market, tmp_path
 
 
 def test_an_interrupted_training_ends_with_the_same_weights(market, settings, frozen, run, tmp_path):
-    def stop(entry):
-        if (
-            entry.get("step") == 7 and "loss" in entry
-        ):  # between two encodings of the photos, after a checkpoint
+    def stop(update):
+        if isinstance(update, Trained) and update.step == 7:  # between two encodings, after a checkpoint
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

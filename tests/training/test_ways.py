@@ -11,6 +11,7 @@ from helpers.training_pieces import changed, pieces
 from core.model.checkpoint import load_weights
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
+from core.progress import Trained, Update, Validated
 from core.run.run import Run
 from core.training.finetune import finetune
 from core.training.train import train
@@ -42,11 +43,11 @@ def way(request, quick) -> Settings:
 
 
 def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(small_market, way, tmp_path):
-    entries = []
-    progress = train(small_market, tmp_path / "here", way, None, report=entries.append)
+    told = []
+    progress = train(small_market, tmp_path / "here", way, None, report=told.append)
     train_apart(small_market, tmp_path / "whole", way)
     stopped = progress.step * 2 // 3
-    kill_at(small_market, tmp_path / "run", way, stopped, "'loss' in entry")
+    kill_at(small_market, tmp_path / "run", way, stopped, "type(update).__name__ == 'Trained'")
     train_apart(small_market, tmp_path / "run", way, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()
@@ -55,9 +56,7 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
     if way.training.recipe == "two-stage":
         assert progress.stage == 2 and 0 < progress.stage_step < progress.step
     if way.training.pretrain_steps:
-        guessed = [
-            entry["loss"] for entry in entries if entry.get("stage") == "pre-training" and "loss" in entry
-        ]
+        guessed = [one.loss for one in told if isinstance(one, Trained) and one.what == "pre-training"]
         assert len(guessed) == 60 and np.mean(guessed[-15:]) < np.mean(guessed[:15])
 
 
@@ -102,9 +101,9 @@ def test_a_short_training_validates_twenty_times_and_patience_is_counted_in_step
 
         steps: list[int] = []
 
-        def report(entry: dict, steps=steps) -> None:
-            if "validation recall@30" in entry:
-                steps.append(entry["step"])
+        def report(update: Update, steps=steps) -> None:
+            if isinstance(update, Validated):
+                steps.append(update.step)
 
         progress = finetune(model, data, settings, tmp_path / f"run-{better}", validate, False, report)
         assert steps == list(expected) and progress.best_step == (40 if better else 2)

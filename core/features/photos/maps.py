@@ -9,14 +9,15 @@ from core.errors import VibesError
 from core.features.photos.files import PhotoProblem, locate, stamp
 from core.features.photos.pipeline import PhotoJob
 from core.features.photos.tail import load_trunk
-from core.features.photos.vectors import Progress, cache_root, encode_photos
+from core.features.photos.vectors import cache_root, encode_photos
 from core.features.vector_cache import VectorCache
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.progress import Report
 
 
 def photo_maps(
-    market: Market, rows: np.ndarray, stages: int, progress: Progress | None = None, cache: Path | None = None
+    market: Market, rows: np.ndarray, stages: int, report: Report | None = None, cache: Path | None = None
 ) -> np.ndarray:
     """(P, C, h, w) float16 maps before the last `stages` stages, of the photos `rows` (P,) of the market's table.
 
@@ -29,7 +30,7 @@ def photo_maps(
     encoder, shape = load_trunk(stages)
     table, root = market.photos.iloc[rows], cache_root(market.path, cache)
     job = PhotoJob(market.path, VectorCache(root, encoder.name, encoder.width))
-    encode_photos(job, table, encoder, progress)
+    encode_photos(job, table, encoder, report)
     if job.broken:
         path, (_, reason) = next(iter(job.broken.items()))
         raise VibesError(

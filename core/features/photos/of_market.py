@@ -1,6 +1,5 @@
 """A market's photo vectors by the names of one or several encoders, whatever kind each of them is."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
@@ -9,9 +8,7 @@ from core.features.photos.pipeline import Encoder
 from core.features.photos.vae import is_vae, market_vae
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
 from core.market.market import Market
-
-#: Called with (what, done, in all).
-Report = Callable[[str, int, int], None]
+from core.progress import Report, renamed
 
 
 def market_photos(
@@ -41,8 +38,7 @@ def market_photos(
     ):  # the first one last: it is what the market's photos are then said to be embedded by
         encoder = encoder_of(market, name, weights, report)
         what = "photos" if len(wanted) == 1 else f"photos, {name}"
-        progress = None if report is None else _telling(report, what)
-        parts.append(embed_photos(market.path, market.photos, encoder, progress=progress))
+        parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
     return combine(parts[::-1])
 
 
@@ -55,10 +51,5 @@ def encoder_of(
         VibesError: the encoder is not at hand.
     """
     if is_vae(name):
-        progress = None if report is None else _telling(report, "training the autoencoder")
-        return market_vae(market.path, market.photos, name, weights, progress=progress)
+        return market_vae(market.path, market.photos, name, weights, report=report)
     return load_photo_encoder(name, weights)
-
-
-def _telling(report: Report, what: str) -> Callable[[int, int, float], None]:
-    return lambda done, total, seconds_left: report(what, done, total)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from core.features.photos.files import PhotoProblem
 from core.market.caches import market_cache
 from core.market.columns import Columns as C
 from core.market.io import atomic_path
+from core.progress import Counted, Report
 
 VAE = "vae"
 SIZE = 64  # pixels a side that the whole photo is squashed to
@@ -38,7 +38,6 @@ SAMPLE = 10_000  # photos that training looks at, at most
 CHECKPOINT_EVERY = 50  # steps
 
 #: Called with (done, in all, seconds left).
-Progress = Callable[[int, int, float], None]
 
 
 class VaeEncoder:
@@ -71,7 +70,7 @@ def market_vae(
     weights: Path | None = None,
     seed: int = 0,
     steps: int | None = None,
-    progress: Progress | None = None,
+    report: Report | None = None,
 ) -> VaeEncoder:
     """The autoencoder of a market: read where it is trained already, else trained on `photos`.
 
@@ -80,7 +79,7 @@ def market_vae(
         name: "vae", or the whole name that a run remembers; another market's one is not trained but asked for.
         weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` there.
         steps: of training; None takes `STEPS`.
-        progress: called with (steps done, steps in all, seconds left).
+        report: gets the steps done after each.
 
     Raises:
         VibesError: diffusers is not installed, no photo can be read, or the weights are not at hand or damaged.
@@ -92,7 +91,7 @@ def market_vae(
             raise VibesError(
                 f"The autoencoder '{name}' is not at {file}; give the file of the market it was trained on with --weights."
             )
-        _train(folder, _pictures(Path(market_path), photos, seed), seed, steps or STEPS, progress)
+        _train(folder, _pictures(Path(market_path), photos, seed), seed, steps or STEPS, report)
     model = _model()
     _load(file, model)
     with open(file, "rb") as stream:
@@ -153,7 +152,7 @@ def _pictures(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     return np.stack(found)
 
 
-def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, progress: Progress | None) -> None:
+def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
     """Train and leave `folder/vae.safetensors`; a checkpoint beside it lets a stopped training go on as if it had not."""
     from safetensors.torch import save_file
 
@@ -178,9 +177,9 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, progress: 
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            if progress is not None:
-                spent = time.monotonic() - start
-                progress(step + 1, steps, spent / (step + 1 - begun) * (steps - step - 1))
+            if report is not None:
+                left = (time.monotonic() - start) / (step + 1 - begun) * (steps - step - 1)
+                report(Counted("training the autoencoder", step + 1, steps, left))
             if (step + 1) % CHECKPOINT_EVERY == 0 and step + 1 < steps:
                 _checkpoint(checkpoint, model, optimizer, step + 1, head)
     with atomic_path(folder / "vae.safetensors") as temporary:

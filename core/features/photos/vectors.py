@@ -1,11 +1,10 @@
 """Photo vectors of a market: embedded once, kept beside the market, read back without the encoder."""
 
-import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,8 @@ from core.features.photos.trainable import is_trained
 from core.features.vector_cache import VectorCache, folder_name
 from core.market.caches import market_cache
 from core.market.columns import Columns
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json, write_text
+from core.progress import Counted, Report
 
 __all__ = ["PhotoVectors", "combine", "embed_photos", "load_photo_vectors", "thumbnail"]
 
@@ -27,9 +27,6 @@ JOIN = "+"
 LATEST = "latest.txt"
 STATE = "state.json"
 NOT_EMBEDDED = "it is not embedded yet (run `vibes photos` on the market)"
-
-#: Called with (done, in all, seconds left).
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def embed_photos(
     *,
     batch_size: int = 32,
     workers: int | None = None,
-    progress: Progress | None = None,
+    report: Report | None = None,
     cache: Path | None = None,
 ) -> PhotoVectors:
     """Embed the photos of a market; content that this encoder ever embedded is not embedded again.
@@ -71,7 +68,7 @@ def embed_photos(
         encoder: see `opening.load_photo_encoder`.
         batch_size: photos an encoder call.
         workers: threads that read and decode; None takes one a processor, at most 8.
-        progress: called with (paths done, paths in all, seconds left) after each batch.
+        report: gets the paths done after each batch.
         cache: where vectors are kept; None takes `.cache/photos` in the market.
 
     Raises:
@@ -79,12 +76,12 @@ def embed_photos(
     """
     root = cache_root(market_path, cache)
     job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
-    encode_photos(job, photos, encoder, progress, batch_size, workers)
+    encode_photos(job, photos, encoder, report, batch_size, workers)
     job.store.compact()
     state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
-    _write(job.store.folder / STATE, json.dumps(state))
+    write_json(job.store.folder / STATE, state)
     if not is_trained(encoder.name):
-        _write(root / LATEST, encoder.name)
+        write_text(root / LATEST, encoder.name)
     return _assemble(_paths(photos), job)
 
 
@@ -92,7 +89,7 @@ def encode_photos(
     job: PhotoJob,
     photos: pd.DataFrame,
     encoder: Encoder,
-    progress: Progress | None = None,
+    report: Report | None = None,
     batch_size: int = 32,
     workers: int | None = None,
 ) -> None:
@@ -100,13 +97,14 @@ def encode_photos(
     paths = list(dict.fromkeys(_paths(photos)))
     unknown = [path for path in paths if job.recall(path) is not None]
     start, fresh = time.monotonic(), 0
-    if progress is not None and not unknown:
-        progress(len(paths), len(paths), 0.0)
+    if report is not None and not unknown:
+        report(Counted("photos", len(paths), len(paths), 0.0))
     for count in job.run(unknown, encoder, batch_size, workers or min(8, os.cpu_count() or 1)):
         fresh += count
-        if progress is not None:
+        if report is not None:
             left = len(unknown) - fresh
-            progress(len(paths) - left, len(paths), (time.monotonic() - start) / fresh * left)
+            seconds = (time.monotonic() - start) / fresh * left
+            report(Counted("photos", len(paths) - left, len(paths), seconds))
 
 
 def load_photo_vectors(
@@ -133,7 +131,8 @@ def load_photo_vectors(
         if not (root / LATEST).is_file():
             return None
         encoder_name = (root / LATEST).read_text(encoding="utf-8")
-    state = _read_state(root / folder_name(encoder_name) / STATE)
+    there = root / folder_name(encoder_name) / STATE
+    state: dict[str, Any] = read_json(there, "delete it and run `vibes photos` again") or {}
     store = VectorCache(root, encoder_name, state.get("width"))
     if store.width is None:
         return None
@@ -197,17 +196,3 @@ def _paths(photos: pd.DataFrame) -> list[str]:
 def cache_root(market_path: Path, cache: Path | None = None) -> Path:
     """Where the vectors of a market's photos are kept."""
     return Path(cache) if cache is not None else market_cache(market_path) / "photos"
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def _read_state(path: Path) -> dict:
-    if not path.is_file():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise VibesError(f"{path} is damaged ({error}); delete it and run `vibes photos` again.") from error

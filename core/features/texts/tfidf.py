@@ -57,7 +57,7 @@ class Tfidf:
         words, ngrams = ([] if m is None else m.get_feature_names_out().tolist() for m in makers)
         return cls((words, ngrams), idf, components)
 
-    def vectors(self, texts: Sequence[str], cache: Path | None = None, progress: Any = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path | None = None, report: Any = None) -> np.ndarray:
         """(N, w) float32; a text without a known term is zero."""
         out = np.zeros((len(texts), self.components.shape[1]), np.float32)
         words = len(self.terms[0])

@@ -6,7 +6,7 @@ ones), `tfidf` (words and letters, see `core.features.texts.tfidf`) and `own-ber
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,14 +18,13 @@ from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
 from core.features.texts.own_bert import OwnBert
 from core.features.texts.tfidf import Tfidf
-
-Progress = Callable[[int, int, float], None]
+from core.progress import Report
 
 
 class Source(Protocol):
     """What makes wide vectors of texts, and is stored with the run."""
 
-    def vectors(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N, w) float32."""
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -35,9 +34,9 @@ class Source(Protocol):
 class MiniLM:
     """The packaged sentence encoder as it is; see `core.features.texts.encoder`."""
 
-    def vectors(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N, 384) float32, L2-normalised."""
-        return embed_texts(texts, cache, progress).vectors
+        return embed_texts(texts, cache, report).vectors
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Nothing: the weights are those of the package."""
@@ -61,23 +60,23 @@ class TextVectorsView:
         cache: Path,
         steps: int,
         seed: int = 0,
-        progress: Progress | None = None,
+        report: Report | None = None,
     ) -> TextVectorsView:
         """Fit on distinct `texts` of the training period; `steps` of further pre-training for `own-bert`."""
         source: Source
         if name == "tfidf":
             source = Tfidf.fit(texts, width, seed)
         elif name == "own-bert":
-            source = OwnBert.fit(texts, cache, steps, seed, progress)
+            source = OwnBert.fit(texts, cache, steps, seed, report)
         else:
             source = MiniLM()
         return cls(
-            name, source, Reducer.fit(source.vectors(texts, cache, progress), width, whiten=name != "minilm")
+            name, source, Reducer.fit(source.vectors(texts, cache, report), width, whiten=name != "minilm")
         )
 
-    def transform(self, texts: Sequence[str], cache: Path, progress: Progress | None = None) -> np.ndarray:
+    def transform(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N,) texts to (N, width) float32."""
-        return self.reducer.transform(self.source.vectors(texts, cache, progress))
+        return self.reducer.transform(self.source.vectors(texts, cache, report))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What `restore` needs: the reducer's arrays bare, those of the source behind `source.`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,11 +14,11 @@ from core.errors import VibesError
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
 from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.market.columns import Columns as C
+from core.progress import Report
 from core.run.run import Run
 
 FILE = "looks.npz"
 ENCODER = "tf_efficientnet_lite0"  # the one at hand that knows the ImageNet classes
-Report = Callable[[str, int, int], None]  # what, done, of how many
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.io import atomic_path, read_table
+from core.market.io import read_kept, write_table
 from core.run.run import Run
 
 NEIGHBOURS = 15
@@ -77,8 +77,7 @@ def save_map(run: Run, seed: int = 0) -> None:
     """Write `map.parquet` into the run folder, with a note of the embeddings that it was drawn of."""
     frame = map_frame(run, seed)
     frame.attrs[DRAWN_OF] = embeddings_of(run)
-    with atomic_path(run.path / FILE) as temporary:
-        frame.to_parquet(temporary, index=False)
+    write_table(run.path / FILE, frame)
 
 
 def read_map(run: Run) -> pd.DataFrame | None:
@@ -87,14 +86,8 @@ def read_map(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    path = run.path / FILE
-    if not path.is_file():
-        return None
-    frame = read_table(path)
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise VibesError(f"{path} lacks the column {missing[0]}; remove the file, and it is drawn anew.")
-    return frame if frame.attrs.get(DRAWN_OF, embeddings_of(run)) == embeddings_of(run) else None
+    frame = read_kept(run.path / FILE, COLUMNS, "remove the file, and it is drawn anew")
+    return frame if frame is not None and frame.attrs.get(DRAWN_OF) == embeddings_of(run) else None
 
 
 def embeddings_of(run: Run) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Split
+from core.progress import Counted, Report
 from core.scoring.baselines.als import Als
 from core.scoring.baselines.ease import Ease, TooManyListings
 from core.scoring.baselines.history import IdModel
@@ -32,7 +33,7 @@ def first_level(
     log: EventLog,
     split: Split,
     catalogue: Catalogue,
-    progress: Callable[[str, int, int], None] | None = None,
+    report: Report | None = None,
     seed: int = 0,
 ) -> list[Scorer]:
     """Popularity, recent popularity, ItemKNN, EASE and implicit ALS, each tuned on validation recall@30.
@@ -51,12 +52,12 @@ def first_level(
     ]
     scorers = []
     for done, (name, fit) in enumerate(steps):
-        if progress:
-            progress(f"baseline {name}", done, len(steps))
+        if report is not None:
+            report(Counted(f"baseline {name}", done, len(steps)))
         try:
             scorers.append(fit())
         except TooManyListings as reason:
             logging.getLogger(__name__).warning("%s", reason)
-    if progress:
-        progress("baselines", len(steps), len(steps))
+    if report is not None:
+        report(Counted("baselines", len(steps), len(steps)))
     return scorers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json
 from core.search.index.approximate import ApproximateIndex
 from core.search.index.choose import SKETCH_TO, Chosen, choose
 from core.search.index.exact import best
@@ -101,8 +100,7 @@ class FaissStore:
             for segment in self._segments
         ]
         before = _read(self.folder / MANIFEST) or {"segments": []}
-        with atomic_path(self.folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps({"width": self.width, "segments": parts}), encoding="utf-8")
+        write_json(self.folder / MANIFEST, {"width": self.width, "segments": parts})
         self._sweep({part["name"] for part in (*parts, *before["segments"])})
 
     def build(self, kind: str = "auto", at_least: float = 0.98) -> Chosen:
@@ -154,13 +152,11 @@ class FaissStore:
 
 def _read(path: Path) -> dict[str, Any] | None:
     """The manifest; None where there is none."""
-    try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {"width": int(state["width"]), "segments": list(state["segments"])}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise VibesError(f"{path} is damaged ({error}); fill the store again.") from error
+
+    def state(content: Any) -> dict[str, Any]:
+        return {"width": int(content["width"]), "segments": list(content["segments"])}
+
+    return read_json(path, "fill the store again", state)
 
 
 def _open(segments: Path, part: dict[str, Any]) -> Segment:

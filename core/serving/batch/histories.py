@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from core.market.columns import Columns as C
 from core.market.event_stream import event_count, event_frames
 from core.market.log import EventLog
 from core.market.market import Market
+from core.progress import Counted, Report
 
 #: Events that are sorted in memory at once.
 BUCKET = 2_000_000
@@ -38,7 +39,7 @@ def cut_histories(
     out: Path,
     chunk: int,
     at: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
     bucket: int = BUCKET,
 ) -> int:
     """Write `out/part-00000.parquet` ...: the events before `at`, of at most `chunk` whole users a file.
@@ -58,7 +59,7 @@ def cut_histories(
     writing.mkdir(parents=True)
     total = event_count(market.tables)
     buckets = 1 if total is None else max(1, math.ceil(total / bucket))
-    after = _spread(market, writing, buckets, total, progress)
+    after = _spread(market, writing, buckets, total, report)
     written = 0
     for number in range(buckets):
         source = writing / f"bucket-{number}.parquet"
@@ -104,7 +105,7 @@ def _spread(
     folder: Path,
     buckets: int,
     total: int | None,
-    progress: Callable[[int, int], None] | None,
+    report: Report | None,
 ) -> int:
     """Write the events into buckets by user, in the order of the table; returns the moment after the last one."""
     known = pd.Index(market.listings[C.LISTING])
@@ -132,8 +133,8 @@ def _spread(
                 if mine.num_rows:
                     writer.write_table(mine)
             done += len(events)
-            if progress is not None:
-                progress(done, max(total or 0, done))
+            if report is not None:
+                report(Counted("events", done, max(total or 0, done)))
     finally:
         for writer in writers:
             writer.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from core.progress import Counted, Report
 from core.serving.batch.job import tidy
-from core.serving.batch.work import Report, Work, one_thread
+from core.serving.batch.work import Work, one_thread
 
 
 def score_here(work: Work, workers: int | None = None, report: Report | None = None) -> int:
@@ -22,9 +23,8 @@ def score_here(work: Work, workers: int | None = None, report: Report | None = N
         for future in as_completed(futures):
             made += future.result()
             if report is not None:
-                report(
-                    "chunks", work.job.chunks - len(todo) + sum(f.done() for f in futures), work.job.chunks
-                )
+                done = work.job.chunks - len(todo) + sum(f.done() for f in futures)
+                report(Counted("chunks", done, work.job.chunks))
     finally:
         pool.shutdown(cancel_futures=True)
     tidy(work.job, work.folder)

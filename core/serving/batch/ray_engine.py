@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from core.errors import VibesError
+from core.progress import Counted, Report
 from core.serving.batch.job import Job, tidy
-from core.serving.batch.work import Report, Work
+from core.serving.batch.work import Work
 
 
 class Scorer:
@@ -81,7 +82,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
         for place, row in enumerate(done.iter_rows(), start=job.chunks - len(todo) + 1):
             made += int(row["lists"])
             if report is not None:
-                report("chunks", place, job.chunks)
+                report(Counted("chunks", place, job.chunks))
         tidy(job, folder)
         return made
     except ray.exceptions.RayError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow as pa
 from core.errors import VibesError
 from core.market.io import atomic_path
 from core.market.moments import moment_in_log
+from core.progress import Report
 from core.run.additions import Additions
 from core.run.fits import Fit, fitted
 from core.run.recommender import Lists, Recommender
@@ -25,7 +25,6 @@ from core.serving.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprin
 
 #: Listings or users a chunk.
 CHUNK = 2048
-Report = Callable[[str, int, int], None]  # what, done, of how many
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +174,7 @@ def prepare(
             moment = run.after_last_event if moment is None else moment
             chunks = math.ceil(index.known.sum() / chunk)
         else:
-            progress = None if report is None else lambda done, of: report("events", done, of)
-            after = cut_histories(market, folder / HISTORIES, chunk, moment, progress)
+            after = cut_histories(market, folder / HISTORIES, chunk, moment, report)
             moment = after if moment is None else moment
             if fit is not None and (fit.days is not None or fit.events is not None):
                 save_gain(folder, fit, len(run.listing_ids), market.timed, moment)

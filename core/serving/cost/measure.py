@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_text
 from core.model.config import EncoderConfig
 from core.search.index import ExactIndex
 from core.search.index.approximate import ApproximateIndex, lists_of
@@ -72,18 +72,11 @@ class Constants(BaseModel):
         Raises:
             VibesError: the file is damaged or of another version.
         """
-        path = run / FILE
-        if not path.is_file():
-            return None
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (ValidationError, UnicodeDecodeError) as error:
-            raise VibesError(f"{path} is damaged; measure again with `vibes cost {run}`.") from error
+        return read_json(run / FILE, f"measure again with `vibes cost {run}`", cls.model_validate)
 
     def save(self, run: Path) -> None:
         """Keep them beside the run."""
-        with atomic_path(run / FILE) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        write_text(run / FILE, self.model_dump_json(indent=1))
 
 
 def measure(run: Run) -> Constants:

@@ -8,25 +8,23 @@ out/tensorrt.sh    the command that makes a TensorRT engine of each ONNX file
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.documents import read_json, write_json
 from core.model.export.formats import FORMATS
 from core.model.export.graph import PaddedGraph, graphs_of
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
 from core.model.export.trace import write_graph
+from core.progress import Counted, Report
 from core.run.prepared import weights_digest
 from core.run.run import Run
 
 MANIFEST = "export.json"
 SAMPLE = 8  # rows that a graph is traced with
-Report = Callable[[str, int, int], None]  # what, done, of how many
 
 
 def export_run(run: Run, out: Path, format: str, report: Report | None = None) -> list[Path]:
@@ -46,7 +44,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     files = {kind: out / f"{kind}{way.suffix}" for kind in graphs}
     for number, (kind, graph) in enumerate(graphs.items()):
         if report is not None:
-            report(f"{format}: {kind}", number, len(graphs))
+            report(Counted(f"{format}: {kind}", number, len(graphs)))
         sample = _listing_sample(run) if kind == "listings" else _history_sample(run)
         longest = config.max_items - 1 if "table" in sample else config.max_tokens
         write_graph(graph, sample, files[kind], format, longest)
@@ -100,16 +98,9 @@ def read_manifest(out: Path) -> dict[str, Any]:
     Raises:
         VibesError: it is damaged.
     """
-    try:
-        manifest: dict[str, Any] = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
-        return manifest
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise VibesError(f"{out / MANIFEST} cannot be read ({error}); remove it and export again.") from error
+    return read_json(out / MANIFEST, "remove it and export again") or {}
 
 
 def save_manifest(out: Path, manifest: dict[str, Any]) -> None:
     """Write `export.json`."""
-    with atomic_path(out / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    write_json(out / MANIFEST, manifest, indent=1)

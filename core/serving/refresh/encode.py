@@ -102,7 +102,7 @@ class Bench:
         )
         features = engine.featurizer.transform(some, self._photos(market, shown))
         self._tick()
-        vectors = replace(engine, features=features).encode_listings(lambda done, of: self._tick())
+        vectors = replace(engine, features=features).encode_listings(lambda _: self._tick())
         self.counts.listings += len(rows)
         self._engine = replace(engine, features=replaced(engine.features, features, rows))
         return vectors
@@ -119,9 +119,7 @@ class Bench:
         for part in name.split(JOIN):
             encoder = self._encoder(market, part)
             before = encoder.count
-            parts.append(
-                embed_photos(market.path, table, encoder, progress=lambda done, of, left: self._tick())
-            )
+            parts.append(embed_photos(market.path, table, encoder, report=lambda _: self._tick()))
             self.counts.photos += encoder.count - before
         return combine(parts)
 

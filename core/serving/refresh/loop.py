@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from core.errors import VibesError
 from core.run.generations import only_writer
 from core.run.run import Run
@@ -17,8 +19,6 @@ from core.scoring.metrics import K
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
 from core.serving.refresh.sql import SqlSource
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def keep_fresh(
@@ -97,15 +97,19 @@ def source_of(name: str, told: str, database: str | None) -> Source:
 
 
 def seconds_of(text: str) -> float:
-    """A time such as `30`, `30s`, `10m`, `1.5h` or `1d`, in seconds.
+    """A time such as `30`, `30s`, `10m`, `1.5h` or `1d`, in seconds; all else that `pandas.Timedelta` reads as well.
 
     Raises:
         VibesError: it is none.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
-    if match is None or not float(match[1]):
+    told = text.strip().lower().replace("d", "D")  # pandas spells a day so
+    try:
+        found = pd.Timedelta(f"{told}s" if told[-1:].isdigit() else told)
+    except ValueError:
+        found = pd.NaT
+    if not found > pd.Timedelta(0):  # NaT is not, either
         raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
-    return float(match[1]) * _UNITS[match[2]]
+    return found.total_seconds()
 
 
 def status(look: Look) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
+from core.market.documents import read_json, write_json
 from core.market.market import Market
 from core.run.fits import fitted
 from core.run.folder import PUSHES
@@ -231,7 +231,7 @@ class Refresher:
                 look.encoded.histories += len(users)
                 pq.write_table(as_table(pushes, market.timed), built / PUSHES, compression="zstd")
             state["replaced"] = self._folder.digests
-            (built / STATE).write_text(json.dumps(state), encoding="utf-8")
+            write_json(built / STATE, state)
             if len(changes.waiting):
                 changes.waiting.to_parquet(built / WAITING, index=False)
             self.tick()
@@ -250,7 +250,7 @@ class Refresher:
     def _kept(self) -> tuple[dict[str, Any], pd.DataFrame]:
         """The state and the waiting events that the current generation was published with."""
         path, waiting = self.run.folder / STATE, self.run.folder / WAITING
-        state = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        state = read_json(path, f"embed {self.path} again, and refresh it") or {}
         return state, pd.read_parquet(waiting) if waiting.is_file() else pd.DataFrame()
 
 

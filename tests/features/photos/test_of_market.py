@@ -23,7 +23,7 @@ def market(tiny_market, monkeypatch) -> Market:
 
 def test_two_encoders_by_their_short_and_by_their_whole_names(market):
     said = []
-    both = market_photos(market, f"{LITE0}+vae", report=lambda what, done, of: said.append(what))
+    both = market_photos(market, f"{LITE0}+vae", report=lambda one: said.append(one.what))
     assert set(said) == {"training the autoencoder", "photos, vae", f"photos, {LITE0}"}
     first, second = both.parts
     assert first.vectors.shape == (4, 1280) and second.vectors.shape == (4, 256) and both.ok.all()

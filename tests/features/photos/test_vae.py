@@ -50,7 +50,7 @@ def copy_of(market, tmp_path):
 def test_it_is_trained_once_and_gives_finite_vectors_that_tell_photos_apart(market, tmp_path, monkeypatch):
     folder, photos = copy_of(market, tmp_path)
     seen = []
-    encoder = market_vae(folder, photos, steps=STEPS, progress=lambda done, of, left: seen.append((done, of)))
+    encoder = market_vae(folder, photos, steps=STEPS, report=lambda one: seen.append((one.done, one.total)))
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert is_vae(encoder.name) and encoder.name.startswith(f"vae-{SIZE}-")
     vectors = embed_photos(folder, photos, encoder)
@@ -80,15 +80,15 @@ def test_stopped_and_gone_on_with_ends_alike(market, tmp_path):
     expected = market_vae(whole, photos, steps=4).name
     stopped, _ = copy_of(market, tmp_path / "stopped")
 
-    def stop(done, of, left):
-        if done == 3:
+    def stop(update):
+        if update.done == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        market_vae(stopped, photos, steps=4, progress=stop)
+        market_vae(stopped, photos, steps=4, report=stop)
     assert not (stopped / ".cache" / "vae" / "vae.safetensors").exists()
     seen = []
-    found = market_vae(stopped, photos, steps=4, progress=lambda done, of, left: seen.append(done))
+    found = market_vae(stopped, photos, steps=4, report=lambda one: seen.append(one.done))
     assert seen == [3, 4] and found.name == expected
 
 

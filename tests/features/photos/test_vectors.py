@@ -16,6 +16,7 @@ from core.errors import VibesError
 from core.features import vector_cache
 from core.features.photos import files as photo_files
 from core.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors
+from core.progress import Counted
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[3]
@@ -127,9 +128,9 @@ def test_a_content_is_encoded_once_under_all_its_names(market):
         (market / "photos" / copy).write_bytes((market / "photos" / "1.png").read_bytes())
     encoder, calls = ColourEncoder(), []
     photos = table("photos/1.png", "photos/copy.png", "photos/sub/other.png", "photos/1.png")
-    result = embed_photos(market, photos, encoder, batch_size=1, progress=lambda *call: calls.append(call))
+    result = embed_photos(market, photos, encoder, batch_size=1, report=calls.append)
     assert result.ok.all() and encoder.count == 1
-    assert calls[-1] == (3, 3, 0.0)  # paths, not rows
+    assert calls[-1] == Counted("photos", 3, 3, 0.0)  # paths, not rows
     (market / "photos" / "1.png").rename(market / "photos" / "renamed.png")
     result = embed_photos(market, table("photos/renamed.png", "photos/1.png"), encoder)
     assert encoder.count == 1 and result.ok.tolist() == [True, False]
@@ -234,15 +235,15 @@ assert not {{"torch", "timm", "transformers", "sklearn"}} & set(sys.modules)
 
 def test_progress_counts_to_the_end(market):
     (market / "photos" / "4.png").write_text("no image")
-    calls: list[tuple[int, int, float]] = []
-    embed_photos(market, TEN, ColourEncoder(), batch_size=3, progress=lambda *call: calls.append(call))
-    assert [done for done, _, _ in calls] == [3, 6, 9, 10]
-    assert {total for _, total, _ in calls} == {10}
-    assert calls[-1][2] == 0 and all(eta > 0 for _, _, eta in calls[:-1])
+    calls: list[Counted] = []
+    embed_photos(market, TEN, ColourEncoder(), batch_size=3, report=calls.append)
+    assert [one.done for one in calls] == [3, 6, 9, 10]
+    assert {one.total for one in calls} == {10}
+    assert calls[-1].left == 0 and all(one.left > 0 for one in calls[:-1])
     calls.clear()
     paths = TEN.drop(index=4)
-    embed_photos(market, paths, ColourEncoder(), progress=lambda *call: calls.append(call))
-    assert calls == [(9, 9, 0.0)]
+    embed_photos(market, paths, ColourEncoder(), report=calls.append)
+    assert calls == [Counted("photos", 9, 9, 0.0)]
 
 
 def test_a_cache_elsewhere_leaves_the_market_untouched(market, tmp_path):

@@ -13,6 +13,7 @@ import torch
 from core.errors import VibesError
 from core.features import vector_cache
 from core.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
+from core.progress import Counted
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [
@@ -100,12 +101,14 @@ def test_what_an_interrupt_left_is_kept(minilm, tmp_path, monkeypatch):
 
 
 def test_progress_counts_distinct_texts(minilm, tmp_path):
-    calls: list[tuple[int, int, float]] = []
-    embed_texts([*TEXTS, "Loft"], tmp_path, lambda *call: calls.append(call), encoder=minilm, batch_size=3)
-    assert [call[:2] for call in calls] == [(3, 4), (4, 4)] and calls[0][2] > 0 == calls[-1][2]
+    calls: list[Counted] = []
+    embed_texts([*TEXTS, "Loft"], tmp_path, calls.append, encoder=minilm, batch_size=3)
+    assert [(one.done, one.total) for one in calls] == [(3, 4), (4, 4)] and calls[0].left > 0 == calls[
+        -1
+    ].left
     calls.clear()
-    embed_texts(TEXTS, tmp_path, lambda *call: calls.append(call), encoder=minilm)
-    assert calls == [(4, 4, 0.0)]
+    embed_texts(TEXTS, tmp_path, calls.append, encoder=minilm)
+    assert calls == [Counted("texts", 4, 4, 0.0)]
 
 
 def test_cached_texts_need_no_torch_and_loading_is_silent(minilm, tmp_path):

@@ -16,8 +16,8 @@ STEPS = 4
 def kept(tmp_path_factory):
     cache = tmp_path_factory.mktemp("text")
     seen = []
-    view = OwnBert.fit(TEXTS, cache, STEPS, progress=lambda done, of, left: seen.append((done, of)))
-    assert seen == [(n, STEPS) for n in range(1, STEPS + 1)]
+    view = OwnBert.fit(TEXTS, cache, STEPS, report=seen.append)
+    assert [(one.done, one.total) for one in seen] == [(n, STEPS) for n in range(1, STEPS + 1)]
     return cache, view
 
 

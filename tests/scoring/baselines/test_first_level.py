@@ -9,6 +9,7 @@ import pytest
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.market.splits import make_split
+from core.progress import Counted
 from core.scoring.baselines import ease, first_level
 
 
@@ -18,10 +19,11 @@ def test_all_five_are_tuned_and_scored(random_log, always_live, timed):
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     seen = []
-    scorers = first_level(log, split, catalogue, progress=lambda *step: seen.append(step))
+    scorers = first_level(log, split, catalogue, report=seen.append)
     names = ["popularity", "recent popularity", "itemknn", "ease", "als"]
     assert [scorer.name for scorer in scorers] == names
-    assert seen == [*((f"baseline {name}", done, 5) for done, name in enumerate(names)), ("baselines", 5, 5)]
+    begun = [Counted(f"baseline {name}", done, 5) for done, name in enumerate(names)]
+    assert seen == [*begun, Counted("baselines", 5, 5)]
     for scorer in scorers:
         scores = scorer.score(split.test)
         assert scores.shape == (len(split.test), log.listings) and scores.dtype == np.float32

@@ -264,7 +264,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
         pointer = run.path / "current.json"
         whole = pointer.read_bytes()
         pointer.write_text("{")
-        assert "current.json cannot be read" in _until(client, lambda health: health["problem"])["problem"]
+        assert "current.json is damaged" in _until(client, lambda health: health["problem"])["problem"]
         assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
         pointer.write_bytes(whole)
         _until(client, lambda health: not health["problem"])

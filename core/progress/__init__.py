@@ -1,0 +1,80 @@
+"""What long work tells while it runs: updates of a few kinds, given to one function.
+
+Every long function takes `report: Report | None = None`; None means that nobody listens. `core.progress.bar` shows the
+updates on a terminal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A piece of work begins of which nobody can say how long it takes."""
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How much of a piece of work is done."""
+
+    what: str
+    done: float
+    total: int
+    left: float | None = None  # seconds; None where nobody can say
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A step of a training was taken."""
+
+    step: int
+    planned: int
+    loss: float
+    left: float | None = None  # seconds
+    what: str = "training"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The model was measured on the validation queries."""
+
+    step: int
+    recall: float  # recall@30
+    best_step: int  # whose weights are kept
+    best: float
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A sentence that whoever waits should read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """One of several jobs came to its end; `standing` says how much of all of them is done."""
+
+    job: str
+    seed: int
+    seconds: float
+    standing: Counted
+    error: str = ""  # why it failed
+
+
+Update: TypeAlias = Stage | Counted | Trained | Validated | Notice | JobDone
+Report: TypeAlias = Callable[[Update], None]
+
+
+def silent(update: Update) -> None:
+    """Nobody listens."""
+
+
+def renamed(report: Report | None, what: str) -> Report | None:
+    """`report`, where a piece of work that is counted goes by the name `what`."""
+    if report is None:
+        return None
+    return lambda update: report(replace(update, what=what) if isinstance(update, Counted) else update)

@@ -1,0 +1,40 @@
+"""What long work tells, and how a terminal shows it."""
+
+from core.progress import Counted, JobDone, Notice, Stage, Trained, Validated, renamed
+from core.progress.bar import ProgressBar
+
+
+def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
+    with ProgressBar() as bar:
+        for update in (
+            Stage("features"),
+            Counted("photos", 3, 10),
+            Trained(4, 8, 1.23456, 30.0),
+            Validated(4, 0.25, 2, 0.3),
+            Notice("'+ photos' is left out."),
+            JobDone("full", 3, 12.4, Counted("ablation", 1.5, 4, 600.0)),
+            JobDone("burst", 3, 1.0, Counted("ablation", 2.0, 4, 30.0), "too high a rate"),
+            JobDone("first", 0, 1.0, Counted("ablation", 2.0, 4)),
+        ):
+            bar(update)
+        standing = [(task.description, task.completed, task.total) for task in bar.bar.tasks]
+        left = [bar.bar.columns[-1].render(task).plain for task in bar.bar.tasks]
+    assert standing == [("photos", 3, 10), ("training, loss 1.235", 4, 8), ("ablation", 2.0, 4)]
+    assert left[1] == "0:00:30"  # the training's own estimate
+    assert [line for line in capsys.readouterr().err.splitlines() if line] == [
+        "features ...",
+        "step 4: validation recall@30 0.2500 (kept: step 2, 0.3000)",
+        "'+ photos' is left out.",
+        "full, seed 3: done in 12 s (1.5 of 4, about 10 min left)",
+        "burst, seed 3: failed: too high a rate (2.0 of 4, about 30 s left)",
+        "first, seed 0: done in 1 s (2.0 of 4)",
+    ]
+
+
+def test_what_is_counted_can_go_by_another_name():
+    told = []
+    report = renamed(told.append, "photos, vae")
+    assert report is not None and renamed(None, "photos") is None
+    report(Counted("photos", 1, 2))
+    report(Stage("features"))
+    assert told == [Counted("photos, vae", 1, 2), Stage("features")]
