@@ -191,7 +191,9 @@ def _gather(plan: Plan, jobs: dict[str, list[Job]], market: Market, log: EventLo
             stand_in[planned.name] = reference
             continue
         frames = {job.seed: pd.read_parquet(job.folder / RANKS) for job in done}
-        outcomes = {job.seed: read_json(job.folder / OUTCOME, f"remove {job.folder}") or {} for job in done}
+        outcomes: dict[int, dict[str, Any]] = {
+            job.seed: read_json(job.folder / OUTCOME, f"remove {job.folder}") or {} for job in done
+        }
         for job in done:
             frame = frames[job.seed] if frame is None else frame
             if not frames[job.seed][["user_id", "target"]].equals(frame[["user_id", "target"]]):

@@ -101,7 +101,7 @@ def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np
     found.train(points, init_centroids=points[chosen])
     group = found.index.search(points, 1)[1][:, 0]
     kept, group = np.unique(group, return_inverse=True)
-    return group, found.centroids[kept]
+    return group, np.asarray(found.centroids)[kept]
 
 
 def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.ndarray, seed: int) -> list[str]:

@@ -250,7 +250,7 @@ class Refresher:
     def _kept(self) -> tuple[dict[str, Any], pd.DataFrame]:
         """The state and the waiting events that the current generation was published with."""
         path, waiting = self.run.folder / STATE, self.run.folder / WAITING
-        state = read_json(path, f"embed {self.path} again, and refresh it") or {}
+        state: dict[str, Any] = read_json(path, f"embed {self.path} again, and refresh it") or {}
         return state, pd.read_parquet(waiting) if waiting.is_file() else pd.DataFrame()
 
 
