@@ -1,11 +1,11 @@
 """The parameters of the demo market: `parameters.toml`, read into frozen sections (standard library only)."""
 
+import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import VibesError
-from core.market.documents import read_toml
 
 FILE = Path(__file__).with_name("parameters.toml")
 T = TypeVar("T")
@@ -245,7 +245,12 @@ def load(path: Path = FILE) -> Parameters:
     Raises:
         VibesError: the file is missing or no TOML, or a key is unknown or missing.
     """
-    raw = read_toml(path, "install the package again")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise VibesError(f"Cannot read {path} ({error.strerror}); install the package again.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise VibesError(f"{path} is not valid TOML ({error}); mend that line.") from error
     city = dict(raw.get("city", {}))
     city["district"] = [_section(District, one, path, "city.district") for one in city.get("district", [])]
     return Parameters(
