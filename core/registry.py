@@ -67,10 +67,15 @@ class Registry(Mapping[str, type[T]], Generic[T]):
 
     def known(self, name: str) -> str:
         """The name itself; a validator for pydantic that refuses another as a `Literal` of all names would."""
-        from pydantic_core import PydanticCustomError  # light commands know names without it
+        return one_of(name, tuple(self))
 
-        if name not in self._modules:
-            *most, last = (f"'{one}'" for one in self)
-            expected = f"{', '.join(most)} or {last}" if most else last
-            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
-        return name
+
+def one_of(name: str, names: tuple[str, ...]) -> str:
+    """The name itself; in a validator of pydantic any other is refused as a `Literal` of the `names` would."""
+    from pydantic_core import PydanticCustomError  # light commands know names without it
+
+    if name not in names:
+        *most, last = (f"'{one}'" for one in names)
+        expected = f"{', '.join(most)} or {last}" if most else last
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name

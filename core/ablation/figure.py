@@ -8,12 +8,13 @@ import pandas as pd
 
 from core.ablation.table import ALL, Measured
 from core.ablation.text import SIGNIFICANT, figures_of, p_text
+from core.defaults import K
 from core.errors import VibesError
 from core.market.io import atomic_path
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes
 BETTER, WORSE, PLAIN = "#0b7a75", "#b5452c", "#5f6b76"
-METRIC, K = "recall", 30
+METRIC = "recall"
 
 
 def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, headline: str) -> list[Path]:

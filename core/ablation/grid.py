@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from core.errors import VibesError
 from core.features.config import FeatureConfig
@@ -16,15 +24,17 @@ from core.market.documents import first_problem, parse_toml
 from core.market.kinds import kind_of
 from core.market.market import Market
 from core.model.settings import Settings
+from core.registry import one_of
+from core.scoring.named import baseline_names
 
 PACKAGED = ("default", "ladder")
-#: Scorers without a training of their own that a variant may name.
-BASELINES = (
-    "best-id", "popularity", "recent-popularity", "itemknn", "ease", "als",
-    "attribute-neighbours", "photo-neighbours", "text-neighbours", "oracle",
-)  # fmt: skip
 #: What the command sets for all variants alike; a variant of its own would be asked other queries.
 FIXED = ("seed", "split")
+
+
+def _baseline(name: str) -> str:
+    """Scorers without a training of their own that a variant may name."""
+    return one_of(name, (*baseline_names(), "oracle"))
 
 
 class Variant(BaseModel):
@@ -36,7 +46,7 @@ class Variant(BaseModel):
     question: str = Field("", description="what it helps to answer; tables and the figure group by it")
     reference: str | None = Field(None, description="the variant that it is compared with")
     kind: Literal["model", "baseline"] = "model"
-    baseline: Literal[BASELINES] | None = None  # type: ignore[valid-type]
+    baseline: Annotated[str, AfterValidator(_baseline)] | None = None
     overrides: dict[str, Any] = Field(
         default_factory=dict, alias="set", description="as in --config of train"
     )

@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 
 from core.ablation.table import ALL, Measured
+from core.defaults import K
 
-HEADLINE = ("recall", 30)
+HEADLINE = ("recall", K)
 SHOWN = (("recall", 10), ("recall", 30), ("ndcg", 10), ("ndcg", 30))
 SIGNIFICANT = 0.05
 
 
-def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = 30) -> pd.DataFrame:
+def figures_of(table: pd.DataFrame, metric: str = "recall", k: int | None = K) -> pd.DataFrame:
     """One row a variant: the mean over seeds of one metric on all queries, and `lowest`, `highest`: its seeds."""
     mine = table[(table["slice"] == ALL) & (table["metric"] == metric)]
     mine = mine[mine["k"] == k] if k is not None else mine[mine["k"].isna()]

@@ -57,8 +57,8 @@ def work(folder: Path) -> None:
     from core.model.settings import Settings
     from core.run.run import Run
     from core.run.scorer import model_scorer
-    from core.scoring.baselines.named import named_baseline
     from core.scoring.blends import RecencyPrior
+    from core.scoring.named import named_baseline
     from core.scoring.ranking import Scorer
 
     began = time.monotonic()

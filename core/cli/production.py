@@ -8,6 +8,7 @@ import typer
 
 from core.cli import batch as options
 from core.cli.shared import Count, Json, RunPath, app, progress_bar
+from core.defaults import K
 from core.errors import VibesError
 from core.model.export.formats import FORMATS
 
@@ -45,7 +46,7 @@ def refresh(
             help="vector store that follows with what is live: a folder, a .db file or Milvus' address",
         ),
     ] = None,
-    k: Count = 30,
+    k: Count = K,
     with_: options.With = None,
     json_: Annotated[
         bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")

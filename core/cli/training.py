@@ -153,7 +153,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure a run on the test queries, beside popularity, recent popularity, ItemKNN, EASE and ALS."""
+    """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from core.evaluation.run_evaluation import evaluate_run, save_metrics
     from core.market.io import write_table
     from core.run.run import Run

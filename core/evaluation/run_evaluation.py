@@ -17,9 +17,11 @@ from core.run.additions import Additions
 from core.run.fits import fit_of, load_fits, save_fits
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.baselines import ID_MODELS, VectorNeighbours, first_level
-from core.scoring.baselines.named import NEIGHBOURS, neighbours
+from core.scoring.baselines import first_level
 from core.scoring.blends import Blend, RecencyPrior, Remembered
+from core.scoring.interactions import IdModel
+from core.scoring.named import neighbours
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
@@ -34,7 +36,7 @@ def evaluate_run(
     hide_history: bool = False,
     new_by: str | None = None,
 ) -> Evaluation:
-    """The model, what serving adds to it, the five first-level baselines, neighbours by attributes, photos and text, and
+    """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, and
     the scorers `also`.
 
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
@@ -108,7 +110,7 @@ def with_serving(
 
     All are fitted on validation queries, on which the partners are chosen as well: of `near`, the untrained neighbours by
     attributes, photos and text (nothing here knows an id: where little trains a model, they know what it could not
-    learn), and of ItemKNN, EASE and ALS in `first`, beside which the neighbours may stay. Recency and neighbours together
+    learn), and of the id models in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
     kept = Remembered(model)
@@ -123,7 +125,7 @@ def with_serving(
             blend,
             RecencyPrior.tune([kept, *blends], log, split, catalogue, seed, "model + neighbours + recency"),
         ]
-    ids = [scorer for scorer in first if scorer.name in ID_MODELS]
+    ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
         found.append(Blend.tune(own, ids, log, split, catalogue, seed, "model + id blend"))
     return found

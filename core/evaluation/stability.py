@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from core.defaults import K
 from core.evaluation.intervals import bootstrap_means, interval
 from core.evaluation.slices import WEEK
 from core.market.log import EventLog
@@ -17,7 +18,7 @@ COLUMNS = ("by", "group", "scorer", "value", "low", "high", "queries", "users")
 
 
 def stability(
-    log: EventLog, split: Split, queries: Queries, ranks: Mapping[str, np.ndarray], seed: int = 0, k: int = 30
+    log: EventLog, split: Split, queries: Queries, ranks: Mapping[str, np.ndarray], seed: int = 0, k: int = K
 ) -> pd.DataFrame:
     """recall@k of every scorer, of `ranks` (Q,) by its name, in three ways of cutting the queries; an empty group has no row.
 

@@ -10,11 +10,13 @@ from core.run.describe import reader_sentence
 if TYPE_CHECKING:
     from core.run.run import Run
 
+from core.scoring.baselines import in_order
+
+#: The baselines that any model has to beat, in the order of tables.
+FIRST_LEVEL = {one.name: one.label for one in in_order().values()}
 NAMES = {
     "model": "Model",
-    "itemknn": "ItemKNN",
-    "ease": "EASE",
-    "als": "Implicit ALS",
+    **{name: label for name, label in FIRST_LEVEL.items() if label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
 SERVED = "model +"  # the model and what serving adds to it: no rival of the model

@@ -11,13 +11,13 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.run.fits import Fit
 from core.run.folder import RunFolder
-from core.scoring.baselines import ID_MODELS, VectorNeighbours
-from core.scoring.baselines.history import IdModel, Interactions
-from core.scoring.baselines.named import NEIGHBOURS
-from core.scoring.baselines.text_space import text_vectors
+from core.scoring.baselines import BASELINES
 from core.scoring.blends import Blend, RecencyPrior
+from core.scoring.interactions import IdModel, Interactions
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 from core.scoring.recency import RecentEvents, recency_prior
+from core.scoring.text_space import text_vectors
 
 
 class Additions:
@@ -90,12 +90,13 @@ class Additions:
     def _ids(self) -> IdModel:
         fit, run = self.fit, self.run
         assert fit.ids is not None
-        if fit.ids not in ID_MODELS:
+        models = {one.name: one for one in BASELINES.values() if issubclass(one, IdModel)}
+        if fit.ids not in models:
             raise VibesError(
                 f"{run.path} was evaluated with the id model '{fit.ids}', which is unknown; evaluate it again."
             )
         interactions = Interactions.of(run.log, self._known)
-        return ID_MODELS[fit.ids].again(interactions, fit.id_settings, run.manifest.settings.seed)
+        return models[fit.ids].again(interactions, fit.id_settings, run.manifest.settings.seed)
 
     def _vectors(self, space: str) -> np.ndarray:
         """(L, d) the vectors that neighbours are told by.

@@ -12,10 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.errors import VibesError
 from core.market.io import atomic_path
-from core.scoring.baselines import VectorNeighbours
-from core.scoring.baselines.history import IdModel
-from core.scoring.baselines.named import NEIGHBOURS
 from core.scoring.blends import Blend, RecencyPrior, Remembered
+from core.scoring.interactions import IdModel
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 
 FILE = "serving.json"

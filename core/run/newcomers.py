@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.defaults import K
 from core.errors import VibesError
 from core.features.attribute_space import attribute_vectors
 from core.features.content_spaces import attribute_featurizer
@@ -42,7 +43,7 @@ class Newcomer:
     scores: dict[str, np.ndarray]
     broken: list[tuple[int, str]]
 
-    def nearest(self, run: Run, space: str, k: int = 30) -> pd.DataFrame:
+    def nearest(self, run: Run, space: str, k: int = K) -> pd.DataFrame:
         """The `k` listings nearest to it, best first: `listing_id, score`."""
         scores = self.scores[space]
         rows = np.lexsort((np.arange(len(scores)), -scores))[:k]

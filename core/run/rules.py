@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.defaults import K
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import find_table, read_table, table_columns
@@ -16,7 +17,6 @@ from core.market.kinds import kind_of
 from core.market.market import Market
 from core.market.tables import as_ids
 from core.run.where import read_condition
-from core.scoring.metrics import K
 
 
 class Rules(BaseModel):

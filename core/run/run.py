@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.defaults import K
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.log import EventLog
@@ -20,7 +21,6 @@ from core.run.fits import fitted
 from core.run.folder import RunFolder
 from core.run.recommender import Lists, Recommender
 from core.run.rules import Rules
-from core.scoring.metrics import K
 
 #: Makers of lists that are kept ready; a service may be asked by any number of rules.
 RECOMMENDERS = 64

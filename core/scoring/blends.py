@@ -8,11 +8,11 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.popularity import LAST_EVENTS
-from core.scoring.baselines.tuning import MOST_QUERIES, validation_sample
+from core.scoring.baselines.recent_popularity import LAST_EVENTS
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
+from core.scoring.tuning import MOST_QUERIES, validation_sample
 
 T = TypeVar("T")
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query

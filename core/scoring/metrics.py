@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: How many listings a list has, where nobody says: recall@30 is what this project measures.
-K = 30
+from core.defaults import K
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Cutoffs:
 
     recall: tuple[int, ...] = (10, 30, 100)
     ndcg: tuple[int, ...] = (10, 30)
-    coverage: int = 30
+    coverage: int = K
 
     @property
     def names(self) -> list[str]:
@@ -45,7 +44,7 @@ def user_means(values: np.ndarray, user: np.ndarray) -> np.ndarray:
     return np.column_stack(sums) / size[:, None]  # (U, M)
 
 
-def smooth_recall(ranks: np.ndarray, k: int = 30) -> np.ndarray:
+def smooth_recall(ranks: np.ndarray, k: int = K) -> np.ndarray:
     """1 / (1 + (rank / k)^4): nearly 1 inside the first k, a half at rank k, soon 0 behind.
 
     For choosing alone: of some hundred validation queries a few lie at the very edge of a list, and hits and misses

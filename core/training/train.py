@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
+from core.defaults import K
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors
@@ -237,7 +238,7 @@ def _validation(
             if recent is not None:
                 scores += recency_prior(recent.counts(batch.at), settings.training.temperature)
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
-        values = np.column_stack([ranks <= 30, smooth_recall(ranks, 30)])  # (Q, 2)
+        values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)
         return float(hard), float(smooth)
 

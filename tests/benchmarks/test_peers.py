@@ -13,7 +13,7 @@ from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
-from core.scoring.baselines import Popularity
+from core.scoring.baselines.popularity import Popularity
 
 PEERS = Path(__file__).parent / "peers"
 

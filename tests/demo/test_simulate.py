@@ -22,7 +22,7 @@ from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
-from core.scoring.baselines import Popularity
+from core.scoring.baselines.popularity import Popularity
 
 FIRST = pd.Timestamp("2025-01-06", tz="UTC")
 TABLES = ("listings.parquet", "events.parquet", "market.toml")

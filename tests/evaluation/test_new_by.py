@@ -11,7 +11,8 @@ from core.evaluation.protocol import evaluate
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
-from core.scoring.baselines import Popularity, RecentPopularity
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.baselines.recent_popularity import RecentPopularity
 from core.scoring.recency import RecentEvents
 
 

@@ -9,8 +9,9 @@ import pytest
 from core.evaluation.protocol import evaluate
 from core.evaluation.stability import COLUMNS, stability
 from core.market.splits import make_split
-from core.scoring.baselines import ItemKNN, Popularity
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.interactions import Interactions
 
 DAY = 24 * 3600 * 10**9
 EVENTS = {

@@ -14,8 +14,11 @@ from core.market.importers import import_market
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Queries, make_split
-from core.scoring.baselines import Ease, ItemKNN, Popularity, RecentPopularity
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.ease import Ease
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.baselines.recent_popularity import RecentPopularity
+from core.scoring.interactions import Interactions
 from core.scoring.recency import RecentEvents
 
 pytestmark = pytest.mark.real

@@ -14,9 +14,9 @@ from core.run.additions import Additions
 from core.run.asking import of_users
 from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits
 from core.run.run import Run
-from core.scoring.baselines import Ease, VectorNeighbours
-from core.scoring.baselines.history import Interactions
-from core.scoring.baselines.named import NEIGHBOURS
+from core.scoring.baselines.ease import Ease
+from core.scoring.interactions import Interactions
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.scorer import VectorScorer
 
 ROWS = ["recency", "neighbours", "neighbours+recency"]

@@ -8,9 +8,9 @@ import pytest
 from core.evaluation.protocol import evaluate
 from core.evaluation.run_evaluation import SHARES, with_serving
 from core.market.splits import Queries, make_split
-from core.scoring.baselines import Ease, ItemKNN, Popularity, VectorNeighbours
-from core.scoring.baselines.history import Interactions
-from core.scoring.baselines.tuning import recall
+from core.scoring.baselines.ease import Ease
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.popularity import Popularity
 from core.scoring.blends import (
     WEIGHTS,
     WINDOWS,
@@ -19,7 +19,10 @@ from core.scoring.blends import (
     Remembered,
     standardised,
 )
+from core.scoring.interactions import Interactions
+from core.scoring.neighbours import VectorNeighbours
 from core.scoring.recency import RecentEvents
+from core.scoring.tuning import recall
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.baselines.tuning import recall
 from core.scoring.blends import RecencyPrior
 from core.scoring.recency import RecentEvents
+from core.scoring.tuning import recall
 from core.training.batches import history_batches
 from core.training.step import step_loss
 from core.training.train import train

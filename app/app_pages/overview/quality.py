@@ -9,14 +9,12 @@ import streamlit as st
 from app.kit import charts
 from app.kit.measures import RECALL_HELP, interval, method_name, percent
 from app.view.formats import count
-from core.report.text import CEILING, SERVED, SURE, also_told, rivals
+from core.report.text import CEILING, FIRST_LEVEL, SERVED, SURE, also_told, rivals
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
     "leave-one-out": "Each user's last event is foretold from those before (leave-one-out).",
 }
-#: Methods that go by ids alone: what any model has to beat.
-FIRST_LEVEL = ("popularity", "recent popularity", "itemknn", "ease", "als")
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:

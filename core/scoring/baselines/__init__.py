@@ -1,32 +1,60 @@
-"""The first level of baselines: what any model has to beat."""
+"""The first level of baselines, what any model has to beat: one class in one file each."""
+
+from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import ClassVar, Self
 
+import numpy as np
+
+from core.errors import VibesError
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Split
+from core.market.splits import Catalogue, Queries, Split
 from core.progress import Counted, Report
-from core.scoring.baselines.als import Als
-from core.scoring.baselines.ease import Ease, TooManyListings
-from core.scoring.baselines.history import IdModel
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.neighbours import VectorNeighbours
-from core.scoring.baselines.popularity import Popularity, RecentPopularity
-from core.scoring.ranking import Scorer
+from core.registry import Registry
 
-#: Models that know listings by their ids, by name.
-ID_MODELS: dict[str, type[IdModel]] = {"itemknn": ItemKNN, "ease": Ease, "als": Als}
 
-__all__ = [
-    "ID_MODELS",
-    "Als",
-    "Ease",
-    "ItemKNN",
-    "Popularity",
-    "RecentPopularity",
-    "VectorNeighbours",
-    "first_level",
-]
+class Baseline(ABC):
+    """A scorer without a training of its own: `recent_popularity.py` in this folder is "recent-popularity" in a grid.
+
+    Evaluation, ablations, tables and the report measure every one of them. One that derives from
+    `core.scoring.interactions.IdModel` knows listings by their ids, and is also blended with a model.
+    """
+
+    #: What tables and files call it.
+    name: str
+    #: What people read; "": the name.
+    label: ClassVar[str] = ""
+    #: Its place among the baselines.
+    order: ClassVar[int] = 100
+
+    @classmethod
+    @abstractmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Self:
+        """Fitted on the training events, with the settings that are best on validation (see `core.scoring.tuning`).
+
+        Raises:
+            LeftOut: the market is beyond what it can serve.
+            VibesError: no event trains.
+        """
+
+    @abstractmethod
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, see `core.scoring.ranking.Scorer`."""
+
+
+class LeftOut(VibesError):
+    """A baseline cannot serve this market; the others are measured without it."""
+
+
+#: All of them by the names that grids give them.
+BASELINES = Registry(__name__, Baseline, "baseline")
+
+
+def in_order() -> dict[str, type[Baseline]]:
+    """All baselines by name, in the order of tables."""
+    return dict(sorted(BASELINES.items(), key=lambda one: one[1].order))
 
 
 def first_level(
@@ -35,28 +63,21 @@ def first_level(
     catalogue: Catalogue,
     report: Report | None = None,
     seed: int = 0,
-) -> list[Scorer]:
-    """Popularity, recent popularity, ItemKNN, EASE and implicit ALS, each tuned on validation recall@30.
-
-    EASE is left out of a catalogue that is too large for it, with a warning in the log that says so.
+) -> list[Baseline]:
+    """Every baseline, tuned on validation recall@30; one that cannot serve so large a market is left out, with a warning
+    in the log that says so.
 
     Raises:
         VibesError: no event trains.
     """
-    steps: list[tuple[str, Callable[[], Scorer]]] = [
-        ("popularity", lambda: Popularity.fit(log, split.train)),
-        ("recent popularity", lambda: RecentPopularity.tune(log, split, catalogue, seed)),
-        ("itemknn", lambda: ItemKNN.tune(log, split, catalogue, seed)),
-        ("ease", lambda: Ease.tune(log, split, catalogue, seed)),
-        ("als", lambda: Als.tune(log, split, catalogue, seed)),
-    ]
+    steps = in_order().values()
     scorers = []
-    for done, (name, fit) in enumerate(steps):
+    for done, baseline in enumerate(steps):
         if report is not None:
-            report(Counted(f"baseline {name}", done, len(steps)))
+            report(Counted(f"baseline {baseline.name}", done, len(steps)))
         try:
-            scorers.append(fit())
-        except TooManyListings as reason:
+            scorers.append(baseline.tune(log, split, catalogue, seed))
+        except LeftOut as reason:
             logging.getLogger(__name__).warning("%s", reason)
     if report is not None:
         report(Counted("baselines", len(steps), len(steps)))

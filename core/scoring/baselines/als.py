@@ -9,8 +9,8 @@ from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import IdModel, Interactions
-from core.scoring.baselines.tuning import DECAYS, best, validation_sample
+from core.scoring.interactions import IdModel, Interactions
+from core.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -34,6 +34,9 @@ class Als(IdModel):
 
     So users without training events are served as well as any. In a history the confidence is `alpha * decay ** age`.
     """
+
+    label = "Implicit ALS"
+    order = 50
 
     interactions: Interactions = field(repr=False)
     model: "AlternatingLeastSquares" = field(repr=False)

@@ -6,24 +6,27 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.linalg import lapack
 
-from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import IdModel, Interactions
-from core.scoring.baselines.tuning import DECAYS, best, validation_sample
+from core.scoring.baselines import LeftOut
+from core.scoring.interactions import IdModel, Interactions
+from core.scoring.tuning import DECAYS, best, validation_sample
 
 PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
 QUICK = 6_000  # warm listings up to which a fit takes seconds; beyond, only the first two penalties are tried
 MOST_LISTINGS = 20_000  # warm ones; the dense inverse would then take 3 GB, and n^3 operations per penalty
 
 
-class TooManyListings(VibesError):
+class TooManyListings(LeftOut):
     """The catalogue is beyond what a dense inverse can serve."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ease(IdModel):
     """Scores by `history @ weights`, each listing of the history weighed by `decay ** age`."""
+
+    label = "EASE"
+    order = 40
 
     interactions: Interactions = field(repr=False)
     weights: np.ndarray = field(repr=False)  # (W, W) float32, zero diagonal; column j predicts listing j

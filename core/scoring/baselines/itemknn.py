@@ -8,8 +8,8 @@ from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import IdModel, Interactions
-from core.scoring.baselines.tuning import DECAYS, best, validation_sample
+from core.scoring.interactions import IdModel, Interactions
+from core.scoring.tuning import DECAYS, best, validation_sample
 
 SHRINKS = (20.0, 0.0, 5.0, 100.0)
 DENSE = 12_000  # warm listings up to which all similarities are kept, as one dense matrix
@@ -24,6 +24,9 @@ class ItemKNN(IdModel):
     Similarity is the cosine of the listings' user sets, shrunk where few users speak for it:
     `both / (sqrt(users_i * users_j) + shrink)`; a listing is not similar to itself.
     """
+
+    label = "ItemKNN"
+    order = 30
 
     interactions: Interactions = field(repr=False)
     similarity: np.ndarray | sparse.csr_array = field(repr=False)  # (W, W) float32, row: of the history

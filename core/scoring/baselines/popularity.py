@@ -1,4 +1,4 @@
-"""Popularity in training, and popularity just before the moment of prediction."""
+"""Popularity in training."""
 
 from dataclasses import dataclass, field
 
@@ -6,16 +6,14 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.tuning import best, validation_sample
-from core.scoring.recency import RecentEvents
-
-WINDOWS = (60, 30, 120, 240)  # days; the first is taken where nothing can be tuned
-LAST_EVENTS = (5, 1, 2, 10, 20)  # events a user, where there are no timestamps
+from core.scoring.baselines import Baseline
 
 
 @dataclass(frozen=True, eq=False)
-class Popularity:
+class Popularity(Baseline):
     """The number of training events of each listing, for everybody the same."""
+
+    order = 10
 
     counts: np.ndarray = field(repr=False)  # (L,) float32
     name: str = "popularity"
@@ -25,27 +23,11 @@ class Popularity:
         """Count the events where `train` (N,) holds."""
         return cls(log.counts(train).astype(np.float32))
 
+    @classmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Popularity":
+        """There is nothing to tune."""
+        return cls.fit(log, split.train)
+
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
         return np.broadcast_to(self.counts, (len(batch), len(self.counts)))
-
-
-@dataclass(frozen=True, eq=False)
-class RecentPopularity:
-    """The number of recent events of each listing just before a query's moment. It is not trained."""
-
-    recent: RecentEvents
-    name: str = "recent popularity"
-
-    @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "RecentPopularity":
-        """The window with the best validation recall@30."""
-        if log.timed:
-            trials = (cls(RecentEvents.over_days(log, days)) for days in WINDOWS)
-        else:
-            trials = (cls(RecentEvents.over_events(log, split.train, events)) for events in LAST_EVENTS)
-        return best(trials, log, validation_sample(split, seed), catalogue)
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32."""
-        return self.recent.counts(batch.at)

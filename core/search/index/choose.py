@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.defaults import K
 from core.errors import VibesError
 from core.search.index.approximate import ApproximateIndex
 from core.search.index.exact import EXACT_TO, ExactIndex, nearest
@@ -15,7 +16,7 @@ from core.search.index.exact import EXACT_TO, ExactIndex, nearest
 #: Up to so many listings each kind is tried first: a sketch looks at every listing, HNSW keeps every vector in memory.
 SKETCH_TO, HNSW_TO = 2_000_000, 20_000_000
 KINDS = ("exact", "sketch", "hnsw", "ivf-pq")
-K, SAMPLE = 30, 256
+SAMPLE = 256
 
 _log = logging.getLogger(__name__)
 

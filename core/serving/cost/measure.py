@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from core.defaults import K
 from core.errors import VibesError
 from core.market.documents import read_json, write_text
 from core.model.config import EncoderConfig
@@ -31,7 +32,6 @@ FILE = "cost.json"
 LISTINGS, USERS, QUERIES, SEARCHED, CODED = 512, 512, 256, 100_000, 20_000
 REPEATS = 3
 SEED = 0
-K = 30
 
 
 class Constants(BaseModel):

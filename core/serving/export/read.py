@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.defaults import K
 from core.errors import VibesError
 from core.market.log import EventLog, ranges
 from core.model.encoder import batches_by_length
@@ -21,7 +22,6 @@ from core.serving.export.write import read_manifest, save_manifest
 
 #: Below this mean cosine or top-30 overlap an export does not stand for the model any more.
 LEAST = 0.98
-TOP = 30
 #: Listings and histories that a check encodes, at most (and the listings of these histories).
 LISTINGS, HISTORIES = 2000, 500
 
@@ -138,7 +138,7 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> Check:
 
 def _best(scores: np.ndarray) -> np.ndarray:
     """(B, 30) columns of the largest scores (B, n)."""
-    count = min(TOP, scores.shape[1])
+    count = min(K, scores.shape[1])
     return np.argpartition(-scores, count - 1, axis=1)[:, :count]
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from core.defaults import K
 from core.errors import VibesError
 from core.run.generations import only_writer
 from core.run.run import Run
-from core.scoring.metrics import K
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
 from core.serving.refresh.sql import SqlSource

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from core.defaults import K
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
@@ -25,7 +26,6 @@ from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import Run
 from core.run.spaces import save_spaces
-from core.scoring.metrics import K
 from core.serving.batch.job import fingerprint_of
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.encode import Bench, Counts

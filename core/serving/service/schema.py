@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.defaults import K
 from core.errors import VibesError
 from core.run.asking import Event
 from core.run.rules import Rules
-from core.scoring.metrics import K
 from core.serving.service.requests import Embed, Recommend, Similar
 
 MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS = 1000, 1000, 30

@@ -17,7 +17,7 @@ from core.evaluation.protocol import evaluate
 from core.evaluation.result import Evaluation
 from core.market.market import Market
 from core.market.splits import Queries, Split
-from core.scoring.baselines import Ease
+from core.scoring.baselines.ease import Ease
 
 INPUTS = ("train", "histories")
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from core.market.splits import make_split
-from core.scoring.baselines import Als
-from core.scoring.baselines.history import Interactions
+from core.scoring.baselines.als import Als
+from core.scoring.interactions import Interactions
 
 REGULARIZATION, ALPHA = 0.5, 6.0
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from core.market.splits import make_split
-from core.scoring.baselines import Ease, ease
-from core.scoring.baselines.history import Interactions, history_matrix
+from core.scoring.baselines import ease
+from core.scoring.baselines.ease import Ease
+from core.scoring.interactions import Interactions, history_matrix
 
 
 def slow_weights(matrix: np.ndarray, penalty: float) -> np.ndarray:

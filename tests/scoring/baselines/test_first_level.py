@@ -1,4 +1,4 @@
-"""The five baselines together."""
+"""All baselines together."""
 
 import logging
 from dataclasses import replace
@@ -10,20 +10,21 @@ from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.market.splits import make_split
 from core.progress import Counted
-from core.scoring.baselines import ease, first_level
+from core.scoring.baselines import BASELINES, ease, first_level, in_order
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_all_five_are_tuned_and_scored(random_log, always_live, timed):
+def test_all_are_tuned_and_scored(random_log, always_live, timed):
     log = random_log(11, timed=timed, users=60, listings=60, events=900)
     catalogue = always_live(log)
     split = make_split(log, catalogue)
     seen = []
     scorers = first_level(log, split, catalogue, report=seen.append)
-    names = ["popularity", "recent popularity", "itemknn", "ease", "als"]
+    names, count = [one.name for one in in_order().values()], len(BASELINES)
     assert [scorer.name for scorer in scorers] == names
-    begun = [Counted(f"baseline {name}", done, 5) for done, name in enumerate(names)]
-    assert seen == [*begun, Counted("baselines", 5, 5)]
+    assert names[:5] == ["popularity", "recent popularity", "itemknn", "ease", "als"]
+    begun = [Counted(f"baseline {name}", done, count) for done, name in enumerate(names)]
+    assert seen == [*begun, Counted("baselines", count, count)]
     for scorer in scorers:
         scores = scorer.score(split.test)
         assert scores.shape == (len(split.test), log.listings) and scores.dtype == np.float32
@@ -67,7 +68,9 @@ def test_ease_is_left_out_of_a_large_catalogue_with_a_word(random_log, always_li
     catalogue = always_live(log)
     with caplog.at_level(logging.WARNING):
         scorers = first_level(log, make_split(log, catalogue), catalogue)
-    assert [scorer.name for scorer in scorers] == ["popularity", "recent popularity", "itemknn", "als"]
+    assert [scorer.name for scorer in scorers] == [
+        n for n in (one.name for one in in_order().values()) if n != "ease"
+    ]
     assert "it is left out" in caplog.text
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from core.market.splits import make_split
-from core.scoring.baselines import ItemKNN, itemknn
-from core.scoring.baselines.history import Interactions, history_matrix
+from core.scoring.baselines import itemknn
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.interactions import Interactions, history_matrix
 
 
 def slow_similarity(log, train, shrink: float) -> np.ndarray:

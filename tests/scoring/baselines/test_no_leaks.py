@@ -8,7 +8,8 @@ import pytest
 from core.evaluation.run_evaluation import with_serving
 from core.market.log import EventLog
 from core.market.splits import Queries, make_split
-from core.scoring.baselines import VectorNeighbours, first_level
+from core.scoring.baselines import first_level
+from core.scoring.neighbours import VectorNeighbours
 
 CHANGES = ("removed", "altered", "added")
 

@@ -7,10 +7,10 @@ import pytest
 
 from core.market.log import DAY
 from core.market.splits import make_split
-from core.scoring.baselines import Popularity, RecentPopularity
-from core.scoring.baselines.popularity import WINDOWS
-from core.scoring.baselines.tuning import recall
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.baselines.recent_popularity import WINDOWS, RecentPopularity
 from core.scoring.recency import RecentEvents
+from core.scoring.tuning import recall
 
 
 def test_popularity_counts_training_events(random_log, always_live):

@@ -10,9 +10,9 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.scoring.baselines import first_level
-from core.scoring.baselines.named import named_baseline, neighbours
-from core.scoring.baselines.text_space import text_vectors
-from core.scoring.baselines.tuning import recall, validation_sample
+from core.scoring.named import named_baseline, neighbours
+from core.scoring.text_space import text_vectors
+from core.scoring.tuning import recall, validation_sample
 
 
 @pytest.fixture

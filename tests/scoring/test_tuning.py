@@ -5,7 +5,7 @@ import pytest
 
 from core.market.splits import make_split
 from core.scoring.baselines.popularity import Popularity
-from core.scoring.baselines.tuning import best, recall, validation_sample
+from core.scoring.tuning import best, recall, validation_sample
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from scipy import sparse
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import Queries
+from core.scoring.baselines import Baseline
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +52,15 @@ class Interactions:
         return (self.matrix.T @ self.matrix).tocsr()
 
 
-class IdModel:
-    """What ItemKNN, EASE and ALS share: fitted on `interactions`, with a handful of numbers that were tuned."""
+class IdModel(Baseline):
+    """What ItemKNN, EASE and ALS share: fitted on `interactions`, with a handful of numbers that were tuned.
+
+    A dataclass that derives from it shows (`repr`) the tuned numbers and nothing else.
+    """
 
     interactions: Interactions
     name: str
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32, -inf for cold listings."""
-        raise NotImplementedError
 
     @property
     def settings(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ import pytest
 
 from core.errors import VibesError
 from core.market.splits import make_split
-from core.scoring.baselines.history import Interactions, history_matrix
+from core.scoring.interactions import Interactions, history_matrix
 
 
 @pytest.mark.parametrize("seed", range(3))

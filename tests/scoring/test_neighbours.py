@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from core.market.splits import make_split
-from core.scoring.baselines import VectorNeighbours
-from core.scoring.baselines.history import history_matrix
-from core.scoring.baselines.tuning import DECAYS, recall
+from core.scoring.interactions import history_matrix
+from core.scoring.neighbours import VectorNeighbours
+from core.scoring.tuning import DECAYS, recall
 
 
 def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(random_log, always_live):

@@ -1,7 +1,5 @@
 """Every scorer without a training of its own, by the name that a grid gives it."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from core.errors import VibesError
@@ -10,20 +8,19 @@ from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split
-from core.scoring.baselines import (
-    Als,
-    Ease,
-    ItemKNN,
-    Popularity,
-    RecentPopularity,
-    VectorNeighbours,
-    first_level,
-)
-from core.scoring.baselines.text_space import text_vectors
-from core.scoring.baselines.tuning import best, validation_sample
+from core.scoring.baselines import BASELINES, first_level, in_order
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
+from core.scoring.text_space import text_vectors
+from core.scoring.tuning import best, validation_sample
 
-NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
+#: Space by the name that grids give its neighbours.
+BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBOURS.items()}
+
+
+def baseline_names() -> tuple[str, ...]:
+    """All names that `named_baseline` knows."""
+    return ("best-id", *in_order(), *BY_SPACE)
 
 
 def named_baseline(
@@ -40,24 +37,14 @@ def named_baseline(
     Raises:
         VibesError: no event trains, the market lacks what the baseline looks at, or there is no such baseline.
     """
-    context = (log, split, catalogue)
-    choices: dict[str, Callable[[], Scorer]] = {
-        "popularity": lambda: Popularity.fit(log, split.train),
-        "recent-popularity": lambda: RecentPopularity.tune(*context, seed),
-        "itemknn": lambda: ItemKNN.tune(*context, seed),
-        "ease": lambda: Ease.tune(*context, seed),
-        "als": lambda: Als.tune(*context, seed),
-        "best-id": lambda: best(
-            first_level(*context, seed=seed), log, validation_sample(split, seed), catalogue
-        ),
-    }
-    for space, label in NEIGHBOURS.items():
-        choices[label.replace(" ", "-")] = lambda space=space: neighbours(  # type: ignore[misc]
-            space, market, *context, photos, seed
-        )
-    if name not in choices:
-        raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(choices)}.")
-    return choices[name]()
+    if name == "best-id":
+        first = first_level(log, split, catalogue, seed=seed)
+        return best(first, log, validation_sample(split, seed), catalogue)
+    if name in BY_SPACE:
+        return neighbours(BY_SPACE[name], market, log, split, catalogue, photos, seed)
+    if name not in BASELINES:
+        raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(baseline_names())}.")
+    return BASELINES[name].tune(log, split, catalogue, seed)
 
 
 def neighbours(

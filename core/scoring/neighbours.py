@@ -6,8 +6,11 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.baselines.history import history_matrix
-from core.scoring.baselines.tuning import DECAYS, best, validation_sample
+from core.scoring.interactions import history_matrix
+from core.scoring.tuning import DECAYS, best, validation_sample
+
+#: What the neighbours by each space are called.
+NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from core.defaults import K
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
-from core.scoring.metrics import K, user_means
+from core.scoring.metrics import user_means
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 
 S = TypeVar("S", bound=Scorer)
