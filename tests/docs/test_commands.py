@@ -21,7 +21,7 @@ EVERY_OPTION = {
     for option in (*one.opts, *one.secondary_opts)
 }
 #: Options of other programs that the pages name.
-OTHERS = {"--slow", "--nproc-per-node", "--rm", "--help"}
+OTHERS = {"--slow", "--nproc-per-node", "--rm", "--help", "--debug"}
 
 
 def check(words: list[str]) -> None:
