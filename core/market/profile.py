@@ -78,6 +78,15 @@ class SplitProfile(_Part):
     cold_users: float | None
 
 
+class LiveProfile(_Part):
+    """When listings are live, in a market whose events have timestamps."""
+
+    published: bool  # any listing says since when
+    expires: bool  # any listing says until when
+    at_end: int  # listings live just after the last event
+    outside: float  # share of the events on a listing that was not live then
+
+
 class PhotosProfile(_Part):
     """The photo files."""
 
@@ -99,6 +108,7 @@ class MarketProfile(_Part):
     attributes: list[AttributeProfile]
     photos: PhotosProfile
     events: EventsProfile | None
+    live: LiveProfile | None  # None without timestamps
     split: SplitProfile | None
     split_problem: str | None  # why there is no split
     leaks: dict[str, str]  # attribute -> why it looks like a leak
@@ -139,6 +149,7 @@ def profile(market: Market) -> MarketProfile:
         attributes=[_attribute(market, attribute) for attribute in market.attributes],
         photos=photos,
         events=events,
+        live=_live(market, log) if events is not None and log.timed else None,
         split=split,
         split_problem=problem,
         leaks=_leaks(market, log),
@@ -184,6 +195,16 @@ def _events(market: Market, log: EventLog) -> EventsProfile:
 
 def _date(moment: int | None) -> str | None:
     return None if moment is None else pd.Timestamp(moment, unit="ns").date().isoformat()
+
+
+def _live(market: Market, log: EventLog) -> LiveProfile:
+    catalogue, said = Catalogue.of(market), market.listings
+    return LiveProfile(
+        published=C.PUBLISHED in said and bool(said[C.PUBLISHED].notna().any()),
+        expires=C.EXPIRES in said and bool(said[C.EXPIRES].notna().any()),
+        at_end=int(catalogue.live(int(log.time.max()) + 1).sum()),
+        outside=float((~catalogue.live(log.time, log.listing)).mean()),
+    )
 
 
 def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | None]:
@@ -239,15 +260,16 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:
     amounts = [a.name for a in market.attributes if kind_of(a.kind).amount]
     words = [a.name for a in market.attributes if kind_of(a.kind).written]
+    # What was measured says more than a name: it comes last.
     found = dict.fromkeys(
-        leaks_by_counts(market.listings[amounts], log.counts()),
-        "foretells how many events a listing has",
+        leaks_by_name([attribute.name for attribute in market.attributes]),
+        "is named like what is known only later",
     )
     found |= dict.fromkeys(
         leaks_by_text(market.listings[words]), "tells ratings or numbers of reviews in its text"
     )
     found |= dict.fromkeys(
-        leaks_by_name([attribute.name for attribute in market.attributes]),
-        "is named like what is known only later",
+        leaks_by_counts(market.listings[amounts], log.counts()),
+        "foretells how many events a listing has",
     )
     return found

@@ -13,6 +13,7 @@ def render(profile: MarketProfile) -> str:
     """Plain text, at most 100 columns wide but for the sentences about leaks and defects, which are never cut."""
     lines = [_cut(f"{profile.name} ({profile.path})"), _row("listings", f"{profile.listings:,}")]
     lines += _events(profile.events)
+    lines += _live(profile)
     lines += _split(profile)
     lines += _photos(profile.photos)
     shown = profile.attributes[:MOST_ATTRIBUTES]
@@ -64,6 +65,28 @@ def _events(events: EventsProfile | None) -> list[str]:
         _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
         _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
     ]
+
+
+def _live(profile: MarketProfile) -> list[str]:
+    live = profile.live
+    if live is None:
+        return []
+    outside = (
+        f"; {_percent(live.outside)} of the events on listings that were not live" if live.outside else ""
+    )
+    lines = [_row("live", f"{live.at_end:,} of {profile.listings:,} listings after the last event{outside}")]
+    if not live.published:
+        lines += _wrapped(
+            "no published_at: all listings count as live from the start, so tests rank what nobody could see yet, and "
+            "recency gains, since it alone tells what is there"
+        )
+    elif not live.expires:
+        lines += _wrapped("no expires_at: no listing ends, so what is gone stays a candidate")
+    return lines
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=_row("", ""), subsequent_indent=_row("", ""))
 
 
 def _split(profile: MarketProfile) -> list[str]:

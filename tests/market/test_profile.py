@@ -50,6 +50,28 @@ def test_cold_shares_agree_with_a_count_by_hand(tiny_market):
     assert 0 < found.cold_listings < 0.5
 
 
+def test_what_is_live_is_counted_and_what_is_not_said_is_told(folder):
+    listings = "listing_id,town,published_at,expires_at\na,Ulm,2024-01-01,2024-02-01\nb,Ulm,2024-01-05,\nc,Ulm,2024-03-01,\n"
+    events = "user_id,listing_id,timestamp\n1,a,2024-01-03\n1,b,2024-01-04\n1,a,2024-02-01\n2,b,2024-02-02\n"
+    found = profile(Market.open(folder(listings=listings, events=events)))
+    assert (found.live.at_end, found.live.outside) == (1, 0.5)  # b; before b, and at the very end of a
+    assert (
+        "live         1 of 3 listings after the last event; 50.0 % of the events on listings that"
+        in render(found)
+    )
+    assert "no published_at" not in render(found) and "no expires_at" not in render(found)
+    lasting = listings.replace("2024-02-01", "")
+    assert "no expires_at: no listing ends" in render(
+        profile(Market.open(folder(listings=lasting, events=events)))
+    )
+    always = "listing_id,town\na,Ulm\nb,Ulm\nc,Bonn\n"
+    text = render(profile(Market.open(folder(listings=always, events=events))))
+    assert "live         3 of 3 listings after the last event\n" in text
+    assert "no published_at: all listings count as live from the start" in text
+    ordered = events.replace("timestamp", "position").replace("2024-", "").replace("-", "")
+    assert profile(Market.open(folder(listings=always, events=ordered))).live is None
+
+
 def test_photos_that_are_missing_or_broken_are_named(tiny_market):
     path = tiny_market()
     (path / "photos" / "l000_0.jpg").unlink()
