@@ -18,6 +18,7 @@ from scipy import ndimage
 from core.errors import VibesError
 from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
+from core.features.units import unit_rows
 from core.market.columns import Columns as C
 from core.market.market import Market
 
@@ -73,8 +74,7 @@ def statistics(market: Market, photos: PhotoVectors, rooms: list[str]) -> dict[s
     used = np.flatnonzero(photos.ok & np.isin(room, rooms))
     each = pd.DataFrame([picture_statistics(market.path / market.photos[C.PATH].iloc[row]) for row in used])
     found = each.groupby(room[used]).mean().mean().to_dict()
-    vectors = np.asarray(photos.vectors, np.float32)
-    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    vectors = unit_rows(np.asarray(photos.vectors, np.float32))
     inside, between = [], []
     by_room = {name: pd.Series(used[room[used] == name], home[used[room[used] == name]]) for name in rooms}
     for one, other in combinations(rooms, 2):  # different rooms of the same home

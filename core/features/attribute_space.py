@@ -12,6 +12,7 @@ from scipy import sparse
 
 from core.features.featurizer import Features, Featurizer
 from core.features.tokens.tabular import bin_offsets
+from core.features.units import unit_rows
 
 WIDTH = 256
 #: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.
@@ -53,7 +54,7 @@ def attribute_vectors(
     whole = np.concatenate(blocks, axis=1)
     if not whole.any():  # no two listings differ: all alike
         return something[:, None].astype(np.float32)
-    return whole / np.maximum(np.linalg.norm(whole, axis=1, keepdims=True), 1e-9)
+    return unit_rows(whole)
 
 
 def _centre(block: np.ndarray, fitted: int) -> np.ndarray:
@@ -102,7 +103,5 @@ def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings
     usable = np.asarray(vectors[ok], np.float32)
     if not len(usable):
         return mean
-    usable = usable - usable.mean(axis=0)
-    usable /= np.maximum(np.linalg.norm(usable, axis=1, keepdims=True), 1e-9)
-    np.add.at(mean, owner[ok], usable)
-    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+    np.add.at(mean, owner[ok], unit_rows(usable - usable.mean(axis=0)))
+    return unit_rows(mean)

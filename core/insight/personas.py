@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from core.features.units import unit_rows
 from core.insight.map.cluster_names import portraits
 from core.market.columns import Columns as C
 from core.run.run import Run
@@ -59,7 +60,7 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
         touched = sparse.identity(len(listings), np.float32, format="csr")[
             _sample(np.flatnonzero(run.index(space).known & (rows >= 0)), seed)
         ]
-    points = _units(np.asarray(touched @ listings))
+    points = unit_rows(np.asarray(touched @ listings))
     if not len(points):
         return []
     group, centre = spherical_kmeans(points, min(groups, len(points)), seed)
@@ -134,8 +135,3 @@ def _sample(rows: np.ndarray, seed: int) -> np.ndarray:
     if len(rows) <= POINTS:
         return rows
     return np.sort(np.random.default_rng(seed).choice(rows, POINTS, replace=False))
-
-
-def _units(rows: np.ndarray) -> np.ndarray:
-    units: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return units

@@ -36,7 +36,7 @@ class ProgressBar:
     """
 
     def __enter__(self) -> "ProgressBar":
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, force_jupyter=False)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

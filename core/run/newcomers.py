@@ -21,6 +21,7 @@ from core.features.merging import joined
 from core.features.photos.pipeline import Encoder
 from core.features.photos.trainable import trained_weights
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
+from core.features.units import unit_rows
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
@@ -181,7 +182,7 @@ def _read(attribute: Attribute, name: str, value: Any) -> Any:
 def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:
     """(w,) what `photo_space` gives a listing with these photos in a market with this mean vector."""
     centred = np.asarray(photos.vectors[photos.ok], np.float32) - centre
-    return _unit((centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)).mean(axis=0))
+    return _unit(unit_rows(centred).mean(axis=0))
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 
 from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
+from core.features.units import unit_rows
 from core.market.caches import market_cache
 from core.market.kinds import kind_of
 from core.market.market import Market
@@ -29,9 +30,8 @@ def text_vectors(market: Market, known: np.ndarray, width: int | None = None) ->
         if not len(fitted):
             continue
         reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
-        part = reducer.transform(found.vectors, found.ok)  # (L, width)
-        part /= np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
+        part = unit_rows(reducer.transform(found.vectors, found.ok))  # (L, width)
         total = part if total is None else total + part
     if total is None:
         return None
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+    return unit_rows(total)

@@ -14,6 +14,7 @@ from core.features.photos.files import PhotoProblem
 from core.features.photos.pipeline import Encoder, PhotoJob
 from core.features.photos.thumbnails import thumbnail
 from core.features.photos.trainable import is_trained
+from core.features.units import unit_rows
 from core.features.vector_cache import VectorCache, folder_name
 from core.market.caches import market_cache
 from core.market.columns import Columns
@@ -159,7 +160,7 @@ def combine(parts: list[PhotoVectors]) -> PhotoVectors:
         return parts[0]
     ok = np.logical_and.reduce([part.ok for part in parts])  # (P,)
     wide = [part.vectors.astype(np.float32) for part in parts]
-    units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9) for rows in wide]
+    units = [unit_rows(rows) for rows in wide]
     vectors = np.where(ok[:, None], np.concatenate(units, axis=1), 0).astype(np.float16)  # (P, sum of widths)
     broken = dict(line for part in reversed(parts) for line in part.broken)
     return PhotoVectors(

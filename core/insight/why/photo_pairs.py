@@ -9,6 +9,7 @@ import numpy as np
 
 from core.features.photos.vectors import load_photo_vectors
 from core.features.tokens.tabular import photo_key
+from core.features.units import unit_rows
 from core.market.columns import Columns as C
 from core.run.run import Run
 
@@ -52,7 +53,7 @@ def _of_table(run: Run, row: int, whole: tuple[np.ndarray, np.ndarray]) -> Listi
     if not len(place):
         return None
     return ListingPhotos(
-        place, _unit(vectors[mine[place]].astype(np.float32) - vectors[-1].astype(np.float32))
+        place, unit_rows(vectors[mine[place]].astype(np.float32) - vectors[-1].astype(np.float32))
     )
 
 
@@ -65,9 +66,4 @@ def _of_model(run: Run, row: int) -> ListingPhotos | None:
     told = (tokens.key[mine] == photo_key(engine.featurizer.vocabulary, 0)) & (tokens.photo[mine] >= 0)
     if not told.any() or engine.featurizer.config.photo_mode == "mean":
         return None
-    return ListingPhotos(np.arange(told.sum()), _unit(engine.features.photo[tokens.photo[mine][told]]))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-    return unit
+    return ListingPhotos(np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]))
