@@ -21,6 +21,8 @@ from core.market.market import Market
 from core.progress import Counted, JobDone
 from core.run.run import Run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BASE = {
     "preset": "tiny",

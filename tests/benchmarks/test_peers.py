@@ -15,6 +15,8 @@ from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.scoring.baselines.popularity import Popularity
 
+pytestmark = pytest.mark.slow
+
 PEERS = Path(__file__).parent / "peers"
 
 

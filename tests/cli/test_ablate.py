@@ -37,6 +37,7 @@ def market(tiny_market) -> Path:
     return tiny_market(listings=40, users=60, events_per_user=8, photos=0)
 
 
+@pytest.mark.slow
 def test_json_is_one_document_and_progress_goes_to_stderr(market, tmp_path):
     grid, out = tmp_path / "grid.toml", tmp_path / "out"
     grid.write_text(GRID)

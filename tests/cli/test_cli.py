@@ -4,27 +4,17 @@ import json
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import get_args
 
 import pandas as pd
 import pytest
+from helpers.commands import ROOT, vibes, vibes_apart
 
 from core import cli
 from core.cli.shared import Preset, Protocol
 from core.market import splits
 from core.model.config import PRESETS
 from core.model.settings import Settings
-
-ROOT = Path(__file__).parents[2]
-
-
-def vibes(*arguments, check: int | None = 0) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        [sys.executable, "-m", "core", *map(str, arguments)], capture_output=True, text=True, cwd=ROOT
-    )
-    assert check is None or done.returncode == check, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +131,22 @@ def test_bad_configurations(folders, tmp_path, text, sentence):
     (tmp_path / "bad.toml").write_text(text)
     failed = vibes("train", folders / "market", tmp_path / "run", "--config", tmp_path / "bad.toml", check=2)
     assert sentence in failed.stderr and not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_does_the_same(folders, tmp_path):
+    assert (
+        vibes_apart("check", folders / "market", "--json").stdout
+        == vibes("check", folders / "market", "--json").stdout
+    )
+    vibes_apart(
+        "train", folders / "market", tmp_path / "run", "--config", folders / "quick.toml", "--seed", 3
+    )
+    listing = pd.read_parquet(folders / "market" / "events.parquet")["listing_id"].iloc[0]
+    apart = json.loads(vibes_apart("similar", tmp_path / "run", listing, "--json").stdout)
+    here = json.loads(vibes("similar", folders / "run", listing, "--json").stdout)
+    assert [row["listing_id"] for row in apart] == [row["listing_id"] for row in here]
+    assert "no listing 'nowhere'" in vibes_apart("similar", tmp_path / "run", "nowhere", check=2).stderr
 
 
 def test_help_is_light():

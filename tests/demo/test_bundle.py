@@ -125,6 +125,7 @@ def test_a_rebuilt_demo_is_compared_figure_by_figure():
     }
 
 
+@pytest.mark.slow
 def test_building_makes_market_truth_and_run_from_the_photos(tmp_path, demo):
     stages = []
     source = tmp_path / "source"

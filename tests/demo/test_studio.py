@@ -209,6 +209,7 @@ def test_bad_shards_are_told(text: str) -> None:
     assert parse_shard("1/3") == (1, 3)
 
 
+@pytest.mark.slow
 def test_the_program_tells_bad_input_and_skips_what_is_there(tmp_path: Path) -> None:
     homes, out = tmp_path / "homes.jsonl", tmp_path / "out"
     command = [sys.executable, "-m", "studio", str(homes), str(out)]
@@ -228,6 +229,7 @@ def test_pictures_have_the_shape_of_a_photo_unless_told_otherwise() -> None:
     assert options.width >= 320 and options.width * 3 == options.height * 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     importlib.util.find_spec("bpy") is None, reason="Blender (bpy) is not installed in this environment"
 )

@@ -11,6 +11,8 @@ import tomli_w
 
 from core.run.run import Run
 
+pytestmark = pytest.mark.slow
+
 WAYS = {
     "cls": ({}, {"token_dropout": 0.1, "pretrain_steps": 6}),
     "listing-vectors": (

@@ -22,6 +22,7 @@ def whole_apart(small_market, quick, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_market, quick, whole, tmp_path):
     run, _ = whole
     train(small_market, tmp_path / "again", quick, None)
@@ -30,6 +31,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_mark
     assert weights(tmp_path / "other") != weights(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step, when",
     [(13, "'loss' in entry"), (3, "'loss' in entry"), (23, "'validation recall@30' in entry")],
@@ -78,6 +80,7 @@ def test_nothing_to_resume(small_market, quick, tmp_path):
         train(small_market, tmp_path / "run", quick, None, resume=True)
 
 
+@pytest.mark.slow
 def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_other_settings(
     small_market, quick, tmp_path
 ):

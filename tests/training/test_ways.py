@@ -42,6 +42,7 @@ def way(request, quick) -> Settings:
     return changed(quick.model_copy(update=top), **training)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends(small_market, way, tmp_path):
     told = []
     progress = train(small_market, tmp_path / "here", way, None, report=told.append)

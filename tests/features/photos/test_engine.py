@@ -12,6 +12,8 @@ from core.features.photos import engine as photo_engine
 from core.features.photos.encoder import LITE0, MANY
 from core.features.photos.opening import load_photo_encoder
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("openvino")
 
 

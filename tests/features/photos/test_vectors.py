@@ -179,6 +179,7 @@ def test_a_mended_file_is_no_longer_called_broken(market):
     assert embed_photos(market, TEN, ColourEncoder()).broken == []
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_it_keeps_what_was_done(market):
     child = f"""
 import sys
@@ -220,6 +221,7 @@ def test_nothing_embedded_is_none(market, tmp_path):
     assert load_photo_vectors(tmp_path / "nowhere", TEN) is None
 
 
+@pytest.mark.slow
 def test_reading_needs_no_torch(market):
     embed_photos(market, TEN, ColourEncoder())
     child = f"""

@@ -111,6 +111,7 @@ def test_progress_counts_distinct_texts(minilm, tmp_path):
     assert calls == [Counted("texts", 4, 4, 0.0)]
 
 
+@pytest.mark.slow
 def test_cached_texts_need_no_torch_and_loading_is_silent(minilm, tmp_path):
     child = f"""
 import sys

@@ -315,6 +315,7 @@ def test_histories_on_disk_are_those_of_the_log(trained, tmp_path):
         np.testing.assert_array_equal(told[3], log.duration[rows])
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
     whole = scored(trained, tmp_path / "whole", "recommend", Rules(k=10, **FOR_USERS), chunk=4)
     out = tmp_path / "killed"

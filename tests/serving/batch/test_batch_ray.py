@@ -17,6 +17,7 @@ psutil = pytest.importorskip("psutil")
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_changes_no_row(trained, tmp_path):
     rules = Rules(k=10, live_only=True, drop_seen=True)
     score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))

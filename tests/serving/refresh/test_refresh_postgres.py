@@ -1,6 +1,7 @@
 """Refreshing a run from a real PostgreSQL."""
 
 import pandas as pd
+import pytest
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from helpers.postgres import postgres
@@ -10,6 +11,8 @@ from core.market.columns import Columns as C
 from core.run.run import Run
 from core.serving.refresh.loop import source_of
 from core.serving.refresh.refresher import Refresher
+
+pytestmark = pytest.mark.slow
 
 EVENTS = """
     SELECT id AS cursor, user_id, listing_id, happened AT TIME ZONE 'UTC' AS timestamp, action, duration_s::float8

@@ -1,0 +1,35 @@
+"""The command `vibes`, in this process or in one of its own."""
+
+import contextlib
+import io
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+from core import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def vibes(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """What `vibes ARGUMENTS` prints and ends with, called here, so that the libraries are loaded once."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    line = mock.patch.object(sys, "argv", ["vibes", *map(str, arguments)])
+    with line, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return _checked(subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue()), check)
+
+
+def vibes_apart(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "core", *map(str, arguments)]
+    return _checked(subprocess.run(command, capture_output=True, text=True, cwd=ROOT), check)
+
+
+def _checked(done: subprocess.CompletedProcess[str], check: int | None) -> subprocess.CompletedProcess[str]:
+    assert check is None or done.returncode == check, done.stderr
+    return done
