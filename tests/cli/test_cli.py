@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and how it ends."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -42,9 +43,10 @@ def test_check_prints_a_profile_and_json(folders):
     assert json.loads(vibes("check", folders / "market", "--json").stdout)
 
 
-def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders):
-    out = folders / "queries.parquet"
-    document = json.loads(vibes("evaluate", folders / "run", "--json", "--queries", out).stdout)
+def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "queries.parquet"
+    shutil.copytree(folders / "run", run)  # the other tests' run is one that was not evaluated
+    document = json.loads(vibes("evaluate", run, "--json", "--queries", out).stdout)
     assert {"model", "popularity", "recent popularity", "itemknn", "ease", "als"} <= set(document["results"])
     assert {"value", "low", "high"} == set(document["results"]["model"]["recall@30"])
     queries = pd.read_parquet(out)
@@ -54,7 +56,7 @@ def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders):
     ]  # fmt: skip
     hits = (queries["rank"] <= 30).groupby(queries["user_id"]).mean().mean()
     assert hits == pytest.approx(document["results"]["model"]["recall@30"]["value"], abs=1e-12)
-    assert json.loads((folders / "run" / "metrics.json").read_text()) == document
+    assert json.loads((run / "metrics.json").read_text()) == document
 
 
 def test_another_protocol_than_that_of_the_training_is_refused(folders):
