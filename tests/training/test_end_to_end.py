@@ -190,6 +190,7 @@ def test_a_refresh_embeds_new_photos_by_the_trained_stages(run, market, tmp_path
     assert np.abs(space[0] - run.vectors("model")[0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(market, settings, frozen, run, tmp_path):
     def stop(update):
         if isinstance(update, Trained) and update.step == 7:  # between two encodings, after a checkpoint

@@ -51,6 +51,7 @@ def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market,
     assert len(np.unique(gained.round(3))) > 3
 
 
+@pytest.mark.slow
 def test_what_validation_measures_is_the_model_beside_what_is_recent(small_market, quick, tmp_path):
     settings = changed(quick, bf16=False, recency_days=DAYS)
     progress = train(small_market, tmp_path / "run", settings, None)

@@ -57,6 +57,7 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert load_fits(again[0]) == load_fits(whole[0])
 
 
+@pytest.mark.slow
 def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):
     stopping = quick.model_copy(
         update={"training": quick.training.model_copy(update={"stop_after": 21, "max_epochs": 3})}

@@ -1,6 +1,7 @@
 """The map keeps what is alike together, and the same seed draws it the same."""
 
 import numpy as np
+import pytest
 
 from core.insight.map.vibe_map import draw_map
 
@@ -12,6 +13,7 @@ def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray,
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), group
 
 
+@pytest.mark.slow
 def test_clusters_keep_to_their_group_and_the_largest_comes_first():
     vectors, group = blobs(np.random.default_rng(0), (120, 180, 80))
     places, cluster = draw_map(vectors)
@@ -23,6 +25,7 @@ def test_clusters_keep_to_their_group_and_the_largest_comes_first():
     assert set(group[cluster >= 0]) == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_map():
     vectors, _ = blobs(np.random.default_rng(1), (30, 30))
     first, again, other = draw_map(vectors, 3), draw_map(vectors, 3), draw_map(vectors, 4)
