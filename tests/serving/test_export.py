@@ -47,6 +47,7 @@ def vibes(*arguments) -> tuple[str, str, int]:
     return output.getvalue(), errors.getvalue(), code
 
 
+@pytest.mark.slow
 def test_onnx_is_the_model_for_any_number_and_length_of_rows(trained, out):
     opened, log = Exported.open(trained, out, "onnx"), trained.log
     engine = trained.engine.exact()
@@ -59,6 +60,7 @@ def test_onnx_is_the_model_for_any_number_and_length_of_rows(trained, out):
         np.testing.assert_allclose(opened.encode_histories(start, end, table), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_checks_are_measured_and_kept(trained, out):
     exact, small = (check_export(trained, out, format) for format in ("onnx", "int8"))
     assert exact.overlap == 1 and exact.lowest > 0.99999
@@ -82,6 +84,7 @@ def test_each_measure_counts(name):
     assert Check(**good).holds and not Check(**good | {name: 0.979}).holds
 
 
+@pytest.mark.slow
 def test_the_command_for_tensorrt_names_every_input(out):
     text = (out / "tensorrt.sh").read_text()
     inputs = read_manifest(out)["inputs"]["listings"]
@@ -92,6 +95,7 @@ def test_the_command_for_tensorrt_names_every_input(out):
         assert all(part.isdigit() for shape in shapes for part in shape.split(":")[1].split("x"))
 
 
+@pytest.mark.slow
 def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path):
     with pytest.raises(VibesError, match="no export as aot"):
         Exported.open(trained, out, "aot")
@@ -117,6 +121,7 @@ def test_without_a_model_there_is_nothing_to_export(bare, tmp_path):
         export_run(bare, tmp_path / "out", "onnx")
 
 
+@pytest.mark.slow
 def test_the_command_checks_and_ends_with_2_where_an_export_falls_short(made):
     folder, output, errors, code = made
     document = json.loads(output)

@@ -40,6 +40,7 @@ def arrays_of(rows, length, seed=0):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "aot" else []) for name in FORMATS]
 )

@@ -14,6 +14,8 @@ from core.model.export.inputs import history_inputs, listing_inputs
 from core.model.settings import Settings
 from core.run.engine import make_inputs
 
+pytestmark = pytest.mark.slow
+
 WIDTH, LISTINGS = 128, 30
 
 

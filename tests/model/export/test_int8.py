@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from core.model.export.int8 import keep_diagonals, near_identity, quantise
 
+pytestmark = pytest.mark.slow
+
 WIDTH = 32
 
 
