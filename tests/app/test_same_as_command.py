@@ -46,6 +46,7 @@ def test_ten_users_get_on_the_page_what_the_command_gives_them(show, run):
         assert shown(found["cards"]) == told(run, f"u{number}")
 
 
+@pytest.mark.slow
 def test_ten_simulated_histories_get_what_the_command_gives_their_files(show, run, tmp_path):
     opened = Run.open(run)
     view = MarketView(opened.market, lambda: opened.log)

@@ -148,6 +148,7 @@ def test_a_folder_that_is_a_file_is_one_sentence(tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_parquet_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one(tmp_path):
     path, sizes, done = tmp_path / "events.parquet", (300, 40_000), threading.Event()
     contents = []

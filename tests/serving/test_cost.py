@@ -50,6 +50,7 @@ def test_the_table_says_what_it_rests_on():
     assert "A <fast> one (2 cores), preset tiny in bf16" in measured_on(FOUND)
 
 
+@pytest.mark.slow
 def test_constants_are_measured_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(cost, "SEARCHED", 5_000)
     monkeypatch.setattr(cost, "CODED", 1_000)

@@ -43,6 +43,7 @@ def test_a_port_in_use_and_a_folder_that_is_no_run_are_told(eventless, tmp_path)
         launch.command([])
 
 
+@pytest.mark.slow
 def test_the_server_answers_from_another_folder_with_our_settings(eventless, tmp_path):
     arguments = launch.command([eventless], None, browser=False)
     server = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

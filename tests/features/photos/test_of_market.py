@@ -21,6 +21,7 @@ def market(tiny_market, monkeypatch) -> Market:
     return Market.open(tiny_market(listings=4, photos=1))
 
 
+@pytest.mark.slow
 def test_two_encoders_by_their_short_and_by_their_whole_names(market):
     said = []
     both = market_photos(market, f"{LITE0}+vae", report=lambda one: said.append(one.what))

@@ -75,6 +75,7 @@ def test_the_vector_is_the_pooled_mean_of_the_latent(market, tmp_path):
     assert encoder.encode(np.zeros((0, SIZE, SIZE, 3), np.uint8)).shape == (0, 256)
 
 
+@pytest.mark.slow
 def test_stopped_and_gone_on_with_ends_alike(market, tmp_path):
     whole, photos = copy_of(market, tmp_path / "whole")
     expected = market_vae(whole, photos, steps=4).name
@@ -92,6 +93,7 @@ def test_stopped_and_gone_on_with_ends_alike(market, tmp_path):
     assert seen == [3, 4] and found.name == expected
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(market):
     folder, photos = market
     pixels = vae._pixels(vae._pictures(folder, photos, 0), torch.device("cpu"))

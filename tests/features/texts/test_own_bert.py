@@ -21,6 +21,7 @@ def kept(tmp_path_factory):
     return cache, view
 
 
+@pytest.mark.slow
 def test_it_moved_and_the_same_seed_moves_it_alike(kept, tmp_path):
     _, view = kept
     again = OwnBert.fit(TEXTS[::-1], tmp_path, STEPS)
@@ -40,6 +41,7 @@ def test_the_second_run_reads_what_the_first_one_left(kept, monkeypatch):
     np.testing.assert_array_equal(again.vectors(TEXTS, cache), view.vectors(TEXTS, cache))
 
 
+@pytest.mark.slow
 def test_torn_weights_are_trained_again(kept, tmp_path):
     _, view = kept
     OwnBert(view.key, view.weights).vectors(TEXTS, tmp_path)
@@ -56,6 +58,7 @@ def test_a_run_brings_it_to_another_market(kept, tmp_path):
     np.testing.assert_array_equal(there.vectors(TEXTS, tmp_path / "else"), view.vectors(TEXTS, cache))
 
 
+@pytest.mark.slow
 def test_the_loss_falls_on_what_repeats(tmp_path):
     import torch
     from transformers import AutoModelForMaskedLM, AutoTokenizer

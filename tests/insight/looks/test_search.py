@@ -10,6 +10,7 @@ from core.insight.looks.search import FILE, LookSearch
 from core.run.run import Run
 
 
+@pytest.mark.slow
 def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
     assert LookSearch.open(run) is None

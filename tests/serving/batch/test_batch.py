@@ -196,6 +196,7 @@ def test_a_moment_hides_later_events_and_expired_listings(plain, tmp_path):
     assert ((found[C.PUBLISHED] <= now) & (now < found[C.EXPIRES])).all()
 
 
+@pytest.mark.slow
 def test_rules_hold_in_every_list_and_equal_the_plain_definition(trained, tmp_path):
     rules = Rules(k=5, same=("District",), at_most=2, seller="building", live_only=True)
     rows = scored(trained, tmp_path / "out", "similar", rules, at="2025-02-20", chunk=32)

@@ -248,6 +248,7 @@ def _kept(run: Path) -> list[int]:
     return sorted(int(folder.name) for folder in (run / "generations").glob("0*"))
 
 
+@pytest.mark.slow
 def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
     seen, errors, done = set(), [], threading.Event()
 

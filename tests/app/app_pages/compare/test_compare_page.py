@@ -140,6 +140,7 @@ def test_a_run_that_cannot_answer_says_why_beside_the_other(show, run, tmp_path)
     assert len(components(page, "gallery")) == 2
 
 
+@pytest.mark.slow
 def test_unknown_listings_users_and_words_are_told(show, run, other):
     assert "There is no listing “ghost”" in texts(show("compare", run, other, part="runs", listing="ghost"))
     assert "There is no user “ghost”" in texts(

@@ -84,6 +84,7 @@ def test_overlap_counts_pairs_and_all():
     assert overlap([["photos"]], ["photos"]) == "Only one space knows this listing."
 
 
+@pytest.mark.slow
 def test_a_look_is_asked_for_once_and_then_found(show, trained, tmp_path):
     import shutil
 
