@@ -95,16 +95,16 @@ class MarketView:
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:
-        names = [item.name for item in self.attributes if item.kind != "place"]
+        names = [item.name for item in self.attributes if item.shown_as != "place"]
         columns = {name: self.market.listings[name].tolist() for name in names}
-        if any(item.kind == "place" for item in self.attributes):
+        if any(item.shown_as == "place" for item in self.attributes):
             latitude, longitude = self.market.listings[C.LATITUDE], self.market.listings[C.LONGITUDE]
             columns[C.PLACE] = list(zip(latitude.tolist(), longitude.tolist(), strict=True))
         return columns
 
     def raw(self, row: int, attribute: Attribute) -> Any:
         """The value in the table; None where it is missing."""
-        value = self._columns[C.PLACE if attribute.kind == "place" else attribute.name][row]
+        value = self._columns[C.PLACE if attribute.shown_as == "place" else attribute.name][row]
         if isinstance(value, tuple):
             return None if any(pd.isna(part) for part in value) else value
         if isinstance(value, list):
@@ -116,7 +116,7 @@ class MarketView:
         value = self.raw(row, attribute)
         if value is None:
             return formats.MISSING
-        match attribute.kind:
+        match attribute.shown_as:
             case "number":
                 return formats.number(float(value), self.unit(attribute), grouped=not self.is_year(attribute))
             case "flag":
@@ -142,7 +142,7 @@ class MarketView:
         """The numbers of the values of each category of ids."""
         found = {}
         for item in self.attributes:
-            if item.kind == "category":
+            if item.shown_as == "category":
                 often = self.market.listings[item.name].dropna().astype(str).value_counts().index
                 if len(often) and 2 * sum(map(bool, map(_ID.fullmatch, often))) >= len(often):
                     found[item.name] = {value: place for place, value in enumerate(often, 1)}
@@ -156,7 +156,7 @@ class MarketView:
     def _years(self) -> set[str]:
         found = set()
         for item in self.attributes:
-            if item.kind == "number" and not item.unit:
+            if item.shown_as == "number" and not item.unit:
                 known = self.market.listings[item.name].dropna()
                 if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all():
                     found.add(item.name)
@@ -178,10 +178,10 @@ class MarketView:
         short = [
             item
             for item in self.attributes
-            if item.kind in ("number", "category") and known[item.name] >= 0.5 and item not in priced
+            if item.shown_as in ("number", "category") and known[item.name] >= 0.5 and item not in priced
         ]
         if len(short) + len(priced) < HEADLINE:
-            short += [item for item in self.attributes if item.kind == "multi"]
+            short += [item for item in self.attributes if item.shown_as == "multi"]
         return (priced + short)[:HEADLINE]
 
     def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:

@@ -25,8 +25,8 @@ class SearchIndex:
     def build(cls, view: MarketView) -> "SearchIndex":
         """Index every listing of a market."""
         rows = range(len(view))
-        spoken = [item for item in view.attributes if item.kind not in ("flag", "place", "number")]
-        flags = [item for item in view.attributes if item.kind == "flag"]
+        spoken = [item for item in view.attributes if item.shown_as not in ("flag", "place", "number")]
+        flags = [item for item in view.attributes if item.shown_as == "flag"]
         rest = []
         for row in rows:
             parts = [text for item in spoken if (text := view.text(row, item)) != "—"]

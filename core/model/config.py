@@ -1,11 +1,6 @@
 """The shape of an encoder, and the five shapes that ship with the project."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-#: How a history becomes a vector; see `core.model.listing_model.ListingModel`.
-History = Literal["cls", "readout", "listing-vectors"]
 
 
 class EncoderConfig(BaseModel):

@@ -103,14 +103,14 @@ def encode_histories(
     encodes those that the histories hold otherwise; other models need none.
     """
     photos, texts = inputs.tensors(device)
-    if model.history == "cls":
+    if model.reads == "sequence":
         lengths = inputs.history_lengths(start, end)
     else:
         first = inputs.newest(start, end)
-        lengths = inputs.block_lengths(first, end) if model.history == "readout" else end - first
-    if model.history == "listing-vectors" and listings is not None:
+        lengths = inputs.block_lengths(first, end) if model.reads == "blocks" else end - first
+    if model.reads == "vectors" and listings is not None:
         place, table = inputs.listing, torch.from_numpy(listings).to(device)
-    elif model.history == "listing-vectors":
+    elif model.reads == "vectors":
         # Each listing of the histories is encoded once, however many of them have it.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
         place = np.searchsorted(rows, inputs.listing)  # of events that are told; of others anything
@@ -118,9 +118,9 @@ def encode_histories(
         table = torch.from_numpy(found).to(device)
 
     def embed(chosen: np.ndarray) -> torch.Tensor:
-        if model.history == "cls":
+        if model.reads == "sequence":
             return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
-        if model.history == "readout":
+        if model.reads == "blocks":
             blocks = ReadoutBatch.of(inputs, first[chosen], end[chosen], device)
             return model.prefixes(blocks, photos, texts)[blocks.last]
         assert model.user_pass is not None  # "listing-vectors" is what is left
@@ -128,5 +128,5 @@ def encode_histories(
             table, VectorBatch.of(inputs, first[chosen], end[chosen], place, device)
         )
 
-    tokens = VECTORS_PER_BATCH if model.history == "listing-vectors" else TOKENS_PER_BATCH
+    tokens = VECTORS_PER_BATCH if model.reads == "vectors" else TOKENS_PER_BATCH
     return encode(model, embed, lengths, width, device=device, tokens=tokens, **options)

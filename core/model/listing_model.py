@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 from core.features.tokens.vocabulary import Vocabulary
 from core.model.attention import block_causal
-from core.model.config import EncoderConfig, History
+from core.model.config import EncoderConfig
 from core.model.embeddings import TokenBatch, TokenEmbedder
 from core.model.longformer import Longformer
+from core.model.readers import READERS
 from core.model.settings import Settings
-from core.model.user_pass import UserPass
 from core.model.windows import ReadoutBatch, VectorBatch
 
 if TYPE_CHECKING:
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
 class ListingModel(nn.Module):
     """Token embedder and Longformer, one for bare listings and for histories.
 
-    `history` says how a history becomes a vector. "cls": one sequence, newest listing first, its `[CLS]` is the
-    embedding (Recformer, Li et al. 2023). "readout": oldest first, each listing with a `[CLS]` of its own that sees
-    its listing and all before it, so that one pass embeds every prefix of the history; a bare listing is a history
-    of one. "listing-vectors": each listing alone, then a causal pass over one vector a listing (`UserPass`).
+    `history` names the reader that makes a vector of a history, see `core.model.readers`.
 
     With `two_towers` bare listings are read by weights of their own, `listing_side`, which no training changes:
     `sync_listing_side` copies them from the model. While `frozen` is False they are read by the model itself.
@@ -37,20 +34,21 @@ class ListingModel(nn.Module):
         self,
         vocabulary: Vocabulary,
         config: EncoderConfig,
-        history: History = "cls",
+        history: str = "cls",
         two_towers: bool = False,
     ) -> None:
         super().__init__()
-        self.history = history
+        reader = READERS[history]()
+        self.history, self.reads = history, reader.reads
         self.embedder = TokenEmbedder(vocabulary, config.width)
         self.longformer = Longformer(config)
-        self.user_pass = UserPass(vocabulary, config) if history == "listing-vectors" else None
+        self.user_pass = reader.user_pass(vocabulary, config)
         #: Only while they train: what turns maps into photo vectors, see `core.training.live_photos`.
         self.photo_blocks: PhotoTail | None = None
         self.listing_side: ListingModel | None = None
         self.frozen = two_towers
         if two_towers:
-            side: History = "readout" if history == "readout" else "cls"
+            side = "readout" if reader.reads == "blocks" else "cls"
             self.listing_side = ListingModel(vocabulary, config, side).requires_grad_(False)
             self.sync_listing_side()
 
@@ -74,15 +72,15 @@ class ListingModel(nn.Module):
 
     def hidden(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """(B, S, width) contextual vectors of all tokens of bare listings; row 0 is `[CLS]`, not normalised."""
-        if self.history == "readout":
+        if self.reads == "blocks":
             return self._read_out(batch, photos, texts, None)
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
         mask, position, item, kind = batch.structure()
         return self.longformer(tokens, mask, kind, item, position)
 
     def forward(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """(B, width) float32, L2-normalised: the `[CLS]` row of each bare listing (or, in "cls", history)."""
-        if self.history == "readout":
+        """(B, width) float32, L2-normalised: the `[CLS]` row of each bare listing (or, of a reader of sequences, history)."""
+        if self.reads == "blocks":
             first = torch.zeros(batch.shape[0], 1, dtype=torch.long, device=batch.device)
             return F.normalize(self._read_out(batch, photos, texts, first)[:, 0].float(), dim=-1)
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
@@ -98,11 +96,13 @@ class ListingModel(nn.Module):
     ) -> torch.Tensor:
         """(R, width) float32, L2-normalised: for each event of the windows the history that ends with it.
 
-        "listing-vectors" reads `vectors` (U, width), the embeddings of the listings that the batch numbers.
+        A reader of vectors takes `vectors` (U, width), the embeddings of the listings that the batch numbers.
         """
         if isinstance(batch, VectorBatch):
             if self.user_pass is None or vectors is None:
-                raise ValueError("a VectorBatch needs a listing-vectors model and the listings' vectors")
+                raise ValueError(
+                    "a VectorBatch needs a model that reads listing vectors and the listings' vectors"
+                )
             return self.user_pass(vectors, batch)
         found = self._read_out(batch, photos, texts, batch.rows)  # (B, K, d)
         return F.normalize(found[batch.real].float(), dim=-1)

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from core.errors import VibesError
 from core.features.featurizer import FeatureConfig
 from core.market.documents import first_problem, read_toml
-from core.model.config import PRESETS, EncoderConfig, History
+from core.model.config import PRESETS, EncoderConfig
 from core.model.losses import LOSSES
+from core.model.readers import History
 
 Baskets = Literal["auto", "order", "set"]
 

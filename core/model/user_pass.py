@@ -1,6 +1,6 @@
 """The user as a causal pass over the vectors of their listings."""
 
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import nn
@@ -14,7 +14,28 @@ from core.model.longformer import Layer, initialise
 from core.model.windows import VectorBatch
 
 
-class UserPass(nn.Module):
+class Newest(Protocol):
+    """What inference asks of a pass."""
+
+    def newest(self, vectors: torch.Tensor, batch: VectorBatch) -> torch.Tensor:
+        """vectors (U, d) to (B, d) float32, L2-normalised: each window as a whole."""
+        ...
+
+
+class CausalPass(nn.Module):
+    """A pass over the vectors of a user's listings, in which no event sees a later one."""
+
+    def forward(self, vectors: torch.Tensor, batch: VectorBatch) -> torch.Tensor:
+        """vectors (U, d) to (R, d) float32, L2-normalised: for each event the history that ends with it."""
+        raise NotImplementedError
+
+    def newest(self, vectors: torch.Tensor, batch: VectorBatch) -> torch.Tensor:
+        """vectors (U, d) to (B, d), as `forward` but for whole windows alone."""
+        found: torch.Tensor = self(vectors, batch)
+        return found[batch.last]
+
+
+class UserPass(CausalPass):
     """One token a listing: its vector + action + duration + item position, then causal layers of the encoder's sizes.
 
     The order of SASRec (Kang and McAuley 2018), on listing vectors instead of ids. Untrained, the vector of a user is

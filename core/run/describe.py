@@ -9,22 +9,16 @@ import pandas as pd
 from core.errors import VibesError, printable
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
+from core.model.readers import READERS
 from core.model.settings import Settings
 
 if TYPE_CHECKING:
     from core.run.run import Run
 
-#: How each reader of histories makes a user's vector, as the end of a sentence.
-READERS = {
-    "listing-vectors": "each listing alone through the Longformer, then a causal pass over the vectors",
-    "cls": "one sequence of all its listings' tokens, newest first, through the Longformer",
-    "readout": "the listings' tokens oldest first through the Longformer, each prefix embedded in one pass",
-}
-
 
 def reader_sentence(settings: Settings) -> str:
     """How a trained run reads a history, in one sentence: "A history is read so: each listing alone ..."."""
-    return f"A history is read so: {READERS[settings.history]}."
+    return f"A history is read so: {READERS[settings.history].sentence}."
 
 
 def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

@@ -152,7 +152,7 @@ class _Finetuning:
         config, seed = self.config, self.settings.seed
         self.data = in_epoch(self.source, epoch)
         examples, inputs = self.data.examples, self.data.inputs
-        if self.settings.history == "cls":
+        if self.model.reads == "sequence":
             lengths = inputs.history_lengths(examples.start, examples.end)
             return history_batches(examples, lengths, config.batch, config.histories_per_user, seed, epoch)
         return window_batches(

@@ -95,12 +95,12 @@ def step_loss(
     towers = Towers(model, data.inputs, tables, config.token_dropout, seeds)
     # Histories read listing vectors with gradient, too: those of the step's listings are encoded once, for both towers.
     encoded = fresh
-    if model.history == "listing-vectors" and not frozen:
+    if model.reads == "vectors" and not frozen:
         encoded = np.concatenate([fresh, np.setdiff1d(history_listings, fresh)])
     # Every process draws the same candidates and scores against all of them; only the encoding is shared out.
     own = batch
     if processes.world > 1:
-        own = batch.part(processes.mine(len(batch.first)), by_event=model.history != "cls")
+        own = batch.part(processes.mine(len(batch.first)), by_event=model.reads != "sequence")
     with mixed_precision(config.bf16, tables[0].device):
         listing = towers.listings(encoded, processes) if len(encoded) else None  # (F or more, d)
         if frozen and bank is not None:

@@ -56,12 +56,12 @@ class Towers:
         inputs, device, first, end, seed = self.inputs, self.device, batch.first, batch.end, self.seeds[0]
         if not len(batch):
             return self.tables[0].new_zeros((0, self.model.longformer.config.width))
-        if self.model.history == "cls":
+        if self.model.reads == "sequence":
             sequences = drop_tokens(inputs.histories(first, end), self.token_dropout, batch.rows, seed)
             with self._draw(batch.rows, seed).active():
                 return self.model(TokenBatch(sequences, device), *self.tables).float()
         windows: ReadoutBatch | VectorBatch
-        if self.model.history == "readout":
+        if self.model.reads == "blocks":
             event = ranges(first, end - first)  # (R,)
             blocks = drop_tokens(inputs.blocks(first, end), self.token_dropout, event, seed)
             windows = ReadoutBatch(blocks, end - first, device)

@@ -22,10 +22,10 @@ def fields(opened: OpenRun) -> list[tuple[str, Attribute]]:
     """(column, attribute) of each field: the title first, then short ones, then texts."""
     found: list[tuple[str, Attribute]] = []
     for item in opened.view.market.attributes:
-        names = (C.LATITUDE, C.LONGITUDE) if item.kind == "place" else (item.name,)
+        names = (C.LATITUDE, C.LONGITUDE) if item.shown_as == "place" else (item.name,)
         found += [(name, item) for name in names]
     title = opened.view.market.config.title
-    return sorted(found, key=lambda one: (one[0] != title, one[1].kind == "text"))
+    return sorted(found, key=lambda one: (one[0] != title, one[1].shown_as == "text"))
 
 
 def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
@@ -39,9 +39,9 @@ def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
         elif not pd.isna(value):
             cells[name] = (
                 float(value)
-                if item.kind in ("number", "place")
+                if item.shown_as in ("number", "place")
                 else bool(value)
-                if item.kind == "flag"
+                if item.shown_as == "flag"
                 else str(value)
             )
     return cells
@@ -61,7 +61,7 @@ def read_draft(opened: OpenRun, text: str) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for name, item in fields(opened):
         value = given.get(name) if isinstance(given, dict) else None
-        match item.kind:
+        match item.shown_as:
             case "number" | "place":
                 usable = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
             case "flag":
@@ -87,7 +87,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
             if name == title:
                 _field(opened, name, item)
         shown = [one for one in shown if one[0] != title]
-        short = [one for one in shown if one[1].kind != "text"]
+        short = [one for one in shown if one[1].shown_as != "text"]
         for first in range(0, len(short), 2):  # by the pair, so that on a phone they keep their order
             for column, (name, item) in zip(
                 st.columns(2, gap="medium"), short[first : first + 2], strict=False
@@ -95,7 +95,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
                 with column:
                     _field(opened, name, item)
         for name, item in shown:
-            if item.kind == "text":
+            if item.shown_as == "text":
                 _field(opened, name, item)
         if opened.run.manifest.photo_encoder:
             st.file_uploader(
@@ -128,12 +128,12 @@ def _submit(opened: OpenRun) -> None:
     cells: dict[str, Any] = {}
     for name, item in fields(opened):
         value = st.session_state.get(f"new-{name}")
-        if item.kind == "flag":
+        if item.shown_as == "flag":
             value = {"Yes": True, "No": False}.get(str(value))
         if (
             value is None
             or (isinstance(value, str) and not value.strip())
-            or (value == [] and item.kind == "multi")
+            or (value == [] and item.shown_as == "multi")
         ):
             continue
         cells[name] = value
@@ -150,7 +150,7 @@ def _load(opened: OpenRun, draft: str, cells: dict[str, Any]) -> None:
         key, value = f"new-{name}", cells.get(name)
         if not fresh and key in st.session_state:
             continue
-        match item.kind:
+        match item.shown_as:
             case "flag":
                 value = None if value is None else "Yes" if value else "No"
             case "multi":
@@ -165,9 +165,9 @@ def _load(opened: OpenRun, draft: str, cells: dict[str, Any]) -> None:
 
 def _field(opened: OpenRun, name: str, item: Attribute) -> None:
     unit = opened.view.unit(item)
-    label = item.label if not unit or item.kind == "place" else f"{item.label} ({unit})"
+    label = item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})"
     key, column = f"new-{name}", opened.view.market.listings[name]
-    match item.kind:
+    match item.shown_as:
         case "place":
             st.number_input(
                 name.capitalize(),

@@ -81,11 +81,11 @@ def choices(view: MarketView) -> dict[str, str]:
     """What the map can be coloured by: key and label."""
     found = {CLUSTERS: "Groups"}
     for item in view.attributes:
-        if item.kind == "multi":
+        if item.shown_as == "multi":
             found[item.name] = f"{item.label}: how many"
-        elif item.kind == "place":
+        elif item.shown_as == "place":
             found[C.PLACE] = "Distance from the middle"
-        elif item.kind != "text":
+        elif item.shown_as != "text":
             found[item.name] = item.label
     if view.has_photos:
         found[PHOTOS] = "Number of photos"
@@ -115,16 +115,16 @@ def colouring(
         events = np.bincount(view.log.listing, minlength=len(view)).astype(float)
         return _fifths(events[rows], formats.number)
     item = next(
-        (one for one in view.attributes if (C.PLACE if one.kind == "place" else one.name) == by), None
+        (one for one in view.attributes if (C.PLACE if one.shown_as == "place" else one.name) == by), None
     )
-    if item is None or item.kind == "text":
+    if item is None or item.shown_as == "text":
         raise KeyError(by)
     return _attribute(view, rows, item)
 
 
 def _attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colouring:
     listings = view.market.listings
-    match item.kind:
+    match item.shown_as:
         case "place":
             places = listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
             middle = tuple(np.nanmedian(places, axis=0)) if np.isfinite(places).any() else (0.0, 0.0)

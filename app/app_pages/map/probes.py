@@ -21,7 +21,7 @@ BESIDE = ("photos", "model", "attributes")
 def probes(opened: OpenRun) -> None:
     """Choose a number; see how well each space foretells it for listings that the probe has not seen."""
     st.header("What the photos know", anchor=False)
-    numbers = {item.name: item.label for item in opened.view.attributes if item.kind == "number"}
+    numbers = {item.name: item.label for item in opened.view.attributes if item.shown_as == "number"}
     if "photos" not in opened.run.spaces:
         why = "the run was made without photos" if opened.view.has_photos else "this market has no photos"
         st.markdown(f"There is no photo space to ask: {why}.")

@@ -110,7 +110,7 @@ def summary(view: MarketView, item: Attribute, rows: np.ndarray) -> str:
     values = view.market.listings[item.name].iloc[rows].dropna()
     if not len(values):
         return formats.MISSING
-    match item.kind:
+    match item.shown_as:
         case "number":
             return formats.number(float(values.median()), view.unit(item), not view.is_year(item))
         case "flag":
@@ -128,9 +128,9 @@ def against(view: MarketView, rows: np.ndarray, chosen: np.ndarray) -> pd.DataFr
     lines = []
     told = {"number": "median", "flag": "share", "multi": "median number", "category": "most frequent"}
     for item in view.attributes:
-        if item.kind in told:
+        if item.shown_as in told:
             line = (
-                f"{item.label}, {told[item.kind]}",
+                f"{item.label}, {told[item.shown_as]}",
                 *(summary(view, item, part) for part in (rows[chosen], rows[~chosen])),
             )
             lines.append(line)

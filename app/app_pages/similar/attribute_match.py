@@ -26,11 +26,11 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
     """Compare `attribute` of the listings at rows `query` and `other`."""
     mine, theirs = view.raw(query, attribute), view.raw(other, attribute)
     text = view.text(other, attribute)
-    if attribute.kind == "text":
+    if attribute.shown_as == "text":
         text = formats.shorten(text, 80)
     if mine is None or theirs is None:
         return Match("unknown", text)
-    match attribute.kind:
+    match attribute.shown_as:
         case "number":
             near = NEAR_YEARS if view.is_year(attribute) else NEAR * max(abs(mine), abs(theirs))
             return _numbers(float(mine), float(theirs), text, view.unit(attribute), near)

@@ -12,7 +12,7 @@ def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, s
     """(what is the same, what differs) of the listings at two rows; attributes that either lacks are left out."""
     same, differs = [], []
     for item in view.attributes:
-        if item.kind == "text":
+        if item.shown_as == "text":
             continue
         found = match(view, item, query, other)
         if found.verdict == "unknown":
@@ -27,26 +27,26 @@ def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, s
 
 def _shared(view: MarketView, item: Attribute, row: int) -> str:
     value = view.raw(row, item)
-    if item.kind == "flag":
+    if item.shown_as == "flag":
         return item.label if value else f"no {item.label.lower()}"
-    if item.kind == "place":
+    if item.shown_as == "place":
         return "the place"
-    if item.kind == "multi":
+    if item.shown_as == "multi":
         return item.label
     if view.is_id(item):
         return f"the same {item.label.lower()}"
     text = formats.shorten(view.text(row, item), 40)
-    return f"{item.label} {text}" if item.kind == "number" or text.isdecimal() else text
+    return f"{item.label} {text}" if item.shown_as == "number" or text.isdecimal() else text
 
 
 def _difference(view: MarketView, item: Attribute, row: int, text: str, difference: str) -> str:
-    if item.kind == "flag":
+    if item.shown_as == "flag":
         return item.label if view.raw(row, item) else f"no {item.label.lower()}"
-    if item.kind == "place":
+    if item.shown_as == "place":
         return text  # "2.1 km away"
-    if item.kind == "number":
+    if item.shown_as == "number":
         return f"{item.label} {difference}"
-    if item.kind == "multi":
+    if item.shown_as == "multi":
         return f"{item.label}: {text}"
     if view.is_id(item):
         return f"another {item.label.lower()}"

@@ -104,7 +104,7 @@ def _sameness(view: MarketView, now: Filters, row: int) -> None:
             selection_mode="multi",
             on_change=lambda: _write(replace(now, same=tuple(st.session_state["narrow-same"]))),
         )
-    if has_place(view) and any(view.raw(row, item) for item in view.attributes if item.kind == "place"):
+    if has_place(view) and any(view.raw(row, item) for item in view.attributes if item.shown_as == "place"):
         st.session_state["narrow-km"] = now.km if now.km in RADII else None
         st.segmented_control(
             "Within",

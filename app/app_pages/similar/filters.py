@@ -116,11 +116,11 @@ def choices(view: MarketView) -> tuple[Attribute, ...]:
     """The attributes that can be filtered by value: few values, and more than one of them."""
     found = []
     for item in view.attributes:
-        if item.kind not in ("category", "flag"):
+        if item.shown_as not in ("category", "flag"):
             continue
         if 2 <= view.market.listings[item.name].nunique() <= VALUES:
             found.append(item)
-    return tuple(sorted(found, key=lambda item: item.kind == "flag")[:CHOICES])
+    return tuple(sorted(found, key=lambda item: item.shown_as == "flag")[:CHOICES])
 
 
 @lru_cache(maxsize=16)
@@ -138,7 +138,7 @@ def values(view: MarketView, item: Attribute) -> tuple[str, ...]:
 
 def has_place(view: MarketView) -> bool:
     """Whether listings have coordinates."""
-    return any(item.kind == "place" for item in view.attributes)
+    return any(item.shown_as == "place" for item in view.attributes)
 
 
 def has_dates(view: MarketView) -> bool:

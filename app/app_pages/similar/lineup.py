@@ -17,7 +17,7 @@ _component = component(__file__, '<div class="lineup" tabindex="0" role="region"
 
 def lineup_rows(view: MarketView, query: int, neighbours: list[int]) -> list[dict[str, Any]]:
     """One row for each comparable attribute, and a first one that counts what each neighbour shares."""
-    attributes = [item for item in view.attributes if item.kind != "text"]
+    attributes = [item for item in view.attributes if item.shown_as != "text"]
     rows: list[dict[str, Any]] = []
     for item in attributes:
         cells = [asdict(match(view, item, query, row)) for row in neighbours]

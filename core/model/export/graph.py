@@ -17,7 +17,7 @@ from core.model.attention import block_causal
 from core.model.embeddings import TokenEmbedder
 from core.model.export.inputs import READOUT_INPUTS, TOKEN_INPUTS, VECTOR_INPUTS
 from core.model.listing_model import ListingModel
-from core.model.user_pass import UserPass
+from core.model.user_pass import CausalPass
 from core.model.windows import VectorBatch
 
 
@@ -83,10 +83,10 @@ class VectorGraph(PaddedGraph):
 
     inputs = VECTOR_INPUTS
 
-    def __init__(self, user_pass: UserPass) -> None:
+    def __init__(self, user_pass: CausalPass, width: int) -> None:
         super().__init__()
         self.user_pass = user_pass
-        self.width = user_pass.norm.normalized_shape[0]
+        self.width = width
 
     def forward(self, arrays: dict[str, Tensor]) -> Tensor:
         """See `core.model.export.inputs.vector_inputs`."""
@@ -138,9 +138,9 @@ def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
     side = model.listing_side if model.frozen and model.listing_side is not None else model
     for part in (model, side):
         part.longformer.path = "dense"
-    listings = (ReadoutGraph if side.history == "readout" else TokenGraph)(side)
+    listings = (ReadoutGraph if side.reads == "blocks" else TokenGraph)(side)
     if model.user_pass is not None:
-        return listings.eval(), VectorGraph(model.user_pass).eval()
+        return listings.eval(), VectorGraph(model.user_pass, model.longformer.config.width).eval()
     if side is model:
         return listings.eval(), listings
-    return listings.eval(), (ReadoutGraph if model.history == "readout" else TokenGraph)(model).eval()
+    return listings.eval(), (ReadoutGraph if model.reads == "blocks" else TokenGraph)(model).eval()

@@ -110,7 +110,7 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
 def listing_inputs(model: ListingModel, inputs: Inputs, rows: np.ndarray, vocabulary: Vocabulary) -> Arrays:
     """What the listings' graph of `model` takes for the bare listings `rows` (B,)."""
     arrays = token_inputs(inputs.listings(rows), inputs.features, vocabulary)
-    return arrays | {"row": np.zeros(len(rows), np.int64)} if model.history == "readout" else arrays
+    return arrays | {"row": np.zeros(len(rows), np.int64)} if model.reads == "blocks" else arrays
 
 
 def history_inputs(
@@ -125,10 +125,10 @@ def history_inputs(
 
     table (L, d): the vectors of all listings, which a listing-vectors model alone reads.
     """
-    if model.history == "cls":
+    if model.reads == "sequence":
         return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
     first = inputs.newest(start, end)
-    if model.history == "readout":
+    if model.reads == "blocks":
         return readout_inputs(inputs, first, end, vocabulary)
     return vector_inputs(inputs, first, end, table)
 

@@ -18,6 +18,7 @@ from core.model.fast.layers import FastLayer
 from core.model.fast.rows import Rows
 from core.model.listing_model import ListingModel
 from core.model.longformer import Layer, Longformer
+from core.model.readers import READERS
 from core.model.user_pass import UserPass
 from core.model.windows import ReadoutBatch, VectorBatch
 
@@ -85,10 +86,11 @@ class FastModel(nn.Module):
 
     def __init__(self, model: ListingModel, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.dtype, self.history = dtype, model.history
+        self.dtype, self.history, self.reads = dtype, model.history, model.reads
         self.embedder = model.embedder
         self.longformer = FastLongformer(model.longformer, dtype)
-        self.user_pass = None if model.user_pass is None else FastUserPass(model.user_pass, dtype)
+        made = model.user_pass
+        self.user_pass = None if made is None else READERS[model.history]().fast(made, dtype)
         side = model.listing_side if model.frozen else None
         self.listing_side = None if side is None else FastModel(side, dtype)
         self.eval()
@@ -100,7 +102,7 @@ class FastModel(nn.Module):
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """(B, d) float32, L2-normalised: the `[CLS]` row of each bare listing (or, in "cls", history)."""
         tokens, (position, item, kind) = self.embedder(batch, photos, texts), batch.flat()
-        if self.history == "readout":
+        if self.reads == "blocks":
             first = torch.zeros(len(batch.length), 1, dtype=torch.long)
             found = self.longformer.read_out(tokens, batch.length, first, position, kind, item)
             return F.normalize(found[:, 0], dim=-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.model.readers import READERS
 from core.search.index.approximate import EFFORT, lists_of
 from core.search.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
 from core.serving.cost.measure import Constants, K
@@ -71,7 +72,7 @@ def scale(found: Constants, size: int) -> Scale:
     """The arithmetic for `size` listings and as many users; every hour is of one core like the measured one."""
     hour, lists = 3600.0, lists_of(size)
     tokens = found.listing_tokens + (
-        found.events if found.history == "listing-vectors" else found.listing_tokens * found.events
+        found.events if READERS[found.history].reads == "vectors" else found.listing_tokens * found.events
     )
     return Scale(
         size=size,
