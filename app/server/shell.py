@@ -33,7 +33,7 @@ _STYLES = """<style>
   .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }
   .stApp .st-key-labelled-picker > .st-key-q { min-height: 4.25rem }
   .stApp .st-key-labelled-picker { min-height: 16rem }
-  .stApp .st-key-labelled-neighbours { min-height: 13.25rem }
+  .stApp .st-key-labelled-neighbours { min-height: 16.75rem }
   .stApp .st-key-labelled-added { min-height: 8.5rem }
 }
 @media (min-width: 1000px) {

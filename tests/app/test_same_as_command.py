@@ -12,6 +12,7 @@ from app.view.history import history_frame
 from app.view.market import MarketView
 from core import Run
 from core.cli import app
+from core.run.fits import FILE, Fit, save_fits
 
 USERS, EVENTS, K = 10, 6, 12
 
@@ -22,17 +23,64 @@ def run(tmp_path_factory):
     return train_run(paint_market(folder / "market", listings=30, users=USERS, events=EVENTS), folder / "run")
 
 
+FITS = [
+    Fit(name="model + recency", days=20, weight=0.3),
+    Fit(name="model + neighbours", space="attributes", decay=0.8, share=0.6),
+    Fit(name="model + neighbours + recency", space="attributes", decay=0.8, share=0.6, days=20, weight=0.3),
+    Fit(name="model + id blend", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+]
+#: Rules as a page's address has them, and as options of the command.
+RULES = [
+    ({}, []),
+    ({"same": "room_type"}, ["--same", "room_type"]),
+    ({"per": "room_type", "most": "3"}, ["--at-most", "3", "room_type"]),
+    ({"variety": "5", "live": "0"}, ["--diversity", "0.5", "--not-only-live"]),
+    ({"where": "price<=150; room_type=Shared room|Private room"},
+     ["--where", "price<=150", "--where", "room_type=Shared room|Private room"]),
+    ({"seen": "1"}, ["--keep-seen"]),
+]  # fmt: skip
+BESIDE = [None, "recency", "neighbours", "neighbours+recency", "ids"]
+
+
+@pytest.fixture(scope="module")
+def fitted(run):
+    """The run with something fitted to stand beside its model."""
+    save_fits(run, FITS)
+    yield run
+    (run / FILE).unlink()
+
+
 def told(*arguments) -> list[tuple[str, str]]:
     """Listings and similarities as the command prints them, rounded as a page does."""
-    result = CliRunner().invoke(app, ["recommend", *map(str, arguments), "--k", str(K), "--json"])
+    return rows_of("recommend", *arguments, score="Score" if "--with" in arguments else "Similarity")
+
+
+def rows_of(command, *arguments, score="Similarity") -> list[tuple[str, str]]:
+    result = CliRunner().invoke(app, [command, *map(str, arguments), "--k", str(K), "--json"])
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
     rows = document if isinstance(document, list) else document["results"]
-    return [(row["listing_id"], f"Similarity {row['score']:.2f}") for row in rows]
+    return [(row["listing_id"], f"{score} {row['score']:.2f}") for row in rows]
 
 
 def shown(cards) -> list[tuple[str, str]]:
     return [(card["href"].split("listing=")[1].split("&")[0], card["score"]) for card in cards]
+
+
+def recommended(page) -> list[tuple[str, str]]:
+    (found,) = [
+        one for one in components(page, "gallery") if one["label"] == "Recommendations, the best first"
+    ]
+    return shown(found["cards"])
+
+
+def simulated(page) -> list[tuple[str, str]]:
+    (found,) = [
+        one
+        for one in components(page, "history_cards")
+        if one["label"] == "Recommended for the history, the best first"
+    ]
+    return shown(found["cards"])
 
 
 def test_ten_users_get_on_the_page_what_the_command_gives_them(show, run):
@@ -40,10 +88,7 @@ def test_ten_users_get_on_the_page_what_the_command_gives_them(show, run):
     for number in range(USERS):
         page.query_params["user"] = f"u{number}"
         page.run()
-        (found,) = [
-            one for one in components(page, "gallery") if one["label"] == "Recommendations, the best first"
-        ]
-        assert shown(found["cards"]) == told(run, f"u{number}")
+        assert recommended(page) == told(run, f"u{number}")
 
 
 @pytest.mark.slow
@@ -56,9 +101,34 @@ def test_ten_simulated_histories_get_what_the_command_gives_their_files(show, ru
         (tmp_path / "history.json").write_text(document(text))
         page.query_params["h"] = text
         page.run()
-        (found,) = [
-            one
-            for one in components(page, "history_cards")
-            if one["label"] == "Recommended for the history, the best first"
-        ]
-        assert shown(found["cards"]) == told(run, "--history", tmp_path / "history.json")
+        assert simulated(page) == told(run, "--history", tmp_path / "history.json")
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_under_every_rule_and_addition_users_and_their_histories_get_what_the_command_gives(
+    show, fitted, tmp_path, beside
+):
+    opened = Run.open(fitted)
+    view = MarketView(opened.market, lambda: opened.log)
+    text = from_frame(history_frame(view, view.user_row["u3"], EVENTS))
+    (tmp_path / "history.json").write_text(document(text))
+    added = {"with": beside} if beside else {}
+    option = ["--with", beside] if beside else []
+    lists = set()
+    for params, options in RULES:
+        expected = told(fitted, "u3", *options, *option)
+        lists.add(tuple(expected))
+        assert recommended(show("users", fitted, user="u3", at=str(EVENTS), **params, **added)) == expected
+        expected = told(fitted, "--history", tmp_path / "history.json", *options, *option)
+        assert simulated(show("simulate", fitted, h=text, **params, **added)) == expected
+    assert len(lists) > 3  # the rules do tell lists apart
+
+
+def test_under_every_rule_similar_listings_are_those_of_the_command(show, run):
+    for params, options in RULES:
+        if {"same", "seen"} & set(params):
+            continue  # a filter of the page, and nothing for listings
+        page = show("similar", run, listing="l05", space="attributes", **params)
+        found = next(one for one in components(page, "gallery") if "neighbours by" in one["label"])
+        options = [one for one in options if one != "--not-only-live"]  # all, unless asked otherwise
+        assert shown(found["cards"]) == rows_of("similar", run, "l05", "--space", "attributes", *options)

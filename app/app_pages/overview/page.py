@@ -10,6 +10,7 @@ from app.kit.unmeasured import unmeasured
 from app.server.runs import OpenRun, boundary, current_run
 from app.view.formats import moment, plain
 from core.market.profile import MarketProfile, profile
+from core.run.describe import reader_sentence
 
 
 def page() -> None:
@@ -66,6 +67,8 @@ def counts(opened: OpenRun) -> None:
     if spaces:
         lines.append(f"Listings can be compared by {_listed(spaces)}")
     st.caption("  ·  ".join(lines))
+    if opened.run.has_model:
+        st.caption(reader_sentence(opened.run.manifest.settings))
     for reason in missing_spaces(opened):
         st.caption(reason)
 

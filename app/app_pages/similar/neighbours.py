@@ -11,12 +11,14 @@ from app.app_pages.similar.lineup import lineup
 from app.kit.cards import address, album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
+from app.kit.list_options import RULES, clear_rules
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count
+from core.run.rules import Rules
 
 SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
-KEPT = ("space", "k", "view", *NAMES)
+KEPT = ("space", "k", "view", *NAMES, *RULES)
 
 
 def kept() -> dict[str, str | None]:
@@ -31,18 +33,20 @@ def candidates(opened: OpenRun, passes: np.ndarray) -> np.ndarray:
     return (place >= 0) & passes[place]
 
 
-def found(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray) -> pd.DataFrame:
-    """The `k` listings nearest to one in a space among those that pass."""
+def found(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, rules: Rules) -> pd.DataFrame:
+    """The `k` listings nearest to one in a space, under the rules, among those that pass."""
     allowed = None if passes.all() else candidates(opened, passes)
-    return opened.run.similar(opened.view.ids[row], k=k, space=space, allowed=allowed)
+    return opened.run.similar(opened.view.ids[row], k, space, allowed, rules=rules)
 
 
-def one_space(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, how: str) -> None:
+def one_space(
+    opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, rules: Rules, how: str
+) -> None:
     """The neighbours in a space, as `cards` or as `lineup`."""
-    near = found(opened, row, space, k, passes)
+    near = found(opened, row, space, k, passes, rules)
     rows = known_rows(opened, near["listing_id"])
     if not rows:
-        nothing(passes)
+        nothing(passes, rules)
         return
     scores = [f"Similarity {near['score'][at]:.2f}" for at, _ in rows]
     others = [other for _, other in rows]
@@ -64,16 +68,18 @@ def one_space(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray,
     )
 
 
-def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, passes: np.ndarray) -> None:
+def side_by_side(
+    opened: OpenRun, row: int, spaces: list[str], k: int, passes: np.ndarray, rules: Rules
+) -> None:
     """The neighbours in each space, in columns, with those that are in several marked."""
     place = opened.run.listing_row[opened.view.ids[row]]
     lists = {
-        space: known_rows(opened, found(opened, row, space, k, passes)["listing_id"])
+        space: known_rows(opened, found(opened, row, space, k, passes, rules)["listing_id"])
         for space in spaces
         if np.any(opened.run.vectors(space)[place])
     }
     if not any(lists.values()):
-        nothing(passes)
+        nothing(passes, rules)
         return
     where: dict[int, list[str]] = {}
     for space, rows in lists.items():
@@ -117,19 +123,24 @@ def overlap(where: list[list[str]], spaces: list[str]) -> str:
     return "In common: " + ", ".join(parts) + "."
 
 
-def nothing(passes: np.ndarray) -> None:
+def nothing(passes: np.ndarray, rules: Rules) -> None:
     """Why there is no neighbour."""
-    if passes.all():
+    if passes.all() and rules == Rules():
         empty("There are no neighbours", "No other listing has anything in this space.")
     else:
         empty(
-            "No neighbour passes the filters",
-            "Take a filter away, or choose another space.",
+            "No neighbour passes the filters and the rules",
+            "Take one away, or choose another space.",
             icon=":material/filter_list_off:",
             action="No filters",
-            on_click=clear,
+            on_click=_clear_all,
             key="clear-filters",
         )
+
+
+def _clear_all() -> None:
+    clear()
+    clear_rules(users=False)
 
 
 def _card(opened: OpenRun, row: int, other: int, score: str) -> Card:

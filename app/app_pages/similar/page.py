@@ -11,6 +11,7 @@ from app.app_pages.similar.why import why_dialog
 from app.kit.cards import photo_cards
 from app.kit.empty import empty
 from app.kit.gallery import gallery
+from app.kit.list_options import rules_button
 from app.kit.spaces import LABELS, missing_spaces, space_switch
 from app.kit.switch import switch
 from app.server.params import keep, set_params, whole
@@ -101,6 +102,7 @@ def neighbours(opened: OpenRun, row: int) -> None:
         st.session_state["k"] = k
         st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
         filters_button(opened, row)
+        rules = rules_button(opened, users=False)
     for reason in missing_spaces(opened):
         st.caption(reason)
     if space is None:
@@ -115,7 +117,7 @@ def neighbours(opened: OpenRun, row: int) -> None:
     passes = filters(opened).mask(view, row)
     st.caption(filters_line(opened, passes, row))
     if how == "spaces":
-        side_by_side(opened, row, opened.run.spaces, k, passes)
+        side_by_side(opened, row, opened.run.spaces, k, passes, rules)
         return
     if not np.any(opened.run.vectors(space)[place]):
         other = [
@@ -128,7 +130,7 @@ def neighbours(opened: OpenRun, row: int) -> None:
             on_click=lambda: set_params(space=other[0]),
         )
         return
-    one_space(opened, row, space, k, passes, how)
+    one_space(opened, row, space, k, passes, rules, how)
     why_dialog(opened, row, space)
 
 

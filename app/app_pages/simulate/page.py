@@ -9,10 +9,12 @@ from app.app_pages.simulate.save_history import save_history
 from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.empty import empty, to_similar
+from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
 from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, RunKey, boundary, current_run, known_rows, run_key
 from app.view.formats import count, moment, plain
 from core import Run
+from core.run.rules import Rules
 
 SHOWN = [6, 12, 30]
 DEEP = 100  # how far down a listing that moved out is looked for
@@ -46,12 +48,17 @@ def page() -> None:
     filled = [name for name in names if histories[name].events]
     with st.expander("Start from a persona, a real user or a file", expanded=not filled):
         start_from(opened, side, target[side])
+    options = ListOptions(Rules())
+    if filled:
+        with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rules"):
+            beside = beside_switch(opened, additions(opened))
+            options = ListOptions(rules_button(opened), beside)
     if two:
-        found = {name: asked(opened, histories[name].known) for name in names}
+        found = {name: asked(opened, histories[name].known, options) for name in names}
         for column, name in zip(st.columns(2, gap="large"), names, strict=True):
             with column:
                 other = found["h2" if name == "h" else "h"]
-                recommended(opened, name, histories[name], target[name], other)
+                recommended(opened, name, histories[name], target[name], other, options)
         st.header(f"Add to {target[side]}", anchor=False)
         adding(opened, side, target[side], histories[side])
         return
@@ -60,7 +67,7 @@ def page() -> None:
         return
     left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
     with left:
-        recommended(opened, "h", histories["h"], target["h"], [])
+        recommended(opened, "h", histories["h"], target["h"], [], options)
     with right:
         st.header("Add a listing", anchor=False)
         adding(opened, side, target[side], histories[side])
@@ -156,21 +163,26 @@ def told(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def _asked(key: RunKey, history: str, _run: Run) -> list[tuple[str, float]]:
-    found = _run.recommend(frame(history), k=DEEP)
+def _asked(key: RunKey, history: str, told: str, _run: Run, _options: ListOptions) -> list[tuple[str, float]]:
+    found = _run.recommend(frame(history), DEEP, rules=_options.rules, beside=_options.beside)
     return list(zip(found["listing_id"], found["score"], strict=True))
 
 
-def asked(opened: OpenRun, history: str) -> list[tuple[str, float]]:
-    """The first `DEEP` recommendations (listing, similarity) for a history; none for an empty one."""
+def asked(opened: OpenRun, history: str, options: ListOptions) -> list[tuple[str, float]]:
+    """The first `DEEP` recommendations (listing, score) for a history; none for an empty one."""
     if not history:
         return []
     with st.spinner("Asking the model …"):
-        return _asked(run_key(opened), history, opened.run)
+        return _asked(run_key(opened), history, options.key, opened.run, options)
 
 
 def recommended(
-    opened: OpenRun, name: str, history: Simulated, target: str, other: list[tuple[str, float]]
+    opened: OpenRun,
+    name: str,
+    history: Simulated,
+    target: str,
+    other: list[tuple[str, float]],
+    options: ListOptions,
 ) -> None:
     """What the history is recommended, with what moved since the last change and what the other history shares."""
     st.header("Recommended" if target == "the history" else f"Recommended for {target}", anchor=False)
@@ -178,14 +190,14 @@ def recommended(
         st.markdown("Nothing yet: recommendations follow the first listing in the history.")
         return
     k = whole("k", 12, 1, DEEP)
-    now = asked(opened, history.known)
+    now = asked(opened, history.known, options)
     if not now:
         empty(
             "There is nothing to recommend",
-            "Every listing that is live is in the history already. Remove some.",
+            "No listing that is live passes the rules, or every one is in the history already.",
         )
         return
-    earlier = asked(opened, read(opened, before(opened.name, name)).known)
+    earlier = asked(opened, read(opened, before(opened.name, name)).known, options)
     moved = moves(
         [listing for listing, _ in earlier],
         [listing for listing, _ in now],
@@ -212,7 +224,7 @@ def recommended(
         target=target,
         label=f"Recommended for {target}, the best first",
         marks=[mark(moved.marks[at]) + [both] * (now[at][0] in shared) for at, _ in rows],
-        scores=[f"Similarity {now[at][1]:.2f}" for at, _ in rows],
+        scores=[f"{options.score} {now[at][1]:.2f}" for at, _ in rows],
         spoken=line if earlier else "",
     )
     gone = known_rows(opened, [listing for listing, _ in moved.out])

@@ -1,19 +1,20 @@
 """Users: a history, and what would be recommended as of any moment in it."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app.app_pages.users.attributions import attributions
-from app.app_pages.users.ranking import addition, additions, ranked
 from app.app_pages.users.user_picker import choose_any_user, choose_user, user_picker
 from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
+from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
 from app.server.params import keep, set_params, whole
-from app.server.runs import OpenRun, boundary, current_run, known_rows
+from app.server.runs import OpenRun, boundary, current_run, known_rows, run_key
 from app.view import formats
-from app.view.history import touched_later
+from app.view.history import history_frame, moment_of, touched_later
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
 SHOWN = [6, 12, 30, 60]
@@ -141,17 +142,18 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
     offered = additions(opened)
     row = "labelled-added" if offered else "labelled-many"
     with st.container(horizontal=True, vertical_alignment="bottom", key=row):
-        added = addition(opened, offered)
+        beside = beside_switch(opened, offered)
         st.segmented_control(
             "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
         )
+        options = ListOptions(rules_button(opened), beside)
     with st.spinner("Asking the model …"):
-        found = ranked(opened, user, at, k, added)
+        found = _recommended(run_key(opened), user, at, k, options.key, opened, options)
     rows = known_rows(opened, found["listing_id"])
     if not rows:
         empty(
             "There is nothing to recommend",
-            "No listing was live at that moment, or all were already in the history. Try another moment.",
+            "No listing was live at that moment and passes the rules, or all were already in the history. Try another moment.",
             action="Go to the last event",
             on_click=lambda: set_params(at=int(np.diff(view.log.start)[user])),
         )
@@ -178,7 +180,7 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         listing_card(
             opened,
             row,
-            score=f"{'Score' if added else 'Similarity'} {found['score'][place]:.2f}",
+            score=f"{options.score} {found['score'][place]:.2f}",
             badge="touched later" if row in later else "",
             tone="hit" if row in later else "",
             reasons=carried[place],
@@ -191,8 +193,16 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         box=opened.box,
         label="Recommendations, the best first",
         photos=view.has_photos,
-        score_help=ADDED if added else COSINE,
+        score_help=ADDED if beside else COSINE,
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _recommended(
+    key: object, user: int, at: int, k: int, told: str, _opened: OpenRun, _options: ListOptions
+) -> pd.DataFrame:
+    history, moment = history_frame(_opened.view, user, at), moment_of(_opened.view, user, at)
+    return _opened.run.recommend(history, k, moment, _options.rules, _options.beside)
 
 
 with boundary():

@@ -11,6 +11,7 @@ from app.app_pages.overview.quality import beside, best_id, figures_table, verdi
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
 from core.market.writer import write_market
+from core.run.describe import reader_sentence
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
@@ -166,3 +167,9 @@ def test_a_plain_market_has_nothing_odd(show, tmp_path):
     market = paint_market(tmp_path / "market", listings=10, users=0, photos=0)
     page = show("overview", embed_run(market, tmp_path / "run"))
     assert "Nothing stands out" in texts(page)
+
+
+def test_the_overview_says_how_the_run_reads_a_history(show, trained, eventless):
+    told = reader_sentence(Run.open(trained).manifest.settings)
+    assert told in texts(show("overview", trained))
+    assert "A history is read" not in texts(show("overview", eventless))

@@ -1,0 +1,207 @@
+"""What a list goes by, kept in the URL: what is added to the model, and the rules of `core.run.rules`."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.kit.switch import switch
+from app.server.params import keep, set_params, whole
+from app.server.runs import OpenRun
+from app.view.formats import plain
+from app.view.market import MarketView
+from core.market.market import Attribute
+from core.run.fits import load_fits, telling
+from core.run.rules import Rules
+
+NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
+NOTHING = "nothing"
+HELP = (
+    "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
+    "or texts, untrained, comes first · **Ids**: what users of this history's listings touched, known by their ids alone. Each "
+    "is weighed as it served best on validation."
+)
+SEVERAL = 4  # options up to which they stand side by side
+WIDEST = 9  # tenths of the weight of variety
+RULES = ("most", "per", "variety", "where", "live", "seen")  # parameters in the URL, beside `same`
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """What `Run.recommend` takes beside the history."""
+
+    rules: Rules
+    beside: str | None = None
+
+    @property
+    def score(self) -> str:
+        """What the number at a listing is: of the model alone a cosine."""
+        return "Score" if self.beside else "Similarity"
+
+    @property
+    def key(self) -> str:
+        """As text, for caches."""
+        return f"{self.beside} {self.rules.model_dump_json()}"
+
+
+def additions(opened: OpenRun) -> dict[str, str]:
+    """The names of what `vibes evaluate` fitted beside the model, by those of `Run.recommend`; none that changes nothing."""
+    fits = [fit.added for fit in telling(load_fits(opened.run.path))]
+    short = {"recency", "neighbours"} <= set(fits) and len(fits) <= 3
+    return {
+        added: NAMES[added] if added in NAMES and (short or "+" not in added) else _named(added)
+        for added in fits
+    }
+
+
+def _named(added: str) -> str:
+    """`neighbours+recency` as "Neighbours and recency"."""
+    parts = added.split("+")
+    text = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return text[:1].upper() + text[1:]
+
+
+def beside_switch(opened: OpenRun, offered: dict[str, str]) -> str | None:
+    """What to add to the model, of what is `offered`; None for the model alone, which is the first to be shown but of a
+    run that was trained beside recency."""
+    if not offered:
+        return None
+    trained = opened.run.has_model and opened.run.manifest.settings.training.recency_days
+    options, usual = (
+        {NOTHING: "Nothing", **offered},
+        "recency" if trained and "recency" in offered else NOTHING,
+    )
+    if len(options) <= SEVERAL:
+        added = switch("Add to the model", "with", options, usual, help=HELP)
+    else:
+        added = st.query_params.get("with", usual)
+        added = st.session_state["with"] = added if added in options else usual
+        st.selectbox(
+            "Add to the model",
+            list(options),
+            key="with",
+            format_func=options.__getitem__,
+            on_change=keep,
+            args=("with", "with", usual),
+            help=HELP,
+            width=260,
+        )
+    return None if added == NOTHING else added
+
+
+def read_rules(view: MarketView, users: bool) -> Rules:
+    """The rules that the URL holds; what it cannot mean is left out, but for conditions, which are read with the list.
+
+    Args:
+        users: of a list for a user, where listings are to be live and unseen unless the URL says otherwise.
+    """
+    told = st.query_params
+    names = {item.name for item in groupings(view)}
+    per, live = told.get("per", ""), told.get("live")
+    where = [part.strip() for part in told.get("where", "").split(";")]
+    same = [name for name in told.get("same", "").split(",") if name in names]
+    return Rules(
+        live_only=live == "1" if live in ("0", "1") else None,
+        drop_seen=False if users and told.get("seen") == "1" else None,
+        same=tuple(same) if users else (),  # of similar listings the filters do that
+        at_most=whole("most", 2, 1, 99) if per in names else None,
+        seller=per if per in names else None,
+        diversity=whole("variety", 0, 0, WIDEST) / 10,
+        where=tuple(part for part in where if part),
+    )
+
+
+def rules_button(opened: OpenRun, users: bool = True) -> Rules:
+    """The rules of a list behind a button, as `vibes recommend` and `vibes similar` take them."""
+    view = opened.view
+    now = read_rules(view, users)
+    labels = {item.name: item.label for item in groupings(view)}
+    changed = len([name for name in RULES[1:] if st.query_params.get(name) is not None]) + bool(now.same)
+    with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):
+        if users and labels:
+            _same(now, labels)
+        if labels:
+            _at_most(now, labels)
+        st.session_state["variety"] = round(10 * now.diversity)
+        st.slider(
+            "Variety",
+            0,
+            WIDEST,
+            key="variety",
+            on_change=keep,
+            args=("variety", "variety", 0),
+            help="0: by score alone; more: what is unlike the listings above it comes earlier",
+        )
+        st.session_state["where"] = st.query_params.get("where", "")
+        st.text_input(
+            "Only where",
+            key="where",
+            placeholder="price<=100; rooms=2|3",
+            on_change=keep,
+            args=("where", "where", ""),
+            help="Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values",
+        )
+        live = users if now.live_only is None else now.live_only
+        _tick("Only listings live at that moment", "live", live, users)
+        if users:
+            _tick("Also listings that are in the history", "seen", now.drop_seen is False, False)
+        st.button("No rules", on_click=clear_rules, args=(users,), disabled=not changed, key="no-rules")
+    return now
+
+
+def clear_rules(users: bool) -> None:
+    """Take every rule out of the URL; what is added to the model stays, as does the filter `same` of similar listings."""
+    set_params(**dict.fromkeys((*RULES, "same") if users else RULES))
+
+
+def groupings(view: MarketView) -> list[Attribute]:
+    """The attributes by which listings can be grouped."""
+    return [item for item in view.attributes if item.kind in ("category", "flag")]
+
+
+def _same(now: Rules, labels: dict[str, str]) -> None:
+    st.session_state["rule-same"] = list(now.same)
+    st.multiselect(
+        "The same as the newest listing of the history",
+        list(labels),
+        key="rule-same",
+        format_func=lambda name: plain(labels[name]),
+        placeholder="any",
+        on_change=lambda: set_params(same=",".join(st.session_state["rule-same"]) or None),
+    )
+
+
+def _at_most(now: Rules, labels: dict[str, str]) -> None:
+    st.session_state["per"] = now.seller
+    left, right = st.columns([1, 2])
+    with right:
+        st.selectbox(
+            "of the same",
+            list(labels),
+            key="per",
+            index=None,
+            format_func=labels.__getitem__,
+            placeholder="any number",
+            on_change=keep,
+            args=("per", "per"),
+        )
+    with left:
+        st.session_state["most"] = whole("most", 2, 1, 99)
+        st.number_input(
+            "At most",
+            1,
+            99,
+            key="most",
+            disabled=now.seller is None,
+            on_change=keep,
+            args=("most", "most", 2),
+        )
+
+
+def _tick(label: str, name: str, now: bool, usual: bool) -> None:
+    st.session_state[name] = now
+
+    def change() -> None:
+        value = bool(st.session_state[name])
+        set_params(**{name: None if value == usual else int(value)})
+
+    st.checkbox(label, key=name, on_change=change)

@@ -1,0 +1,61 @@
+"""The rules and additions of a list: from the address and back, and said where they cannot be meant."""
+
+import shutil
+
+import pytest
+from looking import components, texts
+
+from core.run.fits import Fit, save_fits
+
+FITS = [
+    Fit(name="model + recency", days=60, weight=5.0),
+    Fit(name="model + neighbours", space="attributes", share=2.0),
+    Fit(name="model + neighbours + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    Fit(name="model + id blend", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+]
+
+
+def recommended(page):
+    return next(one for one in components(page, "gallery") if one["label"].startswith("Recommendations"))
+
+
+@pytest.fixture
+def fitted(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    save_fits(run, FITS)
+    return run
+
+
+def test_more_additions_than_fit_in_a_row_are_a_list_to_choose_from(show, fitted):
+    page = show("users", fitted, user="u1", at="4", k="6")
+    (control,) = [one for one in page.selectbox if one.key == "with"]
+    assert control.options == ["Nothing", "Recency", "Neighbours", "Neighbours and recency", "Ids"]
+    control.set_value("ids").run()
+    assert page.query_params["with"] == ["ids"] or page.query_params["with"] == "ids"
+    assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
+
+
+def test_a_rule_goes_to_the_address_and_no_rules_takes_it_away_again(show, trained):
+    page = show("users", trained, user="u1", at="4", k="6")
+    before = [card["href"] for card in recommended(page)["cards"]]
+    page.text_input(key="where").set_value("room_type=Shared room").run()
+    assert "where" in page.query_params
+    after = [card["href"] for card in recommended(page)["cards"]]
+    assert 0 < len(after) < len(before)
+    page.button(key="no-rules").click().run()
+    assert "where" not in page.query_params
+    assert [card["href"] for card in recommended(page)["cards"]] == before
+
+
+def test_a_condition_that_cannot_be_read_is_a_sentence_and_the_page_goes_on(show, trained):
+    page = show("users", trained, user="u1", where="colour=red")
+    assert "colour" in texts(page) and not page.exception
+    page.text_input(key="where").set_value("").run()
+    assert recommended(page)["cards"]
+
+
+def test_what_the_address_cannot_mean_is_left_out(show, trained):
+    usual = recommended(show("users", trained, user="u1", at="4", k="6"))["cards"]
+    page = show("users", trained, user="u1", at="4", k="6", per="taste", same="mood", variety="x", live="2")
+    assert recommended(page)["cards"] == usual
