@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from core.errors import VibesError
+from core.market.documents import read_json, write_json
 from core.market.io import atomic_path
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
@@ -83,8 +83,7 @@ def telling(fits: Sequence[Fit]) -> list[Fit]:
 
 def save_fits(run: Path, fits: Sequence[Fit]) -> None:
     """Write `serving.json` into a run folder."""
-    with atomic_path(run / FILE) as temporary:
-        temporary.write_text(json.dumps([fit.model_dump() for fit in fits], indent=1), encoding="utf-8")
+    write_json(run / FILE, [fit.model_dump() for fit in fits], indent=1)
 
 
 def load_fits(run: Path) -> list[Fit]:
@@ -93,12 +92,7 @@ def load_fits(run: Path) -> list[Fit]:
     Raises:
         VibesError: the file is damaged.
     """
-    try:
-        return TypeAdapter(list[Fit]).validate_json((run / FILE).read_bytes())
-    except FileNotFoundError:
-        return []
-    except ValidationError as error:
-        raise VibesError(f"{run / FILE} is damaged; evaluate the run again.") from error
+    return read_json(run / FILE, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
 
 
 def carry_fits(measured: Path, run: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 import zipfile
@@ -15,6 +14,7 @@ import pandas as pd
 
 from core.errors import NotThere, VibesError
 from core.market.columns import Columns as C
+from core.market.documents import read_json
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
@@ -198,12 +198,7 @@ class RunFolder:
     @cached_property
     def metrics(self) -> dict[str, Any] | None:
         """What `vibes evaluate` measured, or None."""
-        try:
-            return json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise VibesError(f"{self.path / 'metrics.json'} is damaged; evaluate the run again.") from error
+        return read_json(self.path / "metrics.json", "evaluate the run again")
 
     @cached_property
     def log(self) -> EventLog:

@@ -10,10 +10,11 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
+from core.market.documents import read_json, write_text
 from core.market.io import atomic_path
 from core.run.fits import Fit
 from core.run.rules import Rules
@@ -61,20 +62,11 @@ class Job(BaseModel):
         Raises:
             VibesError: its manifest is damaged or of another version.
         """
-        path = folder / MANIFEST
-        if not path.is_file():
-            return None
-        try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
-        except (ValidationError, UnicodeDecodeError) as error:
-            raise VibesError(
-                f"{path} is damaged or of another version; choose another folder, or remove this one."
-            ) from error
+        return read_json(folder / MANIFEST, "choose another folder, or remove this one", cls.model_validate)
 
     def save(self, folder: Path) -> None:
         """Write the manifest."""
-        with atomic_path(folder / MANIFEST) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        write_text(folder / MANIFEST, self.model_dump_json(indent=1))
 
     @property
     def id_column(self) -> str:
