@@ -1,25 +1,44 @@
 """Listing Vibes: an ID-free multimodal recommender for listings.
 
-`Market` and `Run` are loaded on first use, so that a light command pays for neither pandas nor torch.
+>>> from core import Market, Run, evaluate, train
+
+Each is loaded on first use, so that a light command pays for neither pandas nor torch.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from core.errors import VibesError
+
 if TYPE_CHECKING:
+    from core.evaluation.start import evaluate
     from core.market.market import Market
     from core.run.run import Run
+    from core.training.start import train
 
-__all__ = ["Market", "Run", "__version__"]
+__all__ = ["Market", "Run", "VibesError", "__version__", "evaluate", "train"]
 __version__ = "0.1.0"
+
+_FACES = {
+    "Market": "core.market.market",
+    "Run": "core.run.run",
+    "train": "core.training.start",
+    "evaluate": "core.evaluation.start",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Market":
-        from core.market.market import Market
+    if name not in _FACES:
+        raise AttributeError(f"module 'core' has no attribute {name!r}")
+    try:
+        return getattr(import_module(_FACES[name]), name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.split(".")[0] == "core":
+            raise
+        raise VibesError(
+            f"core.{name} needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
+        ) from error
 
-        return Market
-    if name == "Run":
-        from core.run.run import Run
 
-        return Run
-    raise AttributeError(f"module 'core' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_FACES])

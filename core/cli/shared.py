@@ -1,6 +1,8 @@
 """What the commands share: the Typer app, common arguments, photos' vectors, tables and JSON on stdout."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -44,16 +46,23 @@ def progress_bar() -> "ProgressBar":
     return ProgressBar()
 
 
+@contextmanager
+def needs(what: str, extra: str) -> Iterator[None]:
+    """Around imports: a package that is not installed becomes a sentence that names the extra which brings it."""
+    try:
+        yield
+    except ImportError as error:
+        raise VibesError(
+            f"{what} needs {error.name}; install it with `pip install 'listing-vibes[{extra}]'`."
+        ) from error
+
+
 def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
     """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
     if not len(market.photos):
         return None
-    try:
+    with needs("Embedding photos", "train"):
         from core.features.photos.of_market import market_photos
-    except ImportError as error:
-        raise VibesError(
-            f"Embedding photos needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
     with progress_bar() as progress:
         return market_photos(market, encoder, weights, progress)
 
@@ -62,6 +71,6 @@ def show(run: Any, found: Any, as_json: bool) -> None:
     from core.run.describe import described, table
 
     if as_json:
-        typer.echo(json.dumps(found.to_dict("records")))
+        typer.echo(json.dumps(found.drop(columns="title", errors="ignore").to_dict("records")))
     else:
         typer.echo(table(described(run, found)))

@@ -16,6 +16,7 @@ from core.cli.shared import (
     RunPath,
     Weights,
     app,
+    needs,
     photo_vectors,
     progress_bar,
 )
@@ -24,7 +25,6 @@ from core.progress import silent
 
 if TYPE_CHECKING:
     from core.market.market import Market
-    from core.model.settings import Settings
 
 
 @app.command()
@@ -48,63 +48,24 @@ def train(
 ) -> None:
     """Train a model on a market and write a run folder."""
     from core.market.market import Market
-    from core.run.manifest import Manifest
 
-    if refit is None:
-        if everything:
-            raise VibesError("Option --everything goes with --refit RUN, which says how long to train.")
-        settings, opened = _settings(preset, config, protocol, seed), Market.open(market)
-    else:
-        from core.training.refit import refit_encoder, refit_settings
+    with needs("Training", "train"):
+        from core.training.start import start
 
-        given = {"--preset": preset, "--config": config, "--protocol": protocol, "--seed": seed}
-        for option, value in given.items():
-            if value is not None:
-                raise VibesError(f"Option --refit takes all settings from {refit}; leave out {option}.")
-        opened = Market.open(market)
-        settings = refit_settings(refit, opened, everything)
-        encoder = refit_encoder(refit) if encoder == "auto" else encoder
-    if encoder == "auto":
-        unfinished = run / ".training"
-        if resume and (unfinished / "run.toml").is_file():
-            encoder = Manifest.load(unfinished).photo_encoder or encoder
-        else:
-            encoder = "+".join(settings.features.photo_encoders) or encoder
-    vectors = photo_vectors(opened, encoder, weights) if settings.features.photo_tokens else None
-    from core.training.train import train as run_training
-
+    opened, changes = Market.open(market), {"preset": preset, "seed": seed}
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
     with progress_bar() as progress:
         report = progress if main_process else silent
-        outcome = run_training(opened, run, settings, vectors, resume, report)
+        outcome = start(
+            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report
+        )
     if main_process:
-        if refit is not None:
-            from core.run.fits import carry_fits
-
-            carry_fits(refit, run)
         how = f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
         measure = "" if everything else f"Measure it with `vibes evaluate {run}`. "
         typer.echo(
             f"Wrote the run {run}: {how} step {outcome.best_step}. {measure}Look at it with `vibes explore {run}`.",
             err=True,
         )
-
-
-def _settings(preset: str | None, config: Path | None, protocol: str | None, seed: int | None) -> "Settings":
-    """Those of a configuration file, with what the command line changes of them."""
-    from pydantic import ValidationError
-
-    from core.market.documents import first_problem
-    from core.model.settings import Settings
-
-    settings = Settings.load(config) if config else Settings()
-    changes: dict[str, Any] = {k: v for k, v in (("preset", preset), ("seed", seed)) if v is not None}
-    if protocol is not None:
-        changes["split"] = {**settings.split.model_dump(), "protocol": protocol}
-    try:
-        return Settings.model_validate({**settings.model_dump(exclude_unset=True), **changes})
-    except ValidationError as error:
-        raise VibesError(f"Option --{first_problem(error)}") from error
 
 
 @app.command()
@@ -154,14 +115,13 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
-    from core.evaluation.run_evaluation import evaluate_run, save_metrics
+    from core.evaluation.start import evaluate as measure
     from core.market.io import write_table
     from core.run.run import Run
 
     opened = Run.open(run)
     with progress_bar() as progress:
-        result = evaluate_run(opened, protocol, progress, (), hide_history, new_by)
-    save_metrics(opened, result)
+        result = measure(opened, protocol, hide_history=hide_history, new_by=new_by, progress=progress)
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")

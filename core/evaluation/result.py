@@ -11,7 +11,7 @@ from core.errors import VibesError
 from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
 from core.evaluation.slices import slice_masks
 from core.evaluation.stability import stability
-from core.evaluation.table import results_table, slices_table
+from core.evaluation.table import results_html, results_table, slices_table
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
@@ -25,7 +25,7 @@ Estimate = dict[str, float | None]  # value, low, high; of a difference also p_v
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """S scorers on the same Q queries and candidates; the first scorer is the subject of the comparison."""
 
@@ -178,6 +178,29 @@ class Evaluation:
                 "cold_user": self.cold_user,
             }
         )
+
+    def frame(self, slices: bool = False) -> pd.DataFrame:
+        """One row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
+
+        With `slices` also `slice`, "all" or one of those in `slices`, and its `queries` and `users`.
+        """
+        parts: dict[str, dict] = {
+            "all": {"queries": len(self.queries), "users": len(self.users), "results": self.results}
+        }
+        rows = [
+            {"scorer": scorer, "slice": name, "metric": metric, **estimate, "queries": part["queries"], "users": part["users"]}
+            for name, part in (parts | self.slices if slices else parts).items()
+            for scorer, found in part["results"].items()
+            for metric, estimate in found.items()
+        ]  # fmt: skip
+        frame = pd.DataFrame(rows).astype({"value": "float64", "low": "float64", "high": "float64"})
+        return frame if slices else frame.drop(columns=["slice", "queries", "users"])
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return results_html(self.headline, self.results, self.notes)
 
     def table(self) -> str:
         """Every scorer and metric with its interval, the differences, and what was fitted, as plain text."""

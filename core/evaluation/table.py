@@ -1,6 +1,7 @@
 """Evaluation results as plain text for a person."""
 
 from collections.abc import Mapping
+from html import escape
 
 NAME = 18  # characters for a scorer's name
 CELL = 12
@@ -28,6 +29,25 @@ def results_table(headline: str, results: Mapping[str, Mapping], differences: Ma
                 f"{pair:<{width}}  {one['value']:+.3f}  ({_range(one, signed=True)})  p {_p(one['p_holm'])}"
             )
     return "\n".join(lines)
+
+
+def results_html(headline: str, results: Mapping[str, Mapping], notes: Mapping[str, str]) -> str:
+    """The means of every scorer and their 95 % intervals as a table of HTML, for a notebook."""
+    metrics = list(next(iter(results.values())))
+    head = "".join(f"<th>{escape(_title(metric))}</th>" for metric in metrics)
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th>"
+        + "".join(
+            f"<td>{_share(found[metric]['value'])}<br><small>{_range(found[metric])}</small></td>" for metric in metrics
+        )
+        + "</tr>"
+        for name, found in results.items()
+    )  # fmt: skip
+    said = "".join(f"<br>{escape(name)} = {escape(note)}" for name, note in notes.items())
+    return (
+        f"<p>{escape(headline)}</p><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p><small>95 % intervals over users; ties count against a scorer.{said}</small></p>"
+    )
 
 
 def slices_table(slices: Mapping[str, Mapping], scorers: list[str], metric: str) -> str:

@@ -40,9 +40,8 @@ def event_frames(
         yield events_table(raw, source, known, config, moment)[0]
 
 
-def no_events(path: Path, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:
-    """The events of a market that nobody read: an empty table with the columns of the one on disk, and the actions."""
-    source = find_table(path, "events")
+def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:
+    """The events of a market that nobody read: an empty table with the columns of the file `source`, and the actions."""
     if source is None:
         columns = {C.USER: "str", C.LISTING: "str", C.POSITION: "int64"}
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}), list(

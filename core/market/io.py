@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from core.errors import VibesError
 
+TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 #: What pandas, pyarrow (its errors are ValueErrors) and gzip raise on a file that is no table.
 PARSE_ERRORS = (ValueError, EOFError, zlib.error, pd.errors.ParserWarning)
@@ -123,9 +124,17 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
         table = pd.read_parquet(file)
-    for name in table.columns[[isinstance(kind, pd.CategoricalDtype) for kind in table.dtypes]]:
-        table[name] = table[name].astype(table[name].cat.categories.dtype)
-    return table
+    return without_categories(table)
+
+
+def without_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every categorical column as a column of what its categories are."""
+    kinds = {
+        name: kind.categories.dtype
+        for name, kind in table.dtypes.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    }
+    return table.astype(kinds)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -1,10 +1,11 @@
 """A market: three validated tables, their configuration and what was odd in them."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,11 @@ from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
-from core.market.io import find_table, read_table
+from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
+from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table
-
-TABLES = ("listings", "photos", "events")
+from core.market.writer import write_market
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Attribute:
         return kind_of(self.kind).shown_as
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Market:
     """A market folder, read and validated.
 
@@ -78,10 +79,73 @@ class Market:
             )
         tables = path if tables is None else tables
         config = MarketConfig.load(tables / "market.toml")
-        source = find_table(tables, "listings")
-        if source is None:
+        sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
+        if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
-        listings, kinds, defects = listings_table(read_table(source), source, config)
+        return cls._checked(path, config, sources, read_table, now, events_too, tables)
+
+    @classmethod
+    def from_frames(
+        cls,
+        listings: Any,
+        events: Any = None,
+        photos: Any = None,
+        *,
+        photo_root: Path | str | None = None,
+        path: Path | str | None = None,
+        config: MarketConfig | Mapping[str, Any] | Path | str | None = None,
+        **keys: Any,
+    ) -> "Market":
+        """A market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
+
+        >>> homes = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800, 750, 1600]})
+        >>> clicks = pd.DataFrame({"user_id": [1, 1], "listing_id": [11, 12], "timestamp": ["2024-05-01", "2024-05-02"]})
+        >>> Market.from_frames(homes, clicks, name="Three homes", attributes={"rent": {"kind": "number", "unit": "EUR"}})
+        Market 'Three homes': 3 listings, 2 attributes (rooms, rent), 0 photos, 2 events
+
+        Args:
+            listings: `listing_id` (text or number), and maybe `published_at`, `expires_at`, `description`, `latitude`,
+                `longitude` and attributes.
+            events: `user_id`, `listing_id`, `timestamp` or `position`, and maybe `action` and `duration_s`.
+            photos: `listing_id`, `path`, and maybe `position`. The files are copied into the market.
+            photo_root: folder that relative paths of photos start at; default: the current one.
+            path: folder to write the market to, where a market of frames may lie already. Without it the market lies in
+                a temporary folder that is removed when Python ends: enough for a notebook, while a run that is to be
+                opened later needs a market that stays, and photos are embedded once for each folder.
+            config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
+                `title`, `attributes`, `actions`, `excluded`, `note`).
+
+        Raises:
+            VibesError: a table cannot be used as it is (it is called "listings frame" and so on), an unknown key, no
+                photo where `photos` says, or a folder that holds something else.
+        """
+        described = config_of(config, **keys)
+        given = {"listings": listings, "photos": photos, "events": events}
+        frames = {name: as_table(frame, name) for name, frame in given.items() if frame is not None}
+        root = None
+        if "photos" in frames:
+            frames["photos"], root = photo_paths(frames["photos"], photo_root)
+        folder = folder_for(path)
+        sources = {name: source_of(name) for name in frames}
+        read = {sources[name]: frame for name, frame in frames.items()}
+        market = cls._checked(folder, described, sources, read.__getitem__)
+        write_market(folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root)
+        return market
+
+    @classmethod
+    def _checked(
+        cls,
+        path: Path,
+        config: MarketConfig,
+        sources: Mapping[str, Path],
+        read: Callable[[Path], pd.DataFrame],
+        now: pd.Timestamp | None = None,
+        events_too: bool = True,
+        tables: Path | None = None,
+    ) -> "Market":
+        """The market of the tables that `read` gives of `sources`, by which messages call them."""
+        source = sources["listings"]
+        listings, kinds, defects = listings_table(read(source), source, config)
         known = pd.Index(listings[C.LISTING])
         photos = pd.DataFrame(
             {
@@ -90,16 +154,24 @@ class Market:
                 C.PATH: pd.Series(dtype="str"),
             }
         )
-        if (source := find_table(tables, "photos")) is not None:
-            photos, found = photos_table(read_table(source), source, known)
+        if "photos" in sources:
+            photos, found = photos_table(read(sources["photos"]), sources["photos"], known)
             defects = defects + found
-        if events_too and (source := find_table(tables, "events")) is not None:
-            moment = now if now is not None else pd.Timestamp.now("UTC")
-            events, actions, found = events_table(read_table(source), source, known, config, moment)
+        if events_too and "events" in sources:
+            moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
+            events, actions, found = events_table(read(source), source, known, config, moment)
             defects = defects + found
         else:
-            events, actions = no_events(tables, config)
+            events, actions = no_events(sources.get("events"), config)
         return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
+
+    def __repr__(self) -> str:
+        names = [attribute.name for attribute in self.attributes]
+        shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        return (
+            f"Market '{self.name}': {len(self.listings):,} listings, {len(names)} attributes{f' ({shown})' if names else ''}, "
+            f"{len(self.photos):,} photos, {len(self.events):,} events"
+        )
 
     @property
     def tables(self) -> Path:

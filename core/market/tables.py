@@ -59,11 +59,11 @@ def listings_table(
     unknown = [name for name in config.attributes if name != C.PLACE and name not in raw.columns]
     if unknown:
         raise VibesError(
-            f"{path} lacks the column '{unknown[0]}' that market.toml describes; add it or remove it there."
+            f"{path} lacks the column '{unknown[0]}' that the market's attributes (market.toml) describe; add it or remove it there."
         )
     if config.title is not None and config.title not in raw.columns:
         raise VibesError(
-            f"{path} lacks the column '{config.title}' that market.toml names as title; add it or name another."
+            f"{path} lacks the column '{config.title}' that the market's title (market.toml) names; add it or name another."
         )
     if raw.empty:
         raise VibesError(f"{path} has no listing; a market needs at least one row.")

@@ -37,13 +37,15 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; dates are no numbers.
+    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; spans of time are seconds, dates no numbers.
 
     Returns:
         values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         values, bad = np.full(len(column), np.nan), column.notna().to_numpy(copy=True)
+    elif pd.api.types.is_timedelta64_dtype(column.dtype):
+        values, bad = column.dt.total_seconds().to_numpy(copy=True), np.zeros(len(column), bool)
     elif not is_textual(column):
         values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
         bad = np.isinf(values)

@@ -8,8 +8,7 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.io import TABLE_SUFFIXES, atomic_path
-from core.market.market import TABLES
+from core.market.io import TABLE_SUFFIXES, TABLES, atomic_path
 from core.market.tables import leaves_market
 
 

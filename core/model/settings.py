@@ -1,7 +1,8 @@
 """What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -172,6 +173,27 @@ class Settings(Forbidding):
             raise VibesError(f"[encoder]: {first_problem(error)}") from error
 
     @classmethod
+    def of(
+        cls, given: "Settings | Mapping[str, Any] | Path | str | None" = None, **changes: Any
+    ) -> "Settings":
+        """Settings as they are given: whole, by their keys, or in a file; `changes` other than None replace single keys.
+
+        >>> Settings.of({"preset": "tiny", "training": {"batch": 64}}, training={"max_steps": 100}).training.batch
+        64
+
+        Raises:
+            VibesError: a file that cannot be read, an unknown key, or a value out of range.
+        """
+        if isinstance(given, str | Path):
+            given = cls.load(Path(given))
+        content = given.model_dump(exclude_unset=True) if isinstance(given, Settings) else dict(given or {})
+        changes = {key: value for key, value in changes.items() if value is not None}
+        try:
+            return cls.model_validate(_merged(content, changes))
+        except ValidationError as error:
+            raise VibesError(f"Setting {first_problem(error)}") from error
+
+    @classmethod
     def load(cls, path: Path) -> "Settings":
         """Read a configuration file.
 
@@ -182,3 +204,15 @@ class Settings(Forbidding):
             return cls.model_validate(read_toml(path, "check the path"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error)}") from error
+
+
+def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`content` with `changes`, of a part such as [training] its single keys."""
+    found = dict(content)
+    for key, value in changes.items():
+        value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+        inner = found.get(key)
+        inner = inner.model_dump(exclude_unset=True) if isinstance(inner, BaseModel) else inner
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        found[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return found

@@ -4,7 +4,8 @@ Every long function takes `report: Report | None = None`; None means that nobody
 updates on a terminal.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -71,6 +72,18 @@ Report: TypeAlias = Callable[[Update], None]
 
 def silent(update: Update) -> None:
     """Nobody listens."""
+
+
+@contextmanager
+def shown(progress: Report | bool) -> Iterator[Report]:
+    """What somebody asks for who calls from Python: True is the bar of the command line, False silence."""
+    if progress is True:
+        from core.progress.bar import ProgressBar  # rich takes a while to load
+
+        with ProgressBar() as bar:
+            yield bar
+    else:
+        yield progress if callable(progress) else silent
 
 
 def renamed(report: Report | None, what: str) -> Report | None:

@@ -11,6 +11,8 @@ import pandas as pd
 from core.errors import NotThere, VibesError
 from core.market.columns import Columns as C
 from core.market.log import EventLog
+from core.market.tables import as_ids
+from core.market.values import to_numbers
 from core.run.folder import RunFolder
 
 
@@ -107,16 +109,29 @@ def read_events(history: History) -> Sequence[Event]:
     """The events of a history.
 
     Raises:
-        VibesError: a table without `listing_id`.
+        VibesError: a table without `listing_id` or with an empty one, or a duration that is none.
     """
     if not isinstance(history, pd.DataFrame):
         return history
     if C.LISTING not in history.columns:
         raise VibesError("The history has no column 'listing_id'; give one row an event, oldest first.")
-    listing = history[C.LISTING].astype("str").tolist()
-    nothing = [None] * len(listing)
-    parts = [_cells(history[name]) if name in history.columns else nothing for name in (C.ACTION, C.DURATION)]
-    return [Event(*cells) for cells in zip(listing, *parts, strict=True)]
+    listing, nothing = as_ids(history[C.LISTING]), [None] * len(history)
+    if listing.isna().any():
+        row = int(listing.isna().to_numpy().argmax()) + 1
+        raise VibesError(f"The history has no '{C.LISTING}' in row {row}; give every event one.")
+    actions = _cells(as_ids(history[C.ACTION])) if C.ACTION in history.columns else nothing
+    seconds = nothing if C.DURATION not in history.columns else _cells(_seconds(history[C.DURATION]))
+    return [Event(*cells) for cells in zip(listing.tolist(), actions, seconds, strict=True)]
+
+
+def _seconds(column: pd.Series) -> pd.Series:
+    values, bad = to_numbers(column)
+    bad |= values < 0
+    if bad.any():
+        raise VibesError(
+            f"The history has the {C.DURATION} '{column.iloc[int(bad.argmax())]}'; give seconds, 0 or more."
+        )
+    return pd.Series(values)
 
 
 def _cells(column: pd.Series) -> list:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -11,9 +11,7 @@ from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.model.readers import READERS
 from core.model.settings import Settings
-
-if TYPE_CHECKING:
-    from core.run.run import Run
+from core.run.folder import RunFolder
 
 
 def reader_sentence(settings: Settings) -> str:
@@ -21,7 +19,7 @@ def reader_sentence(settings: Settings) -> str:
     return f"A history is read so: {READERS[settings.history].sentence}."
 
 
-def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
+def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
     """`found` (listing_id, score) with a title and up to `attributes` readable columns, where the market is at hand."""
     try:
         market = run.market
@@ -37,6 +35,19 @@ def described(run: Run, found: pd.DataFrame, attributes: int = 4) -> pd.DataFram
         table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in found["score"]]
     return table
+
+
+def with_titles(run: RunFolder, found: pd.DataFrame) -> pd.DataFrame:
+    """`found` with a column `title` behind, where the market is at hand and names its listings."""
+    try:
+        market = run.market
+    except VibesError:
+        return found
+    if market.config.title is None or market.config.title not in market.listings:
+        return found
+    titles = market.listings[market.config.title]
+    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
+    return found.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
 
 
 def _short(value: Any) -> str:

@@ -195,9 +195,9 @@ class RunFolder:
         until = self.manifest.settings.split.t2
         return self.has_model and until is not None and len(self.log) > 0 and until > self.log.time.max()
 
-    @cached_property
+    @property
     def metrics(self) -> dict[str, Any] | None:
-        """What `vibes evaluate` measured, or None."""
+        """What `vibes evaluate` measured last, or None."""
         return read_json(self.path / "metrics.json", "evaluate the run again")
 
     @cached_property
@@ -236,6 +236,10 @@ class RunFolder:
                 f"There is no listing '{listing_id}' in {self.path}; give one of its listing ids{example}."
             )
         return self.listing_row[listing_id]
+
+    def __repr__(self) -> str:
+        model = "a trained model" if self.has_model else "no model"
+        return f"Run {self.path} on the market '{self.manifest.market_name}', with {model}"
 
     def needs_model(self) -> None:
         """Raises:

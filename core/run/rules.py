@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.defaults import K
 from core.errors import VibesError
 from core.market.columns import Columns as C
+from core.market.documents import first_problem
 from core.market.io import find_table, read_table, table_columns
 from core.market.kinds import kind_of
 from core.market.market import Market
@@ -43,6 +46,25 @@ class Rules(BaseModel):
     seller: str | None = None
     diversity: float = Field(default=0.0, ge=0, lt=1)
     where: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: Rules | Mapping[str, Any] | None) -> Rules:
+        """Rules as they are given: whole, by their keys, or none; one attribute or condition needs no list.
+
+        Raises:
+            VibesError: an unknown rule, or a value out of range.
+        """
+        if isinstance(given, Rules):
+            return given
+        try:
+            return cls.model_validate(
+                {
+                    name: (value,) if name in ("same", "where") and isinstance(value, str) else value
+                    for name, value in (given or {}).items()
+                }
+            )
+        except ValidationError as error:
+            raise VibesError(f"The rules: {first_problem(error)}") from error
 
     @property
     def ask_attributes(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -16,9 +16,11 @@ from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.moments import Moment
 from core.run.additions import Additions
-from core.run.asking import Event, History, of_histories, of_users
+from core.run.asking import History, of_histories, of_users
+from core.run.describe import with_titles
 from core.run.fits import fitted
 from core.run.folder import RunFolder
+from core.run.queries import read_listings, read_queries
 from core.run.recommender import Lists, Recommender
 from core.run.rules import Rules
 
@@ -31,73 +33,92 @@ class Run(RunFolder):
 
     def similar(
         self,
-        listings: str | Sequence[str],
+        listings: Any,
         k: int | None = None,
         space: str = "model",
         allowed: np.ndarray | None = None,
         at: Moment | None = None,
-        rules: Rules | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """The listings nearest to one or to each of several, best first, never the listing itself.
 
+        >>> run.similar("home-0003", k=2).columns.tolist()
+        ['listing_id', 'score', 'title']
+        >>> run.similar(["home-0003", "home-0004"], k=2, rules={"same": "district"})["query_id"].tolist()
+        ['home-0003', 'home-0003', 'home-0004', 'home-0004']
+
         Args:
-            listings: a listing id, or several.
+            listings: a listing id, as text or number, or several.
             k: how many, at most; None: that of the rules.
+            space: "model", "photos" (what they look like) or "attributes"; see `spaces`.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
             at: the moment of `rules.live_only`; None: after the last event known.
+            rules: `Rules`, or a mapping with some of their keys.
 
         Returns:
-            `listing_id, score` (cosine); of several listings, behind a column `query_id` with the listing that was asked.
+            `listing_id, score` (cosine), and `title` where the market names its listings; of several listings, behind a
+            column `query_id` with the listing that was asked.
 
         Raises:
             VibesError: no such listing, space or attribute, or a listing has nothing in this space.
         """
-        asked = [listings] if isinstance(listings, str) else list(listings)
+        asked, single = read_listings(listings)
         rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
         for one, row in zip(asked, rows, strict=True):
             if not known[row]:
                 raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
+        rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.live_only else None
-        found = maker.similar(rows, moment, self._count(k, rules), allowed)
-        return self._frames(found, None if isinstance(listings, str) else asked, "query_id")
+        found = maker.similar(rows, moment, _count(k, rules), allowed)
+        return self._frames(found, None if single else asked, "query_id")
 
     def recommend(
         self,
-        queries: str | History | Sequence[str | History],
+        queries: Any,
         k: int | None = None,
         at: Moment | None = None,
-        rules: Rules | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
         beside: str | None = None,
     ) -> pd.DataFrame:
         """The best listings for a user of the market or for a history, or for each of several, best first.
 
+        >>> run.recommend("user-0001", k=3).columns.tolist()
+        ['listing_id', 'score', 'title']
+        >>> run.recommend(["user-0001", "user-0002"], k=2, at="2025-03-01")["user_id"].tolist()
+        ['user-0001', 'user-0001', 'user-0002', 'user-0002']
+        >>> a_history = [{"listing_id": "home-0003", "action": "view"}, {"listing_id": "home-0004", "action": "message"}]
+        >>> len(run.recommend(a_history, k=5, rules={"where": "rooms>=3"}))
+        5
+
         Args:
-            queries: a user id, or a history with `listing_id` and maybe `action` and `duration_s`, oldest first; or several.
+            queries: a user id, as text or number; a history: a frame with `listing_id` and maybe `action` and `duration_s`,
+                a list of such events, or of listing ids, oldest first; or several of these. A list of ids is several users
+                where all are users, and a history where all are listings.
             k: how many, at most; None: that of the rules.
-            at: the moment (or position, in a market without timestamps); a user's history is what lies before it and the
-                candidates are the listings live then. None: after the last event known.
-            rules: None: live listings that are not in the history.
+            at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history is
+                what lies before it and the candidates are the listings live then. None: after the last event known.
+            rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
             beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
                 the score is then no cosine and tells nothing but the order.
 
         Returns:
-            `listing_id, score`; of several, behind a column `user_id` (empty for a history).
+            `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
+            (empty for a history).
 
         Raises:
             VibesError: no model, no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
         """
         self.needs_model()
-        single = isinstance(queries, str | pd.DataFrame) or _is_history(queries)
-        asked: list[Any] = [queries] if single else list(queries)
-        moment = self.moment(at)
+        asked, single = read_queries(self, queries)
+        rules, moment = Rules.of(rules), self.moment(at)
         lists, names = [], ["" if not isinstance(one, str) else one for one in asked]
         maker = self.recommender("model", rules, beside=beside)
         for users, group in groupby(asked, lambda one: isinstance(one, str)):
-            some = list(group)
+            some: list[Any] = list(group)
             before = None if at is None else moment
             told = of_users(self, some, before) if users else of_histories(self, some)
-            lists.append(maker.recommend(*told, moment, self._count(k, rules)))
+            lists.append(maker.recommend(*told, moment, _count(k, rules)))
         found = Lists(
             np.concatenate([one.rows for one in lists]), np.concatenate([one.scores for one in lists])
         )
@@ -146,9 +167,6 @@ class Run(RunFolder):
     def _additions(self) -> dict[str, Additions]:
         return {}
 
-    def _count(self, k: int | None, rules: Rules | None) -> int:
-        return k if k is not None else K if rules is None else rules.k
-
     def history_log(self, history: History) -> EventLog:
         """A history as `recommend` takes it, as the events of one user without a name.
 
@@ -159,14 +177,20 @@ class Run(RunFolder):
 
     def _frames(self, found: Lists, names: Sequence[str] | None, column: str) -> pd.DataFrame:
         """The lists one below the other; with `names`, behind a column that says whose each is."""
+        whole = with_titles(self, self.frame(found.rows.ravel(), found.scores.ravel()))
         if names is None:
-            return self.frame(found.rows[0], found.scores[0])
-        whole = self.frame(found.rows.ravel(), found.scores.ravel())
+            return whole
         length = (found.rows >= 0).sum(axis=1)
         whole.insert(0, column, np.repeat(np.array(names, object), length))
         return whole
 
 
-def _is_history(queries: object) -> bool:
-    """Whether several things are the events of one history."""
-    return isinstance(queries, Sequence) and bool(queries) and isinstance(queries[0], Event)
+def _count(k: int | None, rules: Rules) -> int:
+    """Raises:
+    VibesError: `k` is no whole number from 1.
+    """
+    if k is None:
+        return rules.k
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise VibesError(f"k is {k!r}; give how many listings, a whole number from 1.")
+    return int(k)

@@ -62,7 +62,7 @@ def train(
         settings = _resumed(work, market, settings)
     elif work.exists():
         raise VibesError(
-            f"{run} holds an unfinished training; go on with --resume, or remove the folder to begin anew."
+            f"{run} holds an unfinished training; go on with --resume (in Python resume=True), or remove the folder to begin anew."
         )
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)

@@ -99,7 +99,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         ),
         (["train", "{f}/market", "{f}/run"], "already holds a finished run"),
         (["train", "{f}/market", "{f}/new", "--resume"], "no interrupted training"),
-        (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out --seed"),
+        (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out seed"),
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (
             ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "luck"],

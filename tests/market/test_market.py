@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
+from core.market.io import TABLES
 from core.market.log import EventLog
-from core.market.market import TABLES, Market
+from core.market.market import Market
 
 
 def test_a_market_is_read_whole(tiny_market):

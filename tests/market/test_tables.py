@@ -37,8 +37,11 @@ def test_listings_that_cannot_be_used_are_one_sentence(folder, listings, says):
 @pytest.mark.parametrize(
     ("toml", "says"),
     [
-        ("[attributes.rooms]\nkind = 'number'", "lacks the column 'rooms' that market.toml describes"),
-        ("title = 'headline'", "lacks the column 'headline' that market.toml names as title"),
+        (
+            "[attributes.rooms]\nkind = 'number'",
+            "lacks the column 'rooms' that the market's attributes .market.toml. describe",
+        ),
+        ("title = 'headline'", "lacks the column 'headline' that the market's title .market.toml. names"),
         ("[attributes.town]\nkind = 'place'", "a place is read from the columns latitude and longitude"),
         ("colour = 'red'", "unknown key 'colour'"),
     ],

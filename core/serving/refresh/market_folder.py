@@ -6,8 +6,7 @@ import hashlib
 from pathlib import Path
 
 from core.errors import VibesError
-from core.market.io import TABLE_SUFFIXES, find_table
-from core.market.market import TABLES
+from core.market.io import TABLE_SUFFIXES, TABLES, find_table
 from core.run.run import Run
 from core.serving.refresh.tables import copy_file
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.io import atomic_path, find_table, read_table
+from core.market.io import TABLES, atomic_path, find_table, read_table
 from core.market.kinds import kind_of
-from core.market.market import TABLES, Market
+from core.market.market import Market
 from core.market.tables import as_ids
 from core.market.values import to_moments, to_numbers
 

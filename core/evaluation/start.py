@@ -1,0 +1,54 @@
+"""An evaluation as it is asked for, by `vibes evaluate` and by `core.evaluate`: measured, and kept with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import VibesError
+from core.evaluation.result import Evaluation
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.progress import Report, shown
+from core.run.run import Run
+from core.scoring.ranking import Scorer
+
+PROTOCOLS = ("temporal", "leave-one-out")
+
+
+def evaluate(
+    run: Run | Path | str,
+    protocol: str | None = None,
+    *,
+    hide_history: bool = False,
+    new_by: str | None = None,
+    also: Sequence[Scorer] = (),
+    save: bool = True,
+    progress: Report | bool = False,
+) -> Evaluation:
+    """Measure a run on its test queries, beside the baselines: what `vibes evaluate` does.
+
+    >>> found = evaluate(run)
+    >>> found.frame().query("metric == 'recall@30'").columns.tolist()
+    ['scorer', 'metric', 'value', 'low', 'high']
+
+    Args:
+        run: a run, or its folder.
+        protocol: "temporal" or "leave-one-out"; None: that of the training.
+        hide_history: in leave-one-out, too, recommend nothing that is in the history.
+        new_by: an attribute; rankings also without the listings that share its value with the history.
+        also: more scorers for the table.
+        save: keep figures, queries and the weights of what serving adds in the run's folder, where pages, reports and
+            recommendations beside recency or neighbours find them.
+        progress: called with each update of `core.progress`, or True for a bar on stderr.
+
+    Raises:
+        VibesError: no events, another protocol than that of the training, or nothing left to test on.
+    """
+    if protocol not in (None, *PROTOCOLS):
+        raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(PROTOCOLS)}.")
+    opened = run if isinstance(run, Run) else Run.open(run)
+    with shown(progress) as report:
+        found = evaluate_run(opened, protocol, report, also, hide_history, new_by)  # type: ignore[arg-type]
+    if save:
+        save_metrics(opened, found)
+    return found

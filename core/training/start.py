@@ -1,0 +1,117 @@
+"""A training as it is asked for, by `vibes train` and by `core.train`: settings, photos, one training, a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from core.errors import VibesError
+from core.features.photos.of_market import market_photos
+from core.market.market import Market
+from core.model.settings import Settings
+from core.progress import Report, shown, silent
+from core.run.fits import carry_fits
+from core.run.manifest import Manifest
+from core.run.run import Run
+from core.training.refit import refit_encoder, refit_settings
+from core.training.state import TrainingState
+from core.training.train import train as train_once
+
+AUTO = "auto"
+
+
+def train(
+    market: Market | Path | str,
+    run: Path | str,
+    config: Settings | Mapping[str, Any] | Path | str | None = None,
+    *,
+    protocol: str | None = None,
+    resume: bool = False,
+    refit: Run | Path | str | None = None,
+    everything: bool = False,
+    encoder: str = AUTO,
+    weights: Path | str | None = None,
+    progress: Report | bool = False,
+    **settings: Any,
+) -> Run:
+    """Train a model on a market, embed its listings, and open the run: what `vibes train` does.
+
+    >>> run = train(market, folder / "run", preset="tiny", training={"max_steps": 20})
+    >>> run.spaces
+    ['model', 'attributes']
+
+    Args:
+        market: a market, or its folder.
+        run: the folder to write; a finished run is never overwritten.
+        config: settings, whole or by their keys, or a TOML file with them.
+        protocol: "temporal" (the default where events have timestamps) or "leave-one-out".
+        resume: go on with a training that was interrupted.
+        refit: a run whose settings, number of steps and photo encoder are taken, to train on what it was validated on as
+            well; with `everything` on what it was tested on, too.
+        encoder: of the photos: a timm name, "vae", several as "a+b"; "auto" = that of the settings, else the best at hand.
+        weights: a file with the photo encoder's weights.
+        progress: called with each update of `core.progress`, or True for lines (and a bar, in a terminal) on stderr.
+        settings: replace single keys of `config`: `preset`, `seed`, `history`, `training={"max_steps": 100}`, ...
+
+    Raises:
+        VibesError: nothing to train on, a setting that is none, a finished run in the way, or nothing to resume.
+    """
+    path = Path(run)
+    opened = market if isinstance(market, Market) else Market.open(market)
+    source = refit.path if isinstance(refit, Run) else refit
+    with shown(progress) as report:
+        start(opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report)
+    PartialState().wait_for_everyone()  # where several processes train, one has written the run
+    return Run.open(path, opened)
+
+
+def start(
+    market: Market,
+    run: Path,
+    config: Settings | Mapping[str, Any] | Path | str | None,
+    changes: Mapping[str, Any],
+    protocol: str | None = None,
+    resume: bool = False,
+    refit: Path | str | None = None,
+    everything: bool = False,
+    encoder: str = AUTO,
+    weights: Path | str | None = None,
+    report: Report = silent,
+) -> TrainingState:
+    """The training of `train`, which says more of each argument; gives where it ended.
+
+    Raises:
+        VibesError: what `train` refuses.
+    """
+    if refit is None:
+        if everything:
+            raise VibesError(
+                "Option --everything goes with --refit RUN (everything=True with refit=RUN), which says how long to train."
+            )
+        settings = Settings.of(config, **changes)
+        if protocol is not None:
+            settings = Settings.of(settings, split={"protocol": protocol})
+    else:
+        for name, value in {"config": config, "protocol": protocol, **changes}.items():
+            if value is not None:
+                raise VibesError(f"Option --refit takes all settings from {refit}; leave out {name}.")
+        settings = refit_settings(Path(refit), market, everything)
+        encoder = refit_encoder(Path(refit)) if encoder == AUTO else encoder
+    if encoder == AUTO:
+        encoder = _encoder_of(settings, run / ".training" if resume else None)
+    file = Path(weights) if weights else None
+    photos = market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
+    outcome = train_once(market, run, settings, photos, resume, report)
+    if refit is not None and PartialState().is_main_process:
+        carry_fits(Path(refit), run)
+    return outcome
+
+
+def _encoder_of(settings: Settings, unfinished: Path | None) -> str:
+    """The photo encoder that the settings name, or that an interrupted training had."""
+    if unfinished is not None and (unfinished / "run.toml").is_file():
+        return Manifest.load(unfinished).photo_encoder or AUTO
+    return "+".join(settings.features.photo_encoders) or AUTO

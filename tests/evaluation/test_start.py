@@ -1,0 +1,70 @@
+"""`core.evaluate`: what the command measures and keeps, as a frame and as a table in a notebook."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from helpers.copies import copied
+
+from core import Run, evaluate
+from core.errors import VibesError
+from core.evaluation.run_evaluation import evaluate_run
+
+
+@pytest.fixture(scope="module")
+def measured(trained, tmp_path_factory):
+    run = copied(trained, tmp_path_factory.mktemp("measured")).path
+    return run, evaluate(run)
+
+
+def test_it_measures_what_the_command_does_and_keeps_it(measured, trained):
+    run, found = measured
+    assert found.to_dict() == evaluate_run(trained).to_dict()
+    assert json.loads((run / "metrics.json").read_text()) == json.loads(json.dumps(found.to_dict()))
+    assert (run / "queries.parquet").is_file() and (run / "serving.json").is_file()
+    assert not (trained.path / "metrics.json").exists()
+
+
+def test_its_frame_has_every_figure_once(measured):
+    found = measured[1]
+    frame = found.frame()
+    assert frame.columns.tolist() == ["scorer", "metric", "value", "low", "high"]
+    table = frame.set_index(["scorer", "metric"])
+    assert table.index.is_unique
+    assert len(table) == sum(map(len, found.results.values()))
+    for scorer, results in found.results.items():
+        for metric, estimate in results.items():
+            assert table.loc[(scorer, metric)].to_dict() == estimate
+    sliced = found.frame(slices=True)
+    whole = sliced[sliced["slice"] == "all"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(whole[frame.columns], frame)
+    assert set(whole["queries"]) == {len(found.queries)} and set(whole["users"]) == {len(found.users)}
+    some = next(name for name, part in found.slices.items() if part["results"])
+    one = sliced[(sliced["slice"] == some) & (sliced["metric"] == "recall@30")].set_index("scorer")
+    for scorer, results in found.slices[some]["results"].items():
+        assert one.loc[scorer, "value"] == results["recall@30"]["value"]
+        assert one.loc[scorer, "queries"] == found.slices[some]["queries"]
+
+
+def test_it_shows_itself_as_a_table(measured):
+    found = measured[1]
+    assert repr(found) == found.table()
+    html = found._repr_html_()
+    assert found.headline in html
+    rows = re.findall(r"<tr><th[^>]*>(.*?)</th>(.*?)</tr>", html)[0:]
+    shown = {name: re.findall(r"<td>([\d.]+)<br>", cells) for name, cells in rows if "<td>" in cells}
+    assert list(shown) == [name.replace("&", "&amp;") for name in found.names]
+    for name, cells in shown.items():
+        assert cells == [f"{one['value']:.3f}" for one in found.results[name].values()]
+
+
+def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
+    with pytest.raises(VibesError, match="protocol is 'guess'; use temporal or leave-one-out"):
+        evaluate(trained, "guess")
+    with pytest.raises(VibesError, match="it learned from"):
+        evaluate(trained.path, "leave-one-out")
+    with pytest.raises(VibesError, match="no events, so there is nothing to evaluate"):
+        evaluate(Run.open(bare.path))
+    with pytest.raises(VibesError, match="is no run folder"):
+        evaluate(tmp_path)

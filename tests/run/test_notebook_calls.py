@@ -1,0 +1,218 @@
+"""What a notebook may give `similar` and `recommend`: ids, lists, histories and moments in whatever form they come."""
+
+import datetime as dt
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.copies import copied
+
+from core.errors import VibesError
+from core.market.market import Market
+from core.run.asking import Event
+from core.run.run import Run
+from core.run.spaces import embed_market
+
+
+@pytest.fixture(scope="module")
+def numbered(trained, tmp_path_factory) -> Run:
+    """The trained run over its market with whole numbers for ids: users 1000.., listings 0.., with user 7 among them."""
+    folder = tmp_path_factory.mktemp("numbered")
+    homes = pd.read_parquet(trained.market.path / "listings.parquet")
+    events = pd.read_parquet(trained.market.path / "events.parquet")
+    homes["listing_id"] = homes["listing_id"].str.removeprefix("home-").astype(int)
+    events["listing_id"] = events["listing_id"].str.removeprefix("home-").astype(int)
+    events["user_id"] = 1000 + events["user_id"].str.removeprefix("user-").astype(int)
+    events.loc[events["user_id"] == events["user_id"].min(), "user_id"] = 7
+    market = Market.from_frames(homes, events, config=trained.market.config, path=folder / "market")
+    embed_market(market, folder / "run", None, trained.path)
+    return Run.open(folder / "run", market)
+
+
+def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(one, other)
+    assert len(one)
+
+
+@pytest.mark.parametrize("listing", [3, 3.0, np.int64(3), np.int16(3), np.float64(3), np.str_("3"), " 3 "])
+def test_a_listing_is_a_text_or_a_number(numbered, listing):
+    same(numbered.similar(listing, 5), numbered.similar("3", 5))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series, pd.Index, iter])
+def test_several_listings_come_in_any_list(numbered, kind):
+    found = numbered.similar(kind([3, 5]), 4)
+    assert found.columns.tolist() == ["query_id", "listing_id", "score", "title"]
+    for listing in ("3", "5"):
+        part = found[found["query_id"] == listing].drop(columns="query_id").reset_index(drop=True)
+        same(part, numbered.similar(listing, 4))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+def test_several_users_come_in_any_list(numbered, kind):
+    users = [int(user) for user in numbered.log.users if user != "7"][:2]
+    found = numbered.recommend(kind(users), 4)
+    assert found.columns.tolist() == ["user_id", "listing_id", "score", "title"]
+    assert found["user_id"].tolist() == [str(user) for user in users for _ in range(4)]
+    for user in users:
+        part = found[found["user_id"] == str(user)].drop(columns="user_id").reset_index(drop=True)
+        same(part, numbered.recommend(user, 4))
+        same(part, numbered.recommend(np.int64(user), 4))
+    same(found, numbered.recommend(pd.DataFrame({"user_id": users}), 4))
+
+
+def test_one_user_in_a_list_is_a_list(trained):
+    user = trained.log.users[3]
+    assert trained.recommend([user], 4)["user_id"].tolist() == [user] * 4
+
+
+def test_a_history_is_the_same_in_every_form(numbered):
+    frame = pd.DataFrame(
+        {"listing_id": [3, 5, 9], "action": ["view", None, "message"], "duration_s": [4.0, np.nan, 60.0]}
+    )
+    expected = numbered.recommend(frame.astype({"listing_id": "str"}), 6)
+    assert expected.columns.tolist() == ["listing_id", "score", "title"]
+    events = [
+        {"listing_id": 3, "action": "view", "duration_s": 4},
+        {"listing_id": np.int64(5)},
+        {"listing_id": "9", "action": "message", "duration_s": "60"},
+    ]
+    forms = [
+        frame,
+        frame.set_index("listing_id"),
+        frame.astype({"listing_id": float}),
+        frame.assign(user_id="somebody"),
+        frame.assign(duration_s=pd.to_timedelta(frame["duration_s"], unit="s")),
+        events,
+        tuple(events),
+        [Event("3", "view", 4.0), Event("5"), Event("9", "message", 60.0)],
+        [Event("3", "view", 4.0), *events[1:]],
+    ]  # fmt: skip
+    for form in forms:
+        same(numbered.recommend(form, 6), expected)
+    same(numbered.recommend({"listing_id": 3}, 6), numbered.recommend([3], 6))
+
+
+def test_a_list_of_listing_ids_is_a_history(numbered):
+    ids = [3, 5, 9]
+    expected = numbered.recommend(pd.DataFrame({"listing_id": ids}), 6)
+    for form in (ids, [str(one) for one in ids], np.array(ids), pd.Series(ids), (one for one in ids)):
+        same(numbered.recommend(form, 6), expected)
+    several = numbered.recommend([ids, [9]], 6)
+    assert several["user_id"].tolist() == [""] * 12
+    same(several.drop(columns="user_id").head(6), expected)
+    mixed = numbered.recommend([numbered.log.users[0], ids, pd.DataFrame({"listing_id": [9]})], 6)
+    same(mixed.drop(columns="user_id").iloc[6:12].reset_index(drop=True), expected)
+
+
+def test_a_moment_is_a_text_a_date_or_a_timestamp(trained):
+    user = trained.log.users[0]
+    first = pd.Timestamp(int(trained.log.time[trained.log.start[0]]), tz="UTC")
+    at = first.ceil("D")
+    expected = trained.recommend(user, 5, at=at)
+    forms = [
+        at.strftime("%Y-%m-%d"),
+        at.tz_localize(None),
+        at.tz_convert("Asia/Tokyo"),
+        at.to_pydatetime(),
+        at.date(),
+        at.to_datetime64(),
+        f"{at:%Y-%m-%d}T02:00+02:00",
+    ]
+    for form in forms:
+        same(trained.recommend(user, 5, at=form), expected)
+    assert isinstance(forms[4], dt.date)
+    with pytest.raises(VibesError, match="at is 'tomorrow'; give a date such as"):
+        trained.recommend(user, at="tomorrow")
+
+
+def test_titles_stand_beside_ids(trained, bare, tmp_path):
+    found = trained.similar(trained.listing_ids[0], 4)
+    titles = trained.market.listings.set_index("listing_id")["title"]
+    assert found["title"].tolist() == titles[found["listing_id"]].tolist()
+    frames = Market.from_frames(pd.DataFrame({"listing_id": [1, 2, 3], "rooms": [1, 2, 3]}))
+    embed_market(frames, tmp_path / "untitled", None)
+    untitled = Run.open(tmp_path / "untitled", frames).similar(1, space="attributes")
+    assert untitled.columns.tolist() == ["listing_id", "score"]
+    moved = copied(trained, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "market")
+    gone = Run.open(moved.path).similar(trained.listing_ids[0], 4)
+    same(gone, found.drop(columns="title"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (True, "True is no id of a user"),
+        (2.5, "2.5 is no id of a user"),
+        (None, "None is no id of a user"),
+        (b"3", "b'3' is no id of a user"),
+        (float("nan"), "nan is no id of a user"),
+        ([3, None], "None is no id of a user or listing"),
+        ([], "The history is empty"),
+        ([[]], "The history is empty"),
+        (pd.DataFrame({"listing_id": []}), "The history is empty"),
+        (3, r"There is no user '3' .*, but a listing; .* give the history \['3'\]"),
+        (5000, "There is no user '5000' .*for example"),
+        ([5000, 5001], "There is no user or listing '5000'"),
+        ([3, 5000], "There is no listing '5000'"),
+        ([1005, 5000], "There is no user '5000'"),
+        ([1005, 3], r"\[1005, 3\] mixes users \('1005'\) and listings \('3'\)"),
+        ([7], r'\[7\] may be users or listings of .*; a history is certain as \[{"listing_id": ...}'),
+        ([{"listing": 3}], "The history has no column 'listing_id'"),
+        ([{"listing_id": 3}, {"action": "view"}], "The history has no 'listing_id' in row 2"),
+        ([{"listing_id": 3, "duration_s": -4}], "The history has the duration_s '-4'; give seconds"),
+        ([{"listing_id": 3, "duration_s": "long"}], "The history has the duration_s 'long'; give seconds"),
+        ([{"listing_id": 3, "action": "stare"}], "action 'stare', which this market does not know"),
+        (pd.DataFrame({"user_id": [1, 2], "listing_id": [3, 5]}), "The history has events of 2 users"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_query_is_one_sentence(numbered, asked, says):
+    with pytest.raises(VibesError, match=says) as caught:
+        numbered.recommend(asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_may_be_both_can_be_said_for_certain(numbered):
+    same(numbered.recommend(7, 4), numbered.recommend("7", 4))
+    user = numbered.recommend(pd.DataFrame({"user_id": [7]}), 4).drop(columns="user_id")
+    same(user, numbered.recommend(7, 4))
+    history = numbered.recommend([{"listing_id": 7}], 4)
+    same(numbered.recommend([[7]], 4).drop(columns="user_id"), history)
+    assert history["listing_id"].tolist() != user["listing_id"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"k": 0}, "k is 0; give how many listings"),
+        ({"k": 2.5}, "k is 2.5; give how many listings"),
+        ({"k": "5"}, "k is '5'; give how many listings"),
+        ({"rules": {"sam": "rooms"}}, "The rules: unknown key 'sam'"),
+        ({"rules": {"diversity": 2}}, "The rules: 'diversity' is 2"),
+        ({"rules": {"where": "colour=red"}}, "colour"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(numbered, given, says):
+    for ask in (lambda: numbered.similar(3, **given), lambda: numbered.recommend(7, **given)):
+        with pytest.raises(VibesError, match=says):
+            ask()
+
+
+def test_rules_may_be_given_by_their_keys(trained):
+    one = trained.similar(trained.listing_ids[0], rules={"same": "district", "k": 3})
+    districts = trained.market.listings.set_index("listing_id")["district"]
+    assert len(one) == 3
+    assert set(districts[one["listing_id"]]) == {districts[trained.listing_ids[0]]}
+    rooms = trained.market.listings.set_index("listing_id")["rooms"]
+    found = trained.recommend(trained.log.users[0], 5, rules={"where": "rooms>=3", "drop_seen": False})
+    assert (rooms[found["listing_id"]] >= 3).all() and len(found)
+
+
+def test_a_run_shows_itself_in_a_line(trained, bare):
+    assert (
+        repr(trained) == f"Run {trained.path} on the market 'A small simulated market', with a trained model"
+    )
+    assert repr(bare).endswith("on the market 'Tiny town', with no model")
