@@ -46,7 +46,7 @@ def test_nothing_is_tuned_on_the_test_queries(random_log, always_live):
     split = make_split(log, catalogue)
     blind = first_level(log, replace(split, test=None), catalogue)  # whoever looks at them fails
     assert list(map(settings, blind)) == list(map(settings, first_level(log, split, catalogue)))
-    assert all(map(settings, blind[1:]))
+    assert all(map(settings, blind[1:5]))
 
 
 def test_a_large_catalogue_tries_fewer_penalties(random_log, always_live, monkeypatch):

@@ -1,0 +1,98 @@
+"""The examples of how to add something are whole: each file alone is an extension, found by its name, and works."""
+
+import importlib
+import inspect
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers.pages import ROOT, blocks
+
+from core.market.kinds import KINDS
+from core.market.market import Market
+from core.market.splits import make_split
+from core.model.export.formats import FORMATS
+from core.model.losses import LOSSES
+from core.model.readers import READERS
+from core.registry import Registry
+from core.scoring.baselines import BASELINES
+
+PAGE = ROOT / "assets" / "docs" / "extending.md"
+FILES = re.findall(r"^```python (core/\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """The class of an example: its file put where its registry looks."""
+
+    def load(path):
+        (text,) = blocks(PAGE, f"python {path}")
+        folder, name = path.removesuffix(".py").rsplit("/", 1)
+        package = importlib.import_module(folder.replace("/", "."))
+        (registry,) = [one for one in vars(package).values() if isinstance(one, Registry)]
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+        monkeypatch.delitem(vars(registry), "_modules", raising=False)
+        request = SimpleNamespace(name=name.replace("_", "-"), registry=registry)
+        found = registry[request.name]
+        vars(registry).pop("_modules")
+        return found
+
+    return load
+
+
+def test_there_is_one_example_of_each_extension():
+    folders = {path.rsplit("/", 1)[0] for path in FILES}
+    assert len(folders) == len(FILES) == 6
+    assert not {path for path in FILES if (ROOT / path).exists()}
+    assert all(len(one) for one in (BASELINES, LOSSES, KINDS, READERS, FORMATS))
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_an_example_is_whole(example, path):
+    assert not inspect.isabstract(example(path))
+
+
+def test_the_baseline_scores(example, random_log, always_live):
+    log = random_log(3)
+    split = make_split(log, always_live(log))
+    scores = example("core/scoring/baselines/newest.py").tune(log, split, always_live(log)).score(split.test)
+    assert scores.shape == (len(split.test), log.listings)
+
+
+def test_the_loss_is_that_of_its_formula(example):
+    scores = torch.tensor([[2.0, 1.5, 0.0]])
+    masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]])
+    assert example("core/model/losses/hinge.py")()(scores, *masks, torch.tensor([0])).item() == 0.25
+
+
+def test_the_kind_reads_and_tells(example):
+    kind = example("core/market/kinds/month.py")()
+    values, bad, _ = kind.read(pd.Series(["2024-02-03", "soon", None]))
+    assert values[0] == "Feb" and bad.tolist() == [False, True, False]
+    (told,) = kind.tell(kind.fit(pd.DataFrame({"x": values}), "x", 8, 1), pd.DataFrame({"x": values}))
+    assert told.listing.tolist() == [0] and told.value.tolist() == [1]
+
+
+def test_the_importer_writes_a_market(example, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "listings.jsonl").write_text(
+        '{"listing_id": "a", "rooms": 2}\n{"listing_id": "b", "rooms": 3}\n'
+    )
+    example("core/market/importers/json_lines.py")().write(source, tmp_path / "market")
+    assert Market.open(tmp_path / "market").listings["rooms"].tolist() == [2, 3]
+
+
+def test_the_reader_sees_nothing_later(example):
+    made = example("core/model/readers/mean.py")().user_pass(None, None)
+    vectors = torch.eye(3)
+    batch = SimpleNamespace(
+        listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool), last=torch.tensor([2])
+    )
+    found = made(vectors, batch).numpy()
+    np.testing.assert_allclose(found[0], [1, 0, 0])
+    np.testing.assert_allclose(made.newest(vectors, batch).numpy(), np.full((1, 3), 3**-0.5), rtol=1e-6)
