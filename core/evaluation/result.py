@@ -182,6 +182,9 @@ class Evaluation:
     def frame(self, slices: bool = False) -> pd.DataFrame:
         """One row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
 
+        >>> evaluate(run).frame().query("scorer == 'model'")["metric"].tolist()[:3]
+        ['recall@10', 'recall@30', 'recall@100']
+
         With `slices` also `slice`, "all" or one of those in `slices`, and its `queries` and `users`.
         """
         parts: dict[str, dict] = {

@@ -27,9 +27,9 @@ def evaluate(
 ) -> Evaluation:
     """Measure a run on its test queries, beside the baselines: what `vibes evaluate` does.
 
-    >>> found = evaluate(run)
-    >>> found.frame().query("metric == 'recall@30'").columns.tolist()
-    ['scorer', 'metric', 'value', 'low', 'high']
+    >>> found = evaluate(run, save=False)
+    >>> found.headline
+    'temporal: ... queries of ... users'
 
     Args:
         run: a run, or its folder.

@@ -65,6 +65,9 @@ class Market:
     ) -> "Market":
         """Read, infer and validate the market folder at `path`; events after `now` (default: this moment) are skipped.
 
+        >>> Market.open(folder / "market").name
+        'A small simulated market'
+
         Without `events_too` the events stay on disk (see `core.market.event_stream`) and `events` is empty.
         `tables` is a folder with another state of `market.toml` and the three tables (`core.serving.refresh`);
         photos and caches are those of `path` all the same.

@@ -232,7 +232,17 @@ class Longformer(nn.Module):
         token_types: int | None = None,
         max_items: int = 51,
     ) -> "Longformer":
-        """A copy of a `transformers` Longformer; see `core.model.convert.from_transformers`."""
+        """A copy of a `transformers` Longformer; see `core.model.convert.from_transformers`.
+
+        >>> import transformers
+        >>> size = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 18}
+        >>> theirs = transformers.LongformerModel(
+        ...     transformers.LongformerConfig(num_hidden_layers=1, attention_window=[4], vocab_size=30, **size)
+        ... )
+        >>> ours = Longformer.from_transformers(theirs)
+        >>> ours.config.width, type(ours.to_transformers()).__name__
+        (8, 'LongformerModel')
+        """
         return convert.from_transformers(
             cls, hf_model, words=words, token_types=token_types, max_items=max_items
         )

@@ -66,6 +66,10 @@ class RunFolder:
     def open(cls, path: Path | str, market: Market | None = None, events_too: bool = True) -> Self:
         """Open the run folder at `path`; without `events_too` the market's events stay on disk.
 
+        >>> run = Run.open(folder / "run")
+        >>> run.spaces, run.vectors("model").shape
+        (['model', 'attributes'], (120, 32))
+
         Raises:
             VibesError: no run folder, an unfinished training, or a run of another version.
         """

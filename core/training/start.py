@@ -39,7 +39,7 @@ def train(
 ) -> Run:
     """Train a model on a market, embed its listings, and open the run: what `vibes train` does.
 
-    >>> run = train(market, folder / "run", preset="tiny", training={"max_steps": 20})
+    >>> run = train(market, folder / "another", preset="tiny", training={"max_steps": 20})
     >>> run.spaces
     ['model', 'attributes']
 

@@ -12,6 +12,11 @@ def load_photo_encoder(
 ) -> PhotoEncoder:
     """Load a photo encoder from what is on this machine.
 
+    >>> from PIL import Image
+    >>> encoder = load_photo_encoder("tf_efficientnet_lite0")
+    >>> encoder.encode([Image.new("RGB", (640, 480))]).shape
+    (1, 1280)
+
     Args:
         name: "auto" (EVA-02 where its weights are at hand, otherwise the offline default), any timm name, or
             the name that a loaded encoder gave itself.

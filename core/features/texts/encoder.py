@@ -119,6 +119,9 @@ class TextEncoder:
 def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
     """The packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
 
+    >>> load_text_encoder().encode(["a bright flat by the harbour"]).shape
+    (1, 384)
+
     Raises:
         VibesError: the package is not installed, or the folder holds no model.
     """
