@@ -10,7 +10,7 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
             Stage("features"),
             Counted("photos", 3, 10),
             Trained(4, 8, 1.23456, 30.0),
-            Validated(4, 0.25, 2, 0.3),
+            Validated(4, 0.25, 0.24, 2, 0.3),
             Notice("'+ photos' is left out."),
             JobDone("full", 3, 12.4, Counted("ablation", 1.5, 4, 600.0)),
             JobDone("burst", 3, 1.0, Counted("ablation", 2.0, 4, 30.0), "too high a rate"),
@@ -23,7 +23,7 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
     assert left[1] == "0:00:30"  # the training's own estimate
     assert [line for line in capsys.readouterr().err.splitlines() if line] == [
         "features ...",
-        "step 4: validation recall@30 0.2500 (kept: step 2, 0.3000)",
+        "step 4: validation recall@30 0.2500, smooth 0.2400 (kept: step 2, smooth 0.3000)",
         "'+ photos' is left out.",
         "full, seed 3: done in 12 s (1.5 of 4, about 10 min left)",
         "burst, seed 3: failed: too high a rate (2.0 of 4, about 30 s left)",

@@ -60,7 +60,8 @@ def train(
             opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report
         )
     if main_process:
-        how = f"validation recall@30 {outcome.best:.3f} at" if outcome.best >= 0 else "without validation, to"
+        found = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
+        how = found if outcome.best >= 0 else "without validation, to"
         measure = "" if everything else f"Measure it with `vibes evaluate {run}`. "
         typer.echo(
             f"Wrote the run {run}: {how} step {outcome.best_step}. {measure}Look at it with `vibes explore {run}`.",

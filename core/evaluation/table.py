@@ -18,7 +18,10 @@ def results_table(headline: str, results: Mapping[str, Mapping], differences: Ma
     for name, found in results.items():
         lines.append(_row(name, [_share(found[metric]["value"]) for metric in metrics], width))
         lines.append(_row("", [_range(found[metric]) for metric in metrics], width))
-    lines += ["", "95 % intervals over users in the second line; ties count against a scorer."]
+    lines += [
+        "",
+        "Means over users, not over queries; 95 % intervals over users in the second line; ties count against a scorer.",
+    ]
     if differences:
         metric = "recall@30" if "recall@30" in metrics else metrics[0]
         lines += ["", f"Paired differences of {metric} (p-values with Holm's correction):"]

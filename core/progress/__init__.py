@@ -43,9 +43,10 @@ class Validated:
     """The model was measured on the validation queries."""
 
     step: int
-    recall: float  # recall@30
+    recall: float  # recall@30, a mean over users
+    smooth: float  # its smooth form (`core.scoring.metrics.smooth_recall`), by which weights are kept
     best_step: int  # whose weights are kept
-    best: float
+    best: float  # their smooth recall
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,9 @@ class ProgressBar:
                 self._line(f"{what} ...")
             case Notice(text):
                 self._line(text)
-            case Validated(step, recall, best_step, best):
-                self._line(
-                    f"step {step}: validation recall@30 {recall:.4f} (kept: step {best_step}, {best:.4f})"
-                )
+            case Validated(step, recall, smooth, best_step, best):
+                kept = f"(kept: step {best_step}, smooth {best:.4f})"
+                self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {kept}")
             case JobDone(job, seed, seconds, standing, error):
                 how = f"failed: {error}" if error else f"done in {seconds:.0f} s"
                 reached = f"{standing.done:.1f} of {standing.total}{_left(standing.left)}"

@@ -295,8 +295,13 @@ class _Finetuning:
                 self._save()
         else:
             state.worse = state.step - max(state.best_step, state.stage_step)
-        entry = {"step": state.step, "epoch": state.epoch, "validation recall@30": recall}
-        self.report(Validated(state.step, recall, state.best_step, state.best))
+        entry = {
+            "step": state.step,
+            "epoch": state.epoch,
+            "validation recall@30": recall,
+            "validation smooth recall@30": smooth,  # what the weights are kept by
+        }
+        self.report(Validated(state.step, recall, smooth, state.best_step, state.best_smooth))
         self.lines.write(entry)
         return state.worse >= self.patience
 

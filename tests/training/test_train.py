@@ -70,6 +70,16 @@ def test_the_run_says_what_it_is(whole, small_market):
     assert not (run / ".training").exists()
 
 
+def test_the_lines_tell_the_smooth_recall_that_the_kept_weights_are_best_by(whole):
+    run, state = whole
+    lines = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
+    found = {line["step"]: line for line in lines if "validation recall@30" in line}
+    smooth = {step: line["validation smooth recall@30"] for step, line in found.items()}
+    assert max(smooth, key=lambda step: smooth[step]) == state.best_step
+    assert smooth[state.best_step] == state.best_smooth
+    assert found[state.best_step]["validation recall@30"] == state.best
+
+
 def test_a_finished_run_is_not_overwritten(whole, small_market, quick):
     with pytest.raises(VibesError, match="already holds a finished run"):
         train(small_market, whole[0], quick, None)
