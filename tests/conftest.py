@@ -7,7 +7,13 @@ import pytest
 from hypothesis import settings
 
 #: Fixtures that several rooms share, each beside what it is made of.
-pytest_plugins = ["helpers.tiny", "helpers.logs", "helpers.trainings", "helpers.runs"]
+pytest_plugins = [
+    "helpers.tiny",
+    "helpers.logs",
+    "helpers.trainings",
+    "helpers.runs",
+    "helpers.second_device",
+]
 
 # As the command line does: threads that wait do not spin. Set before torch is loaded, as is the share of the cores of
 # one of several test processes.

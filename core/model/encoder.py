@@ -1,32 +1,27 @@
 """Embeddings of many bare listings or histories, batch by batch, without gradient."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from core.device import device_of, mixed_precision, place
 from core.market.log import ranges
 from core.model.embeddings import TokenBatch
 from core.model.fast.model import TOKENS, FastModel
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
-from core.model.machine import has_bf16 as has_bf16
 from core.model.windows import ReadoutBatch, VectorBatch
 from core.progress import Counted, Report
 
 #: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
 TOKENS_PER_BATCH = 8192
+#: So many times more on other devices, which have no such cache and wait for each batch to be handed over.
+ELSEWHERE = 8
 #: The same where a token is a whole listing: few tokens a history, of very different numbers, so that padding weighs more.
 VECTORS_PER_BATCH = 1024
-
-
-def mixed_precision(bf16: bool | None, device: torch.device | str = "cpu") -> AbstractContextManager:
-    """bfloat16 for the matrix products where asked, else nothing."""
-    kind = torch.device(device).type
-    return torch.autocast(kind, dtype=torch.bfloat16) if bf16 else nullcontext()
 
 
 def batches_by_length(lengths: np.ndarray, tokens: int = TOKENS_PER_BATCH) -> Iterator[np.ndarray]:
@@ -45,22 +40,25 @@ def encode(
     embed: Callable[[np.ndarray], torch.Tensor],
     lengths: np.ndarray,
     width: int,
-    bf16: bool | None = False,
-    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
     report: Report | None = None,
     tokens: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
     """(n, width) float32 embeddings of n sequences of `lengths` (n,), by `embed(rows)` batch by batch.
 
-    A `FastModel` has its type and its batch size already: `bf16` and `tokens` are the readable model's.
+    `dtype` is that of the matrix products, None the weights' own. A `FastModel` has its type and its batch size already:
+    `dtype` and `tokens` are the readable model's.
     """
+    device = device_of(model)
     if isinstance(model, FastModel):
-        bf16, tokens = False, TOKENS
+        dtype, tokens = None, TOKENS
+    elif device.type != "cpu":
+        tokens *= ELSEWHERE
     training = model.training
     model.eval()
     out, done = np.zeros((len(lengths), width), np.float32), 0
     for rows in batches_by_length(lengths, tokens):
-        with mixed_precision(bf16, device):
+        with mixed_precision(dtype, device):
             vectors = embed(rows)
         out[rows] = vectors.float().cpu().numpy()
         done += len(rows)
@@ -75,16 +73,16 @@ def encode_listings(
     inputs: Inputs,
     rows: np.ndarray,
     width: int,
-    device: torch.device | str = "cpu",
     **options: Any,
 ) -> np.ndarray:
-    """(n, width) embeddings of the bare listings `rows` (n,)."""
+    """(n, width) embeddings of the bare listings `rows` (n,), by what `encode` is told in `options`."""
+    device = device_of(model)
     photos, texts = inputs.tensors(device)
 
     def embed(chosen: np.ndarray) -> torch.Tensor:
         return model.listings(TokenBatch(inputs.listings(rows[chosen]), device), photos, texts)
 
-    return encode(model, embed, inputs.listing_lengths(rows), width, device=device, **options)
+    return encode(model, embed, inputs.listing_lengths(rows), width, **options)
 
 
 def encode_histories(
@@ -93,7 +91,6 @@ def encode_histories(
     start: np.ndarray,
     end: np.ndarray,
     width: int,
-    device: torch.device | str = "cpu",
     listings: np.ndarray | None = None,
     **options: Any,
 ) -> np.ndarray:
@@ -102,20 +99,25 @@ def encode_histories(
     A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, and
     encodes those that the histories hold otherwise; other models need none.
     """
-    photos, texts = inputs.tensors(device)
+    device = device_of(model)
+    if model.reads != "vectors":
+        photos, texts = inputs.tensors(device)
     if model.reads == "sequence":
         lengths = inputs.history_lengths(start, end)
     else:
         first = inputs.newest(start, end)
         lengths = inputs.block_lengths(first, end) if model.reads == "blocks" else end - first
-    if model.reads == "vectors" and listings is not None:
-        place, table = inputs.listing, torch.from_numpy(listings).to(device)
+    if model.reads == "vectors" and listings is not None and device.type == "cpu":
+        number, table = inputs.listing, torch.from_numpy(listings)
     elif model.reads == "vectors":
-        # Each listing of the histories is encoded once, however many of them have it.
+        # Each listing of the histories is encoded once, however many of them have it, and no others are handed over.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
-        place = np.searchsorted(rows, inputs.listing)  # of events that are told; of others anything
-        found = encode_listings(model, inputs, rows, width, device, bf16=options.get("bf16", False))
-        table = torch.from_numpy(found).to(device)
+        number = np.searchsorted(rows, inputs.listing)  # of events that are read; of others anything
+        if listings is None:
+            found = encode_listings(model, inputs, rows, width, dtype=options.get("dtype"))
+        else:
+            found = listings[rows]
+        table = place(found, device)
 
     def embed(chosen: np.ndarray) -> torch.Tensor:
         if model.reads == "sequence":
@@ -125,8 +127,8 @@ def encode_histories(
             return model.prefixes(blocks, photos, texts)[blocks.last]
         assert model.user_pass is not None  # "listing-vectors" is what is left
         return model.user_pass.newest(
-            table, VectorBatch.of(inputs, first[chosen], end[chosen], place, device)
+            table, VectorBatch.of(inputs, first[chosen], end[chosen], number, device)
         )
 
     tokens = VECTORS_PER_BATCH if model.reads == "vectors" else TOKENS_PER_BATCH
-    return encode(model, embed, lengths, width, device=device, tokens=tokens, **options)
+    return encode(model, embed, lengths, width, tokens=tokens, **options)

@@ -1,13 +1,18 @@
 """What sequences are made of, and how many tokens they have."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+from core.device import place
 from core.features.featurizer import Features
 from core.features.sequences import Meta, Sequences, history_sequences, listing_sequences
 from core.market.log import ranges
+
+#: Features' vectors by device. A request reads a few rows of them: handing them over anew would take longer than the model.
+_PLACED: WeakKeyDictionary[Features, dict[str, tuple[torch.Tensor, torch.Tensor]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +36,12 @@ class Inputs:
         )
 
     def tensors(self, device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Photo (P, width) and text (T, width) vectors on the device."""
-        return torch.from_numpy(self.features.photo).to(device), torch.from_numpy(self.features.text).to(
-            device
-        )
+        """Photo (P, width) and text (T, width) vectors on the device; handed over once, while the features live."""
+        kept = _PLACED.setdefault(self.features, {})
+        key = str(device)
+        if key not in kept:
+            kept[key] = place(self.features.photo, device), place(self.features.text, device)
+        return kept[key]
 
     def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each bare listing, `[CLS]` included."""

@@ -1,23 +1,13 @@
-"""What this machine's processor offers."""
+"""The memory of this process."""
 
 import ctypes
 import logging
-
-import torch
 
 logger = logging.getLogger(__name__)
 
 #: glibc's names for the two parameters below, and what they are set to, in bytes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 256 * 2**20
-
-
-def has_bf16() -> bool:
-    """True where matrix products in bfloat16 are faster than in float32: instructions of this GPU or CPU."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
 def keep_memory() -> bool:

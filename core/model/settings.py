@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,6 +12,9 @@ from core.market.documents import first_problem, read_toml
 from core.model.config import PRESETS, EncoderConfig
 from core.model.losses import LOSSES
 from core.model.readers import History
+
+if TYPE_CHECKING:
+    import torch
 
 Baskets = Literal["auto", "order", "set"]
 
@@ -102,6 +105,13 @@ class TrainingConfig(Forbidding):
     max_listings: int = Field(50, ge=1, le=50)
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+
+    @property
+    def dtype(self) -> "torch.dtype | None":
+        """Of the matrix products; None: float32."""
+        import torch
+
+        return torch.bfloat16 if self.bf16 else None
 
     @property
     def softmaxes(self) -> list["TrainingConfig"]:

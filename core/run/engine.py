@@ -47,6 +47,7 @@ class Engine:
         if not (run / "model.safetensors").is_file():
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
         try:
+            from core.device import device
             from core.model.checkpoint import load_weights
             from core.model.encoder import ListingModel
         except ImportError as error:
@@ -61,16 +62,16 @@ class Engine:
             features = featurizer.transform(market, photos)
         model = ListingModel.of(featurizer.vocabulary, settings)
         load_weights(run / "model.safetensors", model)
-        model.eval()
+        model.to(device()).eval()
         return cls(model, featurizer, features, settings)
 
     @property
-    def path(self) -> Inference:
-        """The inference path that encodes, see `core.model.fast.choose`."""
-        return self._encoder()[1]
+    def path(self) -> str:
+        """The name of the inference path that encodes, see `core.model.fast.choose`."""
+        return self._encoder()[1].name
 
     def exact(self) -> Engine:
-        """The same engine on the readable model in float32: for differences that bfloat16 would blur."""
+        """The same engine on the readable model in float32: for differences that 16 bits would blur."""
         return replace(self, settings=self.settings.model_copy(update={"inference": "plain"}))
 
     def _encoder(self) -> tuple[ListingModel | FastModel, Inference]:
@@ -92,7 +93,8 @@ class Engine:
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
         empty = np.zeros(0, np.int32)
         inputs = self._inputs(empty, None)
-        return encode_listings(self._encoder()[0], inputs, rows, self.featurizer.width, report=report)
+        model, path = self._encoder()
+        return encode_listings(model, inputs, rows, self.featurizer.width, report=report, **path.options)
 
     def encode_histories(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, listings: np.ndarray | None = None
@@ -104,7 +106,8 @@ class Engine:
         from core.model.encoder import encode_histories
 
         inputs, width = self.inputs(log), self.featurizer.width
-        return encode_histories(self._encoder()[0], inputs, start, end, width, listings=listings)
+        model, path = self._encoder()
+        return encode_histories(model, inputs, start, end, width, listings=listings, **path.options)
 
     def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
         return _inputs(self.features, listing, meta, self.settings)

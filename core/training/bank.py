@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.device import device_of, place
 from core.model.encoder import encode_listings
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
@@ -33,9 +34,9 @@ class ItemBank:
         """Encode the listings `rows` afresh, each process its part."""
         processes = processes or Processes()
         own = rows[processes.mine(len(rows))]
-        found = torch.from_numpy(encode_listings(model, inputs, own, width, **options))
+        found = place(encode_listings(model, inputs, own, width, **options), device_of(model))
         with torch.no_grad():
-            return cls(rows, processes.gather(found.to(options.get("device", "cpu")), len(rows)))
+            return cls(rows, processes.gather(found, len(rows)))
 
     @staticmethod
     def steps_between(inputs: Inputs, rows: np.ndarray, step_tokens: float, at_least: int) -> int:

@@ -275,8 +275,7 @@ class _Finetuning:
             self.data.warm,
             width,
             self.processes,
-            bf16=self.config.bf16,
-            device=self.device,
+            dtype=self.config.dtype,
         )
 
     def _validate(self) -> bool:

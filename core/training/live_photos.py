@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from core.device import mixed_precision
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.trainable import TRAINABLE
 from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.features.photos.views import photos_used
 from core.market.market import Market
-from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
@@ -42,14 +42,14 @@ class LivePhotos:
     mean: torch.Tensor  # (1280,) of the fitted reduction to the model's width
     matrix: torch.Tensor  # (1280, width)
     per_step: int
-    bf16: bool | None
+    dtype: torch.dtype | None  # of the matrix products
     table: torch.Tensor | None = None  # (P, width) float32, on the device of the training
 
     def pooled(self, tail: PhotoTail, rows: np.ndarray) -> torch.Tensor:
         """(n, 1280) float32 of the photos `rows` (n,) by the stages `tail`, as the whole encoder gives them."""
         device = tail.head.weight.device
         maps = torch.from_numpy(self.maps[rows]).to(device).float()  # (n, C, h, w)
-        with mixed_precision(self.bf16, device):
+        with mixed_precision(self.dtype, device):
             return tail(maps).float()
 
     def vectors(self, tail: PhotoTail, rows: np.ndarray) -> torch.Tensor:
@@ -60,7 +60,7 @@ class LivePhotos:
     @torch.no_grad()
     def pooled_all(self, tail: PhotoTail) -> np.ndarray:
         """(P, 1280) float32 of all photos, in full precision."""
-        exact = replace(self, bf16=False)
+        exact = replace(self, dtype=None)
         rows = np.arange(len(self.maps))
         parts = [exact.pooled(tail, rows[first : first + CHUNK]) for first in range(0, len(rows), CHUNK)]
         return torch.cat(parts).cpu().numpy()
@@ -143,7 +143,7 @@ def start_live(
         )
     maps = photo_maps(market, photos_used(market, settings.features, photos), stages, report)
     mean, matrix = (torch.from_numpy(array) for array in (featurizer.photo.mean, featurizer.photo.matrix))
-    return LivePhotos(maps, mean, matrix, training.live_photos, training.bf16), PhotoTail.pretrained(stages)
+    return LivePhotos(maps, mean, matrix, training.live_photos, training.dtype), PhotoTail.pretrained(stages)
 
 
 def with_trained_photos(

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from core.device import mixed_precision
 from core.errors import VibesError
 from core.features.sequences import Sequences
 from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.model.checkpoint import load_state, save_state
 from core.model.dropout import Draw
 from core.model.embeddings import TokenBatch
-from core.model.encoder import mixed_precision
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import Settings
@@ -106,7 +106,7 @@ def pretraining_loss(
     read = data.inputs.listings(listings[mine])
     sequences, guesses = mask_values(read, MASKED, token_uniforms(read, mine, int(seeds[0])))
     own = candidates[processes.mine(len(candidates))]
-    with mixed_precision(config.bf16, device):
+    with mixed_precision(config.dtype, device):
         with _draw(mine, seeds[1]).active():
             logits, one = whole.predict_masked(TokenBatch(sequences, device), guesses.token, tables)
         with _draw(own, seeds[2]).active():

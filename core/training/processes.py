@@ -14,6 +14,7 @@ from accelerate import PartialState
 from torch import Tensor
 from torch import distributed as dist
 
+from core.device import device, place
 from core.model.machine import keep_memory
 
 
@@ -28,13 +29,16 @@ class Processes:
     @classmethod
     def launched(cls) -> "Processes":
         """The processes that were launched: one a GPU (NCCL), or on CPUs (gloo); sums are made in a fixed order."""
-        state = PartialState(cpu=not torch.cuda.is_available())
+        where = device()
+        state = PartialState(cpu=where.type != "cuda")
+        if state.num_processes > 1:
+            where = torch.device(state.device)
         # So that the same seed gives the same weights on several threads, too.
-        torch.use_deterministic_algorithms(True, warn_only=state.device.type != "cpu")
+        torch.use_deterministic_algorithms(True, warn_only=where.type != "cpu")
         keep_memory()
         # Nothing here reads what nobody wrote.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        return cls(state.process_index, state.num_processes, torch.device(state.device))
+        return cls(state.process_index, state.num_processes, where)
 
     @property
     def main(self) -> bool:
@@ -56,10 +60,12 @@ class Processes:
 
     def total(self, values: Any) -> np.ndarray:
         """The sum of each of `values` (n,) over the processes, float64."""
-        mine = torch.as_tensor(values, dtype=torch.float64, device=self.device)
-        if self.world > 1:
-            dist.all_reduce(mine)
-        return mine.cpu().numpy()
+        mine = np.asarray(values, np.float64)
+        if self.world == 1:
+            return mine
+        summed = place(mine, self.device)
+        dist.all_reduce(summed)
+        return summed.cpu().numpy()
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Add up what each process found, as if one had found it all; what no process used keeps no gradient."""

@@ -15,9 +15,9 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from core.device import mixed_precision
 from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue, Split
-from core.model.encoder import mixed_precision
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
@@ -101,7 +101,7 @@ def step_loss(
     own = batch
     if processes.world > 1:
         own = batch.part(processes.mine(len(batch.first)), by_event=model.reads != "sequence")
-    with mixed_precision(config.bf16, tables[0].device):
+    with mixed_precision(config.dtype, tables[0].device):
         listing = towers.listings(encoded, processes) if len(encoded) else None  # (F or more, d)
         if frozen and bank is not None:
             user = towers.histories(own, data.warm, bank.vectors)  # (E, d)

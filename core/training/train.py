@@ -11,6 +11,7 @@ import torch
 from accelerate import PartialState
 
 from core.defaults import K
+from core.device import device, has_bf16, place
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors
@@ -19,7 +20,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
-from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings, has_bf16
+from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from core.model.pretrained import start_from
 from core.model.settings import Baskets, Settings, SplitConfig
 from core.progress import Report, Stage, silent
@@ -54,7 +55,7 @@ def train(
         VibesError: nothing to train on, a finished run in the way, or nothing to resume.
     """
     # Under `accelerate launch` every process comes through here: all check, one writes.
-    state = PartialState(cpu=not torch.cuda.is_available())
+    state = PartialState(cpu=device().type != "cuda")
     work = run / ".training"
     if (run / "run.toml").exists():
         raise VibesError(f"{run} already holds a finished run; choose another folder or remove it first.")
@@ -207,19 +208,18 @@ def _validation(
     if len(queries) > limit:
         rng = np.random.default_rng([settings.seed, 2])
         queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))
-    width, bf16 = settings.encoder_config().width, settings.training.bf16
+    width, dtype = settings.encoder_config().width, settings.training.dtype
 
     processes = Processes.launched()
 
     def gathered(part: np.ndarray, count: int) -> np.ndarray:
         with torch.no_grad():
-            return processes.gather(torch.from_numpy(part).to(processes.device), count).cpu().numpy()
+            return processes.gather(place(part, processes.device), count).cpu().numpy()
 
     def recall(model: ListingModel) -> tuple[float, float]:
-        device = next(model.parameters()).device
         now = inputs if live is None else live.inputs(inputs, live.encode_all(model, processes))
         own, mine = processes.mine(log.listings), processes.mine(len(queries))
-        part = encode_listings(model, now, own, width, bf16=bf16, device=device)
+        part = encode_listings(model, now, own, width, dtype=dtype)
         listings = gathered(part, log.listings)
         part = encode_histories(
             model,
@@ -228,8 +228,7 @@ def _validation(
             queries.end[mine],
             width,
             listings=listings,
-            bf16=bf16,
-            device=device,
+            dtype=dtype,
         )
         ends = gathered(part, len(queries))
         ranks = np.zeros(len(queries), np.int64)

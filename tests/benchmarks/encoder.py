@@ -24,12 +24,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.device import has_bf16
 from core.model.config import PRESETS
 from core.model.encoder import batches_by_length
 from core.model.fast.linear import PackedLinear
 from core.model.fast.model import TOKENS, FastLongformer
 from core.model.longformer import Longformer
-from core.model.machine import has_bf16, keep_memory
+from core.model.machine import keep_memory
 from core.run.run import Run
 from core.serving.cost.measure import machine
 

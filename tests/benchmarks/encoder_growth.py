@@ -79,7 +79,7 @@ def by_users(path: Path, most: int, chunk: int) -> list[dict]:
 def by_length(preset: str, repeat: int = 3) -> list[dict]:
     """Milliseconds of a history of each length."""
     config = PRESETS[preset].model_copy(update={"window": 64, "max_tokens": LENGTHS[-1]})
-    fast = FastLongformer(Longformer(config).eval(), TYPES["bf16" if chosen() == "bf16" else "float32"])
+    fast = FastLongformer(Longformer(config).eval(), TYPES["bf16" if chosen().name == "bf16" else "float32"])
     work = {size: ours(fast, np.full(TOKENS // size, size)) for size in LENGTHS}
     best = dict.fromkeys(work, np.inf)
     for _ in range(repeat):

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.device import has_bf16
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.market.columns import Columns as C
 from core.market.log import EventLog
@@ -34,7 +35,6 @@ from core.market.writer import write_market
 from core.model.convert import PADDING
 from core.model.listing_model import ListingModel
 from core.model.longformer import Longformer
-from core.model.machine import has_bf16
 from core.model.settings import Settings
 from core.progress import Trained, Update
 from core.run.engine import make_inputs

@@ -8,7 +8,7 @@ from core.model.fast.choose import chosen
 
 
 def test_run_toml_names_the_path(trained, bare):
-    assert trained.manifest.encoded_by == chosen("auto") == trained.engine.path
+    assert trained.manifest.encoded_by == chosen("auto").name == trained.engine.path
     assert bare.manifest.encoded_by == ""
 
 
@@ -21,7 +21,7 @@ def test_every_path_gives_the_same_listings_and_histories(trained):
     assert exact.made is engine.made  # made once, however often it is asked for
     for path, least in (("float32", 0.99999), ("bf16", 0.99)):
         asked = replace(engine, settings=engine.settings.model_copy(update={"inference": path}))
-        assert asked.path == chosen(path)
+        assert asked.path == chosen(path).name
         for mine, theirs in (
             (asked.encode_listings(), exact.encode_listings()),
             (asked.encode_histories(log, start, end), exact.encode_histories(log, start, end)),

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from core.device import device as chosen_device
 from core.errors import VibesError
 from core.features.photos.trainable import TRAINABLE as LITE0
 
@@ -54,7 +55,7 @@ class PhotoEncoder:
         name: stored with every vector; tells weights and preprocessing apart.
         size: (height, width) that the whole photo is squashed to; no crop, the edges of a room belong to it.
         mean, std: per channel, of RGB in 0..1.
-        device: "cuda", "cpu", ...; None takes a GPU where there is one.
+        device: where it runs; None: see `core.device`.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class PhotoEncoder:
         std: Sequence[float],
         device: str | None = None,
     ) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device) if device else chosen_device()
         self.model = model.eval().requires_grad_(False)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.name, self.size = name, size

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from core.device import device, device_of, place, seeded
 from core.errors import VibesError
 from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
@@ -47,7 +48,7 @@ class VaeEncoder:
     size = (SIZE, SIZE)
 
     def __init__(self, model: Any, name: str) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device()
         self.model, self.name = model.eval().requires_grad_(False).to(self.device), name
 
     def prepare(self, image: Image.Image) -> np.ndarray:
@@ -127,11 +128,9 @@ def _model() -> Any:
     )
 
 
-def _pixels(images: np.ndarray, device: torch.device) -> torch.Tensor:
+def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
     """(N, SIZE, SIZE, 3) uint8 -> (N, 3, SIZE, SIZE) float32 in -1..1."""
-    batch = (
-        torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device).permute(0, 3, 1, 2).float()
-    )
+    batch = place(np.require(images, requirements=["C", "W"]), where).permute(0, 3, 1, 2).float()
     return batch / 127.5 - 1
 
 
@@ -156,10 +155,8 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Re
     """Train and leave `folder/vae.safetensors`; a checkpoint beside it lets a stopped training go on as if it had not."""
     from safetensors.torch import save_file
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        model = _model().train().to(device)
+    with seeded(seed):
+        model = _model().train().to(device())
         optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
         checkpoint, head = folder / "training.safetensors", json.dumps([seed, steps, len(pictures)])
         begun = _resume(checkpoint, model, optimizer, head)
@@ -172,7 +169,7 @@ def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Re
             batch = np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
             for group in optimizer.param_groups:
                 group["lr"] = RATE * min(1.0, (step + 1) / 50) * (1 - 0.9 * step / steps)
-            loss = loss_of(model, _pixels(batch, device))
+            loss = loss_of(model, _pixels(batch, device_of(model)))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

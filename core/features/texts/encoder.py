@@ -69,8 +69,9 @@ class TextEncoder:
         clean = [_utf8(text).decode("utf-8") for text in texts]
         limit = self.max_tokens
         tokens = tokenizer(clean, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        tokens = tokens.to(model.device)
         with torch.inference_mode():
-            states = model(**tokens.to(model.device)).last_hidden_state  # (N, T, width)
+            states = model(**tokens).last_hidden_state  # (N, T, width)
             mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
             pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (N, width)
             return torch.nn.functional.normalize(pooled.float(), dim=1).cpu().numpy()
@@ -80,6 +81,8 @@ class TextEncoder:
         import torch
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
+
+        from core.device import device
 
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()  # loading takes a second; the caller reports what takes long
@@ -92,8 +95,7 @@ class TextEncoder:
         finally:
             if bars:
                 logging.enable_progress_bar()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return tokenizer, model.eval().requires_grad_(False).to(device)
+        return tokenizer, model.eval().requires_grad_(False).to(device())
 
     def _json(self, filename: str, optional: bool = False) -> dict:
         path = self.folder / filename

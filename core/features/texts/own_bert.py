@@ -120,15 +120,15 @@ def _trained(
     import torch
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
+    from core.device import device, seeded
+
     texts = [text for text in texts if text.strip()]
     if not texts:
         raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    with seeded(seed):
         tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
         model = AutoModelForMaskedLM.from_pretrained(base.folder, local_files_only=True, dtype=torch.float32)
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model.train().to(device)
+        model.train().to(device())
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
         warmup = max(1, steps // 10)
         rates = torch.optim.lr_scheduler.LambdaLR(
@@ -145,7 +145,7 @@ def _trained(
                 return_tensors="pt",
                 return_special_tokens_mask=True,
             )
-            loss = _masked_loss(model, tokenizer, batch, rng, device)
+            loss = _masked_loss(model, tokenizer, batch, rng)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -158,10 +158,13 @@ def _trained(
     return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
 
 
-def _masked_loss(model: Any, tokenizer: Any, batch: Any, rng: np.random.Generator, device: Any) -> Any:
+def _masked_loss(model: Any, tokenizer: Any, batch: Any, rng: np.random.Generator) -> Any:
     """Cross-entropy of the hidden pieces: 15 %, of which 80 % read `[MASK]`, 10 % another piece, 10 % themselves."""
     import torch
 
+    from core.device import device_of
+
+    where = device_of(model)
     ids = batch["input_ids"].clone()  # (B, T)
     ordinary = (batch["special_tokens_mask"] == 0).numpy()
     chance, kind = rng.random(ids.shape), rng.random(ids.shape)
@@ -169,13 +172,13 @@ def _masked_loss(model: Any, tokenizer: Any, batch: Any, rng: np.random.Generato
     if not hidden.any():
         hidden = ordinary & (chance == chance[ordinary].min(initial=2.0))
     other = torch.from_numpy(rng.integers(len(tokenizer), size=ids.shape))
-    target = ids[torch.from_numpy(hidden)].to(device)  # (m,)
+    target = ids[torch.from_numpy(hidden)].to(where)  # (m,)
     ids[torch.from_numpy(hidden & (kind < 0.8))] = tokenizer.mask_token_id
     swap = torch.from_numpy(hidden & (kind >= 0.8) & (kind < 0.9))
     ids[swap] = other[swap]
     states = model.base_model(
-        input_ids=ids.to(device), attention_mask=batch["attention_mask"].to(device)
+        input_ids=ids.to(where), attention_mask=batch["attention_mask"].to(where)
     ).last_hidden_state  # (B, T, 384)
     # The 30,000-way head only where something is hidden: a seventh of the work.
-    scores = model.cls(states[torch.from_numpy(hidden).to(device)])  # (m, V)
+    scores = model.cls(states[torch.from_numpy(hidden).to(where)])  # (m, V)
     return torch.nn.functional.cross_entropy(scores.float(), target)

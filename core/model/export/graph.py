@@ -7,12 +7,14 @@ whose memory grows with the square of the row's length, since the banded one cha
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.device import device_of
 from core.model.attention import block_causal
 from core.model.embeddings import TokenEmbedder
 from core.model.export.inputs import READOUT_INPUTS, TOKEN_INPUTS, VECTOR_INPUTS
@@ -133,8 +135,11 @@ def real(length: Tensor, like: Tensor) -> Tensor:
 def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
     """What encodes bare listings and what encodes histories; one and the same where the model has only one way.
 
-    The graphs share the model's weights, whose Longformers they turn to dense attention.
+    The graphs share the model's weights, whose Longformers they turn to dense attention. A model on another device is
+    copied: a graph is traced, written and checked on the CPU.
     """
+    if device_of(model).type != "cpu":
+        model = deepcopy(model).cpu()
     side = model.listing_side if model.frozen and model.listing_side is not None else model
     for part in (model, side):
         part.longformer.path = "dense"

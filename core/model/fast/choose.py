@@ -1,42 +1,71 @@
-"""Which inference path this machine and these settings call for."""
+"""Which inference path this device and these settings call for."""
 
 import logging
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 
+from core.device import device, device_of, half
 from core.model.fast.linear import onednn_packs
 from core.model.fast.model import FastModel
 from core.model.listing_model import ListingModel
-from core.model.machine import has_bf16, keep_memory
+from core.model.machine import keep_memory
 
 logger = logging.getLogger(__name__)
 
-#: "plain" is the readable model in float32; the others are the packed path in that type.
-Inference = Literal["plain", "float32", "bf16"]
+#: What may be asked for: the fastest, the readable model in float32, or a type.
+Asked = Literal["auto", "plain", "float32", "bf16"]
+TYPES = {torch.float32: "float32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
-def chosen(asked: Inference | Literal["auto"] = "auto") -> Inference:
-    """The path for `asked`: "auto" takes the fastest that this machine has, and what it lacks falls back with a log line.
+@dataclass(frozen=True)
+class Inference:
+    """A way to encode.
 
-    A GPU runs the readable model: the packed path is made for CPUs.
+    Attributes:
+        name: kept with what it encoded, since two paths round differently: "plain", "float32" or "bf16" on a CPU, and on
+            another device its name, too ("cuda-bf16", "cuda-fp16", "cuda-float32").
+        dtype: of the matrix products.
+        packed: by the packed rows of `core.model.fast`, which are made for CPUs; else by the readable model.
     """
-    if asked == "plain" or torch.cuda.is_available() or not onednn_packs():
+
+    name: str
+    dtype: torch.dtype = torch.float32
+    packed: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `core.model.encoder.encode` is told."""
+        return {"dtype": None if self.packed or self.dtype is torch.float32 else self.dtype}
+
+
+def chosen(asked: Asked = "auto", where: torch.device | None = None) -> Inference:
+    """The path for `asked`: "auto" takes the fastest there, and what is lacking falls back with a log line.
+
+    A CPU has the packed path, in bfloat16 where it multiplies that. Other devices run the readable model, in their 16-bit
+    type by autocast, with torch's fused attention.
+    """
+    where = device() if where is None else where
+    dtype = None if asked in ("plain", "float32") else half(where)
+    if where.type != "cpu":
+        if dtype is None and asked in ("auto", "bf16"):
+            logger.info("encoder: float32, since %s multiplies in no 16-bit type", where)
+        dtype = dtype or torch.float32
+        return Inference(f"{where.type}-{TYPES[dtype]}", dtype)
+    if asked == "plain" or not onednn_packs():
         if asked != "plain":
-            logger.info("encoder: the readable model (a GPU, or a torch without oneDNN)")
-        return "plain"
-    if asked != "float32" and not has_bf16():
+            logger.info("encoder: the readable model (a torch without oneDNN)")
+        return Inference("plain")
+    if asked != "float32" and dtype is None:
         logger.info("encoder: float32, since this CPU has no bfloat16 instructions")
-        return "float32"
-    return "bf16" if asked == "auto" else asked
+    return Inference("float32", packed=True) if dtype is None else Inference("bf16", dtype, packed=True)
 
 
-def fast_model(
-    model: ListingModel, asked: Inference | Literal["auto"] = "auto"
-) -> tuple[ListingModel | FastModel, Inference]:
-    """What to encode with, and the name of its path. The packed path has the weights of this moment."""
-    path = chosen(asked)
-    if path == "plain":
+def fast_model(model: ListingModel, asked: Asked = "auto") -> tuple[ListingModel | FastModel, Inference]:
+    """What to encode with, where `model` is, and its path. The packed path has the weights of this moment."""
+    path = chosen(asked, device_of(model))
+    if not path.packed:
         return model, path
     keep_memory()
-    return FastModel(model, torch.bfloat16 if path == "bf16" else torch.float32), path
+    return FastModel(model, path.dtype), path

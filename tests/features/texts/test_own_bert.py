@@ -71,7 +71,7 @@ def test_the_loss_falls_on_what_repeats(tmp_path):
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
     losses = []
     for _ in range(12):
-        loss = own_bert._masked_loss(model, tokenizer, batch, np.random.default_rng(0), torch.device("cpu"))
+        loss = own_bert._masked_loss(model, tokenizer, batch, np.random.default_rng(0))
         losses.append(float(loss.detach()))
         loss.backward()
         optimizer.step()

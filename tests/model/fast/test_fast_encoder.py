@@ -164,13 +164,14 @@ def centred_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def test_the_machine_and_the_settings_choose_the_path(engine, monkeypatch, caplog):
     engine, _ = engine
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(choose, "has_bf16", lambda: True)
-    assert choose.chosen("auto") == "bf16" and not caplog.text
-    monkeypatch.setattr(choose, "has_bf16", lambda: False)  # switched off: a CPU without the instructions
-    assert choose.chosen("auto") == choose.chosen("bf16") == "float32" == engine.path
+    monkeypatch.setattr(choose, "half", lambda where: torch.bfloat16)
+    assert choose.chosen("auto").name == "bf16" and not caplog.text
+    monkeypatch.setattr(choose, "half", lambda where: None)  # switched off: a CPU without the instructions
+    assert choose.chosen("auto") == choose.chosen("bf16")
+    assert choose.chosen("auto").name == "float32" == engine.path
     assert "no bfloat16 instructions" in caplog.text
     expected = engine.exact().encode_listings()
     assert engine.exact().path == "plain"
     np.testing.assert_allclose(engine.encode_listings(), expected, atol=2e-5)
     monkeypatch.setattr(choose, "onednn_packs", lambda: False)
-    assert choose.chosen("auto") == "plain" and "without oneDNN" in caplog.text
+    assert choose.chosen("auto").name == "plain" and "without oneDNN" in caplog.text

@@ -1,0 +1,142 @@
+"""The same market trained, embedded, evaluated and asked on another device as on the CPU: what must come out alike."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from core.device import VARIABLE, device, device_of
+from core.evaluation.run_evaluation import evaluate_run
+from core.features.photos.vectors import PhotoVectors, load_photo_vectors
+from core.market.config import MarketConfig
+from core.market.market import Market
+from core.market.writer import write_market
+from core.model.settings import Settings
+from core.run.manifest import Manifest
+from core.run.newcomers import Newcomers
+from core.run.run import Run
+from core.run.spaces import embed_market
+from core.training.train import train
+from helpers.tiny import tiny_events, tiny_listings, tiny_photos
+
+#: Ways to train, each with what makes it differ.
+WAYS: dict[str, dict] = {
+    "cls": {"history": "cls", "training": {"token_dropout": 0.1}},
+    "readout": {"history": "readout"},
+    "listing-vectors": {"history": "listing-vectors", "training": {"recency_days": 30}},
+    "pre-trained, two stages": {
+        "history": "cls",
+        "training": {"recipe": "two-stage", "pretrain_steps": 2},
+    },
+    "live photos": {
+        "history": "listing-vectors",
+        "features": {"text": False, "photo_train_blocks": 1},
+        "training": {"live_photos": 4},
+    },
+}
+
+
+@contextmanager
+def on(name: str) -> Iterator[None]:
+    """Inside, this process computes on the device of this name."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = name
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before})
+
+
+def photo_market(path: Path) -> Market:
+    """Twelve listings with an attribute of every kind and two photos each, twenty users."""
+    rng = np.random.default_rng(3)
+    table = tiny_listings(rng, 12, False)
+    shots = tiny_photos(rng, path, table["listing_id"], 2)
+    events = tiny_events(rng, table["listing_id"], 20, 6, True)
+    write_market(path, MarketConfig(name="Two devices", actions=["view", "save"]), table, shots, events)
+    return Market.open(path)
+
+
+def settings_of(way: str, bf16: bool | None = False) -> Settings:
+    """A training of a few steps."""
+    base = {
+        "preset": "tiny",
+        "encoder": {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "dropout": 0.1},
+        "training": {
+            "bf16": bf16, "max_steps": 4, "batch": 8, "fresh": 5, "bank_every": 3, "validate_every": 2, "warmup": 1,
+            "max_epochs": 9, "checkpoint_every": 3,
+        },
+    }  # fmt: skip
+    given = WAYS[way]
+    return Settings.model_validate(
+        {**base, **given, "training": {**base["training"], **given.get("training", {})}}
+    )
+
+
+def trained_on(name: str, market: Market, run: Path, settings: Settings, photos: PhotoVectors | None) -> Run:
+    """A run that was trained, and is opened, on the device of this name."""
+    with on(name):
+        train(market, run, settings, photos)
+        opened = Run.open(run, market)
+        assert device_of(opened.engine.model) == device()
+    return opened
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """The least cosine of two sets of unit vectors (n, d), row by row."""
+    return float((one * other).sum(axis=1).min())
+
+
+def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: float = 0.999) -> None:
+    """A trained run opened on the CPU and on the device `there` embeds, recommends, evaluates and encodes newcomers alike."""
+    exact = tmp_path / "exact"
+    shutil.copytree(run, exact)
+    manifest = Manifest.load(exact)
+    plain = manifest.settings.model_copy(update={"inference": "plain"})
+    manifest.model_copy(update={"settings": plain}).save(exact)
+    found: dict[str, dict] = {}
+    for name in ("cpu", there):
+        with on(name):
+            opened = Run.open(run)
+            engine, log = opened.engine, opened.log
+            start, end = log.start[:-1], log.start[1:]
+            listing = opened.market.listings.iloc[0]
+            cells = {"price": float(listing["price"]), "room_type": str(listing["room_type"])}
+            photo = (opened.market.path / opened.market.photos["path"].iloc[1]).read_bytes()
+            embed_market(opened.market, tmp_path / f"embedded-{name}", _photos(opened), exact)
+            embedded = Run.open(tmp_path / f"embedded-{name}", opened.market)
+            found[name] = {
+                "exact listings": engine.exact().encode_listings(),
+                "listings": engine.encode_listings(),
+                "exact histories": engine.exact().encode_histories(log, start, end),
+                "histories": engine.encode_histories(log, start, end),
+                "histories beside a table": engine.encode_histories(log, start, end, opened.vectors("model")),
+                "exact embedded": embedded.vectors("model"),
+                "newcomer": Newcomers(opened).encode(cells, [photo], ["model"]).vectors["model"][None],
+                "recommended": opened.recommend(log.users[0], 12)
+                .set_index("listing_id")["score"]
+                .sort_index(),
+                "similar": opened.similar(opened.listing_ids[0], 5)["listing_id"].tolist(),
+                "ranks": evaluate_run(embedded).ranks["model"],
+                "path": engine.path,
+            }
+            assert device_of(engine.model) == device() and opened.engine.model is engine.model
+    ours, theirs = found["cpu"], found[there]
+    assert theirs["path"].startswith(f"{there.partition(':')[0]}-") and ours["path"] != theirs["path"]
+    for what, value in ours.items():
+        if what.startswith("exact"):
+            assert cosine(value, theirs[what]) > 0.99999, what
+        elif isinstance(value, np.ndarray) and value.ndim == 2:
+            assert cosine(value, theirs[what]) > least, what
+    scores = ours["recommended"], theirs["recommended"]
+    assert scores[0].index.equals(scores[1].index)
+    np.testing.assert_allclose(scores[0], scores[1], atol=0.02)
+    assert ours["similar"] == theirs["similar"]
+    assert np.abs(ours["ranks"] - theirs["ranks"]).mean() < 0.05  # of twelve candidates
+
+
+def _photos(run: Run) -> PhotoVectors | None:
+    return load_photo_vectors(run.market.path, run.market.photos, run.engine.featurizer.photo_encoder)

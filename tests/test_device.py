@@ -1,0 +1,196 @@
+"""Who decides where tensors live; and everything that computes, on a second device that refuses to meet CPU tensors."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from helpers.on_devices import (
+    WAYS,
+    cosine,
+    on,
+    photo_market,
+    same_weights_same_answers,
+    settings_of,
+    trained_on,
+)
+from helpers.second_device import NAME, Module, OnSecond, second_device
+from PIL import Image
+
+from core import device as owner
+from core.device import CPU, VARIABLE, device, device_of, half, has_bf16, mixed_precision, place, seeded
+from core.errors import VibesError
+from core.features.photos.of_market import market_photos
+from core.features.photos.opening import load_photo_encoder
+from core.features.photos.vae import market_vae
+from core.features.texts import own_bert
+from core.features.texts.encoder import load_text_encoder
+from core.features.texts.own_bert import OwnBert
+from core.model.export.graph import graphs_of
+from core.model.fast.choose import chosen, fast_model
+from core.run.run import Run
+from core.training.train import train
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    return photo_market(tmp_path_factory.mktemp("devices") / "market")
+
+
+@pytest.fixture(scope="module")
+def photos(market):
+    with on("cpu"):
+        return market_photos(market, "tf_efficientnet_lite0")
+
+
+@pytest.mark.parametrize("asked", ["", "auto", " AUTO ", "cpu", "cpu:0"])
+def test_without_a_gpu_everything_is_on_the_cpu(monkeypatch, asked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(VARIABLE, asked)
+    assert device() == CPU
+
+
+def test_a_gpu_is_taken_unless_the_cpu_is_asked_for(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)  # of a launched training: its own
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert device() == torch.device("cuda", 1)
+    for asked, found in (("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")):
+        monkeypatch.setenv(VARIABLE, asked)
+        assert device() == torch.device(found)
+    monkeypatch.setenv(VARIABLE, "cuda:2")
+    with pytest.raises(VibesError, match="'cuda:2', but this machine has no such device; give auto or cpu"):
+        device()
+
+
+@pytest.mark.parametrize(
+    "asked, told", [("cuda", "no such device"), ("meta", "no device that torch knows"), ("gpu", "no device")]
+)
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(monkeypatch, asked, told):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv(VARIABLE, asked)
+    with pytest.raises(VibesError, match=f"{VARIABLE} is '{asked}'.*{told}"):
+        device()
+
+
+@pytest.mark.parametrize(
+    "bf16, capability, found",
+    [(True, (9, 0), torch.bfloat16), (False, (7, 5), torch.float16), (False, (6, 1), None)],
+)
+def test_a_gpu_multiplies_in_what_its_hardware_has(monkeypatch, bf16, capability, found):
+    def supported(including_emulation: bool = True) -> bool:
+        return bf16 or including_emulation  # torch emulates bfloat16 on old GPUs, slowly
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda where: capability)
+    where = torch.device("cuda", 0)
+    assert half(where) is found and has_bf16(where) == bf16
+    name = {torch.bfloat16: "cuda-bf16", torch.float16: "cuda-fp16", None: "cuda-float32"}[found]
+    path = chosen("auto", where)
+    assert path.name == name and not path.packed
+    assert chosen("plain", where).name == chosen("float32", where).name == "cuda-float32"
+    assert chosen("plain", where).options == {"dtype": None}
+
+
+def test_drawing_inside_leaves_no_trace_outside():
+    torch.manual_seed(1)
+    first, second = torch.rand(1), torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.rand(1) == first
+    with seeded(7):
+        inside = torch.rand(1)
+    with seeded(7):
+        assert torch.rand(1) == inside
+    assert torch.rand(1) == second
+
+
+def test_the_second_device_refuses_what_a_gpu_refuses(second):
+    there, here = place(np.ones((2, 3), np.float32), second), torch.ones(2, 3)
+    assert there.device.type == NAME and isinstance(there, OnSecond)
+    with pytest.raises(RuntimeError, match="same device"):
+        there + here
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.nn.Linear(3, 3).to(second)(here)
+    with pytest.raises((RuntimeError, TypeError)):
+        there.numpy()
+    assert (there + torch.tensor(1.0)).cpu().numpy().tolist() == [[2, 2, 2], [2, 2, 2]]
+    with mixed_precision(torch.bfloat16, second):
+        assert torch.nn.Linear(3, 3).to(second)(there).dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, photos, tmp_path):
+    run = trained_on(NAME, market, tmp_path / "run", settings_of(way), photos)
+    assert run.manifest.encoded_by == f"{NAME}-float32"
+    with on("cpu"):
+        train(market, tmp_path / "cpu", settings_of(way), photos)
+    # The same numbers are drawn, and the same kernels run within: only the order of sums may differ.
+    listings = (run.vectors("model"), Run.open(tmp_path / "cpu", market).vectors("model"))
+    assert cosine(*(vectors.astype(np.float32) for vectors in listings)) > 0.999
+    same_weights_same_answers(run.path, NAME, tmp_path)
+
+
+@pytest.mark.parametrize("way", ["cls", "readout", "listing-vectors"])
+def test_in_sixteen_bits_too(second, monkeypatch, way, market, photos, tmp_path):
+    monkeypatch.setattr(Module, "bf16", True)
+    run = trained_on(NAME, market, tmp_path / "run", settings_of(way, bf16=None), photos)
+    assert run.manifest.settings.training.bf16 and run.manifest.encoded_by == f"{NAME}-bf16"
+    same_weights_same_answers(run.path, NAME, tmp_path)
+
+
+def test_an_interrupted_training_goes_on_there(second, market, photos, tmp_path):
+    settings = settings_of("listing-vectors")
+    train(market, tmp_path / "whole", settings, photos)
+
+    def stop(entry: dict) -> None:
+        if entry.get("step") == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(market, tmp_path / "run", settings, photos, report=stop)
+    train(market, tmp_path / "run", settings, photos, resume=True)
+    whole, run = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run"))
+    assert whole == run
+
+
+def test_a_graph_is_written_from_a_copy_on_the_cpu(second, market, photos, tmp_path):
+    run = trained_on(NAME, market, tmp_path / "run", settings_of("listing-vectors"), photos)
+    for graph in graphs_of(run.engine.model):
+        assert device_of(graph) == CPU
+    assert device_of(run.engine.model).type == NAME
+    model, path = fast_model(run.engine.model)
+    assert model is run.engine.model and not path.packed
+
+
+def test_photo_and_text_encoders_follow(second):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    words = ["a flat by the sea", "quiet, with a garden"]
+    there = load_photo_encoder("tf_efficientnet_lite0"), load_text_encoder()
+    assert there[0].device == device()
+    found = there[0].encode([picture, picture]), there[1].encode(words)
+    assert there[1]._loaded[1].device == device()
+    assert there[0].classify(found[0]).shape == (2, 1000)
+    with on("cpu"):
+        here = load_photo_encoder("tf_efficientnet_lite0"), load_text_encoder()
+        assert here[0].device == CPU
+        np.testing.assert_allclose(here[0].encode([picture, picture]), found[0], atol=1e-4)
+        np.testing.assert_allclose(type(here[1])(here[1].folder, "again").encode(words), found[1], atol=1e-5)
+
+
+def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_path):
+    pytest.importorskip("diffusers")
+    vae = market_vae(market.path, market.photos, steps=2)
+    assert vae.device == device_of(vae.model) == device()
+    assert vae.encode(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, vae.width)
+    monkeypatch.setattr(own_bert, "BATCH", 2)
+    texts = ["by the old harbour", "in the woods"]
+    bert = OwnBert.fit(texts, tmp_path, steps=1)
+    assert bert.vectors(texts, tmp_path).shape == (2, 384)
+
+
+def test_the_variable_reaches_other_processes():
+    assert VARIABLE == "LISTING_VIBES_DEVICE" and owner.VARIABLE is VARIABLE
+    with on("cpu"):
+        assert os.environ[VARIABLE] == "cpu"
+    assert second_device().type == NAME
