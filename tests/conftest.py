@@ -12,7 +12,7 @@ pytest_plugins = [
     "helpers.logs",
     "helpers.trainings",
     "helpers.runs",
-    "helpers.second_device",
+    "helpers.second",
 ]
 
 # As the command line does: threads that wait do not spin. Set before torch is loaded, as is the share of the cores of

@@ -28,6 +28,7 @@ from core.features.texts.encoder import load_text_encoder
 from core.features.texts.own_bert import OwnBert
 from core.model.export.graph import graphs_of
 from core.model.fast.choose import chosen, fast_model
+from core.progress import Trained, Update
 from core.run.run import Run
 from core.training.train import train
 
@@ -119,7 +120,9 @@ def test_the_second_device_refuses_what_a_gpu_refuses(second):
         assert torch.nn.Linear(3, 3).to(second)(there).dtype is torch.bfloat16
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [way if way == "listing-vectors" else pytest.param(way, marks=pytest.mark.slow) for way in WAYS]
+)
 def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, photos, tmp_path):
     run = trained_on(NAME, market, tmp_path / "run", settings_of(way), photos)
     assert run.manifest.encoded_by == f"{NAME}-float32"
@@ -131,6 +134,7 @@ def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, 
     same_weights_same_answers(run.path, NAME, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["cls", "readout", "listing-vectors"])
 def test_in_sixteen_bits_too(second, monkeypatch, way, market, photos, tmp_path):
     monkeypatch.setattr(Module, "bf16", True)
@@ -139,12 +143,13 @@ def test_in_sixteen_bits_too(second, monkeypatch, way, market, photos, tmp_path)
     same_weights_same_answers(run.path, NAME, tmp_path)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_there(second, market, photos, tmp_path):
     settings = settings_of("listing-vectors")
     train(market, tmp_path / "whole", settings, photos)
 
-    def stop(entry: dict) -> None:
-        if entry.get("step") == 4:
+    def stop(update: Update) -> None:
+        if isinstance(update, Trained) and update.step == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -154,6 +159,7 @@ def test_an_interrupted_training_goes_on_there(second, market, photos, tmp_path)
     assert whole == run
 
 
+@pytest.mark.slow
 def test_a_graph_is_written_from_a_copy_on_the_cpu(second, market, photos, tmp_path):
     run = trained_on(NAME, market, tmp_path / "run", settings_of("listing-vectors"), photos)
     for graph in graphs_of(run.engine.model):
@@ -178,6 +184,7 @@ def test_photo_and_text_encoders_follow(second):
         np.testing.assert_allclose(type(here[1])(here[1].folder, "again").encode(words), found[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_path):
     pytest.importorskip("diffusers")
     vae = market_vae(market.path, market.photos, steps=2)
@@ -189,7 +196,7 @@ def test_the_markets_own_encoders_train_there(second, market, monkeypatch, tmp_p
     assert bert.vectors(texts, tmp_path).shape == (2, 384)
 
 
-def test_the_variable_reaches_other_processes():
+def test_the_variable_reaches_other_processes(second):
     assert VARIABLE == "LISTING_VIBES_DEVICE" and owner.VARIABLE is VARIABLE
     with on("cpu"):
         assert os.environ[VARIABLE] == "cpu"

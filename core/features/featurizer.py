@@ -57,6 +57,20 @@ class Featurizer:
         """The reducer of the first photo encoder; None where the model is told no photos."""
         return self.photo_reducers[0] if self.photo_reducers else None
 
+    @property
+    def longest_listing(self) -> int:
+        """Tokens of a listing that has everything the model can be told of one, `[CLS]` included.
+
+        No listing of these columns, now or later, has more: an attribute is one token (a text one more for each view,
+        and one for its words), word pieces are at most `listing_tokens`, and photos at most `photo_tokens` an encoder.
+        """
+        config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
+        if config.tokenisation == "wordpiece":
+            attributes = config.listing_tokens if self.vocabulary.attributes else 0
+        else:
+            attributes = len(self.vocabulary.attributes) - texts + texts * config.words
+        return 1 + attributes + texts * len(self.texts) + config.photo_tokens * len(self.photo_reducers)
+
     @classmethod
     def fit(
         cls,

@@ -56,7 +56,12 @@ class ListingModel(nn.Module):
     def of(cls, vocabulary: Vocabulary, settings: Settings) -> ListingModel:
         """The model that `settings` describe, untrained."""
         two_towers = settings.training.recipe == "two-stage"
-        return cls(vocabulary, settings.encoder_config(), settings.history, two_towers)
+        # Of the size asked for and then cut, so that a shorter table of positions draws the same weights beside it.
+        model = cls(vocabulary, settings.asked_encoder_config(), settings.history, two_towers)
+        for part in (model, model.listing_side):
+            if part is not None:
+                part.longformer.resize_positions(settings.encoder_config().max_tokens)
+        return model
 
     def sync_listing_side(self) -> None:
         """Make the listing side, where there is one, what the model is now."""

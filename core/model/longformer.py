@@ -132,6 +132,14 @@ class Longformer(nn.Module):
         self.word_embeddings: nn.Embedding | None = None
         self.apply(initialise)
 
+    def resize_positions(self, rows: int) -> None:
+        """Make `rows` the longest row of tokens; positions that were not there yet begin at zero. Draws no numbers."""
+        old = self.token_position.weight.detach()
+        table = old.new_zeros((rows, self.config.width))
+        table[: len(old)] = old[:rows]
+        self.token_position = nn.Embedding.from_pretrained(table, freeze=False)
+        self.config = self.config.model_copy(update={"max_tokens": rows})
+
     def forward(
         self,
         tokens: Tensor,
@@ -209,7 +217,7 @@ class Longformer(nn.Module):
         if length > self.config.max_tokens:
             raise VibesError(
                 f"a row of {length} tokens is longer than the encoder's max_tokens {self.config.max_tokens}; "
-                "keep fewer listings of the history or raise max_tokens"
+                f"keep fewer listings of the history, or train with [encoder] max_tokens of at least {length}"
             )
         if positions is None:
             positions = torch.arange(length, device=tokens.device)  # (S,)

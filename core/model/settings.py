@@ -161,6 +161,12 @@ class Settings(Forbidding):
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"
     )
+    positions: int | None = Field(
+        None,
+        ge=1,
+        description="rows of the table of token positions, filled in by training: what the market needs; [encoder] max_tokens "
+        "given by hand stands instead",
+    )
     init: str | None = Field(None, description="folder of a transformers Longformer to start from")
     history: History = Field("listing-vectors", description="how a history becomes a vector")
     inference: Literal["auto", "plain", "float32", "bf16"] = Field(
@@ -172,7 +178,16 @@ class Settings(Forbidding):
     split: SplitConfig = SplitConfig()
 
     def encoder_config(self) -> EncoderConfig:
-        """The preset with its changes.
+        """The preset with its changes, and with as many token positions as training found to be needed.
+
+        Raises:
+            VibesError: an unknown size or sizes that do not fit together.
+        """
+        found = self.asked_encoder_config()
+        return found if self.positions is None else found.model_copy(update={"max_tokens": self.positions})
+
+    def asked_encoder_config(self) -> EncoderConfig:
+        """The preset with its changes: how many tokens of a history are read at most.
 
         Raises:
             VibesError: an unknown size or sizes that do not fit together.

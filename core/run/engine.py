@@ -121,5 +121,6 @@ def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, setti
 def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Settings) -> Inputs:
     from core.model.encoder import Inputs
 
-    limit = settings.encoder_config().max_tokens
+    # How much of a history is read is what was asked for, not how long the table of positions came out.
+    limit = settings.asked_encoder_config().max_tokens
     return Inputs(features, listing, meta, settings.training.max_listings, limit)

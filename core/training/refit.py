@@ -44,6 +44,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
     return settings.model_copy(
         update={
             "split": SplitConfig(protocol="temporal", t1=until, t2=until),
+            "positions": None,  # the market may have other columns now
             "training": training.model_copy(update={"stop_after": manifest.steps}),
         }
     )

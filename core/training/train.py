@@ -35,6 +35,7 @@ from core.training.baskets import REAL_SHARE, simultaneous
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
+from core.training.positions import with_positions
 from core.training.pretrain import pretrain
 from core.training.processes import Processes
 from core.training.state import TrainingState
@@ -99,6 +100,8 @@ def train(
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
         featurizer, features = _features(market, settings, known, log.duration[split.train], photos, report)
+        settings = with_positions(settings, market, featurizer, features)
+        manifest = manifest.model_copy(update={"settings": settings})
         if settings.features.photo_train_blocks:
             live, tail = start_live(market, settings, featurizer, photos, report)
     if state.is_main_process:

@@ -9,12 +9,9 @@ so that types that do not fit each other show as well. What the two devices cann
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import torch
 from torch.utils import _pytree as pytree
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
-
-from core.device import VARIABLE
 
 NAME = "second"
 #: Operations that exist to bring tensors from one device to the other.
@@ -125,7 +122,8 @@ def wrapped(inner: torch.Tensor) -> OnSecond:
 
 
 def second_device() -> torch.device:
-    """`torch.device("second")`, registered once a process."""
+    """`torch.device("second")`, registered once a process, and before its first backward pass: autograd counts the
+    devices then, and never again (see `helpers.second`)."""
     if torch._C._get_privateuse1_backend_name() != NAME:
         _setup_privateuseone_for_python_backend(NAME, Module)
         _register_factories()
@@ -188,12 +186,3 @@ def _register_autocast() -> None:
 
         aten.impl(name, cast, key)
     LIBRARIES.extend([everything, aten])
-
-
-@pytest.fixture
-def second(monkeypatch) -> Iterator[torch.device]:
-    """This process computes on the second device, in float32."""
-    found = second_device()
-    monkeypatch.setenv(VARIABLE, NAME)
-    monkeypatch.setattr(Module, "bf16", False)
-    yield found

@@ -69,7 +69,8 @@ class FastLongformer:
         if int(rows.length.max()) > self.config.max_tokens:
             raise VibesError(
                 f"a row of {int(rows.length.max())} tokens is longer than the encoder's max_tokens "
-                f"{self.config.max_tokens}; keep fewer listings of the history or raise max_tokens"
+                f"{self.config.max_tokens}; keep fewer listings of the history, or train with [encoder] max_tokens of at "
+                f"least {int(rows.length.max())}"
             )
         x = tokens + self.model.token_position(position)
         x = x.add_(self.model.token_type(kind))

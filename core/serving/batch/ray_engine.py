@@ -77,6 +77,7 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
             fn_constructor_args=(str(folder.resolve()),),
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=1,
+            num_gpus=_gpu_share(workers),
         )  # a worker that dies is started again and its chunk given again without end: Ray Data's default
         made = 0
         for place, row in enumerate(done.iter_rows(), start=job.chunks - len(todo) + 1):
@@ -93,6 +94,17 @@ def _score(ray: Any, job: Job, folder: Path, todo: list[int], workers: int, repo
     finally:
         if started_here:
             ray.shutdown()
+
+
+def _gpu_share(workers: int) -> float | None:
+    """Of a GPU for each actor: Ray hides all of them from one that asks for none. None where the job runs on CPUs."""
+    try:
+        import torch
+
+        from core.device import device
+    except ImportError:  # similar listings need no torch
+        return None
+    return min(1.0, torch.cuda.device_count() / workers) if device().type == "cuda" else None
 
 
 def _start(ray: Any, workers: int) -> None:

@@ -1,0 +1,24 @@
+"""Fixture `second`: everything of this process that trains or encodes runs on `helpers.second_device`."""
+
+from typing import Any
+
+import pytest
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The device has to be there before any test of this process trains; who asks for none does not wait for torch."""
+    if any("second" in getattr(item, "fixturenames", ()) for item in session.items):
+        from helpers.second_device import second_device
+
+        second_device()
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The device, which multiplies in float32 alone unless `Module.bf16` is set."""
+    from core.device import VARIABLE
+    from helpers.second_device import NAME, Module, second_device
+
+    monkeypatch.setenv(VARIABLE, NAME)
+    monkeypatch.setattr(Module, "bf16", False)
+    return second_device()
