@@ -1,6 +1,7 @@
 """Commands, options and files of settings that the pages show are those that there are."""
 
 import ast
+import doctest
 import importlib
 import re
 import tomllib
@@ -84,7 +85,8 @@ def test_settings_that_are_shown_can_be_set(page):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_that_is_shown_names_what_there_is(page):
     for block in blocks(page, "python"):
-        for node in ast.walk(ast.parse(block)):
+        examples = doctest.DocTestParser().get_examples(block)  # none in a plain block
+        for node in ast.walk(ast.parse("".join(one.source for one in examples) or block)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = importlib.import_module(node.module)
                 assert all(hasattr(module, alias.name) for alias in node.names), (
