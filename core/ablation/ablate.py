@@ -140,7 +140,7 @@ def _jobs(
         wanted = {
             "kind": planned.variant.kind,
             "baseline": planned.variant.baseline,
-            "settings": settings.model_dump(exclude_none=True),
+            "settings": settings.model_dump(mode="json", exclude_none=True),
             "serving": planned.variant.serving,
             "photo_encoder": photo_encoder,
             "fingerprint": market.fingerprint,

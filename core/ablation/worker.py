@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import VibesError
-from core.market.documents import read_json, write_json
+from core.market.documents import write_json
 from core.market.io import write_table
 from core.progress import Stage, Trained, Update
 
@@ -62,9 +62,7 @@ def work(folder: Path) -> None:
     from core.scoring.ranking import Scorer
 
     began = time.monotonic()
-    job = read_json(folder / "job.json", "remove the folder and start again")
-    if job is None:
-        raise VibesError(f"{folder} has no job.json that says what to do.")
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     market = Market.open(job["market"])
     settings = Settings.model_validate(job["settings"])
     scorer: Scorer

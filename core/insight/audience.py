@@ -56,7 +56,7 @@ class Audience:
         parts = []
         for first in range(0, len(user), CHUNK):
             rows = slice(first, first + CHUNK)
-            parts.append(run.engine.encode_histories(log, start[rows], end[rows]))
+            parts.append(run.engine.encode_histories(log, start[rows], end[rows], run.vectors("model")))
             if report is not None:
                 report(Counted("users", min(first + CHUNK, len(user)), len(user)))
         return cls(run, user, start, end, np.concatenate(parts), at)

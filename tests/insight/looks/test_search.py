@@ -15,8 +15,8 @@ def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
     assert LookSearch.open(run) is None
     told = []
-    search = LookSearch.make(run, lambda what, done, of: told.append((what, done, of)))
-    assert told[-1][1:] == (6, 6)
+    search = LookSearch.make(run, told.append)
+    assert (told[-1].done, told[-1].total) == (6, 6)
     again = LookSearch.open(run)
     assert again is not None and (run.path / FILE).is_file()
     np.testing.assert_array_equal(again.looks.shares, search.looks.shares)
