@@ -199,6 +199,7 @@ def test_prices_follow_what_homes_are_worth(whole):
     assert 0.2 < sign["quality"] < 0.6 and sign["water"] > 0.02
 
 
+@pytest.mark.slow
 def test_attributes_and_text_do_not_give_the_vibe_away(whole):
     """Nine vibes; more than 0.35 would leave the photos little to add."""
     world, table = whole

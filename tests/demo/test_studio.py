@@ -98,6 +98,7 @@ TEXTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTURES)
 def test_textures_are_pictures_with_detail_and_repeat_themselves(name: str) -> None:
     first, again, other = (TEXTURES[name](stream(seed, name)) for seed in (1, 1, 2))
@@ -115,6 +116,7 @@ def test_art_of_every_kind_has_more_than_one_colour(kind: str) -> None:
     assert picture.min() >= 0 and picture.max() <= 1 and picture.std() > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["street", "park", "water", "roofs", "courtyard"])
 def test_every_view_differs_from_the_bare_sky(kind: str) -> None:
     seen = views.view(stream(1, "v"), kind, 0.2, 12, False)

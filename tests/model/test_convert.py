@@ -59,7 +59,7 @@ def assert_same(a: torch.Tensor, b: torch.Tensor, mask: torch.Tensor) -> None:
     assert torch.allclose(a[mask], b[mask], atol=1e-4)
 
 
-@pytest.fixture(scope="module", params=[64, 512, [16, 64, 32]], ids=str)
+@pytest.fixture(scope="module", params=[64, [16, 64, 32], pytest.param(512, marks=pytest.mark.slow)], ids=str)
 def pair(request):
     their = theirs(request.param)
     return their, Longformer.from_transformers(their)

@@ -101,6 +101,7 @@ def test_before_any_step_listings_are_those_of_the_frozen_model(start):
     assert np.abs(inputs.features.photo).max() > 0.1  # the vectors are not nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stages", [2, 3])
 def test_more_stages_begin_with_the_same_vectors(market, settings, frozen, start, stages):
     features = settings.features.model_copy(update={"photo_train_blocks": stages})
@@ -140,6 +141,7 @@ def test_the_stages_have_a_learning_rate_of_their_own(start):
         assert rates[id(parameter)] == pytest.approx(2e-4 if name.startswith(PREFIX) else 2e-3)
 
 
+@pytest.mark.slow
 def test_a_run_has_trained_stages_an_encoder_of_its_own_and_reads_vectors(run, market, frozen, tmp_path):
     name = run.manifest.photo_encoder
     assert is_trained(name) and run.engine.featurizer.photo_encoder == name
@@ -160,6 +162,7 @@ def test_a_run_has_trained_stages_an_encoder_of_its_own_and_reads_vectors(run, m
     np.testing.assert_allclose(anew.vectors, trained.vectors, atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_new_listing_and_another_market_are_read_by_the_trained_stages(run, market, tmp_path):
     row = market.listings.iloc[3]
     cells = {item.name: row[item.name] for item in market.attributes if item.kind != "place"}
@@ -178,6 +181,7 @@ def test_a_new_listing_and_another_market_are_read_by_the_trained_stages(run, ma
     assert load_photo_encoder(again.manifest.photo_encoder, file).name == run.manifest.photo_encoder
 
 
+@pytest.mark.slow
 def test_a_refresh_embeds_new_photos_by_the_trained_stages(run, market, tmp_path):
     shutil.copytree(market.path, tmp_path / "market")
     shot = market.photos["path"][0]
