@@ -50,7 +50,12 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     save_metrics(Run.open(whole[0]), before)
     carry_fits(whole[0], again[0])
     after = evaluate_run(Run.open(again[0]))
-    rows = ["model + recency", "model + neighbours", "model + neighbours + recency"]
+    rows = [
+        "model + recency",
+        "model + neighbours",
+        "model + neighbours + recency",
+        "model + id blend",
+    ]
     assert [name for name in after.results if name.startswith("model +")] == rows
     assert {name: after.notes[name] for name in rows} == {name: before.notes[name] for name in rows}
     save_metrics(Run.open(again[0]), after)
