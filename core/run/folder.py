@@ -194,6 +194,14 @@ class RunFolder:
         return (self.folder / "model.safetensors").is_file()
 
     @cached_property
+    def transferred(self) -> bool:
+        """Whether the model was trained on another market than the one that the run was made over."""
+        made = (
+            Manifest.load(self.path) if self.generation else self.manifest
+        )  # a refresh changes the tables, not the market
+        return bool(made.trained_on) and made.trained_on != made.fingerprint
+
+    @cached_property
     def trained_on_everything(self) -> bool:
         """Whether no event of the market is later than the model's training, so that nothing can test it."""
         until = self.manifest.settings.split.t2

@@ -37,8 +37,7 @@ def notices(opened: OpenRun) -> None:
             "Train or embed it anew.",
             icon=":material/history:",
         )
-    manifest = opened.run.manifest
-    if manifest.trained_on and manifest.trained_on != manifest.fingerprint:
+    if opened.run.transferred:
         st.info(
             "The model was trained on another market and is used here as it is.", icon=":material/swap_horiz:"
         )

@@ -78,6 +78,7 @@ def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_i
 
     opened, market = Run.open(shop.run), Market.open(shop.market.path)
     assert opened.generation == 1 and not opened.market_changed
+    assert not opened.transferred and opened.manifest.trained_on != opened.manifest.fingerprint
     assert market.fingerprint == opened.manifest.fingerprint  # the market's own folder has it all, too
     embed_market(market, tmp_path / "whole", None, shop.run)
     whole = Run.open(tmp_path / "whole")
