@@ -1,5 +1,6 @@
 """Fixture `second`: everything of this process that trains or encodes runs on `helpers.second_device`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,11 +15,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch) -> Any:
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The device, which multiplies in float32 alone unless `Module.bf16` is set."""
     from core.device import VARIABLE
+    from core.features.texts import encoder
     from helpers.second_device import NAME, Module, second_device
 
     monkeypatch.setenv(VARIABLE, NAME)
     monkeypatch.setattr(Module, "bf16", False)
-    return second_device()
+    encoder._minilm.cache_clear()  # opened once a process, where the process computed then
+    yield second_device()
+    encoder._minilm.cache_clear()
