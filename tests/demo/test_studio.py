@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,6 +24,7 @@ from core.demo.homes import ROOMS, Home
 from core.demo.homes import VIBES as SIMULATED
 from core.errors import VibesError
 
+ROOT = Path(__file__).resolve().parents[2]
 HOME = Home(
     number=3, seed=77, vibe="boho", quality=0.5, area_m2=50.0, rooms=2, floor=2, floors=5, view="park", building="townhouse",
     built=1930, light=0.6, density=0.5, clutter=0.3, balcony=True, hour=12.0, photos=("bathroom", "front"),
@@ -215,13 +217,15 @@ def test_bad_shards_are_told(text: str) -> None:
 def test_the_program_tells_bad_input_and_skips_what_is_there(tmp_path: Path) -> None:
     homes, out = tmp_path / "homes.jsonl", tmp_path / "out"
     command = [sys.executable, "-m", "studio", str(homes), str(out)]
-    missing = subprocess.run(command, capture_output=True, text=True)
+    places = os.pathsep.join([str(ROOT), str(ROOT / "assets" / "demo")])  # as its own words say
+    options = {"capture_output": True, "text": True, "env": os.environ | {"PYTHONPATH": places}}
+    missing = subprocess.run(command, **options)
     assert missing.returncode == 2 and "cannot be read" in missing.stderr and missing.stderr.count("\n") == 1
     homes.write_text(line(HOME) + "\n", encoding="utf-8")
     out.mkdir()
     for room in HOME.photos:
         (out / f"0003_{room}.webp").write_bytes(b"finished")
-    again = subprocess.run(command, capture_output=True, text=True)  # needs no Blender, since nothing is left
+    again = subprocess.run(command, **options)  # needs no Blender, since nothing is left
     assert again.returncode == 0 and "0 left" in again.stderr
     assert (out / "0003_front.webp").read_bytes() == b"finished"
 

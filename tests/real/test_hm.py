@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from core.market.importers import import_market
+from core.market.kinds import infer_kind
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
 from core.market.splits import Catalogue, make_split
-from core.market.values import infer_kind
 
 pytestmark = pytest.mark.real
 

@@ -114,7 +114,9 @@ def _with_history(trained, folder, history: str):
     from core.run.spaces import embed_market
 
     made = copied(trained, folder)
-    settings = made.manifest.settings.model_copy(update={"history": history, "inference": "plain"})
+    settings = made.manifest.settings.model_copy(
+        update={"history": history, "inference": "plain", "positions": None}
+    )
     made.manifest.model_copy(update={"settings": settings}).save(made.path)
     torch.manual_seed(0)
     save_weights(
