@@ -104,6 +104,7 @@ def test_ten_simulated_histories_get_what_the_command_gives_their_files(show, ru
         assert simulated(page) == told(run, "--history", tmp_path / "history.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beside", BESIDE)
 def test_under_every_rule_and_addition_users_and_their_histories_get_what_the_command_gives(
     show, fitted, tmp_path, beside

@@ -16,6 +16,8 @@ from core.run.spaces import embed_market
 from core.training.refit import refit_encoder, refit_settings
 from core.training.train import train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def again(small_market, whole, tmp_path_factory):

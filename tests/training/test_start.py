@@ -22,6 +22,7 @@ def test_it_writes_the_run_that_one_training_does(small_market, quick, whole, tm
         assert (run.path / name).read_bytes() == (whole[0] / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_frames_are_trained_on_evaluated_and_asked(small_market, quick, whole, tmp_path, capfd):
     """The events of a run on frames are those of their folder, so the weights are, too."""
     market = Market.from_frames(

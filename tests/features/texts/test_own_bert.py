@@ -8,6 +8,8 @@ from core.features.texts import own_bert
 from core.features.texts.encoder import load_text_encoder
 from core.features.texts.own_bert import OwnBert
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [f"The {place} flat number {n} has a zorbel oven" for n in range(6) for place in ("harbour", "park")]
 STEPS = 4
 

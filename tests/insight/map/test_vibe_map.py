@@ -33,6 +33,7 @@ def test_the_same_seed_draws_the_same_map():
     assert not np.array_equal(first[0], other[0])
 
 
+@pytest.mark.slow
 def test_a_handful_of_listings_can_be_drawn():
     places, cluster = draw_map(blobs(np.random.default_rng(2), (3, 3))[0])
     assert np.isfinite(places).all() and len(cluster) == 6

@@ -16,6 +16,8 @@ from core.market.market import Market
 from core.market.writer import write_market
 from core.run.newcomers import Newcomers
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def chilly(tmp_path_factory) -> Path:

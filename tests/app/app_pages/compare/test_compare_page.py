@@ -11,6 +11,8 @@ from app.app_pages.compare.rankings import ordinal
 from core import Run
 from core.ablation.table import COLUMNS
 
+pytestmark = pytest.mark.slow
+
 ROWS = [
     ("popularity", None, "all", "recall", 30, 0.2, 0.1, 0.3, 40, None, None, None),
     ("full", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, "popularity", 0.2, 0.0004),

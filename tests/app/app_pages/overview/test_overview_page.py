@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pandas as pd
+import pytest
 from browser.painted import embed_run, paint_market, vectors
 from looking import texts
 
@@ -15,6 +16,8 @@ from core.run.describe import reader_sentence
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
+
+pytestmark = pytest.mark.slow
 
 
 def test_counts_note_and_next_step(show, trained):
