@@ -13,6 +13,8 @@ from core.run.newcomers import Newcomers
 from core.run.run import Run
 from core.run.spaces import embed_market
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:

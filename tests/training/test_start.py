@@ -14,6 +14,8 @@ from core.progress import Stage, Update, Validated
 from core.run.fits import load_fits
 from core.run.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_writes_the_run_that_one_training_does(small_market, quick, whole, tmp_path):
     run = train(small_market.path, str(tmp_path / "run"), quick)

@@ -16,6 +16,8 @@ from core.run.run import Run
 from core.training.finetune import finetune
 from core.training.train import train
 
+pytestmark = pytest.mark.slow
+
 WAYS = {
     "readout": (
         {"history": "readout"},

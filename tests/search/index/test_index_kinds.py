@@ -12,6 +12,8 @@ from core.search.index.choose import choose, recall
 from core.search.index.exact import ExactIndex, _by_faiss, _by_numpy
 from core.search.index.sketch import SketchIndex
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def vectors():

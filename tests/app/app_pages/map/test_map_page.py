@@ -16,6 +16,8 @@ from core import Run
 from core.insight.map.region import grid_places, inside, read_outline
 from core.insight.probes import probe_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def mapped(trained, tmp_path):
