@@ -18,6 +18,7 @@ from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 from core.scoring.recency import RecentEvents, recency_prior
 from core.scoring.text_space import text_vectors
+from core.search.index import ExactIndex
 
 
 class Additions:
@@ -30,6 +31,9 @@ class Additions:
 
     def __init__(self, run: RunFolder, fit: Fit, train: np.ndarray | None = None) -> None:
         self.run, self.fit, self._train = run, fit, train
+        #: What makers of lists have made of `gain`, by the moment it counts at; they keep a few.
+        self.gains: dict[int | None, np.ndarray | None] = {}
+        self.indexes: dict[int | None, ExactIndex] = {}
 
     @property
     def score_all(self) -> bool:

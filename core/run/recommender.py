@@ -59,8 +59,9 @@ class Recommender:
         )  # fmt: skip
         self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
         self._eligible: dict[int | None, np.ndarray] = {}
-        self._indexes: dict[int | None, ExactIndex] = {}
-        self._gains: dict[int | None, np.ndarray | None] = {}
+        # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
+        self._indexes: dict[int | None, ExactIndex] = {} if additions is None else additions.indexes
+        self._gains: dict[int | None, np.ndarray | None] = {} if additions is None else additions.gains
 
     def similar(
         self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None

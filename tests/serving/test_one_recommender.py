@@ -169,3 +169,10 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
         assert asked(client, f"/similar/{one}", rules, at, space=space) == alone[one]
     told = options(rules, at, "similar")
     assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
+
+
+def test_what_is_recent_is_indexed_once_for_all_rules(run):
+    at = run.after_last_event
+    makers = [run.recommender(rules=one, beside="recency") for one in (Rules(), Rules(where=("price<=900",)))]
+    assert makers[0] is not makers[1] and makers[0].index(at) is makers[1].index(at)
+    assert makers[0].index(at) is not run.recommender(beside="neighbours+recency").index(at)  # another fit
