@@ -12,6 +12,8 @@ from core.errors import VibesError
 from core.market.io import atomic_path
 
 T = TypeVar("T")
+#: What taking apart a document raises that is not as it should be; pydantic's, JSON's and TOML's are ValueErrors.
+NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,7 +45,7 @@ def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:  # pydantic's and JSON's are ValueErrors
+    except (OSError, *NOT_AS_MEANT) as error:
         raise VibesError(f"{path} is damaged ({_reason(error)}); {mend}.") from error
 
 
@@ -68,8 +70,8 @@ def parse_toml(text: str, name: object) -> dict[str, Any]:
     """The content of TOML; `name` is what an error calls it."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise VibesError(f"{name} is not valid TOML ({error}); mend that line.") from error
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError alone
+        raise VibesError(f"{name} is not valid TOML ({_reason(error)}); mend that line.") from error
 
 
 def first_problem(error: ValidationError) -> str:
@@ -86,4 +88,6 @@ def _reason(error: Exception) -> str:
         return first_problem(error).rstrip(".")
     if isinstance(error, KeyError):
         return f"it lacks {error}"
-    return str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(str(error).split())[:300]

@@ -4,7 +4,6 @@ import errno
 import os
 import tempfile
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,6 @@ from core.errors import VibesError
 
 TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
-#: What pandas, pyarrow (its errors are ValueErrors) and gzip raise on a file that is no table.
-PARSE_ERRORS = (ValueError, EOFError, zlib.error, pd.errors.ParserWarning)
 
 
 @contextmanager
@@ -76,7 +73,11 @@ def read_table(path: Path) -> pd.DataFrame:
         raise VibesError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except OSError as error:
         raise VibesError(f"Cannot read {path}: {error.strerror or error}; check the file.") from error
-    except PARSE_ERRORS as error:
+    except VibesError:
+        raise
+    except (
+        Exception
+    ) as error:  # a damaged file makes pandas and pyarrow raise anything: KeyError, ArrowException
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise VibesError(
             f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."

@@ -32,6 +32,8 @@ def test_what_is_written_is_read(tmp_path):
         (b"{", "Expecting property name"),
         (b'"caf\xe9"', "codec can't decode"),
         (b"[]", "list indices|model_type|valid dictionary"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"weight": ' + b"9" * 5000 + b"}", "Exceeds the limit"),
         (b'{"heavy": 1}', "'weight'"),
         (b'{"weight": "much"}', "'weight' is 'much'|could not convert"),
         (b'{"weight": null}', "'weight' is None|must be"),
@@ -78,3 +80,14 @@ def test_a_kept_table_has_the_columns_that_are_asked_for(tmp_path):
 def read_table_of(folder):
     (folder / "some.csv").write_text("user_id,rank\nu,1\nv,2\n")
     return read_table(folder / "some.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"a = " + b"[" * 5000, "nested too deeply"), (b"a = " + b"9" * 5000, "Exceeds the limit")],
+)
+def test_toml_that_python_cannot_take_is_told(tmp_path, content, reason):
+    path = tmp_path / "market.toml"
+    path.write_bytes(content)
+    with pytest.raises(VibesError, match=reason):
+        read_toml(path, "check the path")
