@@ -110,6 +110,7 @@ def batch(
     """Score every listing or user into `out`."""
     import os
 
+    from core.market.durable import only_writer
     from core.serving.batch.local import score_here
     from core.serving.batch.work import prepare
 
@@ -118,7 +119,7 @@ def batch(
     if engine not in ("local", "ray"):
         raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
     started = time.monotonic()
-    with progress_bar() as progress:
+    with only_writer(out, f"vibes {kind} --all"), progress_bar() as progress:
         work = prepare(
             run,
             out,

@@ -104,19 +104,20 @@ def index(
     """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
     from core.run.run import Run
     from core.search.store.faiss_store import FaissStore
-    from core.search.store.opening import open_store
     from core.serving.refresh.store import Follower
 
     opened = Run.open(run)
-    Follower(place).follow(opened)
-    store = open_store(place, space=opened.spaces[0])
+    store, *_ = Follower(place).bring(opened)
     found = {"listings": len(store), "index": "milvus", "recall@30": None}
     if isinstance(store, FaissStore):
         chosen = store.build(kind, at_least)
-        store.save()
+        store.save()  # what is live and its index at once
         found |= {"index": chosen.kind, "recall@30": chosen.recall}
     elif kind != "auto":
         raise VibesError(f"Option --kind is '{kind}', but Milvus keeps its own index; leave it out.")
+    else:
+        store.save()
+        found["listings"] = len(store)
     line = f"{found['listings']} live listings in {place}; index {found['index']}, recall@30 {found['recall@30']}."
     typer.echo(json.dumps(found) if json_ else line)
 

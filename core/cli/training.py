@@ -82,14 +82,17 @@ def embed(
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
     from core.features.photos.trainable import trained_weights
     from core.market.market import Market
+    from core.run.generations import reading
     from core.run.manifest import Manifest
     from core.run.spaces import embed_market
 
     opened = Market.open(market)
     if model is not None and encoder == "auto":
-        encoder = Manifest.load(model).photo_encoder or encoder
+        with reading(model) as folder:
+            encoder = Manifest.load(folder).photo_encoder or encoder
     if model is not None and weights is None:
-        weights = trained_weights(model, encoder)
+        with reading(model) as folder:
+            weights = trained_weights(folder, encoder)
     vectors = photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
         embed_market(opened, run, vectors, model, progress)

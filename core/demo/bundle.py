@@ -32,12 +32,15 @@ from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, Stage
 from core.progress.bar import ProgressBar
+from core.run.generations import RESULTS
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
 
 ENCODER = "tf_efficientnet_lite0"
 WEIGHTS = "model.safetensors"
+#: What else a training leaves, or `bundle` puts beside its run.
+BESIDE = ("train.jsonl", "ablation.parquet", "ablation.png", "ablation.svg")
 FULL = "full"  # the last model of the ladder
 #: The smallest model, so that a clone of the project stays small; all else are the defaults.
 SHIPPED: dict[str, Any] = {"preset": "tiny"}
@@ -101,14 +104,23 @@ def finish(made: Made, run: Path, report: Report) -> Run:
 
     What is measured is what ships: the weights rounded to float16, so that a clone stays small.
     """
-    weights = load_file(run / WEIGHTS)
-    with atomic_path(run / WEIGHTS) as temporary:
+    whole = run.with_name(f".{run.name}-trained")
+    shutil.rmtree(whole, ignore_errors=True)
+    run.rename(whole)
+    weights = load_file(whole / WEIGHTS)
+    with atomic_path(whole / WEIGHTS) as temporary:
         save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
-    manifest = embed_market(made.market, run, made.photos, run)
+    manifest = embed_market(made.market, run, made.photos, whole)
+    for path in (whole / name for name in BESIDE):
+        if path.is_file():
+            shutil.copyfile(path, run / path.name)
+    shutil.rmtree(whole)
     manifest.model_copy(update={"market": ".."}).save(run)
     report(Stage("measuring"))
     opened = Run.open(run, made.market)
     save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
+    shutil.rmtree(run / RESULTS.folder)  # what ships is one state, and has it in one place
+    (run / RESULTS.pointer).unlink()
     report(Stage("drawing the map"))
     save_map(opened)
     report(Stage("looking at the photos"))

@@ -9,12 +9,14 @@ from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
 from core.market.documents import write_json
+from core.market.durable import copy_file, only_writer
 from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.progress import Report
 from core.run.additions import Additions
-from core.run.fits import fit_of, load_fits, save_fits
+from core.run.fits import carry_fits, fit_of, load_fits, save_fits
+from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.scoring.baselines import first_level
@@ -132,8 +134,19 @@ def with_serving(
 
 
 def save_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Write `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json` into the run folder."""
-    save_queries(run.path, evaluation, run.market)
-    if evaluation.fits:
-        save_fits(run.path, evaluation.fits)
-    write_json(run.path / "metrics.json", evaluation.to_dict(), indent=1)
+    """Publish `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json`: all three, or none.
+
+    The run folder gets copies, for whoever looks there; what reads a run takes what was published.
+    """
+    with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
+        with building(run.path, RESULTS) as built:
+            save_queries(built, evaluation, run.market)
+            if evaluation.fits:
+                save_fits(built, evaluation.fits)
+            else:  # of a refit: as the run was that it repeats
+                carry_fits(run.path, built)
+            write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
+            publish(run.path, built, RESULTS)
+        for path in sorted(results_of(run.path).glob("[!.]*")):
+            copy_file(path, run.path / path.name)
+        sweep(run.path, RESULTS)

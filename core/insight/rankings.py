@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.evaluation.queries_file import FILE, RANK
 from core.market.columns import Columns as C
 from core.market.io import read_kept
+from core.run.generations import results_of
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -24,7 +25,7 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    return read_kept(run.path / FILE, KEY, "evaluate the run again")
+    return read_kept(results_of(run.path) / FILE, KEY, "evaluate the run again")
 
 
 def rankers(frame: pd.DataFrame) -> list[str]:

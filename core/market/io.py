@@ -1,11 +1,7 @@
-"""Reading tables and writing files so that nothing is ever half-written."""
+"""Reading tables, and writing them so that nothing is ever half-written."""
 
-import errno
-import os
-import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +10,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
+from core.market.durable import atomic_path
+
+__all__ = [
+    "TABLES",
+    "TABLE_SUFFIXES",
+    "atomic_path",
+    "find_table",
+    "read_kept",
+    "read_table",
+    "table_columns",
+    "without_categories",
+    "write_table",
+]
 
 TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
-
-
-@contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; on success it replaces `target`, on failure it is removed.
-
-    Raises:
-        VibesError: the disk is full or the folder cannot be written.
-    """
-    target = Path(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-", suffix="-" + target.name)
-        os.close(handle)
-    except OSError as error:
-        raise _write_error(target, error) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise _write_error(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_error(target: Path, error: OSError) -> VibesError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return VibesError(f"The disk is full while writing {target}; free some space and run the same again.")
-    return VibesError(
-        f"Cannot write {target} ({error.strerror or error}); choose a folder that can be written."
-    )
 
 
 def find_table(folder: Path, name: str) -> Path | None:

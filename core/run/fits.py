@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
-from core.market.io import atomic_path
+from core.market.durable import copy_file
+from core.run.generations import results_of
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
@@ -92,14 +92,16 @@ def load_fits(run: Path) -> list[Fit]:
     Raises:
         VibesError: the file is damaged.
     """
-    return read_json(run / FILE, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
+    return (
+        read_json(results_of(run) / FILE, "evaluate the run again", TypeAdapter(list[Fit]).validate_python)
+        or []
+    )
 
 
 def carry_fits(measured: Path, run: Path) -> None:
     """Let a refit of the run `measured` serve as that was fitted to."""
-    if (measured / FILE).is_file():
-        with atomic_path(run / FILE) as temporary:
-            shutil.copyfile(measured / FILE, temporary)
+    if (results_of(measured) / FILE).is_file():
+        copy_file(results_of(measured) / FILE, run / FILE)
 
 
 def fitted(run: Path, beside: str) -> Fit:

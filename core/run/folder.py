@@ -20,7 +20,7 @@ from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue
 from core.run.engine import Engine
-from core.run.generations import Place, settle, stamp_of
+from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.spaces import SPACES
 from core.search.index import EXACT_TO, ExactIndex
@@ -42,6 +42,7 @@ class RunFolder:
         path: the run's folder as it was given; figures, maps and reports lie there.
         folder: where the embeddings, the model and the tables of this state lie: `path`, or one of its generations.
         generation: how many refreshes this state has behind it; 0 = as trained or embedded.
+        made: where the state lies that this one is a refresh of; `folder` itself where it is none.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RunFolder:
         )  # of a state that is not published yet, elsewhere
         place = Place(stamp_of(path), path) if place is None else place
         self.folder, self._stamp, self.generation = place.folder, place.stamp, place.stamp.generation
+        self.made = folder_of(path, place.stamp.made) if self.generation else place.folder
         if place.lease is not None:  # what keeps the generation from being removed ends with this object
             weakref.finalize(self, os.close, place.lease)
 
@@ -196,9 +198,8 @@ class RunFolder:
     @cached_property
     def transferred(self) -> bool:
         """Whether the model was trained on another market than the one that the run was made over."""
-        made = (
-            Manifest.load(self.path) if self.generation else self.manifest
-        )  # a refresh changes the tables, not the market
+        # A refresh changes the tables, not the market.
+        made = Manifest.load(self.made) if self.generation else self.manifest
         return bool(made.trained_on) and made.trained_on != made.fingerprint
 
     @cached_property
@@ -210,7 +211,7 @@ class RunFolder:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """What `vibes evaluate` measured last, or None."""
-        return read_json(self.path / "metrics.json", "evaluate the run again")
+        return read_json(results_of(self.path) / "metrics.json", "evaluate the run again")
 
     @cached_property
     def log(self) -> EventLog:

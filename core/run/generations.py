@@ -1,16 +1,19 @@
 """Published states of a run: a folder each, and one small file that names the one that counts.
 
-    run/run.toml, listings.npz ...    what `vibes train` or `vibes embed` wrote
-    run/current.json                  {"base": sha256 of run.toml, "generation": 3}, replaced by a rename
+    run/run.toml, listings.npz ...    what `vibes train` or the first `vibes embed` wrote
+    run/current.json                  {"base": sha256 of run.toml, "generation": 3, "made": 0}, replaced by a rename
     run/generations/000003/           the same files after the third refresh, and `market/` with the tables they are of
+    run/measured.json, run/measured/  likewise what `vibes evaluate` found, which is of no generation
 
 A generation never changes once it is named, and is kept as long as somebody reads it: a reader holds a shared lock on
-it (where the system has such locks), which ends with the reader. `current.json` counts only for the `run.toml` that it
-was written for, so that a run that is trained or embedded anew leaves its generations behind.
+it (where the system has such locks), which ends with the reader. A pointer counts only for the `run.toml` that it
+was written for, so that a run that is trained anew leaves its generations behind. To embed a run again is to publish
+one, too: `made` is the last one that was embedded, and those after it are refreshes of that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -18,18 +21,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
+from core.market.durable import sweep_left, sync, sync_tree, write_error
 
 try:
     import fcntl
 except ImportError:  # Windows: generations are kept by their number alone
     fcntl = None  # type: ignore[assignment]
 
-POINTER, FOLDER, LOCK, BUILDING = "current.json", "generations", ".reading", ".building"
+LOCK, BUILDING, REMOVING = ".reading", ".building", ".removing-"
 #: The newest ones, which are kept even where nobody reads them: a reader may be about to.
 KEEP = 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is published one after the other: the name of its pointer, that of its folder, and how to do without."""
+
+    pointer: str
+    folder: str
+    mend: str
+
+
+STATES = Line("current.json", "generations", "remove it to read the run as it was before its refreshes")
+RESULTS = Line("measured.json", "measured", "remove it and evaluate the run again")
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,13 @@ class Stamp:
     """What tells one published state of a run from another."""
 
     base: str  # sha256 of `run.toml`; "" = there is none
-    generation: int  # 0 = as trained or embedded
+    number: int = 0  # of the folder; 0 = the run folder itself
+    made: int = 0  # number of the last state that was trained or embedded
+
+    @property
+    def generation(self) -> int:
+        """How many refreshes the state has behind it; 0 = as trained or embedded."""
+        return self.number - self.made
 
 
 @dataclass(frozen=True)
@@ -49,108 +73,119 @@ class Place:
     lease: int | None = None
 
 
-def stamp_of(run: Path) -> Stamp:
+def stamp_of(run: Path, line: Line = STATES) -> Stamp:
     """The state that a reader of the run folder would get now; reads two small files.
 
     Raises:
-        VibesError: `current.json` is damaged.
+        VibesError: the pointer is damaged.
     """
     base = _base(run)
-    mend = "remove it to read the run as it was before its refreshes"
-    pointed = read_json(run / POINTER, mend, lambda pointer: (pointer["base"], int(pointer["generation"])))
-    return Stamp(base, pointed[1] if pointed is not None and pointed[0] == base else 0)
+    pointed = read_json(run / line.pointer, line.mend, _stamp)
+    return pointed if pointed is not None and pointed.base == base else Stamp(base)
 
 
-def settle(run: Path) -> Place:
+def settle(run: Path, line: Line = STATES) -> Place:
     """The folder of the current state, held against removal until `Place.lease` is closed.
 
     Raises:
-        VibesError: what `current.json` names is gone.
+        VibesError: what the pointer names is gone.
     """
     for _ in range(3):
-        stamp = stamp_of(run)
-        if not stamp.generation:
+        stamp = stamp_of(run, line)
+        if not stamp.number:
             return Place(stamp, run)
-        folder = folder_of(run, stamp.generation)
+        folder = folder_of(run, stamp.number, line)
         try:
             return Place(stamp, folder, _lease(folder))
-        except FileNotFoundError:  # replaced and removed between the two lines
+        except (FileNotFoundError, NotADirectoryError):  # replaced and removed between the two lines
             continue
     raise VibesError(
-        f"{run / POINTER} names generation {stamp.generation}, which is gone; remove that file, or refresh again."
+        f"{run / line.pointer} names generation {stamp.number}, which is gone; remove that file, or refresh again."
     )
 
 
-def folder_of(run: Path, generation: int) -> Path:
-    """Where a generation lies."""
-    return run / FOLDER / f"{generation:06d}"
+@contextmanager
+def reading(run: Path, line: Line = STATES) -> Iterator[Path]:
+    """The folder of the current state, held as long as the block lasts."""
+    place = settle(run, line)
+    try:
+        yield place.folder
+    finally:
+        if place.lease is not None:
+            os.close(place.lease)
+
+
+def folder_of(run: Path, number: int, line: Line = STATES) -> Path:
+    """Where a state lies."""
+    return run / line.folder / f"{number:06d}" if number else run
 
 
 @contextmanager
-def building(run: Path) -> Iterator[Path]:
-    """An empty folder for the next generation, removed again unless it was published."""
-    folder = run / FOLDER / BUILDING
+def building(run: Path, line: Line = STATES) -> Iterator[Path]:
+    """An empty folder for the next state, removed again unless it was published; hold the run's `only_writer`."""
+    folder = run / line.folder / BUILDING
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
-        raise VibesError(
-            f"Cannot write {folder} ({error.strerror or error}); free some space or choose a run that can be written."
-        ) from error
+        raise write_error(folder, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(run: Path, built: Path) -> Stamp:
-    """Make the folder `built` the run's current generation; readers get the one before or this one, whole."""
-    numbers = [_number(folder) for folder in _folders(run)]
-    stamp = Stamp(_base(run), max([stamp_of(run).generation, *numbers]) + 1)
+def publish(run: Path, built: Path, line: Line = STATES, anew: bool = False) -> Stamp:
+    """Make the folder `built` the run's current state; readers get the one before or this one, whole.
+
+    With `anew` it is no refresh of the one before: it was embedded.
+    """
+    before = stamp_of(run, line)
+    number = max([before.number, *(_number(folder) for folder in _folders(run, line))]) + 1
+    stamp = Stamp(before.base, number, number if anew else before.made)
     (built / LOCK).touch()
-    os.replace(built, folder_of(run, stamp.generation))
-    write_json(run / POINTER, {"base": stamp.base, "generation": stamp.generation})
+    sync_tree(built)
+    os.replace(built, folder_of(run, number, line))
+    sync(run / line.folder)
+    write_json(run / line.pointer, {"base": stamp.base, "generation": number, "made": stamp.made})
     return stamp
 
 
-def sweep(run: Path) -> list[int]:
-    """Remove generations that were replaced and that nobody reads; returns their numbers."""
-    current, removed = stamp_of(run).generation, []
-    published = [folder for folder in _folders(run) if _number(folder) <= current]
-    for folder in _folders(run):
-        if folder not in published[-KEEP:] and _remove(folder):
+def sweep(run: Path, line: Line = STATES) -> list[int]:
+    """Remove states that were replaced and that nobody reads, and what killed writers left; returns their numbers."""
+    stamp, removed = stamp_of(run, line), []
+    published = [folder for folder in _folders(run, line) if _number(folder) <= stamp.number]
+    kept = {*published[-KEEP:], folder_of(run, stamp.made, line)}
+    for folder in _folders(run, line):
+        if folder not in kept and _remove(folder):
             removed.append(_number(folder))
+    for left in run.joinpath(line.folder).glob(f"{REMOVING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    sweep_left(run)
     return removed
 
 
 def forget(run: Path) -> None:
-    """Let the run be what lies in its own folder, not one of its generations."""
-    (run / POINTER).unlink(missing_ok=True)
+    """Leave behind what was published of a run that is about to be written anew."""
+    for line in (STATES, RESULTS):
+        (run / line.pointer).unlink(missing_ok=True)
 
 
-@contextmanager
-def only_writer(run: Path) -> Iterator[None]:
-    """Keeps a second refresh away from the run.
+def results_of(run: Path) -> Path:
+    """Where what `vibes evaluate` found last lies; the run folder itself, where a copy is, of runs of an earlier version.
 
     Raises:
-        VibesError: there is one already, or the folder cannot be written.
+        VibesError: `measured.json` is damaged.
     """
-    path = run / FOLDER / ".refreshing"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a")
-    except OSError as error:
-        raise VibesError(
-            f"Cannot write {path.parent} ({error.strerror or error}); choose a run that can be written."
-        ) from error
-    with stream:
-        if fcntl is not None:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise VibesError(
-                    f"Another `vibes refresh` is at work on {run}; stop it first, or leave it to that one."
-                ) from None
-        yield
+    folder = folder_of(run, stamp_of(run, RESULTS).number, RESULTS)
+    return folder if folder.is_dir() else run
+
+
+def _stamp(pointer: Any) -> Stamp:
+    base, number, made = pointer["base"], pointer["generation"], pointer.get("made", 0)
+    whole = all(type(one) is int for one in (number, made)) and isinstance(base, str)
+    if not whole or not 0 <= made <= number < 10**9:
+        raise ValueError(f"it names the generation {number!r}"[:100])
+    return Stamp(base, number, made)
 
 
 def _base(run: Path) -> str:
@@ -160,9 +195,10 @@ def _base(run: Path) -> str:
         return ""
 
 
-def _folders(run: Path) -> list[Path]:
-    """Folders of all generations, oldest first."""
-    return sorted(run.joinpath(FOLDER).glob("[0-9]*"), key=_number)
+def _folders(run: Path, line: Line) -> list[Path]:
+    """Folders of all states, oldest first."""
+    found = [folder for folder in run.joinpath(line.folder).glob("[0-9]*") if folder.name.isdecimal()]
+    return sorted(found, key=_number)
 
 
 def _number(folder: Path) -> int:
@@ -170,14 +206,15 @@ def _number(folder: Path) -> int:
 
 
 def _lease(folder: Path) -> int | None:
-    """A shared lock on a generation.
+    """A shared lock on a state.
 
     Raises:
         FileNotFoundError: it is gone.
     """
     lease = os.open(folder / LOCK, os.O_RDONLY)
     if fcntl is not None:
-        fcntl.flock(lease, fcntl.LOCK_SH)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lease, fcntl.LOCK_SH)
     if not folder.is_dir():  # removed while the lock was waited for
         os.close(lease)
         raise FileNotFoundError(folder)
@@ -185,15 +222,15 @@ def _lease(folder: Path) -> int | None:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a generation unless somebody holds it; True where it is gone."""
+    """Remove a state unless somebody holds it; True where it is gone."""
+    aside = folder.with_name(f"{REMOVING}{folder.name}")
     try:
         with (folder / LOCK).open("a") as stream:
             if fcntl is not None:  # held while removing: a reader that waits for it finds the folder gone
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-                return True
-        aside = folder.with_name(f".removing-{folder.name}")
-        os.replace(folder, aside)  # refused while a file in it is open
+                os.replace(folder, aside)  # at once: a writer that dies here leaves no half of it
+        if fcntl is None:
+            os.replace(folder, aside)  # refused while a file in it is open
         shutil.rmtree(aside, ignore_errors=True)
         return True
     except OSError:

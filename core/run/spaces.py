@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ from core.features.content_spaces import content_spaces
 from core.features.digests import content_digests
 from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report
 from core.run.engine import Engine
-from core.run.generations import forget
+from core.run.generations import building, forget, publish, reading, sweep
 from core.run.manifest import Manifest
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 SPACES = ("model", "photos", "attributes")
+#: The files of a run that are its model.
+MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
 
 
 def spaces_of(
@@ -111,26 +114,52 @@ def embed_market(
 
     Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
 
+    A run that is there already is left as it is until the new state is whole; then that is published in its place.
+
     Raises:
-        VibesError: `model_run` has no model or does not fit the market's photo encoder.
+        VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
+    """
+    with only_writer(run, "vibes embed"), ExitStack() as held:
+        sweep(run)
+        source = None if model_run is None else held.enter_context(reading(model_run))
+        before = held.enter_context(reading(run))
+        if not (run / "run.toml").is_file():
+            forget(run)
+            return _embed(market, run, photos, source, before, report)
+        with building(run) as built:
+            manifest = _embed(market, built, photos, source, before, report)
+            publish(run, built, anew=True)
+        sweep(run)
+        return manifest
+
+
+def _embed(
+    market: Market,
+    out: Path,
+    photos: PhotoVectors | None,
+    source: Path | None,
+    before: Path,
+    report: Report | None,
+) -> Manifest:
+    """Fill the folder `out` with the model that lies in `source`; `run.toml` comes last.
+
+    `before` is where the earlier state of the run lies.
     """
     engine, settings, trained_on = None, Settings(), ""
     known: dict[bytes, np.ndarray] = {}
-    if model_run is not None:
-        source = Manifest.load(model_run)
-        settings, trained_on = source.settings, source.trained_on
-        engine = Engine.load(model_run, market, settings, photos)
-        for folder in dict.fromkeys((model_run.resolve(), run.resolve())):  # often one and the same
-            known |= known_vectors(folder, model_run, engine)
+    if source is not None:
+        kept = Manifest.load(source)
+        settings, trained_on = kept.settings, kept.trained_on
+        engine = Engine.load(source, market, settings, photos)
+        for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
+            known |= known_vectors(folder, source, engine)
     spaces = spaces_of(market, photos, engine, report, known)
-    run.mkdir(parents=True, exist_ok=True)
-    if engine is not None and model_run is not None and model_run.resolve() != run.resolve():
-        for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
-            with atomic_path(run / name) as temporary:
-                temporary.write_bytes((model_run / name).read_bytes())
-    save_spaces(run, market, spaces)
+    if engine is not None and source is not None and source.resolve() != out.resolve():
+        for name in MODEL:
+            copy_file(source / name, out / name)
+    save_spaces(out, market, spaces)
     if engine is not None:
-        save_prepared(run, engine.features, market.fingerprint)
+        save_prepared(out, engine.features, market.fingerprint)
     manifest = Manifest(
         market=str(market.path.resolve()),
         market_name=market.name,
@@ -141,6 +170,5 @@ def embed_market(
         versions=library_versions(),
         settings=settings,
     )
-    manifest.save(run)
-    forget(run)
+    manifest.save(out)
     return manifest

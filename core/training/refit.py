@@ -7,6 +7,7 @@ from core.features.photos.trainable import TRAINABLE, is_trained
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings, SplitConfig
+from core.run.generations import reading
 from core.run.manifest import Manifest
 
 
@@ -19,7 +20,8 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
     Raises:
         VibesError: `run` has no model, does not say how long it trained, or is none that can be trained again.
     """
-    manifest = Manifest.load(run)
+    with reading(run) as folder:
+        manifest = Manifest.load(folder)
     settings, training = manifest.settings, manifest.settings.training
     if not manifest.trained_on:
         raise VibesError(f"{run} has no model, so there is nothing to refit; name a run of `vibes train`.")
@@ -52,5 +54,6 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
 
 def refit_encoder(run: Path) -> str:
     """The photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
-    name = Manifest.load(run).photo_encoder
+    with reading(run) as folder:
+        name = Manifest.load(folder).photo_encoder
     return TRAINABLE if is_trained(name) else name or "auto"

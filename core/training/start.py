@@ -13,7 +13,6 @@ from core.features.photos.of_market import market_photos
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, shown, silent
-from core.run.fits import carry_fits
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.training.refit import refit_encoder, refit_settings
@@ -104,10 +103,7 @@ def start(
         encoder = _encoder_of(settings, run / ".training" if resume else None)
     file = Path(weights) if weights else None
     photos = market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
-    outcome = train_once(market, run, settings, photos, resume, report)
-    if refit is not None and PartialState().is_main_process:
-        carry_fits(Path(refit), run)
-    return outcome
+    return train_once(market, run, settings, photos, resume, report, None if refit is None else Path(refit))
 
 
 def _encoder_of(settings: Settings, unfinished: Path | None) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.market.documents import write_text
+
 
 @dataclass
 class TrainingState:
@@ -40,8 +42,7 @@ class Lines:
                         kept.append(line)
                 except (ValueError, KeyError):  # the line that was being written when the process was killed
                     break
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_text(path, "".join(line + "\n" for line in kept))
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append one line."""

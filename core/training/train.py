@@ -16,6 +16,7 @@ from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.features.tokens.wordpiece import word_vectors
+from core.market.durable import only_writer, sweep_left
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split
@@ -25,6 +26,8 @@ from core.model.pretrained import start_from
 from core.model.settings import Baskets, Settings, SplitConfig
 from core.progress import Report, Stage, silent
 from core.run.engine import Engine, make_inputs
+from core.run.fits import carry_fits
+from core.run.generations import forget
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.spaces import library_versions, save_spaces, spaces_of
@@ -49,20 +52,43 @@ def train(
     photos: PhotoVectors | None,
     resume: bool = False,
     report: Report = silent,
+    repeats: Path | None = None,
 ) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
 
+    Of a refit, `repeats` is the run that it repeats, as which it is to serve.
+
     Raises:
-        VibesError: nothing to train on, a finished run in the way, or nothing to resume.
+        VibesError: nothing to train on, a finished run in the way, nothing to resume, or a training that is at work there.
     """
     # Under `accelerate launch` every process comes through here: all check, one writes.
     state = PartialState(cpu=device().type != "cuda")
+    if not state.is_main_process:
+        return _train(market, run, settings, photos, resume, report, repeats, state)
+    with only_writer(run, "vibes train"):
+        for folder in (run, run / ".training"):
+            sweep_left(folder)
+        if (run / "run.toml").exists():  # what a writer left that was killed when all was done
+            shutil.rmtree(run / ".training", ignore_errors=True)
+        return _train(market, run, settings, photos, resume, report, repeats, state)
+
+
+def _train(
+    market: Market,
+    run: Path,
+    settings: Settings,
+    photos: PhotoVectors | None,
+    resume: bool,
+    report: Report,
+    repeats: Path | None,
+    state: PartialState,
+) -> TrainingState:
     work = run / ".training"
     if (run / "run.toml").exists():
         raise VibesError(f"{run} already holds a finished run; choose another folder or remove it first.")
     if resume:
         settings = _resumed(work, market, settings)
-    elif work.exists():
+    elif (work / "run.toml").exists():
         raise VibesError(
             f"{run} holds an unfinished training; go on with --resume (in Python resume=True), or remove the folder to begin anew."
         )
@@ -147,6 +173,9 @@ def train(
     engine = Engine(model, featurizer, features, settings)
     save_spaces(run, market, spaces_of(market, photos, engine))
     save_prepared(run, features, market.fingerprint)
+    if repeats is not None:
+        carry_fits(repeats, run)
+    forget(run)
     manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}).save(run)
     shutil.rmtree(work)
     return progress

@@ -9,6 +9,7 @@ from core import Run
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.insight.rankings import differing, load_rankings, rankers
+from core.run.generations import results_of
 
 
 def frame(**ranks):
@@ -53,6 +54,6 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
         assert found[f"rank of {name}"].tolist() == evaluation.ranks[name].tolist()
     expected = evaluation.queries_frame(run.market, "model").drop(columns="rank")
     pd.testing.assert_frame_equal(found[expected.columns.tolist()], expected)
-    pd.DataFrame({"x": [1]}).to_parquet(run.path / "queries.parquet")
+    pd.DataFrame({"x": [1]}).to_parquet(results_of(run.path) / "queries.parquet")
     with pytest.raises(VibesError, match="lacks the column user_id"):
         load_rankings(run)

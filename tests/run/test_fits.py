@@ -13,6 +13,7 @@ from core.market.splits import Queries, make_split
 from core.run.additions import Additions
 from core.run.asking import of_users
 from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits
+from core.run.generations import results_of
 from core.run.run import Run
 from core.scoring.baselines.ease import Ease
 from core.scoring.interactions import Interactions
@@ -76,7 +77,7 @@ def test_it_recommends_what_the_row_puts_first(run, added):
         update={"weight": 0.3 * (fit.days is not None), "share": 0.5 * (fit.space is not None)}
     )
     kept = load_fits(run.path)
-    save_fits(run.path, [fit])
+    save_fits(results_of(run.path), [fit])
     try:
         found = run.recommend("u1", 5, beside=added)
         log, start, end = of_users(run, ["u1"], None)
@@ -103,7 +104,7 @@ def test_it_recommends_what_the_row_puts_first(run, added):
         assert not history & {run.listing_row[name] for name in found["listing_id"]}
         np.testing.assert_allclose(found["score"], total[best], atol=1e-3)
     finally:
-        save_fits(run.path, kept)
+        save_fits(results_of(run.path), kept)
 
 
 def test_a_history_from_elsewhere_is_served_as_well(run):
@@ -119,21 +120,22 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
     assert not (tmp_path / FILE).exists()
     carry_fits(run.path, tmp_path)
     assert load_fits(tmp_path) == load_fits(run.path)
-    (run.path / FILE).rename(tmp_path / "away")
+    place = results_of(run.path) / FILE
+    place.rename(tmp_path / "away")
     try:
         with pytest.raises(VibesError, match="`vibes evaluate` fits that"):
             run.recommend("u1", beside="recency")
     finally:
-        (tmp_path / "away").rename(run.path / FILE)
+        (tmp_path / "away").rename(place)
 
 
 def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
-        save_fits(run.path, [Fit(name="model + neighbours", space="text", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model + neighbours", space="text", share=0.5)])
         assert len(run.recommend("u1", 3, beside="neighbours")) == 3
-        save_fits(run.path, [Fit(name="model + neighbours", space="sounds", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model + neighbours", space="sounds", share=0.5)])
         with pytest.raises(VibesError, match="has no sounds to find neighbours by"):
             run.recommend("u1", beside="neighbours")
     finally:
-        save_fits(run.path, kept)
+        save_fits(results_of(run.path), kept)

@@ -31,7 +31,7 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     except (PhotoProblem, OSError):
         return None
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
-    with atomic_path(target) as temporary:
+    with atomic_path(target, durable=False) as temporary:
         image.save(temporary, format="WEBP", quality=80)
     return target
 

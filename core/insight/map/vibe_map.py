@@ -95,5 +95,5 @@ def embeddings_of(run: Run) -> str:
 
     Not the file's date, which a copy or a checkout of the run changes. What a refresh adds to the run is not part of it.
     """
-    with zipfile.ZipFile(run.path / "listings.npz") as arrays:
+    with zipfile.ZipFile(run.made / "listings.npz") as arrays:
         return " ".join(f"{one.filename}:{one.CRC:08x}" for one in arrays.infolist())

@@ -12,6 +12,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
+from core.market.durable import only_writer, sweep_left
 from core.search.index.approximate import ApproximateIndex
 from core.search.index.choose import SKETCH_TO, Chosen, choose
 from core.search.index.exact import best
@@ -35,6 +36,7 @@ class FaissStore:
 
     def __init__(self, folder: Path, width: int, segments: list[Segment]) -> None:
         self.folder, self.width, self._segments = folder, width, segments
+        self._seen = _bytes(folder / MANIFEST)
 
     @classmethod
     def open(cls, place: Path | str, width: int | None = None) -> Self:
@@ -92,7 +94,19 @@ class FaissStore:
         return Found(nearest, scores)
 
     def save(self) -> None:
-        """See `VectorStore.save`."""
+        """See `VectorStore.save`.
+
+        Raises:
+            VibesError: somebody else wrote the store since it was opened.
+        """
+        with only_writer(self.folder, "vibes index", wait=True):
+            if _bytes(self.folder / MANIFEST) != self._seen:
+                raise VibesError(
+                    f"{self.folder} was written by another process since it was opened; run the same again."
+                )
+            self._publish()
+
+    def _publish(self) -> None:
         for segment in self._segments:
             segment.write(self.folder / SEGMENTS)
         parts = [
@@ -101,6 +115,8 @@ class FaissStore:
         ]
         before = _read(self.folder / MANIFEST) or {"segments": []}
         write_json(self.folder / MANIFEST, {"width": self.width, "segments": parts})
+        self._seen = _bytes(self.folder / MANIFEST)
+        sweep_left(self.folder)
         self._sweep({part["name"] for part in (*parts, *before["segments"])})
 
     def build(self, kind: str = "auto", at_least: float = 0.98) -> Chosen:
@@ -157,6 +173,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         return {"width": int(content["width"]), "segments": list(content["segments"])}
 
     return read_json(path, "fill the store again", state)
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _open(segments: Path, part: dict[str, Any]) -> Segment:

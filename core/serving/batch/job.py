@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.documents import read_json, write_text
-from core.market.io import atomic_path
+from core.market.durable import atomic_path, sweep_left
 from core.run.fits import Fit
 from core.run.rules import Rules
 
@@ -133,8 +133,7 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
                 f"{folder} holds the lists of another command ({_difference(name, had[name], wanted)}); "
                 "give the same options to go on with that one, or choose another folder for --out."
             )
-    for left in folder.glob(".writing-*"):  # of a process that was killed
-        left.unlink(missing_ok=True)
+    sweep_left(folder)
     return there
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from core.defaults import K
 from core.errors import VibesError
-from core.run.generations import only_writer
+from core.market.durable import only_writer
 from core.run.run import Run
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
@@ -48,7 +48,7 @@ def keep_fresh(
         if stop.is_set():
             raise Stopped
 
-    with only_writer(path):
+    with only_writer(path, "vibes refresh"):
         refresher, first, behind = Refresher(path, sources, k, tick, beside), True, True
         while not stop.is_set():
             started = time.monotonic()

@@ -6,9 +6,9 @@ import hashlib
 from pathlib import Path
 
 from core.errors import VibesError
+from core.market.durable import copy_file, sweep_left
 from core.market.io import TABLE_SUFFIXES, TABLES, find_table
 from core.run.run import Run
-from core.serving.refresh.tables import copy_file
 
 NAMES = ("market.toml", *TABLES)
 Digests = dict[str, str]
@@ -30,6 +30,7 @@ class MarketFolder:
 
     def __init__(self, run: Run, replaced: Digests) -> None:
         self.path = run.market.path
+        sweep_left(self.path)
         self._run_path = run.path
         lie, ours = digests(self.path), digests(run.market.tables)
         if run.market.tables == run.market.path:

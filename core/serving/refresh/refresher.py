@@ -78,7 +78,7 @@ class Look:
 
 
 class Refresher:
-    """Keeps one run fresh; hold `generations.only_writer` around it.
+    """Keeps one run fresh; hold `durable.only_writer` around it.
 
     Args:
         sources: by `events`, `listings`, `photos`.
@@ -217,7 +217,6 @@ class Refresher:
             spaces = bench.spaces(market, content)
             save_spaces(built, market, spaces)
             manifest = _manifest(before, built, market)
-            manifest.save(built)
             if bench.engine is not None:
                 for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
                     _link(before.folder / name, built / name)
@@ -234,6 +233,7 @@ class Refresher:
             write_json(built / STATE, state)
             if len(changes.waiting):
                 changes.waiting.to_parquet(built / WAITING, index=False)
+            manifest.save(built)
             self.tick()
             self._stamp = publish(self.path, built)
         self.run = Run.open(self.path)
@@ -257,7 +257,7 @@ class Refresher:
 def _manifest(run: Run, built: Path, market: Market) -> Manifest:
     """That of `run` over the market's new state; a relative path to the market starts at the generation's folder."""
     place = run.manifest.market
-    if not Path(place).is_absolute() and not run.generation:
+    if not Path(place).is_absolute() and run.folder == run.path:
         place = str(Path("..", "..", place))
     return run.manifest.model_copy(update={"market": place, "fingerprint": market.fingerprint})
 

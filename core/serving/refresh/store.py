@@ -34,6 +34,12 @@ class Follower:
         Raises:
             VibesError: the store cannot be opened or written.
         """
+        store, put, out = self.bring(run)
+        store.save()
+        return put, out
+
+    def bring(self, run: Run) -> tuple[VectorStore, int, int]:
+        """The store with what is live in `run`, not yet saved, and how many listings were put in, and taken out."""
         space = run.spaces[0]
         vectors = run.vectors(space)
         store = open_store(self.place, vectors.shape[1], space) if self._store is None else self._store
@@ -54,9 +60,8 @@ class Follower:
         store.delete(ids[out].tolist())
         if put.any():
             store.upsert(ids[put].tolist(), wanted[put], attributes[put].reset_index(drop=True))
-        store.save()
         self._vectors, self._attributes = wanted, attributes
-        return int(put.sum()), int(out.sum())
+        return store, int(put.sum()), int(out.sum())
 
 
 def filterable(market: Market) -> pd.DataFrame:

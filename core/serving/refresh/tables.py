@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.io import TABLES, atomic_path, find_table, read_table
+from core.market.durable import copy_file
+from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import kind_of
 from core.market.market import Market
 from core.market.tables import as_ids
@@ -98,9 +98,3 @@ def write_tables(
             table.to_parquet(folder / f"{name}.parquet", index=False)
         elif (source := find_table(market.tables, name)) is not None:
             copy_file(source, folder / source.name)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file; whoever reads `target` sees the old content or the new one, whole."""
-    with atomic_path(target) as temporary:
-        shutil.copyfile(source, temporary)

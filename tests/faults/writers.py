@@ -1,0 +1,201 @@
+"""Every writer of a run, small enough to be killed hundreds of times: where it starts, what it does, what a reader sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from helpers.newcomers import new_events, new_listings
+from helpers.small_market import generate
+
+from core.errors import VibesError
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.insight.rankings import load_rankings
+from core.market.market import Market
+from core.model.settings import Settings
+from core.run.fits import Fit, load_fits, save_fits
+from core.run.generations import results_of
+from core.run.manifest import Manifest
+from core.run.run import Run
+from core.run.spaces import embed_market
+from core.search.store.faiss_store import FaissStore
+from core.serving.batch.local import score_here
+from core.serving.batch.work import prepare
+from core.serving.refresh.refresher import Refresher
+from core.serving.refresh.sources import FolderSource
+from core.serving.refresh.store import Follower
+from core.training.train import train
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One writer.
+
+    Attributes:
+        begin: makes, of a copy of `stage`, what the writer finds; `work` is done there, again where it died.
+        look: what a reader sees in the folder; what is the same looks the same.
+        parts: whether readers may see a part of what is new, as of lists that appear file by file.
+    """
+
+    name: str
+    begin: Callable[[Path], object]
+    work: Callable[[Path], object]
+    look: Callable[[Path], Any]
+    parts: bool = False
+
+
+def stage(folder: Path) -> None:
+    """What the writers start from: a market, two trained runs over it, rows that it does not have yet."""
+    generate(folder / "market", listings=60, users=40, seed=3)
+    market = Market.open(folder / "market")
+    for name, seed in (("run", 0), ("other", 1)):
+        train(market, folder / name, settings(seed), None)
+        # A copy of all this has its market beside it.
+        Manifest.load(folder / name).model_copy(update={"market": "../market"}).save(folder / name)
+    save_metrics(Run.open(folder / "run"), evaluate_run(Run.open(folder / "run")))
+    for name, rows in (
+        ("listings", new_listings(market, 3)),
+        ("events", new_events(market, ["fresh-0"], 20, 5)),
+    ):
+        (folder / "new" / name).mkdir(parents=True)
+        rows.to_parquet(folder / "new" / name / "a.parquet", index=False)
+
+
+def settings(seed: int) -> Settings:
+    """The smallest model there is, trained for a moment."""
+    return Settings.model_validate(
+        {
+            "preset": "tiny",
+            "seed": seed,
+            "encoder": {"layers": 1, "width": 16, "heads": 2, "ffn": 32},
+            "features": {"text": False},
+            "training": {"batch": 16, "fresh": 8, "max_steps": 6, "validate_every": 3, "checkpoint_every": 2, "warmup": 2},
+        }
+    )  # fmt: skip
+
+
+def copied(source: Path, folder: Path) -> None:
+    """A copy of the stage, which knows nothing of where it was made."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(source, folder)
+
+
+def look_at_run(path: Path) -> Any:
+    """All that readers get of a run, as one text; NOTHING where it is none yet."""
+    try:
+        run = Run.open(path)
+    except VibesError as error:
+        assert "no run folder" in str(error) or "--resume" in str(error), error
+        return NOTHING
+    found: dict[str, Any] = {"ids": run.listing_ids, "trained on": run.manifest.trained_on}
+    found |= {space: _digest(run.vectors(space)) for space in run.spaces}
+    found["recommended"] = run.recommend(run.log.users[0], 5).to_csv(float_format="%.4f")
+    found["pushed"] = len(run.pushes)
+    return json.dumps(found, sort_keys=True)
+
+
+def look_at_results(path: Path) -> Any:
+    """What was measured: all of it belongs together."""
+    run = Run.open(path)
+    frame = load_rankings(run)
+    ranks = "" if frame is None else _digest(frame.select_dtypes("number").to_numpy(float))
+    return json.dumps([run.metrics, [fit.model_dump() for fit in load_fits(path)], ranks], sort_keys=True)
+
+
+def look_at_store(place: Path) -> Any:
+    """Which listings a store finds, and by which index."""
+    store = FaissStore.open(place / "model")
+    found = store.search(np.eye(store.width, dtype=np.float32), 5)
+    return json.dumps([len(store), store.indexed is None, found.ids.tolist()])
+
+
+def look_at_lists(folder: Path) -> Any:
+    """The files of lists that are there, each by its rows."""
+    parts = sorted(folder.glob("part-*.parquet"))
+    return {path.name: _digest(path.read_bytes()) for path in parts}
+
+
+def _digest(content: np.ndarray | bytes) -> str:
+    raw = content if isinstance(content, bytes) else np.ascontiguousarray(content).tobytes()
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _market(folder: Path) -> Market:
+    return Market.open(folder / "market")
+
+
+def _train(folder: Path) -> None:
+    work = folder / "fresh/.training/run.toml"
+    if not (folder / "fresh/run.toml").is_file():
+        train(_market(folder), folder / "fresh", settings(2), None, work.is_file(), repeats=folder / "run")
+
+
+def _evaluate(folder: Path) -> None:
+    run = Run.open(folder / "run")
+    save_metrics(run, evaluate_run(run, new_by="district"))
+
+
+def _before_evaluation(folder: Path) -> None:
+    """Other figures than those that are coming, so that a mix would show."""
+    old = results_of(folder / "run")
+    assert old != folder / "run"
+    metrics = json.loads((old / "metrics.json").read_text())
+    (old / "metrics.json").write_text(json.dumps(metrics | {"queries": 1}))
+    save_fits(old, [Fit(name="model + recency", days=3, weight=9.0)])
+    pd.DataFrame({"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": [1]}).to_parquet(
+        old / "queries.parquet", index=False
+    )
+
+
+def _refresh(folder: Path) -> None:
+    sources = {name: FolderSource(folder / "new" / name) for name in ("events", "listings")}
+    Refresher(folder / "run", sources).look()
+
+
+def _index(folder: Path) -> None:
+    store, *_ = Follower(folder / "store").bring(Run.open(folder / "run"))
+    store.build("hnsw", 0)
+    store.save()
+
+
+def _before_index(folder: Path) -> None:
+    Follower(folder / "store").follow(Run.open(folder / "run"))
+    embed_market(_market(folder), folder / "run", None, folder / "other")
+
+
+def _lists(folder: Path) -> None:
+    from core.run.rules import Rules
+
+    score_here(prepare(folder / "run", folder / "lists", "recommend", Rules(k=5), chunk=12), workers=1)
+
+
+WRITERS = [
+    Writer("train", lambda folder: None, _train, lambda folder: look_at_run(folder / "fresh")),
+    Writer(
+        "embed",
+        lambda folder: None,
+        lambda folder: embed_market(_market(folder), folder / "fresh", None, folder / "other"),
+        lambda folder: look_at_run(folder / "fresh"),
+    ),
+    Writer(
+        "embed again",
+        lambda folder: None,
+        lambda folder: embed_market(_market(folder), folder / "run", None, folder / "other"),
+        lambda folder: look_at_run(folder / "run"),
+    ),
+    Writer("evaluate", _before_evaluation, _evaluate, lambda folder: look_at_results(folder / "run")),
+    Writer("refresh", lambda folder: None, _refresh, lambda folder: look_at_run(folder / "run")),
+    Writer("index", _before_index, _index, lambda folder: look_at_store(folder / "store")),
+    Writer(
+        "recommend --all", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True
+    ),
+]
