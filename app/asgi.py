@@ -8,11 +8,12 @@ from pathlib import Path
 import streamlit as st
 
 from app.registry import PAGES
-from app.server import photo_route, shell
+from app.server import boundary, photo_route, shell
 from app.server.photos import base_path
 
 app = st.App(
     Path(__file__).with_name("main.py"),
+    on_script_error=boundary.show,  # callbacks and fragments fail outside of what a page draws
     routes=[
         *photo_route.routes(),
         *(route for page in PAGES for route in page.routes()),

@@ -7,6 +7,7 @@ import streamlit as st
 from app.kit.run_selector import run_selector
 from app.kit.theme_watch import theme_watch
 from app.registry import PAGES
+from app.server.boundary import boundary
 from app.server.runs import run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
@@ -22,7 +23,8 @@ several = len(run_paths()) > 1
 page = st.navigation(pages, position="hidden" if several else "top")
 st.set_page_config(page_title=f"{page.title} · Listing Vibes")
 st.logo(ICON, size="large")
-if several:
-    run_selector(pages)
-page.run()
+with boundary():
+    if several:
+        run_selector(pages)
+    page.run()
 theme_watch()

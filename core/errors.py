@@ -1,7 +1,12 @@
 """The exception that a user sees as a sentence, and the sentence of any other."""
 
 import errno
+import re
 import unicodedata
+
+#: Set to anything: tracebacks are shown beside sentences, by whatever process this one starts.
+DEBUG = "LISTING_VIBES_DEBUG"
+_UNSAFE = re.compile(r"pickle|weights_only", re.IGNORECASE)
 
 
 class VibesError(Exception):
@@ -23,7 +28,8 @@ def sentence_of(error: BaseException) -> str:
 def printable(text: str) -> str:
     """The text in one line, with control characters, marks that turn the direction of writing and lone surrogates shown as
     escapes: a name from a table must not move the cursor of a terminal or turn the text beside it."""
-    return "".join(_shown(character) for character in " ".join(text.split()))
+    line = " ".join(text.split())
+    return line if line.isprintable() else "".join(map(_shown, line))
 
 
 def _shown(character: str) -> str:
@@ -41,6 +47,8 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "The input is nested too deeply to be read; flatten it."
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
+    if _UNSAFE.search(str(error)):  # numpy and torch advise to load such a file all the same
+        return "A file holds objects that could run code when they are loaded, so it was not opened; make it again."
     what = f"{type(error).__name__}: {reason}"
     what = what if len(what) <= 200 else what[:199] + "…"
     return (

@@ -155,6 +155,18 @@ def axis_title(figure: go.Figure, text: str) -> None:
     )
 
 
+def signed_axis(figure: go.Figure, values: Sequence[float]) -> None:
+    """Ticks of a horizontal axis of differences, about six, with their signs; 0 has none."""
+    low, high = min(0.0, *values), max(0.0, *values)
+    rough = max(high - low, 1e-12) / 5
+    unit = 10.0 ** np.floor(np.log10(rough))
+    step = next(size * unit for size in (1, 2, 2.5, 5, 10) if size * unit >= rough * (1 - 1e-9))
+    ticks = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
+    digits = max(0, int(-np.floor(np.log10(step))) + (round(step / unit, 1) == 2.5))
+    told = [f"{tick:+.{digits}f}".replace("-", "−") if abs(tick) > step / 2 else "0" for tick in ticks]
+    figure.update_xaxes(tickvals=ticks.tolist(), ticktext=told, zeroline=True, zerolinecolor=colours().ink)
+
+
 def rows_height(rows: int, legend: bool = False) -> int:
     """Pixels of a chart with a line for each of `rows`."""
     return ROW * rows + TOP + 52 + (26 if legend else 0)

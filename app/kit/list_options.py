@@ -7,7 +7,6 @@ import streamlit as st
 from app.kit.switch import switch
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun
-from app.view.formats import plain
 from app.view.market import MarketView
 from core.market.market import Attribute
 from core.run.fits import load_fits, telling
@@ -164,7 +163,7 @@ def _same(now: Rules, labels: dict[str, str]) -> None:
         "The same as the newest listing of the history",
         list(labels),
         key="rule-same",
-        format_func=lambda name: plain(labels[name]),
+        format_func=labels.__getitem__,
         placeholder="any",
         on_change=lambda: set_params(same=",".join(st.session_state["rule-same"]) or None),
     )

@@ -6,7 +6,8 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from app.server.params import chosen, keep
-from app.server.runs import run_label, run_paths
+from app.server.runs import run_label, run_paths, run_sentence
+from app.view.formats import plain
 
 
 def run_selector(pages: Sequence[Page]) -> None:
@@ -17,6 +18,7 @@ def run_selector(pages: Sequence[Page]) -> None:
         st.selectbox(
             "Run", names, key="run", format_func=run_label, on_change=keep, args=("run", "run", names[0])
         )
+        st.caption(plain(run_sentence(st.session_state["run"])))
         params = {"run": st.session_state["run"]} if st.session_state["run"] != names[0] else None
         for page in pages:
             st.page_link(page, query_params=params)

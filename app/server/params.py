@@ -1,8 +1,11 @@
 """The state of a page in its URL: reading parameters, and writing them from widgets."""
 
+import re
 from typing import Any
 
 import streamlit as st
+
+_WHOLE = re.compile(r"-?[0-9]{1,11}")
 
 
 def chosen(name: str, options: list[str], default: str) -> str:
@@ -14,7 +17,7 @@ def chosen(name: str, options: list[str], default: str) -> str:
 def whole(name: str, default: int, low: int, high: int) -> int:
     """A query parameter that must be a whole number, held within `low` and `high`."""
     text = st.query_params.get(name, "")
-    value = int(text) if text.lstrip("-").isdecimal() and len(text) < 12 else default
+    value = int(text) if _WHOLE.fullmatch(text) else default
     return max(low, min(high, value))
 
 

@@ -4,9 +4,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from app.server.boundary import answering
+from app.server.numbers import NUMBER
 from app.server.photos import SIZES, base_path
 from app.server.runs import open_run, run_paths
-from core.errors import VibesError
 from core.run.thumbs import thumbnail
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
@@ -19,21 +20,19 @@ _UNREADABLE = (
 )
 
 
+@answering
 def serve(request: Request) -> Response:
     """Answer with a thumbnail; only photos of a run given at the start can be asked for, by listing and position."""
     name = request.path_params["run"]
     size, position = request.path_params["size"], request.path_params["position"]
     if name not in run_paths() or size not in SIZES:
         return Response("There is no such photo.", status_code=404, media_type="text/plain")
-    try:
-        view = open_run(name).view
-        row = view.market.listing_row.get(request.query_params.get("listing", ""))
-        photos = view.photos(row) if row is not None else []
-        if position >= len(photos):
-            return Response("There is no such photo.", status_code=404, media_type="text/plain")
-        thumb = thumbnail(view.market, photos[position], size)
-    except VibesError as error:
-        return Response(str(error), status_code=404, media_type="text/plain")
+    view = open_run(name).view
+    row = view.market.listing_row.get(request.query_params.get("listing", ""))
+    photos = view.photos(row) if row is not None else []
+    if position >= len(photos):
+        return Response("There is no such photo.", status_code=404, media_type="text/plain")
+    thumb = thumbnail(view.market, photos[position], size)
     if thumb is None:
         return Response(_UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
     return FileResponse(thumb, headers=_FOREVER)
@@ -41,4 +40,4 @@ def serve(request: Request) -> Response:
 
 def routes() -> list[Route]:
     """The routes that the explorer adds to Streamlit's own."""
-    return [Route(f"{base_path()}/photo/{{run}}/{{size:int}}/{{position:int}}", serve)]
+    return [Route(f"{base_path()}/photo/{{run}}/{{size:{NUMBER}}}/{{position:{NUMBER}}}", serve)]

@@ -1,8 +1,7 @@
-"""The opened runs that pages share, and the boundary that turns errors into sentences."""
+"""The opened runs that pages share."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,24 +58,39 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
 
 
 def run_label(name: str) -> str:
-    """What to call a run: its market and what made it, with the folder's name where that alone tells two apart.
+    """What to call a run in few words: what made it, and as much more as tells it from the others: its seed, its market,
+    its folder. One that cannot be opened is called by its folder."""
+    told = {one: _told(one) for one in run_paths()}
+    if not told[name]:
+        return name
+    for parts in ((1, 2), (1, 2, 3), (0, 1, 2), (0, 1, 2, 3)):
+        labels = {
+            one: ", ".join(words[part] for part in parts if words[part])
+            for one, words in told.items()
+            if words
+        }
+        if list(labels.values()).count(labels[name]) == 1:
+            return labels[name]
+    return f"{name}: {labels[name]}"
 
-    A run that cannot be opened is called by its folder.
-    """
-    labels = {one: _label(one) for one in run_paths()}
-    mine = labels[name]
-    alone = mine and list(labels.values()).count(mine) == 1
-    return mine if alone else f"{mine} ({name})" if mine else name
+
+def run_sentence(name: str) -> str:
+    """Everything by which a run is told apart, with the words for it."""
+    said = ("{}", "{}" if "without a model" in _told(name) else "preset {}", "reader {}", "{}")
+    words = [form.format(word) for form, word in zip(said, _told(name), strict=False) if word]
+    return ", ".join([*words, f"folder {name}"])
 
 
-def _label(name: str) -> str:
+def _told(name: str) -> tuple[str, ...]:
+    """Market, preset, reader of histories and seed of a run; nothing of one that cannot be opened."""
     try:
         run = open_run(name).run
-    except VibesError:
-        return ""
-    settings = run.manifest.settings
-    market = run.manifest.market_name or run.path.resolve().name
-    return f"{market}, {f'preset {settings.preset}' if run.has_model else 'without a model'}"
+    except Exception:  # the boundary tells why once it is looked at
+        return ()
+    settings, market = run.manifest.settings, run.manifest.market_name or run.path.resolve().name
+    if not run.has_model:
+        return market, "without a model", "", ""
+    return market, settings.preset, settings.history, f"seed {settings.seed}"
 
 
 def current_run() -> OpenRun:
@@ -126,12 +140,3 @@ def known_rows(opened: OpenRun, listings: Iterable[str]) -> list[tuple[int, int]
     """(place in `listings`, row in the market) of those that the market still has: it may have changed since the run."""
     rows = ((place, opened.view.market.listing_row.get(listing)) for place, listing in enumerate(listings))
     return [(place, row) for place, row in rows if row is not None]
-
-
-@contextmanager
-def boundary() -> Iterator[None]:
-    """Show a `VibesError` as the sentence it is."""
-    try:
-        yield
-    except VibesError as error:
-        st.error(str(error).replace("$", "\\$"), icon=":material/error:")

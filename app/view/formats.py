@@ -5,16 +5,14 @@ import re
 
 import pandas as pd
 
+from core.errors import printable
+from core.words import count as count
+
 MISSING = "—"
 _CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
 _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
-
-
-def count(value: int, singular: str, plural: str = "") -> str:
-    """A counted noun: `1 listing`, `1,234 listings`."""
-    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
@@ -93,13 +91,13 @@ def moment(nanoseconds: int, clock: bool = False) -> str:
 
 def words(name: str) -> str:
     """A word of the data as a word of the screen: `add_to_cart` reads `Add to cart`."""
-    text = name.replace("_", " ").strip()
+    text = printable(name.replace("_", " "))
     return text[:1].upper() + text[1:]
 
 
 def shorten(text: str, length: int) -> str:
-    """The first `length` characters, cut at a word, with an ellipsis."""
-    text = " ".join(text.split())
+    """The first `length` characters as a screen may show them, cut at a word, with an ellipsis."""
+    text = printable(text[: 8 * length])
     if len(text) <= length:
         return text
     cut = text[: length - 1]
@@ -110,10 +108,11 @@ def identity(identifier: str, kind: str, row: int) -> str:
     """What to call a thing known only by its id: the id where a person can read it, else its number in the market."""
     if _OPAQUE.search(identifier):
         return f"{kind} no. {row + 1:,}"
+    identifier = printable(identifier)
     return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
 
 
 def plain(text: str) -> str:
-    """`text` so that markdown shows it as it is."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:-])", r"\\\1", text)
-    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)
+    """`text` so that markdown shows it as it is: no format, picture or link comes of it, nor does a mark turn what follows."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&@=-])", r"\\\1", printable(text))
+    return re.sub(r"^(\d+)\.|\bwww\.", lambda match: f"{match.group()[:-1]}\\.", escaped, flags=re.IGNORECASE)

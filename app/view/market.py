@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from app.view import formats
+from core.errors import printable
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
@@ -122,7 +123,7 @@ class MarketView:
             case "flag":
                 return "Yes" if value else "No"
             case "multi":
-                return ", ".join(value) if value else "None"
+                return printable(", ".join(value)) if value else "None"
             case "place":
                 return formats.place(*value)
         return formats.with_unit(formats.shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
@@ -131,7 +132,7 @@ class MarketView:
         """A value of a category or text as people read it: one that is an id by its number, the most frequent first."""
         text = str(value)
         place = self._numbers.get(attribute.name, {}).get(text)
-        return text if place is None else f"no. {place:,}"
+        return printable(text) if place is None else f"no. {place:,}"
 
     def is_id(self, attribute: Attribute) -> bool:
         """True for a category whose values are mostly ids, such as that of a host; they say nothing to anybody."""
@@ -150,7 +151,7 @@ class MarketView:
 
     def unit(self, attribute: Attribute) -> str:
         """The attribute's unit; `currency` stands for that of the market."""
-        return self.market.config.currency if attribute.unit == "currency" else attribute.unit
+        return printable(self.market.config.currency) if attribute.unit == "currency" else attribute.unit
 
     @cached_property
     def _years(self) -> set[str]:

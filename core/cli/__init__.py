@@ -14,7 +14,7 @@ from core.cli import production as _production  # noqa: F401
 
 # isort: on
 from core.cli.shared import app
-from core.errors import sentence_of
+from core.errors import DEBUG, sentence_of
 
 
 def main() -> None:
@@ -23,6 +23,8 @@ def main() -> None:
     `--debug` anywhere among the arguments shows the traceback instead.
     """
     debug = "--debug" in sys.argv
+    if debug:
+        os.environ[DEBUG] = "1"
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

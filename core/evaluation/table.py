@@ -64,7 +64,7 @@ def slices_table(slices: Mapping[str, Mapping], scorers: list[str], metric: str)
         for first in range(0, len(names), AT_ONCE):
             lines += [*_block(slices, names[first : first + AT_ONCE], scorers, metric, width), ""]
     if len(weeks) > MOST_WEEKS:
-        lines.append(f"{len(weeks)} weeks after training: see --json.")
+        lines.append(f"The {len(weeks)} weeks after training: vibes evaluate RUN --json, under slices.")
     return "\n".join(lines).rstrip()
 
 

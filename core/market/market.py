@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
@@ -20,6 +20,7 @@ from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table
 from core.market.writer import write_market
+from core.words import count
 
 
 @dataclass(frozen=True)
@@ -172,8 +173,8 @@ class Market:
         names = [attribute.name for attribute in self.attributes]
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return (
-            f"Market '{self.name}': {len(self.listings):,} listings, {len(names)} attributes{f' ({shown})' if names else ''}, "
-            f"{len(self.photos):,} photos, {len(self.events):,} events"
+            f"Market '{self.name}': {count(len(self.listings), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
+            f"{count(len(self.photos), 'photo')}, {count(len(self.events), 'event')}"
         )
 
     @property
@@ -184,7 +185,7 @@ class Market:
     @property
     def name(self) -> str:
         """What the market calls itself, or its folder's name."""
-        return self.config.name or self.path.resolve().name
+        return printable(self.config.name or self.path.resolve().name)
 
     @property
     def timed(self) -> bool:
@@ -237,4 +238,8 @@ class Market:
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:
-    return [Attribute(name, s.kind, s.label, s.unit) for name, s in kinds.items() if s.kind is not None]
+    return [
+        Attribute(name, s.kind, printable(s.label), printable(s.unit))
+        for name, s in kinds.items()
+        if s.kind is not None
+    ]

@@ -4,6 +4,7 @@ import textwrap
 
 from core.market.leaks import leaks_by_name
 from core.market.profile import AttributeProfile, EventsProfile, MarketProfile, PhotosProfile, Spread
+from core.words import count
 
 WIDTH = 100
 MOST_ATTRIBUTES = 20
@@ -23,7 +24,7 @@ def render(profile: MarketProfile) -> str:
     if len(profile.attributes) > MOST_ATTRIBUTES:
         lines.append(f"and {len(profile.attributes) - MOST_ATTRIBUTES} more")
     lines += ["", *_excluded(profile.excluded)]
-    lines.append(_row("leaks", "none found" if not profile.leaks else _many(len(profile.leaks), "suspect")))
+    lines.append(_row("leaks", "none found" if not profile.leaks else count(len(profile.leaks), "suspect")))
     lines += [f"  {name} {why}; exclude it in market.toml if so" for name, why in profile.leaks.items()]
     lines.append(_row("defects", "none" if not profile.defects else str(len(profile.defects))))
     lines += [f"  {defect}" for defect in profile.defects]
@@ -36,10 +37,6 @@ def _row(label: str, text: str) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else line[: WIDTH - 4] + " ..."
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def _percent(share: float) -> str:
@@ -61,7 +58,7 @@ def _events(events: EventsProfile | None) -> list[str]:
     span = f", {events.first} to {events.last}" if events.first else ", in order, without times"
     actions = f"; actions: {', '.join(events.actions)}" if events.actions else ""
     return [
-        _cut(_row("events", f"{events.count:,} of {_many(events.users, 'user')}{span}{actions}")),
+        _cut(_row("events", f"{events.count:,} of {count(events.users, 'user')}{span}{actions}")),
         _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
         _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
     ]
@@ -97,8 +94,8 @@ def _split(profile: MarketProfile) -> list[str]:
     lines = [
         _row(
             "split",
-            f"{split.protocol}{when}: {split.train_events:,} training events, "
-            f"{split.valid_queries:,} + {split.test_queries:,} queries",
+            f"{split.protocol}{when}: {count(split.train_events, 'training event')}, "
+            f"{split.valid_queries:,} + {count(split.test_queries, 'query', 'queries')}",
         )
     ]
     if split.cold_listings is not None and split.cold_users is not None:
@@ -116,7 +113,7 @@ def _photos(photos: PhotosProfile) -> list[str]:
     return [
         _row(
             "photos",
-            f"{photos.count:,} of {_percent(photos.listings_with)} of the listings; {_spread(photos.per_listing)}",
+            f"{photos.count:,}; {_percent(photos.listings_with)} of the listings have one: {_spread(photos.per_listing)}",
         ),
         _row("", f"{photos.missing:,} missing, {photos.broken:,} broken{looked}"),
     ]
@@ -126,7 +123,7 @@ def _excluded(names: list[str]) -> list[str]:
     """The excluded columns, those named like leaks first, on a few lines."""
     leaks = leaks_by_name(names)
     listed = ", ".join(leaks + [name for name in names if name not in leaks])
-    text = f"{_many(len(names), 'column')}, {len(leaks)} named like leaks: {listed}" if names else "none"
+    text = f"{count(len(names), 'column')}, {len(leaks)} named like leaks: {listed}" if names else "none"
     return textwrap.wrap(
         text,
         WIDTH,

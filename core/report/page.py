@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from core.errors import printable
 from core.market.columns import Columns as C
 from core.market.documents import write_text
 from core.report.looks import photo_grids, vibe_map
@@ -43,17 +45,22 @@ def render(shown: dict[str, Any]) -> str:
 
 
 def _environment() -> Environment:
-    """Every word is escaped, and a name that the context lacks is an error."""
+    """Every word is escaped and shown as it is, also one with control characters; a name that the context lacks is an error."""
     environment = Environment(
         loader=PackageLoader("core.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_as_it_is,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters.update(share=share, bounds=bounds, thousands="{:,}".format)
     return environment
+
+
+def _as_it_is(shown: Any) -> Any:
+    return printable(shown) if isinstance(shown, str) and not isinstance(shown, Markup) else shown
 
 
 def context(run: Run) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.market.leaks import leaks_by_name
 from core.model.settings import Settings
 from core.run.describe import reader_sentence
+from core.scoring.baselines import in_order
+from core.words import count
 
 if TYPE_CHECKING:
     from core.run.run import Run
-
-from core.scoring.baselines import in_order
 
 #: The baselines that any model has to beat, in the order of tables.
 FIRST_LEVEL = {one.name: one.label for one in in_order().values()}
@@ -21,6 +22,7 @@ NAMES = {
 }
 SERVED = "model +"  # the model and what serving adds to it: no rival of the model
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
+NAMED = 6  # columns that are named in a sentence
 SURE = 0.05  # corrected p-value from which a difference counts
 USED_UP = (
     "The model was trained on every event of this market, so nothing is left to measure it on. The run that it repeats "
@@ -109,8 +111,12 @@ def limits(run: Run) -> list[str]:
     if not len(market.events):
         lines.append("This market has no events, so nothing here is about what people touched.")
     if number := len(market.config.excluded):
-        columns = "column was" if number == 1 else "columns were"
-        lines.append(f"{number} {columns} kept from the model because they tell the future or the answer.")
+        told = leaks_by_name(market.config.excluded)
+        named = f": {', '.join(told[:NAMED])}{' and others' if len(told) > NAMED else ''}" if told else ""
+        why = (
+            f", {len(told)} of them because by name they tell the future or the answer{named}" if told else ""
+        )
+        lines.append(f"{count(number, 'column was', 'columns were')} kept from the model{why}.")
     return lines
 
 

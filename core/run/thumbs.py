@@ -1,7 +1,12 @@
-"""Small pictures of photos for screens, made once."""
+"""Small pictures of photos for screens: of a market's, made once, and of one that somebody just handed in."""
 
+import io
 from pathlib import Path
 
+from PIL import Image
+
+from core.errors import VibesError
+from core.features.photos.files import PhotoProblem, decode
 from core.features.photos.vectors import thumbnail as _thumbnail
 from core.market.market import Market
 
@@ -9,3 +14,19 @@ from core.market.market import Market
 def thumbnail(market: Market, photo_path: str, size: int = 320) -> Path | None:
     """A WebP of at most `size` pixels a side for a photo of the market, or None where the photo is broken."""
     return _thumbnail(market.path, photo_path, size)
+
+
+def preview(content: bytes, size: int = 320) -> bytes:
+    """The bytes of a small WebP of an image file: what a screen shows of a file that nobody has looked at yet.
+
+    Raises:
+        VibesError: why it cannot be read, in a few words.
+    """
+    try:
+        image = decode(content, (size, size))
+    except PhotoProblem as problem:
+        raise VibesError(str(problem)) from problem
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80)
+    return stream.getvalue()

@@ -40,5 +40,8 @@ def test_many_weeks_are_left_to_the_document_and_an_empty_slice_has_no_figure():
     table = slices([f"week {number}" for number in range(1, 14)])
     table["cold users"] = {"queries": 0, "results": {}}
     text = slices_table(table, SCORERS, "recall@30")
-    assert "13 weeks after training: see --json." in text and "0.010" not in text
+    assert (
+        "The 13 weeks after training: vibes evaluate RUN --json, under slices." in text
+        and "0.010" not in text
+    )
     assert ["model", "-"] in [line.split() for line in text.splitlines()]

@@ -164,7 +164,7 @@ def test_what_was_not_measured_is_said_and_market_words_are_escaped(run):
     html = report_html(Run.open(run))
     assert "This run was not measured: it has no trained model." in words(html)
     assert "Its &lt;events&gt; are simulated." in html and "<events>" not in html
-    assert "How it learned" not in html and "What is each part worth" not in html
+    assert "How the training went" not in html and "What is each part worth" not in html
 
 
 def test_the_same_run_gives_the_same_report(run):

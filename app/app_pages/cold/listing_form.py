@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.server.params import set_params
 from app.server.runs import OpenRun
+from app.view.formats import plain, printable
 from core.market.columns import Columns as C
 from core.market.market import Attribute
 
@@ -63,16 +63,40 @@ def read_draft(opened: OpenRun, text: str) -> dict[str, Any]:
         value = given.get(name) if isinstance(given, dict) else None
         match item.shown_as:
             case "number" | "place":
-                usable = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+                usable = _held(value, *_ends(opened, name, item))
             case "flag":
                 usable = isinstance(value, bool)
             case "multi":
-                usable = isinstance(value, list) and all(isinstance(one, str) for one in value)
+                usable = isinstance(value, list) and all(
+                    isinstance(one, str) and _is_text(one) for one in value
+                )
+                value = list(dict.fromkeys(value)) if usable else value
             case _:
-                usable = isinstance(value, str) and bool(value.strip())
+                usable = isinstance(value, str) and _is_text(value)
         if usable:
             cells[name] = value
     return cells
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text says something and can be sent: half of a surrogate pair cannot."""
+    return bool(value.strip()) and not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _held(value: Any, low: float, high: float) -> bool:
+    """Whether a value is a number that its field can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return low <= value <= high  # Python compares whole numbers of any length exactly; nothing holds for NaN
+
+
+def _ends(opened: OpenRun, name: str, item: Attribute) -> tuple[float, float]:
+    """The least and the largest number of a field; browsers count exactly up to 2 ** 53."""
+    if item.shown_as == "place":
+        end = 90.0 if name == C.LATITUDE else 180.0
+    else:
+        end = 2.0**53 - 1 if _whole(opened, name) else 1e300
+    return -end, end
 
 
 def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str, bytes]]]:
@@ -165,14 +189,13 @@ def _load(opened: OpenRun, draft: str, cells: dict[str, Any]) -> None:
 
 def _field(opened: OpenRun, name: str, item: Attribute) -> None:
     unit = opened.view.unit(item)
-    label = item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})"
+    label = plain(item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})")
     key, column = f"new-{name}", opened.view.market.listings[name]
     match item.shown_as:
         case "place":
             st.number_input(
                 name.capitalize(),
-                -90.0 if name == C.LATITUDE else -180.0,
-                90.0 if name == C.LATITUDE else 180.0,
+                *_ends(opened, name, item),
                 key=key,
                 format="%.5f",
                 value=None,
@@ -196,7 +219,14 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
             )
         case "multi":
             common = column.explode().dropna().value_counts().index[:OPTIONS].tolist()
-            st.multiselect(label, common, key=key, accept_new_options=True, placeholder="None known")
+            st.multiselect(
+                label,
+                common,
+                key=key,
+                accept_new_options=True,
+                placeholder="None known",
+                format_func=printable,
+            )
         case _ if name == opened.view.market.config.title:
             st.text_input(label, key=key, placeholder="Not known")
         case _:

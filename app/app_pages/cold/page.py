@@ -7,15 +7,17 @@ from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encode
 from app.app_pages.cold.listing_form import fill_form, newcomer_form
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
+from app.app_pages.cold.uploads import usable
 from app.kit.cards import address, listing_card, photo_cards
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
 from app.kit.pagination import page_of
 from app.kit.spaces import LABELS, missing_spaces, space_switch
 from app.kit.switch import switch
+from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params
 from app.server.photos import LARGE
-from app.server.runs import OpenRun, boundary, current_run
+from app.server.runs import OpenRun, current_run
 from app.view.formats import count, plain
 
 PAGE = 24
@@ -178,8 +180,7 @@ def entered(opened: OpenRun) -> None:
         return
     title = str(cells.get(opened.view.market.config.title or "", "")) or "The new listing"
     st.header(plain(title), anchor=False)
-    if photos:
-        st.image([content for _, content in photos if _is_image(content)], width=150)
+    photos = usable(photos)
     space = space_switch(opened)
     if space is None:
         return
@@ -207,11 +208,6 @@ def entered(opened: OpenRun) -> None:
 def _before(opened: OpenRun, row: int, end: int) -> bool:
     log = opened.view.log
     return bool(((log.listing == row) & (log.time < end)).any())
-
-
-def _is_image(content: bytes) -> bool:
-    """Whether the browser can be shown the photo."""
-    return content[:3] == b"\xff\xd8\xff" or content[:8] == b"\x89PNG\r\n\x1a\n" or content[8:12] == b"WEBP"
 
 
 with boundary():

@@ -10,11 +10,11 @@ from app.kit import charts
 from app.kit.measures import RECALL_HELP, interval, percent
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
-from app.view.formats import MISSING, count, words
+from app.view.formats import MISSING, count, plain, words
 from core.ablation.table import ALL, COLUMNS
 from core.errors import VibesError
 from core.market.io import read_table
-from core.report.text import SURE
+from core.report.text import NAMES, SURE
 
 FILE = "ablation.parquet"
 METRICS = {
@@ -139,12 +139,14 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
         paired = not pd.isna(row["difference"])
         lines.append(
             {
-                "Variant": words(row["variant"]),
+                "Variant": plain(variant_name(row["variant"])),
                 "Value": percent(row["value"]),
                 "95 % interval": interval(
                     *(None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
                 ),
-                "Compared with": words(row["reference"]) if isinstance(row["reference"], str) else MISSING,
+                "Compared with": plain(variant_name(row["reference"]))
+                if isinstance(row["reference"], str)
+                else MISSING,
                 "Difference": f"{100 * row['difference']:+.1f} points" if paired else MISSING,
                 "p": ("< .001" if row["p_value"] < 0.001 else f"{row['p_value']:.3f}") if paired else MISSING,
                 "Verdict": row["verdict"] if paired else MISSING,
@@ -156,7 +158,7 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
 def picture(shown: pd.DataFrame, name: str) -> go.Figure:
     """A sign and its interval for each variant."""
     kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS[charts.theme()], SYMBOLS, strict=True)]
-    names = [words(variant) for variant in shown["variant"]]
+    names = [variant_name(variant) for variant in shown["variant"]]
     hover = []
     for variant, row in zip(names, shown.to_dict("records"), strict=True):
         ends = (None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
@@ -164,7 +166,7 @@ def picture(shown: pd.DataFrame, name: str) -> go.Figure:
             f"<b>{charts.escaped(variant)}</b><br>{name} {percent(row['value'])}<br>95 %: {interval(*ends)}"
         )
         if not pd.isna(row["difference"]):
-            told += f"<br>Against {charts.escaped(words(row['reference']))}: {100 * row['difference']:+.1f} points"
+            told += f"<br>Against {charts.escaped(variant_name(row['reference']))}: {100 * row['difference']:+.1f} points"
             told += f", {p_value(row['p_value'])}"
         hover.append(told)
     table = shown.assign(kind=shown["verdict"], row=range(len(shown)))
@@ -173,6 +175,11 @@ def picture(shown: pd.DataFrame, name: str) -> go.Figure:
     charts.axis_title(figure, f"{name} with its 95 % interval")
     figure.update_layout(showlegend=shown["verdict"].nunique() > 1)
     return figure
+
+
+def variant_name(name: str) -> str:
+    """What the screen calls a variant: a method as everywhere, a part of the grid by its own words."""
+    return NAMES.get(name, words(name))
 
 
 def p_value(value: float) -> str:

@@ -1,5 +1,6 @@
 """Compare: what each part of the method is worth, two runs side by side, and the queries on which they differ."""
 
+from html import escape
 from shlex import quote
 
 import streamlit as st
@@ -9,10 +10,11 @@ from app.app_pages.compare.query_differences import queries_apart
 from app.app_pages.compare.side_by_side import two_runs
 from app.kit.empty import empty, to_similar
 from app.kit.switch import switch
-from app.server.runs import OpenRun, boundary, current_run
+from app.server.boundary import boundary, told
+from app.server.runs import OpenRun, current_run
 from core.report.page import report_html
 
-PARTS = {"ablation": "What each part is worth", "runs": "Two runs", "queries": "Where they differ"}
+PARTS = {"ablation": "Each part's worth", "runs": "Two runs", "queries": "Where they differ"}
 
 
 def page() -> None:
@@ -22,7 +24,7 @@ def page() -> None:
         st.title("Compare", anchor=False, width="content")
         st.download_button(
             "Report for others",
-            lambda: report_html(opened.run).encode(),
+            lambda: _report(opened),
             f"{opened.name}-report.html",
             "text/html",
             icon=":material/description:",
@@ -37,6 +39,14 @@ def page() -> None:
             queries_apart(opened)
         case _:
             parts_of_the_method(opened)
+
+
+def _report(opened: OpenRun) -> bytes:
+    """The report; where it cannot be made, a page that says why."""
+    try:
+        return report_html(opened.run).encode()
+    except Exception as error:
+        return f"<!doctype html><meta charset=utf-8><p>{escape(told(error))}</p>".encode()
 
 
 def parts_of_the_method(opened: OpenRun) -> None:

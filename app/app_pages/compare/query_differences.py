@@ -63,8 +63,15 @@ def queries_apart(opened: OpenRun) -> None:
     subject = open_run(run)
     # On the cards what the two have in common is left out.
     short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
-    _side(subject, found[found["gain"] > 0].head(SHOWN), short, f"{first} knew better")
-    _side(subject, found[found["gain"] < 0][::-1].head(SHOWN), short, f"{second} knew better")
+    _side(
+        subject, found[found["gain"] > 0].drop_duplicates("target").head(SHOWN), short, f"{first} knew better"
+    )
+    _side(
+        subject,
+        found[found["gain"] < 0][::-1].drop_duplicates("target").head(SHOWN),
+        short,
+        f"{second} knew better",
+    )
 
 
 def _rival(options: dict[str, tuple[str, str]], first: str) -> str:

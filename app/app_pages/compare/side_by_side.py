@@ -10,11 +10,11 @@ from app.kit.empty import empty
 from app.kit.gallery import gallery
 from app.kit.spaces import LABELS
 from app.kit.switch import switch
+from app.server.boundary import told
 from app.server.params import chosen, keep, set_params
 from app.server.runs import OpenRun, known_rows, open_run, run_label, run_paths, search_index
 from app.view import formats
 from app.view.history import history_frame, moment_of
-from core.errors import VibesError
 
 SHOWN = 12
 
@@ -36,7 +36,7 @@ def two_runs(opened: OpenRun) -> None:
     st.session_state["of"] = chosen("of", list(of), "listing")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            f"{run_label(opened.name)} against",
+            formats.plain(f"{run_label(opened.name)} against"),
             others,
             key="with",
             format_func=run_label,
@@ -163,8 +163,8 @@ def _tried(one: OpenRun, ask: object) -> "tuple[list[tuple[int, int]], list[str]
     """Rows, ids and scores of a list; where the run cannot give one, the reason."""
     try:
         found = ask()  # type: ignore[operator]
-    except VibesError as error:
-        return str(error)
+    except Exception as error:
+        return told(error)
     return known_rows(one, found["listing_id"]), found["listing_id"].tolist(), found["score"].tolist()
 
 

@@ -24,12 +24,12 @@ _SCRIPT = (
     "    os._exit(1)\n"
     "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
     "from core import Run\n"
-    "from core.errors import VibesError\n"
+    "from core.errors import sentence_of\n"
     "from core.insight.map.vibe_map import save_map\n"
     "try:\n"
     "    save_map(Run.open(sys.argv[1]))\n"
-    "except VibesError as error:\n"
-    "    sys.exit(str(error))\n"
+    "except Exception as error:\n"
+    "    sys.exit(sentence_of(error))\n"
 )
 
 

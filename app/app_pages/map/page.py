@@ -11,8 +11,9 @@ from app.app_pages.map.region import region
 from app.app_pages.map.vibe_map import drawn, vibe_map
 from app.kit.empty import empty
 from app.kit.spaces import LABELS, MEANINGS, missing_spaces
+from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params
-from app.server.runs import OpenRun, boundary, current_run
+from app.server.runs import OpenRun, current_run
 from app.view.formats import count, plain
 from core.insight.map.region import inside, read_outline
 from core.insight.map.vibe_map import LEAST
@@ -61,8 +62,10 @@ def page() -> None:
         picked = one.cluster == group
     if picked is not None:
         region(one, picked, one.portraits[group].name if group is not None else None)
-    clusters(one)
-    probes(opened)
+    with boundary():
+        clusters(one)
+    with boundary():
+        probes(opened)
 
 
 def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
@@ -159,6 +162,11 @@ def drawing(opened: OpenRun) -> None:
 @st.fragment(run_every=1.0)
 def waiting(opened: OpenRun) -> None:
     """How long the drawing is at work; the page comes back by itself once it is done."""
+    with boundary():
+        _at_work(opened)
+
+
+def _at_work(opened: OpenRun) -> None:
     job = drawing_job.job_of(opened.run.path)
     if job is None or not job.at_work:
         st.rerun()

@@ -47,12 +47,8 @@ def probes(opened: OpenRun) -> None:
     if question is None:
         st.caption("Some listings teach a simple model, the others test it. It is measured when you choose.")
         return
-    try:
-        with st.spinner("Asking photos and attributes …"):
-            found = _probed(str(opened.run.path), opened.view.market.fingerprint, question, opened)
-    except VibesError as error:
-        st.markdown(formats.plain(str(error)))
-        return
+    with st.spinner("Asking photos and attributes …"):
+        found = _probed(str(opened.run.path), opened.view.market.fingerprint, question, opened)
     table = scores(found.table)
     st.table(
         table,

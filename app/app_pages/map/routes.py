@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.app_pages.map import palettes
 from app.app_pages.map.points import load_maps
 from app.kit.cards import listing_card
+from app.server.boundary import answering
+from app.server.numbers import NUMBER
 from app.server.photos import base_path
 from app.server.runs import OpenRun, open_run, run_paths
-from core.errors import VibesError
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -28,39 +30,37 @@ def _nothing(why: str = "There is no such map.") -> Response:
     return Response(why, status_code=404, media_type="text/plain")
 
 
+@answering
 def serve_space(request: Request) -> Response:
     """The places, or the colours by one attribute, of all listings of a space."""
-    try:
-        opened = _run_of(request)
-        maps = load_maps(opened) if opened is not None else None
-        one = (maps or {}).get(request.path_params["space"])
-        if one is None:
-            return _nothing()
-        if request.path_params["what"] == "places":
-            content = one.points()
-        else:
-            by = request.query_params.get("by", "")
-            content = one.colours(by).codes.tobytes()
-    except (VibesError, KeyError) as error:
-        return _nothing(str(error))
+    opened = _run_of(request)
+    maps = load_maps(opened) if opened is not None else None
+    one = (maps or {}).get(request.path_params["space"])
+    by = request.query_params.get("by", "")
+    if opened is None or one is None:
+        return _nothing()
+    if request.path_params["what"] == "places":
+        content = one.points()
+    elif by in palettes.choices(opened.view):
+        content = one.colours(by).codes.tobytes()
+    else:
+        return _nothing("There are no such colours.")
     return Response(content, media_type="application/octet-stream", headers=_FOREVER)
 
 
+@answering
 def serve_listing(request: Request) -> Response:
     """One listing as a card of the gallery, by its number on the map of a space."""
-    try:
-        opened = _run_of(request)
-        maps = load_maps(opened) if opened is not None else None
-        one = (maps or {}).get(request.path_params["space"])
-        if opened is None or one is None or request.path_params["number"] >= len(one.rows):
-            return _nothing("There is no such listing.")
-        number = request.path_params["number"]
-        space = None if one.space == opened.run.spaces[0] else one.space
-        card = asdict(listing_card(opened, int(one.rows[number]), params={"space": space}))
-        if one.cluster[number] >= 0:
-            card["step"] = one.portraits[one.cluster[number]].name
-    except VibesError as error:
-        return _nothing(str(error))
+    opened = _run_of(request)
+    maps = load_maps(opened) if opened is not None else None
+    one = (maps or {}).get(request.path_params["space"])
+    if opened is None or one is None or request.path_params["number"] >= len(one.rows):
+        return _nothing("There is no such listing.")
+    number = request.path_params["number"]
+    space = None if one.space == opened.run.spaces[0] else one.space
+    card = asdict(listing_card(opened, int(one.rows[number]), params={"space": space}))
+    if one.cluster[number] >= 0:
+        card["step"] = one.portraits[one.cluster[number]].name
     return Response(json.dumps(card), media_type="application/json", headers=_FOREVER)
 
 
@@ -68,6 +68,6 @@ def routes() -> list[Route]:
     """The routes of the map."""
     base = f"{base_path()}/points/{{run}}/{{space}}"
     return [
-        Route(f"{base}/listing/{{number:int}}", serve_listing),
+        Route(f"{base}/listing/{{number:{NUMBER}}}", serve_listing),
         Route(f"{base}/{{what}}", serve_space),
     ]

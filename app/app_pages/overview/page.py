@@ -7,7 +7,8 @@ from app.app_pages.overview.quality import show_figures
 from app.app_pages.overview.task_cards import show_tasks
 from app.kit.spaces import LABELS, missing_spaces
 from app.kit.unmeasured import unmeasured
-from app.server.runs import OpenRun, boundary, current_run
+from app.server.boundary import boundary
+from app.server.runs import OpenRun, current_run
 from app.view.formats import moment, plain
 from core.market.profile import MarketProfile, profile
 from core.run.describe import reader_sentence
@@ -77,7 +78,7 @@ def described(opened: OpenRun) -> str:
     settings = opened.run.manifest.settings
     if not opened.run.has_model:
         return "A run without a model"
-    return f"A model of the preset {settings.preset}, seed {settings.seed}"
+    return f"A model of the preset {settings.preset}, reader {settings.history}, seed {settings.seed}"
 
 
 def quality(opened: OpenRun) -> None:

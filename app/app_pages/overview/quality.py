@@ -1,5 +1,6 @@
 """The honest figure: recall@30 of the model with its interval, beside the baselines."""
 
+from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -44,11 +45,12 @@ def best_id(results: dict[str, Any], metric: str = "recall@30") -> str | None:
 
 
 def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> str:
-    """The difference of the model to `rival` in words, with its interval."""
+    """The difference of the model to `rival` in words, with its interval: the corrected one, to which the verdict belongs."""
     one = metrics.get("differences", {}).get(f"model - {rival}", {}).get(metric)
     if not one or one.get("low") is None:
         return ""
     sure = one.get("p_holm", 1.0) < SURE
+    low, high = corrected(one)
     word = (
         "no sure difference"
         if not sure
@@ -56,8 +58,24 @@ def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> st
         if one["value"] > 0
         else "the model is behind"
     )
-    points = [f"{100 * one[part]:+.1f}".replace("-", "−") for part in ("value", "low", "high")]
-    return f"Difference: {points[0]} points ({points[1]} to {points[2]}), {word}."
+    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (one["value"], low, high)]
+    several = ", corrected for the number of methods" if (low, high) != (one["low"], one["high"]) else ""
+    return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {word}."
+
+
+def corrected(one: dict[str, Any]) -> tuple[float, float]:
+    """The interval of a difference, as much wider than its own 95 % as Holm's correction made its p-value larger.
+
+    Each side grows by the ratio of the normal quantiles, so the interval holds 0 where the corrected p-value is at least
+    5 %, as far as the normal curve goes; where it goes no further, it ends at 0.
+    """
+    p_value, holm = one.get("p_value"), one.get("p_holm")
+    times = max(1.0, holm / p_value) if p_value and holm is not None else 1.0
+    wider = NormalDist().inv_cdf(1 - SURE / 2 / times) / NormalDist().inv_cdf(1 - SURE / 2)
+    value, low, high = one["value"], one["low"], one["high"]
+    low, high = value - wider * (value - low), value + wider * (high - value)
+    unsure = holm is not None and holm >= SURE
+    return (min(low, 0.0), max(high, 0.0)) if unsure else (low, high)
 
 
 def show_figures(metrics: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def _band(view: MarketView, now: Filters) -> None:
     for column, end, label in ((left, "low", f"{money.label} from{unit}"), (right, "high", "up to")):
         with column:
             st.number_input(
-                label,
+                plain(label),
                 min_value=0.0,
                 step=None,
                 format="%0.0f",
@@ -85,7 +85,7 @@ def _values(view: MarketView, now: Filters) -> None:
             value = st.session_state[key]
             _write(replace(now, values=tuple([*rest, (name, value)] if value else rest)))
 
-        st.selectbox(item.label, known, key=key, placeholder="any", on_change=change)
+        st.selectbox(plain(item.label), known, key=key, placeholder="any", on_change=change)
 
 
 def _sameness(view: MarketView, now: Filters, row: int) -> None:

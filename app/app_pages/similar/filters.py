@@ -18,6 +18,7 @@ from core.market.market import Attribute
 NAMES = ("price", "is", "same", "km", "on")  # the parameters in the URL
 VALUES = 60  # an attribute with more values is searched, not filtered
 CHOICES = 6  # attributes offered
+YEARS = range(1700, 2200)  # of moments that can be counted in nanoseconds
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Filters:
         try:
             day = dt.date.fromisoformat(params.get("on", ""))
         except ValueError:
+            day = None
+        if day is not None and day.year not in YEARS:
             day = None
         return cls(
             _number(low) if price(view) else None,

@@ -14,9 +14,10 @@ from app.kit.gallery import gallery
 from app.kit.list_options import rules_button
 from app.kit.spaces import LABELS, missing_spaces, space_switch
 from app.kit.switch import switch
+from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
 from app.server.photos import LARGE
-from app.server.runs import OpenRun, boundary, current_run
+from app.server.runs import OpenRun, current_run
 from app.view.formats import plain
 
 SHOWN = [6, 12, 24, 48]
@@ -80,7 +81,7 @@ def facts_table(opened: OpenRun, row: int) -> None:
     """Every attribute of a listing with its label and unit."""
     facts = opened.view.facts(row)
     if facts:
-        table = pd.DataFrame({label: [plain(value)] for label, value in facts}).T
+        table = pd.DataFrame([plain(value) for _, value in facts], [plain(label) for label, _ in facts])
         st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
 
 

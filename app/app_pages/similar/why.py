@@ -9,11 +9,11 @@ from app.kit import charts
 from app.kit.cards import listing_card
 from app.kit.gallery import Card, gallery
 from app.kit.spaces import LABELS
+from app.server.boundary import boundary
 from app.server.params import set_params
 from app.server.photos import photo_url
 from app.server.runs import OpenRun, run_key
 from app.view.formats import count, plain
-from core.errors import VibesError
 from core.insight.why.explain import Why, why
 
 MEANING = (
@@ -31,7 +31,8 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
 
     @st.dialog("Why are these two alike?", width="large", on_dismiss=lambda: set_params(why=None))
     def shown() -> None:
-        _explained(opened, (row, number), space)
+        with boundary():
+            _explained(opened, (row, number), space)
 
     shown()
 
@@ -43,12 +44,8 @@ def _why(key: object, listings: tuple[str, str], space: str, _opened: OpenRun) -
 
 def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
-    try:
-        with st.spinner("Encoding the two without each part …"):
-            found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
-    except VibesError as error:
-        st.markdown(plain(str(error)))
-        return
+    with st.spinner("Encoding the two without each part …"):
+        found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
     st.markdown(f"**Similarity by {LABELS[space].lower()}: {found.similarity:.3f}**")
     cards = [listing_card(opened, row, facts=[], step=step) for row, step in zip(rows, STEPS, strict=True)]
     gallery(cards, key="why-two", box=opened.box, label="The two listings", photos=view.has_photos, least=230)
@@ -119,8 +116,8 @@ def _chart(table: pd.DataFrame) -> go.Figure:
     )
     charts.row_axis(figure, table["Attribute"].tolist())
     charts.axis_title(figure, "Adds to the similarity")
-    figure.update_layout(xaxis={"tickformat": "+.2~f", "nticks": 6, "zeroline": True}, bargap=0.35)
-    figure.update_xaxes(zerolinecolor=charts.colours().ink)
+    charts.signed_axis(figure, table["adds"].tolist())
+    figure.update_layout(bargap=0.35)
     return figure
 
 

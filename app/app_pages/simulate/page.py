@@ -10,8 +10,9 @@ from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.empty import empty, to_similar
 from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params, whole
-from app.server.runs import OpenRun, RunKey, boundary, current_run, known_rows, run_key
+from app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
 from app.view.formats import count, moment, plain
 from core import Run
 from core.run.rules import Rules

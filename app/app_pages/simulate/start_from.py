@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from app.app_pages.simulate.history import from_frame
+from app.server.boundary import told
 from app.server.params import set_params
 from app.server.runs import OpenRun, RunKey, run_key
 from app.view.formats import count, plain
 from core import Run
-from core.errors import VibesError
 from core.insight.personas import Persona, personas
 from core.run.histories import read_history
 
@@ -128,7 +128,7 @@ def _from_file(name: str) -> None:
         path.write_bytes(content)
         try:
             fill(name, from_frame(read_history(path)))
-        except VibesError as error:
-            st.session_state[PROBLEM] = str(error).replace(str(path), given.name)
         except UnicodeDecodeError:
             st.session_state[PROBLEM] = f"{given.name} is no text; give the file that Save and share made."
+        except Exception as error:
+            st.session_state[PROBLEM] = told(error).replace(str(path), given.name)

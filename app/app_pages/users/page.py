@@ -11,8 +11,9 @@ from app.kit.cards import listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
-from app.server.runs import OpenRun, boundary, current_run, known_rows, run_key
+from app.server.runs import OpenRun, current_run, known_rows, run_key
 from app.view import formats
 from app.view.history import history_frame, moment_of, touched_later
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.errors import printable
 from core.market.kinds import Coded, kind_of
 from core.market.market import Market
 
@@ -79,7 +80,7 @@ def portraits(
             inside = counts[number] / members
             outside = (total - counts[number]) / max(1, len(rows) - members)
             for at in np.flatnonzero((inside >= COMMON) & (inside >= LIFT * outside)):
-                text, piece = pieces[at]
+                text, piece = map(printable, pieces[at])
                 found[number].append(Trait(label, text, piece, float(inside[at]), float(outside[at])))
     words = _words(market, rows, groups, len(size), seed)
     result: list[Portrait] = []

@@ -42,8 +42,9 @@ def read_outline(text: str) -> np.ndarray | None:
         return None
     if not 3 <= len(corners) <= MOST or any(len(corner) != 2 for corner in corners):
         return None
-    outline = np.array(corners, np.int64)
-    return outline if outline.min() >= -SIZE and outline.max() <= 2 * SIZE else None
+    if not all(-SIZE <= part <= 2 * SIZE for corner in corners for part in corner):
+        return None
+    return np.array(corners, np.int64)
 
 
 def write_outline(outline: np.ndarray) -> str:

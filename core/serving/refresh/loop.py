@@ -19,6 +19,7 @@ from core.run.run import Run
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
 from core.serving.refresh.sql import SqlSource
+from core.words import count
 
 
 def keep_fresh(
@@ -117,7 +118,7 @@ def status(look: Look) -> str:
     counts = look.encoded
     if look.published:
         parts = [
-            f"generation {look.generation}: {look.events:,} events of {look.users:,} users",
+            f"generation {look.generation}: {count(look.events, 'event')} of {count(look.users, 'user')}",
             f"listings {look.new:,} new, {look.changed:,} changed, {look.expired:,} expired",
             f"encoded {counts.listings:,} listings, {counts.histories:,} histories, {counts.photos:,} photos",
             f"{look.seconds:.1f} s",
@@ -126,7 +127,7 @@ def status(look: Look) -> str:
     else:
         parts = [f"generation {look.generation}: nothing new"]
     if look.waiting:
-        parts.append(f"{look.waiting:,} events wait for their listing or their time")
+        parts.append(f"{count(look.waiting, 'event waits', 'events wait')} for the listing or the time")
     if look.problems:
         more = f" (and {len(look.problems) - 1:,} more)" if len(look.problems) > 1 else ""
         parts.append(f"problem: {look.problems[0]}{more}")

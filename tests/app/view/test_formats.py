@@ -75,6 +75,17 @@ def test_shortening_keeps_whole_words():
 def test_markdown_in_data_is_shown_as_it_is():
     assert formats.plain("*old* $5 [x](y)") == "\\*old\\* \\$5 \\[x\\]\\(y\\)"
     assert formats.plain("1. Street") == "1\\. Street"
+    assert formats.plain("www.x.org a@b &lt;") == "www\\.x.org a\\@b \\&lt;"
+    assert formats.plain("a\u202eb\x1b[2J\nc") == "a\\\\u202eb\\\\x1b\\[2J c"
+
+
+def test_no_name_brings_a_mark_that_turns_or_moves_what_stands_beside_it():
+    for shown in (
+        formats.shorten("a\u202eb\x1b[2J", 40),
+        formats.identity("u\u202e1", "User", 0),
+        formats.words("add\u200f_it"),
+    ):
+        assert shown.isprintable()
 
 
 def test_counting():

@@ -139,7 +139,7 @@ def test_words_in_a_search_are_shown_as_they_are(show, trained):
 
 def test_two_runs_are_told_apart_in_the_url(show, trained, eventless):
     page = show("similar", trained, eventless, listing="l04")
-    assert page.selectbox(key="run").options == ["Tiny town, preset tiny", "Tiny town, without a model"]
+    assert page.selectbox(key="run").options == ["tiny, listing-vectors", "without a model"]
     page.selectbox(key="run").select_index(1).run()
     assert page.query_params == {"listing": "l04", "run": "run-2"}
     photos, neighbours = components(page, "gallery")

@@ -1,0 +1,37 @@
+"""Uploaded photos: looked at by our own reader before the page draws one or the model sees it."""
+
+import streamlit as st
+
+from app.view.formats import plain
+from core.errors import sentence_of
+from core.run.thumbs import preview
+
+MOST = 30  # photos of one listing
+SMALL = 150  # pixels
+
+
+@st.cache_data(show_spinner=False, max_entries=2 * MOST)
+def _looked_at(content: bytes) -> tuple[bytes, str]:
+    """A small picture of a photo, or why there is none."""
+    try:
+        return preview(content, 2 * SMALL), ""
+    except Exception as error:  # whatever a file does to a decoder costs that file only
+        return b"", sentence_of(error)
+
+
+def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Show the photos (name, content) that can be read, and say of the others why not; those that can."""
+    looked = [(name, content, *_looked_at(content)) for name, content in photos[:MOST]]
+    for name, _, _, problem in looked:
+        if problem:
+            _left_out(f"{name} is left out: {problem}.")
+    if len(photos) > MOST:
+        _left_out(f"A listing has at most {MOST} photos here; the others are left out.")
+    good = [(name, content) for name, content, small, _ in looked if small]
+    if good:
+        st.image([small for _, _, small, _ in looked if small], width=SMALL)
+    return good
+
+
+def _left_out(line: str) -> None:
+    st.warning(plain(line), icon=":material/broken_image:")

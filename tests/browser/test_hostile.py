@@ -1,0 +1,148 @@
+"""Text is text: a market whose every word tries something is shown word for word, on every page and in the report."""
+
+from urllib.parse import quote, urlencode
+
+import pytest
+from browser.conftest import PATIENCE, serving
+from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, MULTI, PICTURE, USER, WORD, hostile_market
+from browser.mapped import write_map
+from browser.measured import write_measured
+from browser.painted import train_run
+from browser.seeing import wait_until_quiet
+
+from core import Run
+from core.report.page import write_report
+
+ONE, OTHER, PERSON = f"{LISTING}l01", f"{LISTING}l02", f"{USER}u1"
+PLACES = {
+    "overview": ("", {}),
+    "choose": ("similar", {"q": PICTURE}),
+    "filtered": ("similar", {"is": f"{CATEGORY}:nothing {WORD}", "on": "9999-12-31"}),
+    "similar": ("similar", {"listing": ONE}),
+    "sameness": ("similar", {"listing": ONE, "same": CATEGORY, "where": WORD}),
+    "lineup": ("similar", {"listing": ONE, "view": "lineup"}),
+    "spaces": ("similar", {"listing": ONE, "view": "spaces"}),
+    "why": ("similar", {"listing": ONE, "why": OTHER, "space": "attributes"}),
+    "unknown": ("similar", {"listing": WORD}),
+    "users": ("users", {}),
+    "nobody": ("users", {"who": WORD}),
+    "user": ("users", {"user": PERSON, "with": "recency"}),
+    "simulate": ("simulate", {}),
+    "history": (
+        "simulate",
+        {"h": f"{quote(ONE, safe='')},{quote(OTHER, safe='')}*{quote(ACTION, safe='')}*30"},
+    ),
+    "map": ("map", {"by": CATEGORY, "groups": "9"}),
+    "group": ("map", {"group": "0", "by": FLAG, "probe": "price"}),
+    "cold": ("cold", {}),
+    "landed": ("cold", {"listing": ONE}),
+    "new": ("cold", {"view": "new", "draft": '{"price":90}'}),
+    "known": ("cold", {"view": "figures"}),
+    "compare": ("compare", {}),
+    "runs": ("compare", {"part": "runs", "listing": ONE}),
+    "differing": ("compare", {"part": "queries"}),
+}
+#: Where not a word of the market stands.
+SILENT = {"known", "compare"}
+#: Words as a screen reader meets them, those of our own components and of shadow roots too.
+ALL_WORDS = """() => {
+  const words = (root) => [...root.querySelectorAll('*')].map(
+    (node) => (node.shadowRoot ? words(node.shadowRoot) : '') +
+      [...node.childNodes].filter((one) => one.nodeType === 3).map((one) => one.textContent).join(' ')
+  ).join(' ')
+  return words(document)
+}"""
+
+
+@pytest.fixture(scope="module")
+def hostile(chromium, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    run = train_run(hostile_market(folder / "market"), folder / "run")
+    write_map(run)
+    write_measured(run)
+    with serving(run, folder) as explorer:
+        yield explorer
+
+
+class Watched:
+    """A page, and what it did that no word may make it do."""
+
+    def __init__(self, context, home: str) -> None:
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.troubles: list[str] = []
+        note = self.troubles.append
+        self.page.on("dialog", lambda dialog: (note(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("pageerror", lambda error: note(f"script: {error}"))
+        self.page.on("console", lambda one: note(f"console: {one.text}") if one.type == "error" else None)
+        self.page.on(
+            "request",
+            lambda one: None if one.url.startswith((home, "data:", "blob:")) else note(f"asked {one.url}"),
+        )
+
+    def words(self) -> str:
+        return " ".join(str(self.page.evaluate(ALL_WORDS)).split())
+
+
+@pytest.fixture
+def watched(chromium, hostile):
+    context = chromium.new_context(base_url=hostile.url, viewport={"width": 1440, "height": 900})
+    yield Watched(context, hostile.url)
+    context.close()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_word_is_shown_as_it_is(watched, hostile, name):
+    page, (path, params) = watched.page, PLACES[name]
+    page.goto(f"{hostile.url}/{path}?{urlencode(params)}")
+    wait_until_quiet(page)
+    page.wait_for_load_state("networkidle")
+    for box in page.get_by_test_id("stExpander").all():
+        box.locator("summary").click()
+    for button in page.get_by_test_id("stPopover").locator("button").all():
+        if button.is_enabled():
+            button.click()
+            page.keyboard.press("Escape")
+    wait_until_quiet(page)
+    shown = watched.words()
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.locator(f'a[href*="{HOST}"], img[src*="{HOST}"], a[href^="javascript:"]').count() == 0
+    assert "\u202e" not in shown and "\x1b" not in shown and "\u200f" not in shown
+    assert "\\!" not in shown and "\\[" not in shown, "a mark of ours against markdown is to be seen"
+    if name not in SILENT:
+        assert PICTURE in shown or "![" in shown, shown[:2000]
+    assert not watched.troubles, "\n".join(watched.troubles)
+
+
+def test_the_report_shows_every_word_as_it_is(watched, hostile, tmp_path):
+    write_report(Run.open(hostile.run), tmp_path / "report.html")
+    home = (tmp_path / "report.html").as_uri()
+    report = Watched(watched.page.context, home)
+    report.page.goto(home)
+    shown = report.words()
+    assert WORD.split(MULTI[-3:])[0][:60] in shown and PICTURE in shown
+    assert "\u202e" not in shown and "\\u202e" in shown and "\x1b" not in shown
+    assert report.page.locator(f'a, img[src*="{HOST}"], script, svg[onload]').count() == 0
+    assert not report.troubles, "\n".join(report.troubles)
+
+
+def test_two_sessions_never_see_each_others_history(chromium, hostile):
+    mine, theirs = (chromium.new_context(base_url=hostile.url) for _ in range(2))
+    one, two = mine.new_page(), theirs.new_page()
+    one.goto(f"/simulate?h={quote(ONE, safe='')}")
+    wait_until_quiet(one)
+    one.get_by_text("Start empty").click()
+    wait_until_quiet(one)
+    two.goto("/simulate")
+    wait_until_quiet(two)
+    assert two.get_by_role("button", name="Undo").is_disabled()
+    assert two.get_by_text("The history is empty").count() == 1
+    one.get_by_role("button", name="Undo").click()
+    wait_until_quiet(one)
+    assert "1 event" in one.locator("body").inner_text()
+    two.reload()
+    wait_until_quiet(two)
+    assert two.get_by_role("button", name="Undo").is_disabled()
+    assert two.get_by_text("The history is empty").count() == 1
+    mine.close()
+    theirs.close()
