@@ -24,9 +24,9 @@ ERRORS = {
 
 def _page():
     import streamlit as st
+    from tests_errors import ERRORS
 
     from app.server.boundary import boundary
-    from tests_errors import ERRORS
 
     with boundary():
         raise ERRORS[st.query_params["kind"]]
@@ -67,7 +67,9 @@ def test_a_route_answers_with_the_sentence():
     assert answer.status_code == 500 and answer.text.startswith("The disk is full while writing run/model")
 
 
-@pytest.mark.parametrize("number, status", [("12", 200), ("0", 200), ("9" * 10, 404), ("9" * 5000, 404), ("-1", 404)])
+@pytest.mark.parametrize(
+    "number, status", [("12", 200), ("0", 200), ("9" * 10, 404), ("9" * 5000, 404), ("-1", 404)]
+)
 def test_numbers_in_addresses_are_short(number, status):
     def serve(request):
         from starlette.responses import PlainTextResponse

@@ -37,7 +37,9 @@ def test_two_regions_with_a_common_edge_share_no_place_and_miss_none():
     assert (left ^ right).all() and left.sum() == 200
 
 
-@pytest.mark.parametrize("text", ["9" * 200 + ",1;2,3;4,5", "9" * 5000 + ",1;2,3;4,5", "1,2;;3,4", "--1,2;3,4;5,6"])
+@pytest.mark.parametrize(
+    "text", ["9" * 200 + ",1;2,3;4,5", "9" * 5000 + ",1;2,3;4,5", "1,2;;3,4", "--1,2;3,4;5,6"]
+)
 def test_a_corner_that_no_map_has_is_no_outline(text):
     assert read_outline(text) is None
 

@@ -151,7 +151,10 @@ def test_the_difference_to_the_best_id_method_is_told_with_its_interval():
     assert told == "Difference: +20.4 points (+19.0 to +22.0), the model is ahead."
     unsure = {"value": 0.056, "low": 0.01, "high": 0.097, "p_value": 0.02, "p_holm": 0.16}
     told = beside({"differences": {"model - als": {"recall@30": unsure}}}, "als")
-    assert told == "Difference: +5.6 points (−0.9 to +11.4, corrected for the number of methods), no sure difference."
+    assert (
+        told
+        == "Difference: +5.6 points (−0.9 to +11.4, corrected for the number of methods), no sure difference."
+    )
     assert beside({}, "als") == "" and best_id({"model": {}}) is None
 
 
