@@ -1,7 +1,7 @@
 """Pictures of every page, light and dark, wide and on a phone: `python tests/browser/shots.py OUT RUN [RUN ...]`.
 
 They lie in `OUT/NAME OF THE RUN/PAGE-THEME-WIDTH.png`. `--only PAGE` (several times) makes those of some pages,
-`--look light-1440` (several times) those of some of the four looks.
+`--look light-1440` (several times) those of some of the four looks, `--together` one explorer over all runs.
 """
 
 import argparse
@@ -84,13 +84,18 @@ def main() -> None:
     options.add_argument("runs", type=Path, nargs="+")
     options.add_argument("--only", action="append", default=[])
     options.add_argument("--look", action="append", choices=[f"{theme}-{width}" for theme, width in LOOKS])
+    options.add_argument(
+        "--together", action="store_true", help="one explorer over all runs, looked at from the first"
+    )
     given = options.parse_args()
+    runs = [run.resolve() for run in given.runs]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
-        for run in map(Path.resolve, given.runs):
+        for run in runs[:1] if given.together else runs:
             folder = given.out / (f"{run.parent.name}-run" if run.name == "run" else run.name)
+            folder = folder.with_name(f"{folder.name}-together") if given.together else folder
             folder.mkdir(parents=True, exist_ok=True)
-            with served([run], folder / "server.log") as server:
+            with served(runs if given.together else [run], folder / "server.log") as server:
                 for theme, width in LOOKS:
                     if given.look and f"{theme}-{width}" not in given.look:
                         continue
