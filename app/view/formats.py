@@ -12,6 +12,8 @@ MISSING = "—"
 _CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
 _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
+#: Where an address would become a link by itself, escaped or not; an invisible sign that joins words stands between.
+_ADDRESS = re.compile(r"(?<=http)(?=s?://)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
 _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
 
 
@@ -114,5 +116,6 @@ def identity(identifier: str, kind: str, row: int) -> str:
 
 def plain(text: str) -> str:
     """`text` so that markdown shows it as it is: no format, picture or link comes of it, nor does a mark turn what follows."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&@=-])", r"\\\1", printable(text))
-    return re.sub(r"^(\d+)\.|\bwww\.", lambda match: f"{match.group()[:-1]}\\.", escaped, flags=re.IGNORECASE)
+    parted = _ADDRESS.sub("\u2060", printable(text))
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&=-])", r"\\\1", parted)
+    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)

@@ -129,9 +129,9 @@ def test_the_report_shows_every_word_as_it_is(watched, hostile, tmp_path):
 def test_two_sessions_never_see_each_others_history(chromium, hostile):
     mine, theirs = (chromium.new_context(base_url=hostile.url) for _ in range(2))
     one, two = mine.new_page(), theirs.new_page()
-    one.goto(f"/simulate?h={quote(ONE, safe='')}")
+    one.goto(f"/simulate?{urlencode({'h': quote(ONE, safe='')})}")
     wait_until_quiet(one)
-    one.get_by_text("Start empty").click()
+    one.get_by_role("button", name="Start empty").click()
     wait_until_quiet(one)
     two.goto("/simulate")
     wait_until_quiet(two)

@@ -70,11 +70,10 @@ def read_draft(opened: OpenRun, text: str) -> dict[str, Any]:
                 usable = isinstance(value, list) and all(
                     isinstance(one, str) and _is_text(one) for one in value
                 )
-                value = list(dict.fromkeys(value)) if usable else value
             case _:
                 usable = isinstance(value, str) and _is_text(value)
         if usable:
-            cells[name] = value
+            cells[name] = list(dict.fromkeys(value)) if isinstance(value, list) else value
     return cells
 
 

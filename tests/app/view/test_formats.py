@@ -75,7 +75,8 @@ def test_shortening_keeps_whole_words():
 def test_markdown_in_data_is_shown_as_it_is():
     assert formats.plain("*old* $5 [x](y)") == "\\*old\\* \\$5 \\[x\\]\\(y\\)"
     assert formats.plain("1. Street") == "1\\. Street"
-    assert formats.plain("www.x.org a@b &lt;") == "www\\.x.org a\\@b \\&lt;"
+    assert formats.plain("www.x.org a@b &lt;") == "www\u2060.x.org a\u2060@b \\&lt;"
+    assert "https://" not in formats.plain("https://x.org")
     assert formats.plain("a\u202eb\x1b[2J\nc") == "a\\\\u202eb\\\\x1b\\[2J c"
 
 
