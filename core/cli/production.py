@@ -138,9 +138,16 @@ def serve(
     waiting: Annotated[
         int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
     ] = 1024,
+    connections: Annotated[
+        int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
+    ] = 1024,
     with_: options.With = None,
 ) -> None:
-    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how."""
+    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
+
+    LISTING_VIBES_TOKEN is a token that requests must carry, LISTING_VIBES_ALLOWED_HOSTS the names they may ask for, beside
+    localhost and addresses in figures.
+    """
     from core.serving.service.server import serve as run_service
 
     def ready(address: str) -> None:
@@ -148,7 +155,7 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_)
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,22 @@ def load_fits(run: Path) -> list[Fit]:
     Raises:
         VibesError: the file is damaged.
     """
-    return (
-        read_json(results_of(run) / FILE, "evaluate the run again", TypeAdapter(list[Fit]).validate_python)
-        or []
-    )
+    path = results_of(run) / FILE
+    try:
+        found = path.stat()
+    except OSError:  # where it is not, or cannot be read, the reading says so
+        return _read(path)
+    # A service asks this with every request: a look at the file tells whether it has to be read again.
+    return list(_kept(path, (found.st_mtime_ns, found.st_size, found.st_ino)))
+
+
+@lru_cache(maxsize=32)
+def _kept(path: Path, state: tuple[int, ...]) -> tuple[Fit, ...]:
+    return tuple(_read(path))
+
+
+def _read(path: Path) -> list[Fit]:
+    return read_json(path, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
 
 
 def carry_fits(measured: Path, run: Path) -> None:

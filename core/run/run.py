@@ -160,8 +160,11 @@ class Run(RunFolder):
         Raises:
             VibesError: nothing of that name, or nothing fitted yet.
         """
-        fit = fitted(self._fits_in, beside)  # read each time: a run may be evaluated while it is open
-        return self._additions.setdefault(fit.model_dump_json(), Additions(self, fit))
+        fit = fitted(self._fits_in, beside)  # asked each time: a run may be evaluated while it is open
+        key = fit.model_dump_json()
+        if key not in self._additions:
+            self._additions[key] = Additions(self, fit)
+        return self._additions[key]
 
     @cached_property
     def _additions(self) -> dict[str, Additions]:

@@ -42,6 +42,7 @@ class Batcher(Generic[Asked, Answer]):
         self._answer, self._most, self._pause, self._room = answer, most, pause, waiting
         self._observe = observe
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
+        self._under_way: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._woken = asyncio.Event()
         self._closing = False
         self._thread = ThreadPoolExecutor(1, "batcher")
@@ -57,16 +58,19 @@ class Batcher(Generic[Asked, Answer]):
             Busy: too many are waiting, or the service is being stopped; else what `answer` gave as an exception.
         """
         if self._closing or len(self._waiting) >= self._room:
-            why = (
-                "the service is being stopped"
-                if self._closing
-                else f"{len(self._waiting)} requests are waiting"
-            )
-            raise Busy(f"There is no room for this request, since {why}; send it again in a moment.")
+            raise self._refusal()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         self._woken.set()
         return await future
+
+    def give_up(self) -> None:
+        """Refuse whatever has no answer yet, and take nothing more; what is being worked on is for nobody then."""
+        self._closing = True
+        self._woken.set()
+        for _, future in (*self._waiting, *self._under_way):
+            if not future.done():
+                future.set_exception(self._refusal())
 
     async def close(self) -> None:
         """Answer what is waiting, take nothing more, end the thread."""
@@ -75,8 +79,13 @@ class Batcher(Generic[Asked, Answer]):
         await self._task
         self._thread.shutdown()
 
+    def _refusal(self) -> Busy:
+        why = (
+            "the service is being stopped" if self._closing else f"{len(self._waiting)} requests are waiting"
+        )
+        return Busy(f"There is no room for this request, since {why}; send it again in a moment.")
+
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             if not self._waiting:
                 if self._closing:
@@ -85,16 +94,11 @@ class Batcher(Generic[Asked, Answer]):
                 await self._woken.wait()
                 if self._pause and self._most > 1 and len(self._waiting) < self._most:
                     await asyncio.sleep(self._pause)
-            batch = self._next()
+            batch = self._under_way = self._next()
             if not batch:
                 continue
             begin = time.perf_counter()
-            try:
-                answers = await loop.run_in_executor(
-                    self._thread, self._answer, [request for request, _ in batch]
-                )
-            except Exception as error:  # a fault of ours: these requests fail with it, the service goes on
-                answers = [error] * len(batch)
+            answers = await self._answers(batch)
             if self._observe is not None:
                 self._observe(len(batch), time.perf_counter() - begin)
             for (_, future), answer in zip(batch, answers, strict=True):
@@ -104,6 +108,19 @@ class Batcher(Generic[Asked, Answer]):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+
+    async def _answers(
+        self, batch: list[tuple[Asked, asyncio.Future[Answer]]]
+    ) -> Sequence[Answer | Exception]:
+        loop = asyncio.get_running_loop()
+        try:
+            asked = [request for request, _ in batch]
+            return await loop.run_in_executor(self._thread, self._answer, asked)
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+        # One request must not fail those that came with it: each is tried alone.
+        return [(await self._answers([one]))[0] for one in batch]
 
     def _next(self) -> list[tuple[Asked, asyncio.Future[Answer]]]:
         """The next batch, without those who went away meanwhile."""

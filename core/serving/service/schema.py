@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.defaults import K
-from core.errors import VibesError
+from core.errors import printable
 from core.run.asking import Event
 from core.run.rules import Rules
+from core.serving.service.budget import checked_cells, read_photos
 from core.serving.service.requests import Embed, Recommend, Similar
 
-MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS = 1000, 1000, 30
+MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS, MOST_RULES = 1000, 1000, 30, 20
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
 
 
@@ -33,6 +32,10 @@ class PostedEvent(Forbidding):
     duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
+class Nothing(Forbidding):
+    """No parameters: an unknown one is refused."""
+
+
 class ListQuery(Forbidding):
     """What a list is asked by; unknown names are refused."""
 
@@ -45,7 +48,9 @@ class ListQuery(Forbidding):
         None, description="only live listings; default: for users, not for similar ones"
     )
     drop_seen: bool | None = Field(None, description="not what is in the history; default: so")
-    same: list[str] = Field(default_factory=list, description="attributes in which all have to be equal")
+    same: list[str] = Field(
+        default_factory=list, max_length=MOST_RULES, description="attributes in which all have to be equal"
+    )
     at_most: Annotated[int, Field(ge=1)] | None = Field(
         None, description="so many with one value of `seller`, at most"
     )
@@ -53,7 +58,9 @@ class ListQuery(Forbidding):
     diversity: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="0 by score alone .. 1 by unlikeness"
     )
-    where: list[str] = Field(default_factory=list, description="conditions such as price<=100 or rooms=2|3")
+    where: list[str] = Field(
+        default_factory=list, max_length=MOST_RULES, description="conditions such as price<=100 or rooms=2|3"
+    )
 
     @property
     def rules(self) -> Rules:
@@ -116,20 +123,12 @@ class PostedListing(Forbidding):
     k: Annotated[int, Field(ge=0, le=MOST_LISTINGS)] = Field(0, description="also so many neighbours a space")
 
     def request(self) -> Embed:
-        """What is asked.
+        """What is asked; takes as long as reading the headers of its photos.
 
         Raises:
-            VibesError: a photo is no base64.
+            VibesError: a photo is no base64, an attribute no value, or it is more than one listing may cost.
         """
-        photos = []
-        for number, text in enumerate(self.photos):
-            try:
-                photos.append(base64.b64decode(text, validate=True))
-            except (binascii.Error, ValueError) as error:
-                raise VibesError(
-                    f"photos.{number} is no base64 ({error}); encode the file's bytes."
-                ) from error
-        return Embed(self.attributes, photos, self.spaces, self.k)
+        return Embed(checked_cells(self.attributes), read_photos(self.photos), self.spaces, self.k)
 
 
 class FoundListing(BaseModel):
@@ -183,7 +182,7 @@ def sentence(problems: Sequence[Any]) -> str:
     """The first problem that FastAPI found in a request."""
     problem = problems[0]
     place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
-    name = ".".join(place)
+    name = printable(".".join(place))[:100]
     if problem["type"] == "missing" and place:
         return f"{name} is missing; give it."
     if problem["type"] == "extra_forbidden":
@@ -194,6 +193,12 @@ def sentence(problems: Sequence[Any]) -> str:
         )
     if not place:
         return "The body is no JSON object; send one, with the header content-type: application/json."
-    value = repr(problem["input"])
-    shown = value if len(value) <= 60 else value[:59] + "…"
-    return f"{name} is {shown}; {problem['msg'][:1].lower()}{problem['msg'][1:]}."
+    return f"{name} is {_shown(problem['input'])}; {problem['msg'][:1].lower()}{problem['msg'][1:]}."
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = printable(repr(value))
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        return "a number of too many digits"
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
+from helpers.serving import serving
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.market.columns import Columns as C
@@ -30,7 +30,10 @@ def current(trained) -> NewestState:
 
 @pytest.fixture(scope="module")
 def client(current):
-    with TestClient(make_app(current, Options(body=2**20)), raise_server_exceptions=False) as client:
+    with serving(
+        make_app(current, Options(bodies={"/embed": 2**20, "/recommend": 2**20})),
+        raise_server_exceptions=False,
+    ) as client:
         yield client
 
 
@@ -67,7 +70,7 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
     log, listing = run.log, run.listing_ids[7]
     at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
     told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})
-    with TestClient(make_app(NewestState(run.path, "recency"))) as client:
+    with serving(make_app(NewestState(run.path, "recency"))) as client:
         same(client.get(f"/similar/{listing}?k=5").json()["results"], run.similar(listing, 5, "model"))
         for user, moment in ((log.users[3], None), (log.users[3], at), (told, None), (told, at)):
             params = {"k": 9} | ({} if moment is None else {"at": moment.isoformat()})
@@ -228,13 +231,18 @@ def test_the_openapi_document_names_every_address_and_problem(client):
     document = client.get("/openapi.json").json()
     paths = {"/similar/{listing_id}", "/recommend/{user_id}", "/recommend", "/embed", "/health", "/metrics"}
     assert set(document["paths"]) == paths
-    assert {"200", "404", "422", "503"} <= set(document["paths"]["/recommend"]["post"]["responses"])
+    always = {"200", "421", "422", "500", "503"}
+    assert all(
+        always <= set(one["responses"]) for path in document["paths"].values() for one in path.values()
+    )
+    assert "404" in document["paths"]["/similar/{listing_id}"]["get"]["responses"]
+    assert "413" in document["paths"]["/recommend"]["post"]["responses"]
     problem = document["paths"]["/recommend"]["post"]["responses"]["422"]
     assert problem["content"]["application/json"]["schema"]["$ref"].endswith("/Problem")
 
 
 def test_a_run_without_a_model_serves_neighbours(bare):
-    with TestClient(make_app(NewestState(bare.path))) as client:
+    with serving(make_app(NewestState(bare.path))) as client:
         assert client.get("/health").json()["model"] is False
         same(
             client.get(f"/similar/{bare.listing_ids[0]}").json()["results"],
@@ -255,7 +263,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
     fresh.to_parquet(tmp_path / "listings" / "a.parquet")
     new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
     refresher = Refresher(run.path, {n: FolderSource(tmp_path / n) for n in ("events", "listings")})
-    with TestClient(make_app(NewestState(run.path), Options(look_every=0.02))) as client:
+    with serving(make_app(NewestState(run.path), Options(look_every=0.02))) as client:
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404
         refresher.look()

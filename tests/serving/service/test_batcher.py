@@ -73,7 +73,7 @@ def test_the_first_request_of_an_idle_service_waits_for_company():
     assert in_its_thread(scene(1)) == [[1], [2]]
 
 
-def test_bad_input_fails_alone_and_a_fault_with_its_batch():
+def test_bad_input_and_a_fault_fail_alone():
     async def scene():
         answer = Doubling()
         answer.go.set()
@@ -81,7 +81,7 @@ def test_bad_input_fails_alone_and_a_fault_with_its_batch():
         asked = [batcher.ask(number) for number in (1, -1, 13, 3, 4)]
         one, negative, fault, beside, later = await asyncio.gather(*asked, return_exceptions=True)
         assert (one, later) == (2, 8) and isinstance(negative, VibesError)
-        assert isinstance(fault, RuntimeError) and fault is beside
+        assert isinstance(fault, RuntimeError) and beside == 6  # which came in the same batch
         await batcher.close()
 
     in_its_thread(scene())
@@ -116,6 +116,22 @@ def test_who_has_gone_is_not_worked_for():
         answer.go.set()
         assert await stays == 4 and answer.batches == [[0], [2]]
         await batcher.close()
+
+    in_its_thread(scene())
+
+
+def test_giving_up_refuses_what_waits_and_what_is_under_way():
+    async def scene():
+        answer = Doubling()
+        batcher = Batcher(answer, 1)
+        asked = [await busy(batcher, answer), *(asyncio.ensure_future(batcher.ask(n)) for n in (1, 2))]
+        await asyncio.sleep(0)
+        batcher.give_up()
+        for problem in await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5):
+            assert isinstance(problem, Busy) and "being stopped" in str(problem)
+        answer.go.set()
+        await batcher.close()
+        assert answer.batches == [[0]]
 
     in_its_thread(scene())
 

@@ -1,0 +1,163 @@
+"""Real sockets against the server: who is waited for and how long, and who makes room when there is none."""
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+from fastapi import FastAPI, Request
+
+from core.serving.service import connections
+from core.serving.service.process import Server
+
+pytestmark = pytest.mark.slow
+
+MOST = 20
+ASK = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def make_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/quick")
+    async def quick() -> str:
+        return "quick"
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(1.5)
+        return "slow"
+
+    @app.get("/large")
+    async def large() -> str:
+        return "x" * 2**24
+
+    @app.post("/body")
+    async def body(request: Request) -> int:
+        return len(await request.body())
+
+    app.state.give_up = lambda: None
+    return app
+
+
+@pytest.fixture(scope="module")
+def port():
+    patience = pytest.MonkeyPatch()
+    patience.setattr(connections, "READ_S", 1.0)
+    patience.setattr(connections, "WRITE_S", 1.0)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    up = threading.Event()
+    server = Server(make_app(), up.set, MOST)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    assert up.wait(30)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join(30)
+    patience.undo()
+
+
+def opened(port: int, sent: bytes = b"", wait: float = 20) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=wait)
+    client.sendall(sent)
+    return client
+
+
+@contextmanager
+def many(port: int, count: int, sent: bytes):
+    clients = [opened(port, sent) for _ in range(count)]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def told(client: socket.socket) -> bytes:
+    """All that comes until the connection is closed or the answer is whole."""
+    found = b""
+    try:
+        while part := client.recv(2**16):
+            found += part
+            if found.endswith((b'"quick"', b'"slow"', b"Unavailable")):
+                break
+    except ConnectionResetError:
+        pass
+    return found
+
+
+def is_closed(client: socket.socket) -> bool:
+    client.settimeout(0.05)
+    try:
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_half_open_connections_make_room_for_others(port):
+    with many(port, 4 * MOST, b"GET /quick HT") as half_open:
+        with closing(opened(port, ASK % b"quick")) as client:
+            assert told(client).endswith(b'"quick"')
+        closed = [is_closed(one) for one in half_open]
+        assert all(closed[: 2 * MOST]) and not any(closed[-MOST // 2 :])  # the oldest make room
+
+
+def test_who_is_being_answered_makes_no_room(port):
+    with closing(opened(port, ASK % b"slow")) as client, many(port, 3 * MOST, b"G"):
+        assert told(client).endswith(b'"slow"')
+
+
+def test_where_all_are_being_answered_one_more_is_refused_and_they_are_not(port):
+    with many(port, MOST, ASK % b"slow") as busy:
+        time.sleep(0.3)
+        with closing(opened(port, ASK % b"quick")) as client:
+            assert b"503" in told(client)
+        assert all(told(one).endswith(b'"slow"') for one in busy)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"", b"GET /quick HT", b"POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12",
+        ASK % b"quick" + b"\r\n", b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc",
+    ],
+)  # fmt: skip
+def test_nobody_is_waited_for_without_end(port, sent):
+    with closing(opened(port, sent)) as client:
+        begin = time.monotonic()
+        found = told(client)
+        if found:
+            found = told(client)  # after the answer, nothing more comes
+        assert time.monotonic() - begin < 8
+
+
+def test_who_sends_a_little_every_moment_is_not_waited_for_either(port):
+    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client:
+        with pytest.raises(OSError):  # noqa: PT011
+            for number in range(100):
+                client.sendall(b"a%d: b\r\n" % number)
+                time.sleep(0.1)
+
+
+def test_who_reads_nothing_is_not_waited_for(port):
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.settimeout(20)
+        client.connect(("127.0.0.1", port))
+        client.sendall(ASK % b"large")
+        time.sleep(4)
+        assert len(told(client)) < 2**24
+
+
+def test_headers_without_end_are_refused(port):
+    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client:
+        with pytest.raises(OSError):  # noqa: PT011
+            for _ in range(100):
+                client.sendall(b"a: " + b"b" * 2**15 + b"\r\n")
+                time.sleep(0.01)
+    with closing(opened(port, ASK % b"quick")) as client:
+        assert told(client).endswith(b'"quick"')

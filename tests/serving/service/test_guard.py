@@ -1,0 +1,131 @@
+"""Who may ask: hosts, a token, other sites' pages; and what every answer tells a browser."""
+
+import base64
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from core.errors import VibesError
+from core.serving.service.guard import COOKIE, HOSTS, TOKEN, Access, Guarded
+
+SECRET = "a-token-of-many-characters"
+
+
+async def _talk(socket) -> None:
+    await socket.accept()
+    await socket.send_text("hello")
+    await socket.close()
+
+
+def client(access: Access, browser: bool = False, **told) -> TestClient:
+    routes = [Route("/", lambda request: PlainTextResponse("hello")), WebSocketRoute("/talk", _talk)]
+    app = Guarded(Starlette(routes=routes), access, browser=browser)
+    return TestClient(app, base_url="http://localhost:8000", **told)
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("localhost", True), ("LOCALHOST:8000", True), ("127.0.0.1:8000", True), ("[::1]:8000", True), ("10.0.0.7", True),
+        ("shop.example.com", True), ("shop.example.com.:443", True), ("a.b.example.org", True),
+        ("evil.example.com", False), ("example.org", False), ("badexample.org", False), ("127.0.0.1.evil.example.com", False),
+        ("localhost.evil.example.com", False), ("", False), ("127.1", False), ("[::1", True), ("shop.example.com@evil.com", False),
+    ],
+)  # fmt: skip
+def test_names_have_to_be_allowed_and_addresses_may_be_asked(host, allowed):
+    access = Access(hosts=("shop.example.com", "*.example.org"))
+    assert access.allows(host) is allowed
+    answer = client(access).get("/", headers={"host": host})
+    assert answer.status_code == (200 if allowed else 421)
+    if not allowed:
+        assert HOSTS in answer.json()["error"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_two_hosts_are_none():
+    messages: list = []
+
+    async def send(message):
+        messages.append(message)
+
+    async def inner(scope, receive, send):
+        raise AssertionError("it was asked")
+
+    import asyncio
+
+    headers = [(b"host", b"localhost"), (b"host", b"evil.example.com")]
+    asyncio.run(Guarded(inner, Access())({"type": "http", "headers": headers}, None, send))
+    assert messages[0]["status"] == 421
+
+
+def test_a_token_is_asked_of_everybody_in_the_header_alone():
+    guarded = client(Access(SECRET.encode()))
+    for told in ({}, {"authorization": f"Bearer {SECRET}x"}, {"authorization": SECRET}, {"authorization": "Bearer"},
+                 {"cookie": f"{COOKIE}={SECRET}"}, {"authorization": _basic(SECRET)}):  # fmt: skip
+        refused = guarded.get("/", headers=told)
+        assert refused.status_code == 401 and refused.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer TOKEN" in refused.json()["error"]
+    assert guarded.get(f"/?token={SECRET}").status_code == 401
+    assert guarded.get("/", headers={"authorization": f"bearer {SECRET}"}).text == "hello"
+    with pytest.raises(WebSocketDisconnect), guarded.websocket_connect("ws://localhost:8000/talk"):
+        pass
+    with guarded.websocket_connect(
+        "ws://localhost:8000/talk", headers={"authorization": f"Bearer {SECRET}"}
+    ) as socket:
+        assert socket.receive_text() == "hello"
+
+
+def test_a_browser_gives_the_token_as_a_password_once_and_carries_a_cookie_then():
+    guarded = client(Access(SECRET.encode()), browser=True)
+    prompt = guarded.get("/")
+    assert prompt.status_code == 401 and prompt.headers["www-authenticate"].startswith("Basic ")
+    assert guarded.get("/", headers={"authorization": _basic("wrong")}).status_code == 401
+    assert guarded.get("/", headers={"authorization": "Basic %%%"}).status_code == 401
+    let_in = guarded.get("/", headers={"authorization": _basic(SECRET)})
+    cookie = let_in.headers["set-cookie"]
+    assert let_in.text == "hello" and SECRET not in cookie
+    assert {"HttpOnly", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
+    assert guarded.get("/").text == "hello"  # the client carries the cookie
+    with guarded.websocket_connect("ws://localhost:8000/talk") as socket:
+        assert socket.receive_text() == "hello"
+    other = client(Access(b"another-token-of-many-characters"), browser=True)
+    assert other.get("/", headers={"cookie": cookie.split(";")[0]}).status_code == 401
+
+
+def _basic(password: str) -> str:
+    return "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()
+
+
+def test_a_page_of_another_site_opens_no_socket():
+    guarded = client(Access(hosts=("shop.example.com",)))
+    for origin in (
+        "http://evil.example.com",
+        "null",
+        "http://localhost:9999",
+        "http://[",
+        "http://localhost:8000.evil.com",
+    ):
+        with (
+            pytest.raises(WebSocketDisconnect),
+            guarded.websocket_connect("ws://localhost:8000/talk", headers={"origin": origin}),
+        ):
+            pass
+    for origin in ("http://localhost:8000", "https://shop.example.com"):
+        with guarded.websocket_connect("ws://localhost:8000/talk", headers={"origin": origin}) as socket:
+            assert socket.receive_text() == "hello"
+
+
+def test_the_environment_says_who_may_ask(monkeypatch):
+    monkeypatch.delenv(TOKEN, raising=False)
+    monkeypatch.setenv(HOSTS, " Shop.example.com, ,*.example.org ")
+    assert Access.of_environment() == Access(None, ("shop.example.com", "*.example.org"))
+    monkeypatch.setenv(TOKEN, SECRET)
+    access = Access.of_environment()
+    assert access.knows(SECRET.encode()) and SECRET not in repr(access)
+    monkeypatch.setenv(TOKEN, "short")
+    with pytest.raises(VibesError, match="has 5 characters; give at least 16"):
+        Access.of_environment()
