@@ -136,11 +136,10 @@ def test_nobody_is_waited_for_without_end(port, sent):
 
 
 def test_who_sends_a_little_every_moment_is_not_waited_for_either(port):
-    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client:
-        with pytest.raises(OSError):  # noqa: PT011
-            for number in range(100):
-                client.sendall(b"a%d: b\r\n" % number)
-                time.sleep(0.1)
+    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client, pytest.raises(OSError):
+        for number in range(100):
+            client.sendall(b"a%d: b\r\n" % number)
+            time.sleep(0.1)
 
 
 def test_who_reads_nothing_is_not_waited_for(port):
@@ -154,10 +153,9 @@ def test_who_reads_nothing_is_not_waited_for(port):
 
 
 def test_headers_without_end_are_refused(port):
-    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client:
-        with pytest.raises(OSError):  # noqa: PT011
-            for _ in range(100):
-                client.sendall(b"a: " + b"b" * 2**15 + b"\r\n")
-                time.sleep(0.01)
+    with closing(opened(port, b"GET /quick HTTP/1.1\r\n")) as client, pytest.raises(OSError):
+        for _ in range(100):
+            client.sendall(b"a: " + b"b" * 2**15 + b"\r\n")
+            time.sleep(0.01)
     with closing(opened(port, ASK % b"quick")) as client:
         assert told(client).endswith(b'"quick"')

@@ -6,6 +6,7 @@ import json
 import string
 import time
 import zlib
+from functools import cache
 from typing import Any
 
 import pytest
@@ -116,14 +117,16 @@ def photo(width: int, height: int, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
+@cache
 def text_bomb() -> bytes:
-    """A PNG of one pixel whose text chunk becomes 256 MB."""
+    """A PNG of one pixel whose text chunk becomes 128 MB."""
     whole = photo(1, 1)
-    text = b"zTXtcomment\x00\x00" + zlib.compress(bytes(2**28), 9)
+    text = b"zTXtcomment\x00\x00" + zlib.compress(bytes(2**27), 9)
     chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
     return whole[:33] + chunk + whole[33:]
 
 
+@pytest.mark.slow
 def test_photos_have_a_budget_of_pixels(client):
     begin = time.process_time()
     large = base64.b64encode(photo(9000, 9000)).decode()
@@ -148,7 +151,13 @@ def test_thirty_megabytes_of_empty_lists_hold_nobody_up(client):
 
 
 def test_what_is_wrong_is_told_in_printable_words(client):
-    sentence = refused(client.post("/recommend", content=json.dumps({"\u202e\x1b[2J": 1}), headers=JSON))
+    sentence = refused(
+        client.post(
+            "/recommend",
+            content=json.dumps({"history": [{"listing_id": "home-0001"}], "\u202e\x1b[2J": 1}),
+            headers=JSON,
+        )
+    )
     assert "\\u202e\\x1b" in sentence
     sentence = refused(client.get("/nowhere%1B%5B2J"), 404)
     assert "\\x1b" in sentence
@@ -185,7 +194,7 @@ EVENT = st.fixed_dictionaries(
 @given(
     st.fixed_dictionaries(
         {"history": st.lists(EVENT, max_size=4)},
-        optional={name: leaf for name in ("k", "at", "with", "seller", "at_most", "diversity", "live_only")}
+        optional=dict.fromkeys(("k", "at", "with", "seller", "at_most", "diversity", "live_only"), leaf)
         | {"where": st.lists(leaf, max_size=2), "same": st.lists(leaf, max_size=2)},
     )
 )
