@@ -77,7 +77,12 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
             lambda requests: current.served.embed(requests), 1, waiting=chosen.newcomers
         )
         app.state.answers, app.state.newcomers = answering, newcomers
-        app.state.give_up = lambda: (answering.give_up(), newcomers.give_up())
+
+        def give_up() -> None:
+            answering.give_up()
+            newcomers.give_up()
+
+        app.state.give_up = give_up
         metrics.waiting.set_function(lambda: len(answering) + len(newcomers))
         metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
         metrics.generation.set_function(lambda: current.served.run.generation)
@@ -161,7 +166,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
     @app.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}} | answers(*refused),
+        responses=answers(*refused) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics(_: Annotated[Nothing, Query()]) -> Response:
         """The service's metrics in Prometheus' format."""

@@ -92,7 +92,7 @@ class PatientProtocol(HttpToolsProtocol):
 
 def drop(connection: PatientProtocol) -> None:
     """Close a connection at once, whatever was not yet read or written."""
-    connection.connections.discard(connection)  # type: ignore[arg-type]
+    connection.connections.discard(connection)
     connection.transport.abort()
 
 
