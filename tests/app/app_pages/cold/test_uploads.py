@@ -1,0 +1,51 @@
+"""Uploaded photos are looked at by our own reader before one is drawn."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import VibesError
+from core.run.thumbs import preview
+
+
+def png(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of these chunks."""
+    parts = [(b"IHDR", header), *chunks, (b"IEND", b"")]
+    body = [
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(body)
+
+
+def test_a_photo_of_sixteen_bits_is_shown():
+    grey = Image.fromarray(np.linspace(0, 65535, 48 * 32, dtype=np.uint16).reshape(32, 48))
+    stream = io.BytesIO()
+    grey.save(stream, "PNG")
+    with Image.open(io.BytesIO(preview(stream.getvalue(), 24))) as small:
+        assert small.format == "WEBP" and small.size == (24, 16)
+        shown = np.asarray(small.convert("L")).astype(int)
+    assert shown[0].mean() < 20 < 235 < shown[-1].mean()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0), (b"IDAT", zlib.compress(bytes(1000)))),
+        png(
+            struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0),
+            (b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80_000_000))),
+            (b"IDAT", zlib.compress(b"\0\1\2" * 2)),
+        ),
+        b"no photo",
+        b"",
+    ],
+    ids=["900 megapixels", "a text that grows", "no photo", "nothing"],
+)
+def test_what_cannot_be_read_is_refused_in_a_sentence(content):
+    with pytest.raises(VibesError, match=r"large|damaged|not an image"):
+        preview(content)
