@@ -64,6 +64,13 @@ class Audience:
     def __len__(self) -> int:
         return len(self.user)
 
+    def _scores(self, users: slice, candidates: np.ndarray) -> np.ndarray:
+        """(c, C) what the model says of `candidates` (C, d) for some of the users."""
+        vectors, log = self.run.vectors("model"), self.run.log
+        return self.run.late_interaction.scores(
+            self.vectors[users], candidates, vectors, log.listing, self.start[users], self.end[users]
+        )
+
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
         """All users, those first whose recommendations a listing would lead: `user_id, rank, score, events`.
 
@@ -79,10 +86,10 @@ class Audience:
         live = index.known & catalogue.live(self.at)  # (L,)
         if row is not None:
             live[row] = False
-        score = self.vectors @ vector  # (U,)
+        score = self._scores(slice(None), vector[None])[:, 0]  # (U,)
         rank, has = np.empty(len(self), np.int64), np.zeros(len(self), bool)
         for first in range(0, len(self), CHUNK):
-            block = self.vectors[first : first + CHUNK] @ index.vectors.T  # (c, L)
+            block = self._scores(slice(first, first + CHUNK), index.vectors)  # (c, L)
             for place, others in enumerate(block, start=first):
                 history = log.listing[self.start[place] : self.end[place]]
                 ahead = live & (others >= score[place])

@@ -11,12 +11,13 @@ from core.features.featurizer import FeatureConfig
 from core.market.documents import first_problem, read_toml
 from core.model.config import PRESETS, EncoderConfig
 from core.model.losses import LOSSES
-from core.model.readers import History
+from core.model.readers import READERS, History
 
 if TYPE_CHECKING:
     import torch
 
 Baskets = Literal["auto", "order", "set"]
+Auto = Literal["auto"]
 
 
 class Forbidding(BaseModel):
@@ -36,6 +37,11 @@ class TrainingConfig(Forbidding):
         "auto",
         description="simultaneous events of a user: order = they foretell nothing of one another; set = a member is "
         "foretold by others too, in an order drawn anew each epoch; auto = set where a fifth of the events has company",
+    )
+    late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
+        "auto",
+        description="weight of a listing's greatest cosine to a listing of the history, beside its cosine to the user's "
+        "vector; 0 = none; auto = 0.5 where events come in baskets (listing-vectors alone)",
     )
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
@@ -98,8 +104,9 @@ class TrainingConfig(Forbidding):
     patience: int = Field(
         6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
     )
-    validate_every: int = Field(
-        50, ge=1, description="steps; a short training validates oftener, and every one at its end"
+    validate_every: int = Field(50, ge=1, description="steps, at most; every training validates at its end")
+    validations: int = Field(
+        20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
     )
     validation_queries: int = Field(1000, ge=1)
     max_listings: int = Field(50, ge=1, le=50)
@@ -196,6 +203,15 @@ class Settings(Forbidding):
             return EncoderConfig.model_validate(PRESETS[self.preset].model_dump() | self.encoder)
         except ValidationError as error:
             raise VibesError(f"[encoder]: {first_problem(error)}") from error
+
+    @model_validator(mode="after")
+    def _vectors_to_compare(self) -> "Settings":
+        weight = self.training.late_interaction
+        if weight != "auto" and weight and READERS[self.history].reads != "vectors":
+            raise ValueError(
+                f"training.late_interaction = {weight} needs history = 'listing-vectors', not '{self.history}'; set it to 0"
+            )
+        return self
 
     @classmethod
     def of(

@@ -23,6 +23,7 @@ from core.run.engine import Engine
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.spaces import SPACES
+from core.scoring.late_interaction import LateInteraction
 from core.search.index import EXACT_TO, ExactIndex
 
 PUSHES = "pushes.parquet"
@@ -253,6 +254,11 @@ class RunFolder:
     def __repr__(self) -> str:
         model = "a trained model" if self.has_model else "no model"
         return f"Run {self.path} on the market '{self.manifest.market_name}', with {model}"
+
+    @cached_property
+    def late_interaction(self) -> LateInteraction:
+        """How the model's scores look at the listings of a history beside the user's vector."""
+        return LateInteraction.of(self.manifest.settings.training)
 
     def needs_model(self) -> None:
         """Raises:

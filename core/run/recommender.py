@@ -15,6 +15,7 @@ from core.run.additions import Additions
 from core.run.folder import RunFolder
 from core.run.rules import Groups, Rules
 from core.run.select import Selector
+from core.scoring.ranking import Scorer
 from core.scoring.scorer import VectorScorer
 from core.search.index import EXACT_TO, ExactIndex
 
@@ -92,7 +93,7 @@ class Recommender:
                 log.listing[ranges(start, length)].astype(np.int64),
                 np.repeat(np.arange(len(start)), length),
             )
-        if self.additions is None or not self.additions.score_all:
+        if not self._score_all:
             index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
             return self._lists(index, queries, newest, banned, owner, at, k)
         parts, step = [], max(1, HELD // max(log.listings, 1))
@@ -106,16 +107,24 @@ class Recommender:
             )
         return Lists(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
 
+    @property
+    def _score_all(self) -> bool:
+        """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
+        added = self.additions is not None and self.additions.score_all
+        return added or bool(self.run.late_interaction.weight)
+
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
         """(b, L) float32: every listing's score, with all that is added."""
-        assert self.additions is not None
         count = len(start)
         none = np.full(count, -1)
         queries = Queries(none, np.zeros(count, np.int32), none, np.full(count, at), start, end, masked=True)
-        model = VectorScorer("model", self.run.vectors(self.space), lambda *_: vectors)
-        scores = self.additions.personal(model, log).score(queries)
+        table, late = self.run.vectors(self.space), self.run.late_interaction
+        model: Scorer = VectorScorer("model", table, lambda *_: vectors, log, late)
+        if self.additions is not None:
+            model = self.additions.personal(model, log)
+        scores = model.score(queries)
         gain = self.gain(self._when(at))
         return scores if gain is None else scores + gain
 

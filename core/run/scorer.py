@@ -13,5 +13,9 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
     """
     engine, asked = run.engine, run.log if log is None else log
     return VectorScorer(
-        "model", run.vectors("model"), lambda start, end: engine.encode_histories(asked, start, end)
+        "model",
+        run.vectors("model"),
+        lambda start, end: engine.encode_histories(asked, start, end),
+        asked,
+        run.late_interaction,
     )

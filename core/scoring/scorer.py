@@ -1,21 +1,27 @@
-"""Vectors as a scorer: cosine of a history's vector to every listing."""
+"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from core.market.log import EventLog
 from core.market.splits import Queries
+from core.scoring.late_interaction import LateInteraction
 
 
 @dataclass(frozen=True, eq=False)
 class VectorScorer:
-    """Scores (B, L) = histories (B, d) @ listings (L, d); the histories are those of the queries, nothing else."""
+    """Scores (B, L) of the queries' histories, read by `encode`, against `listings`: nothing but content is asked."""
 
     name: str
     listings: np.ndarray  # (L, d) float32
     encode: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (start, end) -> (B, d)
+    log: EventLog = field(repr=False)
+    late: LateInteraction = field(default_factory=LateInteraction)
 
     def score(self, batch: Queries) -> np.ndarray:
-        """(B, L) float32 cosine."""
-        return self.encode(batch.start, batch.end) @ self.listings.T
+        """(B, L) float32 cosine, or what late interaction makes of several."""
+        start, end = batch.start, batch.end
+        users = self.encode(start, end)
+        return self.late.scores(users, self.listings, self.listings, self.log.listing, start, end)

@@ -25,8 +25,6 @@ from core.training.step import StepData, step_loss
 #: Recall@30 of a model on validation, and its smooth form.
 Validate = Callable[[ListingModel], tuple[float, float]]
 
-#: Validations of a training that runs to its end, at least.
-VALIDATIONS = 20
 #: Before the names of the averaged weights in a checkpoint.
 AVERAGE = "average/"
 
@@ -130,7 +128,7 @@ class _Finetuning:
     def validate_every(self) -> int:
         """Steps between two validations: as configured, or fewer where few are planned. A small market has its best
         weights early, between two coarse ones."""
-        return min(self.config.validate_every, max(1, self.planned // VALIDATIONS))
+        return min(self.config.validate_every, max(1, self.planned // self.config.validations))
 
     @property
     def patience(self) -> int:

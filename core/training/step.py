@@ -27,6 +27,7 @@ from core.training.bank import ItemBank
 from core.training.batches import Batch
 from core.training.candidates import Candidates, candidate_masks, draw_candidates, inclusion_probability
 from core.training.examples import Examples
+from core.training.late_interaction import late_scores
 from core.training.live_photos import LivePhotos
 from core.training.processes import Processes
 from core.training.towers import Towers
@@ -107,9 +108,14 @@ def step_loss(
             user = towers.histories(own, data.warm, bank.vectors)  # (E, d)
         else:
             user = towers.histories(own, encoded, listing)
+    history: torch.Tensor | None = None
+    if config.late_interaction:
+        rows, vectors = (data.warm, bank.vectors) if frozen and bank is not None else (encoded, listing)
+        history = towers.events(own, rows, vectors)  # (R, d)
     slots = int((positives >= 0).sum())
     parts = [
-        _softmax(data, bank, own, one, candidates, user, listing, slots) for one, candidates in candidate_sets
+        _softmax(data, bank, own, one, candidates, user, listing, history, slots)
+        for one, candidates in candidate_sets
     ]
     # Divided by the whole batch, so that the processes' parts add up to the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
@@ -128,11 +134,13 @@ def _softmax(
     candidates: Candidates,
     user: torch.Tensor,
     listing: torch.Tensor | None,
+    history: torch.Tensor | None,
     slots: int,
 ) -> tuple[torch.Tensor, float]:
     """The sum of the losses of histories `user` (E, d) over one set of candidates, and how many they compare.
 
-    `listing` (F or more, d) are the fresh ones, `slots` is how many positives all processes have.
+    `listing` (F or more, d) are the fresh ones, `history` (R, d) those of the events where these are compared as well,
+    `slots` is how many positives all processes have.
     """
     device = user.device
     masks = candidate_masks(candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked)
@@ -142,7 +150,11 @@ def _softmax(
         assert bank is not None
         item = torch.cat([item, bank.vectors[torch.from_numpy(candidates.bank_rows).to(device)]])  # (C, d)
     # Outside the mixed precision: bfloat16 would round the scores to two digits.
-    scores = user @ item.T / config.temperature  # (E, C)
+    if history is None:
+        scores = user @ item.T / config.temperature  # (E, C)
+    else:
+        assert config.late_interaction != "auto"
+        scores = late_scores(user, item, history, batch, config.late_interaction) / config.temperature
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.

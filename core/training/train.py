@@ -11,7 +11,7 @@ import torch
 from accelerate import PartialState
 
 from core.defaults import K
-from core.device import device, has_bf16, place
+from core.device import device, place
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors
@@ -23,7 +23,7 @@ from core.market.splits import Catalogue, Split, make_split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from core.model.pretrained import start_from
-from core.model.settings import Baskets, Settings, SplitConfig
+from core.model.settings import Settings, SplitConfig
 from core.progress import Report, Stage, silent
 from core.run.engine import Engine, make_inputs
 from core.run.fits import carry_fits
@@ -31,10 +31,11 @@ from core.run.generations import forget
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.spaces import library_versions, save_spaces, spaces_of
+from core.scoring.late_interaction import LateInteraction
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
-from core.training.baskets import REAL_SHARE, simultaneous
+from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
@@ -94,14 +95,8 @@ def _train(
         )
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
-    # What was left open is decided here and recorded in run.toml.
-    training = settings.training
-    if training.bf16 is None:
-        training = training.model_copy(update={"bf16": has_bf16()})
-    if training.baskets == "auto":
-        found: Baskets = "set" if simultaneous(log, split.train) >= REAL_SHARE else "order"
-        training = training.model_copy(update={"baskets": found})
     split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
+    training = decided(settings, log, split)
     settings = settings.model_copy(update={"split": split_config, "training": training})
     manifest = Manifest(
         market=str(market.path.resolve()),
@@ -242,7 +237,7 @@ def _validation(
         queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))
     width, dtype = settings.encoder_config().width, settings.training.dtype
 
-    processes = Processes.launched()
+    processes, late = Processes.launched(), LateInteraction.of(settings.training)
 
     def gathered(part: np.ndarray, count: int) -> np.ndarray:
         with torch.no_grad():
@@ -265,9 +260,13 @@ def _validation(
         ends = gathered(part, len(queries))
         ranks = np.zeros(len(queries), np.int64)
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
-            scores = ends[rows] @ listings.T  # (B, L)
+            scores = late.scores(
+                ends[rows], listings, listings, log.listing, batch.start, batch.end
+            )  # (B, L)
             if recent is not None:
-                scores += recency_prior(recent.counts(batch.at), settings.training.temperature)
+                scores += recency_prior(
+                    recent.counts(batch.at), settings.training.temperature / (1 + late.weight)
+                )
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)

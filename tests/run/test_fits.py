@@ -30,7 +30,7 @@ def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tm
     rng = np.random.default_rng(0)
     vectors, own = rng.normal(size=(2, log.listings, 8)).astype(np.float32)
     histories = rng.normal(size=(len(log.users), 8)).astype(np.float32)
-    model = VectorScorer("model", own, lambda start, end: histories[log.user[start]])
+    model = VectorScorer("model", own, lambda start, end: histories[log.user[start]], log)
     near = VectorNeighbours.of(vectors, log, 0.7, NEIGHBOURS["attributes"])
     first = [Ease.fit(Interactions.of(log, split.train))]
     rows = with_serving(model, first, [near], log, split, always_live(log))

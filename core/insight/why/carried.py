@@ -29,13 +29,15 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
     """
     log = run.history_log(history)
     count = len(log)
-    targets = run.vectors("model")[[run.row(listing) for listing in listings]]  # (K, d)
+    vectors, late = run.vectors("model"), run.late_interaction
+    targets = vectors[[run.row(listing) for listing in listings]]  # (K, d)
     # One more than the model reads, so that an older event moves up as it would.
     kept = min(count, run.manifest.settings.training.max_listings + 1)
     tried = np.arange(count - min(newest, kept), count)
     engine = run.engine.exact()  # an event adds little: bfloat16 would blur it
     start, end = np.array([count - kept]), np.array([count])
-    whole = engine.encode_histories(log, start, end)[0] @ targets.T  # (K,)
+    user = engine.encode_histories(log, start, end)  # (1, d)
+    whole = late.scores(user, targets, vectors, log.listing, start, end)[0]  # (K,)
     found = np.zeros((count, len(listings)), np.float32)
     if count == 1:
         found[0] = whole
@@ -44,8 +46,9 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
         [np.delete(np.arange(count - kept, count), event - (count - kept)) for event in tried]
     )
     ends = (kept - 1) * np.arange(1, len(tried) + 1)
-    without = engine.encode_histories(_picked(log, rows, kept - 1), ends - (kept - 1), ends)  # (T, d)
-    found[tried] = whole - without @ targets.T
+    picked, starts = _picked(log, rows, kept - 1), ends - (kept - 1)
+    without = engine.encode_histories(picked, starts, ends)  # (T, d)
+    found[tried] = whole - late.scores(without, targets, vectors, picked.listing, starts, ends)
     return found
 
 

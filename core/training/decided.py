@@ -1,0 +1,51 @@
+"""What the settings leave open, decided by the market; `run.toml` records it."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from core.device import has_bf16
+from core.market.log import EventLog
+from core.market.splits import Split
+from core.model.readers import READERS
+from core.model.settings import Settings, TrainingConfig
+from core.training.baskets import REAL_SHARE, simultaneous
+
+#: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
+#: them. Where one thing is looked for it gains nothing (measured), and costs serving.
+LATE_WEIGHT = 0.5
+#: Users with two training events or more from which on a market is large.
+LARGE = 16_384
+#: Steps of a large market: a listing that a step encodes serves more histories where there are more of them, so that
+#: the same processor time reads more of the log; its other positives are negatives enough.
+LARGE_STEPS: dict[str, Any] = {
+    "batch": 1024,
+    "window_listings": 4096,
+    "fresh": 256,
+    "bank_size": 4096,
+    "warmup": 40,
+    "validations": 6,
+}
+#: Times that a large market is read, and steps that it gets at least.
+EPOCHS, LEAST_STEPS = 5, 140
+
+
+def decided(settings: Settings, log: EventLog, split: Split) -> TrainingConfig:
+    """The training of `settings` with nothing left open; what was given by hand stays."""
+    training = settings.training
+    found: dict[str, Any] = {}
+    if training.bf16 is None:
+        found["bf16"] = has_bf16()
+    if training.baskets == "auto":
+        found["baskets"] = "set" if simultaneous(log, split.train) >= REAL_SHARE else "order"
+    if training.late_interaction == "auto":
+        compares = READERS[settings.history].reads == "vectors"
+        baskets = found.get("baskets", training.baskets) == "set"
+        found["late_interaction"] = LATE_WEIGHT if compares and baskets else 0.0
+    users = int((np.bincount(log.user[split.train], minlength=1) >= 2).sum())
+    if users >= LARGE:
+        steps = max(LEAST_STEPS, math.ceil(EPOCHS * users / LARGE_STEPS["batch"]))
+        sizes = LARGE_STEPS | {"max_steps": min(steps, training.max_steps)}
+        found |= {name: size for name, size in sizes.items() if name not in training.model_fields_set}
+    return training.model_copy(update=found)
