@@ -50,13 +50,14 @@ besides = st.sampled_from([None, *(fit.added for fit in FITS)])
 few = settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def run(trained, tmp_path_factory) -> Run:
-    """In float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
+@pytest.fixture(scope="module", params=[0.0, pytest.param(0.5, marks=pytest.mark.slow)])
+def run(trained, tmp_path_factory, request) -> Run:
+    """Without and with late interaction, in float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
     path = tmp_path_factory.mktemp("one") / "run"
     shutil.copytree(trained.path, path)
     manifest = Manifest.load(path)
-    plain = manifest.settings.model_copy(update={"inference": "plain"})
+    training = manifest.settings.training.model_copy(update={"late_interaction": request.param})
+    plain = manifest.settings.model_copy(update={"inference": "plain", "training": training})
     manifest.model_copy(update={"settings": plain}).save(path)
     save_fits(path, FITS)
     return Run.open(path)

@@ -1,0 +1,46 @@
+"""Late interaction: what it says beside a slow twin, and how little of memory it asks."""
+
+import numpy as np
+import pytest
+
+import core.scoring.late_interaction as late_interaction
+from core.model.settings import TrainingConfig
+from core.scoring.late_interaction import LateInteraction
+
+
+def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    found = rng.normal(size=shape).astype(np.float32)
+    return found / np.linalg.norm(found, axis=-1, keepdims=True)
+
+
+@pytest.fixture
+def asked():
+    rng = np.random.default_rng(0)
+    end = np.cumsum(rng.integers(1, 9, 12))
+    start = np.concatenate([[0], end[:-1]])
+    return unit(rng, 12, 6), unit(rng, 20, 6), rng.integers(0, 20, end[-1]), start, end
+
+
+@pytest.mark.parametrize("held", [16_000_000, 1])
+def test_scores_are_those_of_a_loop_over_queries_and_listings(asked, held, monkeypatch):
+    monkeypatch.setattr(late_interaction, "HELD", held)
+    users, vectors, listing, start, end = asked
+    found = LateInteraction(0.5, newest=4).scores(users, vectors, vectors, listing, start, end)
+    assert found.dtype == np.float32
+    for query in range(12):
+        history = listing[max(start[query], end[query] - 4) : end[query]]
+        for row in range(20):
+            nearest = max(float(vectors[event] @ vectors[row]) for event in history)
+            expected = (float(users[query] @ vectors[row]) + 0.5 * nearest) / 1.5
+            assert found[query, row] == pytest.approx(expected, abs=1e-5)
+
+
+def test_without_weight_they_are_cosines_to_the_last_bit(asked):
+    users, vectors, listing, start, end = asked
+    found = LateInteraction().scores(users, vectors, vectors, listing, start, end)
+    np.testing.assert_array_equal(found, users @ vectors.T)
+
+
+def test_what_was_left_open_is_none():
+    assert LateInteraction.of(TrainingConfig()).weight == 0
+    assert LateInteraction.of(TrainingConfig(late_interaction=0.3, max_listings=7)) == LateInteraction(0.3, 7)

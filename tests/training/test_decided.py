@@ -1,0 +1,48 @@
+"""What a training leaves open is decided by the market, and what was given by hand stays."""
+
+import numpy as np
+import pytest
+
+import core.training.decided as decided_module
+from core.market.splits import make_split
+from core.model.settings import Settings
+from core.training.decided import LARGE_STEPS, LATE_WEIGHT, decided
+
+
+@pytest.fixture
+def large(random_log, always_live, monkeypatch):
+    monkeypatch.setattr(decided_module, "LARGE", 20)
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    return log, make_split(log, always_live(log))
+
+
+def test_a_small_market_keeps_its_steps(random_log, always_live):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    found = decided(Settings(), log, make_split(log, always_live(log)))
+    plain = Settings().training
+    assert (found.batch, found.fresh, found.max_steps, found.validations) == (
+        plain.batch, plain.fresh, plain.max_steps, plain.validations,
+    )  # fmt: skip
+    assert found.baskets == "order" and found.late_interaction == 0.0 and found.bf16 is not None
+
+
+def test_a_large_market_has_larger_steps_and_fewer(large):
+    found = decided(Settings(), *large)
+    assert {name: getattr(found, name) for name in LARGE_STEPS} == LARGE_STEPS
+    assert found.max_steps == decided_module.LEAST_STEPS
+
+
+def test_what_was_given_stays_in_a_large_market(large):
+    settings = Settings.of({"training": {"batch": 64, "max_steps": 9}})
+    found = decided(settings, *large)
+    assert (found.batch, found.max_steps, found.fresh) == (64, 9, LARGE_STEPS["fresh"])
+
+
+def test_baskets_bring_late_interaction_to_readers_of_vectors_alone(random_log, always_live):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    log.time[:] = log.time // (np.ptp(log.time) // 5)
+    split = make_split(log, always_live(log))
+    found = decided(Settings(), log, split)
+    assert found.baskets == "set" and found.late_interaction == LATE_WEIGHT
+    assert decided(Settings.of({"history": "cls"}), log, split).late_interaction == 0
+    assert decided(Settings.of({"training": {"baskets": "order"}}), log, split).late_interaction == 0
