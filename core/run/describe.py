@@ -12,11 +12,16 @@ from core.market.kinds import kind_of
 from core.model.readers import READERS
 from core.model.settings import Settings
 from core.run.folder import RunFolder
+from core.scoring.late_interaction import LateInteraction
 
 
 def reader_sentence(settings: Settings) -> str:
     """How a trained run reads a history, in one sentence: "A history is read so: each listing alone ..."."""
-    return f"A history is read so: {READERS[settings.history].sentence}."
+    late = LateInteraction.of(settings.training).weight
+    more = (
+        f"; a listing's greatest cosine to one of the history counts {late:g} times beside it" if late else ""
+    )
+    return f"A history is read so: {READERS[settings.history].sentence}{more}."
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

@@ -42,13 +42,17 @@ def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns():
 
 
 def test_only_a_reader_of_listing_vectors_has_it():
-    with pytest.raises(VibesError, match="late_interaction = 0.5 needs history = 'listing-vectors', not 'cls'"):
+    with pytest.raises(VibesError, match="needs history = 'listing-vectors', not 'cls'"):
         Settings.of({"history": "cls", "training": {"late_interaction": 0.5}})
 
 
 def test_a_run_is_trained_and_served_by_the_same_scores(trained, tmp_path):
     settings = Settings.of(
-        {"preset": "tiny", "inference": "plain", "training": {"late_interaction": 0.7, "max_steps": 3, "bf16": False}}
+        {
+            "preset": "tiny",
+            "inference": "plain",
+            "training": {"late_interaction": 0.7, "max_steps": 3, "bf16": False},
+        }
     )
     train(trained.market, tmp_path / "run", settings, None)
     assert Manifest.load(tmp_path / "run").settings.training.late_interaction == 0.7
