@@ -111,6 +111,7 @@ def step_loss(
     history: torch.Tensor | None = None
     if config.late_interaction:
         rows, vectors = (data.warm, bank.vectors) if frozen and bank is not None else (encoded, listing)
+        assert vectors is not None  # what the histories read
         history = towers.events(own, rows, vectors)  # (R, d)
     slots = int((positives >= 0).sum())
     parts = [
