@@ -2,17 +2,35 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
+from core.market.io import read_kept, require_numbers
 from core.scoring.metrics import DEFAULT, Cutoffs, per_query, user_means
 
 COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",
 )  # fmt: skip
 ALL = "all"
+
+
+def read_ablation(path: Path) -> pd.DataFrame | None:
+    """The table that `vibes ablate` wrote; None where there is none.
+
+    Raises:
+        VibesError: it is damaged, or lacks a column.
+    """
+    mend = "make it again with vibes ablate"
+    table = read_kept(path, COLUMNS, mend)
+    if table is not None:
+        require_numbers(table, path, ("value", "queries"), mend)
+        require_numbers(
+            table, path, ("seed", "k", "low", "high", "difference", "p_value"), mend, missing=True
+        )
+    return table
 
 
 @dataclass(frozen=True, eq=False)

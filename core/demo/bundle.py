@@ -32,6 +32,7 @@ from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, Stage
 from core.progress.bar import ProgressBar
+from core.run.contents import seal
 from core.run.generations import RESULTS
 from core.run.run import Run
 from core.run.spaces import embed_market
@@ -115,7 +116,7 @@ def finish(made: Made, run: Path, report: Report) -> Run:
         if path.is_file():
             shutil.copyfile(path, run / path.name)
     shutil.rmtree(whole)
-    manifest.model_copy(update={"market": ".."}).save(run)
+    seal(run, manifest.model_copy(update={"market": ".."}))
     report(Stage("measuring"))
     opened = Run.open(run, made.market)
     save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))

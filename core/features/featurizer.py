@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 
 from core.errors import VibesError
 from core.features.config import FeatureConfig
@@ -22,7 +22,7 @@ from core.features.texts.views import TextVectorsView
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
-from core.market.caches import market_cache
+from core.market.caches import writable_cache
 from core.market.documents import write_json
 from core.market.io import atomic_path
 from core.market.log import EventLog
@@ -220,12 +220,10 @@ class Featurizer:
         Raises:
             VibesError: the files are missing or were written by another version.
         """
-        from safetensors.numpy import load_file
-
         try:
             head = json.loads((run / "vocabulary.json").read_text(encoding="utf-8"))
             parts: dict[str, dict[str, np.ndarray]] = {}
-            for name, array in load_file(run / "features.safetensors").items():
+            for name, array in _arrays(run / "features.safetensors").items():
                 part, _, key = name.partition(".")
                 parts.setdefault(part, {})[key] = array
             photos = sum(part.startswith("photo") for part in parts)
@@ -243,10 +241,34 @@ class Featurizer:
             raise VibesError(
                 f"{run} lacks {Path(error.filename).name}; train or embed the run again."
             ) from error
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             raise VibesError(
                 f"{run}/vocabulary.json was written by another version; train the run again."
             ) from error
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that were fitted.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        VibesError: it is damaged.
+    """
+    from safetensors.numpy import load_file
+
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+    try:
+        found: dict[str, np.ndarray] = load_file(path)
+        strange = [n for n, array in found.items() if array.dtype.kind != "f" or not np.isfinite(array).all()]
+        if strange:
+            raise ValueError(f"{strange[0]} is no array of finite numbers")
+        return found
+    except Exception as error:  # safetensors' own errors are no ValueErrors
+        raise VibesError(
+            f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from where it is whole, or train "
+            "it again."
+        ) from error
 
 
 def _part(name: str, number: int) -> str:
@@ -259,4 +281,4 @@ def _distinct(listings: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def _cache(market: Market) -> Path:
-    return market_cache(market.path) / "text"
+    return writable_cache(market.path) / "text"

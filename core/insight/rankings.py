@@ -10,7 +10,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.queries_file import FILE, RANK
 from core.market.columns import Columns as C
-from core.market.io import read_kept
+from core.market.io import read_kept, require_numbers
 from core.run.generations import results_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    return read_kept(results_of(run.path) / FILE, KEY, "evaluate the run again")
+    path, mend = results_of(run.path) / FILE, "evaluate the run again"
+    frame = read_kept(path, KEY, mend)
+    if frame is not None:
+        require_numbers(frame, path, [RANK + name for name in rankers(frame)], mend)
+    return frame
 
 
 def rankers(frame: pd.DataFrame) -> list[str]:

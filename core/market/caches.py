@@ -25,7 +25,22 @@ def market_cache(market: Path) -> Path:
     An installed package is not written to (it may belong to another user, and whoever removes it does not know of what
     was added), so the demo that a wheel brings has a folder in `user_cache()`, named by where it lies.
     """
-    place = Path(market).resolve()
-    if not place.is_relative_to(INSTALLED):
-        return Path(market) / ".cache"
-    return user_cache() / "markets" / hashlib.sha256(str(place).encode()).hexdigest()[:16]
+    installed = Path(market).resolve().is_relative_to(INSTALLED)
+    return _elsewhere(market) if installed else Path(market) / ".cache"
+
+
+def writable_cache(market: Path) -> Path:
+    """`market_cache`, or a folder in `user_cache()` where that cannot be written, as of a market on a read-only disk."""
+    own = market_cache(market)
+    return own if can_be_written(own) else _elsewhere(market)
+
+
+def can_be_written(folder: Path) -> bool:
+    """Whether a folder, or the one that it would be made in, takes files."""
+    there = next((one for one in (folder, *folder.parents) if one.exists()), Path("."))
+    return os.access(there, os.W_OK)
+
+
+def _elsewhere(market: Path) -> Path:
+    place = str(Path(market).resolve())
+    return user_cache() / "markets" / hashlib.sha256(place.encode()).hexdigest()[:16]

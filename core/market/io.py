@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ __all__ = [
     "find_table",
     "read_kept",
     "read_table",
+    "require_numbers",
     "table_columns",
     "without_categories",
     "write_table",
@@ -77,6 +79,27 @@ def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | N
         if name not in frame.columns:
             raise VibesError(f"{path} lacks the column {name}; {mend}.")
     return frame
+
+
+def require_numbers(
+    frame: pd.DataFrame, path: Path, columns: Iterable[str], mend: str, missing: bool = False
+) -> None:
+    """Check columns of a table that was kept: finite numbers only, or (`missing`) cells without one.
+
+    Raises:
+        VibesError: a column holds anything else.
+    """
+    for name in columns:
+        column = frame[name]
+        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+        bad = ~np.isfinite(numbers.to_numpy())
+        if missing:
+            bad &= column.notna().to_numpy(bool)
+        if bad.any():
+            value = str(column.iloc[int(bad.argmax())])[:80]
+            raise VibesError(
+                f"{path}, column {name}, row {int(bad.argmax()) + 1} is '{value}', no number; {mend}."
+            )
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:

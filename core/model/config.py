@@ -15,17 +15,18 @@ class EncoderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    layers: int = Field(gt=0)
-    width: int = Field(gt=0)
-    heads: int = Field(gt=0)
-    ffn: int = Field(gt=0)
+    # Bounds above are far beyond what anybody trains: a damaged file must not ask for a billion layers.
+    layers: int = Field(gt=0, le=1000)
+    width: int = Field(gt=0, le=2**16)
+    heads: int = Field(gt=0, le=2**16)
+    ffn: int = Field(gt=0, le=2**20)
     window: int | tuple[int, ...] = 64
     dropout: float = Field(default=0.1, ge=0, lt=1)
     # Off by default: torch has no fast CPU attention with dropout. Here so that conversions lose nothing.
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
-    max_tokens: int = Field(default=1024, gt=0)
-    max_items: int = Field(default=51, gt=0)
-    token_types: int = Field(default=4, gt=0)
+    max_tokens: int = Field(default=1024, gt=0, le=2**24)
+    max_items: int = Field(default=51, gt=0, le=2**24)
+    token_types: int = Field(default=4, gt=0, le=1000)
     layer_norm_eps: float = Field(default=1e-5, gt=0)
 
     @property

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from core.ablation.table import read_ablation
 from core.ablation.text import figures_of, p_text
 from core.errors import VibesError
-from core.market.io import read_table
+from core.market.documents import NOT_AS_MEANT
 from core.report.figures import Curve, Row, Rows
 from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals, share
 
@@ -101,12 +103,14 @@ def training(run: Run) -> Curve | None:
     path = run.path / "train.jsonl"
     if not path.is_file():
         return None
+    key = "validation recall@30"
     try:
         entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except ValueError as error:
+        found = [(int(one["step"]), float(one[key])) for one in entries if key in one and "step" in one]
+        if not all(0 <= step < 10**12 and math.isfinite(value) for step, value in found):
+            raise ValueError("a figure that is none")
+    except NOT_AS_MEANT as error:
         raise VibesError(f"{path} is damaged; train the run again, or remove the file.") from error
-    key = "validation recall@30"
-    found = [(one["step"], one[key]) for one in entries if key in one and "step" in one]
     if len(found) < 2:
         return None
     steps, values = zip(*found, strict=True)
@@ -118,10 +122,10 @@ def training(run: Run) -> Curve | None:
 
 def ablation(run: Run) -> Rows | None:
     """Every variant against what it is compared with; None where the run has no ablation."""
-    path = run.path / "ablation.parquet"
-    if not path.is_file():
+    table = read_ablation(run.path / "ablation.parquet")
+    if table is None:
         return None
-    found = figures_of(read_table(path))
+    found = figures_of(table)
     rows = []
     for name, row in found.iterrows():
         paired = not pd.isna(row["difference"])

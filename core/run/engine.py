@@ -16,6 +16,8 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report
+from core.run.contents import DERIVED, check_loaded, damaged, is_sound
+from core.run.model_files import check_model, fit_each_other
 from core.run.prepared import load_prepared
 
 if TYPE_CHECKING:
@@ -54,14 +56,21 @@ class Engine:
             raise VibesError(
                 f"This needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
             ) from error
+        check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
-        features = load_prepared(run, market.fingerprint) if photos is None else None
+        kept = photos is None and is_sound(run, DERIVED)
+        features = load_prepared(run, market.fingerprint) if kept else None
+        if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
+            features = None  # damaged: made again
         if features is None:
             if photos is None and featurizer.photo is not None:
                 photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
             features = featurizer.transform(market, photos)
+        check_model(run / "model.safetensors", featurizer, settings)
         model = ListingModel.of(featurizer.vocabulary, settings)
         load_weights(run / "model.safetensors", model)
+        if not all(bool(part.isfinite().all()) for part in model.parameters()):
+            raise damaged(run / "model.safetensors", "it holds NaN or infinity")
         model.to(device()).eval()
         return cls(model, featurizer, features, settings)
 

@@ -25,7 +25,7 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 class Fit(BaseModel):
     """One row of what serving adds: `model + share x neighbours + id_share x id model + weight x log(1 + recent events)`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str  # of the row
     space: str | None = None  # whose neighbours; None: of none
@@ -34,8 +34,8 @@ class Fit(BaseModel):
     ids: str | None = None  # which id model; None: none
     id_settings: dict[str, float] = Field(default_factory=dict)
     id_share: float = 0.0
-    days: int | None = None  # that count as recent
-    events: int | None = None  # of each user that do, where there are no timestamps
+    days: int | None = Field(None, ge=1, le=100_000)  # that count as recent
+    events: int | None = Field(None, ge=1, le=10**9)  # of each user that do, where there are no timestamps
     weight: float = 0.0
 
     @property

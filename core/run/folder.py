@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import weakref
-import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -15,13 +14,16 @@ import pandas as pd
 from core.errors import NotThere, VibesError
 from core.market.columns import Columns as C
 from core.market.documents import read_json
+from core.market.io import read_kept
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue
+from core.run.contents import check_loaded, check_opened, read_spaces
 from core.run.engine import Engine
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
+from core.run.metrics_file import parse_metrics
 from core.run.spaces import SPACES
 from core.scoring.late_interaction import LateInteraction
 from core.search.index import EXACT_TO, ExactIndex
@@ -87,17 +89,14 @@ class RunFolder:
             raise VibesError(
                 f"{path} lacks listings.npz; make it with `vibes embed MARKET {path} --model {path}`."
             )
+        check_opened(run.folder, run.manifest)
         return run
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
-        try:
-            with np.load(self.folder / "listings.npz", allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise VibesError(
-                f"{self.folder / 'listings.npz'} is damaged ({error}); embed the run again."
-            ) from error
+        check_loaded(self.folder, "listings.npz")
+        model = {"model": self.manifest.settings.encoder_config().width}
+        return read_spaces(self.folder / "listings.npz", SPACES, model if self.has_model else {})
 
     @cached_property
     def listing_ids(self) -> list[str]:
@@ -163,7 +162,7 @@ class RunFolder:
         """
         if self._market is None:
             path = self.folder / self.manifest.market  # an absolute one stays what it is
-            if not path.is_dir():
+            if not _is_folder(path):
                 raise VibesError(
                     f"The market of {self.path} is no longer at {path}; move it back, or embed the run on the market's "
                     "new place with `vibes embed MARKET RUN --model RUN`."
@@ -183,8 +182,8 @@ class RunFolder:
 
         Columns `user_id, rank, candidate_id, score, run, at`, as `vibes recommend --all` writes them; empty without any.
         """
-        path = self.folder / PUSHES
-        return pd.read_parquet(path) if path.is_file() else pd.DataFrame(columns=list(PUSH_COLUMNS))
+        kept = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
+        return pd.DataFrame(columns=list(PUSH_COLUMNS)) if kept is None else kept
 
     @cached_property
     def market_changed(self) -> bool:
@@ -212,7 +211,7 @@ class RunFolder:
     @property
     def metrics(self) -> dict[str, Any] | None:
         """What `vibes evaluate` measured last, or None."""
-        return read_json(results_of(self.path) / "metrics.json", "evaluate the run again")
+        return read_json(results_of(self.path) / "metrics.json", "evaluate the run again", parse_metrics)
 
     @cached_property
     def log(self) -> EventLog:
@@ -290,3 +289,10 @@ class RunFolder:
         found = rows >= 0
         ids = self._arrays["listing_id"][rows[found]].astype(str)
         return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no system takes
+        return False

@@ -26,6 +26,8 @@ from typing import Any
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import sweep_left, sync, sync_tree, write_error
+from core.run.contents import seal
+from core.run.manifest import Manifest
 
 try:
     import fcntl
@@ -137,12 +139,14 @@ def building(run: Path, line: Line = STATES) -> Iterator[Path]:
 def publish(run: Path, built: Path, line: Line = STATES, anew: bool = False) -> Stamp:
     """Make the folder `built` the run's current state; readers get the one before or this one, whole.
 
-    With `anew` it is no refresh of the one before: it was embedded.
+    Its `run.toml` is told of the files beside it, see `contents.seal`. With `anew` it is no refresh of the one before: it was embedded.
     """
     before = stamp_of(run, line)
     number = max([before.number, *(_number(folder) for folder in _folders(run, line))]) + 1
     stamp = Stamp(before.base, number, number if anew else before.made)
     (built / LOCK).touch()
+    if (built / "run.toml").is_file():
+        seal(built, Manifest.load(built))
     sync_tree(built)
     os.replace(built, folder_of(run, number, line))
     sync(run / line.folder)

@@ -13,6 +13,16 @@ from core.model.settings import Forbidding, Settings
 RUN_FORMAT = 1
 
 
+class FileFacts(Forbidding):
+    """What `run.toml` says of a file beside it."""
+
+    bytes: int
+    sha256: str
+    arrays: dict[str, str] = Field(
+        default_factory=dict
+    )  # type and shape by name; of safetensors a digest of these
+
+
 class Manifest(Forbidding):
     """The content of `run.toml`."""
 
@@ -26,6 +36,7 @@ class Manifest(Forbidding):
     encoded_by: str = ""  # inference path of listings.npz, see core.model.fast.choose; "" = no model
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Settings = Settings()
+    files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
 
     @classmethod
     def load(cls, run: Path) -> "Manifest":
@@ -46,9 +57,13 @@ class Manifest(Forbidding):
                 "train the run again or use the version that wrote it."
             )
         try:
-            return cls.model_validate(content)
-        except ValidationError as error:
-            raise VibesError(f"{path}: {first_problem(error)}") from error
+            found = cls.model_validate(content)
+            found.settings.encoder_config()
+        except (ValidationError, VibesError) as error:
+            told = first_problem(error) if isinstance(error, ValidationError) else str(error)
+            mend = "" if ";" in told else "; set it right, or copy the run again from where it is whole"
+            raise VibesError(f"{path}: {told.rstrip('.')}{mend}.") from error
+        return found
 
     def save(self, run: Path) -> None:
         """Write `run/run.toml`, atomically."""

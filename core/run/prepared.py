@@ -52,7 +52,7 @@ def load_prepared(run: Path, fingerprint: str) -> Features | None:
     They are mapped into memory: processes of one machine share them, and of photo vectors only those that are used
     are ever read.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not (run / FILE).is_file():
         return None
@@ -62,7 +62,7 @@ def load_prepared(run: Path, fingerprint: str) -> Features | None:
                 return None
             arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118
         return _built(Features, "", arrays)
-    except (SafetensorError, KeyError):  # damaged, or of another version: they are made again
+    except Exception:  # damaged, or of another version: they are made again
         return None
 
 

@@ -19,6 +19,7 @@ from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report
+from core.run.contents import is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, forget, publish, reading, sweep
 from core.run.manifest import Manifest
@@ -77,9 +78,14 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
         return {}
     manifest = Manifest.load(run)
     features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
-    with np.load(run / "listings.npz") as stored:
-        vectors = stored["model"].astype(np.float32) if "model" in stored else None
-    if features is None or vectors is None:
+    try:
+        stored = read_spaces(run / "listings.npz", SPACES, {})
+    except VibesError:  # damaged: to embed again is the mend
+        return {}
+    if features is None or "model" not in stored:
+        return {}
+    vectors = stored["model"].astype(np.float32)
+    if len(vectors) != features.tokens.listings or not is_sound(run, "listings.npz"):
         return {}
     return dict(zip(content_digests(features).tolist(), vectors, strict=True))
 
@@ -125,9 +131,10 @@ def embed_market(
         before = held.enter_context(reading(run))
         if not (run / "run.toml").is_file():
             forget(run)
-            return _embed(market, run, photos, source, before, report)
+            return seal(run, _embed(market, run, photos, source, before, report))
         with building(run) as built:
             manifest = _embed(market, built, photos, source, before, report)
+            manifest.save(built)
             publish(run, built, anew=True)
         sweep(run)
         return manifest
@@ -141,7 +148,7 @@ def _embed(
     before: Path,
     report: Report | None,
 ) -> Manifest:
-    """Fill the folder `out` with the model that lies in `source`; `run.toml` comes last.
+    """Fill the folder `out` with the model that lies in `source`.
 
     `before` is where the earlier state of the run lies.
     """
@@ -160,7 +167,7 @@ def _embed(
     save_spaces(out, market, spaces)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
-    manifest = Manifest(
+    return Manifest(
         market=str(market.path.resolve()),
         market_name=market.name,
         fingerprint=market.fingerprint,
@@ -170,5 +177,3 @@ def _embed(
         versions=library_versions(),
         settings=settings,
     )
-    manifest.save(out)
-    return manifest

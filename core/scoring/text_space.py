@@ -5,7 +5,7 @@ import numpy as np
 from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
 from core.features.units import unit_rows
-from core.market.caches import market_cache
+from core.market.caches import writable_cache
 from core.market.kinds import kind_of
 from core.market.market import Market
 
@@ -24,7 +24,7 @@ def text_vectors(market: Market, known: np.ndarray, width: int | None = None) ->
         return None
     total: np.ndarray | None = None
     for name in names:
-        found = embed_texts(market.listings[name], market_cache(market.path) / "text")
+        found = embed_texts(market.listings[name], writable_cache(market.path) / "text")
         fitted = found.vectors[found.ok & known]
         fitted = fitted if len(fitted) > 1 else found.vectors[found.ok]
         if not len(fitted):

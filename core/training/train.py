@@ -25,6 +25,7 @@ from core.model.encoder import Inputs, ListingModel, encode_histories, encode_li
 from core.model.pretrained import start_from
 from core.model.settings import Settings, SplitConfig
 from core.progress import Report, Stage, silent
+from core.run.contents import seal
 from core.run.engine import Engine, make_inputs
 from core.run.fits import carry_fits
 from core.run.generations import forget
@@ -171,7 +172,7 @@ def _train(
     if repeats is not None:
         carry_fits(repeats, run)
     forget(run)
-    manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}).save(run)
+    seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
     shutil.rmtree(work)
     return progress
 

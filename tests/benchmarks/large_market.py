@@ -20,6 +20,7 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
+from core.run.contents import seal
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import Run
@@ -47,7 +48,7 @@ def make_large_run(folder: Path, listings: int = 100_000, users: int = 20_000, e
     save_spaces(run, market, {name: _vectors(rng, group, width) for name, width in WIDTHS.items()})
     manifest = Manifest.load(run)
     changed = {"market": str(market.path.resolve()), "fingerprint": market.fingerprint}
-    manifest.model_copy(update=changed).save(run)
+    seal(run, manifest.model_copy(update=changed))
     for name in ("train.jsonl", "metrics.json"):
         (run / name).unlink(missing_ok=True)
     _draw(run, rng, group)

@@ -17,12 +17,14 @@ from helpers.small_market import generate
 
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.rankings import load_rankings
+from core.market.documents import read_json
+from core.market.io import read_table
 from core.market.market import Market
 from core.model.settings import Settings
 from core.run.fits import Fit, load_fits, save_fits
-from core.run.generations import results_of
+from core.run.generations import RESULTS, reading, results_of
 from core.run.manifest import Manifest
+from core.run.metrics_file import parse_metrics
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.search.store.faiss_store import FaissStore
@@ -104,11 +106,11 @@ def look_at_run(path: Path) -> Any:
 
 
 def look_at_results(path: Path) -> Any:
-    """What was measured: all of it belongs together."""
-    run = Run.open(path)
-    frame = load_rankings(run)
-    ranks = "" if frame is None else _digest(frame.select_dtypes("number").to_numpy(float))
-    return json.dumps([run.metrics, [fit.model_dump() for fit in load_fits(path)], ranks], sort_keys=True)
+    """What was measured: all of it belongs together, and is held while it is read."""
+    with reading(path, RESULTS) as folder:
+        ranks = _digest(read_table(folder / "queries.parquet").select_dtypes("number").to_numpy(float))
+        metrics = read_json(folder / "metrics.json", "", parse_metrics)
+        return json.dumps([metrics, [fit.model_dump() for fit in load_fits(folder)], ranks], sort_keys=True)
 
 
 def look_at_store(place: Path) -> Any:

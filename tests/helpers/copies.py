@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from core.market.market import Market
+from core.run.contents import seal
 from core.run.manifest import Manifest
 from core.run.run import Run
 
@@ -15,3 +16,8 @@ def copied(run: Run, folder: Path) -> Run:
     place = str((folder / "market").resolve())
     Manifest.load(run.path).model_copy(update={"market": place}).save(folder / "run")
     return Run.open(folder / "run", Market.open(folder / "market"))
+
+
+def resealed(run: Path) -> None:
+    """Let a run's files be what somebody made of them, as if they had been written so."""
+    seal(run, Manifest.load(run))

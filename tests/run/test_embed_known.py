@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.copies import resealed
 from safetensors.numpy import load_file, save_file
 
 from core.features.digests import content_digests
@@ -67,6 +68,7 @@ def test_vectors_of_other_weights_are_not_taken(place, trained, encoded):
     market = Market.open(place / "market")
     path = place / "run/model.safetensors"
     save_file({name: tensor * 1.01 for name, tensor in load_file(path).items()}, path)
+    resealed(place / "run")
     embed_market(market, place / "run", None, place / "run")
     assert encoded == [distinct(trained)]
     assert not np.allclose(Run.open(place / "run").vectors("model"), trained.vectors("model"), atol=1e-3)

@@ -7,7 +7,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from helpers.copies import copied
+from helpers.copies import copied, resealed
 
 from core import cli
 from core.errors import VibesError
@@ -103,6 +103,7 @@ def test_an_export_of_another_model_or_format_is_refused(trained, out, tmp_path)
     weights = bytearray((other.path / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (other.path / "model.safetensors").write_bytes(weights)
+    resealed(other.path)
     with pytest.raises(VibesError, match="from another model"):
         check_export(Run.open(other.path), out, "onnx")
     broken = tmp_path / "broken"

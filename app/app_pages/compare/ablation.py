@@ -11,9 +11,8 @@ from app.kit.measures import RECALL_HELP, interval, percent
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count, plain, words
-from core.ablation.table import ALL, COLUMNS
+from core.ablation.table import ALL, read_ablation
 from core.errors import VibesError
-from core.market.io import read_table
 from core.report.text import NAMES, SURE
 
 FILE = "ablation.parquet"
@@ -43,11 +42,9 @@ def load_ablation(opened: OpenRun) -> pd.DataFrame | None:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _load(path: str, stamp: int, _opened: OpenRun) -> pd.DataFrame:
-    table = read_table(_opened.run.path / FILE)
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing or table.empty:
-        what = f"lacks the column {missing[0]}" if missing else "is empty"
-        raise VibesError(f"{path} {what}; make it again with vibes ablate.")
+    table = read_ablation(_opened.run.path / FILE)
+    if table is None or table.empty:
+        raise VibesError(f"{path} is empty; make it again with vibes ablate.")
     return table
 
 

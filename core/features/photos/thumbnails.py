@@ -8,7 +8,7 @@ from PIL import Image
 
 from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
-from core.market.caches import market_cache
+from core.market.caches import writable_cache
 from core.market.io import atomic_path
 
 
@@ -24,7 +24,7 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
     try:
         file = photo_files.locate(market_path, photo_path)
         digest = _digest(file, photo_files.stamp(file))
-        target = market_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
+        target = writable_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
         if target.is_file():
             return target
         image = photo_files.decode(photo_files.read(file), (size, size))

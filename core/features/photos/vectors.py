@@ -16,7 +16,7 @@ from core.features.photos.thumbnails import thumbnail
 from core.features.photos.trainable import is_trained
 from core.features.units import unit_rows
 from core.features.vector_cache import VectorCache, folder_name
-from core.market.caches import market_cache
+from core.market.caches import can_be_written, market_cache
 from core.market.columns import Columns
 from core.market.documents import read_json, write_json, write_text
 from core.progress import Counted, Report
@@ -78,11 +78,13 @@ def embed_photos(
     root = cache_root(market_path, cache)
     job = PhotoJob(market_path, VectorCache(root, encoder.name, encoder.width))
     encode_photos(job, photos, encoder, report, batch_size, workers)
-    job.store.compact()
+    job.store.flush()
     state = {"encoder": encoder.name, "width": encoder.width, "broken": job.broken}
-    write_json(job.store.folder / STATE, state)
-    if not is_trained(encoder.name):
-        write_text(root / LATEST, encoder.name)
+    if can_be_written(root):  # of a market that cannot be written, and has every photo, nothing is to be kept
+        job.store.compact()
+        write_json(job.store.folder / STATE, state)
+        if not is_trained(encoder.name):
+            write_text(root / LATEST, encoder.name)
     return _assemble(_paths(photos), job)
 
 

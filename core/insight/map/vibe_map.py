@@ -12,7 +12,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.io import read_kept, write_table
+from core.market.io import read_kept, require_numbers, write_table
 from core.run.run import Run
 
 NEIGHBOURS = 15
@@ -86,7 +86,12 @@ def read_map(run: Run) -> pd.DataFrame | None:
     Raises:
         VibesError: the file is damaged.
     """
-    frame = read_kept(run.path / FILE, COLUMNS, "remove the file, and it is drawn anew")
+    mend = "remove the file, and it is drawn anew"
+    frame = read_kept(run.path / FILE, COLUMNS, mend)
+    if frame is not None:
+        require_numbers(frame, run.path / FILE, ("x", "y", "cluster"), mend)
+        if not (frame["cluster"] == np.floor(frame["cluster"])).all():
+            raise VibesError(f"{run.path / FILE}, column cluster, holds a number that is not whole; {mend}.")
     return frame if frame is not None and frame.attrs.get(DRAWN_OF) == embeddings_of(run) else None
 
 

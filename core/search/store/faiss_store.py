@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field
 
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
@@ -25,6 +26,30 @@ MANIFEST, SEGMENTS = "store.json", "segments"
 #: the dead ones of the largest are more than this share of it.
 MOST_SEGMENTS = 8
 MERGE_SHARE = 0.25
+
+
+class _Index(BaseModel):
+    """How a part is searched."""
+
+    kind: Literal["hnsw", "ivf-pq"]
+    effort: int = Field(ge=1, le=10**6)
+    recall: float | None = None
+    sha256: str = ""
+
+
+class _Part(BaseModel):
+    """One part, as `store.json` names it."""
+
+    name: str = Field(pattern=r"^[0-9a-z]{1,32}$")  # a folder here, and nowhere else
+    dead: list[Annotated[int, Field(ge=0)]]
+    index: _Index | None = None
+
+
+class _State(BaseModel):
+    """The content of `store.json`."""
+
+    width: int = Field(ge=1, le=10**6)
+    segments: list[_Part]
 
 
 class FaissStore:
@@ -53,7 +78,7 @@ class FaissStore:
                     f"The vectors of {folder} are {state['width']} wide, not {width}; give another folder."
                 )
             try:
-                segments = [_open(folder / SEGMENTS, part) for part in state["segments"]]
+                segments = [_open(folder / SEGMENTS, part, state["width"]) for part in state["segments"]]
                 return cls(folder, state["width"], segments)
             except FileNotFoundError as error:  # merged away between reading the manifest and opening it
                 if last_try:
@@ -146,7 +171,8 @@ class FaissStore:
     @property
     def indexed(self) -> dict[str, Any] | None:
         """Kind, effort and measured recall of the index; None where the search is exact."""
-        return next((segment.told for segment in self._segments if segment.told is not None), None)
+        told = next((segment.told for segment in self._segments if segment.told is not None), None)
+        return None if told is None else {name: told[name] for name in ("kind", "effort", "recall")}
 
     def _merge(self) -> None:
         """One segment of all, where the small ones or the dead rows are many beside the largest."""
@@ -170,7 +196,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     """The manifest; None where there is none."""
 
     def state(content: Any) -> dict[str, Any]:
-        return {"width": int(content["width"]), "segments": list(content["segments"])}
+        return _State.model_validate(content).model_dump()
 
     return read_json(path, "fill the store again", state)
 
@@ -179,8 +205,12 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _open(segments: Path, part: dict[str, Any]) -> Segment:
+def _open(segments: Path, part: dict[str, Any], width: int) -> Segment:
     segment = Segment.open(segments / part["name"], part["index"])
+    if segment.vectors.shape[1] != width or max(part["dead"], default=-1) >= len(segment.ids):
+        raise VibesError(
+            f"The part {segment.folder} does not fit {MANIFEST} of the store; fill the store again."
+        )
     segment.live[part["dead"]] = False
     return segment
 

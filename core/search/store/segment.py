@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.io import atomic_path, read_kept
 from core.search.index import ExactIndex
 from core.search.index.approximate import ApproximateIndex
 from core.search.store.filters import matches
 from core.search.store.protocol import Filter
 
 IDS, VECTORS, ATTRIBUTES, INDEX = "ids.npy", "vectors.npy", "attributes.parquet", "index.faiss"
+READ_WHOLE = 64 * 2**20  # bytes; larger vectors stay on disk until they are searched
 
 
 @dataclass(eq=False)
@@ -58,17 +60,22 @@ class Segment:
         try:
             ids = np.load(folder / IDS, mmap_mode="r", allow_pickle=False)
             vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, MemoryError):
             raise
-        except (OSError, ValueError, EOFError) as error:
-            raise VibesError(
-                f"The part {folder} of the store is damaged ({error}); fill the store again."
-            ) from error
-        if vectors.ndim != 2 or len(ids) != len(vectors):
-            raise VibesError(f"The part {folder} of the store is damaged; fill the store again.")
+        except Exception as error:  # numpy raises nearly anything on damaged bytes
+            raise _damaged(folder, error) from error
+        if ids.ndim != 1 or ids.dtype.kind != "U" or vectors.ndim != 2 or vectors.dtype != np.float32:
+            raise _damaged(folder, f"its vectors are {vectors.dtype} {vectors.shape}")
+        if len(ids) != len(vectors):
+            raise _damaged(folder, f"it has {len(vectors):,} vectors for {len(ids):,} listings")
+        if vectors.nbytes <= READ_WHOLE and not np.isfinite(vectors).all():
+            raise _damaged(folder, "its vectors hold NaN or infinity")
         segment = cls(ids, vectors, np.ones(len(ids), bool), folder.name, None, folder)
         if told is not None:
             segment.told = told
+            digest = told.get("sha256", "")
+            if digest and digest != _digest(folder / INDEX):  # an index of other bytes may end the process
+                raise VibesError(f"The index {folder / INDEX} is damaged; build it again.")
             segment.index = ApproximateIndex.read(folder / INDEX, vectors, told["kind"], told["effort"])
         return segment
 
@@ -85,6 +92,7 @@ class Segment:
         if self.index is not None:
             with atomic_path(folder / INDEX) as temporary:
                 self.index.write(temporary)
+            self.told = {**(self.told or {}), "sha256": _digest(folder / INDEX)}
         self.folder = folder
 
     @property
@@ -92,7 +100,9 @@ class Segment:
         """n rows; read when they are first asked for."""
         if self.attributes_ is None:
             assert self.folder is not None
-            table = pd.read_parquet(self.folder / ATTRIBUTES)
+            table = read_kept(self.folder / ATTRIBUTES, (), "fill the store again")
+            if table is None or len(table) not in (len(self.ids), 0):
+                raise _damaged(self.folder, f"{ATTRIBUTES} is missing or of other listings")
             self.attributes_ = table.reindex(range(len(self.ids)))  # parquet counts no rows without a column
         return self.attributes_
 
@@ -124,3 +134,14 @@ class Segment:
         ids = self.ids[np.maximum(rows, 0)].astype(object)
         ids[rows < 0] = None
         return ids, scores
+
+
+def _damaged(folder: Path, reason: object) -> VibesError:
+    return VibesError(
+        f"The part {folder} of the store is damaged ({' '.join(str(reason).split())[:200]}); fill the store again."
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

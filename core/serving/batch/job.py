@@ -117,6 +117,7 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
     Raises:
         VibesError: the folder holds another job, or files that no job wrote.
     """
+    sweep_left(folder)
     there = Job.load(folder)
     if there is None:
         strange = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
@@ -133,7 +134,6 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
                 f"{folder} holds the lists of another command ({_difference(name, had[name], wanted)}); "
                 "give the same options to go on with that one, or choose another folder for --out."
             )
-    sweep_left(folder)
     return there
 
 

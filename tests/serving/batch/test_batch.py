@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
+from helpers.copies import resealed
 from typer.testing import CliRunner
 
 from core.cli import app
@@ -358,6 +359,7 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
     prepare(changed, tmp_path / "new", "recommend", rules)
     with (changed / "listings.npz").open("ab") as stream:
         stream.write(b" ")
+    resealed(changed)
     with pytest.raises(VibesError, match="the run or its market changed since"):
         prepare(changed, tmp_path / "new", "recommend", rules)
 

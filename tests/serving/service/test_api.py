@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.copies import copied
+from helpers.copies import copied, resealed
 from helpers.newcomers import new_events, new_listings
 from helpers.serving import serving
 from prometheus_client.parser import text_string_to_metric_families
@@ -125,6 +125,7 @@ def _with_history(trained, folder, history: str):
     save_weights(
         made.path / "model.safetensors", ListingModel.of(made.engine.featurizer.vocabulary, settings)
     )
+    resealed(made.path)
     embed_market(Market.open(made.market.path), made.path, None, made.path)
     return made.path
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
+from helpers.copies import resealed
 from looking import components, texts
 
 from app.app_pages.map import drawing_job
@@ -147,6 +148,7 @@ def test_a_map_of_other_embeddings_is_drawn_anew(show, mapped, monkeypatch):
     with np.load(mapped / "listings.npz") as stored:
         arrays = dict(stored)
     np.savez(mapped / "listings.npz", **(arrays | {"photos": -arrays["photos"]}))
+    resealed(mapped)
     page = show("map", mapped)
     assert page.status and not components(page, "vibe_map")
     drawing_job.job_of(mapped).process.kill()

@@ -1,0 +1,221 @@
+"""What `run.toml` says of the files beside it, and whether the files are those.
+
+Opening a run compares the size of each, and what the heads of its arrays say (names, shapes, types): a few reads of some
+hundred bytes. The content of a file, where it has at most `READ_WHOLE` bytes, is compared with its digest when it is first
+loaded, which adds some 1 ms a MB to that; larger ones are only compared as they are opened, so that a model of gigabytes
+does not start later for it. A run of a version that kept no digests is taken by its heads and values alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import VibesError
+from core.run.manifest import FileFacts, Manifest
+
+#: The files that make a state; pushes and what is waiting belong to a refreshed one.
+FILES = (
+    "listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors", "prepared.safetensors",
+    "pushes.parquet", "refresh.json", "waiting.parquet",
+)  # fmt: skip
+#: Made of the others where it is missing or damaged.
+DERIVED = "prepared.safetensors"
+READ_WHOLE = 64 * 2**20  # bytes
+
+Heads = dict[str, tuple[str, list[int]]]  # of each array: type and shape
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write `run.toml` into a folder whose other files are all there, with what is to be known of these; returns it."""
+    files = {name: facts_of(folder / name) for name in FILES if (folder / name).is_file()}
+    sealed = manifest.model_copy(update={"files": files})
+    sealed.save(folder)
+    return sealed
+
+
+def facts_of(path: Path) -> FileFacts:
+    """Size, digest and arrays of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    heads = {name: f"{kind} {shape}" for name, (kind, shape) in heads_of(path).items()}
+    if path.suffix == ".safetensors":  # hundreds: their digest tells as much
+        heads = {"heads": _digest_of(heads)}
+    return FileFacts(bytes=path.stat().st_size, sha256=digest, arrays=heads)
+
+
+def heads_of(path: Path) -> Heads:
+    """Type and shape of each array in an `.npz` or `.safetensors` file; nothing of any other.
+
+    Raises:
+        VibesError: it is damaged.
+    """
+    read = {".npz": _npz_heads, ".safetensors": _safetensors_heads}.get(path.suffix)
+    if read is None:
+        return {}
+    try:
+        return read(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # zip, numpy and safetensors raise nearly anything on damaged bytes
+        raise damaged(path, error) from error
+
+
+def check_opened(folder: Path, manifest: Manifest) -> None:
+    """Compare the files of a state with what its `run.toml` says of them, without reading them whole.
+
+    Raises:
+        VibesError: one is missing, or another.
+    """
+    for name, facts in manifest.files.items():
+        path = folder / name
+        if name not in FILES or name == DERIVED:
+            continue
+        if not path.is_file():
+            raise VibesError(f"{folder} lacks {name}; {_mend(name)}.")
+        size = path.stat().st_size
+        if size != facts.bytes:
+            raise _other(path, f"it has {size:,} bytes, not {facts.bytes:,}")
+        if facts.arrays and _told(path) != facts.arrays:
+            raise _other(path, "its arrays have other names, shapes or types")
+
+
+def check_loaded(folder: Path, *names: str) -> None:
+    """Compare whole files with their digests, before they are first loaded; see `READ_WHOLE`.
+
+    Raises:
+        VibesError: one is another than `run.toml` says.
+    """
+    for name in names:
+        if not is_sound(folder, name):
+            raise _other(folder / name, "its content differs")
+
+
+def is_sound(folder: Path, name: str) -> bool:
+    """Whether a file is the one that `run.toml` says; True where that says nothing, or the file is missing."""
+    if not (folder / "run.toml").is_file():
+        return True  # a state that is being made
+    facts, path = Manifest.load(folder).files.get(name), folder / name
+    if facts is None or not path.is_file():
+        return True
+    if path.stat().st_size != facts.bytes:
+        return False
+    if facts.bytes > READ_WHOLE:
+        return not facts.arrays or _told(path) == facts.arrays
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == facts.sha256
+
+
+def read_spaces(path: Path, names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """The arrays of `listings.npz`: `listing_id` (L,), and of each space (L, d), all finite.
+
+    Args:
+        names: of the spaces there may be; others are left out.
+        widths: that a space must have.
+
+    Raises:
+        VibesError: it is damaged, or its arrays do not fit each other.
+    """
+    heads = heads_of(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            found = {name: stored[name] for name in ("listing_id", *names) if name in heads}
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise damaged(path, error) from error
+    ids = found.get("listing_id")
+    if ids is None or ids.ndim != 1 or ids.dtype.kind != "U":
+        raise damaged(path, "it has no listing ids")
+    if len(np.unique(ids)) != len(ids):
+        raise damaged(path, "a listing id is there twice")
+    if len(found) == 1:
+        raise damaged(path, "it has no vectors")
+    for name, vectors in found.items():
+        if name == "listing_id":
+            continue
+        if vectors.ndim != 2 or vectors.dtype.kind != "f" or vectors.dtype.itemsize > 8:
+            raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, no vectors")
+        if len(vectors) != len(ids):
+            raise damaged(path, f"{name} has {len(vectors):,} vectors for {len(ids):,} listings")
+        if vectors.shape[1] != widths.get(name, vectors.shape[1]):
+            raise damaged(
+                path, f"{name} is {vectors.shape[1]} wide, not {widths[name]} as the model of run.toml"
+            )
+        if not is_finite(vectors):
+            raise damaged(path, f"{name} holds NaN or infinity")
+    return found
+
+
+def is_finite(vectors: np.ndarray) -> bool:
+    """Whether all numbers are; of float16, which numpy converts number by number, told by their bits."""
+    if vectors.dtype == np.float16:
+        return not bool(((vectors.view(np.uint16) & 0x7C00) == 0x7C00).any())
+    return bool(np.isfinite(vectors).all())
+
+
+def damaged(path: Path, reason: object) -> VibesError:
+    """The sentence of a file that cannot be what it is called."""
+    if isinstance(reason, BaseException):
+        reason = " ".join(str(reason).split())[:200] or type(reason).__name__
+    return VibesError(f"{path} is damaged ({reason}); {_mend(path.name)}.")
+
+
+def _other(path: Path, reason: str) -> VibesError:
+    return VibesError(f"{path} is not the file that run.toml tells of ({reason}); {_mend(path.name)}.")
+
+
+def _mend(name: str) -> str:
+    if name == "listings.npz":
+        return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from where it is whole"
+    if name in ("pushes.parquet", "refresh.json", "waiting.parquet"):
+        return "embed the run again, and refresh it"
+    return "copy the run again from where it is whole, or train it again"
+
+
+def _told(path: Path) -> dict[str, str]:
+    heads = {name: f"{kind} {shape}" for name, (kind, shape) in heads_of(path).items()}
+    return {"heads": _digest_of(heads)} if path.suffix == ".safetensors" else heads
+
+
+def _digest_of(heads: dict[str, str]) -> str:
+    return hashlib.sha256(repr(sorted(heads.items())).encode()).hexdigest()
+
+
+def _npz_heads(path: Path) -> Heads:
+    """Of arrays as numpy stores them, uncompressed: what they claim to be must be as large as what is there."""
+    found: Heads = {}
+    with zipfile.ZipFile(path) as arrays:
+        for one in arrays.infolist():
+            with arrays.open(one) as stream:
+                version = np.lib.format.read_magic(stream)
+                read = {
+                    (1, 0): np.lib.format.read_array_header_1_0,
+                    (2, 0): np.lib.format.read_array_header_2_0,
+                }
+                shape, _, kind = read[version](stream)
+                begins = stream.tell()
+            count = 1
+            for length in shape:
+                count *= int(length)
+            if kind.hasobject or count < 0 or one.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{one.filename} is no plain array")
+            if begins + count * kind.itemsize != one.file_size or one.file_size != one.compress_size:
+                raise ValueError(f"{one.filename} is not as large as it says")
+            found[one.filename.removesuffix(".npy")] = (str(kind), list(shape))
+    return found
+
+
+def _safetensors_heads(path: Path) -> Heads:
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as stored:
+        return {
+            name: (str(part.get_dtype()), list(part.get_shape()))
+            for name in stored.keys()  # noqa: SIM118
+            if (part := stored.get_slice(name)) is not None
+        }

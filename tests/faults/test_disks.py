@@ -1,0 +1,100 @@
+"""Every command on a full disk and on one that cannot be written: done, or one sentence; a market that is only read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from browser.painted import paint_market
+from helpers.commands import vibes
+from helpers.once import once
+
+from core.cli.shared import app
+from core.market.market import Market
+from core.run.run import Run
+from tests.faults.mounts import disk, fill, read_only
+from tests.faults.writers import stage
+
+#: Every command, and what it is called with; {} is the disk, on which a copy of the stage lies.
+COMMANDS = {
+    "train": ["train", "{}/market", "{}/fresh", "--preset", "tiny", "--config", "{}/settings.toml"],
+    "embed": ["embed", "{}/market", "{}/fresh", "--model", "{}/run"],
+    "embed again": ["embed", "{}/market", "{}/run", "--model", "{}/other"],
+    "evaluate": ["evaluate", "{}/run", "--json"],
+    "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
+    "similar": ["similar", "{}/run", "home-0003"],
+    "similar --all": ["similar", "{}/run", "--all", "--out", "{}/lists"],
+    "recommend": ["recommend", "{}/run", "user-0001"],
+    "recommend --all": ["recommend", "{}/run", "--all", "--out", "{}/lists"],
+    "report": ["report", "{}/run", "{}/report.html"],
+    "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
+    "index": ["index", "{}/run", "{}/store"],
+    "cost": ["cost", "{}/run"],
+    "export": ["export", "{}/run", "{}/export"],
+    "check": ["check", "{}/market"],
+    "photos": ["photos", "{}/market"],
+    "import": ["import", "movielens-1m", "{}/market", "{}/imported"],
+}
+#: Those that wait for visitors, or write nowhere but into the user's cache.
+LEFT_OUT = {"serve", "explore", "demo"}
+SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
+GRID = (
+    '[base]\npreset = "tiny"\n[base.training]\nmax_steps = 2\n[[variant]]\nname = "full"\nquestion = "All"\n'
+)
+
+
+def test_no_command_is_forgotten():
+    there = {command.name or command.callback.__name__ for command in app.registered_commands}
+    walked = {arguments[0] for arguments in COMMANDS.values()}
+    privacy = {"forget"}  # has its own
+    assert there - LEFT_OUT - privacy == walked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["full", "read-only"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path, tmp_path_factory):
+    staged = once(tmp_path_factory, "stage", stage)
+    with disk(tmp_path / "disk", 64) as place:
+        shutil.copytree(staged, place, dirs_exist_ok=True)
+        (place / "settings.toml").write_text(SETTINGS)
+        (place / "grid.toml").write_text(GRID)
+        before = _answers(place / "run")
+        fill(place) if state == "full" else read_only(place)
+        done = vibes(*(argument.replace("{}", str(place)) for argument in COMMANDS[name]), check=None)
+        assert done.returncode in (0, 2), done.stderr
+        if done.returncode:
+            told = [line for line in done.stderr.splitlines() if line.startswith("vibes: ")]
+            assert len(told) == 1 and "Traceback" not in done.stderr, done.stderr
+            assert "went wrong" not in told[0], told[0]
+        if name in ("train", "embed", "embed again", "evaluate", "refresh", "recommend --all", "index"):
+            assert done.returncode == 2, done.stdout
+        assert _answers(place / "run") == before
+        if state == "full":
+            left = [path for path in place.rglob(".writing-*") if ".cache" not in path.parts]
+            assert not left
+
+
+def _answers(path: Path) -> str:
+    run = Run.open(path)
+    return run.recommend(run.log.users[0], 3).to_csv() + str(run.metrics is None)
+
+
+@pytest.mark.slow
+def test_a_market_that_is_only_read_trains_evaluates_and_opens(tmp_path, monkeypatch):
+    monkeypatch.setenv("LISTING_VIBES_CACHE", str(tmp_path / "cache"))
+    with disk(tmp_path / "disk", 64) as place:
+        market = paint_market(place / "market", listings=24, photos=1, users=8, events=9)
+        vibes("photos", market)
+        read_only(place)
+        (tmp_path / "settings.toml").write_text(SETTINGS.replace("text = false", "text = true"))
+        vibes("train", market, tmp_path / "run", "--preset", "tiny", "--config", tmp_path / "settings.toml")
+        vibes("evaluate", tmp_path / "run")
+        vibes("check", market)
+        run = Run.open(tmp_path / "run")
+        assert "photos" in run.spaces and len(run.similar(run.listing_ids[0], 3))
+        from core.run.thumbs import thumbnail
+
+        opened = Market.open(market)
+        assert thumbnail(opened, opened.photos["path"].iloc[0]).is_file()

@@ -1,0 +1,182 @@
+"""The files of a run: each mutated, and read as a run is."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from core.ablation.table import COLUMNS, read_ablation
+from core.insight.map.vibe_map import read_map
+from core.insight.rankings import load_rankings
+from core.market.documents import read_json
+from core.report.measured import training
+from core.run.contents import read_spaces
+from core.run.fits import load_fits
+from core.run.generations import stamp_of
+from core.run.manifest import Manifest
+from core.run.metrics_file import parse_metrics
+from core.run.run import Run
+from core.run.spaces import SPACES
+from core.search.store.faiss_store import FaissStore
+from core.search.store.protocol import Between
+from core.serving.cost.measure import Constants
+from core.serving.refresh.store import Follower
+from tests.fuzz.harness import target
+from tests.fuzz.mutate import mutated
+
+FIRST = Path(__file__).parents[2] / "run" / "first_format"
+METRICS = (
+    b'{"protocol": "temporal", "history_hidden": true, "queries": 9, "users": 5, "results": {"model": {"recall@30": '
+    b'{"value": 0.3, "low": 0.2, "high": 0.4}}, "popularity": {"recall@30": {"value": 0.1, "low": null, "high": null}}}, '
+    b'"differences": {"model - popularity": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3, "p_value": 0.01, '
+    b'"p_holm": 0.02}}}, "slices": {"cold listings": {"queries": 3, "users": 2, "results": {}}}, "stability": [{"by": "week",'
+    b' "group": "1", "scorer": "model", "value": 0.5, "low": 0.4, "high": 0.6, "queries": 7, "users": 3}], "notes": {"a": "b"}}'
+)
+SERVING = (
+    b'[{"name": "model + neighbours + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
+    b'"id_settings": {}, "id_share": 0.0, "days": 15, "events": null, "weight": 0.1}]'
+)
+COST = b'{"machine": "x", "listings": 24}'
+
+
+def _file(name: str) -> bytes:
+    return (FIRST / "run" / name).read_bytes()
+
+
+@cache
+def _table(name: str) -> bytes:
+    ids = [f"home-{number:04d}" for number in range(24)]
+    frame = {
+        "map": pd.DataFrame({"space": "model", "listing_id": ids, "x": 0.5, "y": 0.25, "cluster": 0}),
+        "queries": pd.DataFrame(
+            {
+                "user_id": ids,
+                "at": 1,
+                "target": ids,
+                "history_length": 2,
+                "rank of model": 3,
+                "rank of als": 4,
+            }
+        ),
+        "ablation": pd.DataFrame([dict.fromkeys(COLUMNS, 1) | {"variant": "full", "slice": "all"}]),
+        "pushes": pd.DataFrame(
+            {"user_id": ids, "rank": 1, "candidate_id": ids, "score": 0.5, "run": "a", "at": 1}
+        ),
+    }[name]
+    place = Path(__file__).with_name(f".{name}.parquet")
+    try:
+        frame.to_parquet(place, index=False)
+        return place.read_bytes()
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _of(name: str, read: Callable[[Path], object]) -> Callable[[Path], Callable[[bytes], object]]:
+    """Put one file into a copy of the run, and read that."""
+
+    def make(folder: Path) -> Callable[[bytes], object]:
+        shutil.copytree(FIRST, folder / "first", dirs_exist_ok=True)
+        run = folder / "first" / "run"
+
+        def feed(content: bytes) -> object:
+            (run / name).write_bytes(content)
+            return read(run)
+
+        return feed
+
+    return make
+
+
+def _opened(run: Path, read: Callable[[Run], object]) -> object:
+    return read(Run.open(run))
+
+
+def _metrics(run: Path) -> object:
+    return read_json(run / "metrics.json", "evaluate the run again", parse_metrics)
+
+
+def _answers(path: Path) -> object:
+    run = Run.open(path)
+    return run.recommend(run.listing_ids[:2], 3, rules={"live_only": False})
+
+
+for _name, _read, _seed in (
+    ("run.toml", Manifest.load, lambda: _file("run.toml")),
+    ("current.json", stamp_of, lambda: b'{"base": "ab", "generation": 3, "made": 0}'),
+    ("metrics.json", _metrics, lambda: METRICS),
+    ("serving.json", load_fits, lambda: SERVING),
+    ("cost.json", Constants.load, lambda: COST),
+    (
+        "listings.npz",
+        lambda run: read_spaces(run / "listings.npz", SPACES, {"model": 8}),
+        lambda: _file("listings.npz"),
+    ),
+    ("map.parquet", lambda run: _opened(run, read_map), lambda: _table("map")),
+    ("queries.parquet", lambda run: _opened(run, load_rankings), lambda: _table("queries")),
+    ("pushes.parquet", lambda run: _opened(run, lambda one: one.pushes), lambda: _table("pushes")),
+    ("ablation.parquet", lambda run: read_ablation(run / "ablation.parquet"), lambda: _table("ablation")),
+    ("train.jsonl", lambda run: _opened(run, training), lambda: _file("train.jsonl")),
+    ("vocabulary.json", _answers, lambda: _file("vocabulary.json")),
+    ("model.safetensors", _answers, lambda: _file("model.safetensors")),
+    ("prepared.safetensors", _answers, lambda: _file("prepared.safetensors")),
+):
+    target(f"run-{_name}", seeds=lambda _seed=_seed: [_seed()])(_of(_name, _read))
+
+
+NAMES = (
+    "run.toml", "listings.npz", "vocabulary.json", "model.safetensors", "features.safetensors", "prepared.safetensors",
+)  # fmt: skip
+
+
+def _one_of(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
+    """The number of a file, and what it becomes."""
+    number = rng.randrange(len(NAMES))
+    return bytes([number]) + mutated(rng, [_file(NAMES[number]) or b"\x00"])
+
+
+@target("run-files", seeds=lambda: [b"\x00" + _file("run.toml")], draw=_one_of)
+def run_files(folder: Path) -> Callable[[bytes], object]:
+    """Any file of a run, opened and asked."""
+    run = folder / "run"
+    shutil.copytree(FIRST / "run", run)
+    shutil.copytree(FIRST / "market", folder / "market")
+
+    def feed(content: bytes) -> object:
+        name = NAMES[content[0] % len(NAMES)]
+        (run / name).write_bytes(content[1:])
+        try:
+            return _answers(run)
+        finally:
+            (run / name).write_bytes(_file(name))
+
+    return feed
+
+
+@target("store-files", seeds=lambda: [b"0"], draw=lambda rng, _: str(rng.randrange(2**48)).encode())
+def store_files(folder: Path) -> Callable[[bytes], object]:
+    """A file of a vector store with an index; the input is the seed of the change."""
+    Follower(folder / "store").follow(Run.open(FIRST / "run"))
+    store = FaissStore.open(folder / "store" / "model")
+    store.build("hnsw", 0)
+    store.save()
+    files = sorted(path for path in (folder / "store").rglob("*") if path.is_file())
+    whole = {path: path.read_bytes() for path in files}
+
+    def feed(content: bytes) -> object:
+        rng = random.Random(content)
+        path = rng.choice(files)
+        path.unlink()  # mapped by the one before
+        path.write_bytes(mutated(rng, [whole[path]]))
+        try:
+            opened = FaissStore.open(folder / "store" / "model")
+            return opened.search(opened._segments[0].vectors[:1], 3, {"rooms": Between(1, 9)})
+        finally:
+            path.unlink()
+            path.write_bytes(whole[path])
+
+    return feed

@@ -1,0 +1,185 @@
+"""What can befall the files of a run: each of these ends in one sentence that names the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+FIRST = Path(__file__).parent / "first_format"
+ESTIMATE = {"value": 0.3, "low": 0.2, "high": 0.4}
+
+
+def _arrays(change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        with np.load(run / "listings.npz") as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        np.savez(run / "listings.npz", **change(arrays))
+
+    return damage
+
+
+def _weights(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        path = run / "model.safetensors"
+        save_file(
+            {name: np.ascontiguousarray(change(array)) for name, array in load_file(path).items()}, path
+        )
+
+    return damage
+
+
+def _text(name: str, content: str | bytes) -> Callable[[Path], None]:
+    raw = content.encode() if isinstance(content, str) else content
+    return lambda run: (run / name).write_bytes(raw) and None
+
+
+def _json(name: str, content: object) -> Callable[[Path], None]:
+    return _text(name, json.dumps(content))
+
+
+def _toml(old: str, new: str) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        text = (run / "run.toml").read_text()
+        assert old in text
+        (run / "run.toml").write_text(text.replace(old, new))
+
+    return damage
+
+
+def _map(**columns: object) -> Callable[[Path], None]:
+    def damage(run: Path) -> None:
+        with np.load(run / "listings.npz") as stored:
+            ids = stored["listing_id"].tolist()
+        frame = pd.DataFrame(
+            {"space": "model", "listing_id": ids, "x": 0.5, "y": 0.5, "cluster": 0} | columns
+        )
+        frame.to_parquet(run / "map.parquet")
+
+    return damage
+
+
+def _ablation(**columns: object) -> Callable[[Path], None]:
+    from core.ablation.table import COLUMNS
+
+    frame = pd.DataFrame(
+        [dict.fromkeys(COLUMNS, 1) | {"variant": "full", "slice": "all", "metric": "recall"}]
+    )
+    frame = frame.assign(**columns)
+    return lambda run: frame.to_parquet(run / "ablation.parquet")
+
+
+def _without(name: str) -> Callable[[Path], None]:
+    return lambda run: (run / name).unlink()
+
+
+def _nan(array: np.ndarray) -> np.ndarray:
+    spoiled = array.copy()
+    if spoiled.size:
+        spoiled.reshape(-1)[0] = np.nan
+    return spoiled
+
+
+#: By name: the file that the sentence names, and the damage.
+DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "vectors: five for all ids": ("listings.npz", _arrays(lambda a: a | {"model": a["model"][:5]})),
+    "vectors: another width": ("listings.npz", _arrays(lambda a: a | {"model": a["model"][:, :3]})),
+    "vectors: NaN": ("listings.npz", _arrays(lambda a: a | {"model": _nan(a["model"])})),
+    "vectors: one number each": (
+        "listings.npz",
+        _arrays(lambda a: a | {"attributes": a["attributes"][:, 0]}),
+    ),
+    "vectors: whole numbers": ("listings.npz", _arrays(lambda a: a | {"model": a["model"].astype(np.int8)})),
+    "vectors: none": ("listings.npz", _arrays(lambda a: {"listing_id": a["listing_id"]})),
+    "vectors: ids are numbers": ("listings.npz", _arrays(lambda a: a | {"listing_id": np.arange(24)})),
+    "vectors: an id twice": (
+        "listings.npz",
+        _arrays(lambda a: a | {"listing_id": np.repeat(a["listing_id"][:12], 2)}),
+    ),
+    "vectors: no ids": ("listings.npz", _arrays(lambda a: {"model": a["model"]})),
+    "vectors: empty file": ("listings.npz", _text("listings.npz", b"")),
+    "vectors: no zip": ("listings.npz", _text("listings.npz", b"PK\x03\x04" + b"\x00" * 80)),
+    "vectors: gone": ("listings.npz", _without("listings.npz")),
+    "weights: int8": ("model.safetensors", _weights(lambda a: a.astype(np.int8))),
+    "weights: NaN": ("model.safetensors", _weights(_nan)),
+    "weights: transposed": ("model.safetensors", _weights(lambda a: a.T)),
+    "weights: empty file": ("model.safetensors", _text("model.safetensors", b"")),
+    "weights: torn": ("model.safetensors", _text("model.safetensors", b"\x10\x00\x00\x00\x00\x00\x00\x00{}")),
+    "features: empty file": ("features.safetensors", _text("features.safetensors", b"")),
+    "features: gone": ("features.safetensors", _without("features.safetensors")),
+    "vocabulary: gone": ("vocabulary.json", _without("vocabulary.json")),
+    "vocabulary: deep": ("vocabulary.json", _text("vocabulary.json", "[" * 100_000)),
+    "vocabulary: of another type": ("vocabulary.json", _json("vocabulary.json", [1, 2])),
+    "run.toml: deep": ("run.toml", _text("run.toml", "format = 1\nx = " + "[" * 5000)),
+    "run.toml: 5,000 digits": ("run.toml", _toml("seed = 0", "seed = " + "9" * 5000)),
+    "run.toml: a larger model": ("run.toml", _toml("width = 8", "width = 800000")),
+    "run.toml: many layers": ("run.toml", _toml("layers = 1", "layers = 100000000")),
+    "current.json: of another type": ("current.json", _json("current.json", {"base": 1, "generation": "x"})),
+    "current.json: no number": ("current.json", _json("current.json", {"base": "x", "generation": -3})),
+    "metrics: of another type": ("metrics.json", _json("metrics.json", {"results": {"model": [1]}})),
+    "metrics: a figure is text": (
+        "metrics.json",
+        _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"value": "much"}}}}),
+    ),
+    "metrics: NaN": (
+        "metrics.json",
+        _json("metrics.json", {"results": {"model": {"recall@30": ESTIMATE | {"low": float("nan")}}}}),
+    ),
+    "metrics: a list": ("metrics.json", _json("metrics.json", [])),
+    "metrics: deep": ("metrics.json", _text("metrics.json", '{"a":' * 50_000)),
+    "serving: a day of 5,000 digits": (
+        "serving.json",
+        _text("serving.json", '[{"name": "model + recency", "days": ' + "9" * 5000 + "}]"),
+    ),
+    "serving: infinite": (
+        "serving.json",
+        _text("serving.json", '[{"name": "model + recency", "days": 3, "weight": Infinity}]'),
+    ),
+    "map: NaN": ("map.parquet", _map(x=np.nan)),
+    "map: words": ("map.parquet", _map(y="far")),
+    "map: half a cluster": ("map.parquet", _map(cluster=0.5)),
+    "map: no table": ("map.parquet", _text("map.parquet", b"PAR1")),
+    "ablation: words": ("ablation.parquet", _ablation(value="good")),
+    "ablation: no columns": (
+        "ablation.parquet",
+        lambda run: pd.DataFrame({"x": [1]}).to_parquet(run / "ablation.parquet"),
+    ),
+    "queries: words": (
+        "queries.parquet",
+        lambda run: pd.DataFrame(
+            {"user_id": ["a"], "at": [1], "target": ["b"], "rank of model": ["first"]}
+        ).to_parquet(run / "queries.parquet"),
+    ),
+    "pushes: no columns": (
+        "pushes.parquet",
+        lambda run: pd.DataFrame({"x": [1]}).to_parquet(run / "pushes.parquet"),
+    ),
+    "training: no figures": (
+        "train.jsonl",
+        _text("train.jsonl", '{"step": [], "validation recall@30": {}}\n[1]\n3\n'),
+    ),
+    "cost: of another type": ("cost.json", _json("cost.json", {"machine": []})),
+}
+
+
+def read_all(path: Path) -> None:
+    """Everything that is ever read of a run."""
+    from core.ablation.table import read_ablation
+    from core.insight.map.vibe_map import read_map
+    from core.insight.rankings import load_rankings
+    from core.report.measured import training
+    from core.run.fits import load_fits
+    from core.run.run import Run
+    from core.serving.cost.measure import Constants
+
+    run = Run.open(path)
+    for space in run.spaces:
+        run.similar(run.listing_ids[0], 3, space)
+    if run.has_model:
+        run.recommend(run.log.users[0], 3)
+    _ = run.metrics, run.pushes, run.transferred, load_fits(path), read_map(run), load_rankings(run)
+    _ = read_ablation(path / "ablation.parquet"), training(run), Constants.load(path)
