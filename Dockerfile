@@ -13,6 +13,6 @@ ENV PATH="/home/vibes/listing-vibes/.venv/bin:$PATH" \
     LISTING_VIBES_HOST=0.0.0.0
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s \
-    CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"
+    CMD python -c "import os, urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8501/_stcore/health', headers={'Authorization': 'Bearer ' + os.environ.get('LISTING_VIBES_TOKEN', '')}), timeout=4)"
 ENTRYPOINT ["vibes"]
 CMD ["demo", "--port", "8501", "--no-browser"]

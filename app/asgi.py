@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.registry import PAGES
-from app.server import boundary, photo_route, shell
+from app.server import access, boundary, photo_route, shell
 from app.server.photos import base_path
 
 app = st.App(
@@ -19,4 +19,5 @@ app = st.App(
         *(route for page in PAGES for route in page.routes()),
         *shell.routes(base_path(), PAGES),
     ],
+    middleware=access.middleware(),
 )

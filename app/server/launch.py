@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from core.errors import VibesError
+from core.serving.service.guard import Access
 
 ADDRESS = "127.0.0.1"
 
@@ -13,7 +14,8 @@ ADDRESS = "127.0.0.1"
 def command(runs: list[Path], port: int | None = None, browser: bool = True) -> list[str]:
     """The command that serves `runs` on this machine only; theme and settings lie beside `app/asgi.py`.
 
-    A container, whose own network is apart, sets LISTING_VIBES_HOST to the address to listen on.
+    A container, whose own network is apart, sets LISTING_VIBES_HOST to the address to listen on; who may ask is told by
+    the environment, see `core.serving.service.guard.Access`.
 
     Args:
         runs: one or more run folders.
@@ -21,8 +23,9 @@ def command(runs: list[Path], port: int | None = None, browser: bool = True) -> 
         browser: open a browser once the server is up.
 
     Raises:
-        VibesError: no run was given, one is no folder, or the port is taken.
+        VibesError: no run was given, one is no folder, the port is taken, or the token is short.
     """
+    Access.of_environment()
     if not runs:
         raise VibesError("No run was given; name the folder of at least one run.")
     for run in runs:

@@ -35,7 +35,7 @@ def served(runs: list[Path], log: Path) -> Iterator[Served]:
         process.wait(30)
 
 
-def wait_for(url: str, process: subprocess.Popen, log: Path | None = None) -> None:
+def wait_for(url: str | urllib.request.Request, process: subprocess.Popen, log: Path | None = None) -> None:
     """Wait until `url` answers; fail with the log once the process has ended or the time is up."""
     end = time.monotonic() + PATIENCE
     while True:

@@ -2,15 +2,14 @@
 
 import asyncio
 import socket
-import threading
 import time
 from contextlib import closing, contextmanager
 
 import pytest
 from fastapi import FastAPI, Request
+from helpers.serving import listening
 
 from core.serving.service import connections
-from core.serving.service.process import Server
 
 pytestmark = pytest.mark.slow
 
@@ -47,15 +46,8 @@ def port():
     patience = pytest.MonkeyPatch()
     patience.setattr(connections, "READ_S", 1.0)
     patience.setattr(connections, "WRITE_S", 1.0)
-    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    up = threading.Event()
-    server = Server(make_app(), up.set, MOST)
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-    thread.start()
-    assert up.wait(30)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join(30)
+    with listening(make_app(), MOST) as port:
+        yield port
     patience.undo()
 
 

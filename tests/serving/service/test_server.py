@@ -1,26 +1,42 @@
-"""`vibes serve` as a process of its own: many clients at once, and an end in order."""
+"""`vibes serve` as a process of its own: many clients at once, those that mean harm, and an end in order and in time."""
 
+import base64
+import io
 import json
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
+from PIL import Image
+
+from core.serving.service.guard import TOKEN
+from core.serving.service.process import GRACE_S
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def server(trained):
-    command = [sys.executable, "-m", "core", "serve", str(trained.path), "--port", "0", "--wait-ms", "20"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+@contextmanager
+def serving(run, descriptors: int | None = None, **environment: str):
+    command = [sys.executable, "-m", "core", "serve", str(run.path), "--port", "0", "--wait-ms", "20"]
+    if descriptors:
+        command = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash", *command]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | environment
+    )
     try:
         line = process.stderr.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", line)
@@ -29,6 +45,12 @@ def server(trained):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def server(trained):
+    with serving(trained) as found:
+        yield found
 
 
 def ask(address: str, path: str, body=None) -> dict:
@@ -72,3 +94,103 @@ def test_a_port_that_is_taken_is_one_sentence(trained):
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and "choose another with --host and --port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def half_open(address: str, count: int):
+    """So many connections that send the beginning of a request."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 256)), hard))
+    host, port = address.removeprefix("http://").split(":")
+    with ExitStack() as clients:
+        for _ in range(count):
+            client = clients.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            try:
+                client.sendall(b"GET /health HTTP/1.1\r\nHost: local")
+            except OSError:  # closed already, since others came
+                continue
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("descriptors", [None, 256])
+def test_fifteen_hundred_half_open_connections_stop_nobody(trained, descriptors):
+    with serving(trained, descriptors) as (process, address), half_open(address, 1500):
+        for _ in range(5):
+            assert ask(address, "/health")["status"] == "ok"
+        assert len(ask(address, f"/similar/{trained.listing_ids[0]}?k=3")["results"]) == 3
+        assert psutil.Process(process.pid).num_fds() < (descriptors or 2048)
+
+
+def test_a_body_of_empty_lists_neither_holds_others_up_nor_fills_the_memory(server, trained):
+    process, address = server
+    body = b'{"photos": [' + b"[]," * (10 * 2**20) + b"[]]}"
+    before = psutil.Process(process.pid).memory_info().rss
+
+    def hostile(_: int) -> int:
+        request = urllib.request.Request(address + "/embed", body, {"content-type": "application/json"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=120)
+        return refused.value.code
+
+    with ThreadPoolExecutor(4) as pool:
+        attacks = [pool.submit(hostile, number) for number in range(8)]
+        slowest, most = 0.0, 0
+        while not all(one.done() for one in attacks):
+            begin = time.monotonic()
+            ask(address, f"/similar/{trained.listing_ids[0]}?k=3")
+            slowest = max(slowest, time.monotonic() - begin)
+            most = max(most, psutil.Process(process.pid).memory_info().rss - before)
+        assert {one.result() for one in attacks} <= {422, 503}
+    assert slowest < 5 and most < 2**29
+
+
+def test_at_the_end_who_waits_is_answered_or_told_and_the_end_is_in_time(server):
+    process, address = server
+    stream = io.BytesIO()
+    Image.new("RGB", (7900, 7900)).save(stream, "PNG")  # takes a second or so
+    photo = base64.b64encode(stream.getvalue()).decode()
+
+    def embed(_: int) -> int:
+        try:
+            ask(address, "/embed", {"photos": [photo]})
+            return 200
+        except urllib.error.HTTPError as error:
+            assert "being stopped" in json.loads(error.read())["error"]
+            return error.code
+
+    with ThreadPoolExecutor(30) as pool, half_open(address, 50):
+        asked = [pool.submit(embed, number) for number in range(30)]
+        wait(asked, return_when=FIRST_COMPLETED)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert time.monotonic() - begin < GRACE_S + 2  # of a busy machine
+        answers = [future.result() for future in asked]
+    assert set(answers) == {200, 503}
+    assert "Traceback" not in process.stderr.read()
+
+
+def test_a_token_and_an_allowed_host_are_asked_for(trained):
+    with serving(trained, **{TOKEN: "a-token-of-many-characters"}) as (process, address):
+        for headers, code in (
+            ({}, 401),
+            ({"Authorization": "Bearer a-token-of-many-characters", "Host": "evil.example.com"}, 421),
+            ({"Authorization": "Bearer a-token-of-many-characters"}, 200),
+        ):
+            try:
+                with urllib.request.urlopen(
+                    urllib.request.Request(address + "/health", None, headers)
+                ) as answer:
+                    assert answer.status == code
+            except urllib.error.HTTPError as refused:
+                assert refused.code == code
+        assert "a-token" not in " ".join(psutil.Process(process.pid).cmdline())
+
+
+def test_a_short_token_is_one_sentence(trained):
+    command = [sys.executable, "-m", "core", "serve", str(trained.path), "--port", "0"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {TOKEN: "short"}
+    )
+    assert done.returncode == 2 and "give at least 16" in done.stderr and "Traceback" not in done.stderr
