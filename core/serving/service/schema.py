@@ -24,8 +24,14 @@ class Forbidding(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+#: In a body numbers are numbers and flags are flags; in an address all is text.
+POSTED = ConfigDict(extra="forbid", strict=True)
+
+
 class PostedEvent(Forbidding):
     """One event of a history."""
+
+    model_config = POSTED
 
     listing_id: str
     action: str | None = None
@@ -98,6 +104,8 @@ class RecommendQuery(ListQuery):
 class PostedHistory(RecommendQuery):
     """A history, oldest event first; listings that the run does not know are left out and named in the answer."""
 
+    model_config = POSTED
+
     history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
 
     def request_of_history(self) -> Recommend:
@@ -108,6 +116,8 @@ class PostedHistory(RecommendQuery):
 
 class PostedListing(Forbidding):
     """A listing that the market does not have (yet)."""
+
+    model_config = POSTED
 
     attributes: dict[str, Any] = Field(
         default_factory=dict,

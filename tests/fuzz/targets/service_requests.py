@@ -9,10 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from core.errors import VibesError
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
-
-from core.errors import VibesError
 
 #: Statuses that the OpenAPI document names for bad input.
 REFUSED = (404, 405, 413, 422)
