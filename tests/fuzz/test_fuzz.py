@@ -50,7 +50,14 @@ def test_a_hang_and_a_process_that_dies_are_failures(tmp_path, monkeypatch):
     assert found.executions == 40 and {one.content for one in found.failures} == {b"5"}
 
 
-@pytest.mark.parametrize("name", sorted(targets()))
+#: Targets that open a model.
+COSTLY = {"service-requests"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in COSTLY else ()) for name in sorted(targets())],
+)
 def test_a_target_stands_a_few(name, tmp_path, request):
     one = targets()[name]
     few = 200 if request.config.option.slow else 4
