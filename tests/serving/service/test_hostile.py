@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from core.errors import printable
 from core.serving.service.api import make_app
 from core.serving.service.budget import MOST_CHARACTERS
 from core.serving.service.newest import NewestState
@@ -33,7 +34,9 @@ def client(trained):
 def refused(answer, *statuses: int) -> str:
     assert answer.status_code in (statuses or (422,)), (answer.status_code, answer.text[:300])
     sentence = answer.json()["error"]
-    assert set(answer.json()) == {"error"} and sentence.isprintable() and len(sentence) < 600, sentence
+    assert set(answer.json()) == {"error"} and printable(sentence) == sentence and len(sentence) < 600, (
+        sentence
+    )
     assert sentence.endswith("."), sentence
     return sentence
 
