@@ -181,4 +181,6 @@ def _number(text: str) -> float | None:
 
 
 def _bare(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"
+    return (
+        "" if value is None else np.format_float_positional(value, trim="-")
+    )  # an exponent may have a minus

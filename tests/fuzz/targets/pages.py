@@ -10,6 +10,7 @@ import random
 import shutil
 import struct
 import sys
+import traceback
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -122,7 +123,13 @@ def addresses(folder: Path) -> Callable[[bytes], object]:
         driver.query_params.clear()
         for name, value in parse_qsl(query, errors="replace"):
             driver.query_params[name] = value
-        driver.run()
+        try:
+            driver.run()
+        except ValueError as error:  # the driver itself knows no value that is not among a box's options
+            if "streamlit/testing" not in traceback.extract_tb(error.__traceback__)[-1].filename:
+                raise
+            drivers.clear()
+            return None
         assert not driver.exception, driver.exception[0].message
         told = [error.value for error in driver.error]
         assert not any("Something went wrong" in line for line in told), told
