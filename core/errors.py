@@ -28,7 +28,11 @@ def sentence_of(error: BaseException) -> str:
 def printable(text: str) -> str:
     """The text in one line, with control characters, marks that turn the direction of writing and lone surrogates shown as
     escapes: a name from a table must not move the cursor of a terminal or turn the text beside it."""
-    line = " ".join(text.split())
+    return escaped(" ".join(text.split()))
+
+
+def escaped(line: str) -> str:
+    """A line with what `printable` shows as escapes, and its spaces as they are."""
     return line if line.isprintable() else "".join(map(_shown, line))
 
 

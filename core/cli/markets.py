@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from core.cli.shared import Encoder, Json, MarketPath, Weights, app, photo_vectors
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.market.importers import IMPORTERS
 
 
@@ -53,7 +53,7 @@ def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = Non
     vectors = photo_vectors(opened, encoder, weights)
     assert vectors is not None
     for path, reason in vectors.broken:
-        typer.echo(f"skipped {path}: {reason}", err=True)
+        typer.echo(printable(f"skipped {path}: {reason}"), err=True)
     typer.echo(
         f"{int(vectors.ok.sum())} of {len(vectors.ok)} photos embedded by {vectors.encoder}.", err=True
     )

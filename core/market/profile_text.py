@@ -2,6 +2,7 @@
 
 import textwrap
 
+from core.errors import escaped
 from core.market.leaks import leaks_by_name
 from core.market.profile import AttributeProfile, EventsProfile, MarketProfile, PhotosProfile, Spread
 from core.words import count
@@ -28,7 +29,7 @@ def render(profile: MarketProfile) -> str:
     lines += [f"  {name} {why}; exclude it in market.toml if so" for name, why in profile.leaks.items()]
     lines.append(_row("defects", "none" if not profile.defects else str(len(profile.defects))))
     lines += [f"  {defect}" for defect in profile.defects]
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _row(label: str, text: str) -> str:

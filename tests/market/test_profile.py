@@ -72,6 +72,13 @@ def test_what_is_live_is_counted_and_what_is_not_said_is_told(folder):
     assert profile(Market.open(folder(listings=always, events=ordered))).live is None
 
 
+def test_no_name_moves_the_cursor_or_turns_the_text_beside_it(folder):
+    listings = "listing_id,to\x1b[2Jwn,\u202eprice\na,Ulm,1\nb,Bonn,2\n"
+    text = render(profile(Market.open(folder(listings=listings))))
+    assert "to\\x1b[2Jwn" in text and "\\u202eprice" in text
+    assert all(line.isprintable() for line in text.splitlines())
+
+
 def test_photos_that_are_missing_or_broken_are_named(tiny_market):
     path = tiny_market()
     (path / "photos" / "l000_0.jpg").unlink()
