@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.shared import Encoder, Json, MarketPath, Weights, app, photo_vectors
+from core.cli.shared import Encoder, Json, MarketPath, Strict, Weights, app, photo_vectors
 from core.errors import VibesError, printable
 from core.market.importers import IMPORTERS
 
@@ -30,14 +30,29 @@ def import_(
 
 
 @app.command()
-def check(market: MarketPath, json_: Json = False) -> None:
+def check(
+    market: MarketPath,
+    json_: Json = False,
+    strict: Strict = False,
+    rejects: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="write the rows that are not taken as they are")
+    ] = None,
+) -> None:
     """Profile a market on one screen and name every defect."""
     from core.market.market import Market
     from core.market.profile import profile
     from core.market.profile_text import render
+    from core.market.rejects import market_rejects, write_rejects
 
-    found = profile(Market.open(market))
+    opened = Market.open(market)
+    found = profile(opened)
     typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
+    if rejects is not None:
+        table = market_rejects(opened)
+        write_rejects(rejects, table)
+        typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
+    if strict and found.defects:
+        raise VibesError(f"{market} has {len(found.defects):,} defects, the first: {found.defects[0]}")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli import batch as options
-from core.cli.shared import Count, Json, RunPath, app, progress_bar
+from core.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
 from core.defaults import K
 from core.errors import VibesError
 from core.model.export.formats import FORMATS
@@ -48,6 +48,7 @@ def refresh(
     ] = None,
     k: Count = K,
     with_: options.With = None,
+    strict: Strict = False,
     json_: Annotated[
         bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
     ] = False,
@@ -66,7 +67,7 @@ def refresh(
         raise VibesError("Nothing to look at; give --events NEW, --listings NEW or both.")
     pause = None if every is None else seconds_of(every)
     follow = Follower(store).follow if store is not None else lambda run: None
-    problems: list[str] = []
+    failed: list[str] = []
     stop = threading.Event()
 
     def report(look: "Look | VibesError") -> None:
@@ -74,7 +75,7 @@ def refresh(
             found, line = {"error": str(look)}, f"problem: {look}"
         else:
             found, line = document(look), status(look)
-            problems[:] = look.problems
+            failed[:] = look.problems if strict else look.problems[: look.unread]
         if json_:
             typer.echo(json.dumps(found))
         else:
@@ -85,8 +86,8 @@ def refresh(
         keep_fresh(run, sources, pause, stop, report, k, follow, with_)
     finally:
         signal.signal(signal.SIGTERM, before)
-    if pause is None and problems:
-        raise VibesError(problems[0])
+    if pause is None and failed:
+        raise VibesError(failed[0])
 
 
 @app.command()

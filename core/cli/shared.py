@@ -29,6 +29,9 @@ Protocol = Literal["temporal", "leave-one-out"]
 Preset = Literal["tiny", "mini", "small", "base", "large"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="exit code 2 also where rows were not taken as they came")
+]
 Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
 Encoder = Annotated[
     str,

@@ -1,6 +1,10 @@
 """What is wrong with a market without making it unusable: counted, named, skipped."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,8 @@ class Defect:
     value: str  # the first offending value
     message: str  # what is wrong and what was done or should be done
     count: int = 1
+    #: (count,) int64, 0-based rows of the table as it was read; None where no single rows are meant.
+    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         where = f"{self.file}, column {self.column}" if self.column else self.file
@@ -21,3 +27,10 @@ class Defect:
         times = f" ({self.count} rows)" if self.count > 1 else ""
         shown = f": '{self.value[:60]}'" if self.value else ""
         return f"{where}{shown} {self.message}{times}"
+
+    def within(self, places: np.ndarray) -> Defect:
+        """The same defect of the whole table, where what was looked at is its rows `places` (n,)."""
+        if self.rows is None:
+            return self
+        rows = places[self.rows]
+        return replace(self, row=int(rows[0]) + 1, rows=rows)

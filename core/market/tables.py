@@ -1,5 +1,6 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
+import difflib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -30,7 +31,15 @@ class Notes:
         rows = np.flatnonzero(bad)
         if len(rows):
             value = "" if pd.isna(values.iloc[rows[0]]) else str(values.iloc[rows[0]])
-            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows)))
+            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
+
+    def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
+        """Record the columns of `raw` that a table of this kind has no use for."""
+        for name in map(str, raw.columns):
+            if name not in read:
+                self.defects.append(
+                    Defect(self.file, name, 0, "", "is no column of this table; it is not used")
+                )
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
@@ -68,6 +77,7 @@ def listings_table(
     if raw.empty:
         raise VibesError(f"{path} has no listing; a market needs at least one row.")
     notes, ids = Notes(path.name), as_ids(raw[C.LISTING])
+    notes.defects += excluded_in_vain(list(map(str, raw.columns)), path, config)
     empty = ids.isna() | (ids == "")
     if empty.any():
         raise VibesError(
@@ -118,6 +128,27 @@ def listings_table(
     return pd.DataFrame(columns), kinds, notes.defects
 
 
+def excluded_in_vain(columns: list[str], path: Path, config: MarketConfig) -> list[Defect]:
+    """What market.toml excludes that is not among the `columns` of `path`.
+
+    Raises:
+        VibesError: one that is not excluded is spelt nearly so: it would reach the model.
+    """
+    open_, found = [name for name in columns if name not in config.excluded], []
+    for name in config.excluded:
+        if name in columns or name == C.PLACE:
+            continue
+        near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in open_], 1, 0.8)
+        if near:
+            meant = next(other for other in open_ if other.casefold() == near[0])
+            raise VibesError(
+                f"market.toml excludes '{name}', which {path} does not have, while '{meant}' would reach the model; "
+                "correct the name in market.toml, or remove it there."
+            )
+        found.append(Defect("market.toml", "excluded", 0, name, f"is no column of {path.name}; remove it"))
+    return found
+
+
 def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
     """Numbers such as "10,50", which are read as words since a comma parts thousands, are told so."""
     if not is_textual(column):
@@ -141,6 +172,7 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     """Validate `photos`: rows on unknown listings and paths that leave the market are counted and skipped."""
     require(raw, path, (C.LISTING, C.PATH))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    notes.unread(raw, (C.LISTING, C.PATH, C.POSITION))
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")
@@ -181,6 +213,7 @@ def events_table(
     """
     require(raw, path, (C.USER, C.LISTING))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
+    notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
     if C.TIMESTAMP in raw.columns:
         when: pd.Series
         when, bad = to_moments(raw[C.TIMESTAMP])

@@ -124,3 +124,13 @@ def test_when_listings_are_live(folder):
     assert until.tolist()[:2] == [february, february]
     assert until[2] > pd.Timestamp("2262-01-01").value
     assert until[3] == high
+
+
+@pytest.mark.parametrize("name", ["review_score_rating", "Review_Scores_Rating", "review_scores_ratings"])
+def test_a_misspelt_exclusion_is_refused_since_the_column_would_reach_the_model(tiny_market, name):
+    path = tiny_market()
+    (path / "market.toml").write_text(f"excluded = ['{name}']")
+    with pytest.raises(VibesError, match=f"excludes '{name}'.*while 'review_scores_rating' would reach"):
+        Market.open(path)
+    (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
+    assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]  # in vain, but named

@@ -74,7 +74,7 @@ def test_what_leaks_or_is_unknown_in_a_snapshot_is_excluded_by_rule(airbnb, tmp_
     market = Market.open(tmp_path / "market")
     assert {
         "number_of_reviews", "review_scores_rating", "availability_365", "estimated_revenue_l365d", "host_is_superhost",
-        "calendar_last_scraped", "host_name", "license", "column_of_2031",
+        "calendar_last_scraped", "license", "column_of_2031",
     } <= set(market.config.excluded)  # fmt: skip
     assert {attribute.name for attribute in market.attributes} == {
         "name", "description", "host_id", "neighbourhood_cleansed", "room_type", "accommodates", "bathrooms",

@@ -81,7 +81,7 @@ class InsideAirbnb(Importer):
             currency=symbol.iloc[0] if len(symbol) else "",
             title="name",
             attributes=attributes,
-            excluded=excluded_columns(list(raw.columns)),
+            excluded=[name for name in excluded_columns(list(raw.columns)) if name in listings],
         )
         write_market(target, config, listings, events=events)
 

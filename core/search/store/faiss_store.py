@@ -18,6 +18,7 @@ from core.search.index.approximate import ApproximateIndex
 from core.search.index.choose import SKETCH_TO, Chosen, choose
 from core.search.index.exact import best
 from core.search.store.checks import checked, checked_queries
+from core.search.store.filters import refuse_unknown
 from core.search.store.protocol import Filter, Found
 from core.search.store.segment import Segment
 
@@ -107,6 +108,8 @@ class FaissStore:
     def search(self, queries: np.ndarray, k: int, filter: Filter | None = None) -> Found:
         """See `VectorStore.search`."""
         queries = checked_queries(queries, self.width)
+        if filter and self._segments:
+            refuse_unknown(filter, {str(name) for part in self._segments for name in part.attributes})
         found = [segment.search(queries, k, filter) for segment in self._segments if segment.live.any()]
         if not found:
             return Found(

@@ -13,6 +13,16 @@ from core.errors import VibesError
 from core.search.store.protocol import Between, Condition, Filter
 
 
+def refuse_unknown(filter: Filter | None, names: Collection[str]) -> None:
+    """Raises:
+    VibesError: a condition on an attribute that is not among the `names` that the store keeps, so that nothing met it.
+    """
+    unknown = [name for name in filter or {} if name not in names]
+    if unknown:
+        known = ", ".join(sorted(names)) or "none"
+        raise VibesError(f"The store keeps no attribute '{unknown[0]}' to filter by; it has: {known}.")
+
+
 def matches(table: pd.DataFrame, filter: Filter) -> np.ndarray:
     """(n,) bool: which rows of `table` fulfil every condition.
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.search.store.checks import checked, checked_queries
-from core.search.store.filters import milvus_expression
+from core.search.store.filters import milvus_expression, refuse_unknown
 from core.search.store.protocol import Filter, Found
 
 ID, VECTOR = "listing_id", "vector"
@@ -99,6 +99,8 @@ class MilvusStore:
         queries = checked_queries(queries, self.width)
         ids = np.full((len(queries), k), None, object)
         scores = np.full((len(queries), k), -np.inf, np.float32)
+        if filter:
+            self._refuse_unknown(filter)
         expression = milvus_expression(filter or {})
         for start in range(0, len(queries), ASKED):
             with _told("Milvus"):
@@ -114,6 +116,13 @@ class MilvusStore:
                 ids[row, : len(hits)] = [hit[ID] for hit in hits]
                 scores[row, : len(hits)] = [hit["distance"] for hit in hits]
         return Found(ids, scores)
+
+    def _refuse_unknown(self, filter: Filter) -> None:
+        """Every row has every attribute (see `_records`), so any one tells which there are."""
+        with _told("Milvus"):
+            rows = self._client.query(self._collection, limit=1, output_fields=["*"])
+        if rows:
+            refuse_unknown(filter, {str(name) for name in rows[0]} - {ID, VECTOR})
 
     def save(self) -> None:
         """See `VectorStore.save`."""

@@ -67,7 +67,8 @@ class VectorStore(Protocol):
             filter: conditions that a listing must fulfil, applied before the `k` are taken.
 
         Raises:
-            VibesError: queries of another width, or a condition that no attribute can be compared with.
+            VibesError: queries of another width, a condition on an attribute that is not kept here, or one that no attribute
+                can be compared with.
         """
 
     def save(self) -> None:

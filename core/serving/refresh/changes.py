@@ -12,8 +12,9 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
+from core.market.defects import Defect
 from core.market.market import Market
-from core.market.tables import as_ids, events_table, listings_table, require
+from core.market.tables import Notes, as_ids, events_table, listings_table, require
 from core.serving.refresh.sources import Frame
 
 _NEVER = pd.Timestamp.max.tz_localize("UTC")
@@ -32,7 +33,8 @@ class Changes:
         fresh: how many events are new.
         waiting: events on listings that are not there, or of the future; they are tried again with the next rows.
         taken: the frames that could be read, with their table.
-        problems: rows and files that could not be used, a sentence each.
+        problems: files and queries that could not be used, a sentence each.
+        defects: what `vibes check` would name of the rows that were taken in, each with the frame that has it.
     """
 
     listings: pd.DataFrame | None = None
@@ -46,6 +48,11 @@ class Changes:
     waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    defects: list[tuple[Frame, Defect]] = field(default_factory=list)
+
+    def note(self, frame: Frame, defects: Sequence[Defect]) -> None:
+        """Keep the defects of a frame."""
+        self.defects.extend((frame, defect) for defect in defects)
 
     @property
     def any(self) -> bool:
@@ -68,28 +75,35 @@ def merge_listings(
             changes.taken.append(("listings", frame))
             continue
         try:
-            typed = _typed_listings(frame, readable, config, changes.problems)
+            typed, defects = _typed_listings(frame, readable, config)
         except VibesError as error:
             changes.problems.append(str(error))
             continue
         changes.taken.append(("listings", frame))
+        changes.note(frame, defects)
         table = _upsert(table, typed, content, changes)
     return table
 
 
 def _typed_listings(
-    frame: Frame, readable: set[str], config: MarketConfig, problems: list[str]
-) -> pd.DataFrame:
-    require(frame.rows, Path(frame.name), (C.LISTING,))
-    raw = frame.rows[[name for name in frame.rows.columns if name in readable]]
+    frame: Frame, readable: set[str], config: MarketConfig
+) -> tuple[pd.DataFrame, list[Defect]]:
+    path = Path(frame.name)
+    require(frame.rows, path, (C.LISTING,))
+    notes = Notes(path.name)
+    notes.unread(frame.rows, (*readable, *config.excluded))
+    raw = frame.rows[[name for name in frame.rows.columns if name in readable]].reset_index(drop=True)
     ids = as_ids(raw[C.LISTING])
     named = (ids.notna() & (ids != "")).to_numpy(bool)
-    if not named.all():
-        problems.append(f"{frame.name} has {int((~named).sum())} rows without listing_id; they are skipped.")
-    raw = raw[named & ~ids.duplicated(keep="last").to_numpy(bool)]
+    notes.add(C.LISTING, ~named, raw[C.LISTING], "is empty; the row is skipped")
+    places = np.flatnonzero(named & ~ids.duplicated(keep="last").to_numpy(bool))
+    raw = raw.iloc[places]
+    if not len(raw):
+        return raw, notes.defects
     described = {name: s for name, s in config.attributes.items() if name in raw.columns}
-    there = config.model_copy(update={"attributes": described, "title": None})
-    return listings_table(raw, Path(frame.name), there)[0] if len(raw) else raw
+    there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
+    table, _, defects = listings_table(raw, path, there)
+    return table, notes.defects + [defect.within(places) for defect in defects]
 
 
 def _upsert(table: pd.DataFrame, typed: pd.DataFrame, content: set[str], changes: Changes) -> pd.DataFrame:
@@ -173,7 +187,9 @@ def new_events(
     for frame in frames:
         if len(frame.rows):
             try:
-                parts.append(_typed_events(frame, config, timed))
+                typed, defects = _typed_events(frame, config, timed)
+                parts.append(typed)
+                changes.note(frame, defects)
             except VibesError as error:
                 changes.problems.append(str(error))
                 continue
@@ -187,7 +203,13 @@ def new_events(
         found = found.astype({name: have[name].dtype for name in columns})
     early = (found[C.TIMESTAMP] > now).to_numpy(bool) if C.TIMESTAMP in found else np.zeros(len(found), bool)
     waits = early | ~found[C.LISTING].isin(known).to_numpy(bool)
-    changes.waiting = found[waits].drop_duplicates().tail(MOST_WAITING).reset_index(drop=True)
+    waiting = found[waits].drop_duplicates().reset_index(drop=True)
+    changes.waiting = waiting.tail(MOST_WAITING).reset_index(drop=True)
+    if lost := len(waiting) - len(changes.waiting):
+        changes.problems.append(
+            f"More than {MOST_WAITING:,} events wait for their listing or their time; the {lost:,} that wait longest are "
+            "given up. Deliver the listings first."
+        )
     found = found[~waits]
     mine = have[columns][have[C.USER].isin(found[C.USER].unique())] if len(have) else found.iloc[:0]
     known_already = (
@@ -200,11 +222,14 @@ def new_events(
         changes.users = sorted(fresh[C.USER].unique())
 
 
-def _typed_events(frame: Frame, config: MarketConfig, timed: bool | None) -> pd.DataFrame:
+def _typed_events(
+    frame: Frame, config: MarketConfig, timed: bool | None
+) -> tuple[pd.DataFrame, list[Defect]]:
     path = Path(frame.name)
     require(frame.rows, path, (C.USER, C.LISTING))
     if timed is not None and (C.TIMESTAMP in frame.rows) != timed:
         needed = C.TIMESTAMP if timed else C.POSITION
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     everything = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
-    return events_table(frame.rows, path, everything, config, _NEVER)[0]
+    table, _, defects = events_table(frame.rows, path, everything, config, _NEVER)
+    return table, defects

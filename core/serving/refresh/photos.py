@@ -5,43 +5,53 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
+from core.market.defects import Defect
 from core.market.io import atomic_path
-from core.market.tables import as_ids, require
+from core.market.tables import Notes, as_ids, require
 from core.market.values import to_numbers
 from core.serving.refresh.sources import Frame
 
 
-def photo_rows(market: Path, frame: Frame, problems: list[str]) -> pd.DataFrame:
+def photo_rows(market: Path, frame: Frame) -> tuple[pd.DataFrame, list[Defect]]:
     """The photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
     Paths of a folder's file start at that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths of a database start at the
-    market and must be there. What cannot be used is told in `problems`.
+    market and must be there. What cannot be used is told beside them, a defect a photo.
 
     Raises:
         VibesError: the frame lacks a column.
     """
-    require(frame.rows, Path(frame.name), (C.LISTING, C.PATH))
-    table = pd.DataFrame({C.LISTING: as_ids(frame.rows[C.LISTING]), C.PATH: frame.rows[C.PATH]})
-    if C.POSITION in frame.rows:
-        order = to_numbers(frame.rows[C.POSITION].reset_index(drop=True))[0].argsort(kind="stable")
-        table = table.iloc[order]
+    name = Path(frame.name)
+    require(frame.rows, name, (C.LISTING, C.PATH))
+    raw, notes = frame.rows.reset_index(drop=True), Notes(name.name)
+    notes.unread(raw, (C.LISTING, C.PATH, C.POSITION))
+    table = pd.DataFrame({C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH]})
+    nobody = (table[C.LISTING].isna() | (table[C.LISTING] == "")).to_numpy(bool)
+    notes.add(C.LISTING, nobody, raw[C.LISTING], "is empty; the photo is skipped")
+    if C.POSITION in raw:
+        position, bad = to_numbers(raw[C.POSITION])
+        notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
+        table = table.iloc[position.argsort(kind="stable")]
     rows = []
-    for listing, path in zip(table[C.LISTING], table[C.PATH], strict=True):
+    for row, listing, path in table[~nobody[table.index]].itertuples(name=None):
         try:
             if frame.folder is None:
                 locate(market, path)
             else:
                 path = _brought(market, locate(frame.folder, path))
         except PhotoProblem as problem:
-            problems.append(f"{frame.name}: the photo '{path}' of listing '{listing}' is skipped: {problem}.")
+            what = f"of listing '{listing}' is skipped: {problem}"
+            shown = path if isinstance(path, str) else ""
+            notes.defects.append(Defect(name.name, C.PATH, row + 1, shown, what, rows=np.array([row])))
         else:
             rows.append((listing, path))
-    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH])
+    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), notes.defects
 
 
 def _brought(market: Path, file: Path) -> str:

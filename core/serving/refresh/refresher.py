@@ -32,6 +32,7 @@ from core.serving.refresh.encode import Bench, Counts
 from core.serving.refresh.market_folder import MarketFolder
 from core.serving.refresh.photos import photo_rows
 from core.serving.refresh.pushes import as_table, renewed
+from core.serving.refresh.rejected import keep_rejected
 from core.serving.refresh.sources import News, Source, advanced
 from core.serving.refresh.tables import (
     pinned,
@@ -60,7 +61,9 @@ class Look:
         waiting: events on listings that are not there yet, or of the future.
         lag_s: from the arrival of the oldest row (a file's time; in a database at most the time since the last look)
             until readers could see it; None where nothing was published.
-        problems: what could not be used.
+        problems: what could not be used or was not taken as it came, a sentence each.
+        unread: how many of these are files and queries that could not be used at all.
+        rejected: rows that were left out, or taken without one of their cells; `rejected.csv` in the run has them.
     """
 
     generation: int
@@ -75,6 +78,8 @@ class Look:
     seconds: float = 0.0
     lag_s: float | None = None
     problems: list[str] = field(default_factory=list)
+    unread: int = 0
+    rejected: int = 0
 
 
 class Refresher:
@@ -142,9 +147,11 @@ class Refresher:
         self.tick()
         market, config = self.run.market, pinned(self.run.market)
         changes = self._changes(market, config, news)
-        problems = [p for found in news.values() for p in found.problems] + changes.problems
+        unread = [p for found in news.values() for p in found.problems] + changes.problems
+        problems = unread + [str(defect) for _, defect in changes.defects]
         state = {**self._state, "sources": self._advanced(news, changes)}
-        look = Look(self.run.generation, waiting=len(changes.waiting), problems=problems)
+        look = Look(self.run.generation, waiting=len(changes.waiting), problems=problems, unread=len(unread))
+        look.rejected = keep_rejected(self.path, changes.defects)
         if changes.any:
             self._publish(changes, config, state, look)
             look.published, look.generation = True, self.run.generation
@@ -192,7 +199,9 @@ class Refresher:
         parts = []
         for frame in found.frames:
             try:
-                parts.append(photo_rows(market.path, frame, changes.problems))
+                rows, defects = photo_rows(market.path, frame)
+                parts.append(rows)
+                changes.note(frame, defects)
                 changes.taken.append(("photos", frame))
             except VibesError as error:
                 changes.problems.append(str(error))

@@ -94,7 +94,6 @@ def test_a_life_of_upserts_and_deletes_equals_a_full_sort(tmp_path):
         ({"rooms": Between(4)}, lambda row: row["rooms"] >= 4),
         ({"price": Between()}, lambda row: row["price"] == row["price"]),
         ({"city": "Nowhere"}, lambda row: False),
-        ({"unheard": 1}, lambda row: False),
     ],
 )
 def test_filters(tmp_path, filter, keep):
@@ -104,6 +103,17 @@ def test_filters(tmp_path, filter, keep):
     check(store, known, filter, keep)
     store.save()
     check(FaissStore.open(tmp_path), known, filter, keep)
+
+
+def test_an_attribute_that_no_part_keeps_is_refused_rather_than_met_by_nothing(tmp_path):
+    store = FaissStore.open(tmp_path, WIDTH)
+    store.upsert(names(30), unit(30), attributes(30))
+    store.upsert(names(5, 30), unit(5, 1), attributes(5)[["city"]])  # a part may have fewer
+    assert len(store.search(unit(1), 5, {"rooms": Between(0)}).ids) == 1
+    with pytest.raises(
+        VibesError, match=r"no attribute 'unheard' to filter by; it has: city, pool, price, rooms\."
+    ):
+        store.search(unit(1), 5, {"unheard": 1})
 
 
 def test_nothing_is_seen_before_save_and_all_of_it_after(tmp_path):

@@ -22,7 +22,6 @@ FILTERS = [
     {"price": Between()},
     {"pool": False, "rooms": [2, 3]},
     {"kind": "none of these"},
-    {"unheard": 3},
 ]
 
 
@@ -90,3 +89,11 @@ def test_a_state_is_found_again_and_what_is_wrong_is_told(vectors, tmp_path):
         open_store(tmp_path / "x.db", 128, "no name")
     with pytest.raises(VibesError, match="cannot be reached"):
         open_store("http://127.0.0.1:1", 128)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_attribute_that_is_not_kept_is_refused_rather_than_met_by_nothing(stores, vectors, which):
+    with pytest.raises(
+        VibesError, match=r"no attribute 'unheard' to filter by; it has: kind, pool, price, rooms\."
+    ):
+        stores[which].search(vectors[1][:2], 5, {"pool": True, "unheard": 3})

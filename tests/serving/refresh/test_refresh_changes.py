@@ -5,7 +5,7 @@ import pytest
 
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.serving.refresh.changes import Changes, merge_listings
+from core.serving.refresh.changes import Changes, merge_listings, new_events
 from core.serving.refresh.sources import Frame
 from core.serving.refresh.tables import pinned, whole_listings
 
@@ -75,8 +75,10 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
         }
     )
     table, changes = merged(market, rows)
-    assert changes.new == ["b", "a"] and changes.problems == [
-        "new.csv has 2 rows without listing_id; they are skipped."
+    assert changes.new == ["b", "a"] and not changes.problems
+    assert [str(defect) for _, defect in changes.defects] == [
+        "new.csv, column stranger is no column of this table; it is not used",
+        "new.csv, column listing_id, row 4 is empty; the row is skipped (2 rows)",
     ]
     assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
     assert table["price"].tolist()[-2:] == [2, 3]
@@ -94,3 +96,21 @@ def test_only_the_time_it_is_live_changes(market):
     )
     assert changes.touched == {ids[1]} and not changes.changed
     assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
+
+
+def test_a_cell_that_is_none_is_named_with_the_row_that_it_has_in_the_file(market):
+    rows = pd.DataFrame({C.LISTING: ["", "a", "a", "b"], "price": ["1", "2", "abc", "x"]})
+    table, changes = merged(market, rows)
+    assert changes.new == ["a", "b"] and table["price"].tail(2).isna().all()
+    told = [str(defect) for _, defect in changes.defects]
+    assert told[1] == "new.csv, column price, row 3: 'abc' is no finite number; read as missing (2 rows)"
+
+
+def test_events_that_waited_too_long_are_told(market, monkeypatch):
+    monkeypatch.setattr("core.serving.refresh.changes.MOST_WAITING", 2)
+    changes, nobody = Changes(), pd.DataFrame()
+    rows = pd.DataFrame({C.USER: list("abc"), C.LISTING: "not there yet", C.TIMESTAMP: "2024-01-05"})
+    frame = Frame("new.csv", rows, None, {}, 0.0)
+    now = pd.Timestamp.now("UTC")
+    new_events(nobody, None, pinned(market), pd.Index([]), [frame], nobody, now, changes)
+    assert len(changes.waiting) == 2 and "the 1 that wait longest are given up" in changes.problems[0]

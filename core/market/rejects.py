@@ -1,0 +1,60 @@
+"""The rows of a table that were not taken as they came, as a table of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from core.market.defects import Defect
+from core.market.io import atomic_path, find_table, read_table
+from core.market.market import Market
+
+REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
+
+
+def rejects(raw: pd.DataFrame, defects: Sequence[Defect]) -> pd.DataFrame:
+    """One row a defect and row of `raw`: file, 1-based row, column, what is wrong and was done, all its cells as JSON."""
+    found = []
+    for defect in defects:
+        if defect.rows is None:
+            continue
+        for row, cells in zip(defect.rows, _cells(raw.iloc[defect.rows]), strict=True):
+            found.append((defect.file, int(row) + 1, defect.column, defect.message, cells))
+    return pd.DataFrame(found, columns=list(REJECT_COLUMNS))
+
+
+def market_rejects(market: Market) -> pd.DataFrame:
+    """The rows of the tables of `market` that its defects name."""
+    parts = [rejects(pd.DataFrame(), [])]
+    for name in ("listings", "photos", "events"):
+        source = find_table(market.tables, name)
+        mine = [defect for defect in market.defects if source is not None and defect.file == source.name]
+        if source is not None and any(defect.rows is not None for defect in mine):
+            parts.append(rejects(read_table(source), mine))
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_rejects(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of rejects as CSV, atomically.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _cells(raw: pd.DataFrame) -> list[str]:
+    """Each row as JSON, without what is missing."""
+    names, lines = [str(name) for name in raw.columns], []
+    for row in raw.itertuples(index=False, name=None):
+        there = {name: cell for name, cell in zip(names, row, strict=True) if not _missing(cell)}
+        lines.append(json.dumps(there, default=str, ensure_ascii=False))
+    return lines
+
+
+def _missing(cell: object) -> bool:
+    return cell is None or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
