@@ -91,6 +91,39 @@ def refresh(
 
 
 @app.command()
+def forget(
+    run: RunPath,
+    users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PLACE", help="another run, a folder of lists or a table; may be given several times"
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Remove users from a run, its market and what was made of them, and say what stays in the weights."""
+    from core.serving.forget.forget import forget as forget_users
+
+    done = forget_users(run, users, also or [])
+    if json_:
+        typer.echo(json.dumps(done.document()))
+        return
+    for place, rows in done.rows.items():
+        typer.echo(f"{rows:,} rows removed from {place}")
+    for place in done.generations:
+        typer.echo(f"removed {place}, an earlier state that had them")
+    for place in done.runs:
+        typer.echo(
+            f"The weights of {place} hold no user's id, but were trained on their events too; "
+            f"`vibes train MARKET NEW --refit {place}` trains the same anew without them."
+        )
+    typer.echo(
+        "Copies, backups and what `vibes refresh` reads are not touched: what those deliver again comes back."
+    )
+
+
+@app.command()
 def index(
     run: RunPath,
     place: Annotated[str, typer.Argument(metavar="PLACE", help="a folder, a .db file or Milvus' address")],

@@ -1,6 +1,7 @@
 """`market.toml`: what a market calls itself and what its columns mean."""
 
 from pathlib import Path
+from typing import Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -27,6 +28,14 @@ class AttributeConfig(BaseModel):
         return self
 
 
+class PrivacyConfig(BaseModel):
+    """Who may see what: `users` says whether user ids are shown as they are, see `core.market.user_names`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: Literal["plain", "hashed"] = "plain"
+
+
 class MarketConfig(BaseModel):
     """The content of `market.toml`; unknown keys are refused."""
 
@@ -39,6 +48,7 @@ class MarketConfig(BaseModel):
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
     actions: list[str] = Field(default_factory=list)  # weakest first
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
+    privacy: PrivacyConfig = PrivacyConfig()
 
     @field_validator("actions", "excluded")
     @classmethod

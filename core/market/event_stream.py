@@ -12,13 +12,19 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.io import find_table, read_table
 from core.market.tables import events_table
+from core.market.user_names import UserNames
 
 #: Rows of the events table that are in memory at once.
 ROWS = 500_000
 
 
 def event_frames(
-    path: Path, listings: pd.Series, config: MarketConfig, now: pd.Timestamp | None = None, rows: int = ROWS
+    path: Path,
+    listings: pd.Series,
+    config: MarketConfig,
+    names: UserNames,
+    now: pd.Timestamp | None = None,
+    rows: int = ROWS,
 ) -> Iterator[pd.DataFrame]:
     """The validated events of the market folder `path`, at most `rows` of the table at a time.
 
@@ -27,6 +33,7 @@ def event_frames(
 
     Args:
         listings: ids of the market's listings, in listing order.
+        names: what users are called.
         now: events after it are skipped; None: this moment.
 
     Raises:
@@ -37,7 +44,8 @@ def event_frames(
         return
     known, moment = pd.Index(listings), now if now is not None else pd.Timestamp.now("UTC")
     for raw in _parts(source, rows):
-        yield events_table(raw, source, known, config, moment)[0]
+        table = events_table(raw, source, known, config, moment)[0]
+        yield table.assign(**{C.USER: names.shown(table[C.USER])}) if names.hashed else table
 
 
 def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, list[str]]:

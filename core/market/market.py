@@ -19,6 +19,7 @@ from core.market.frames import as_table, config_of, folder_for, photo_paths, sou
 from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table
+from core.market.user_names import UserNames
 from core.market.writer import write_market
 from core.words import count
 
@@ -165,6 +166,8 @@ class Market:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(read(source), source, known, config, moment)
             defects = defects + found
+            names = UserNames(path, config.privacy.users == "hashed")
+            events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
         else:
             events, actions = no_events(sources.get("events"), config)
         return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
@@ -193,6 +196,11 @@ class Market:
         return C.TIMESTAMP in self.events.columns
 
     @cached_property
+    def names(self) -> UserNames:
+        """What its users are called; `events` has these names."""
+        return UserNames(self.path, self.config.privacy.users == "hashed")
+
+    @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row number by listing id."""
         return {listing: row for row, listing in enumerate(self.listings[C.LISTING])}
@@ -211,7 +219,7 @@ class Market:
         return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
 
     def _on_disk(self) -> Iterator[pd.DataFrame]:
-        return event_frames(self.tables, self.listings[C.LISTING], self.config)
+        return event_frames(self.tables, self.listings[C.LISTING], self.config, self.names)
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """When each listing is live: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""

@@ -8,32 +8,41 @@ from pathlib import Path
 
 import pandas as pd
 
+from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import atomic_path, find_table, read_table
 from core.market.market import Market
+from core.market.tables import as_ids
+from core.market.user_names import UserNames
 
 REJECT_COLUMNS = ("file", "row", "column", "problem", "cells")
 
 
-def rejects(raw: pd.DataFrame, defects: Sequence[Defect]) -> pd.DataFrame:
-    """One row a defect and row of `raw`: file, 1-based row, column, what is wrong and was done, all its cells as JSON."""
+def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> pd.DataFrame:
+    """One row a defect and row of `raw`: file, 1-based row, column, what is wrong and was done, all its cells as JSON.
+
+    Users go by their `names`.
+    """
     found = []
     for defect in defects:
         if defect.rows is None:
             continue
-        for row, cells in zip(defect.rows, _cells(raw.iloc[defect.rows]), strict=True):
+        some = raw.iloc[defect.rows]
+        if names.hashed and C.USER in some:
+            some = some.assign(**{C.USER: names.shown(as_ids(some[C.USER]))})
+        for row, cells in zip(defect.rows, _cells(some), strict=True):
             found.append((defect.file, int(row) + 1, defect.column, defect.message, cells))
     return pd.DataFrame(found, columns=list(REJECT_COLUMNS))
 
 
 def market_rejects(market: Market) -> pd.DataFrame:
     """The rows of the tables of `market` that its defects name."""
-    parts = [rejects(pd.DataFrame(), [])]
+    parts = [pd.DataFrame(columns=list(REJECT_COLUMNS))]
     for name in ("listings", "photos", "events"):
         source = find_table(market.tables, name)
         mine = [defect for defect in market.defects if source is not None and defect.file == source.name]
         if source is not None and any(defect.rows is not None for defect in mine):
-            parts.append(rejects(read_table(source), mine))
+            parts.append(rejects(read_table(source), mine, market.names))
     return pd.concat(parts, ignore_index=True)
 
 

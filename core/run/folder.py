@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue
+from core.market.user_names import NumberedUsers
 from core.run.contents import check_loaded, check_opened, read_spaces
 from core.run.engine import Engine
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
@@ -280,9 +282,9 @@ class RunFolder:
         return self.market.after_last_event
 
     @cached_property
-    def user_number(self) -> dict[str, int]:
-        """Number in the log by user id."""
-        return {name: number for number, name in enumerate(self.log.users)}
+    def user_number(self) -> Mapping[str, int]:
+        """Number in the log by the name of a user; where names are hashed, also by the id."""
+        return NumberedUsers(self.log.users, self.market.names)
 
     def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
         """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""

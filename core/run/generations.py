@@ -160,7 +160,7 @@ def sweep(run: Path, line: Line = STATES) -> list[int]:
     published = [folder for folder in _folders(run, line) if _number(folder) <= stamp.number]
     kept = {*published[-KEEP:], folder_of(run, stamp.made, line)}
     for folder in _folders(run, line):
-        if folder not in kept and _remove(folder):
+        if folder not in kept and remove(folder):
             removed.append(_number(folder))
     for left in run.joinpath(line.folder).glob(f"{REMOVING}*"):
         shutil.rmtree(left, ignore_errors=True)
@@ -225,7 +225,7 @@ def _lease(folder: Path) -> int | None:
     return lease
 
 
-def _remove(folder: Path) -> bool:
+def remove(folder: Path) -> bool:
     """Remove a state unless somebody holds it; True where it is gone."""
     aside = folder.with_name(f"{REMOVING}{folder.name}")
     try:

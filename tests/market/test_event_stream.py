@@ -10,7 +10,9 @@ from core.market.market import Market
 
 
 def joined(market: Market, rows: int) -> tuple[pd.DataFrame, int]:
-    frames = list(event_frames(market.path, market.listings[C.LISTING], market.config, rows=rows))
+    frames = list(
+        event_frames(market.path, market.listings[C.LISTING], market.config, market.names, rows=rows)
+    )
     time = C.TIMESTAMP if market.timed else C.POSITION
     whole = pd.concat(frames).sort_values([C.USER, time], kind="stable").reset_index(drop=True)
     return whole, max(map(len, frames))
@@ -45,7 +47,7 @@ def test_a_market_opens_without_its_events(tiny_market, timed):
     assert list(light.events) == list(whole.events) and light.fingerprint == whole.fingerprint
     bare = Market.open(tiny_market("bare", photos=0, users=0), events_too=False)
     assert not bare.timed and event_count(bare.path) == 0
-    assert not list(event_frames(bare.path, bare.listings[C.LISTING], bare.config))
+    assert not list(event_frames(bare.path, bare.listings[C.LISTING], bare.config, bare.names))
 
 
 def test_a_table_that_lacks_a_column_is_told(tiny_market):

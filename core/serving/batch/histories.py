@@ -112,7 +112,7 @@ def _spread(
     writers = [pq.ParquetWriter(folder / f"bucket-{number}.parquet", SCHEMA) for number in range(buckets)]
     after, done = 1, 0
     try:
-        for events in event_frames(market.tables, market.listings[C.LISTING], market.config):
+        for events in event_frames(market.tables, market.listings[C.LISTING], market.config, market.names):
             if not len(events):
                 continue
             when = _when(events)

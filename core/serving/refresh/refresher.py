@@ -151,7 +151,7 @@ class Refresher:
         problems = unread + [str(defect) for _, defect in changes.defects]
         state = {**self._state, "sources": self._advanced(news, changes)}
         look = Look(self.run.generation, waiting=len(changes.waiting), problems=problems, unread=len(unread))
-        look.rejected = keep_rejected(self.path, changes.defects)
+        look.rejected = keep_rejected(self.path, changes.defects, market.names)
         if changes.any:
             self._publish(changes, config, state, look)
             look.published, look.generation = True, self.run.generation
@@ -225,14 +225,13 @@ class Refresher:
             content = changes.changed | set(changes.new)
             spaces = bench.spaces(market, content)
             save_spaces(built, market, spaces)
-            manifest = _manifest(before, built, market)
+            manifest = manifest_over(before, market)
             if bench.engine is not None:
-                for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
-                    _link(before.folder / name, built / name)
+                link_model(before.folder, built)
                 save_prepared(built, bench.engine.features, market.fingerprint)
             run = Run(built, manifest, market, fits_in=self.path)
             if bench.engine is not None:
-                users = changes.users
+                users = market.names.shown(pd.Series(changes.users, dtype="str")).tolist()
                 name = f"{self.path.resolve().name}-{fingerprint_of(built, market.fingerprint)[:8]}"
                 run.engine = bench.engine
                 pushes = renewed(before.pushes, run, users, self.k, name, self.beside)
@@ -263,7 +262,7 @@ class Refresher:
         return state, pd.read_parquet(waiting) if waiting.is_file() else pd.DataFrame()
 
 
-def _manifest(run: Run, built: Path, market: Market) -> Manifest:
+def manifest_over(run: Run, market: Market) -> Manifest:
     """That of `run` over the market's new state; a relative path to the market starts at the generation's folder."""
     place = run.manifest.market
     if not Path(place).is_absolute() and run.folder == run.path:
@@ -271,12 +270,14 @@ def _manifest(run: Run, built: Path, market: Market) -> Manifest:
     return run.manifest.model_copy(update={"market": place, "fingerprint": market.fingerprint})
 
 
-def _link(source: Path, target: Path) -> None:
-    """The same file under another name; files of a run are only ever replaced, never changed."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def link_model(before: Path, built: Path) -> None:
+    """The same files of a model in another folder; files of a run are only ever replaced, never changed."""
+    for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
+        if (before / name).is_file():
+            try:
+                os.link(before / name, built / name)
+            except OSError:
+                shutil.copyfile(before / name, built / name)
 
 
 def _changed(run: Run) -> VibesError:

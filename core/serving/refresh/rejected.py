@@ -10,6 +10,7 @@ import pandas as pd
 from core.market.defects import Defect
 from core.market.io import read_kept
 from core.market.rejects import REJECT_COLUMNS, rejects, write_rejects
+from core.market.user_names import UserNames
 from core.serving.refresh.sources import Frame
 
 REJECTED = "rejected.csv"
@@ -17,12 +18,12 @@ REJECTED = "rejected.csv"
 MOST_REJECTED = 100_000
 
 
-def keep_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]]) -> int:
-    """Put the rows that `defects` name behind those in `rejected.csv`; returns how many rows they are.
+def keep_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: UserNames) -> int:
+    """Put the rows that `defects` name behind those in `rejected.csv`, users by their names; returns how many rows they are.
 
     A row that a source tells again and again is there once.
     """
-    found = [rejects(frame.rows, [defect]) for frame, defect in defects if defect.rows is not None]
+    found = [rejects(frame.rows, [defect], names) for frame, defect in defects if defect.rows is not None]
     if not found:
         return 0
     new = pd.concat(found, ignore_index=True)

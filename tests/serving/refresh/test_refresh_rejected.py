@@ -9,6 +9,7 @@ from helpers.copies import copied
 
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.market.user_names import UserNames
 from core.run.run import Run
 from core.serving.refresh.rejected import REJECTED, keep_rejected
 from core.serving.refresh.sources import Frame
@@ -94,7 +95,7 @@ def test_only_the_newest_are_kept(tmp_path, monkeypatch):
         frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}), None, {}, 0.0)
         notes = Notes("a.csv")
         notes.add("price", pd.Series([True]).to_numpy(), frame.rows["price"], "is no number")
-        assert keep_rejected(tmp_path, [(frame, notes.defects[0])]) == 1
+        assert keep_rejected(tmp_path, [(frame, notes.defects[0])], UserNames(tmp_path, False)) == 1
     assert [json.loads(cells)["price"] for cells in pd.read_csv(tmp_path / REJECTED)["cells"]] == ["x1", "x2"]
 
 

@@ -1,0 +1,118 @@
+"""Tables without the rows of some users: the same files, of the same columns, types and order."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.market.columns import Columns as C
+from core.market.io import TABLE_SUFFIXES, atomic_path, read_table, table_columns
+from core.market.rejects import REJECT_COLUMNS
+from core.serving.forget.who import Who
+
+#: Rows of a CSV that are in memory at once.
+ROWS = 200_000
+
+
+def tables_of(folder: Path) -> Iterator[Path]:
+    """Every table in a folder and those below it, hidden ones too; `folder` may be one file."""
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    for path in files:
+        if path.name.endswith(TABLE_SUFFIXES) and path.is_file() and not path.is_symlink():
+            yield path
+
+
+def has_users(path: Path) -> bool:
+    """Whether a table tells of users.
+
+    Raises:
+        VibesError, ValueError, OSError: it is no table.
+    """
+    columns = table_columns(path)
+    return C.USER in columns or tuple(columns) == REJECT_COLUMNS
+
+
+def rows_of(path: Path, who: Who) -> np.ndarray:
+    """(n,) bool: which rows of a table with users are theirs.
+
+    Raises:
+        VibesError: it is no table.
+    """
+    if path.suffix == ".parquet" and C.USER in table_columns(path):
+        column = pq.read_table(path, columns=[C.USER]).to_pandas()
+        return who.rows(column)
+    return who.rows(read_table(path))
+
+
+def without(path: Path, who: Who) -> int:
+    """Rewrite a table without their rows, where it has any; returns how many there were.
+
+    The new file replaces the old one by a rename. Values of dictionaries that only these rows had are gone as well.
+
+    Raises:
+        VibesError: it is no table, the disk is full, or the folder cannot be written.
+    """
+    theirs = rows_of(path, who)
+    if theirs.any():
+        mode = path.stat().st_mode & 0o777
+        with atomic_path(path) as temporary:
+            write = _parquet if path.suffix == ".parquet" else _csv
+            write(path, temporary, ~theirs)
+        path.chmod(mode)
+    return int(theirs.sum())
+
+
+def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:
+    with pa.OSFile(str(source)) as stream:
+        file, first = pq.ParquetFile(stream), 0
+        schema = _plain(file.schema_arrow)
+        groups = file.metadata.num_row_groups
+        packed = file.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
+        with pq.ParquetWriter(
+            target, schema, compression="NONE" if packed == "UNCOMPRESSED" else packed
+        ) as writer:
+            for number in range(groups):
+                table = file.read_row_group(number)
+                kept = table.filter(pa.array(keep[first : first + len(table)]))
+                first += len(table)
+                if len(kept):
+                    writer.write_table(kept.cast(schema))
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Without dictionaries of text, which would keep the values of rows that are gone."""
+    for place, column in enumerate(schema):
+        if pa.types.is_dictionary(column.type):
+            schema = schema.set(place, column.with_type(column.type.value_type))
+    return schema
+
+
+def _csv(source: Path, target: Path, keep: np.ndarray) -> None:
+    parts = pd.read_csv(
+        source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", chunksize=ROWS
+    )
+    first = 0
+    with _opened(source, target) as stream:
+        for part in parts:
+            kept = part[keep[first : first + len(part)]]
+            stream.write(kept.to_csv(index=False, header=first == 0, lineterminator="\n").encode())
+            first += len(part)
+
+
+@contextmanager
+def _opened(source: Path, target: Path) -> Iterator[IO[bytes]]:
+    """`target` to write to, packed as `source` is; no time in it, so that the same rows are the same bytes."""
+    with target.open("wb") as plain:
+        if not source.name.endswith(".gz"):
+            yield plain
+            return
+        with gzip.GzipFile(fileobj=plain, mode="wb", filename="", mtime=0) as packed:
+            yield packed  # type: ignore[misc]

@@ -1,0 +1,42 @@
+"""Where a word is found in the files of a folder, whatever they are packed in."""
+
+import gzip
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+
+def traces(folder: Path, word: str) -> list[str]:
+    """The files at and below `folder` whose name or content has `word`: as text, and inside gzip, Parquet, npz, npy, zip and
+    SQLite."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if word in path.name or (path.is_file() and any(word.encode() in part for part in _contents(path))):
+            found.append(path.relative_to(folder).as_posix())
+    return found
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    raw = path.read_bytes()
+    yield raw
+    yield raw.replace(b"\0", b"")  # UTF-32, as numpy keeps text, and UTF-16
+    if raw[:2] == b"\x1f\x8b":
+        yield gzip.decompress(raw)
+    elif raw[:4] == b"PAR1":
+        yield pq.read_table(path).to_pandas().to_csv().encode()
+        yield str(pq.read_metadata(path).metadata).encode()
+    elif raw[:4] == b"PK\x03\x04":
+        with zipfile.ZipFile(path) as packed:
+            for name in packed.namelist():
+                content = packed.read(name)
+                yield content
+                yield content.replace(b"\0", b"")
+    elif raw[:6] == b"\x93NUMPY":
+        yield str(np.load(path, allow_pickle=False).tolist()).encode()
+    elif raw[:15] == b"SQLite format 3":
+        with sqlite3.connect(path) as base:
+            yield "\n".join(base.iterdump()).encode()
