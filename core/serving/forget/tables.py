@@ -73,7 +73,7 @@ def without(path: Path, who: Who) -> int:
 def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:
     with pa.OSFile(str(source)) as stream:
         file, first = pq.ParquetFile(stream), 0
-        schema = _plain(file.schema_arrow)
+        schema = file.schema_arrow
         groups = file.metadata.num_row_groups
         packed = file.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
         with pq.ParquetWriter(
@@ -84,15 +84,17 @@ def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:
                 kept = table.filter(pa.array(keep[first : first + len(table)]))
                 first += len(table)
                 if len(kept):
-                    writer.write_table(kept.cast(schema))
+                    columns = [_anew(column) for column in kept.columns]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """Without dictionaries of text, which would keep the values of rows that are gone."""
-    for place, column in enumerate(schema):
-        if pa.types.is_dictionary(column.type):
-            schema = schema.set(place, column.with_type(column.type.value_type))
-    return schema
+def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of dictionary type without the values of rows that are gone."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
+    indices = plain.indices.cast(column.type.index_type)
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(indices, plain.dictionary)])
 
 
 def _csv(source: Path, target: Path, keep: np.ndarray) -> None:

@@ -198,6 +198,7 @@ def test_values_of_dictionaries_row_groups_and_types_of_columns(tmp_path, tiny_m
     who = Who(["gone-1", "never"], names)
     assert without(path, who) == 2 and who.found == {"gone-1"}
     left = pq.read_table(path)
+    assert left.schema == table.schema
     assert left.column("n").to_pylist() == [1, 3, 5, 6] and left.schema.field("n").type == pa.int8()
     assert left.column("s").to_pylist() == [[1], [3], None, [6]]
     assert traces(tmp_path, "gone-1") == [] and traces(tmp_path, "a-1") == ["t.parquet"]
