@@ -152,7 +152,10 @@ def index(
     else:
         store.save()
         found["listings"] = len(store)
-    line = f"{found['listings']} live listings in {place}; index {found['index']}, recall@30 {found['recall@30']}."
+    measured = (
+        f", recall@30 {found['recall@30']}" if found["recall@30"] is not None else ", which Milvus keeps"
+    )
+    line = f"{found['listings']} live listings in {place}; index {found['index']}{measured}."
     typer.echo(json.dumps(found) if json_ else line)
 
 

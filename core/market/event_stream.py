@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.io import find_table, read_table
+from core.market.io import check_text, find_table, read_table
 from core.market.tables import events_table
 from core.market.user_names import UserNames
 
@@ -77,6 +77,8 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
         yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too
         for batch in dataset.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1):
             if batch.num_rows:
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    check_text(column, f"{source}, column {name}")
                 yield batch.to_pandas()
     except (pa.ArrowInvalid, OSError) as error:
         raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error

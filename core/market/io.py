@@ -123,8 +123,24 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     # By its path pyarrow opens a file twice, and reads rows of the new one by the footer of the old one where the file
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
-        table = pd.read_parquet(file)
-    return without_categories(table)
+        table = without_categories(pd.read_parquet(file))
+    for name, column in table.items():
+        if pd.api.types.is_string_dtype(column.dtype):
+            check_text(pa.array(column), f"{path}, column {name}")
+    return table
+
+
+def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
+    """Raises:
+    VibesError: a column of text holds what is no UTF-8, which Parquet does not prevent and every later step trips over.
+    """
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise VibesError(
+                f"{where} is not UTF-8 text; write it as UTF-8, or as a column of bytes."
+            ) from error
 
 
 def without_categories(table: pd.DataFrame) -> pd.DataFrame:

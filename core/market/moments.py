@@ -39,7 +39,7 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
             found = found.tz_localize("UTC") if found.tzinfo is None else found
             return int(found.as_unit("ns").value)
     except pd.errors.OutOfBoundsDatetime:
-        raise VibesError(f"{name} is '{at}'; give a date from 1678 to 2261.") from None
+        raise VibesError(f"{name} is '{_short(at)}'; give a date from 1678 to 2261.") from None
     except (ValueError, TypeError, OverflowError):
         pass
     wanted = (

@@ -48,7 +48,7 @@ class UserNames:
         """The name of one id."""
         if not self.hashed:
             return user
-        digest = hmac.digest(self._key, user.encode(), "sha256")[:10]
+        digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
         return "u-" + base64.b32encode(digest).decode().lower()
 
     @cached_property

@@ -117,7 +117,8 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
     if 19000101 <= typical <= 21001231:  # as a Unix time that would be a few weeks of 1970
-        days = numbers.astype("Int64").astype("str").where(numbers.notna())
+        whole = numbers.where((numbers % 1 == 0) & numbers.between(0, 99999999))
+        days = whole.astype("Int64").astype("str").where(whole.notna())
         return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
     unit = next(unit for least, unit in _UNIX_UNITS if typical >= least)
     return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")

@@ -40,8 +40,8 @@ def read_history(path: Path) -> pd.DataFrame:
         seconds, bad = to_numbers(table[C.DURATION])
         bad |= seconds < 0
         if bad.any():
-            value = table[C.DURATION].iloc[int(bad.argmax())]
-            raise VibesError(f"{path} has the {C.DURATION} '{value}'; give seconds, 0 or more.")
+            value = str(table[C.DURATION].iloc[int(bad.argmax())])
+            raise VibesError(f"{path} has the {C.DURATION} '{value[:40]}'; give seconds, 0 or more.")
         table[C.DURATION] = seconds
     if not len(table):
         table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})

@@ -83,15 +83,13 @@ class Rules(BaseModel):
         return self.model_copy(update={name: u for name, u in usual.items() if getattr(self, name) is None})
 
     def resolved(self, market: Market, for_users: bool) -> Rules:
-        """As `decided`, and with the attributes' names instead of labels.
+        """As `decided`, and with the attributes' names instead of labels; conditions are read by `Groups.of`.
 
         Raises:
-            VibesError: the market has no such attribute, or a condition cannot be read.
+            VibesError: the market has no such attribute.
         """
         same = tuple(attribute_name(market, name, "--same") for name in self.same)
         seller = None if self.seller is None else attribute_name(market, self.seller, "--at-most")
-        for condition in self.where:
-            read_condition(market, condition)
         return self.decided(for_users).model_copy(update={"same": same, "seller": seller})
 
 
@@ -105,7 +103,11 @@ class Groups:
 
     @classmethod
     def of(cls, rules: Rules, market: Market) -> Groups:
-        """The columns that resolved `rules` name."""
+        """The columns that resolved `rules` name.
+
+        Raises:
+            VibesError: a condition cannot be read.
+        """
         region = None
         for name in rules.same:
             codes = _codes(market, name)

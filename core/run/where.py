@@ -46,7 +46,10 @@ def read_condition(market: Market, text: str) -> Condition:
         VibesError: no condition, no such attribute, a value of another kind, or bounds on what has no order.
     """
     found = GRAMMAR.fullmatch(text)
-    if found is None or not found["value"]:
+    text_too = not any(
+        "\ud800" <= letter <= "\udfff" for letter in text
+    )  # what a shell hands over need be none
+    if found is None or not found["value"] or not text_too:
         raise VibesError(f"Option --where is '{text}'; write a condition such as price<=100 or rooms=2|3.")
     name, wanted = found["name"], found["name"].casefold()
     asked = [

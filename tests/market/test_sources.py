@@ -339,3 +339,8 @@ def test_a_market_may_be_imported_again(houses, tmp_path):
     for _ in range(2):
         import_market("houses", houses, tmp_path / "market")
     assert len(Market.open(tmp_path / "market").photos) == 4
+
+
+def test_a_number_of_bathrooms_that_no_number_holds_is_missing():
+    counts, _ = bathrooms(pd.Series(["9" * 5000 + " baths", "1.5 baths"]))
+    assert counts.tolist()[1] == 1.5 and not counts.tolist()[0] < 1e308

@@ -135,3 +135,14 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
 )
 def test_kinds_are_inferred(name, cells, kind):
     assert infer_kind(name, pd.Series(cells)) == kind
+
+
+def test_days_that_are_no_whole_numbers_are_no_days():
+    moments, bad = to_moments(pd.Series(["20240131", "20240131.5", "20240230", "1e300", "-20240131"]))
+    assert moments[0] == pd.Timestamp("2024-01-31", tz="UTC") and bad.tolist() == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]

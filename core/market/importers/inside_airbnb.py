@@ -107,7 +107,7 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
     listings["name"] = raw["name"].map(without_rating, na_action="ignore")
     # Snapshots of 2023 and early 2024 tell these in words only.
     words = raw["name"].str.extract(r"(?:^|·)\s*(?:(\d+) bedrooms?|(Studio))\s*(?=·|$)")
-    _fill(listings, "bedrooms", pd.to_numeric(words[0]).where(words[1].isna(), 0.0))
+    _fill(listings, "bedrooms", pd.to_numeric(words[0], errors="coerce").where(words[1].isna(), 0.0))
     if "bathrooms_text" in raw.columns:
         counts, listings["bathroom_shared"] = bathrooms(raw["bathrooms_text"])
         _fill(listings, "bathrooms", counts)
@@ -139,7 +139,7 @@ def without_rating(name: str) -> str:
 def bathrooms(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     """How many bathrooms "1.5 shared baths" are, "Half-bath" being 0.5, and whether they are shared."""
     lowered = texts.str.lower()
-    counts = pd.to_numeric(lowered.str.extract(r"^\s*(\d+(?:\.\d+)?)")[0])
+    counts = pd.to_numeric(lowered.str.extract(r"^\s*(\d+(?:\.\d+)?)")[0], errors="coerce")
     counts = counts.where(~lowered.str.contains("half-bath", regex=False, na=False), 0.5)
     shared = lowered.str.contains("shared", regex=False).astype("boolean")
     return counts, shared.where(texts.notna())

@@ -19,6 +19,7 @@ from core.run.fits import Fit, fitted
 from core.run.recommender import Lists, Recommender
 from core.run.rules import Rules
 from core.run.run import Run
+from core.run.where import read_condition
 from core.scoring.recency import RecentEvents, recency_prior
 from core.serving.batch.histories import cut_histories, read_histories
 from core.serving.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprint_of, part_path
@@ -148,6 +149,8 @@ def prepare(
     fit = None if beside is None else fitted(run_path, beside)
     run = Run.open(run_path, events_too=fit is not None and fit.needs_events)
     market, rules = run.market, rules.resolved(run.market, kind == "recommend")
+    for condition in rules.where:
+        read_condition(market, condition)  # told before the events are sorted, not after
     space = space or ("model" if kind == "recommend" else run.spaces[0])
     index = run.index(space)
     if kind == "recommend":

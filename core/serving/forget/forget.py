@@ -10,7 +10,6 @@ from typing import Any
 
 from core.errors import NotThere, VibesError
 from core.market.documents import read_json, write_json
-from core.market.io import PARSE_ERRORS
 from core.market.market import Market
 from core.run.folder import PUSHES
 from core.run.generations import FOLDER, building, folder_of, only_writer, publish, remove, stamp_of
@@ -135,7 +134,7 @@ def _forget_in_table(path: Path, who: Who, told: Forgotten) -> None:
     try:
         if has_users(path) and (count := without(path, who)):
             told.rows[str(path)] = count
-    except (VibesError, OSError, *PARSE_ERRORS):
+    except VibesError:
         if not path.name.startswith(".writing-"):  # half a table, left by a process that was killed
             raise
         path.unlink(missing_ok=True)

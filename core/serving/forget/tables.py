@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import TABLE_SUFFIXES, atomic_path, read_table, table_columns
 from core.market.rejects import REJECT_COLUMNS
@@ -34,9 +35,16 @@ def has_users(path: Path) -> bool:
     """Whether a table tells of users.
 
     Raises:
-        VibesError, ValueError, OSError: it is no table.
+        VibesError: it cannot be read, so that nobody knows.
     """
-    columns = table_columns(path)
+    try:
+        columns = table_columns(path)
+    except pd.errors.EmptyDataError:
+        return False
+    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
+        raise VibesError(
+            f"{path} cannot be read as a table, so it may tell of them still; mend or remove it, and run the same again."
+        ) from error
     return C.USER in columns or tuple(columns) == REJECT_COLUMNS
 
 

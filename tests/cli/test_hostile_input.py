@@ -1,0 +1,121 @@
+"""What nobody should type: one sentence and exit code 2, never a traceback, and no line that fills the screen."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.commands import vibes
+
+from core.run.where import read_condition
+
+LONG = "x" * 300
+
+
+def refused(*words: object) -> str:
+    """The sentence that a command ends with."""
+    done = vibes(*words, check=2)
+    assert done.stdout == "" and "Traceback" not in done.stderr and "should not" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("vibes: ") and len(line) < 1000
+    return line
+
+
+@pytest.mark.parametrize(
+    "at", ["5000-01-01", "0001-01-01", "NaT", "", " ", "1e400", "9" * 400, "2024-13-01", "\ud800"]
+)
+def test_moments(bare, at):
+    assert "Option --at is '" in refused("similar", bare.path, bare.listing_ids[0], f"--at={at}")
+
+
+def test_a_count_beyond_all_numbers_is_all_there_are(bare, tmp_path):
+    huge = "9" * 20
+    found = vibes("similar", bare.path, bare.listing_ids[0], "-k", huge, "--json")
+    assert found.stdout.count("listing_id") == len(bare.listing_ids) - 1
+    vibes("similar", bare.path, "--all", "--out", tmp_path / "lists", "-k", huge)
+    lists = pd.read_parquet(tmp_path / "lists")
+    assert len(lists) == len(bare.listing_ids) * (len(bare.listing_ids) - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.json", b"[" * 100_000, "is no JSON"),
+        ("a.json", b'{"history":' * 100_000, "is no JSON"),
+        ("a.json", b'[{"listing_id": "\\ud800"}]', "has the listing_id"),
+        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 400), "give seconds"),
+        ("a.json", b'[{"listing_id": "a", "duration_s": %s}]' % (b"9" * 5000), "is no JSON"),
+        ("a.json", b'[{"listing_id": ["a"]}]', "has the listing_id"),
+        ("a.json", b"\xff\xfe", "is no JSON"),
+        ("a.json", b"null", "holds no list of events"),
+        ("a.csv", b"listing_id\n\xff", "is not UTF-8 text"),
+        ("a.csv", b"listing_id,duration_s\na,%s\n" % (b"9" * 400), "give seconds"),
+        ("a.csv", b'listing_id\n"a', "cannot be read as a table"),
+        ("a.parquet", b"PAR1", "cannot be read as a table"),
+    ],
+)  # fmt: skip
+def test_histories(bare, tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    assert says in refused("recommend", bare.path, "--history", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "words", [("similar", "a"), ("recommend", "a"), ("explore",), ("index", "x"), ("forget", "a")]
+)
+def test_a_file_instead_of_a_run(tmp_path, words):
+    (tmp_path / "file").touch()
+    command, *rest = words
+    assert "is no run folder" in refused(command, tmp_path / "file", *rest)
+
+
+def test_names_that_no_file_system_takes(bare, tmp_path):
+    for words in (
+        ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
+        ("recommend", bare.path, "--history", f"{LONG}.csv"), ("similar", bare.path, "--all", "--out", tmp_path / LONG),
+        ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / LONG),
+        ("forget", bare.path, "a", "--also", LONG), ("index", bare.path, tmp_path / LONG),
+    ):  # fmt: skip
+        done = vibes(*words, check=2)
+        assert (
+            "too long" in done.stderr and "Traceback" not in done.stderr and "should not" not in done.stderr
+        )
+
+
+def test_parquet_that_is_no_text(tiny_market):
+    path = tiny_market(photos=0)
+    table = pq.read_table(path / "listings.parquet")
+    broken = pa.Array.from_buffers(pa.string(), 12, [None, *pa.array([b"\xff\xfe"] * 12).buffers()[1:]])
+    for name in ("listing_id", "title"):
+        place = table.schema.get_field_index(name)
+        pq.write_table(table.set_column(place, name, broken), path / "listings.parquet")
+        refused("check", path)
+    pq.write_table(table, path / "listings.parquet")
+    events = pq.read_table(path / "events.parquet").slice(0, 12)
+    pq.write_table(events.set_column(0, "user_id", broken), path / "events.parquet")
+    refused("check", path)
+
+
+def test_settings_of_a_market_that_are_deep_or_huge(tiny_market):
+    path = tiny_market(photos=0)
+    for text in (
+        "a = " + "[" * 50_000,
+        "[" + ".".join("a" * 5000) + "]",
+        "x" * 3_000_000,
+        f"name = {'9' * 5000}",
+    ):
+        (path / "market.toml").write_text(text)
+        assert "market.toml" in refused("check", path)
+
+
+def test_a_condition_is_read_once(bare, monkeypatch):
+    asked = []
+    for place in ("core.run.rules.read_condition", "core.serving.batch.work.read_condition"):
+        monkeypatch.setattr(place, lambda market, text: asked.append(text) or read_condition(market, text))
+    vibes("similar", bare.path, bare.listing_ids[0], "--where", "price<=1000", "--where", "pets=yes")
+    assert asked == ["price<=1000", "pets=yes"]
+    refused("similar", bare.path, bare.listing_ids[0], "--where", "price<=\ud800")
+
+
+def test_the_index_of_milvus_has_no_recall_to_tell(bare, tmp_path):
+    pytest.importorskip("milvus_lite")
+    text = vibes("index", bare.path, tmp_path / "store.db").stdout
+    assert "12 live listings" in text and "which Milvus keeps" in text and "None" not in text
