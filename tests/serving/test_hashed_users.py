@@ -48,7 +48,7 @@ def test_a_refresh_compares_ids_and_keeps_rejected_rows_by_name(tiny_market, tmp
     for touched in range(2):
         done = vibes("refresh", run.path, "--events", new)
         (new / "a.csv").touch()
-        assert ("1 events of 1 users" if not touched else "nothing new") in done.stderr
+        assert ("1 event of 1 user" if not touched else "nothing new") in done.stderr
         assert "user-xyz" not in done.stderr
     name = run.market.names.of("user-xyz")
     events = "run/generations/000001/market/events.parquet"

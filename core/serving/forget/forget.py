@@ -10,16 +10,17 @@ from typing import Any
 
 from core.errors import NotThere, VibesError
 from core.market.documents import read_json, write_json
+from core.market.durable import WRITING, copy_file, only_writer, sweep_left
 from core.market.market import Market
 from core.run.folder import PUSHES
-from core.run.generations import FOLDER, building, folder_of, only_writer, publish, remove, stamp_of
+from core.run.generations import STATES, building, folder_of, publish, remove, stamp_of
 from core.run.prepared import load_prepared, save_prepared
 from core.run.run import Run
 from core.serving.forget.tables import has_users, rows_of, tables_of, without
 from core.serving.forget.who import Who
 from core.serving.refresh.market_folder import digests
 from core.serving.refresh.refresher import STATE, WAITING, link_model, manifest_over
-from core.serving.refresh.tables import copy_file, write_tables
+from core.serving.refresh.tables import write_tables
 
 #: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
 PATIENCE_S = 30.0
@@ -68,7 +69,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
         _forget_in_run(one, who, told)
         places.append(Run.open(one).market.path)
     for path in dict.fromkeys(table.resolve() for place in places for table in tables_of(place)):
-        if FOLDER not in path.parts:
+        if STATES.folder not in path.parts:
             _forget_in_table(path, who, told)
     for one in runs.values():
         _remove_generations(one, who, told)
@@ -84,22 +85,21 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
 def _runs_in(place: Path) -> list[Path]:
     """The run folders at and below a place."""
     found = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in found if FOLDER not in folder.parts]
+    return [folder for folder in found if STATES.folder not in folder.parts]
 
 
 def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
     """Publish the run's current state without them, where it has tables of its own or its market is as it was."""
-    with only_writer(path):
+    with only_writer(path, "vibes forget"):
         run = Run.open(path)
         if run.has_model:
             told.runs.append(str(path))
         market = run.market
-        states = [table for table in tables_of(run.folder) if run.generation]
-        if not run.generation:  # its tables are those in the market's folder
+        if market.tables != market.path:  # a state with tables of its own
+            states = list(tables_of(run.folder))
+        else:
             states = (
-                []
-                if run.market_changed
-                else [t for t in tables_of(market.tables) if t.parent == market.tables]
+                [] if run.market_changed else [t for t in tables_of(market.path) if t.parent == market.path]
             )
         if not any(has_users(table) and rows_of(table, who).any() for table in states):
             return
@@ -111,7 +111,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
                     copy_file(run.folder / name, built / name)
             for table in list(tables_of(built)):
                 if has_users(table) and (count := without(table, who)):
-                    place = folder_of(path, stamp_of(path).generation + 1) / table.relative_to(built)
+                    place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
                     told.rows[str(place)] = count
             link_model(run.folder, built)
             copy_file(run.folder / "listings.npz", built / "listings.npz")
@@ -119,13 +119,13 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
             features = load_prepared(run.folder, run.manifest.fingerprint)
             if features is not None:
                 save_prepared(built, features, after.fingerprint)
-            manifest_over(run, after).save(built)
             state = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
             write_json(built / STATE, {**state, "replaced": digests(market.path)})
+            manifest_over(run, after).save(built)
             publish(path, built)
         if config != market.config:
             copy_file(
-                folder_of(path, stamp_of(path).generation) / "market" / "market.toml",
+                folder_of(path, stamp_of(path).number) / "market" / "market.toml",
                 market.path / "market.toml",
             )
 
@@ -135,15 +135,16 @@ def _forget_in_table(path: Path, who: Who, told: Forgotten) -> None:
         if has_users(path) and (count := without(path, who)):
             told.rows[str(path)] = count
     except VibesError:
-        if not path.name.startswith(".writing-"):  # half a table, left by a process that was killed
+        if path.name.startswith(WRITING):  # half a table, if its writer was killed
+            sweep_left(path.parent)
+        if path.exists():
             raise
-        path.unlink(missing_ok=True)
 
 
 def _remove_generations(path: Path, who: Who, told: Forgotten) -> None:
     """Remove what else than the current state has them, and wait for those that read it."""
-    current, until = stamp_of(path).generation, time.monotonic() + PATIENCE_S
-    for folder in sorted(path.joinpath(FOLDER).glob("*")):
+    current, until = stamp_of(path).number, time.monotonic() + PATIENCE_S
+    for folder in sorted(path.joinpath(STATES.folder).glob("*")):
         if not folder.is_dir() or folder == folder_of(path, current):
             continue
         if not any(has_users(table) and rows_of(table, who).any() for table in tables_of(folder)):
