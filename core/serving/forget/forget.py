@@ -12,6 +12,7 @@ from core.errors import NotThere, VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import WRITING, copy_file, only_writer, sweep_left
 from core.market.market import Market
+from core.run.contents import seal
 from core.run.folder import PUSHES
 from core.run.generations import STATES, building, folder_of, publish, remove, stamp_of
 from core.run.prepared import load_prepared, save_prepared
@@ -121,7 +122,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
                 save_prepared(built, features, after.fingerprint)
             state = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
             write_json(built / STATE, {**state, "replaced": digests(market.path)})
-            manifest_over(run, after).save(built)
+            seal(built, manifest_over(run, after))
             publish(path, built)
         if config != market.config:
             copy_file(
