@@ -120,7 +120,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
             features = load_prepared(run.folder, run.manifest.fingerprint)
             if features is not None:
                 save_prepared(built, features, after.fingerprint)
-            state = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
+            state: dict[str, Any] = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
             write_json(built / STATE, {**state, "replaced": digests(market.path)})
             seal(built, manifest_over(run, after))
             publish(path, built)
