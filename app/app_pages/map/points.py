@@ -89,7 +89,7 @@ def map_file(opened: OpenRun) -> Path:
 def stamp(opened: OpenRun) -> str:
     """Changes whenever the map, the embeddings or the market do."""
     times = "-".join(
-        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened), opened.run.path / "listings.npz")
+        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened), opened.run.made / "listings.npz")
     )
     return f"{times}-{opened.view.market.fingerprint[:8]}"
 

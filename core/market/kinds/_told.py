@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 #: Known members of a set, or words of a text, at most.
 MOST_VALUES = 4000
@@ -17,16 +17,18 @@ MOST_VALUES = 4000
 class AttributeVocabulary(BaseModel):
     """What one attribute's values become; ids are global, 0 is "no value"."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str
     kind: str
     label: str = ""  # word pieces: what names the attribute in a listing's words
-    first: int = 0  # id of the first value; then in the order of `values`
+    first: int = Field(0, ge=0)  # id of the first value; then in the order of `values`
     values: list[str] = []  # known values: categories, members of a set, words
     edges: list[float] = []  # number: ascending quantile edges, n + 1 for n bins
-    grids: list[list[list[float]]] = []  # place: for each grid the inner latitude and longitude edges
-    buckets: int = 0  # ids after the values, for unseen ones
+    grids: list[
+        Annotated[list[list[float]], Field(min_length=2, max_length=2)]
+    ] = []  # place: for each grid the inner latitude and longitude edges
+    buckets: int = Field(0, ge=0)  # ids after the values, for unseen ones
 
     @property
     def size(self) -> int:
