@@ -31,6 +31,19 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
     ]
 
 
+def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("core.progress.bar.time.monotonic", lambda: now[0])
+    with ProgressBar() as bar:
+        for step in range(1, 8):
+            now[0] += 12
+            bar(Counted("texts", 1000 * step, 50_000, 600.0 - step))
+    assert [line for line in capsys.readouterr().err.splitlines() if line] == [
+        "texts: 3,000 of 50,000, about 10 min left",
+        "texts: 6,000 of 50,000, about 10 min left",
+    ]
+
+
 def test_what_is_counted_can_go_by_another_name():
     told = []
     report = renamed(told.append, "photos, vae")

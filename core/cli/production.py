@@ -9,7 +9,7 @@ import typer
 from core.cli import batch as options
 from core.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
 from core.defaults import K
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.model.export.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def refresh(
         if json_:
             typer.echo(json.dumps(found))
         else:
-            typer.echo(f"{datetime.now():%H:%M:%S} {line}", err=True)
+            typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:

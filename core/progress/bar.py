@@ -1,5 +1,6 @@
 """Progress of long work on stderr, as the command line shows it."""
 
+import time
 from datetime import timedelta
 
 from rich.console import Console
@@ -17,6 +18,9 @@ from rich.text import Text
 
 from core.progress import Counted, JobDone, Notice, Stage, Trained, Update, Validated
 
+#: Seconds between two lines about what is counted, in a log.
+EVERY_S = 30.0
+
 
 class TimeLeftColumn(TimeRemainingColumn):
     """The time left as the work itself says, else as the bar's speed tells."""
@@ -30,7 +34,7 @@ class TimeLeftColumn(TimeRemainingColumn):
 
 
 class ProgressBar:
-    """One progress bar on stderr, with an estimate of the time left; silent where stderr is no terminal.
+    """One progress bar on stderr, with an estimate of the time left; where stderr is no terminal, a line each `EVERY_S`.
 
     As a `core.progress.Report` it is called with each update.
     """
@@ -48,6 +52,7 @@ class ProgressBar:
         )
         self.bar.start()
         self.tasks: dict[str, TaskID] = {}
+        self.told = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +82,9 @@ class ProgressBar:
         if what not in self.tasks:
             self.tasks[what] = self.bar.add_task(what, total=total)
         self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=told)
+        if not self.console.is_terminal and time.monotonic() - self.told >= EVERY_S:
+            self.told = time.monotonic()
+            self._line(f"{told}: {done:,.10g} of {total:,}{_left(left)}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False)

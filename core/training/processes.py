@@ -4,7 +4,8 @@ A step of several processes is the step of one: the batch is the same, each proc
 listings, and the loss and the gradients are summed. Where there is one process nothing is sent.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,21 @@ from torch import distributed as dist
 
 from core.device import device, place
 from core.model.machine import keep_memory
+
+
+@contextmanager
+def settings_of_torch() -> Iterator[None]:
+    """Leaves torch as it was before a training, for whoever goes on in the same process, such as a notebook."""
+    fixed, warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(fixed, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

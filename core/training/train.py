@@ -42,11 +42,12 @@ from core.training.finetune import Validate, finetune
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.positions import with_positions
 from core.training.pretrain import pretrain
-from core.training.processes import Processes
+from core.training.processes import Processes, settings_of_torch
 from core.training.state import TrainingState
 from core.training.step import StepData
 
 
+@settings_of_torch()
 def train(
     market: Market,
     run: Path,

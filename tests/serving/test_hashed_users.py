@@ -98,7 +98,9 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),
         caplog.at_level(logging.DEBUG, "core"),
-        TestClient(make_app(NewestState(run.path)), raise_server_exceptions=False) as client,
+        TestClient(
+            make_app(NewestState(run.path)), "http://localhost", raise_server_exceptions=False
+        ) as client,
     ):
         answers = [client.get(f"/recommend/{one}") for one in (user, name)]
         unknown = client.get("/recommend/nobody").text

@@ -87,6 +87,13 @@ def test_they_are_an_error_only_where_it_is_asked_for(shop):
     assert "new-2" in Run.open(shop.path).listing_ids  # what is good was taken in all the same
 
 
+def test_a_cell_moves_no_cursor(shop):
+    path = shop.path.parent / "listings" / "new.csv"
+    path.write_text(path.read_text().replace("abc", "\x1b[2Jabc"))
+    said = refresh(shop).stderr
+    assert "\x1b" not in said and "\\x1b[2Jabc" in said
+
+
 def test_only_the_newest_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("core.serving.refresh.rejected.MOST_REJECTED", 2)
     from core.market.tables import Notes
