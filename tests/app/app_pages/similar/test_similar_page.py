@@ -6,6 +6,7 @@ from browser.painted import embed_run, paint_market
 from looking import components, texts
 
 from app.server.photos import SMALL
+from app.view.formats import plain
 from core import Run
 from core.market.market import Market
 from core.market.writer import write_market
@@ -123,7 +124,7 @@ def test_a_market_of_one_listing_says_why_it_has_no_neighbours(show, tmp_path):
 
 def test_a_run_that_is_gone_is_told_in_one_sentence(show, tmp_path):
     page = show("similar", tmp_path / "nothing")
-    assert len(page.error) == 1 and str(tmp_path / "nothing") in page.error[0].value
+    assert len(page.error) == 1 and plain(str(tmp_path / "nothing")) in page.error[0].value
 
 
 def test_a_market_that_is_gone_is_told_in_one_sentence(show, tmp_path):
