@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -43,9 +44,9 @@ class Deaths:
     def __init__(self, writer: Writer, staged: Path, folder: Path, readers: int = 0) -> None:
         self.writer, self.staged, self.folder, self.readers = writer, staged, folder, readers
         self._begin()
-        self.old = writer.look(folder)
+        self.old = self._looked()
         self.renames = renames(lambda: writer.work(folder))
-        self.new = writer.look(folder)
+        self.new = self._looked()
         self.seen = Seen()
         if self.old == self.new:
             self.seen.wrong.append("the writer changes nothing that a reader sees")
@@ -75,6 +76,7 @@ class Deaths:
     def _begin(self) -> None:
         copied(self.staged, self.folder)
         self.writer.begin(self.folder)
+        gc.collect()
 
     def _check(self, when: str) -> None:
         if not self._known(self._looked()):
@@ -100,6 +102,8 @@ class Deaths:
             return self.writer.look(self.folder)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
+        finally:
+            gc.collect()  # an opened run holds its generation until it is collected
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

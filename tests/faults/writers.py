@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -15,7 +16,7 @@ import pandas as pd
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
 
-from core.errors import VibesError
+from core.errors import NotThere, VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.documents import read_json
 from core.market.io import read_table
@@ -30,6 +31,7 @@ from core.run.spaces import embed_market
 from core.search.store.faiss_store import FaissStore
 from core.serving.batch.local import score_here
 from core.serving.batch.work import prepare
+from core.serving.forget.forget import forget
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.refresh.store import Follower
@@ -101,7 +103,7 @@ def look_at_run(path: Path) -> Any:
     found: dict[str, Any] = {"ids": run.listing_ids, "trained on": run.manifest.trained_on}
     found |= {space: _digest(run.vectors(space)) for space in run.spaces}
     found["recommended"] = run.recommend(run.log.users[0], 5).to_csv(float_format="%.4f")
-    found["pushed"] = len(run.pushes)
+    found["pushed"], found["events"] = len(run.pushes), len(run.log)
     return json.dumps(found, sort_keys=True)
 
 
@@ -163,6 +165,11 @@ def _refresh(folder: Path) -> None:
     Refresher(folder / "run", sources).look()
 
 
+def _forget(folder: Path) -> None:
+    with contextlib.suppress(NotThere):  # it was done already
+        forget(folder / "run", ["user-0003"])
+
+
 def _index(folder: Path) -> None:
     store, *_ = Follower(folder / "store").bring(Run.open(folder / "run"))
     store.build("hnsw", 0)
@@ -196,6 +203,7 @@ WRITERS = [
     ),
     Writer("evaluate", _before_evaluation, _evaluate, lambda folder: look_at_results(folder / "run")),
     Writer("refresh", lambda folder: None, _refresh, lambda folder: look_at_run(folder / "run")),
+    Writer("forget", _refresh, _forget, lambda folder: look_at_run(folder / "run")),
     Writer("index", _before_index, _index, lambda folder: look_at_store(folder / "store")),
     Writer(
         "recommend --all", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True
