@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from fastapi.testclient import TestClient
+from helpers.serving import serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -65,7 +65,7 @@ def run(trained, tmp_path_factory, request) -> Run:
 
 @pytest.fixture(scope="module")
 def client(run):
-    with TestClient(make_app(NewestState(run.path))) as client:
+    with serving(make_app(NewestState(run.path))) as client:
         yield client
 
 
