@@ -96,6 +96,8 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
         if run.has_model:
             told.runs.append(str(path))
         market = run.market
+        for folder in (path, market.path):  # of a writer that was killed: it may tell of them
+            sweep_left(folder)
         if market.tables != market.path:  # a state with tables of its own
             states = list(tables_of(run.folder))
         else:
