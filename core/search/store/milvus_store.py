@@ -99,9 +99,9 @@ class MilvusStore:
         queries = checked_queries(queries, self.width)
         ids = np.full((len(queries), k), None, object)
         scores = np.full((len(queries), k), -np.inf, np.float32)
+        expression = milvus_expression(filter or {})
         if filter:
             self._refuse_unknown(filter)
-        expression = milvus_expression(filter or {})
         for start in range(0, len(queries), ASKED):
             with _told("Milvus"):
                 answers = self._client.search(
