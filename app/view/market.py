@@ -1,7 +1,7 @@
 """A market as the screen shows it: titles, photos, values with labels and units."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from core.errors import printable
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
+from core.market.user_names import NumberedUsers
 
 HEADLINE = 3  # attributes on a card
 LONG_TEXT = 400
@@ -42,9 +43,9 @@ class MarketView:
         return self.load_log()
 
     @cached_property
-    def user_row(self) -> dict[str, int]:
-        """Number of a user in `log.users` by id."""
-        return {user: row for row, user in enumerate(self.log.users)}
+    def user_row(self) -> Mapping[str, int]:
+        """Number of a user in `log.users` by name; where names are hashed, also by the id."""
+        return NumberedUsers(self.log.users, self.market.names)
 
     @property
     def has_photos(self) -> bool:

@@ -112,3 +112,17 @@ def test_years_are_told_by_their_values(tmp_path):
     )
     write_market(tmp_path / "shop", MarketConfig(), listings)
     assert dict(view_of(tmp_path / "shop").facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}
+
+
+def test_a_hashed_user_is_found_by_name_and_by_id(tiny_market):
+    path = tiny_market(photos=0)
+    plain = Market.open(path)
+    user = EventLog.from_market(plain).users[0]
+    with (path / "market.toml").open("a") as stream:
+        stream.write('\n[privacy]\nusers = "hashed"\n')
+    market = Market.open(path)
+    view = MarketView(market, lambda: EventLog.from_market(market))
+    name = market.names.of(user)
+    assert name != user and user not in view.log.users
+    assert view.user_row[user] == view.user_row[name] == view.log.users.index(name)
+    assert view.user_row.get("nobody") is None
