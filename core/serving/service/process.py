@@ -58,9 +58,12 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # A thread that opens a newer state or encodes photos cannot be stopped, and would be waited for.
-        last = threading.Timer(GRACE_S, os._exit, (0,))
-        last.daemon = True
-        last.start()
+        if (
+            threading.current_thread() is threading.main_thread()
+        ):  # elsewhere the process is not the service's own
+            # A thread that opens a newer state or encodes photos cannot be stopped, and would be waited for.
+            last = threading.Timer(GRACE_S, os._exit, (0,))
+            last.daemon = True
+            last.start()
         asyncio.get_running_loop().call_later(GRACE_S - TELL_S, self._app.state.give_up)
         await super().shutdown(sockets)

@@ -11,7 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from helpers.serving import listening
 
+import core.serving.service.process as process_module
 from core.serving.service.process import GRACE_S, TELL_S
 
 #: A service whose answers take a minute on a thread that nothing can stop, as the decoding of photos does.
@@ -72,3 +75,16 @@ def test_who_waits_for_a_thread_that_cannot_be_stopped_is_told_and_the_process_e
     assert all(status == 503 and "being stopped" in error for status, error in answers)
     assert process.returncode == 0 and "Traceback" not in process.stderr.read()
     assert GRACE_S - TELL_S - 1 < told < GRACE_S and ended < GRACE_S + 2  # of a busy machine
+
+
+@pytest.mark.slow
+def test_a_server_on_a_thread_leaves_the_process_alone(monkeypatch):
+    monkeypatch.setattr(process_module, "GRACE_S", 2)
+    ended = []
+    monkeypatch.setattr(process_module.os, "_exit", ended.append)
+    app = FastAPI()
+    app.state.give_up = lambda: None
+    with listening(app):
+        pass
+    time.sleep(3)
+    assert not ended
