@@ -34,6 +34,7 @@ from core.progress import Report, Stage
 from core.progress.bar import ProgressBar
 from core.run.contents import seal
 from core.run.generations import RESULTS
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
@@ -111,6 +112,7 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     weights = load_file(whole / WEIGHTS)
     with atomic_path(whole / WEIGHTS) as temporary:
         save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
+    seal(whole, Manifest.load(whole))
     manifest = embed_market(made.market, run, made.photos, whole)
     for path in (whole / name for name in BESIDE):
         if path.is_file():

@@ -22,6 +22,7 @@ from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import TrainingConfig
+from core.scoring.late_interaction import LateInteraction
 from core.scoring.recency import RecentEvents, recency_prior
 from core.training.bank import ItemBank
 from core.training.batches import Batch
@@ -109,7 +110,7 @@ def step_loss(
         else:
             user = towers.histories(own, encoded, listing)
     history: torch.Tensor | None = None
-    if config.late_interaction:
+    if LateInteraction.of(config).weight:
         rows, vectors = (data.warm, bank.vectors) if frozen and bank is not None else (encoded, listing)
         assert vectors is not None  # what the histories read
         history = towers.events(own, rows, vectors)  # (R, d)
@@ -154,8 +155,8 @@ def _softmax(
     if history is None:
         scores = user @ item.T / config.temperature  # (E, C)
     else:
-        assert config.late_interaction != "auto"
-        scores = late_scores(user, item, history, batch, config.late_interaction) / config.temperature
+        weight = LateInteraction.of(config).weight
+        scores = late_scores(user, item, history, batch, weight) / config.temperature
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.

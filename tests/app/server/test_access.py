@@ -50,7 +50,7 @@ def ask(place: str, path: str = "/", **headers: str) -> http.client.HTTPResponse
     client = http.client.HTTPConnection(place, timeout=60)
     client.request("GET", path, headers=headers)
     answer = client.getresponse()
-    answer.text = answer.read().decode()
+    answer.text = answer.read().decode(errors="replace")
     client.close()
     return answer
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import quote_from_bytes
 
 from core.errors import VibesError, printable
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
 
+T = TypeVar("T")
 DEMO = Path(__file__).parents[3] / "assets" / "demo" / "run"
 #: Statuses that the OpenAPI document names for bad input.
 REFUSED = (404, 405, 413, 422)
@@ -76,10 +79,16 @@ def service_requests(folder: Path) -> Callable[[bytes], object]:
 
     app = make_app(NewestState(DEMO), Options(pause=0, look_every=3600))
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(app.router.lifespan_context(app).__aenter__())
+    # On a thread of its own: the caller's may have a loop already.
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+
+    def answer(asked: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+    answer(app.router.lifespan_context(app).__aenter__())
 
     def feed(content: bytes) -> object:
-        status, told = loop.run_until_complete(_asked(app, content))
+        status, told = answer(_asked(app, content))
         if status == 200:
             return json.loads(told) if told.startswith(b"{") else told
         sentence = json.loads(told)["error"]

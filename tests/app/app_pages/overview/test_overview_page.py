@@ -153,7 +153,7 @@ def test_the_difference_to_the_best_id_method_is_told_with_its_interval():
     told = beside({"differences": {"model - als": {"recall@30": unsure}}}, "als")
     assert (
         told
-        == "Difference: +5.6 points (−0.9 to +11.4, corrected for the number of methods), no sure difference."
+        == "Difference: +5.6 points (−0.8 to +11.3, corrected for the number of methods), no sure difference."
     )
     assert beside({}, "als") == "" and best_id({"model": {}}) is None
 
