@@ -125,7 +125,8 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
             two.page.goto(f"{server.url}/compare?{urlencode({'part': 'runs', **params})}")
             wait_until_quiet(two.page)
             two.page.wait_for_load_state("networkidle")
-            two.page.wait_for_function("word => document.body.innerText.split(word).length > 11", arg=PICTURE)
+            drawn = f"word => ({ALL_WORDS})().split(word).length > 11"
+            two.page.wait_for_function(drawn, arg=PICTURE, timeout=180_000)
             shown = two.words()
             assert shown.count(PICTURE) > 10 and "\u202e" not in shown
             assert two.page.locator(f'a[href*="{HOST}"], img[src*="{HOST}"]').count() == 0
