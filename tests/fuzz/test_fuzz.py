@@ -51,7 +51,7 @@ def test_a_hang_and_a_process_that_dies_are_failures(tmp_path, monkeypatch):
 
 
 #: Targets that open a model.
-COSTLY = {"service-requests"}
+COSTLY = {"service-requests", "page-addresses"}
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def test_who_is_nowhere_is_told_after_the_others_are_gone(run):
     assert len(traces(run.path.parent, KEPT)) == 2
 
 
+@pytest.mark.slow
 def test_a_generation_that_is_read_is_waited_for_and_then_told(run, tmp_path, monkeypatch):
     refreshed(run, tmp_path, 2)
     place = settle(run.path)
@@ -142,6 +143,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_a_death_before_each_replace_leaves_old_or_new_and_the_same_again_finishes_it(
     run, tmp_path, monkeypatch
 ):
