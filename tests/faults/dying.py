@@ -22,7 +22,7 @@ def renames(work: Callable[[], object]) -> int:
     child = os.fork()
     if not child:
         counted = _counting(lambda number: None)
-        _finish(work, lambda: os.write(writer, str(counted()).encode()))
+        finish(work, lambda: os.write(writer, str(counted()).encode()))
     os.close(writer)
     told = os.fdopen(reader).read()
     _, status = os.waitpid(child, 0)
@@ -40,7 +40,7 @@ def die_before(work: Callable[[], object], number: int) -> None:
     child = os.fork()
     if not child:
         _counting(die)
-        _finish(work)
+        finish(work)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == DIED, f"it ended with {os.waitstatus_to_exitcode(status)}"
 
@@ -49,7 +49,7 @@ def killed_after(work: Callable[[], object], seconds: float) -> bool:
     """Do a work that is killed after some time; False where it was done before that."""
     child = os.fork()
     if not child:
-        _finish(work)
+        finish(work)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -62,7 +62,8 @@ def killed_after(work: Callable[[], object], seconds: float) -> bool:
     return status != 0
 
 
-def _finish(work: Callable[[], object], after: Callable[[], object] = lambda: None) -> None:
+def finish(work: Callable[[], object], after: Callable[[], object] = lambda: None) -> None:
+    """End a forked child with its work: with 0, or with a traceback and `FAILED`; nothing of its parent's is cleaned up."""
     code = FAILED
     try:
         work()

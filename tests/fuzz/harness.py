@@ -20,7 +20,6 @@ import random
 import resource
 import signal
 import struct
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +29,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from core.errors import VibesError
+from tests.faults.dying import finish
 from tests.fuzz.mutate import mutated
 
 HANG = 5.0  # seconds of the processor, so that a busy machine is no hang
@@ -146,8 +146,7 @@ def run_apart(one: Target, executions: int, folder: Path, seed: int = 0, most: i
 def _child(
     one: Target, count: int, folder: Path, seed: int, most: int, first: int, shared: mmap.mmap, writer: int
 ) -> None:
-    code = 1
-    try:
+    def work() -> None:
         import json
 
         found = _loop(one, count, folder, seed, most, first, shared)
@@ -156,12 +155,8 @@ def _child(
         }
         with os.fdopen(writer, "wb") as stream:
             stream.write(json.dumps(plain).encode())
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+
+    finish(work)
 
 
 def _unpacked(text: bytes) -> Outcome | None:
