@@ -13,7 +13,7 @@ from core.model.settings import Settings, TrainingConfig
 from core.training.baskets import REAL_SHARE, simultaneous
 
 #: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
-#: them. Where one thing is looked for it gains nothing (measured), and costs serving.
+#: them. Where one thing is looked for it gained nothing (one town, one seed), and it costs serving.
 LATE_WEIGHT = 0.5
 #: Users with two training events or more from which on a market is large.
 LARGE = 16_384
