@@ -10,7 +10,7 @@ from core.ablation.table import ALL, Measured
 from core.ablation.text import SIGNIFICANT, figures_of, p_text
 from core.defaults import K
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes
 BETTER, WORSE, PLAIN = "#0b7a75", "#b5452c", "#5f6b76"

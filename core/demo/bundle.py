@@ -27,7 +27,7 @@ from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.insight.looks.search import LookSearch
 from core.insight.map.vibe_map import save_map
 from core.market.caches import user_cache
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, Stage

@@ -14,7 +14,7 @@ from core.demo.parameters import Parameters
 from core.demo.sessions import simulate_events
 from core.demo.world import World
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.writer import write_market
 
 

@@ -24,7 +24,7 @@ from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
 from core.market.caches import writable_cache
 from core.market.documents import write_json
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.log import EventLog
 from core.market.market import Market
 from core.progress import Report

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 KEY_BYTES = 32  # sha256
 #: Shards below this many rows are merged by `compact`.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 T = TypeVar("T")
 #: What taking apart a document raises that is not as it should be; pydantic's, JSON's and TOML's are ValueErrors.

@@ -13,19 +13,6 @@ import pyarrow.parquet as pq
 from core.errors import VibesError
 from core.market.durable import atomic_path
 
-__all__ = [
-    "TABLES",
-    "TABLE_SUFFIXES",
-    "atomic_path",
-    "find_table",
-    "read_kept",
-    "read_table",
-    "require_numbers",
-    "table_columns",
-    "without_categories",
-    "write_table",
-]
-
 TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 

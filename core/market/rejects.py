@@ -10,7 +10,8 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.defects import Defect
-from core.market.io import atomic_path, find_table, read_table
+from core.market.durable import atomic_path
+from core.market.io import find_table, read_table
 from core.market.market import Market
 from core.market.tables import as_ids
 from core.market.user_names import UserNames

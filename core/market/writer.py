@@ -8,7 +8,8 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.io import TABLE_SUFFIXES, TABLES, atomic_path
+from core.market.durable import atomic_path
+from core.market.io import TABLE_SUFFIXES, TABLES
 from core.market.tables import leaves_market
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from core.errors import VibesError
 from core.features.photos.trainable import PREFIX
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 
 def save_weights(path: Path, model: torch.nn.Module) -> None:

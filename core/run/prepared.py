@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from core.features.featurizer import Features
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 FILE = "prepared.safetensors"
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
-from core.market.io import atomic_path, find_table, read_table, table_columns
+from core.market.durable import atomic_path
+from core.market.io import find_table, read_table, table_columns
 
 GOOD = "listing_id,price\na,1\nb,2\n"
 

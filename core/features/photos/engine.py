@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from core.market.caches import user_cache
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 #: The least cosine between the vectors of both: what it is stored as (float16) keeps no more.
 AGREES = 0.9999

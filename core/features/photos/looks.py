@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.features.texts.encoder import TextEncoder
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 if TYPE_CHECKING:
     from core.features.photos.encoder import PhotoEncoder

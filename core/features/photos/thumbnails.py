@@ -9,7 +9,7 @@ from PIL import Image
 from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
 from core.market.caches import writable_cache
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 
 
 def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:

@@ -26,7 +26,7 @@ from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
 from core.market.caches import market_cache
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.progress import Counted, Report
 
 VAE = "vae"

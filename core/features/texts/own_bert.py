@@ -19,7 +19,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.texts.encoder import MINILM, TextEncoder, embed_texts, load_text_encoder, minilm_folder
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.progress import Counted, Report
 
 NAME = "own-bert"

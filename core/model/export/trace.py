@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.model.export.formats import FORMATS, Graph, missing
 from core.model.export.graph import PaddedGraph
 from core.model.export.inputs import LEAST_LENGTH, Arrays

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.market.io import atomic_path, read_kept
+from core.market.durable import atomic_path
+from core.market.io import read_kept
 from core.search.index import ExactIndex
 from core.search.index.approximate import ApproximateIndex
 from core.search.store.filters import matches

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from core.errors import VibesError
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.moments import moment_in_log
 from core.progress import Report
 from core.run.additions import Additions

@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.io import TABLE_SUFFIXES, atomic_path, read_table, table_columns
+from core.market.durable import atomic_path
+from core.market.io import TABLE_SUFFIXES, read_table, table_columns
 from core.market.rejects import REJECT_COLUMNS
 from core.serving.forget.who import Who
 

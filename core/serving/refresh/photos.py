@@ -11,7 +11,7 @@ import pandas as pd
 from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
 from core.market.defects import Defect
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.tables import Notes, as_ids, require
 from core.market.values import to_numbers
 from core.serving.refresh.sources import Frame

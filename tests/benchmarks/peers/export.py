@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.market.log import EventLog, ranges
 from core.market.market import Market
 from core.market.splits import Catalogue, Split, make_split

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.market.io import atomic_path
+from core.market.durable import atomic_path
 from core.model.export.formats import Format, Graph
 from core.model.export.formats._onnx import open_onnx, write_onnx
 from core.model.export.graph import PaddedGraph
