@@ -120,9 +120,8 @@ def test_the_second_device_refuses_what_a_gpu_refuses(second):
         assert torch.nn.Linear(3, 3).to(second)(there).dtype is torch.bfloat16
 
 
-@pytest.mark.parametrize(
-    "way", [way if way == "listing-vectors" else pytest.param(way, marks=pytest.mark.slow) for way in WAYS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
 def test_what_is_trained_there_answers_there_as_on_the_cpu(second, way, market, photos, tmp_path):
     run = trained_on(NAME, market, tmp_path / "run", settings_of(way), photos)
     assert run.manifest.encoded_by == f"{NAME}-float32"

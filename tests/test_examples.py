@@ -34,6 +34,10 @@ FACES = [
 ]
 
 
+#: Those whose example trains.
+TRAINING = {"core.training.start:train"}
+
+
 @pytest.fixture(scope="module")
 def known(trained: Run, tmp_path_factory) -> dict:
     """What the examples find at hand: a market, a run over it, and a folder to write to."""
@@ -44,7 +48,9 @@ def known(trained: Run, tmp_path_factory) -> dict:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in TRAINING else []) for name in FACES]
+)
 def test_the_example_of_a_face_runs(known, name):
     module, _, path = name.partition(":")
     face = importlib.import_module(module)

@@ -31,6 +31,7 @@ def test_a_sentence_is_no_failure_and_any_other_error_is_kept_with_its_input(tmp
     assert [one.content for one in again.failures] == [one.content for one in found.failures]
 
 
+@pytest.mark.slow
 def test_a_hang_and_a_process_that_dies_are_failures(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.fuzz.harness.HANG", 0.05)
 

@@ -59,7 +59,13 @@ def test_what_a_format_wrote_gives_what_the_graph_gives(name, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize(("name", "library"), [("onnx", "onnxscript"), ("int8", "onnxruntime.quantization")])
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("onnx", "onnxscript"),
+        pytest.param("int8", "onnxruntime.quantization", marks=pytest.mark.slow),
+    ],
+)
 def test_a_library_that_is_missing_is_named_with_the_mend(name, library, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(

@@ -13,6 +13,7 @@ from core.search.store.opening import open_store
 from core.search.store.protocol import Between
 
 pytest.importorskip("milvus_lite")
+pytestmark = pytest.mark.slow  # starts a server of its own
 
 FILTERS = [
     {"kind": "flat"},
