@@ -18,6 +18,7 @@ from core.market.market import Market
 from core.report.figures import Map
 from core.report.text import SPACES
 from core.run.thumbs import thumbnail
+from core.words import count
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -58,7 +59,9 @@ def vibe_map(run: Run) -> Map | None:
     if len(mine) > DOTS:
         chosen = np.sort(np.random.default_rng(SEED).choice(len(mine), DOTS, replace=False))
     places = grid_places(mine[["x", "y"]].to_numpy()).astype(int) * 1000 // SIZE
-    caption = f"{len(mine):,} listings by {SPACES[str(space)]}; what is alike lies near to one another."
+    caption = (
+        f"{count(len(mine), 'listing')} by {SPACES[str(space)]}; what is alike lies near to one another."
+    )
     return Map(places[chosen], cluster[chosen], groups, caption)
 
 

@@ -15,7 +15,9 @@ from core.ablation.text import figures_of, p_text
 from core.errors import VibesError
 from core.market.documents import NOT_AS_MEANT
 from core.report.figures import Curve, Row, Rows
+from core.report.paired import beside, hardest_rival
 from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals, share
+from core.words import count
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -32,6 +34,7 @@ class Quality:
     Attributes:
         model: the model's figure, `value, low, high`; None where it was not measured.
         rivals: what paired tests say of it and the other methods, in words.
+        hardest: the best method beside the model and its figure, and the difference to it, in words; "" where none is.
         figure: all methods, the best first.
         titles, lines: a table of all measures; a line is a method and its values, None where one is missing.
         protocol: how all this was measured.
@@ -39,6 +42,7 @@ class Quality:
 
     model: dict[str, float] | None
     rivals: Sequence[str]
+    hardest: str
     figure: Rows
     titles: Sequence[str]
     lines: Sequence[tuple[str, list[float | None]]]
@@ -62,12 +66,13 @@ def quality(metrics: dict[str, Any]) -> Quality | None:
         return None
     model = results.get("model", {}).get(METRIC)
     told = rivals(metrics.get("differences", {}), METRIC)
-    asked = f"{metrics.get('queries', 0):,} test queries of {metrics.get('users', 0):,} users."
+    asked = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     measures = list(next(iter(results.values())))
     best_first = sorted(results, key=lambda name: -(results[name].get(METRIC, {}).get("value") or 0))
     return Quality(
         model=model if model and model["value"] is not None else None,
         rivals=[f"{word} {', '.join(map(name_of, names))}" for word, names in told.items() if names],
+        hardest=_hardest(metrics),
         figure=Rows(
             sorted(rows, key=lambda row: -row.value),
             f"Recall@30 by method with 95 % intervals over users; ■ is the model. {asked}",
@@ -78,6 +83,16 @@ def quality(metrics: dict[str, Any]) -> Quality | None:
             for name in best_first
         ],
         protocol=PROTOCOLS.get(metrics.get("protocol", ""), "") + also_told(metrics),
+    )
+
+
+def _hardest(metrics: dict[str, Any]) -> str:
+    name = hardest_rival(metrics["results"], METRIC)
+    if name is None or "model" not in metrics["results"]:
+        return ""
+    value = metrics["results"][name][METRIC]["value"]
+    return (
+        f"The hardest rival is {name_of(name)} with {share(value)}. {beside(metrics, name, METRIC)}".rstrip()
     )
 
 
@@ -92,7 +107,7 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
     for name, one in metrics.get("slices", {}).items():
         mine = one.get("results", {}).get("model", {}).get(METRIC)
         if (name in SLICES or name.startswith("history ")) and mine and mine["value"] is not None:
-            label, note = name[:1].upper() + name[1:], f"{one['queries']:,} queries"
+            label, note = name[:1].upper() + name[1:], count(one["queries"], "query", "queries")
             rows.append(Row(label, mine["value"], mine["low"], mine["high"], "model", note))
     caption = "Recall@30 of the model by kind of query, with 95 % intervals over users."
     return Rows(rows, caption) if rows else None

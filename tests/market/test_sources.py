@@ -59,7 +59,7 @@ def test_an_airbnb_snapshot_becomes_a_market(airbnb, tmp_path):
     assert (second["name"], second["bedrooms"], second["bathrooms"]) == ("Loft in Ulm · Studio", 0, 0.5)
     assert (third["name"], third["bedrooms"], third["bathrooms"]) == ("★New York style flat", 4, 2)
     assert market.config.currency == "$"
-    assert market.name == "ulm-2024-01"
+    assert market.name == "Homes in Ulm, 2024-01 (Inside Airbnb)"
     assert market.config.title == "name"
     assert pd.read_parquet(tmp_path / "market" / "events.parquet").shape == (
         4,

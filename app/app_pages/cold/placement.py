@@ -12,6 +12,7 @@ from app.kit import charts
 from app.kit.cards import listing_card
 from app.kit.empty import empty
 from app.kit.gallery import gallery
+from app.kit.score_help import SIMILAR, user_score_help
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count
@@ -21,7 +22,6 @@ NEIGHBOURS = 12
 DOTS = 1500  # listings drawn
 TABLE = 50  # users listed
 SHORT = 30  # recommendations that count as getting it
-SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def neighbours(opened: OpenRun, placed: Placement) -> None:
         box=opened.box,
         label=f"{count(len(rows), 'neighbour')} by {LABELS[placed.space].lower()}, the most alike first",
         photos=opened.view.has_photos,
-        score_help=SCORE_HELP,
+        score_help=SIMILAR,
     )
 
 
@@ -162,7 +162,7 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         key="first-users",
         column_config={
             "Place": st.column_config.NumberColumn(help="Where it stands among the user's recommendations"),
-            "Similarity": st.column_config.NumberColumn(format="%.2f", help=SCORE_HELP),
+            "Similarity": st.column_config.NumberColumn(format="%.2f", help=user_score_help(opened)),
         },
         alt="Users who would get this listing first, with its place among their recommendations",
     )

@@ -14,7 +14,7 @@ from app.kit.spaces import missing_spaces
 from app.kit.unmeasured import unmeasured
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count
-from core.report.text import CEILING
+from core.report.paired import hardest_rival
 
 METRIC = "recall@30"
 MODEL = "model"
@@ -62,19 +62,6 @@ def _first_number(label: str) -> int:
     return int(found.group()) if found else -1
 
 
-def rival(metrics: dict[str, Any]) -> str | None:
-    """The best method beside the model."""
-    results = metrics.get("results", {})
-    others = {
-        name: one[METRIC]["value"]
-        for name, one in results.items()
-        if name not in (MODEL, CEILING)
-        and not name.startswith(f"{MODEL} ")
-        and one.get(METRIC, {}).get("value") is not None
-    }
-    return max(others, key=lambda name: others[name]) if others else None
-
-
 def recall_by(opened: OpenRun) -> None:
     """Three pictures with their tables, or why there are none."""
     metrics = opened.run.metrics
@@ -85,7 +72,7 @@ def recall_by(opened: OpenRun) -> None:
         else:
             unmeasured(opened)
         return
-    other = rival(metrics)
+    other = hardest_rival(metrics.get("results", {}))
     methods = [MODEL, *([other] if other else [])]
     found = tables(metrics, methods)
     after = "validation" if metrics.get("stability") else "training"

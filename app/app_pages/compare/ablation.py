@@ -11,11 +11,9 @@ from app.kit.measures import RECALL_HELP, interval, percent
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count, plain, words
-from core.ablation.table import ALL, read_ablation
-from core.errors import VibesError
+from core.ablation.table import ALL
 from core.report.text import NAMES, SURE
 
-FILE = "ablation.parquet"
 METRICS = {
     "recall": ("Recall", RECALL_HELP.replace("our 30", "the first k")),
     "ndcg": ("NDCG", "As recall, but a place near the top counts more."),
@@ -28,24 +26,6 @@ COLOURS = {
     "light": ("#0b6e4f", "#a8431d", "#5a6468", "#0f5f66"),
     "dark": ("#8ad9a6", "#f0a184", "#a7b1b3", "#6cc7bf"),
 }
-
-
-def load_ablation(opened: OpenRun) -> pd.DataFrame | None:
-    """The run's ablation, None where it has none.
-
-    Raises:
-        VibesError: the file is damaged.
-    """
-    path = opened.run.path / FILE
-    return _load(str(path), path.stat().st_mtime_ns, opened) if path.is_file() else None
-
-
-@st.cache_resource(show_spinner=False, max_entries=8)
-def _load(path: str, stamp: int, _opened: OpenRun) -> pd.DataFrame:
-    table = read_ablation(_opened.run.path / FILE)
-    if table is None or table.empty:
-        raise VibesError(f"{path} is empty; make it again with vibes ablate.")
-    return table
 
 
 def ablation(opened: OpenRun, table: pd.DataFrame) -> None:

@@ -5,10 +5,11 @@ from shlex import quote
 
 import streamlit as st
 
-from app.app_pages.compare.ablation import ablation, load_ablation
+from app.app_pages.compare.ablation import ablation
 from app.app_pages.compare.query_differences import queries_apart
 from app.app_pages.compare.side_by_side import two_runs
 from app.kit.empty import empty, to_similar
+from app.kit.kept_ablation import load_ablation
 from app.kit.switch import switch
 from app.server.boundary import boundary, told
 from app.server.runs import OpenRun, current_run

@@ -8,6 +8,7 @@ from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty
 from app.kit.gallery import gallery
+from app.kit.score_help import SIMILAR, user_score_help
 from app.kit.spaces import LABELS
 from app.kit.switch import switch
 from app.server.boundary import told
@@ -133,7 +134,7 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
     lists = [
         _tried(one, lambda one=one: one.run.similar(listing, k=SHOWN, space=space)) for one in (opened, other)
     ]
-    _lists([opened, other], lists)
+    _lists([opened, other], lists, [SIMILAR, SIMILAR])
 
 
 def _of_user(opened: OpenRun, other: OpenRun) -> None:
@@ -156,7 +157,7 @@ def _of_user(opened: OpenRun, other: OpenRun) -> None:
             _tried(one, lambda one=one: one.run.recommend(frame, k=SHOWN, at=moment))
             for one in (opened, other)
         ]
-    _lists([opened, other], lists)
+    _lists([opened, other], lists, [user_score_help(one) for one in (opened, other)])
 
 
 def _tried(one: OpenRun, ask: object) -> "tuple[list[tuple[int, int]], list[str], list[float]] | str":
@@ -168,7 +169,7 @@ def _tried(one: OpenRun, ask: object) -> "tuple[list[tuple[int, int]], list[str]
     return known_rows(one, found["listing_id"]), found["listing_id"].tolist(), found["score"].tolist()
 
 
-def _lists(runs: list[OpenRun], lists: list) -> None:
+def _lists(runs: list[OpenRun], lists: list, helps: list[str]) -> None:
     shared = 0
     if not any(isinstance(one, str) for one in lists):
         shared = len(set(lists[0][1]) & set(lists[1][1]))
@@ -201,4 +202,5 @@ def _lists(runs: list[OpenRun], lists: list) -> None:
                 label=f"The list of {run_label(one.name)}, the best first",
                 photos=one.view.has_photos,
                 least=150,
+                score_help=helps[number],
             )

@@ -4,12 +4,15 @@ import streamlit as st
 
 from app.app_pages.overview.data_warnings import data_warnings
 from app.app_pages.overview.quality import show_figures
+from app.app_pages.overview.stair import show_stair
 from app.app_pages.overview.task_cards import show_tasks
+from app.kit.kept_ablation import load_ablation
 from app.kit.spaces import LABELS, missing_spaces
 from app.kit.unmeasured import unmeasured
 from app.server.boundary import boundary
 from app.server.runs import OpenRun, current_run
 from app.view.formats import moment, plain
+from core.ablation.stair import stair
 from core.market.profile import MarketProfile, profile
 from core.run.describe import reader_sentence
 
@@ -22,6 +25,8 @@ def page() -> None:
     counts(opened)
     with boundary():
         quality(opened)
+    with boundary():
+        ingredients(opened)
     st.header("What do you want to do?", anchor=False)
     show_tasks(opened)
     with boundary():
@@ -93,6 +98,13 @@ def quality(opened: OpenRun) -> None:
         )
     else:
         unmeasured(opened)
+
+
+def ingredients(opened: OpenRun) -> None:
+    """The stair of the method, where the run has an ablation that tells it."""
+    table = load_ablation(opened)
+    if table is not None and (steps := stair(table)):
+        show_stair(steps)
 
 
 def odd(opened: OpenRun) -> None:

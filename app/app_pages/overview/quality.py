@@ -1,6 +1,5 @@
 """The honest figure: recall@30 of the model with its interval, beside the baselines."""
 
-from statistics import NormalDist
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,8 @@ import streamlit as st
 from app.kit import charts
 from app.kit.measures import RECALL_HELP, interval, method_name, percent
 from app.view.formats import count
-from core.report.text import CEILING, FIRST_LEVEL, SERVED, SURE, also_told, rivals
+from core.report.paired import beside, hardest_rival
+from core.report.text import CEILING, SERVED, also_told, rivals
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
@@ -36,50 +36,8 @@ def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     return f"The model is {'; '.join(told)}." if told else ""
 
 
-def best_id(results: dict[str, Any], metric: str = "recall@30") -> str | None:
-    """The best of the first level, the methods that know listings by their ids only; None where none was measured."""
-    measured = [
-        name for name in FIRST_LEVEL if results.get(name, {}).get(metric, {}).get("value") is not None
-    ]
-    return max(measured, key=lambda name: results[name][metric]["value"], default=None)
-
-
-def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> str:
-    """The difference of the model to `rival` in words, with its interval: the corrected one, to which the verdict belongs."""
-    one = metrics.get("differences", {}).get(f"model - {rival}", {}).get(metric)
-    if not one or one.get("low") is None:
-        return ""
-    sure = one.get("p_holm", 1.0) < SURE
-    low, high = corrected(one)
-    word = (
-        "no sure difference"
-        if not sure
-        else "the model is ahead"
-        if one["value"] > 0
-        else "the model is behind"
-    )
-    points = [f"{100 * share:+.1f}".replace("-", "−") for share in (one["value"], low, high)]
-    several = ", corrected for the number of methods" if (low, high) != (one["low"], one["high"]) else ""
-    return f"Difference: {points[0]} points ({points[1]} to {points[2]}{several}), {word}."
-
-
-def corrected(one: dict[str, Any]) -> tuple[float, float]:
-    """The interval of a difference, as much wider than its own 95 % as Holm's correction made its p-value larger.
-
-    Each side grows by the ratio of the normal quantiles, so the interval holds 0 where the corrected p-value is at least
-    5 %, as far as the normal curve goes; where it goes no further, it ends at 0.
-    """
-    p_value, holm = one.get("p_value"), one.get("p_holm")
-    times = max(1.0, holm / p_value) if p_value and holm is not None else 1.0
-    wider = NormalDist().inv_cdf(1 - SURE / 2 / times) / NormalDist().inv_cdf(1 - SURE / 2)
-    value, low, high = one["value"], one["low"], one["high"]
-    low, high = value - wider * (value - low), value + wider * (high - value)
-    unsure = holm is not None and holm >= SURE
-    return (min(low, 0.0), max(high, 0.0)) if unsure else (low, high)
-
-
 def show_figures(metrics: dict[str, Any]) -> None:
-    """The big figure beside the best first-level method, and all methods as a picture with the table behind it."""
+    """The big figure beside the hardest rival, and all methods as a picture with the table behind it."""
     results = metrics["results"]
     table = figures_table(results)
     if table.empty:
@@ -87,8 +45,8 @@ def show_figures(metrics: dict[str, Any]) -> None:
         return
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
-        rival = best_id(results)
-        named = {"model": "The model", **({rival: f"Best id method: {method_name(rival)}"} if rival else {})}
+        rival = hardest_rival(results)
+        named = {"model": "The model", **({rival: f"Hardest rival: {method_name(rival)}"} if rival else {})}
         with st.container(horizontal=True, gap="large"):
             for name, label in named.items():
                 one = results.get(name, {}).get("recall@30")

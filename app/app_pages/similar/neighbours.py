@@ -12,12 +12,12 @@ from app.kit.cards import address, album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import RULES, clear_rules
+from app.kit.score_help import SIMILAR
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count
 from core.run.rules import Rules
 
-SCORE_HELP = "How alike the two are in this space: 1 is the same, 0 is nothing in common (cosine similarity)."
 KEPT = ("space", "k", "view", *NAMES, *RULES)
 
 
@@ -64,7 +64,7 @@ def one_space(
         box=opened.box,
         label=f"{count(len(others), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
         photos=opened.view.has_photos,
-        score_help=SCORE_HELP,
+        score_help=SIMILAR,
     )
 
 

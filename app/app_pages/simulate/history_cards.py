@@ -13,7 +13,6 @@ from app.server.runs import OpenRun
 from app.view.formats import words
 from app.view.photo_box import BOXES
 
-SCORE_HELP = "How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity)."
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
 _component = component(__file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>')
 
@@ -76,10 +75,14 @@ def choice(
     label: str,
     marks: Sequence[Iterable[Mark]] = (),
     scores: Sequence[str] = (),
+    score_help: str = "",
     strip: bool = False,
     spoken: str = "",
 ) -> None:
-    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`."""
+    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`.
+
+    `scores` are lines beneath them, and `score_help` says what these mean.
+    """
     cards = []
     for place, row in enumerate(listings):
         token = Event(opened.view.ids[row]).token
@@ -102,6 +105,7 @@ def choice(
         least=least,
         height=height if strip else None,
         spoken=spoken,
+        scoreHelp=score_help,
     )
 
 
@@ -119,11 +123,11 @@ def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, *
         "actions": [],
         "durations": False,
         "target": "",
+        "scoreHelp": "",
         **data,
         "cards": cards,
         "photos": opened.view.has_photos,
         "box": opened.box,
         "most": MOST,
-        "scoreHelp": SCORE_HELP,
     }
     _component(key=key, data=whole, height="content" if height is None else height)

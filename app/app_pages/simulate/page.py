@@ -10,6 +10,7 @@ from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.empty import empty, to_similar
 from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
@@ -226,6 +227,7 @@ def recommended(
         label=f"Recommended for {target}, the best first",
         marks=[mark(moved.marks[at]) + [both] * (now[at][0] in shared) for at, _ in rows],
         scores=[f"{options.score} {now[at][1]:.2f}" for at, _ in rows],
+        score_help=user_score_help(opened, options.beside),
         spoken=line if earlier else "",
     )
     gone = known_rows(opened, [listing for listing, _ in moved.out])

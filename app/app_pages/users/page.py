@@ -11,6 +11,7 @@ from app.kit.cards import listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun, current_run, known_rows, run_key
@@ -24,8 +25,6 @@ CARRIED = (
     "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
     "without that event."
 )
-COSINE = "How near the listing lies to the history: 1 is the same direction, 0 is nothing in common (cosine similarity)."
-ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
 
 
 def page() -> None:
@@ -194,7 +193,7 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         box=opened.box,
         label="Recommendations, the best first",
         photos=view.has_photos,
-        score_help=ADDED if beside else COSINE,
+        score_help=user_score_help(opened, beside),
     )
 
 

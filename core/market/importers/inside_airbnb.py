@@ -52,6 +52,7 @@ LEAKS = re.compile(
 PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
 REQUIRED = ("id", "name", "host_id", "room_type", "price")
 
+_SNAPSHOT = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-(\d{4}-\d{2}(?:-\d{2})?)")
 _RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
@@ -77,13 +78,21 @@ class InsideAirbnb(Importer):
         )
         symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
         config = MarketConfig(
-            name=path.resolve().name,
+            name=market_name(path.resolve().name),
             currency=symbol.iloc[0] if len(symbol) else "",
             title="name",
             attributes=attributes,
             excluded=[name for name in excluded_columns(list(raw.columns)) if name in listings],
         )
         write_market(target, config, listings, events=events)
+
+
+def market_name(folder: str) -> str:
+    """What people call the market of a folder: `albany-2024-11` is "Homes in Albany, 2024-11 (Inside Airbnb)"."""
+    found = _SNAPSHOT.fullmatch(folder)
+    if found is None:
+        return f"Homes of {folder} (Inside Airbnb)"
+    return f"Homes in {found[1].replace('-', ' ').title()}, {found[2]} (Inside Airbnb)"
 
 
 def leaking_columns(columns: list[str]) -> list[str]:

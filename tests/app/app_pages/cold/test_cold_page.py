@@ -9,7 +9,6 @@ import pytest
 from browser.painted import paint_market, train_run
 from looking import components, texts
 
-from app.app_pages.cold.recall_by import rival
 from core import Run
 from core.insight.audience import Audience
 from core.market.market import Market
@@ -246,11 +245,3 @@ def test_the_finer_table_of_the_metrics_is_taken_where_there_is_one(show, chilly
     assert week.iloc[:, 0].tolist()[::2] == ["1", "2", "10"]
     assert "Week after validation ended" in week.columns
     assert "tells only listings" not in texts(page)
-
-
-def test_the_rival_is_the_best_other_method_but_no_ceiling():
-    def of(**values):
-        return {"results": {name: {"recall@30": {"value": value}} for name, value in values.items()}}
-
-    assert rival(of(model=0.3, ease=0.2, popularity=0.25, oracle=0.9)) == "popularity"
-    assert rival(of(model=0.3)) is None

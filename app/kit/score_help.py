@@ -1,0 +1,21 @@
+"""What the number beside a listing means, in one place."""
+
+from app.server.runs import OpenRun
+
+_ENDS = "1 is the same direction, 0 is nothing in common"
+#: Of two listings.
+SIMILAR = f"How alike the two are in this space, the cosine of their vectors: {_ENDS}."
+ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
+
+
+def user_score_help(opened: OpenRun, beside: str | None = None) -> str:
+    """Of a listing and a history, as this run's model scores them; with what serving adds, where `beside` names some."""
+    if beside:
+        return ADDED
+    weight = opened.run.late_interaction.weight
+    if not weight:
+        return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
+    return (
+        "How near the listing lies to the history: the mean of its cosine to the history as a whole and of its greatest "
+        f"cosine to one listing of it, which counts {weight:g} times; {_ENDS}."
+    )
