@@ -1,6 +1,6 @@
 """Listing Vibes: an ID-free multimodal recommender for listings.
 
->>> from core import Market, Run, evaluate, train
+>>> from core import Market, Run, compare, evaluate, train
 
 Each is loaded on first use, so that a light command pays for neither pandas nor torch.
 """
@@ -12,11 +12,12 @@ from core.errors import VibesError
 
 if TYPE_CHECKING:
     from core.evaluation.start import evaluate
+    from core.insight.comparison import compare
     from core.market.market import Market
     from core.run.run import Run
     from core.training.start import train
 
-__all__ = ["Market", "Run", "VibesError", "__version__", "evaluate", "train"]
+__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "train"]
 __version__ = "0.1.0"
 
 _FACES = {
@@ -24,6 +25,7 @@ _FACES = {
     "Run": "core.run.run",
     "train": "core.training.start",
     "evaluate": "core.evaluation.start",
+    "compare": "core.insight.comparison",
 }
 
 

@@ -132,6 +132,32 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="another, or the same with another --other")],
+    ranking: Annotated[
+        str | None, typer.Option(metavar="NAME", help="which ranking of RUN_A; default: the model")
+    ] = None,
+    other: Annotated[
+        str | None, typer.Option(metavar="NAME", help="which ranking of RUN_B; default: the model")
+    ] = None,
+    json_: Json = False,
+    queries: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet", help="write one row a shared query, with both places"),
+    ] = None,
+) -> None:
+    """Compare two evaluated runs on the queries that both were asked: paired differences, slices, where they differ."""
+    from core.insight.comparison import compare as compare_runs
+    from core.market.io import write_table
+
+    found = compare_runs(run_a, run_b, ranking, other)
+    if queries is not None:
+        write_table(queries, found.frame())
+    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+
+
+@app.command()
 def ablate(
     market: MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],

@@ -1,10 +1,11 @@
 """Intervals, paired tests and their correction; the unit that is resampled is always the user."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
 CELLS = 4_000_000  # how many (resample, user) weights are held at once
 
 
@@ -49,6 +50,34 @@ def sign_flip_p(differences: np.ndarray, flips: int = 10_000, seed: int = 0) -> 
         sign = 2.0 * bits[:, :users] - 1  # (r, U)
         reached += (np.abs(sign @ differences) >= observed - slack).sum(axis=0)
     return (1 + reached) / (1 + flips)
+
+
+def estimates(values: np.ndarray, seed: int = 0) -> list[Estimate]:
+    """Mean and 95 % interval of each column of `values` (U, M); no interval with fewer than two users."""
+    means = values.mean(axis=0)
+    if len(values) < 2:
+        return [{"value": float(mean), "low": None, "high": None} for mean in means]
+    low, high = interval(bootstrap_means(values, seed=seed))
+    return [
+        {"value": float(v), "low": float(left), "high": float(right)}
+        for v, left, right in zip(means, low, high, strict=True)
+    ]
+
+
+def paired(deltas: Sequence[np.ndarray], seed: int = 0) -> list[list[Estimate]]:
+    """Of each of C paired differences (U, M), their U maybe different: by metric mean, interval, `p_value` of the sign-flip
+    test, and `p_holm`, corrected for the C comparisons of the metric."""
+    if not deltas:
+        return []
+    p_values = np.stack([sign_flip_p(delta, seed=seed) for delta in deltas])  # (C, M)
+    corrected = np.apply_along_axis(holm, 0, p_values)
+    return [
+        [
+            estimate | {"p_value": float(raw), "p_holm": float(safe)}
+            for estimate, raw, safe in zip(estimates(delta, seed), p_values[row], corrected[row], strict=True)
+        ]
+        for row, delta in enumerate(deltas)
+    ]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
+from core.evaluation.intervals import Estimate, estimates, paired
 from core.evaluation.slices import slice_masks
 from core.evaluation.stability import stability
 from core.evaluation.table import results_html, results_table, slices_table
@@ -21,7 +21,6 @@ from core.scoring.metrics import Coverage, Cutoffs, per_query, user_means
 if TYPE_CHECKING:
     from core.run.fits import Fit
 
-Estimate = dict[str, float | None]  # value, low, high; of a difference also p_value and p_holm
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
 
 
@@ -100,18 +99,11 @@ class Evaluation:
         subject, *others = self.names
         if not others:
             return {}
-        delta = [self.user_values(subject) - self.user_values(other) for other in others]
-        p_values = np.stack([sign_flip_p(part, seed=self.seed) for part in delta])  # (S - 1, M)
-        corrected = np.apply_along_axis(holm, 0, p_values)
-        found: Results = {}
-        for row, (other, part) in enumerate(zip(others, delta, strict=True)):
-            found[f"{subject} - {other}"] = {
-                metric: estimate | {"p_value": float(raw), "p_holm": float(safe)}
-                for metric, estimate, raw, safe in zip(
-                    self.cutoffs.names, self._estimates(part), p_values[row], corrected[row], strict=True
-                )
-            }
-        return found
+        found = paired([self.user_values(subject) - self.user_values(other) for other in others], self.seed)
+        return {
+            f"{subject} - {other}": dict(zip(self.cutoffs.names, one, strict=True))
+            for other, one in zip(others, found, strict=True)
+        }
 
     @cached_property
     def slices(self) -> dict[str, dict]:
@@ -228,16 +220,8 @@ class Evaluation:
     def _means(self, mask: np.ndarray | None) -> Results:
         width = len(self.cutoffs.names)
         values = np.hstack([self.user_values(name, mask) for name in self.names])  # (U, S * M)
-        flat = self._estimates(values)
+        flat = estimates(values, self.seed)
         return {
             name: dict(zip(self.cutoffs.names, flat[row * width : (row + 1) * width], strict=True))
             for row, name in enumerate(self.names)
         }
-
-    def _estimates(self, values: np.ndarray) -> list[Estimate]:
-        """Mean and interval of each column of `values` (U, K)."""
-        low, high = interval(bootstrap_means(values, seed=self.seed))
-        if len(values) < 2:
-            return [{"value": float(mean), "low": None, "high": None} for mean in values.mean(axis=0)]
-        bounds = zip(values.mean(axis=0), low, high, strict=True)
-        return [{"value": float(v), "low": float(left), "high": float(right)} for v, left, right in bounds]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.run.run import Run
 
 KEY = [C.USER, "at", "target"]
+ABOUT = ("candidates", "history_length", "cold_listing", "cold_user")
 
 
 def load_rankings(run: Run) -> pd.DataFrame | None:
@@ -37,16 +38,17 @@ def rankers(frame: pd.DataFrame) -> list[str]:
     return [str(name)[len(RANK) :] for name in frame.columns if str(name).startswith(RANK)]
 
 
-def differing(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
-    """The queries that both were asked, the most in favour of `first` at the top and of `second` at the bottom.
+def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.DataFrame:
+    """The queries that both were asked, as they stand in `one`: what they are, and the two ranks.
 
-    `user_id, at, target, history_length, first, second, gain`: the two ranks, and the difference of their discounted
-    gains 1 / log2(rank + 1), by which the first places count most. Equal ranks are left out.
+    `user_id, at, target, candidates, history_length, cold_listing, cold_user` as far as there are such columns, `first`,
+    `second` and `gain`, the difference of the discounted gains 1 / log2(rank + 1), by which the first places count most.
 
     Raises:
         VibesError: they share no query.
     """
-    left = one[[*KEY, "history_length", RANK + first]].rename(columns={RANK + first: "first"})
+    about = [name for name in ABOUT if name in one.columns]
+    left = one[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
     right = two[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
     both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY)
     if both.empty:
@@ -54,5 +56,11 @@ def differing(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> 
             "These two runs were not asked the same queries, so they cannot be compared; evaluate both on the same market."
         )
     both["gain"] = 1 / np.log2(both["first"] + 1) - 1 / np.log2(both["second"] + 1)
-    both = both[both["first"] != both["second"]]
-    return both.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
+    return both
+
+
+def differing(both: pd.DataFrame) -> pd.DataFrame:
+    """Of `shared` queries those with different ranks, the most in favour of the first at the top and of the second at the
+    bottom."""
+    apart = both[both["first"] != both["second"]]
+    return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")

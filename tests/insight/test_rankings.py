@@ -8,7 +8,7 @@ from browser.painted import paint_market, train_run
 from core import Run
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.rankings import differing, load_rankings, rankers
+from core.insight.rankings import differing, load_rankings, rankers, shared
 from core.run.generations import results_of
 
 
@@ -25,7 +25,7 @@ def frame(**ranks):
 
 def test_the_first_places_count_most_and_equal_ranks_are_left_out():
     table = frame(model=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
-    found = differing(table, "model", table, "ease")
+    found = differing(shared(table, "model", table, "ease"))
     assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
     assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
     assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
@@ -33,13 +33,13 @@ def test_the_first_places_count_most_and_equal_ranks_are_left_out():
 
 def test_only_queries_that_both_were_asked_count():
     one, two = frame(model=[1, 2, 3]), frame(model=[4, 5, 6]).iloc[1:]
-    assert differing(one, "model", two, "model")["user_id"].tolist() == ["u1", "u2"]
+    assert differing(shared(one, "model", two, "model"))["user_id"].tolist() == ["u1", "u2"]
 
 
 def test_runs_without_a_common_query_are_refused():
     one = frame(model=[1, 2])
     with pytest.raises(VibesError, match="not asked the same queries"):
-        differing(one, "model", one.assign(at=99), "model")
+        shared(one, "model", one.assign(at=99), "model")
 
 
 def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.app_pages.compare.rankings import MODEL, contestants, ordinal, rankings
+from app.app_pages.compare.measures_apart import measures_apart
+from app.app_pages.compare.rankings import MODEL, contestants, ordinal, two_rankings
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
@@ -15,7 +16,6 @@ from app.kit.unmeasured import unmeasured
 from app.server.params import keep
 from app.server.runs import OpenRun, open_run
 from app.view import formats
-from core.insight.rankings import differing
 
 SHOWN = 12
 PLACE_HELP = "The place that each gave to the listing which the user touched next; ties count against it."
@@ -48,9 +48,11 @@ def queries_apart(opened: OpenRun) -> None:
         empty("Both are the same", "Choose two different rankings to see where they differ.")
         return
     (run, scorer), (other_run, other_scorer) = options[first], options[second]
-    one, two = rankings(open_run(run)), rankings(open_run(other_run))
-    assert one is not None and two is not None
-    found = differing(one, scorer, two, other_scorer)
+    comparison = two_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
+    # On the cards and in the table what the two have in common is left out.
+    short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
+    measures_apart(comparison, short)
+    found = comparison.apart
     if found.empty:
         empty("They never differ", "Both gave the same place to every listing that was touched next.")
         return
@@ -61,8 +63,6 @@ def queries_apart(opened: OpenRun) -> None:
         help=PLACE_HELP,
     )
     subject = open_run(run)
-    # On the cards what the two have in common is left out.
-    short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
     _side(
         subject, found[found["gain"] > 0].drop_duplicates("target").head(SHOWN), short, f"{first} knew better"
     )

@@ -7,9 +7,8 @@ import streamlit as st
 
 from app.kit.measures import method_name
 from app.server.runs import OpenRun, open_run, run_paths
+from core.insight.comparison import MODEL, Comparison, compared
 from core.insight.rankings import load_rankings, rankers
-
-MODEL = "model"
 
 
 def rankings(opened: OpenRun) -> pd.DataFrame | None:
@@ -21,6 +20,21 @@ def rankings(opened: OpenRun) -> pd.DataFrame | None:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _rankings(path: str, stamp: int, _opened: OpenRun) -> pd.DataFrame | None:
     return load_rankings(_opened.run)
+
+
+def two_rankings(one: OpenRun, first: str, two: OpenRun, second: str) -> Comparison:
+    """The comparison of two rankings, as `vibes compare` makes it; both runs were evaluated."""
+    paths = [run.run.path / "queries.parquet" for run in (one, two)]
+    key = (first, second, *((str(path), path.stat().st_mtime_ns) for path in paths))
+    return _compared(key, one, first, two, second)
+
+
+@st.cache_resource(show_spinner="Comparing ...", max_entries=8)
+def _compared(key: object, _one: OpenRun, first: str, _two: OpenRun, second: str) -> Comparison:
+    left, right = rankings(_one), rankings(_two)
+    assert left is not None and right is not None
+    names = (str(_one.run.path), first), (str(_two.run.path), second)
+    return compared(left, right, names, _one.run.manifest.settings.split.t1)
 
 
 def contestants() -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ from browser.painted import embed_run, paint_market, train_run
 from looking import components, texts
 
 from app.app_pages.compare.rankings import ordinal
-from core import Run
+from core import Run, compare
 from core.ablation.table import COLUMNS
 
 pytestmark = pytest.mark.slow
@@ -176,6 +176,13 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     assert better["cards"][0]["href"] == "/users?user=u0&at=5"
     assert frame["target"][0][1:].lstrip("0") in better["cards"][0]["title"]
     assert "On **1** queries Model put the touched listing higher" in texts(page)
+    told = compare(run, run, other="ease")
+    table = page.table[0].value
+    assert table["Difference"].tolist() == [
+        f"{100 * one['value']:+.1f} points" for one in told.differences.values()
+    ]
+    assert table["Model"][1] == "100.0%" and "on 3 queries of 3 users that both were asked" in texts(page)
+    assert page.table[1].value["Queries"].tolist() == [str(one["queries"]) for one in told.slices.values()]
 
 
 def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):

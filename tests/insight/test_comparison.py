@@ -1,0 +1,99 @@
+"""Two rankings of the same queries: the figures are those of an evaluation, and of a slow count by hand."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from core import compare
+from core.cli import app
+from core.errors import VibesError
+from core.evaluation.intervals import paired_difference
+from core.evaluation.queries_file import FILE
+
+QUERIES = 60
+
+
+def table(seed: int, rows: slice = slice(None)) -> pd.DataFrame:
+    """Some queries of 12 users as an evaluation writes them, with random places of `seed`."""
+    ranks, about = np.random.default_rng(seed), np.random.default_rng(1)
+    moments = pd.date_range("2025-01-01", periods=QUERIES, freq="8h", tz="UTC")
+    frame = {
+        "user_id": [f"u{number}" for number in about.integers(0, 12, QUERIES)],
+        "at": moments,
+        "target": [f"l{row}" for row in range(QUERIES)],
+        "candidates": 90,
+        "history_length": about.integers(1, 14, QUERIES),
+        "cold_listing": about.random(QUERIES) < 0.4,
+        "cold_user": about.random(QUERIES) < 0.3,
+        "rank of model": ranks.integers(1, 60, QUERIES),
+        "rank of ease": ranks.integers(1, 60, QUERIES),
+    }
+    return pd.DataFrame(frame).iloc[rows]
+
+
+@pytest.fixture
+def runs(bare, tmp_path):
+    """Two folders of runs that were evaluated on overlapping queries."""
+    for name, seed, rows in (("one", 5, slice(0, 55)), ("two", 6, slice(3, 60))):
+        shutil.copytree(bare.path, tmp_path / name)
+        table(seed, rows).to_parquet(tmp_path / name / FILE)
+    return tmp_path / "one", tmp_path / "two"
+
+
+def test_the_figures_are_those_of_a_count_by_hand(runs):
+    found = compare(*runs)
+    one, two = table(5).iloc[3:55], table(6).iloc[3:55]
+    hits = [
+        frame.assign(hit=frame["rank of model"] <= 30).groupby("user_id")["hit"].mean().to_numpy(float)
+        for frame in (one, two)
+    ]
+    slow = paired_difference(*hits)
+    assert found.differences["recall@30"] == pytest.approx(
+        {
+            "value": slow.value,
+            "low": slow.low,
+            "high": slow.high,
+            "p_value": slow.p_value,
+            "p_holm": slow.p_value,
+        }
+    )
+    assert [found.results[side]["recall@30"]["value"] for side in ("first", "second")] == pytest.approx(
+        [part.mean() for part in hits]
+    )
+    assert found.alone == (3, 5) and len(found.queries) == 52 and found.users == one["user_id"].nunique()
+    cold, mask = found.slices["cold listings"], one["cold_listing"].to_numpy()
+    assert cold["queries"] == mask.sum() and cold["users"] == one["user_id"][mask].nunique()
+    corrected = [part["differences"]["mrr"] for part in found.slices.values()]
+    assert all(part["p_holm"] >= part["p_value"] for part in corrected)
+    frame = found.frame()
+    by_target = one.set_index("target")["rank of model"]
+    assert frame["rank_first"].tolist() == by_target[frame["target"]].tolist()
+    assert frame["gain"].is_monotonic_decreasing and found.apart["gain"].iloc[0] == frame["gain"].iloc[0]
+
+
+def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
+    out = tmp_path / "queries.parquet"
+    told = ["compare", *map(str, runs), "--ranking", "ease", "--json", "--queries", str(out)]
+    done = CliRunner().invoke(app, told)
+    assert done.exit_code == 0, done.exception
+    document, found = json.loads(done.stdout), compare(*runs, ranking="ease")
+    assert document == json.loads(json.dumps(found.to_dict()))
+    assert document["first"]["ranking"] == "ease" and document["second"]["ranking"] == "model"
+    assert document["queries"] == len(pd.read_parquet(out)) == 52
+    text = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout
+    assert (
+        "52 queries" in text
+        and "(3 only the first, 5 only the second)" in text
+        and "The first knew better:" in text
+    )
+
+
+def test_what_cannot_be_compared_is_told(runs, bare):
+    with pytest.raises(VibesError, match="no ranking 'als'; give one of: model, ease"):
+        compare(*runs, ranking="als")
+    with pytest.raises(VibesError, match=r"was not evaluated.*vibes evaluate"):
+        compare(runs[0], bare)
