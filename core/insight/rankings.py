@@ -64,3 +64,20 @@ def differing(both: pd.DataFrame) -> pd.DataFrame:
     bottom."""
     apart = both[both["first"] != both["second"]]
     return apart.sort_values(["gain", "first"], ascending=[False, True], ignore_index=True, kind="stable")
+
+
+def unlike(one: pd.DataFrame, two: pd.DataFrame, k: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first `k` rows of each of two tables of queries in which no user and no target comes twice, in both together."""
+    seen: set[tuple[str, object]] = set()
+    found = []
+    for frame in (one, two):
+        kept: list[int] = []
+        for row, (user, target) in enumerate(zip(frame[C.USER], frame["target"], strict=True)):
+            names = {("user", user), ("target", target)}
+            if len(kept) < k and not names & seen:
+                kept.append(row)
+                seen |= names
+            if len(kept) == k:
+                break
+        found.append(frame.iloc[kept])
+    return found[0], found[1]

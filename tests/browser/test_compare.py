@@ -28,12 +28,12 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
 
     page.get_by_role("radio", name="Where they differ").click()
     better = page.get_by_role("list", name="Model knew better")
-    expect(better.get_by_role("link")).to_have_count(1)
+    user = measured["user_id"].iloc[0]
+    expect(better.get_by_role("link", name=f"User {user}")).to_have_count(1)
     worse = page.get_by_role("list", name="EASE knew better")
     expect(worse.get_by_text("9th")).to_be_visible()
     assert_whole(page, arrived=False)
-    better.get_by_role("link").click()
-    user = measured["user_id"].iloc[0]
+    better.get_by_role("link", name=f"User {user}").click()
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/users?user={user}&at=8")
 

@@ -8,7 +8,8 @@ from browser.painted import paint_market, train_run
 from core import Run
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.rankings import differing, load_rankings, rankers, shared
+from core.insight.first_places import first_places, queries_of, scorer_of, split_of
+from core.insight.rankings import differing, load_rankings, rankers, shared, unlike
 from core.run.generations import results_of
 
 
@@ -42,6 +43,15 @@ def test_runs_without_a_common_query_are_refused():
         shared(one, "model", one.assign(at=99), "model")
 
 
+def test_no_user_and_no_target_comes_twice():
+    table = frame(model=[1] * 5)
+    table["user_id"] = ["u0", "u0", "u1", "u2", "u3"]
+    table["target"] = ["a", "b", "a", "c", "d"]
+    first, second = unlike(table, table[::-1], 2)
+    assert first["target"].tolist() == ["a", "c"]
+    assert second["target"].tolist() == ["d"]  # the user of b and the target of u1 stand above
+
+
 def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     market = paint_market(tmp_path / "market", photos=0, users=6)
     run = Run.open(train_run(market, tmp_path / "run"))
@@ -50,6 +60,17 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     save_metrics(run, evaluation)
     found = load_rankings(run)
     assert rankers(found) == evaluation.names
+    split = split_of(run)
+    queries = queries_of(run, split, found)
+    for name in set(evaluation.names) & {"model", "recent popularity", "itemknn", "attribute neighbours"}:
+        lists = first_places(run, scorer_of(run, split, name), queries, 100)
+        for target, rank, best in zip(found["target"], found[f"rank of {name}"], lists, strict=True):
+            place = best.index(target) + 1 if target in best else 0  # an id model knows no cold listing
+            assert place <= rank if name != "model" else place == rank  # ties count against a rank
+    with pytest.raises(VibesError, match="changed since"):
+        queries_of(run, split, found.assign(target="ghost"))
+    with pytest.raises(VibesError, match="cannot be made again"):
+        scorer_of(run, split, "oracle")
     for name in evaluation.names:
         assert found[f"rank of {name}"].tolist() == evaluation.ranks[name].tolist()
     expected = evaluation.queries_frame(run.market, "model").drop(columns="rank")

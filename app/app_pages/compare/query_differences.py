@@ -1,23 +1,33 @@
-"""The queries on which two rankings differ most, with the photo of what was really touched."""
+"""The queries on which two rankings differ most: what was really touched, the history before it, and both lists."""
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.app_pages.compare.measures_apart import measures_apart
-from app.app_pages.compare.rankings import MODEL, contestants, ordinal, two_rankings
+from app.app_pages.compare.query_rows import (
+    Strip,
+    events_before,
+    history_strip,
+    list_strip,
+    query_row,
+    query_rows,
+)
+from app.app_pages.compare.rankings import MODEL, contestants, lists_of, ordinal, quick, two_rankings
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty, to_similar
-from app.kit.gallery import Card, gallery
 from app.kit.measures import method_name
 from app.kit.unmeasured import unmeasured
-from app.server.params import keep
+from app.server.boundary import told
+from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun, open_run
 from app.view import formats
+from core.insight.rankings import unlike
+from core.report.paired import hardest_rival
 
-SHOWN = 12
+SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
+LISTED = 8  # first places of a ranking
 PLACE_HELP = "The place that each gave to the listing which the user touched next; ties count against it."
 
 
@@ -59,64 +69,111 @@ def queries_apart(opened: OpenRun) -> None:
     better = int((found["gain"] > 0).sum())
     st.markdown(
         f"On **{better:,}** queries {formats.plain(first)} put the touched listing higher, on "
-        f"**{len(found) - better:,}** {formats.plain(second)}.",
+        f"**{len(found) - better:,}** {formats.plain(second)}. Shown are those where they are furthest apart, each of "
+        "another user and listing.",
         help=PLACE_HELP,
     )
-    subject = open_run(run)
-    _side(
-        subject, found[found["gain"] > 0].drop_duplicates("target").head(SHOWN), short, f"{first} knew better"
-    )
-    _side(
-        subject,
-        found[found["gain"] < 0][::-1].drop_duplicates("target").head(SHOWN),
-        short,
-        f"{second} knew better",
-    )
+    many = whole("queries", SHOWN, SHOWN, MOST)
+    sides = unlike(found[found["gain"] > 0], found[found["gain"] < 0][::-1], many)
+    both = pd.concat(sides, ignore_index=True)
+    lists = [
+        _lists(name, *pair, both)
+        for name, pair in zip((first, second), ((run, scorer), (other_run, other_scorer)), strict=True)
+    ]
+    drawn = 0
+    for title, rows in zip((f"{first} knew better", f"{second} knew better"), sides, strict=True):
+        _side(open_run(run), rows, short, title, [part[drawn : drawn + len(rows)] for part in lists])
+        drawn += len(rows)
+    left = max(int((found["gain"] > 0).sum()), int((found["gain"] < 0).sum())) - many
+    if left > 0 and many < MOST:
+        st.button(
+            f"Show {min(MORE, MOST - many)} more of each",
+            icon=":material/expand_more:",
+            on_click=lambda: set_params(queries=many + MORE),
+            key="more-queries",
+        )
 
 
 def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
-    """What to compare with unless asked: another run's model, else a baseline, else what serving adds to the model."""
+    """What to compare with unless asked: another run's model, else the hardest rival, else what serving adds to the model."""
     others = [label for label in options if label != first]
     models = [label for label in others if options[label][1] == MODEL]
+    hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
+    rivals = [label for label in others if options[label][1] == hardest]
     baselines = [label for label in others if not options[label][1].startswith(MODEL)]
-    return (models or baselines or others)[0]
+    return (models or rivals or baselines or others)[0]
 
 
 def _kept(key: str, options: dict[str, tuple[str, str]]) -> None:
     run, scorer = options[st.session_state[key]]
     st.session_state[f"{key}-code"] = f"{run}/{scorer}"
+    set_params(lists=None)
     keep(f"{key}-code", key)
 
 
-def _side(opened: OpenRun, rows: pd.DataFrame, names: tuple[str, str], title: str) -> None:
+def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[str] | str]:
+    """The first places of a ranking on each query, or why they are not shown; a slow scorer is fitted once asked for."""
+    opened = open_run(run)
+    if not quick(opened, scorer) and st.query_params.get("lists") != "1":
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button(
+                f"Show the lists of {formats.plain(name)}",
+                icon=":material/view_carousel:",
+                on_click=lambda: set_params(lists=1),
+                key=f"fit-{scorer}",
+            )
+            st.caption(
+                "It has to be fitted again for that, which may take a minute or more.", width="content"
+            )
+        return ["Not fitted here yet; see above."] * len(asked)
+    try:
+        with st.spinner(f"Asking {formats.plain(name)} …"):
+            return list(lists_of(opened, scorer, asked, LISTED))
+    except Exception as error:
+        return [told(error)] * len(asked)
+
+
+def _side(
+    opened: OpenRun,
+    rows: pd.DataFrame,
+    names: tuple[str, str],
+    title: str,
+    lists: list[list[list[str] | str]],
+) -> None:
     st.subheader(formats.plain(title), anchor=False)
     if rows.empty:
         st.markdown("On no query.")
         return
-    cards = [card for row in rows.to_dict("records") if (card := query_card(opened, row, names))]
-    gallery(
-        cards,
-        key=f"apart-{title}",
-        box=opened.box,
-        label=title,
-        photos=opened.view.has_photos,
-        score_help=PLACE_HELP,
+    drawn = [
+        _row(opened, row, names, [part[at] for part in lists])
+        for at, row in enumerate(rows.to_dict("records"))
+    ]
+    query_rows(
+        [row for row in drawn if row], opened, key=f"apart-{title}", label=title, place_help=PLACE_HELP
     )
 
 
-def query_card(opened: OpenRun, row: dict[str, Any], names: tuple[str, str]) -> Card | None:
-    """The listing that was touched, where each ranked it, and the way to the user at that moment."""
+def _row(
+    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str]
+) -> dict[str, Any] | None:
+    """One query, with the way to the user at that moment; None where the market lost its listing or user."""
     view = opened.view
-    listing, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
-    if listing is None or user is None:
+    target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
+    if target is None or user is None:
         return None
-    log = view.log
-    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    at = int(np.searchsorted(log.time[start:end], when))
-    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
-    card = listing_card(opened, listing, step=f"{view.user_name(user)}, {moment}")
-    told = [(name, ordinal(int(row[side]))) for name, side in zip(names, ("first", "second"), strict=True)]
-    told.append(("History", formats.count(int(row["history_length"]), "event")))
+    when = pd.Timestamp(row["at"]).value if view.log.timed else int(row["at"])
+    at = events_before(opened, user, when)
+    moment = formats.moment(int(when)) if view.log.timed else f"event {at + 1:,}"
+    ranks = [int(row[side]) for side in ("first", "second")]
+    facts = [(name, ordinal(rank)) for name, rank in zip(names, ranks, strict=True)]
+    facts.append(("History", formats.count(int(row["history_length"]), "event")))
+    strips = [history_strip(opened, user, at)]
+    for name, found in zip(names, lists, strict=True):
+        strips.append(
+            Strip(f"{name} put first", [], found)
+            if isinstance(found, str)
+            else list_strip(opened, name, found, target)
+        )
+    card = listing_card(opened, target, facts=facts)
     link = address(opened, "users", user=row["user_id"], at=max(1, at))
-    return Card(**{**card.__dict__, "facts": told, "href": link})
+    return query_row(card, f"{view.user_name(user)}, {moment}", link, strips)

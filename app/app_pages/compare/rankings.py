@@ -6,9 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from app.kit.measures import method_name
-from app.server.runs import OpenRun, open_run, run_paths
+from app.server.runs import OpenRun, RunKey, open_run, run_key, run_paths
 from core.insight.comparison import MODEL, Comparison, compared
+from core.insight.first_places import first_places, queries_of, scorer_of, split_of
 from core.insight.rankings import load_rankings, rankers
+from core.market.splits import Split
+from core.scoring.ranking import Scorer
+
+#: Scorers that are made again in a few seconds, on a market of up to so many events.
+QUICK, EVENTS = (
+    ("popularity", "recent popularity", "itemknn", "attribute neighbours", "photo neighbours"),
+    500_000,
+)
 
 
 def rankings(opened: OpenRun) -> pd.DataFrame | None:
@@ -47,6 +56,39 @@ def contestants() -> dict[str, tuple[str, str]]:
             label = f"{method_name(scorer)}, {name}" if several else method_name(scorer)
             found[label] = (name, scorer)
     return dict(sorted(found.items(), key=lambda one: one[1][1] != MODEL))
+
+
+def quick(opened: OpenRun, scorer: str) -> bool:
+    """Whether a scorer can be made again while somebody waits; what is made already always can."""
+    small = scorer in QUICK and len(opened.run.log) <= EVENTS
+    return scorer.startswith(MODEL) or small or (run_key(opened), scorer) in _made()
+
+
+def lists_of(opened: OpenRun, scorer: str, asked: pd.DataFrame, k: int) -> list[list[str]]:
+    """The `k` first listings that a scorer of the run's evaluation gives each of the queries `asked`.
+
+    Raises:
+        VibesError: it cannot be made again, or the market changed since.
+    """
+    split, found = _scorer(run_key(opened), scorer, opened)
+    _made().add((run_key(opened), scorer))
+    return first_places(opened.run, found, queries_of(opened.run, split, asked), k)
+
+
+@st.cache_resource(show_spinner=False)
+def _made() -> set[tuple[RunKey, str]]:
+    return set()
+
+
+@st.cache_resource(show_spinner=False, max_entries=12)
+def _scorer(key: RunKey, scorer: str, _opened: OpenRun) -> tuple[Split, Scorer]:
+    split = _split(key, _opened)
+    return split, scorer_of(_opened.run, split, scorer)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _split(key: RunKey, _opened: OpenRun) -> Split:
+    return split_of(_opened.run)
 
 
 def places(listings: Sequence[str]) -> dict[str, int]:

@@ -10,6 +10,8 @@ from looking import components, texts
 from app.app_pages.compare.rankings import ordinal
 from core import Run, compare
 from core.ablation.table import COLUMNS
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.insight.rankings import load_rankings
 
 pytestmark = pytest.mark.slow
 
@@ -169,12 +171,21 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     frame = rank(run, model=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, part="queries")
-    better, worse = components(page, "gallery")
+    better, worse = components(page, "query_rows")
     assert better["label"] == "Model knew better" and worse["label"] == "EASE knew better"
-    assert [card["facts"][:2] for card in better["cards"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
-    assert [card["facts"][:2] for card in worse["cards"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
-    assert better["cards"][0]["href"] == "/users?user=u0&at=5"
-    assert frame["target"][0][1:].lstrip("0") in better["cards"][0]["title"]
+    assert [row["target"]["facts"][:2] for row in better["rows"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
+    assert [row["target"]["facts"][:2] for row in worse["rows"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
+    (row,) = better["rows"]
+    assert row["href"] == "/users?user=u0&at=5"
+    assert frame["target"][0][1:].lstrip("0") in row["target"]["title"]
+    events = Run.open(run).market.events
+    newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
+    history, *lists = row["strips"]
+    assert [card["href"].split("listing=")[1].split("&")[0] for card in history["cards"]] == newest
+    assert [one["label"] for one in lists] == ["Model put first", "EASE put first"]
+    # A scorer that is fitted for long is fitted on demand.
+    assert lists[1]["note"].startswith("Not fitted here yet")
+    assert [button.label for button in page.button] == ["Show the lists of EASE"]
     assert "On **1** queries Model put the touched listing higher" in texts(page)
     told = compare(run, run, other="ease")
     table = page.table[0].value
@@ -185,14 +196,31 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     assert page.table[1].value["Queries"].tolist() == [str(one["queries"]) for one in told.slices.values()]
 
 
+def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, run):
+    save_metrics(Run.open(run), evaluate_run(Run.open(run)))
+    page = show("compare", run, part="queries", b="run/popularity")
+    frame, seen = load_rankings(Run.open(run)), []
+    for side in components(page, "query_rows"):
+        for row in side["rows"]:
+            target = row["target"]["href"].split("listing=")[1].split("&")[0]
+            (query,) = frame[
+                (frame["target"] == target) & frame["user_id"].isin([row["href"].split("=")[1].split("&")[0]])
+            ].to_dict("records")
+            place = query["rank of model"]
+            hit = [card["step"] for card in row["strips"][1]["cards"] if card["tone"] == "hit"]
+            assert hit == ([str(place)] if place <= 8 else [])
+            seen.append(target)
+    assert seen and len(seen) == len(set(seen))
+
+
 def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     rank(run, model=[1, 9, 4])
     shutil.copytree(other.parent, tmp_path / "two")
     rival = tmp_path / "two" / "rival"
     rank(rival, model=[5, 9, 2])
     page = show("compare", run, rival, part="queries")
-    better, worse = components(page, "gallery")
-    assert len(better["cards"]) == len(worse["cards"]) == 1
+    better, worse = components(page, "query_rows")
+    assert len(better["rows"]) == len(worse["rows"]) == 1
     assert page.selectbox(key="a").value == "Model, run" and page.selectbox(key="b").value == "Model, rival"
     page.selectbox(key="b").set_value("Model, run").run()
     assert "Both are the same" in texts(page)
@@ -214,8 +242,8 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     row = events[events["user_id"] == "u1"].iloc[-1]
     base = {"user_id": ["u1"], "at": [row["position"]], "target": [row["listing_id"]], "history_length": [6]}
     pd.DataFrame(base | {"rank of model": [2], "rank of als": [8]}).to_parquet(run / "queries.parquet")
-    (shown,) = components(show("compare", run, part="queries"), "gallery")
-    assert shown["photos"] is False and shown["cards"][0]["step"] == "User u1, event 7"
+    (shown,) = components(show("compare", run, part="queries"), "query_rows")
+    assert shown["photos"] is False and shown["rows"][0]["user"] == "User u1, event 7"
 
 
 def test_the_report_is_at_hand(show, run):

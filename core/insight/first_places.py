@@ -1,0 +1,96 @@
+"""What any ranking of an evaluation put first on a test query: its scorer made again, and the best of its candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.splits import Queries, Split, make_split
+from core.run.additions import Additions
+from core.run.fits import load_fits
+from core.run.scorer import model_scorer
+from core.scoring.baselines import in_order
+from core.scoring.named import BY_SPACE, named_baseline
+from core.scoring.neighbours import VectorNeighbours
+from core.scoring.ranking import Scorer, checked_scores
+
+if TYPE_CHECKING:
+    from core.run.run import Run
+
+MODEL = "model"
+
+
+def split_of(run: Run) -> Split:
+    """The split that the run was evaluated with.
+
+    Raises:
+        VibesError: it can be made no more, since the market changed.
+    """
+    asked, metrics = run.manifest.settings.split, run.metrics or {}
+    protocol = metrics.get("protocol") or asked.protocol
+    split = make_split(run.log, run.catalogue, protocol, asked.t1, asked.t2)
+    return split.hiding_history() if metrics.get("history_hidden") else split
+
+
+def scorer_of(run: Run, split: Split, name: str) -> Scorer:
+    """The scorer that an evaluation of the run calls `name`: the model alone, or with what serving adds as it was fitted;
+    a baseline or neighbours, tuned on validation again, which takes a while.
+
+    Raises:
+        VibesError: it cannot be made again, as the ceiling of a simulated market.
+    """
+    if name.startswith(MODEL):
+        model = model_scorer(run)
+        if name == MODEL:
+            return model
+        fit = next((one for one in load_fits(run.path) if one.name == name), None)
+        if fit is not None:
+            return Additions(run, fit, split.train).scorer(model, run.log)
+    seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
+    space = BY_SPACE.get(spaced)
+    if space is not None and space in run.spaces:
+        return VectorNeighbours.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
+    kinds = {kind.name: key for key, kind in in_order().items()}
+    key = kinds.get(name, spaced if space is not None else None)
+    if key is None:
+        raise VibesError(f"The list of '{name}' cannot be made again, only its places are known.")
+    return named_baseline(key, run.market, run.log, split, run.catalogue, seed=seed)
+
+
+def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
+    """The test queries of the rows of `asked`: `user_id, at, target`, as the evaluation wrote them.
+
+    Raises:
+        VibesError: the market no longer has one of them.
+    """
+    log, test = run.log, split.test
+    at = (
+        asked["at"].astype("int64") if not log.timed else asked["at"].map(lambda one: pd.Timestamp(one).value)
+    )
+    place = {
+        key: row
+        for row, key in enumerate(
+            zip(test.user.tolist(), test.at.tolist(), test.target.tolist(), strict=True)
+        )
+    }
+    users = asked[C.USER].map(run.user_number)
+    keys = zip(users, at, asked["target"].map(run.listing_row), strict=True)
+    rows = [place.get(key) for key in keys]
+    if None in rows:
+        raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
+    return test.take(np.array(rows, np.int64))
+
+
+def first_places(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
+    """The `k` best candidates of each query, ids with the best first; ties stand in the market's order."""
+    scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
+    open_scores = np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf)
+    order = np.argsort(-open_scores, axis=1, kind="stable")[:, :k]
+    return [
+        [run.listing_ids[row] for row in best if mine[row] > -np.inf]
+        for best, mine in zip(order, open_scores, strict=True)
+    ]
