@@ -35,6 +35,12 @@ def train(
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="RUN", help="begin from RUN's model: last month's, or another market's"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
     refit: Annotated[
         Path | None,
@@ -50,14 +56,14 @@ def train(
     from core.market.market import Market
 
     with needs("Training", "train"):
-        from core.training.start import start
+        from core.training.start import begin
 
     opened, changes = Market.open(market), {"preset": preset, "seed": seed}
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
     with progress_bar() as progress:
         report = progress if main_process else silent
-        outcome = start(
-            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report
+        outcome = begin(
+            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report, start
         )
     if main_process:
         found = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"

@@ -12,7 +12,7 @@ from core.market.documents import write_json
 from core.market.durable import copy_file, only_writer
 from core.market.kinds import kind_of
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Protocol, Split, make_split
+from core.market.splits import Catalogue, Protocol, Split
 from core.progress import Report
 from core.run.additions import Additions
 from core.run.fits import carry_fits, fit_of, load_fits, save_fits
@@ -43,7 +43,7 @@ def evaluate_run(
 
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
     the one that the model was trained with; another protocol than that of the training would test the
-    model on what it has seen. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
+    model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
     With the attribute `new_by` all are also ranked among the listings that share none of its values with the history.
 
     Raises:
@@ -56,19 +56,20 @@ def evaluate_run(
             f"{run.market.path} has no events, so there is nothing to evaluate on; add an events table."
         )
     trained = settings.split.protocol
-    if run.has_model and protocol is not None and trained is not None and protocol != trained:
+    own = run.has_model and not run.transferred
+    if own and protocol is not None and trained is not None and protocol != trained:
         raise VibesError(
             f"{run.path} was trained for the protocol {trained}; evaluated as {protocol} it would be asked about events "
             f"that it learned from. Train another run with --protocol {protocol}."
         )
-    split = make_split(log, catalogue, protocol or trained, settings.split.t1, settings.split.t2)
-    if hide_history:
-        split = split.hiding_history()
     if run.trained_on_everything:
         raise VibesError(
             f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
+    split = run.split(protocol)
+    if hide_history:
+        split = split.hiding_history()
     first = first_level(log, split, catalogue, report, settings.seed)
     near: list[Scorer] = [
         VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
@@ -92,6 +93,8 @@ def evaluate_run(
         found.notes["model"] = (
             f"trained beside the events of the last {settings.training.recency_days} days, to be served with recency"
         )
+    if run.transferred and run.manifest.carried is not None:
+        found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
     if len(split.valid):
         return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer))])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
@@ -146,7 +149,7 @@ def save_metrics(run: Run, evaluation: Evaluation) -> None:
             else:  # of a refit: as the run was that it repeats
                 carry_fits(run.path, built)
             write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
-            publish(run.path, built, RESULTS)
+            publish(run.path, built, RESULTS, of=run.stamp)
         for path in sorted(results_of(run.path).glob("[!.]*")):
             copy_file(path, run.path / path.name)
         sweep(run.path, RESULTS)

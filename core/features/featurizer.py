@@ -19,6 +19,7 @@ from core.features.photos.views import fit_photos, tell_photos
 from core.features.reduce import Reducer
 from core.features.sequences import Meta
 from core.features.texts.views import TextVectorsView
+from core.features.tokens.extended import extended
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
@@ -83,41 +84,30 @@ class Featurizer:
         report: Report | None = None,
     ) -> Featurizer:
         """Fit on the listings `rows` (n,) and the training events' `durations` (seconds)."""
-        attributes = market.attributes if config.attributes else []
-        actions = market.actions if config.meta else []
-        durations = durations if config.meta else durations[:0]
-        if config.tokenisation == "wordpiece":
-            vocabulary = fit_pieces(market.listings, attributes, rows, actions, durations, config)
-        else:
-            vocabulary = fit_vocabulary(
-                market.listings,
-                attributes,
-                rows,
-                actions,
-                durations,
-                config.bins,
-                buckets=config.duration_buckets,
-            )
+        vocabulary = _vocabulary(market, config, rows, durations)
         reducers = fit_photos(market, config, width, rows, photos)
-        names = vocabulary.sentences
-        views: list[TextVectorsView] = []
-        if config.text and names:
-            texts = _distinct(market.listings.iloc[rows], names)
-            if len(texts) > 1:
-                cache, steps = _cache(market), config.own_bert_steps
-                views = [
-                    TextVectorsView.fit(view, texts, width, cache, steps, report=report)
-                    for view in config.text_views
-                ]
-        vocabulary = vocabulary.model_copy(
-            update={
-                "photo_views": max(len(reducers), 1),
-                "text_views": max(len(views), 1),
-                "photo_start": config.photo_start,
-            }
-        )
+        views = _text_views(market, config, width, rows, vocabulary, report)
         encoder = photos.encoder if photos is not None and reducers else ""
-        return cls(config, width, vocabulary, reducers, encoder, views)
+        return cls(config, width, _sized(vocabulary, config, reducers, views), reducers, encoder, views)
+
+    def extended(
+        self,
+        market: Market,
+        rows: np.ndarray,
+        durations: np.ndarray,
+        photos: PhotoVectors | None,
+        report: Report | None = None,
+    ) -> Featurizer:
+        """What was fitted, and beside it what `market` brings that is new; as `fit`, but what is known stays as it is."""
+        config, width = self.config, self.width
+        fresh = _vocabulary(market, config, rows, durations)
+        vocabulary = extended(self.vocabulary, fresh, market.listings.iloc[rows])
+        reducers = self.photo_reducers or fit_photos(market, config, width, rows, photos)
+        views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
+        encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
+        return Featurizer(
+            config, width, _sized(vocabulary, config, reducers, views), reducers, encoder, views
+        )
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -245,6 +235,41 @@ class Featurizer:
             raise VibesError(
                 f"{run}/vocabulary.json was written by another version; train the run again."
             ) from error
+
+
+def _vocabulary(market: Market, config: FeatureConfig, rows: np.ndarray, durations: np.ndarray) -> Vocabulary:
+    attributes = market.attributes if config.attributes else []
+    actions = market.actions if config.meta else []
+    durations = durations if config.meta else durations[:0]
+    if config.tokenisation == "wordpiece":
+        return fit_pieces(market.listings, attributes, rows, actions, durations, config)
+    bins, buckets = config.bins, config.duration_buckets
+    return fit_vocabulary(market.listings, attributes, rows, actions, durations, bins, buckets=buckets)
+
+
+def _text_views(
+    market: Market,
+    config: FeatureConfig,
+    width: int,
+    rows: np.ndarray,
+    vocabulary: Vocabulary,
+    report: Report | None,
+) -> list[TextVectorsView]:
+    names = [name for name in vocabulary.sentences if name in market.listings]
+    texts = _distinct(market.listings.iloc[rows], names) if config.text and names else []
+    if len(texts) < 2:
+        return []
+    cache, steps = _cache(market), config.own_bert_steps
+    return [
+        TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in config.text_views
+    ]
+
+
+def _sized(
+    vocabulary: Vocabulary, config: FeatureConfig, reducers: list[Reducer], views: list[TextVectorsView]
+) -> Vocabulary:
+    sizes = {"photo_views": max(len(reducers), 1), "text_views": max(len(views), 1)}
+    return vocabulary.model_copy(update={**sizes, "photo_start": config.photo_start})
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from core.market.io import read_kept
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
-from core.market.splits import Catalogue
+from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.market.user_names import NumberedUsers
 from core.run.contents import check_loaded, check_opened, read_spaces
 from core.run.engine import Engine
@@ -64,7 +64,7 @@ class RunFolder:
             path if fits_in is None else fits_in
         )  # of a state that is not published yet, elsewhere
         place = Place(stamp_of(path), path) if place is None else place
-        self.folder, self._stamp, self.generation = place.folder, place.stamp, place.stamp.generation
+        self.folder, self.stamp, self.generation = place.folder, place.stamp, place.stamp.generation
         self.made = folder_of(path, place.stamp.made) if self.generation else place.folder
         if place.lease is not None:  # what keeps the generation from being removed ends with this object
             weakref.finalize(self, os.close, place.lease)
@@ -176,7 +176,7 @@ class RunFolder:
     @property
     def outdated(self) -> bool:
         """True where the run folder holds a newer state than this: refreshed, embedded or trained since."""
-        return stamp_of(self.path) != self._stamp
+        return stamp_of(self.path) != self.stamp
 
     @cached_property
     def pushes(self) -> pd.DataFrame:
@@ -207,13 +207,40 @@ class RunFolder:
     @cached_property
     def trained_on_everything(self) -> bool:
         """Whether no event of the market is later than the model's training, so that nothing can test it."""
+        if self._not_seen:
+            return False
         until = self.manifest.settings.split.t2
         return self.has_model and until is not None and len(self.log) > 0 and until > self.log.time.max()
 
     @property
+    def _not_seen(self) -> bool:
+        """Whether the model was trained on another market, which has none of this one's listings."""
+        carried = self.manifest.carried
+        return self.transferred and carried is not None and not carried.shared
+
+    def split(self, protocol: Protocol | None = None) -> Split:
+        """What of the market's events trained, validates and tests.
+
+        By default that of the training. A model that was trained on another market is tested where that market's own
+        split says, but never on what lies before the end of its training where the two have listings in common.
+
+        Raises:
+            VibesError: the market has no events, or the protocol is not possible.
+        """
+        trained, log, catalogue = self.manifest.settings.split, self.log, self.catalogue
+        if not self.transferred or self.manifest.carried is None:
+            return make_split(log, catalogue, protocol or trained.protocol, trained.t1, trained.t2)
+        own = make_split(log, catalogue, protocol)
+        if self._not_seen or own.t1 is None or own.t2 is None or trained.t1 is None or trained.t2 is None:
+            return own
+        return make_split(log, catalogue, protocol, max(own.t1, trained.t1), max(own.t2, trained.t2))
+
+    @property
     def metrics(self) -> dict[str, Any] | None:
         """What `vibes evaluate` measured last, or None."""
-        return read_json(results_of(self.path) / "metrics.json", "evaluate the run again", parse_metrics)
+        return read_json(
+            results_of(self.path, self.stamp) / "metrics.json", "evaluate the run again", parse_metrics
+        )
 
     @cached_property
     def log(self) -> EventLog:

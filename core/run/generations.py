@@ -1,14 +1,15 @@
 """Published states of a run: a folder each, and one small file that names the one that counts.
 
     run/run.toml, listings.npz ...    what `vibes train` or the first `vibes embed` wrote
-    run/current.json                  {"base": sha256 of run.toml, "generation": 3, "made": 0}, replaced by a rename
+    run/current.json                  {"base": sha256 of run.toml, "generation": 3, "made": 0, "model": 0}, replaced by a rename
     run/generations/000003/           the same files after the third refresh, and `market/` with the tables they are of
     run/measured.json, run/measured/  likewise what `vibes evaluate` found, which is of no generation
 
 A generation never changes once it is named, and is kept as long as somebody reads it: a reader holds a shared lock on
 it (where the system has such locks), which ends with the reader. A pointer counts only for the `run.toml` that it
 was written for, so that a run that is trained anew leaves its generations behind. To embed a run again is to publish
-one, too: `made` is the last one that was embedded, and those after it are refreshes of that.
+one, too: `made` is the last one that was embedded, and those after it are refreshes of that. What was measured counts as
+long as the run has the model that it was measured with.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ except ImportError:  # Windows: generations are kept by their number alone
     fcntl = None  # type: ignore[assignment]
 
 LOCK, BUILDING, REMOVING = ".reading", ".building", ".removing-"
+#: What `vibes evaluate` publishes, with copies in the run folder.
+MEASURED = ("metrics.json", "queries.parquet", "serving.json")
 #: The newest ones, which are kept even where nobody reads them: a reader may be about to.
 KEEP = 2
 
@@ -59,6 +62,7 @@ class Stamp:
     base: str  # sha256 of `run.toml`; "" = there is none
     number: int = 0  # of the folder; 0 = the run folder itself
     made: int = 0  # number of the last state that was trained or embedded
+    model: int = 0  # number of the last state with another model than the one before it; of results, of what they measured
 
     @property
     def generation(self) -> int:
@@ -136,21 +140,33 @@ def building(run: Path, line: Line = STATES) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(run: Path, built: Path, line: Line = STATES, anew: bool = False) -> Stamp:
+def publish(
+    run: Path,
+    built: Path,
+    line: Line = STATES,
+    anew: bool = False,
+    other_model: bool = False,
+    of: Stamp | None = None,
+) -> Stamp:
     """Make the folder `built` the run's current state; readers get the one before or this one, whole.
 
     Its `run.toml` is told of the files beside it, see `contents.seal`. With `anew` it is no refresh of the one before: it was embedded.
+    With `other_model` what was measured before counts no more. Results say which state they are `of`.
     """
     before = stamp_of(run, line)
     number = max([before.number, *(_number(folder) for folder in _folders(run, line))]) + 1
-    stamp = Stamp(before.base, number, number if anew else before.made)
+    model = number if other_model else (before if of is None else of).model
+    stamp = Stamp(before.base, number, number if anew else before.made, model)
     (built / LOCK).touch()
     if (built / "run.toml").is_file():
         seal(built, Manifest.load(built))
     sync_tree(built)
     os.replace(built, folder_of(run, number, line))
     sync(run / line.folder)
-    write_json(run / line.pointer, {"base": stamp.base, "generation": number, "made": stamp.made})
+    write_json(
+        run / line.pointer,
+        {"base": stamp.base, "generation": number, "made": stamp.made, "model": stamp.model},
+    )
     return stamp
 
 
@@ -172,24 +188,35 @@ def forget(run: Path) -> None:
     """Leave behind what was published of a run that is about to be written anew."""
     for line in (STATES, RESULTS):
         (run / line.pointer).unlink(missing_ok=True)
+    drop_results(run)
 
 
-def results_of(run: Path) -> Path:
-    """Where what `vibes evaluate` found last lies; the run folder itself, where a copy is, of runs of an earlier version.
+def drop_results(run: Path) -> None:
+    """Remove the copies of what was measured of an earlier model."""
+    for name in MEASURED:
+        (run / name).unlink(missing_ok=True)
+
+
+def results_of(run: Path, state: Stamp | None = None) -> Path:
+    """Where what `vibes evaluate` found last of the model of `state` (None: the current one) lies; the run folder itself, where a copy is, of runs of an earlier version.
 
     Raises:
         VibesError: `measured.json` is damaged.
     """
-    folder = folder_of(run, stamp_of(run, RESULTS).number, RESULTS)
+    state, found = stamp_of(run) if state is None else state, stamp_of(run, RESULTS)
+    if found.model != state.model:  # of another model: nothing was measured yet
+        return folder_of(run, state.model)
+    folder = folder_of(run, found.number, RESULTS)
     return folder if folder.is_dir() else run
 
 
 def _stamp(pointer: Any) -> Stamp:
     base, number, made = pointer["base"], pointer["generation"], pointer.get("made", 0)
-    whole = all(type(one) is int for one in (number, made)) and isinstance(base, str)
-    if not whole or not 0 <= made <= number < 10**9:
+    model = pointer.get("model", 0)
+    whole = all(type(one) is int for one in (number, made, model)) and isinstance(base, str)
+    if not whole or not 0 <= made <= number < 10**9 or not 0 <= model < 10**9:
         raise ValueError(f"it names the generation {number!r}"[:100])
-    return Stamp(base, number, made)
+    return Stamp(base, number, made, model)
 
 
 def _base(run: Path) -> str:

@@ -6,6 +6,7 @@ import tomli_w
 from pydantic import Field, ValidationError
 
 from core.errors import VibesError
+from core.features.carried import Carried
 from core.market.documents import first_problem, read_toml, write_text
 from core.model.settings import Forbidding, Settings
 
@@ -34,9 +35,15 @@ class Manifest(Forbidding):
     steps: int = 0  # of training until the weights that were kept; 0 = not recorded
     photo_encoder: str = ""
     encoded_by: str = ""  # inference path of listings.npz, see core.model.fast.choose; "" = no model
+    carried: Carried | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Settings = Settings()
     files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
+
+    @property
+    def started(self) -> bool:
+        """Whether the model was trained on its market beginning from that of another run."""
+        return self.carried is not None and self.carried.learned
 
     @classmethod
     def load(cls, run: Path) -> "Manifest":

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from core.errors import VibesError
+from core.features.carried import Carried
 from core.features.content_spaces import content_spaces
 from core.features.digests import content_digests
+from core.features.featurizer import Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
 from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
-from core.progress import Report
+from core.progress import Notice, Report
 from core.run.contents import is_sound, read_spaces, seal
 from core.run.engine import Engine
-from core.run.generations import building, forget, publish, reading, sweep
+from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
@@ -120,7 +122,8 @@ def embed_market(
 
     Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
 
-    A run that is there already is left as it is until the new state is whole; then that is published in its place.
+    A run that is there already is left as it is until the new state is whole; then that is published in its place. What was
+    measured with another model than that of the new state goes with the old one.
 
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
@@ -131,11 +134,14 @@ def embed_market(
         before = held.enter_context(reading(run))
         if not (run / "run.toml").is_file():
             forget(run)
-            return seal(run, _embed(market, run, photos, source, before, report))
+            return seal(run, _embed(market, run, photos, source, before, report, model_run))
         with building(run) as built:
-            manifest = _embed(market, built, photos, source, before, report)
+            manifest = _embed(market, built, photos, source, before, report, model_run)
             manifest.save(built)
-            publish(run, built, anew=True)
+            other = weights_digest(built) != weights_digest(before)
+            publish(run, built, anew=True, other_model=other)
+        if other:
+            drop_results(run)
         sweep(run)
         return manifest
 
@@ -147,16 +153,20 @@ def _embed(
     source: Path | None,
     before: Path,
     report: Report | None,
+    model_run: Path | None,
 ) -> Manifest:
-    """Fill the folder `out` with the model that lies in `source`.
+    """Fill the folder `out` with the model of the run `model_run`, which lies in `source`.
 
     `before` is where the earlier state of the run lies.
     """
-    engine, settings, trained_on = None, Settings(), ""
+    engine, settings, trained_on, carried = None, Settings(), "", None
     known: dict[bytes, np.ndarray] = {}
-    if source is not None:
+    if source is not None and model_run is not None:
         kept = Manifest.load(source)
         settings, trained_on = kept.settings, kept.trained_on
+        carried = _carried(market, model_run, source, kept)
+        if carried is not None and report is not None:
+            report(Notice(f"The model of {model_run} {carried.sentence}."))
         engine = Engine.load(source, market, settings, photos)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
             known |= known_vectors(folder, source, engine)
@@ -174,6 +184,32 @@ def _embed(
         trained_on=trained_on,
         photo_encoder=photos.encoder if photos is not None else "",
         encoded_by=engine.path if engine is not None else "",
+        carried=carried,
         versions=library_versions(),
         settings=settings,
     )
+
+
+def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> Carried | None:
+    """What the model of `model_run` knows of `market`; None where that is the market which it was trained on.
+
+    Raises:
+        VibesError: nothing, or an attribute as another kind.
+    """
+    before = kept.carried if kept.carried is not None and not kept.carried.learned else None
+    same = (source / kept.market).resolve() == market.path.resolve() or kept.fingerprint == market.fingerprint
+    if same and before is None:
+        return kept.carried
+    run, name = (Path(before.run), before.market_name) if before else (model_run, kept.market_name)
+    shared = before.shared if before and same else _shared(market, run)
+    return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)
+
+
+def _shared(market: Market, run: Path) -> bool:
+    """Whether some of the market's listings are of the run `run`; to be sure where that cannot be read."""
+    try:
+        with reading(run) as folder:
+            ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
+    except (VibesError, OSError):
+        return True
+    return bool(market.listings[C.LISTING].isin(ids.tolist()).any())

@@ -37,6 +37,7 @@ def finetune(
     validate: Validate | None,
     resume: bool,
     report: Report,
+    carried: str = "",
 ) -> TrainingState:
     """Train `model` in place and leave the weights of the best validation in `run/model.safetensors`.
 
@@ -46,6 +47,9 @@ def finetune(
     `two-stage` (Recformer, Li et al. 2023, algorithm 1): in the first half of the steps the bank is re-encoded each
     epoch; the second half begins from the best weights of the first, whose listing embeddings are frozen, as positives,
     as negatives and in the finished run, and trains the encoding of histories alone.
+
+    A model that begins from trained weights (`carried` says what these know) is validated before its first step, so that they
+    stay where no step betters them.
 
     A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps; with `resume` the
     training goes on from it and ends with the same weights as one that was never stopped.
@@ -58,7 +62,7 @@ def finetune(
             "No user has two different listings in the training period, so there is nothing to learn from; "
             "bring more events or a later end of training."
         )
-    return _Finetuning(model, data, settings, run, validate, report, resume).train()
+    return _Finetuning(model, data, settings, run, validate, report, resume).train(carried)
 
 
 class _Finetuning:
@@ -163,10 +167,13 @@ class _Finetuning:
             epoch,
         )
 
-    def train(self) -> TrainingState:
+    def train(self, carried: str = "") -> TrainingState:
         state = self.state
         self.begun, self.started = state.step, time.monotonic()
         self.model.train()
+        if carried and not state.step:
+            self.lines.write({"step": 0, "carried": carried})
+            self._validate()
         while not state.finished:
             self._stage()
             if self.two_stage and state.stage == 1:

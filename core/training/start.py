@@ -13,8 +13,10 @@ from core.features.photos.of_market import market_photos
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, shown, silent
+from core.run.generations import reading
 from core.run.manifest import Manifest
 from core.run.run import Run
+from core.training.beginning import Beginning
 from core.training.refit import refit_encoder, refit_settings
 from core.training.state import TrainingState
 from core.training.train import train as train_once
@@ -29,6 +31,7 @@ def train(
     *,
     protocol: str | None = None,
     resume: bool = False,
+    start: Run | Path | str | None = None,
     refit: Run | Path | str | None = None,
     everything: bool = False,
     encoder: str = AUTO,
@@ -48,6 +51,8 @@ def train(
         config: settings, whole or by their keys, or a TOML file with them.
         protocol: "temporal" (the default where events have timestamps) or "leave-one-out".
         resume: go on with a training that was interrupted.
+        start: a run whose model the training begins from, settings and vocabulary included: of the same market a month before,
+            or of another one. It is shorter than one from nothing.
         refit: a run whose settings, number of steps and photo encoder are taken, to train on what it was validated on as
             well; with `everything` on what it was tested on, too.
         encoder: of the photos: a timm name, "vae", several as "a+b"; "auto" = that of the settings, else the best at hand.
@@ -60,14 +65,16 @@ def train(
     """
     path = Path(run)
     opened = market if isinstance(market, Market) else Market.open(market)
-    source = refit.path if isinstance(refit, Run) else refit
+    source, beginning = (one.path if isinstance(one, Run) else one for one in (refit, start))
     with shown(progress) as report:
-        start(opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report)
+        begin(
+            opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, beginning
+        )  # fmt: skip
     PartialState().wait_for_everyone()  # where several processes train, one has written the run
     return Run.open(path, opened)
 
 
-def start(
+def begin(
     market: Market,
     run: Path,
     config: Settings | Mapping[str, Any] | Path | str | None,
@@ -79,6 +86,7 @@ def start(
     encoder: str = AUTO,
     weights: Path | str | None = None,
     report: Report = silent,
+    start: Path | str | None = None,
 ) -> TrainingState:
     """The training of `train`, which says more of each argument; gives where it ended.
 
@@ -93,17 +101,52 @@ def start(
         settings = Settings.of(config, **changes)
         if protocol is not None:
             settings = Settings.of(settings, split={"protocol": protocol})
+        begun = _beginning(start, run / ".training" if resume else None)
+        settings = settings if begun is None or resume else begun.settings(settings)
     else:
         for name, value in {"config": config, "protocol": protocol, **changes}.items():
             if value is not None:
                 raise VibesError(f"Option --refit takes all settings from {refit}; leave out {name}.")
         settings = refit_settings(Path(refit), market, everything)
         encoder = refit_encoder(Path(refit)) if encoder == AUTO else encoder
+        begun = _beginning(start, Path(refit))
+        if begun is not None:
+            begun.check(settings)
+    if encoder == AUTO and begun is not None:
+        encoder = begun.manifest.photo_encoder or AUTO
     if encoder == AUTO:
         encoder = _encoder_of(settings, run / ".training" if resume else None)
     file = Path(weights) if weights else None
     photos = market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
-    return train_once(market, run, settings, photos, resume, report, None if refit is None else Path(refit))
+    repeats = None if refit is None else Path(refit)
+    return train_once(market, run, settings, photos, resume, report, repeats, begun)
+
+
+def _beginning(start: Path | str | None, repeated: Path | None) -> Beginning | None:
+    """The run to begin from: the one that is named, or the one that a training which goes on or is `repeated` began from.
+
+    Raises:
+        VibesError: the two differ, or it has another model now.
+    """
+    before = None
+    if repeated is not None and (repeated / "run.toml").is_file():
+        with reading(repeated) as folder:
+            manifest = Manifest.load(folder)
+        before = manifest.carried if manifest.started else None
+        if before is None and start is not None:
+            raise VibesError(f"The training of {repeated} began from nothing; leave out --from.")
+    if before is None:
+        return None if start is None else Beginning.of(Path(start))
+    if start is not None and Path(start).resolve() != Path(before.run):
+        raise VibesError(
+            f"The training of {repeated} began from {before.run}, not {start}; leave out --from."
+        )
+    begun = Beginning.of(Path(before.run))
+    if begun.digest != before.weights:
+        raise VibesError(
+            f"{before.run}, from which the training of {repeated} began, has another model now; train anew --from it."
+        )
+    return begun
 
 
 def _encoder_of(settings: Settings, unfinished: Path | None) -> str:

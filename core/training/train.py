@@ -24,7 +24,7 @@ from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from core.model.pretrained import start_from
 from core.model.settings import Settings, SplitConfig
-from core.progress import Report, Stage, silent
+from core.progress import Notice, Report, Stage, silent
 from core.run.contents import seal
 from core.run.engine import Engine, make_inputs
 from core.run.fits import carry_fits
@@ -36,6 +36,7 @@ from core.scoring.late_interaction import LateInteraction
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
+from core.training.beginning import Beginning
 from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
@@ -56,10 +57,12 @@ def train(
     resume: bool = False,
     report: Report = silent,
     repeats: Path | None = None,
+    begun: Beginning | None = None,
 ) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
 
-    Of a refit, `repeats` is the run that it repeats, as which it is to serve.
+    Of a refit, `repeats` is the run that it repeats, as which it is to serve. With `begun` the weights of another run are what
+    the training begins from.
 
     Raises:
         VibesError: nothing to train on, a finished run in the way, nothing to resume, or a training that is at work there.
@@ -67,13 +70,13 @@ def train(
     # Under `accelerate launch` every process comes through here: all check, one writes.
     state = PartialState(cpu=device().type != "cuda")
     if not state.is_main_process:
-        return _train(market, run, settings, photos, resume, report, repeats, state)
+        return _train(market, run, settings, photos, resume, report, repeats, state, begun)
     with only_writer(run, "vibes train"):
         for folder in (run, run / ".training"):
             sweep_left(folder)
         if (run / "run.toml").exists():  # what a writer left that was killed when all was done
             shutil.rmtree(run / ".training", ignore_errors=True)
-        return _train(market, run, settings, photos, resume, report, repeats, state)
+        return _train(market, run, settings, photos, resume, report, repeats, state, begun)
 
 
 def _train(
@@ -85,6 +88,7 @@ def _train(
     report: Report,
     repeats: Path | None,
     state: PartialState,
+    begun: Beginning | None,
 ) -> TrainingState:
     work = run / ".training"
     if (run / "run.toml").exists():
@@ -100,12 +104,14 @@ def _train(
     split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
     training = decided(settings, log, split)
     settings = settings.model_copy(update={"split": split_config, "training": training})
+    carried = begun.carried(market) if begun is not None else None
     manifest = Manifest(
         market=str(market.path.resolve()),
         market_name=market.name,
         fingerprint=market.fingerprint,
         trained_on=market.fingerprint,
         photo_encoder=photos.encoder if photos is not None else "",
+        carried=carried,
         versions=library_versions(),
         settings=settings,
     )
@@ -117,12 +123,15 @@ def _train(
             f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
         )
     recent = _recent(log, settings.training.recency_days)
+    if begun is not None and carried is not None:
+        report(Notice(f"The model of {begun.run} {carried.sentence}."))
     report(Stage("features"))
     live: LivePhotos | None = None
     tail: Any = None
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
-        featurizer, features = _features(market, settings, known, log.duration[split.train], photos, report)
+        durations = log.duration[split.train]
+        featurizer, features = _features(market, settings, known, durations, photos, report, begun)
         settings = with_positions(settings, market, featurizer, features)
         manifest = manifest.model_copy(update={"settings": settings})
         if settings.features.photo_train_blocks:
@@ -136,6 +145,8 @@ def _train(
     if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
         model.sync_listing_side()
+    if begun is not None:
+        begun.give(model, featurizer, market, settings.seed)
     model.photo_blocks = tail
     fresh_start = not (work / "state.safetensors").is_file()
     if settings.init is not None and fresh_start:
@@ -156,7 +167,8 @@ def _train(
     validate = _validation(log, split, catalogue, inputs, settings, live, recent)
     if settings.training.pretrain_steps and fresh_start and len(data.examples):
         pretrain(model, data, known, settings, run, resume, report)
-    progress = finetune(model, data, settings, run, validate, resume, report)
+    told = "" if carried is None else carried.sentence
+    progress = finetune(model, data, settings, run, validate, resume, report, told)
     if not state.is_main_process:
         return progress
     load_weights(run / "model.safetensors", model)
@@ -170,9 +182,9 @@ def _train(
     engine = Engine(model, featurizer, features, settings)
     save_spaces(run, market, spaces_of(market, photos, engine))
     save_prepared(run, features, market.fingerprint)
+    forget(run)
     if repeats is not None:
         carry_fits(repeats, run)
-    forget(run)
     seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
     shutil.rmtree(work)
     return progress
@@ -185,9 +197,13 @@ def _features(
     durations: np.ndarray,
     photos: PhotoVectors | None,
     report: Report,
+    begun: Beginning | None,
 ) -> tuple[Featurizer, Features]:
-    width = settings.encoder_config().width
-    featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, report)
+    if begun is not None:
+        featurizer = begun.extended(market, known, durations, photos, report)
+    else:
+        width = settings.encoder_config().width
+        featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, report)
     return featurizer, featurizer.transform(market, photos, report)
 
 

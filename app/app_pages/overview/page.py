@@ -44,9 +44,14 @@ def notices(opened: OpenRun) -> None:
             icon=":material/history:",
         )
     if opened.run.transferred:
-        st.info(
-            "The model was trained on another market and is used here as it is.", icon=":material/swap_horiz:"
-        )
+        st.info(transfer(opened), icon=":material/swap_horiz:")
+
+
+def transfer(opened: OpenRun) -> str:
+    """That the model is another market's, and what it knows of this one."""
+    carried = opened.run.manifest.carried
+    told = "The model was trained on another market and is used here as it is."
+    return told if carried is None else f"{told} It {plain(carried.sentence)}."
 
 
 def counts(opened: OpenRun) -> None:

@@ -127,6 +127,13 @@ class Kind(ABC):
             min_count: listings that must have a value for it to be known.
         """
 
+    def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+        """The share of values beyond what `entry` can tell apart, where that is most of them; else 0.
+
+        An attribute that a model knows from another market then needs to be fitted anew.
+        """
+        return 0.0
+
     @abstractmethod
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         """The tokens of all `listings`, slot by slot; what is missing has none.

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 #: Known members of a set, or words of a text, at most.
 MOST_VALUES = 4000
+#: Share of values beyond what a vocabulary can tell apart, above which it no longer serves.
+MOST = 0.5
 
 
 class AttributeVocabulary(BaseModel):

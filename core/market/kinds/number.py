@@ -9,6 +9,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
 from core.market.kinds._portrait import coded_values
+from core.market.kinds._told import MOST
 from core.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # a number with at most so many different values is told by its values
@@ -70,6 +71,13 @@ class Number(Kind):
         if len(edges) == 1:
             edges = np.array([edges[0], np.nextafter(edges[0], np.inf)])
         return AttributeVocabulary(name=name, kind="number", edges=edges.tolist())
+
+    def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+        numbers = listings[entry.name].dropna().to_numpy(float)
+        if not len(numbers):
+            return 0.0
+        beyond = np.mean((numbers < entry.edges[0]) | (numbers > entry.edges[-1])) if entry.edges else 1.0
+        return float(beyond) if beyond > MOST else 0.0
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))

@@ -9,6 +9,7 @@ from core.errors import VibesError
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.kinds import AttributeVocabulary, Kind, Told
+from core.market.kinds._told import MOST
 from core.market.values import to_numbers
 
 PLACE_GRIDS = (4, 8, 16)  # cells a side, at quantiles of the training listings' coordinates
@@ -43,6 +44,19 @@ class Place(Kind):
             axes = (listings[axis].dropna().to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
             grids.append([np.quantile(axis, inner).tolist() if len(axis) else [] for axis in axes])
         return AttributeVocabulary(name=name, kind="place", grids=grids)
+
+    def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+        """Places outside the inner edges of the finest grid by more than their own width: of another town."""
+        beyond = np.zeros(len(listings), bool)
+        for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
+            degrees = listings[axis].to_numpy(float)
+            known = np.isfinite(degrees)
+            span = edges[-1] - edges[0] if edges else 0.0
+            low, high = (edges[0] - span, edges[-1] + span) if edges else (np.inf, -np.inf)
+            beyond |= known & ((degrees < low) | (degrees > high))
+        there = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
+        share = float(beyond[there].mean()) if there.any() else 0.0
+        return share if share > MOST else 0.0
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))

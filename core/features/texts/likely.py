@@ -1,0 +1,38 @@
+"""Rows of an embedding table for words that nobody has trained yet: near those of words that mean the like.
+
+What N trained rows have in common with the sentence vectors of their names is a linear map (ridge regression, its strength
+by leave-one-out). A new row is what the map foretells of its name, plus noise as large as what leave-one-out missed: where
+sentences tell nothing of the rows, as with names of sellers, that is a random row as loud as the known ones, so that two of
+them still differ.
+"""
+
+import numpy as np
+
+#: Strengths of the ridge that leave-one-out chooses from, as shares of the vectors' mean square.
+STRENGTHS = np.logspace(-3, 3, 13)
+#: Known rows from which on a map is fitted; with fewer, new rows are noise around their mean.
+FEWEST = 8
+
+
+def likely_rows(
+    known: np.ndarray, rows: np.ndarray, wanted: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(M, d) float32 rows for names with the sentence vectors `wanted` (M, w).
+
+    Args:
+        known: (N, w) sentence vectors of the names of trained rows, N >= 2.
+        rows: (N, d) these rows.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    middle = rows.mean(axis=0)
+    around = rows - middle
+    spread = float(np.square(around).mean())
+    noise = rng.standard_normal((len(wanted), rows.shape[1]))
+    if len(known) < FEWEST or not spread:
+        return (middle + noise * spread**0.5).astype(np.float32)
+    centre = known.mean(axis=0)
+    scale = max(float(np.square(known - centre).sum(axis=1).mean()), 1e-12)
+    fitted = RidgeCV(alphas=STRENGTHS * scale, fit_intercept=False).fit(known - centre, around)
+    missed = min(1.0, max(0.0, -float(fitted.best_score_) / spread))
+    return (middle + fitted.predict(wanted - centre) + noise * (missed * spread) ** 0.5).astype(np.float32)

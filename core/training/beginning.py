@@ -1,0 +1,161 @@
+"""A training that begins from a trained run: its settings, its vocabulary and its weights, and what is new beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+from safetensors.torch import load_file
+
+from core.errors import VibesError
+from core.features.carried import Carried
+from core.features.featurizer import Featurizer
+from core.features.photos.trainable import is_trained
+from core.features.photos.vectors import PhotoVectors
+from core.features.texts.encoder import embed_texts
+from core.market.caches import writable_cache
+from core.market.market import Market
+from core.model.listing_model import ListingModel
+from core.model.settings import Settings, SplitConfig, TrainingConfig
+from core.progress import Report
+from core.run.contents import check_loaded
+from core.run.generations import reading
+from core.run.manifest import Manifest
+from core.run.model_files import check_model
+from core.run.prepared import weights_digest
+from core.training.start_rows import start_from_weights
+
+#: What a model is, which no training from it can change.
+SHAPE = ("preset", "encoder", "history", "features", "init")
+#: What is not taken from the run: the machine decides, or the market.
+OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
+#: Training of a model that knows most of what there is to learn: shorter, and no faster than it can unlearn.
+SHORTER = 5
+LEAST_EPOCHS = 4
+SHORT: dict[str, Any] = {"warmup": 10, "learning_rate": 3e-4, "average": 0.9}
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """The run that a training begins from, in memory."""
+
+    run: Path
+    manifest: Manifest
+    featurizer: Featurizer
+    weights: dict[str, torch.Tensor]
+    digest: str  # of the weights
+
+    @classmethod
+    def of(cls, run: Path) -> Beginning:
+        """Read the model of the run folder `run`.
+
+        Raises:
+            VibesError: it has no model, one of another format, or one that no training can go on with.
+        """
+        with reading(run) as folder:
+            manifest = Manifest.load(folder)
+            if not (folder / "model.safetensors").is_file():
+                raise VibesError(f"{run} has no model to start from; name a run of `vibes train`.")
+            check_loaded(folder, "model.safetensors", "vocabulary.json", "features.safetensors")
+            featurizer = Featurizer.load(folder)
+            check_model(folder / "model.safetensors", featurizer, manifest.settings)
+            if manifest.settings.training.recipe != "single-stage":
+                raise VibesError(
+                    f"{run} was trained in two stages, the second of which froze its listings; start from a run of the recipe "
+                    "single-stage."
+                )
+            if is_trained(manifest.photo_encoder) or manifest.settings.features.photo_train_blocks:
+                raise VibesError(
+                    f"{run} trained stages of its photo encoder, with which no other training can go on; start from a run "
+                    "with features.photo_train_blocks = 0."
+                )
+            weights = load_file(folder / "model.safetensors")
+            return cls(run, manifest, featurizer, weights, weights_digest(folder))
+
+    def settings(self, given: Settings) -> Settings:
+        """Those of the run, shorter and gentler, with what is `given` by hand in their place.
+
+        Raises:
+            VibesError: the model would be another one.
+        """
+        own = self.manifest.settings
+        self.check(given)
+        if given.training.recipe != "single-stage":
+            raise VibesError("training.recipe = 'two-stage' trains from nothing; leave it out beside --from.")
+        named = {
+            name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training", "positions"}
+        }
+        by_hand = {name: getattr(given.training, name) for name in given.training.model_fields_set}
+        short = {} if self.manifest.started else _shorter(own.training)
+        training = own.training.model_copy(update=OPEN | short | by_hand)
+        open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
+        return own.model_copy(update=open_ | named | {"training": training})
+
+    def check(self, given: Settings) -> None:
+        """Raises:
+        VibesError: `given` are settings of another model.
+        """
+        for name in SHAPE:
+            if name in given.model_fields_set:
+                self._same(name, getattr(given, name), getattr(self.manifest.settings, name))
+
+    def _same(self, name: str, wanted: Any, own: Any) -> None:
+        """Raises:
+        VibesError: what is set of `wanted` by hand is not as in `own`.
+        """
+        if isinstance(wanted, BaseModel):
+            for key in wanted.model_fields_set:
+                self._same(f"{name}.{key}", getattr(wanted, key), getattr(own, key))
+        elif isinstance(wanted, Mapping):
+            for key, value in wanted.items():
+                theirs = getattr(self.manifest.settings.encoder_config(), key, None)
+                self._same(f"{name}.{key}", value, own.get(key, theirs))
+        elif wanted != own:
+            raise VibesError(
+                f"Option --from starts from the model of {self.run}, of which {name} is {own!r}, not {wanted!r}; leave it out, "
+                "or train without --from."
+            )
+
+    def extended(
+        self,
+        market: Market,
+        rows: np.ndarray,
+        durations: np.ndarray,
+        photos: PhotoVectors | None,
+        report: Report | None = None,
+    ) -> Featurizer:
+        """The run's featurizer with what `market` brings; see `Featurizer.extended`."""
+        return self.featurizer.extended(market, rows, durations, photos, report)
+
+    def carried(self, market: Market) -> Carried:
+        """What the model knows of `market`.
+
+        Raises:
+            VibesError: nothing, or an attribute as another kind.
+        """
+        name = self.manifest.carried.market_name if self.manifest.carried else self.manifest.market_name
+        return Carried.of(market, self.featurizer, self.run, name, self.digest, learned=True)
+
+    def give(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
+        """Give `model`, which reads what `featurizer` makes, the weights; new rows start near those of like names."""
+        cache = writable_cache(market.path) / "text"
+
+        def sentences(names: Sequence[str]) -> np.ndarray:
+            return embed_texts(names, cache).vectors
+
+        now = featurizer.vocabulary
+        start_from_weights(model, self.weights, self.featurizer.vocabulary, now, sentences, seed)
+
+
+def _shorter(training: TrainingConfig) -> dict[str, Any]:
+    """What a training that goes on changes of the one that it goes on from."""
+    return SHORT | {
+        "max_epochs": min(training.max_epochs, max(LEAST_EPOCHS, math.ceil(training.max_epochs / SHORTER))),
+        "max_steps": max(1, math.ceil(training.max_steps / SHORTER)),
+    }

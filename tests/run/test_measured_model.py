@@ -1,0 +1,58 @@
+"""What was measured belongs to a model: it goes with it, and stays where the same model is embedded again."""
+
+import shutil
+
+import pytest
+from helpers.copies import copied
+
+from core.market.documents import write_json
+from core.run.generations import RESULTS, building, publish, results_of
+from core.run.manifest import Manifest
+from core.run.run import Run
+from core.run.spaces import embed_market
+
+
+@pytest.fixture
+def measured(trained, tmp_path) -> Run:
+    run = copied(trained, tmp_path)
+    with building(run.path, RESULTS) as built:
+        write_json(built / "metrics.json", {"results": {}, "queries": 5})
+        publish(run.path, built, RESULTS, of=run.stamp)
+    shutil.copy(results_of(run.path) / "metrics.json", run.path / "metrics.json")
+    return run
+
+
+def test_figures_go_with_the_model_that_they_are_of(measured, tmp_path):
+    path, market = measured.path, measured.market
+    embed_market(market, path, None, path)
+    assert Run.open(path).metrics == {"results": {}, "queries": 5}  # the same model
+    embed_market(market, path, None)  # none
+    assert Run.open(path).metrics is None and not (path / "metrics.json").exists()
+    assert measured.metrics is not None  # who opened the run before still reads what belongs to it
+    run = Run.open(path)
+    with building(path, RESULTS) as built:
+        write_json(built / "metrics.json", {"results": {}, "queries": 6})
+        publish(path, built, RESULTS, of=measured.stamp)  # an evaluation that was overtaken
+    assert run.metrics is None
+
+
+def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    toml = (
+        (run.market.path / "market.toml").read_text().replace("[attributes.rooms]", "[attributes.bedrooms]")
+    )
+    (run.market.path / "market.toml").write_text(toml)
+    run.market.listings.rename(columns={"rooms": "bedrooms"}).to_parquet(
+        run.market.path / "listings.parquet", index=False
+    )
+    market = type(run.market).open(run.market.path)
+    heard: list[object] = []
+    manifest = embed_market(market, tmp_path / "new", None, trained.path, heard.append)
+    sentence = "knows 11 of your 12 attributes; `bedrooms` is new; `rooms`, which it knows, is not there"
+    assert manifest.carried.sentence == sentence == Manifest.load(tmp_path / "new").carried.sentence
+    assert any(sentence in getattr(one, "text", "") for one in heard)
+    new = Run.open(tmp_path / "new")
+    # The listings are those of the training, so that no query lies before its end.
+    assert new.transferred and new.split().t2 == trained.split().t2
+    embed_market(market, tmp_path / "new", None, tmp_path / "new")
+    assert Run.open(tmp_path / "new").manifest.carried == manifest.carried

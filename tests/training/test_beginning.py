@@ -1,0 +1,170 @@
+"""A training that begins from a trained run: what is known keeps its weights, what is new starts near what is like it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from core import train
+from core.errors import VibesError
+from core.features.tokens.rows import Rows, places
+from core.features.tokens.tabular import attribute_keys
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.model.listing_model import ListingModel
+from core.model.settings import Settings
+from core.progress import Notice
+from core.run.manifest import Manifest
+from core.training.beginning import SHORTER, Beginning
+from core.training.start_rows import start_from_weights
+
+
+def renamed(market: Path, **names: str) -> Market:
+    """The market with other names of columns, and none of its old vectors."""
+    toml = (market / "market.toml").read_text()
+    for old, new in names.items():
+        toml = toml.replace(f"[attributes.{old}]", f"[attributes.{new}]")
+    (market / "market.toml").write_text(toml)
+    listings = pd.read_parquet(market / "listings.parquet").rename(columns=names)
+    listings.to_parquet(market / "listings.parquet", index=False)
+    return Market.open(market)
+
+
+@pytest.fixture
+def next_market(trained, tmp_path) -> Market:
+    """Rooms are called bedrooms, districts quarters, and a building has a kind that nobody saw before."""
+    shutil.copytree(trained.market.path, tmp_path / "next")
+    market = renamed(tmp_path / "next", rooms="bedrooms", district="quarter")
+    listings = market.listings.copy()
+    listings.loc[:5, "building"] = "houseboat"
+    listings.to_parquet(market.path / "listings.parquet", index=False)
+    return Market.open(market.path)
+
+
+def told(names):
+    """Sentence vectors for a test: the bedrooms are rooms, nothing else is like anything."""
+    rng = np.random.default_rng(0)
+    known = {name: rng.standard_normal(384) for name in sorted({*names, "rooms"})}
+    known["bedrooms"] = known["rooms"]
+    return np.array([known[name] / np.linalg.norm(known[name]) for name in names], np.float32)
+
+
+def test_what_is_known_keeps_its_weights_and_bedrooms_start_as_rooms(trained, next_market):
+    begun = Beginning.of(trained.path)
+    rows = np.arange(len(next_market.listings))
+    featurizer = begun.extended(next_market, rows, np.empty(0), None)
+    before, now = begun.featurizer.vocabulary, featurizer.vocabulary
+    assert [one.name for one in now.attributes[: len(before.attributes)]] == [
+        one.name for one in before.attributes
+    ]
+    assert now.attribute("building").values == [*before.attribute("building").values, "houseboat"]
+    assert now.attribute("price").edges == before.attribute("price").edges
+    torch.manual_seed(5)
+    model = ListingModel.of(now, begun.manifest.settings)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    start_from_weights(model, begun.weights, before, now, told)
+    state, old, new = model.state_dict(), Rows.of(before), Rows.of(now)
+    for name, was, wanted in (("value", old.value, new.value), ("key", old.key, new.key)):
+        place = places(was, wanted)
+        known = np.flatnonzero(place >= 0)
+        assert len(known) > len(before.attributes)
+        kept = state[f"embedder.{name}.weight"][place[known]]
+        assert torch.equal(kept, begun.weights[f"embedder.{name}.weight"][known])
+    bins = places([("bin", "bedrooms", "0"), ("bin", "rooms", "0")], new.value)
+    value = state["embedder.value.weight"]
+    torch.testing.assert_close(value[bins[0]], value[bins[1]], atol=0.05, rtol=0)
+    assert not torch.allclose(value[bins[0]], fresh["embedder.value.weight"][bins[0]], atol=0.05)
+    slope = places([("bin", "bedrooms", "1"), ("bin", "rooms", "1")], new.bin)
+    torch.testing.assert_close(*state["embedder.slope"][slope], atol=0.05, rtol=0)
+    houseboat = places([("value", "building", "houseboat")], new.value)[0]
+    assert not torch.equal(value[houseboat], fresh["embedder.value.weight"][houseboat])
+    keys = attribute_keys(now)
+    assert keys["bedrooms"] not in attribute_keys(before).values()
+    for name in ("longformer.layers.0.attention.query.weight", "user_pass.item_position.weight"):
+        assert torch.equal(state[name], begun.weights[name])
+
+
+def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
+    begun, own = Beginning.of(trained.path), trained.manifest.settings
+    found = begun.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}))
+    assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
+    assert found.training.max_steps == -(-own.training.max_steps // SHORTER)
+    assert found.split.t1 is None and found.training.bf16 is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"preset": "small"}, "of which preset is 'tiny', not 'small'"),
+        ({"history": "cls"}, "of which history is 'listing-vectors', not 'cls'"),
+        ({"encoder": {"width": 64}}, "of which encoder.width is 32, not 64"),
+        ({"features": {"text_views": ["tfidf"]}}, "of which features.text_views is"),
+        ({"training": {"recipe": "two-stage"}}, "two-stage"),
+    ],
+)
+def test_a_model_of_another_shape_is_refused(trained, given, says):
+    with pytest.raises(VibesError, match=says):
+        Beginning.of(trained.path).settings(Settings.of(given))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"format": 7}, "has format 7"),
+        ({"photo_encoder": "tf_efficientnet_lite0-tail1-288-0123abcd"}, "stages"),
+    ],
+)
+def test_a_run_that_none_can_go_on_from_is_named(trained, tmp_path, change, says):
+    shutil.copytree(trained.path, tmp_path / "run")
+    Manifest.load(tmp_path / "run").model_copy(update=change).save(tmp_path / "run")
+    with pytest.raises(VibesError, match=says):
+        Beginning.of(tmp_path / "run")
+    with pytest.raises(VibesError, match="no run folder"):
+        Beginning.of(tmp_path)
+
+
+@pytest.mark.slow
+def test_it_says_what_it_knows_and_a_refit_begins_from_the_same(trained, next_market, tmp_path):
+    heard: list[object] = []
+    run = train(next_market, tmp_path / "run", start=trained, progress=heard.append)
+    sentence = "knows 10 of your 12 attributes; `quarter`, `bedrooms` are new; `district`, `rooms`, which it knows, are not there"
+    assert any(isinstance(one, Notice) and sentence in one.text for one in heard)
+    lines = [json.loads(line) for line in (run.path / "train.jsonl").read_text().splitlines()]
+    assert lines[0] == {"step": 0, "carried": sentence} and "validation recall@30" in lines[1]
+    assert run.manifest.started and run.manifest.carried.sentence == sentence and not run.transferred
+    assert len(run.recommend(run.log.users[0], 5)) == 5
+    again = train(next_market, tmp_path / "again", start=run, training={"max_steps": 2})
+    assert again.manifest.carried.known == [one.name for one in next_market.attributes]
+    assert again.manifest.settings.training.max_epochs == run.manifest.settings.training.max_epochs
+    if run.manifest.steps:
+        final = train(next_market, tmp_path / "final", refit=run, everything=True)
+        assert final.manifest.carried == run.manifest.carried
+    with pytest.raises(VibesError, match=r"began from .*; leave out --from"):
+        train(next_market, tmp_path / "other", refit=run, start=again)
+
+
+def test_a_column_of_another_kind_and_a_market_without_a_known_one_are_refused(trained, tmp_path):
+    frame = trained.market.listings
+    market = Market.from_frames(frame[[C.LISTING, "price"]].assign(price="dear"))
+    with pytest.raises(VibesError, match=r"'price' is of the kind category in .* kind number in the model"):
+        Beginning.of(trained.path).carried(market)
+    market = Market.from_frames(frame[[C.LISTING, "price"]].rename(columns={"price": "cost"}))
+    with pytest.raises(VibesError, match=r"knows none of the attributes .*`cost`"):
+        Beginning.of(trained.path).carried(market)
+
+
+def test_numbers_that_lie_beyond_all_that_is_known_are_divided_anew(trained):
+    frame = trained.market.listings.copy()
+    frame["price"] = frame["price"] * 100
+    market = Market.from_frames(frame, config=trained.market.config)
+    begun = Beginning.of(trained.path)
+    assert (
+        "100% of the values of `price` lie beyond those it knows, so that" in begun.carried(market).sentence
+    )
+    found = begun.extended(market, np.arange(len(frame)), np.empty(0), None).vocabulary
+    assert found.attribute("price").edges[-1] > 50 * begun.featurizer.vocabulary.attribute("price").edges[-1]
+    assert found.attribute("area_m2").edges == begun.featurizer.vocabulary.attribute("area_m2").edges
