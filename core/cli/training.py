@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 
 @app.command()
 def train(
-    market: MarketPath,
-    run: RunPath,
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="MARKET... RUN", help="market folders, and the run folder last unless --out says it"
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", metavar="RUN", help="run folder")] = None,
     preset: Annotated[Preset | None, typer.Option(help="size of the model")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
@@ -52,13 +57,20 @@ def train(
     encoder: Encoder = "auto",
     weights: Weights = None,
 ) -> None:
-    """Train a model on a market and write a run folder."""
+    """Train a model on a market, or one on several, and write a run folder."""
+    from core.market.io import find_table
     from core.market.market import Market
 
-    with needs("Training", "train"):
-        from core.training.start import begin
+    markets, run = (folders, out) if out is not None else (folders[:-1], folders[-1])
+    if not markets:
+        raise VibesError(f"There is one folder, {run}; give a market and a run: `vibes train MARKET RUN`.")
+    if out is None and find_table(run, "listings") is not None:
+        raise VibesError(f"{run} is a market; name the run's folder after the markets, or with --out RUN.")
 
-    opened, changes = Market.open(market), {"preset": preset, "seed": seed}
+    with needs("Training", "train"):
+        from core.training.start import begin, run_folders
+
+    opened, changes = [Market.open(market) for market in markets], {"preset": preset, "seed": seed}
     main_process = os.environ.get("RANK", "0") == "0"  # under `accelerate launch` one of several speaks
     with progress_bar() as progress:
         report = progress if main_process else silent
@@ -68,9 +80,13 @@ def train(
     if main_process:
         found = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
         how = found if outcome.best >= 0 else "without validation, to"
-        measure = "" if everything else f"Measure it with `vibes evaluate {run}`. "
+        shown = run_folders(run, opened)[0]
+        each = (
+            f" It has a run over each of {len(opened)} markets in {shown.parent}." if len(opened) > 1 else ""
+        )
+        measure = "" if everything else f"Measure it with `vibes evaluate {shown}`. "
         typer.echo(
-            f"Wrote the run {run}: {how} step {outcome.best_step}. {measure}Look at it with `vibes explore {run}`.",
+            f"Wrote the run {run}: {how} step {outcome.best_step}.{each} {measure}Look at it with `vibes explore {shown}`.",
             err=True,
         )
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
+from core.features.within import inside
 from core.market.kinds import kind_of
 from core.market.market import Market
 
@@ -71,8 +72,14 @@ class Carried(BaseModel):
         Raises:
             VibesError: an attribute is of another kind in the two, or they share neither attributes nor photos.
         """
+        whole = market.shared() if featurizer.within is not None else featurizer.seen(market)
         entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
-        attributes = {one.name: one for one in market.attributes} if featurizer.config.attributes else {}
+        for name in featurizer.within.numbers if featurizer.within is not None else ():
+            rank = entries.pop(inside(name), None)
+            if rank is not None:
+                entries.setdefault(name, rank)
+        attributes = {one.name: one for one in whole.attributes} if featurizer.config.attributes else {}
+        seen = featurizer.seen(market).listings
         for name, attribute in attributes.items():
             if name in entries and entries[name].kind != attribute.kind:
                 raise VibesError(
@@ -93,7 +100,7 @@ class Carried(BaseModel):
                 name: share
                 for name in known
                 if not featurizer.vocabulary.pieces
-                and (share := kind_of(entries[name].kind).outgrown(entries[name], market.listings))
+                and (share := kind_of(entries[name].kind).outgrown(entries[name], seen))
             },
             photos="known"
             if reads and shown

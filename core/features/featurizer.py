@@ -23,6 +23,7 @@ from core.features.tokens.extended import extended
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
 from core.features.tokens.wordpiece import fit_pieces, tokenise_pieces
+from core.features.within import Within, inside
 from core.market.caches import writable_cache
 from core.market.documents import write_json
 from core.market.durable import atomic_path
@@ -30,7 +31,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.progress import Report
 
-__all__ = ["FeatureConfig", "Features", "Featurizer"]
+__all__ = ["FeatureConfig", "Features", "Featurizer", "distinct_texts", "text_cache"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,7 @@ class Featurizer:
     photo_reducers: list[Reducer]  # one a view: an encoder, or all of them side by side
     photo_encoder: str  # several: their names with "+"; "" = no photos are told
     texts: list[TextVectorsView]
+    within: Within | None = None  # of a model of several markets
 
     @property
     def photo(self) -> Reducer | None:
@@ -99,15 +101,15 @@ class Featurizer:
         report: Report | None = None,
     ) -> Featurizer:
         """What was fitted, and beside it what `market` brings that is new; as `fit`, but what is known stays as it is."""
-        config, width = self.config, self.width
+        config, width, here = self.config, self.width, self.at_work(market)
+        market = here.seen(market)
         fresh = _vocabulary(market, config, rows, durations)
         vocabulary = extended(self.vocabulary, fresh, market.listings.iloc[rows])
         reducers = self.photo_reducers or fit_photos(market, config, width, rows, photos)
         views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
         encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
-        return Featurizer(
-            config, width, _sized(vocabulary, config, reducers, views), reducers, encoder, views
-        )
+        vocabulary = _sized(vocabulary, config, reducers, views)
+        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within)
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -119,10 +121,10 @@ class Featurizer:
         """
         config, vocabulary = self.config, self.vocabulary
         names = vocabulary.sentences
-        listings = market.listings
+        listings = self.seen(market).listings
         if config.text_control == "shuffled":
             listings = shuffled_texts(listings, names, config.control_seed)
-        text_rows, text = self._texts(listings, names, _cache(market), report)
+        text_rows, text = self._texts(listings, names, text_cache(market), report)
         if config.text_control == "random":
             text = random_like(text, config.control_seed)
             listings = random_texts(listings, names, self._known_words(), config.control_seed)
@@ -132,6 +134,35 @@ class Featurizer:
         else:
             tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
         return Features(tokens, photo, text)
+
+    def at_work(self, market: Market) -> Featurizer:
+        """The same for `market`, which a model of several sees from inside."""
+        if self.within is None:
+            return self
+        within = self.within.of(market.shared().listings)
+        here = replace(self, within=within)
+        rows, vectors = here._texts(
+            here.seen(market).listings, self.vocabulary.sentences, text_cache(market), None
+        )
+        means = [vectors[mine].mean(axis=0) for mine in (_used(view) for view in rows) if len(mine)]
+        text = [mean.astype(float).tolist() for mean in means] if len(means) == len(self.texts) else []
+        return replace(here, within=within.model_copy(update={"text": text}))
+
+    def seen(self, market: Market) -> Market:
+        """`market` by the names of the vocabulary, with what is seen from inside beside what is there."""
+        known = {entry.name for entry in self.vocabulary.attributes}
+        if self.within is None:
+            names = {one.name: market.config.shared_name(one.name) for one in market.attributes}
+            names = {own: name for own, name in names.items() if own not in known and name in known}
+            return market.renamed(names) if names else market
+        shared = market.shared()
+        within = self.within.of(shared.listings) if not any(self.within.numbers.values()) else self.within
+        ranks = [
+            replace(one, name=inside(one.name), label=inside(one.label), unit="")
+            for one in shared.attributes
+            if one.name in within.numbers
+        ]
+        return replace(shared, listings=within.told(shared.listings), attributes=[*shared.attributes, *ranks])
 
     def meta(self, log: EventLog) -> Meta | None:
         """What histories of `log` tell beside their listings; None where the model is told none of it."""
@@ -163,14 +194,19 @@ class Featurizer:
         names = [name for name in names if name in listings]
         if not self.texts or not names:
             return [], np.zeros((0, self.width), np.float32)
-        texts = _distinct(listings, names)
+        texts = distinct_texts(listings, names)
         number = {text: place for place, text in enumerate(texts)}
         rows = {name: listings[name].map(number).fillna(-1).to_numpy(np.int32) for name in names}
         shifted = [
             {name: np.where(of >= 0, of + view * len(texts), -1) for name, of in rows.items()}
             for view in range(len(self.texts))
         ]
-        return shifted, np.concatenate([view.transform(texts, cache, report) for view in self.texts])
+        vectors = [view.transform(texts, cache, report) for view in self.texts]
+        if self.within is not None and self.within.text:
+            vectors = [
+                of - np.asarray(mean, np.float32) for of, mean in zip(vectors, self.within.text, strict=True)
+            ]
+        return shifted, np.concatenate(vectors)
 
     def _known_words(self) -> list[str]:
         if self.vocabulary.pieces:
@@ -199,6 +235,8 @@ class Featurizer:
             "vocabulary": self.vocabulary.model_dump(),
             "texts": heads,
         }
+        if self.within is not None:
+            whole["within"] = self.within.model_dump()
         with atomic_path(run / "features.safetensors") as temporary:
             save_file(arrays, temporary)
         write_json(run / "vocabulary.json", whole, ensure_ascii=False)
@@ -226,6 +264,7 @@ class Featurizer:
                 texts=[
                     TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
                 ],
+                within=Within.model_validate(head["within"]) if "within" in head else None,
             )
         except FileNotFoundError as error:
             raise VibesError(
@@ -256,10 +295,10 @@ def _text_views(
     report: Report | None,
 ) -> list[TextVectorsView]:
     names = [name for name in vocabulary.sentences if name in market.listings]
-    texts = _distinct(market.listings.iloc[rows], names) if config.text and names else []
+    texts = distinct_texts(market.listings.iloc[rows], names) if config.text and names else []
     if len(texts) < 2:
         return []
-    cache, steps = _cache(market), config.own_bert_steps
+    cache, steps = text_cache(market), config.own_bert_steps
     return [
         TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in config.text_views
     ]
@@ -301,9 +340,17 @@ def _part(name: str, number: int) -> str:
     return f"{name}{number or ''}"
 
 
-def _distinct(listings: pd.DataFrame, names: list[str]) -> list[str]:
+def _used(rows: dict[str, np.ndarray]) -> np.ndarray:
+    """The vectors that the attributes of a view read."""
+    found = np.concatenate([np.zeros(0, np.int32), *rows.values()])
+    return np.unique(found[found >= 0])
+
+
+def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
+    """What the columns `names` say, each text once, in order."""
     return sorted({text for name in names for text in listings[name].dropna()})
 
 
-def _cache(market: Market) -> Path:
+def text_cache(market: Market) -> Path:
+    """Where the vectors of a market's texts are kept."""
     return writable_cache(market.path) / "text"

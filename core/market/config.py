@@ -20,6 +20,7 @@ class AttributeConfig(BaseModel):
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
+    same_as: str = ""  # what other markets, and models trained on them, call it; "" = the same
 
     @model_validator(mode="after")
     def _separates_a_set(self) -> "AttributeConfig":
@@ -57,6 +58,24 @@ class MarketConfig(BaseModel):
         if twice:
             raise ValueError(f"'{twice[0]}' is there twice")
         return names
+
+    @field_validator("attributes")
+    @classmethod
+    def _one_of_each(cls, attributes: dict[str, AttributeConfig]) -> dict[str, AttributeConfig]:
+        """No two attributes are the same one elsewhere."""
+        known = set(attributes)
+        for name, setting in attributes.items():
+            if setting.same_as in known - {name}:
+                raise ValueError(
+                    f"'{name}' is the same_as '{setting.same_as}', which another attribute is already"
+                )
+            known |= {setting.same_as} - {""}
+        return attributes
+
+    def shared_name(self, attribute: str) -> str:
+        """What other markets call an attribute of this one."""
+        setting = self.attributes.get(attribute)
+        return attribute if setting is None else setting.same_as or attribute
 
     @classmethod
     def load(cls, path: Path) -> "MarketConfig":

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,15 @@ class Market:
             f"Market '{self.name}': {count(len(self.listings), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
             f"{count(len(self.photos), 'photo')}, {count(len(self.events), 'event')}"
         )
+
+    def renamed(self, names: Mapping[str, str]) -> "Market":
+        """The same market in memory, its attributes called by `names`; those that are not named keep theirs."""
+        attributes = [replace(one, name=names.get(one.name, one.name)) for one in self.attributes]
+        return replace(self, listings=self.listings.rename(columns=dict(names)), attributes=attributes)
+
+    def shared(self) -> "Market":
+        """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
+        return self.renamed({one.name: self.config.shared_name(one.name) for one in self.attributes})
 
     @property
     def tables(self) -> Path:

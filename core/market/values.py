@@ -13,10 +13,10 @@ SEPARATOR = "|"
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
-_CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
+CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
-_AMOUNT = re.compile(rf"^([-+]?)\s*{_CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{_CURRENCY})?(?:\s?{_UNIT})?$")
+_AMOUNT = re.compile(rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 

@@ -32,6 +32,12 @@ class TrainingConfig(Forbidding):
     recipe: Literal["single-stage", "two-stage"] = "single-stage"
     pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
     loss: Annotated[str, AfterValidator(LOSSES.known)] = "next"
+    market_mix: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="of several markets, each is drawn by its examples to this power: 1 = by its size, 0 = all alike",
+    )
     positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
     baskets: Baskets = Field(
         "auto",

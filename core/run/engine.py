@@ -39,9 +39,15 @@ class Engine:
 
     @classmethod
     def load(
-        cls, run: Path, market: Market, settings: Settings, photos: PhotoVectors | None = None
+        cls,
+        run: Path,
+        market: Market,
+        settings: Settings,
+        photos: PhotoVectors | None = None,
+        anew: bool = False,
     ) -> Engine:
-        """The model of the run folder `run` over `market`.
+        """The model of the run folder `run` over `market`; `anew`: a model of several markets is to see this one from
+        inside, whatever it saw before.
 
         Raises:
             VibesError: the run has no model, torch is not installed, or the photos have no vectors yet.
@@ -58,7 +64,9 @@ class Engine:
             ) from error
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
-        kept = photos is None and is_sound(run, DERIVED)
+        if anew:
+            featurizer = featurizer.at_work(market)
+        kept = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
         features = load_prepared(run, market.fingerprint) if kept else None
         if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
             features = None  # damaged: made again

@@ -26,6 +26,7 @@ from core.run.engine import Engine
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.metrics_file import parse_metrics
+from core.run.origin import MARKETS
 from core.run.spaces import SPACES
 from core.scoring.late_interaction import LateInteraction
 from core.search.index import EXACT_TO, ExactIndex
@@ -87,6 +88,13 @@ class RunFolder:
             )
         place = settle(path)
         run = cls(path, Manifest.load(place.folder), market, place, events_too)
+        if run.manifest.markets is not None and not run.manifest.market:
+            runs = sorted(one.parent for one in (path / MARKETS).glob("*/run.toml"))
+            mend = f"open one of its runs (as {runs[0]}), or " if runs else ""
+            raise VibesError(
+                f"{path} is a model of several markets, without listings of its own; {mend}put it to work in a market with "
+                f"`vibes embed MARKET RUN --model {path}`."
+            )
         if not (run.folder / "listings.npz").is_file():
             raise VibesError(
                 f"{path} lacks listings.npz; make it with `vibes embed MARKET {path} --model {path}`."

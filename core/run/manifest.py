@@ -24,11 +24,21 @@ class FileFacts(Forbidding):
     )  # type and shape by name; of safetensors a digest of these
 
 
+class KnownMarket(Forbidding):
+    """One of several markets that a model was trained on, and its own end of training and of validation."""
+
+    name: str
+    path: str = ""  # "" = not told
+    fingerprint: str
+    t1: int | None = None
+    t2: int | None = None
+
+
 class Manifest(Forbidding):
     """The content of `run.toml`."""
 
     format: int = RUN_FORMAT
-    market: str  # path of the market this run's listings are of; a relative one starts at the run folder
+    market: str  # path of the market this run's listings are of; a relative one starts at the run folder; "" = a model alone
     market_name: str
     fingerprint: str
     trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
@@ -38,6 +48,7 @@ class Manifest(Forbidding):
     carried: Carried | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Settings = Settings()
+    markets: list[KnownMarket] | None = None  # of a model of several
     files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
 
     @property

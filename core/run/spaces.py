@@ -25,6 +25,7 @@ from core.run.contents import is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
+from core.run.origin import MARKETS, at_home, took_part
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 SPACES = ("model", "photos", "attributes")
@@ -163,17 +164,20 @@ def _embed(
     known: dict[bytes, np.ndarray] = {}
     if source is not None and model_run is not None:
         kept = Manifest.load(source)
-        settings, trained_on = kept.settings, kept.trained_on
-        carried = _carried(market, model_run, source, kept)
+        settings, trained_on = at_home(kept, market)
+        if trained_on != market.fingerprint:
+            carried = _carried(market, model_run, source, kept)
         if carried is not None and report is not None:
             report(Notice(f"The model of {model_run} {carried.sentence}."))
-        engine = Engine.load(source, market, settings, photos)
+        engine = Engine.load(source, market, settings, photos, anew=True)
         for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
             known |= known_vectors(folder, source, engine)
     spaces = spaces_of(market, photos, engine, report, known)
     if engine is not None and source is not None and source.resolve() != out.resolve():
         for name in MODEL:
             copy_file(source / name, out / name)
+    if engine is not None and engine.featurizer.within is not None:
+        engine.featurizer.save(out)
     save_spaces(out, market, spaces)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
@@ -197,19 +201,24 @@ def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> C
         VibesError: nothing, or an attribute as another kind.
     """
     before = kept.carried if kept.carried is not None and not kept.carried.learned else None
-    same = (source / kept.market).resolve() == market.path.resolve() or kept.fingerprint == market.fingerprint
+    here = bool(kept.market) and (source / kept.market).resolve() == market.path.resolve()
+    same = here or kept.fingerprint == market.fingerprint
     if same and before is None:
         return kept.carried
     run, name = (Path(before.run), before.market_name) if before else (model_run, kept.market_name)
-    shared = before.shared if before and same else _shared(market, run)
+    shared = before.shared if before and same else took_part(kept, market) is not None or _shared(market, run)
     return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)
 
 
 def _shared(market: Market, run: Path) -> bool:
     """Whether some of the market's listings are of the run `run`; to be sure where that cannot be read."""
+    many = sorted((run / MARKETS).glob("*/run.toml"))
     try:
-        with reading(run) as folder:
-            ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
+        for one in [path.parent for path in many] or [run]:
+            with reading(one) as folder:
+                ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
+            if market.listings[C.LISTING].isin(ids.tolist()).any():
+                return True
     except (VibesError, OSError):
         return True
-    return bool(market.listings[C.LISTING].isin(ids.tolist()).any())
+    return False

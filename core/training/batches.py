@@ -14,6 +14,7 @@ import numpy as np
 from core.market.log import ranges
 from core.model.inputs import Inputs
 from core.training.examples import Examples, epoch_batches
+from core.training.mix import Mix
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +51,30 @@ class Batch:
 
 
 def history_batches(
-    examples: Examples, lengths: np.ndarray, batch: int, per_user: int, seed: int, epoch: int
+    examples: Examples,
+    lengths: np.ndarray,
+    batch: int,
+    per_user: int,
+    seed: int,
+    epoch: int,
+    mix: Mix | None = None,
 ) -> list[Batch]:
     """One epoch for histories with one `[CLS]` each: `batch` histories a step, see `epoch_batches`."""
     return [
         Batch(rows, examples.start[rows], examples.end[rows], np.arange(len(rows)))
-        for rows in epoch_batches(examples, lengths, batch, per_user, seed, epoch)
+        for rows in epoch_batches(examples, lengths, batch, per_user, seed, epoch, mix)
     ]
 
 
 def window_batches(
-    examples: Examples, inputs: Inputs, batch: int, listings: int, per_user: int, seed: int, epoch: int
+    examples: Examples,
+    inputs: Inputs,
+    batch: int,
+    listings: int,
+    per_user: int,
+    seed: int,
+    epoch: int,
+    mix: Mix | None = None,
 ) -> list[Batch]:
     """One epoch for models that embed every prefix of a window: windows of similar length (in tokens), shuffled.
 
@@ -75,6 +89,8 @@ def window_batches(
     low = np.searchsorted(examples.end, first, side="right")
     high = np.searchsorted(examples.end, end, side="right")
     taken = rng.permutation(np.flatnonzero(high > low))
+    if mix is not None:
+        taken = mix.drawn(taken, inputs.listing[first[taken]], rng)
     tokens, count = inputs.block_lengths(first, end), end - first
     groups: list[np.ndarray] = []
     # Similar lengths beside each other save padding, but a whole epoch sorted would make batches of like users: so it is

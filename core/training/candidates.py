@@ -73,14 +73,17 @@ def candidate_masks(
     catalogue: Catalogue,
     rows: np.ndarray,
     masked: bool,
+    among: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`.
 
     A listing of the user's own training future is never a negative; where the protocol masks the history neither is
-    one of the history, nor one that is not live at the moment.
+    one of the history, nor one that is not live at the moment. `among` (E, C) bool says where one may be a negative at all.
     """
     negative = ~exclusions(examples, log, rows, candidates.listing, history_too=masked)
     negative &= candidates.negative
+    if among is not None:
+        negative &= among
     if masked:
         negative &= live_mask(catalogue, examples.at[rows], candidates.listing)
     place = np.full(log.listings, -1, np.int64)

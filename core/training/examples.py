@@ -6,6 +6,7 @@ import numpy as np
 
 from core.market.log import EventLog, ranges
 from core.market.splits import Catalogue, Split
+from core.training.mix import Mix
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,13 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
 
 
 def epoch_batches(
-    examples: Examples, lengths: np.ndarray, batch: int, per_user: int, seed: int, epoch: int
+    examples: Examples,
+    lengths: np.ndarray,
+    batch: int,
+    per_user: int,
+    seed: int,
+    epoch: int,
+    mix: Mix | None = None,
 ) -> list[np.ndarray]:
     """Batches (at most `batch` example numbers each) of one epoch, of similar length (E,) inside a batch, shuffled.
 
@@ -75,6 +82,8 @@ def epoch_batches(
     first = np.searchsorted(user, user, side="left")
     chosen = order[np.arange(len(order)) - first < per_user]
     chosen = rng.permutation(chosen)
+    if mix is not None:
+        chosen = mix.drawn(chosen, examples.positive[chosen, 0], rng)
     batches: list[np.ndarray] = []
     for chunk in np.array_split(chosen, max(1, len(chosen) // (batch * 32))):
         chunk = chunk[np.argsort(lengths[chunk], kind="stable")]

@@ -156,7 +156,9 @@ class _Finetuning:
         examples, inputs = self.data.examples, self.data.inputs
         if self.model.reads == "sequence":
             lengths = inputs.history_lengths(examples.start, examples.end)
-            return history_batches(examples, lengths, config.batch, config.histories_per_user, seed, epoch)
+            return history_batches(
+                examples, lengths, config.batch, config.histories_per_user, seed, epoch, self.data.mix
+            )
         return window_batches(
             examples,
             inputs,
@@ -165,6 +167,7 @@ class _Finetuning:
             config.windows_per_user,
             seed,
             epoch,
+            self.data.mix,
         )
 
     def train(self, carried: str = "") -> TrainingState:

@@ -118,6 +118,8 @@ def pretraining_loss(
     )  # (B, F)
     positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, F)
     negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True) & ~positive
+    among = data.same_market(rows[pairs], candidates)
+    negative = negative if among is None else negative & among
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
     loss = LOSSES["next"]()(scores, *masks) * (len(pairs) / len(rows)) if len(pairs) else scores.sum()
     count = max(1.0, processes.total([len(guesses.token)])[0])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from accelerate import PartialState
 
@@ -15,8 +15,10 @@ from core.model.settings import Settings
 from core.progress import Report, shown, silent
 from core.run.generations import reading
 from core.run.manifest import Manifest
+from core.run.origin import MARKETS
 from core.run.run import Run
 from core.training.beginning import Beginning
+from core.training.many import folder_names
 from core.training.refit import refit_encoder, refit_settings
 from core.training.state import TrainingState
 from core.training.train import train as train_once
@@ -24,8 +26,29 @@ from core.training.train import train as train_once
 AUTO = "auto"
 
 
+AMarket = Market | Path | str
+
+
+@overload
 def train(
-    market: Market | Path | str,
+    market: AMarket,
+    run: Path | str,
+    config: Settings | Mapping[str, Any] | Path | str | None = None,
+    **more: Any,
+) -> Run: ...
+
+
+@overload
+def train(
+    market: Sequence[AMarket],
+    run: Path | str,
+    config: Settings | Mapping[str, Any] | Path | str | None = None,
+    **more: Any,
+) -> list[Run]: ...
+
+
+def train(
+    market: AMarket | Sequence[AMarket],
     run: Path | str,
     config: Settings | Mapping[str, Any] | Path | str | None = None,
     *,
@@ -38,16 +61,19 @@ def train(
     weights: Path | str | None = None,
     progress: Report | bool = False,
     **settings: Any,
-) -> Run:
+) -> Run | list[Run]:
     """Train a model on a market, embed its listings, and open the run: what `vibes train` does.
+
+    Of a list of markets it trains one model on all, and opens a run over each.
 
     >>> run = train(market, folder / "another", preset="tiny", training={"max_steps": 20})
     >>> run.spaces
     ['model', 'attributes']
 
     Args:
-        market: a market, or its folder.
-        run: the folder to write; a finished run is never overwritten.
+        market: a market, or its folder; or a list of several.
+        run: the folder to write; a finished run is never overwritten. Of several markets it holds the model, and in `markets` a
+            run over each.
         config: settings, whole or by their keys, or a TOML file with them.
         protocol: "temporal" (the default where events have timestamps) or "leave-one-out".
         resume: go on with a training that was interrupted.
@@ -63,19 +89,26 @@ def train(
     Raises:
         VibesError: nothing to train on, a setting that is none, a finished run in the way, or nothing to resume.
     """
-    path = Path(run)
-    opened = market if isinstance(market, Market) else Market.open(market)
+    path, many = Path(run), not isinstance(market, Market | Path | str)
+    given = [market] if isinstance(market, Market | Path | str) else list(market)
+    opened = [one if isinstance(one, Market) else Market.open(one) for one in given]
     source, beginning = (one.path if isinstance(one, Run) else one for one in (refit, start))
     with shown(progress) as report:
         begin(
             opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, beginning
         )  # fmt: skip
     PartialState().wait_for_everyone()  # where several processes train, one has written the run
-    return Run.open(path, opened)
+    found = [Run.open(folder, one) for folder, one in zip(run_folders(path, opened), opened, strict=True)]
+    return found if many else found[0]
+
+
+def run_folders(run: Path, markets: Sequence[Market]) -> list[Path]:
+    """Where a training on `markets` leaves a run over each."""
+    return [run] if len(markets) == 1 else [run / MARKETS / name for name in folder_names(markets)]
 
 
 def begin(
-    market: Market,
+    markets: Sequence[Market],
     run: Path,
     config: Settings | Mapping[str, Any] | Path | str | None,
     changes: Mapping[str, Any],
@@ -93,6 +126,11 @@ def begin(
     Raises:
         VibesError: what `train` refuses.
     """
+    if not markets:
+        raise VibesError("There is no market to train on; name one, or several.")
+    if len(markets) > 1 and (refit or start) is not None:
+        option = "--refit" if start is None else "--from"
+        raise VibesError(f"Option {option} goes with one market, not with {len(markets)}; name one.")
     if refit is None:
         if everything:
             raise VibesError(
@@ -107,7 +145,7 @@ def begin(
         for name, value in {"config": config, "protocol": protocol, **changes}.items():
             if value is not None:
                 raise VibesError(f"Option --refit takes all settings from {refit}; leave out {name}.")
-        settings = refit_settings(Path(refit), market, everything)
+        settings = refit_settings(Path(refit), markets[0], everything)
         encoder = refit_encoder(Path(refit)) if encoder == AUTO else encoder
         begun = _beginning(start, Path(refit))
         if begun is not None:
@@ -117,9 +155,10 @@ def begin(
     if encoder == AUTO:
         encoder = _encoder_of(settings, run / ".training" if resume else None)
     file = Path(weights) if weights else None
-    photos = market_photos(market, encoder, file, report) if settings.features.photo_tokens else None
+    told = settings.features.photo_tokens
+    photos = [market_photos(market, encoder, file, report) if told else None for market in markets]
     repeats = None if refit is None else Path(refit)
-    return train_once(market, run, settings, photos, resume, report, repeats, begun)
+    return train_once(markets, run, settings, photos, resume, report, repeats, begun)
 
 
 def _beginning(start: Path | str | None, repeated: Path | None) -> Beginning | None:

@@ -30,6 +30,7 @@ from core.training.candidates import Candidates, candidate_masks, draw_candidate
 from core.training.examples import Examples
 from core.training.late_interaction import late_scores
 from core.training.live_photos import LivePhotos
+from core.training.mix import Mix
 from core.training.processes import Processes
 from core.training.towers import Towers
 
@@ -48,13 +49,26 @@ class StepData:
     photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
     recent: RecentEvents | None = None  # whose logarithm joins the scores
     baskets: Split | None = None  # where simultaneous training events are sets, see `core.training.baskets`
+    mix: Mix | None = None  # of several markets: negatives are of the example's own
 
     @cached_property
     def share(self) -> np.ndarray:
         """(L,) of all positives of the training, how many are each listing."""
         found = self.examples.positive
         counts = np.bincount(found[found >= 0], minlength=self.log.listings)
+        if self.mix is not None:
+            counts = counts * self.mix.weight[self.mix.market]
         return counts / max(1, counts.sum())
+
+    def same_market(self, rows: np.ndarray, listings: np.ndarray) -> np.ndarray | None:
+        """(E, C) bool: which listings (C,) are of the market of each example `rows` (E,); None: there is one market."""
+        return None if self.mix is None else self.mix.same(self.examples.positive[rows, 0], listings)
+
+    def catalogue_size(self, rows: np.ndarray) -> float:
+        """How many warm listings the market of an example of `rows` (E,) has, on average."""
+        if self.mix is None:
+            return len(self.warm)
+        return self.mix.size(self.examples.positive[rows, 0], self.warm)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +137,7 @@ def step_loss(
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
     # A corrected sum stands for the whole catalogue.
-    least = [len(data.warm) if one.logq else 1 for one in config.softmaxes]
+    least = [data.catalogue_size(batch.rows) if one.logq else 1 for one in config.softmaxes]
     compared = np.maximum(np.array(counts) / len(batch), least)
     return StepLoss(loss, float(value), float(np.exp(np.log(compared).mean())))
 
@@ -145,7 +159,10 @@ def _softmax(
     `slots` is how many positives all processes have.
     """
     device = user.device
-    masks = candidate_masks(candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked)
+    among = data.same_market(batch.rows, candidates.listing)
+    masks = candidate_masks(
+        candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among
+    )
     # The fresh ones stand first in `listing`; those after them were encoded for the histories alone.
     item = user[:0] if listing is None else listing[: candidates.fresh]  # (F, d)
     if len(candidates.bank_rows):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from core.defaults import K
 from core.device import device, place
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
+from core.features.many import fit_many
+from core.features.merging import joined
 from core.features.photos.vectors import PhotoVectors
 from core.features.tokens.wordpiece import word_vectors
 from core.market.durable import only_writer, sweep_left
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Catalogue, Split, make_split
+from core.market.splits import Catalogue, Split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from core.model.pretrained import start_from
@@ -40,7 +44,17 @@ from core.training.beginning import Beginning
 from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
+from core.training.ground import Ground
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
+from core.training.many import (
+    check_many,
+    fingerprint_of,
+    finish_many,
+    known_markets,
+    market_of,
+    validation_of_all,
+)
+from core.training.mix import Mix
 from core.training.positions import with_positions
 from core.training.pretrain import pretrain
 from core.training.processes import Processes, settings_of_torch
@@ -50,10 +64,10 @@ from core.training.step import StepData
 
 @settings_of_torch()
 def train(
-    market: Market,
+    market: Market | Sequence[Market],
     run: Path,
     settings: Settings,
-    photos: PhotoVectors | None,
+    photos: PhotoVectors | Sequence[PhotoVectors | None] | None,
     resume: bool = False,
     report: Report = silent,
     repeats: Path | None = None,
@@ -61,29 +75,32 @@ def train(
 ) -> TrainingState:
     """Train on `market` and fill the folder `run`; `run.toml` comes last, so a folder with one is whole.
 
-    Of a refit, `repeats` is the run that it repeats, as which it is to serve. With `begun` the weights of another run are what
-    the training begins from.
+    Of several markets, with the `photos` of each, `run` gets the model, and `run/markets` a run over each with it. Of a refit,
+    `repeats` is the run that it repeats, as which it is to serve. With `begun` the weights of another run are what the training
+    begins from.
 
     Raises:
         VibesError: nothing to train on, a finished run in the way, nothing to resume, or a training that is at work there.
     """
     # Under `accelerate launch` every process comes through here: all check, one writes.
     state = PartialState(cpu=device().type != "cuda")
+    markets = [market] if isinstance(market, Market) else list(market)
+    shots = list(photos) if isinstance(photos, Sequence) else [photos]
     if not state.is_main_process:
-        return _train(market, run, settings, photos, resume, report, repeats, state, begun)
+        return _train(markets, run, settings, shots, resume, report, repeats, state, begun)
     with only_writer(run, "vibes train"):
         for folder in (run, run / ".training"):
             sweep_left(folder)
         if (run / "run.toml").exists():  # what a writer left that was killed when all was done
             shutil.rmtree(run / ".training", ignore_errors=True)
-        return _train(market, run, settings, photos, resume, report, repeats, state, begun)
+        return _train(markets, run, settings, shots, resume, report, repeats, state, begun)
 
 
 def _train(
-    market: Market,
+    markets: list[Market],
     run: Path,
     settings: Settings,
-    photos: PhotoVectors | None,
+    shots: list[PhotoVectors | None],
     resume: bool,
     report: Report,
     repeats: Path | None,
@@ -93,35 +110,37 @@ def _train(
     work = run / ".training"
     if (run / "run.toml").exists():
         raise VibesError(f"{run} already holds a finished run; choose another folder or remove it first.")
+    market, photos, many = markets[0], shots[0], len(markets) > 1
     if resume:
-        settings = _resumed(work, market, settings)
+        settings = _resumed(work, markets, settings)
     elif (work / "run.toml").exists():
         raise VibesError(
             f"{run} holds an unfinished training; go on with --resume (in Python resume=True), or remove the folder to begin anew."
         )
-    log, catalogue = EventLog.from_market(market), Catalogue.of(market)
-    split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
+    grounds = [Ground.of(one, settings.split) for one in markets]
+    ground = Ground.joined(grounds, [str(one.path) for one in markets]) if many else grounds[0]
+    log, catalogue, split, counts, known = (
+        ground.log, ground.catalogue, ground.split, ground.counts, ground.known,
+    )  # fmt: skip
     split_config = SplitConfig(protocol=split.protocol, t1=split.t1, t2=split.t2)
+    if many:
+        check_many(markets, settings)
+        split_config = settings.split.model_copy(update={"protocol": split.protocol})
     training = decided(settings, log, split)
     settings = settings.model_copy(update={"split": split_config, "training": training})
     carried = begun.carried(market) if begun is not None else None
+    seen = next((one for one in shots if one is not None), None)
     manifest = Manifest(
-        market=str(market.path.resolve()),
-        market_name=market.name,
-        fingerprint=market.fingerprint,
-        trained_on=market.fingerprint,
-        photo_encoder=photos.encoder if photos is not None else "",
+        market="" if many else str(market.path.resolve()),
+        market_name=", ".join(one.name for one in markets),
+        fingerprint=fingerprint_of(markets),
+        trained_on=fingerprint_of(markets),
+        photo_encoder=seen.encoder if seen is not None else "",
         carried=carried,
         versions=library_versions(),
         settings=settings,
+        markets=known_markets(markets, grounds) if many else None,
     )
-    counts = log.counts(split.train)
-    published = catalogue.since > np.iinfo(np.int64).min
-    known = np.flatnonzero((counts > 0) | (published & (catalogue.since < (split.t1 or 0))))
-    if len(known) < 2:
-        raise VibesError(
-            f"Only {len(known)} listing of {market.path} has an event in training; at least 2 are needed."
-        )
     recent = _recent(log, settings.training.recency_days)
     if begun is not None and carried is not None:
         report(Notice(f"The model of {begun.run} {carried.sentence}."))
@@ -130,8 +149,8 @@ def _train(
     tail: Any = None
     state.wait_for_everyone()
     with state.main_process_first():  # the others find the text vectors in the cache
-        durations = log.duration[split.train]
-        featurizer, features = _features(market, settings, known, durations, photos, report, begun)
+        featurizer, parts = _features(markets, settings, grounds, shots, work, report, begun)
+        features = reduce(joined, parts)
         settings = with_positions(settings, market, featurizer, features)
         manifest = manifest.model_copy(update={"settings": settings})
         if settings.features.photo_train_blocks:
@@ -152,8 +171,9 @@ def _train(
     if settings.init is not None and fresh_start:
         start_from(Path(settings.init), model.longformer)
         model.sync_listing_side()
+    examples = make_examples(log, split, training.positives, within=training.baskets == "set")
     data = StepData(
-        examples=make_examples(log, split, training.positives, within=training.baskets == "set"),
+        examples=examples,
         log=log,
         catalogue=catalogue,
         inputs=inputs,
@@ -163,13 +183,30 @@ def _train(
         photos=live,
         recent=recent,
         baskets=split if training.baskets == "set" else None,
+        mix=Mix.of(market_of(markets), examples.positive[:, 0], training.market_mix) if many else None,
     )
-    validate = _validation(log, split, catalogue, inputs, settings, live, recent)
+    if many:
+        validate = validation_of_all(
+            [
+                _validation(
+                    one.log, one.split, one.catalogue, make_inputs(featurizer, part, one.log, settings), settings,
+                    recent=_recent(one.log, training.recency_days),
+                )
+                for one, part in zip(grounds, parts, strict=True)
+            ]
+        )  # fmt: skip
+    else:
+        validate = _validation(log, split, catalogue, inputs, settings, live, recent)
     if settings.training.pretrain_steps and fresh_start and len(data.examples):
         pretrain(model, data, known, settings, run, resume, report)
     told = "" if carried is None else carried.sentence
     progress = finetune(model, data, settings, run, validate, resume, report, told)
     if not state.is_main_process:
+        return progress
+    if many:
+        finish_many(
+            run, markets, shots, featurizer, manifest.model_copy(update={"steps": progress.best_step}), report
+        )
         return progress
     load_weights(run / "model.safetensors", model)
     model.eval()
@@ -191,30 +228,36 @@ def _train(
 
 
 def _features(
-    market: Market,
+    markets: list[Market],
     settings: Settings,
-    known: np.ndarray,
-    durations: np.ndarray,
-    photos: PhotoVectors | None,
+    grounds: list[Ground],
+    photos: list[PhotoVectors | None],
+    work: Path,
     report: Report,
     begun: Beginning | None,
-) -> tuple[Featurizer, Features]:
+) -> tuple[Featurizer, list[Features]]:
+    """What was fitted, and what it makes of each market."""
+    width, config = settings.encoder_config().width, settings.features
+    durations = np.concatenate([one.log.duration[one.split.train] for one in grounds])
+    known = [one.known for one in grounds]
     if begun is not None:
-        featurizer = begun.extended(market, known, durations, photos, report)
+        featurizer = begun.extended(markets[0], known[0], durations, photos[0], report)
+    elif len(markets) == 1:
+        featurizer = Featurizer.fit(markets[0], config, width, known[0], durations, photos[0], report)
     else:
-        width = settings.encoder_config().width
-        featurizer = Featurizer.fit(market, settings.features, width, known, durations, photos, report)
-    return featurizer, featurizer.transform(market, photos, report)
+        featurizer = fit_many(markets, config, width, known, durations, photos, work, report)
+    both = zip(markets, photos, strict=True)
+    return featurizer, [featurizer.at_work(one).transform(one, shown, report) for one, shown in both]
 
 
-def _resumed(work: Path, market: Market, settings: Settings) -> Settings:
+def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
     """The settings of the training that was interrupted; others than the default must agree with them."""
     if not (work / "run.toml").is_file():
         raise VibesError(f"{work.parent} holds no interrupted training; start one without --resume.")
     manifest = Manifest.load(work)
-    if manifest.fingerprint != market.fingerprint:
+    if manifest.fingerprint != fingerprint_of(markets):
         raise VibesError(
-            f"{market.path} changed since the training of {work.parent} began; remove the folder and train anew."
+            f"{' or '.join(str(market.path) for market in markets)} changed since the training of {work.parent} began; remove the folder and train anew."
         )
     given = settings.model_dump(exclude_defaults=True)
     for name, value in given.items():

@@ -198,6 +198,16 @@ def embed_texts(
     return TextVectors(vectors, ok, encoder.name)
 
 
+def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
+    """Embed texts into the cache `source`, and copy their vectors to the cache `target`."""
+    found, known = embed_texts(texts, source, report), load_text_encoder()
+    store = VectorCache(target, known.name, known.width, np.float32)
+    for text, vector, ok in zip(texts, found.vectors, found.ok, strict=True):
+        if ok:
+            store.add(sha256(_utf8(text.strip())).digest(), vector)
+    store.flush()
+
+
 def _utf8(text: str) -> bytes:
     """The text's bytes; a lone surrogate, which no tokenizer takes, becomes a question mark."""
     return text.encode("utf-8", "replace")

@@ -1,0 +1,33 @@
+"""Whether a market took part in the training of a model of several, and what that means for its test there."""
+
+from __future__ import annotations
+
+from core.market.market import Market
+from core.model.settings import Settings
+from core.run.manifest import KnownMarket, Manifest
+
+#: The folder with a run over each market, in the run folder of a model of several.
+MARKETS = "markets"
+
+
+def took_part(kept: Manifest, market: Market) -> KnownMarket | None:
+    """Which of the markets of a model of several `market` is, by its content, its path or its name; None: none of them."""
+    known, path = kept.markets or [], str(market.path.resolve())
+    for same in ({"fingerprint": market.fingerprint}, {"path": path}, {"name": market.name}):
+        for one in known:
+            if same.items() <= one.model_dump().items():
+                return one
+    return None
+
+
+def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
+    """The settings of a model at work in `market`, and the fingerprint of what it was trained on.
+
+    In one of several markets that it was trained on these are that market's own T1, T2 and fingerprint, so that no test
+    asks for what was learned.
+    """
+    one = took_part(kept, market)
+    if one is None:
+        return kept.settings, kept.trained_on
+    split = kept.settings.split.model_copy(update={"t1": one.t1, "t2": one.t2})
+    return kept.settings.model_copy(update={"split": split}), one.fingerprint

@@ -1,0 +1,99 @@
+"""One model for several markets: trained on two, at work in a third."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from helpers.small_market import generate
+
+from core import Market, Run, VibesError, evaluate, train
+from core.market.log import EventLog
+from core.market.splits import Catalogue, make_split
+from core.run.manifest import Manifest
+from core.run.spaces import embed_market
+
+
+@pytest.fixture(scope="module")
+def towns(tmp_path_factory):
+    """Three small towns; the second counts in another currency and calls the rooms otherwise."""
+    root = tmp_path_factory.mktemp("towns")
+    for number, name in enumerate("abc"):
+        generate(root / name, 120, 150, number)
+    opened = {name: Market.open(root / name) for name in "abc"}
+    other = opened["b"]
+    kinds = dict(other.config.attributes)
+    kinds["zimmer"] = kinds.pop("rooms").model_copy(update={"same_as": "rooms"})
+    kinds["price"] = kinds["price"].model_copy(update={"unit": "USD"})
+    listings = other.listings.rename(columns={"rooms": "zimmer"})
+    config = other.config.model_copy(update={"name": "Beta", "currency": "USD", "attributes": kinds})
+    names = {"a": "Alpha", "c": "Gamma"}
+    for name, title in names.items():
+        one = opened[name]
+        one.config.model_copy(update={"name": title}).save(one.path / "market.toml")
+        opened[name] = Market.open(one.path)
+    opened["b"] = Market.from_frames(listings, other.events, path=root / "b", config=config.model_dump())
+    return opened
+
+
+@pytest.fixture(scope="module")
+def run(towns, quick, tmp_path_factory):
+    path = tmp_path_factory.mktemp("many") / "run"
+    settings = quick.model_copy(update={"history": "listing-vectors"})
+    return path, train([towns["a"], towns["b"]], path, settings)
+
+
+@pytest.mark.slow
+def test_each_market_has_a_run_with_its_own_test(run, towns):
+    path, runs = run
+    for one, name in zip(runs, "ab", strict=True):
+        market = towns[name]
+        split = make_split(EventLog.from_market(market), Catalogue.of(market))
+        kept = one.manifest.settings.split
+        assert (kept.t1, kept.t2) == (split.t1, split.t2) and not one.transferred
+        assert one.path == path / "markets" / name and evaluate(one, save=False).names[0] == "model"
+    known = Manifest.load(path).markets
+    assert [one.fingerprint for one in known] == [towns[name].fingerprint for name in "ab"]
+    with pytest.raises(VibesError, match="model of several markets"):
+        Run.open(path)
+
+
+@pytest.mark.slow
+def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_times(run, towns, tmp_path):
+    path, _ = run
+    market = towns["c"]
+    embed_market(market, tmp_path / "c", None, path)
+    new = Run.open(tmp_path / "c")
+    split = make_split(new.log, new.catalogue)
+    found = evaluate(new, save=False)
+    assert new.transferred and len(found.queries) == len(split.test)
+    # With ten times the prices the same homes are as dear as before, so nothing changes.
+    dear = market.listings.assign(price=market.listings["price"] * 10)
+    inflated = Market.from_frames(
+        dear, market.events, path=tmp_path / "dear", config=market.config.model_dump()
+    )
+    embed_market(inflated, tmp_path / "d", None, path)
+    assert (Run.open(tmp_path / "d").stored("model") == new.stored("model")).all()
+
+
+@pytest.mark.slow
+def test_a_market_that_took_part_keeps_its_times_when_it_grows(run, towns, tmp_path):
+    path, runs = run
+    market = towns["a"]
+    events = market.events
+    late = events.assign(timestamp=events["timestamp"] + pd.Timedelta(days=300))
+    grown = replace(market, events=pd.concat([events, late], ignore_index=True))
+    grown.__dict__["fingerprint"] = "other"
+    embed_market(grown, tmp_path / "a", None, path)
+    assert Manifest.load(tmp_path / "a").settings.split.t2 == runs[0].manifest.settings.split.t2
+
+
+@pytest.mark.slow
+def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, quick, tmp_path):
+    lines = [json.loads(line) for line in (run[0] / "train.jsonl").read_text().splitlines()]
+    assert any("validation recall@30" in line for line in lines)
+    short = quick.model_copy(update={"training": quick.training.model_copy(update={"max_steps": 3})})
+    (alone,) = train([towns["a"]], tmp_path / "alone", short)
+    assert alone.path == tmp_path / "alone" and Manifest.load(alone.path).markets is None
+    with pytest.raises(VibesError, match="is there twice"):
+        train([towns["a"], towns["a"]], tmp_path / "twice", short)
