@@ -84,6 +84,12 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {rest} min" if rest else f"{hours:,} h"
 
 
+def ordinal(number: int) -> str:
+    """`1st`, `22nd`, `113th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
 def moment(nanoseconds: int, clock: bool = False) -> str:
     """A UTC moment as a day, with the time of day where `clock`."""
     when = pd.Timestamp(nanoseconds, unit="ns", tz="UTC")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -66,6 +67,7 @@ class Newcomers:
         self._encoders = encoders or (
             lambda name: _load_encoder(run.market, name, trained_weights(run.folder, name))
         )
+        self._last_photos: tuple[tuple[bytes, ...], dict[str, PhotoVectors]] = ((), {})
 
     def encode(
         self, cells: Mapping[str, Any], photos: Sequence[bytes] = (), spaces: Sequence[str] | None = None
@@ -85,7 +87,7 @@ class Newcomers:
         scores: dict[str, np.ndarray] = {}
         with TemporaryDirectory(prefix="vibes-") as folder:
             market = one_listing(run.market, cells, photos, Path(folder))
-            told = self._photos(market)
+            told = self._photos(market, photos)
             if "model" in wanted and run.has_model:
                 engine = run.engine
                 mine = told.get(engine.featurizer.photo_encoder)
@@ -106,20 +108,26 @@ class Newcomers:
             broken = {path: reason for one in told.values() for path, reason in one.broken}
         return Newcomer(vectors, scores, [(int(Path(path).name), reason) for path, reason in broken.items()])
 
-    def _photos(self, market: Market) -> dict[str, PhotoVectors]:
-        """The photo vectors by each encoder name that the model or the photo space asks for."""
+    def _photos(self, market: Market, contents: Sequence[bytes]) -> dict[str, PhotoVectors]:
+        """The photo vectors by each encoder name that the model or the photo space asks for; those of the same photos as
+        the last time are taken from there, since what changes between two calls is mostly a value."""
         names = {self.run.manifest.photo_encoder}
         if self.run.has_model:
             names.add(self.run.engine.featurizer.photo_encoder)
         if not len(market.photos):
             return {}
-        found = {}
+        asked = tuple(hashlib.sha256(content).digest() for content in contents)
+        kept, found = self._last_photos, {}
         for name in sorted(filter(None, names)):
+            if kept[0] == asked and name in kept[1]:
+                found[name] = kept[1][name]
+                continue
             parts = [
                 embed_photos(market.path, market.photos, self._encoders(part), workers=1)
                 for part in name.split(JOIN)
             ]
             found[name] = combine(parts)
+        self._last_photos = asked, found
         return found
 
     @cached_property

@@ -1,12 +1,14 @@
 """Small pictures of photos for screens: of a market's, made once, and of one that somebody just handed in."""
 
 import io
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
 from core.errors import VibesError
-from core.features.photos.files import PhotoProblem, decode
+from core.features.photos.files import PhotoProblem, decode, locate, read
 from core.features.photos.vectors import thumbnail as _thumbnail
 from core.market.market import Market
 
@@ -30,3 +32,12 @@ def preview(content: bytes, size: int = 320) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
     return stream.getvalue()
+
+
+def originals(market: Market, paths: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Name and content of the photo files of a market, but of those that cannot be read."""
+    found = []
+    for path in paths:
+        with suppress(PhotoProblem):
+            found.append((Path(path).name, read(locate(market.path, path))))
+    return found

@@ -46,6 +46,7 @@ def pages(run: Path) -> dict[str, str]:
         "cold": "/cold",
         "landed": f"/cold?listing={listing}",
         "new": "/cold?view=new",
+        "like": f"/cold?view=new&like={listing}",
         "known": "/cold?view=figures",
         "compare": "/compare",
         "runs": f"/compare?part=runs&listing={listing}",

@@ -72,8 +72,9 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     page.locator('input[type="file"]').set_input_files(photo)
     expect(page.get_by_text("l03_0.png")).to_be_visible()
     page.get_by_label("Title").fill("A new home")
-    page.get_by_role("button", name="See where it lands").click()
+    page.get_by_label("Title").press("Enter")
     expect(page.get_by_role("heading", name="A new home")).to_be_visible()
+    wait_until_quiet(page)
     page.get_by_role("radio", name="Photos").click()
     near = page.get_by_role("list", name="11 neighbours by photos, the most alike first")
     expect(near).to_be_visible()
@@ -112,6 +113,7 @@ def test_it_fits_a_phone(page):
     for path in (
         "/cold",
         "/cold?listing=l08",
+        "/cold?view=new",
         "/cold?view=new&draft=%7B%22price%22%3A90%7D",
         "/cold?view=figures",
     ):

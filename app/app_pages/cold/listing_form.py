@@ -1,4 +1,4 @@
-"""A listing entered by hand: a field for each attribute of the market, and photos."""
+"""A listing entered by hand, from one of the market or from nothing: a field for each attribute, and photos."""
 
 import json
 from typing import Any
@@ -8,9 +8,10 @@ import streamlit as st
 
 from app.server.params import set_params
 from app.server.runs import OpenRun
-from app.view.formats import plain, printable
+from app.view.formats import count, plain, printable
 from core.market.columns import Columns as C
 from core.market.market import Attribute
+from core.run.thumbs import originals
 
 OPTIONS = 200  # values of a category or set to choose from, the most common
 PHOTOS = "new-photos"
@@ -98,12 +99,31 @@ def _ends(opened: OpenRun, name: str, item: Attribute) -> tuple[float, float]:
     return -end, end
 
 
+def begun(opened: OpenRun) -> bool:
+    """Whether the address holds a listing, be it one without a value."""
+    return "draft" in st.query_params or begun_with(opened) is not None
+
+
+def begun_with(opened: OpenRun) -> int | None:
+    """The row of the market's listing that the address begins with."""
+    return opened.view.market.listing_row.get(st.query_params.get("like", ""))
+
+
+def drafted(opened: OpenRun) -> dict[str, Any]:
+    """The values that the address holds, else those of the listing that it begins with."""
+    row = begun_with(opened)
+    if "draft" not in st.query_params and row is not None:
+        return cells_of(opened, row)
+    return read_draft(opened, st.query_params.get("draft", ""))
+
+
 def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str, bytes]]]:
-    """Show the form; the draft of the address as text and as values, and the uploaded photos (name, content)."""
-    cells = read_draft(opened, st.query_params.get("draft", ""))
+    """Show the form, of which every change goes to the address at once; the draft as text and as values, and the photos
+    (name, content): those uploaded, else those of the listing that it began with."""
+    cells = drafted(opened)
     draft = draft_of(cells)
     _load(opened, draft, cells)
-    with st.form("new", border=True, enter_to_submit=False):
+    with st.container(border=True):
         shown = fields(opened)
         title = opened.view.market.config.title
         for name, item in shown:
@@ -121,6 +141,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
             if item.shown_as == "text":
                 _field(opened, name, item)
         if opened.run.manifest.photo_encoder:
+            _own_photos(opened)
             st.file_uploader(
                 "Photos, the cover first",
                 type=KINDS,
@@ -131,23 +152,41 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
             )
         else:
             st.caption("This run was made without photos, so none can be added.")
-        st.form_submit_button(
-            "See where it lands",
-            icon=":material/my_location:",
-            on_click=_submit,
-            args=(opened,),
-        )
     files = st.session_state.get(PHOTOS) or []
-    return draft, cells, [(file.name, file.getvalue()) for file in files]
+    photos = [(file.name, file.getvalue()) for file in files]
+    return draft, cells, photos or _photos_of(opened)
 
 
 def fill_form(opened: OpenRun, row: int | None) -> None:
-    """Fill the form with the values of a listing, or empty it."""
+    """Fill the form with the values and photos of a listing, or empty it."""
     st.session_state.pop(LOADED, None)
-    set_params(view="new", listing=None, draft=None if row is None else draft_of(cells_of(opened, row)))
+    like, draft = (None, draft_of({})) if row is None else (opened.view.ids[row], None)
+    set_params(view="new", listing=None, like=like, draft=draft, photos=None)
 
 
-def _submit(opened: OpenRun) -> None:
+def _own_photos(opened: OpenRun) -> None:
+    """Whether the photos of the listing that the form began with count, where it has some."""
+    row = begun_with(opened)
+    if row is None or not (number := len(opened.view.photos(row))):
+        return
+    st.session_state["own-photos"] = st.query_params.get("photos") != "0"
+    st.checkbox(
+        f"With its {count(number, 'photo')}",
+        key="own-photos",
+        on_change=lambda: set_params(photos=None if st.session_state["own-photos"] else "0"),
+        help="Those of the listing that the form was filled with; photos added here take their place",
+    )
+
+
+def _photos_of(opened: OpenRun) -> list[tuple[str, bytes]]:
+    """The photos of the listing that the form began with, but those that cannot be read."""
+    row = begun_with(opened)
+    if row is None or st.query_params.get("photos") == "0" or not opened.run.manifest.photo_encoder:
+        return []
+    return originals(opened.view.market, opened.view.photos(row))
+
+
+def _changed(opened: OpenRun) -> None:
     cells: dict[str, Any] = {}
     for name, item in fields(opened):
         value = st.session_state.get(f"new-{name}")
@@ -190,6 +229,7 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
     unit = opened.view.unit(item)
     label = plain(item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})")
     key, column = f"new-{name}", opened.view.market.listings[name]
+    live: dict[str, Any] = {"on_change": _changed, "args": (opened,)}
     match item.shown_as:
         case "place":
             st.number_input(
@@ -199,12 +239,15 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
                 format="%.5f",
                 value=None,
                 placeholder="Not known",
+                **live,
             )
         case "number":
             whole = _whole(opened, name)
-            st.number_input(label, key=key, value=None, step=1 if whole else None, placeholder="Not known")
+            st.number_input(
+                label, key=key, value=None, step=1 if whole else None, placeholder="Not known", **live
+            )
         case "flag":
-            st.selectbox(label, ["Yes", "No"], key=key, index=None, placeholder="Not known")
+            st.selectbox(label, ["Yes", "No"], key=key, index=None, placeholder="Not known", **live)
         case "category":
             common = column.value_counts().index[:OPTIONS].tolist()
             st.selectbox(
@@ -215,6 +258,7 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
                 accept_new_options=True,
                 placeholder="Not known",
                 format_func=lambda value: opened.view.word(item, value),
+                **live,
             )
         case "multi":
             common = column.explode().dropna().value_counts().index[:OPTIONS].tolist()
@@ -225,11 +269,12 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
                 accept_new_options=True,
                 placeholder="None known",
                 format_func=printable,
+                **live,
             )
         case _ if name == opened.view.market.config.title:
-            st.text_input(label, key=key, placeholder="Not known")
+            st.text_input(label, key=key, placeholder="Not known", **live)
         case _:
-            st.text_area(label, key=key, height=110, placeholder="Not known")
+            st.text_area(label, key=key, height=110, placeholder="Not known", **live)
 
 
 def _whole(opened: OpenRun, name: str) -> bool:

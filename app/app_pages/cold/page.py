@@ -1,10 +1,12 @@
 """Cold start: listings that nobody touched yet, one entered on the spot, and how recall depends on what is known."""
 
+from typing import Any, Literal
+
 import numpy as np
 import streamlit as st
 
 from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
-from app.app_pages.cold.listing_form import fill_form, newcomer_form
+from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
 from app.app_pages.cold.uploads import usable
@@ -19,8 +21,10 @@ from app.server.params import chosen, keep, set_params
 from app.server.photos import LARGE
 from app.server.runs import OpenRun, current_run
 from app.view.formats import count, plain
+from core.errors import VibesError, sentence_of
 
 PAGE = 24
+OFFERED = 6  # listings to begin with
 VIEWS = {"listings": "Cold listings", "new": "Add a listing", "figures": "How well it works"}
 SETS = {"none": "No event at all", "later": "First touched after training"}
 
@@ -148,13 +152,12 @@ def one(opened: OpenRun, listing: str) -> None:
     space = space_switch(opened)
     if space is None:
         return
-    vector = opened.run.vectors(space)[place]
+    vector, placed = opened.run.vectors(space)[place], None
     if not np.any(vector):
         st.caption(f"This listing has nothing in the space “{LABELS[space]}”. Choose another.")
     else:
         placed = Placement(view.title(row), space, vector, opened.run.similar(listing, 30, space), place)
         neighbours(opened, placed)
-        place_among_all(opened, placed)
     if opened.run.has_model:
         model = Placement(
             view.title(row), "model", opened.run.vectors("model")[place], opened.run.similar(listing), place
@@ -162,39 +165,91 @@ def one(opened: OpenRun, listing: str) -> None:
         first_users(opened, model, end if later and cold else None, later if cold else set())
     else:
         st.caption(missing_spaces(opened)[0])
+    if placed is not None:
+        place_among_all(opened, placed)
 
 
 def entered(opened: OpenRun) -> None:
-    """The form, and where the listing lands."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            "Fill in a listing",
-            icon=":material/casino:",
-            on_click=lambda: fill_form(opened, int(np.random.default_rng().integers(len(opened.view)))),
-            help="The values of one drawn by chance, to change from there",
-        )
-        st.button("Empty the form", icon=":material/delete_sweep:", on_click=fill_form, args=(opened, None))
-    draft, cells, photos = newcomer_form(opened)
-    if not cells and not photos:
-        st.markdown("Fill in what is known, then see where the listing lands. Nothing is stored.")
+    """A listing of one's own: where to begin, then the form and beside it where the listing lands, at every change."""
+    if not begun(opened) and not st.session_state.get(PHOTOS):
+        beginning(opened)
         return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _fill_in(opened, "Another listing")
+        st.button("Empty the form", icon=":material/delete_sweep:", on_click=fill_form, args=(opened, None))
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        draft, cells, photos = newcomer_form(opened)
+    with right, boundary():
+        landing(opened, draft, cells, photos)
+
+
+def beginning(opened: OpenRun) -> None:
+    """The ways into the form: any listing, one of a few, or empty fields."""
+    st.markdown(
+        "Begin with a listing of the market, then change a value or a photo: its neighbours, its place among all and who "
+        "would get it first follow at once. Nothing is stored."
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _fill_in(opened, "Fill in a listing", "primary")
+        st.button("Begin with empty fields", icon=":material/edit:", on_click=fill_form, args=(opened, None))
+    rows = np.random.default_rng(0).permutation(len(opened.view))
+    photographed = [row for row in rows if opened.view.photos(int(row))]
+    cards = []
+    for row in (photographed or rows)[:OFFERED]:
+        link = address(opened, "cold", view="new", like=opened.view.ids[int(row)])
+        cards.append(listing_card(opened, int(row), href=link))
+    gallery(
+        cards,
+        key="begin-with",
+        box=opened.box,
+        label="Listings to begin with",
+        photos=opened.view.has_photos,
+    )
+
+
+def _fill_in(opened: OpenRun, label: str, kind: Literal["primary", "secondary"] = "secondary") -> None:
+    st.button(
+        label,
+        icon=":material/casino:",
+        type=kind,
+        on_click=lambda: fill_form(opened, int(np.random.default_rng().integers(len(opened.view)))),
+        help="The values and photos of one drawn by chance, to change from there",
+        key="fill-in",
+    )
+
+
+def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
+    """Where an entered listing lands."""
     title = str(cells.get(opened.view.market.config.title or "", "")) or "The new listing"
     st.header(plain(title), anchor=False)
+    if not cells and not photos:
+        st.markdown(
+            "Fill in what is known; where the listing lands is shown here at once. Nothing is stored."
+        )
+        return
     photos = usable(photos)
     space = space_switch(opened)
     if space is None:
         return
     with st.spinner("Encoding the listing …"):
-        found = encoded(opened, space, draft, cells, [content for _, content in photos])
+        try:
+            found = encoded(opened, space, draft, cells, [content for _, content in photos])
+        except VibesError as error:
+            if st.session_state.get(PHOTOS):
+                raise
+            photos = []  # those that it began with: it goes on without them
+            found = encoded(opened, space, draft, cells, [])
+            st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in found.broken:
         st.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
+    placed = None
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
-        neighbours(opened, placed)
-        place_among_all(opened, placed)
+        neighbours(opened, placed, least=150, begun_with=st.query_params.get("like"))
     if opened.run.has_model:
         model = encoded(opened, "model", draft, cells, [content for _, content in photos])
         first_users(
@@ -203,6 +258,8 @@ def entered(opened: OpenRun) -> None:
             None,
             set(),
         )
+    if placed is not None:
+        place_among_all(opened, placed)
 
 
 def _before(opened: OpenRun, row: int, end: int) -> bool:

@@ -1,6 +1,7 @@
 """Where a listing without events lands: its neighbours, its place among all, and who would get it first."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,18 +10,22 @@ import streamlit as st
 
 from app.app_pages.cold.cold_listings import audience, plane
 from app.kit import charts
-from app.kit.cards import listing_card
+from app.kit.cards import address, listing_card
 from app.kit.empty import empty
-from app.kit.gallery import gallery
+from app.kit.gallery import Card, gallery
+from app.kit.photo_rows import Row, newest_strip, photo_rows
 from app.kit.score_help import SIMILAR, user_score_help
 from app.kit.spaces import LABELS
+from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
-from app.view.formats import count
+from app.view.formats import count, ordinal
+from core.insight.audience import Audience
 from core.market.columns import Columns as C
 
 NEIGHBOURS = 12
 DOTS = 1500  # listings drawn
 TABLE = 50  # users listed
+PEOPLE, MORE = 6, 6  # users shown with their photos
 SHORT = 30  # recommendations that count as getting it
 
 
@@ -35,8 +40,8 @@ class Placement:
     row: int | None = None  # of the run, where it is one of its listings
 
 
-def neighbours(opened: OpenRun, placed: Placement) -> None:
-    """The listings nearest to it."""
+def neighbours(opened: OpenRun, placed: Placement, least: int = 190, begun_with: str | None = None) -> None:
+    """The listings nearest to it, on cards at least so wide; the one that it was `begun_with` is marked."""
     st.header("Its neighbours", anchor=False)
     rows = known_rows(opened, placed.nearest[C.LISTING][:NEIGHBOURS])
     if not rows:
@@ -44,7 +49,12 @@ def neighbours(opened: OpenRun, placed: Placement) -> None:
         return
     gallery(
         [
-            listing_card(opened, row, score=f"Similarity {placed.nearest['score'].iloc[at]:.2f}")
+            listing_card(
+                opened,
+                row,
+                score=f"Similarity {placed.nearest['score'].iloc[at]:.2f}",
+                badge="begun with" if opened.view.ids[row] == begun_with else "",
+            )
             for at, row in rows
         ],
         key="landing",
@@ -52,6 +62,7 @@ def neighbours(opened: OpenRun, placed: Placement) -> None:
         label=f"{count(len(rows), 'neighbour')} by {LABELS[placed.space].lower()}, the most alike first",
         photos=opened.view.has_photos,
         score_help=SIMILAR,
+        least=least,
     )
 
 
@@ -154,18 +165,54 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         st.markdown(
             f"Really touched later by {count(len(later), 'user')}, none of whom is among those looked at."
         )
-    table = users_table(opened, found[:TABLE], later)
-    st.dataframe(
-        table,
-        width="content",
-        hide_index=True,
-        key="first-users",
-        column_config={
-            "Place": st.column_config.NumberColumn(help="Where it stands among the user's recommendations"),
-            "Similarity": st.column_config.NumberColumn(format="%.2f", help=user_score_help(opened)),
-        },
-        alt="Users who would get this listing first, with its place among their recommendations",
+    many = whole("users", PEOPLE, PEOPLE, TABLE)
+    photo_rows(
+        opened,
+        [_person(opened, people, row, later) for row in found[:many].to_dict("records")],
+        key="first-users-rows",
+        label="Users who would get this listing first",
+        pictured=False,
+        facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened)}",
     )
+    if many < min(len(found), TABLE):
+        st.button(
+            f"Show {min(MORE, min(len(found), TABLE) - many)} more",
+            icon=":material/expand_more:",
+            on_click=lambda: set_params(users=many + MORE),
+            key="more-users",
+        )
+    with st.expander("All of them as a table"):
+        st.dataframe(
+            users_table(opened, found[:TABLE], later),
+            width="content",
+            hide_index=True,
+            key="first-users",
+            column_config={
+                "Place": st.column_config.NumberColumn(
+                    help="Where it stands among the user's recommendations"
+                ),
+                "Similarity": st.column_config.NumberColumn(format="%.2f", help=user_score_help(opened)),
+            },
+            alt="Users who would get this listing first, with its place among their recommendations",
+        )
+
+
+def _person(opened: OpenRun, people: Audience, row: dict[str, Any], later: set[str]) -> Row:
+    """A user with what they touched last, as of the moment that is asked about."""
+    user, length = opened.view.user_row[row[C.USER]], int(row["events"])
+    start = int(opened.view.log.start[user])
+    touched = opened.view.log.listing[start : start + length][::-1]
+    head = Card(
+        title=opened.view.user_name(user),
+        href=address(opened, "users", user=row[C.USER], at=length),
+        facts=[
+            ("Place", ordinal(int(row["rank"]))),
+            ("Similarity", f"{row['score']:.2f}"),
+            ("Events", f"{length:,}"),
+        ],
+        badge="touched it later" if row[C.USER] in later else "",
+    )
+    return Row(head, [newest_strip(opened, touched, "Touched last")])
 
 
 def users_table(opened: OpenRun, found: pd.DataFrame, later: set[str]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from core.errors import sentence_of
 from core.run.thumbs import preview
 
 MOST = 30  # photos of one listing
-SMALL = 150  # pixels
+SMALL = 116  # pixels
 
 
 @st.cache_data(show_spinner=False, max_entries=2 * MOST)

@@ -2,26 +2,20 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.app_pages.compare.measures_apart import measures_apart
-from app.app_pages.compare.query_rows import (
-    Strip,
-    events_before,
-    history_strip,
-    list_strip,
-    query_row,
-    query_rows,
-)
-from app.app_pages.compare.rankings import MODEL, contestants, lists_of, ordinal, quick, two_rankings
+from app.app_pages.compare.rankings import MODEL, contestants, lists_of, quick, two_rankings
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.measures import method_name
+from app.kit.photo_rows import Row, Strip, newest_strip, photo_rows
 from app.kit.unmeasured import unmeasured
 from app.server.boundary import told
 from app.server.params import keep, set_params, whole
-from app.server.runs import OpenRun, open_run
+from app.server.runs import OpenRun, known_rows, open_run
 from app.view import formats
 from core.insight.rankings import unlike
 from core.report.paired import hardest_rival
@@ -148,32 +142,48 @@ def _side(
         _row(opened, row, names, [part[at] for part in lists])
         for at, row in enumerate(rows.to_dict("records"))
     ]
-    query_rows(
-        [row for row in drawn if row], opened, key=f"apart-{title}", label=title, place_help=PLACE_HELP
+    photo_rows(
+        opened, [row for row in drawn if row], key=f"apart-{title}", label=title, facts_help=PLACE_HELP
     )
 
 
 def _row(
     opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str]
-) -> dict[str, Any] | None:
+) -> Row | None:
     """One query, with the way to the user at that moment; None where the market lost its listing or user."""
     view = opened.view
     target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
     if target is None or user is None:
         return None
-    when = pd.Timestamp(row["at"]).value if view.log.timed else int(row["at"])
-    at = events_before(opened, user, when)
-    moment = formats.moment(int(when)) if view.log.timed else f"event {at + 1:,}"
-    ranks = [int(row[side]) for side in ("first", "second")]
-    facts = [(name, ordinal(rank)) for name, rank in zip(names, ranks, strict=True)]
+    log = view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
+    at = int(np.searchsorted(log.time[start:end], when))
+    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
+    facts = [
+        (name, formats.ordinal(int(row[side]))) for name, side in zip(names, ("first", "second"), strict=True)
+    ]
     facts.append(("History", formats.count(int(row["history_length"]), "event")))
-    strips = [history_strip(opened, user, at)]
-    for name, found in zip(names, lists, strict=True):
-        strips.append(
-            Strip(f"{name} put first", [], found)
-            if isinstance(found, str)
-            else list_strip(opened, name, found, target)
-        )
-    card = listing_card(opened, target, facts=facts)
-    link = address(opened, "users", user=row["user_id"], at=max(1, at))
-    return query_row(card, f"{view.user_name(user)}, {moment}", link, strips)
+    strips = [newest_strip(opened, log.listing[start : start + at][::-1], "History")]
+    strips += [
+        Strip(f"{name} put first", [], found)
+        if isinstance(found, str)
+        else _list(opened, name, found, target)
+        for name, found in zip(names, lists, strict=True)
+    ]
+    return Row(
+        head=listing_card(opened, target, facts=facts),
+        strips=strips,
+        label="Touched next",
+        further=f"{view.user_name(user)}, {moment}",
+        href=address(opened, "users", user=row["user_id"], at=max(1, at)),
+    )
+
+
+def _list(opened: OpenRun, name: str, listings: list[str], target: int) -> Strip:
+    """The first listings of a ranking; the `target` (row) is marked in it."""
+    cards = [
+        listing_card(opened, row, step=str(at + 1), tone="hit" if row == target else "")
+        for at, row in known_rows(opened, listings)
+    ]
+    return Strip(f"{name} put first", cards, "" if cards else f"{name} could recommend nothing here.")

@@ -94,9 +94,3 @@ def _split(key: RunKey, _opened: OpenRun) -> Split:
 def places(listings: Sequence[str]) -> dict[str, int]:
     """The place of each listing in a list, from 1."""
     return {listing: place for place, listing in enumerate(listings, 1)}
-
-
-def ordinal(number: int) -> str:
-    """`1st`, `22nd`, `113th`."""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{ending}"

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app.app_pages.compare.rankings import ordinal, places
+from app.app_pages.compare.rankings import places
 from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty
@@ -188,7 +188,7 @@ def _lists(runs: list[OpenRun], lists: list, helps: list[str]) -> None:
                     one,
                     row,
                     score=f"Similarity {scores[place]:.2f}",
-                    badge=f"{ordinal(elsewhere[ids[place]])} in the other list"
+                    badge=f"{formats.ordinal(elsewhere[ids[place]])} in the other list"
                     if ids[place] in elsewhere
                     else "",
                     tone="hit" if ids[place] in elsewhere else "",

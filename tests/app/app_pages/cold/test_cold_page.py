@@ -102,6 +102,14 @@ def test_the_users_who_would_get_it_first(show, chilly):
     assert table["User"].tolist() == [f"User {user}" for user in expected["user_id"]]
     assert table["Place"].tolist() == expected["rank"].tolist()
     assert "Touched it later" not in table
+    (rows,) = components(page, "photo_rows")
+    assert [row["head"]["title"] for row in rows["rows"]] == table["User"].tolist()[:6]
+    log, first = run.log, expected["user_id"].iloc[0]
+    number = run.user_number[first]
+    touched = log.listing[log.start[number] : log.start[number + 1]][::-1]
+    newest = list(dict.fromkeys(run.listing_ids[place] for place in touched))
+    (strip,) = rows["rows"][0]["strips"]
+    assert [card["href"].split("listing=")[1].split("&")[0] for card in strip["cards"]] == newest[:8]
 
 
 def test_those_who_came_later_are_marked_as_of_the_end_of_training(show, chilly):
@@ -127,12 +135,14 @@ def test_an_unknown_listing_is_told_with_a_way_out(show, chilly):
 
 def test_a_listing_entered_by_hand_gets_neighbours_and_users(show, chilly):
     page = show("cold", chilly, view="new")
+    (offered,) = components(page, "gallery")
+    assert [card["href"].split("&")[0] for card in offered["cards"]] == ["/cold?view=new"] * 6
+    next(button for button in page.button if button.label == "Begin with empty fields").click().run()
     assert "Fill in what is known" in texts(page)
     page.text_input(key="new-title").set_value("A new place")
     page.selectbox(key="new-room_type").set_value("Private room")
     page.number_input(key="new-price").set_value(120)
-    page.multiselect(key="new-amenities").set_value(["Wifi", "Sauna"])
-    next(button for button in page.button if button.label == "See where it lands").click().run()
+    page.multiselect(key="new-amenities").set_value(["Wifi", "Sauna"]).run()
     cells = {
         "amenities": ["Wifi", "Sauna"],
         "price": 120,
@@ -166,9 +176,14 @@ def test_the_values_of_a_listing_go_into_the_form(show, chilly):
     assert page.query_params["view"] == "new" and "listing" not in page.query_params
     assert page.number_input(key="new-price").value == 160
     assert page.multiselect(key="new-amenities").value == ["Wifi"]
-    assert links(components(page, "gallery")[-1])[0] in ("l08", *Run.open(chilly).listing_ids)
+    # Every change is followed at once, and the link keeps what it began with.
+    page.number_input(key="new-price").set_value(170).run()
+    assert json.loads(page.query_params["draft"])["price"] == 170 and page.query_params["like"] == "l08"
+    assert "Its photos do not count here" in texts(page)  # their encoder is not at hand
+    assert len(links(components(page, "gallery")[-1])) == 12
     next(button for button in page.button if button.label == "Empty the form").click().run()
-    assert page.number_input(key="new-price").value is None and "draft" not in page.query_params
+    assert page.number_input(key="new-price").value is None and page.query_params["draft"] == "{}"
+    assert "like" not in page.query_params
 
 
 def test_a_space_without_anything_of_it_says_what_to_add(show, chilly):

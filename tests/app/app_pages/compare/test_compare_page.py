@@ -7,7 +7,7 @@ import pytest
 from browser.painted import embed_run, paint_market, train_run
 from looking import components, texts
 
-from app.app_pages.compare.rankings import ordinal
+from app.view.formats import ordinal
 from core import Run, compare
 from core.ablation.table import COLUMNS
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
@@ -171,13 +171,13 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     frame = rank(run, model=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, part="queries")
-    better, worse = components(page, "query_rows")
+    better, worse = components(page, "photo_rows")
     assert better["label"] == "Model knew better" and worse["label"] == "EASE knew better"
-    assert [row["target"]["facts"][:2] for row in better["rows"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
-    assert [row["target"]["facts"][:2] for row in worse["rows"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
+    assert [row["head"]["facts"][:2] for row in better["rows"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
+    assert [row["head"]["facts"][:2] for row in worse["rows"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
     (row,) = better["rows"]
     assert row["href"] == "/users?user=u0&at=5"
-    assert frame["target"][0][1:].lstrip("0") in row["target"]["title"]
+    assert frame["target"][0][1:].lstrip("0") in row["head"]["title"]
     events = Run.open(run).market.events
     newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
     history, *lists = row["strips"]
@@ -200,9 +200,9 @@ def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, r
     save_metrics(Run.open(run), evaluate_run(Run.open(run)))
     page = show("compare", run, part="queries", b="run/popularity")
     frame, seen = load_rankings(Run.open(run)), []
-    for side in components(page, "query_rows"):
+    for side in components(page, "photo_rows"):
         for row in side["rows"]:
-            target = row["target"]["href"].split("listing=")[1].split("&")[0]
+            target = row["head"]["href"].split("listing=")[1].split("&")[0]
             (query,) = frame[
                 (frame["target"] == target) & frame["user_id"].isin([row["href"].split("=")[1].split("&")[0]])
             ].to_dict("records")
@@ -219,7 +219,7 @@ def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     rival = tmp_path / "two" / "rival"
     rank(rival, model=[5, 9, 2])
     page = show("compare", run, rival, part="queries")
-    better, worse = components(page, "query_rows")
+    better, worse = components(page, "photo_rows")
     assert len(better["rows"]) == len(worse["rows"]) == 1
     assert page.selectbox(key="a").value == "Model, run" and page.selectbox(key="b").value == "Model, rival"
     page.selectbox(key="b").set_value("Model, run").run()
@@ -242,8 +242,8 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     row = events[events["user_id"] == "u1"].iloc[-1]
     base = {"user_id": ["u1"], "at": [row["position"]], "target": [row["listing_id"]], "history_length": [6]}
     pd.DataFrame(base | {"rank of model": [2], "rank of als": [8]}).to_parquet(run / "queries.parquet")
-    (shown,) = components(show("compare", run, part="queries"), "query_rows")
-    assert shown["photos"] is False and shown["rows"][0]["user"] == "User u1, event 7"
+    (shown,) = components(show("compare", run, part="queries"), "photo_rows")
+    assert shown["photos"] is False and shown["rows"][0]["further"] == "User u1, event 7"
 
 
 def test_the_report_is_at_hand(show, run):

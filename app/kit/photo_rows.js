@@ -1,4 +1,4 @@
-// Test queries: the listing that was touched next at the left, and beside it the history and two lists as small photos.
+// Rows of small photos: what a row is about at the left, strips of listings under a name each beside it.
 function tile(card, data) {
   const item = element("li", card.tone)
   const anchor = link(card, "tile")
@@ -30,31 +30,37 @@ function strip(one, data) {
 }
 
 function row(one, data) {
-  const item = element("li", "query")
-  const target = element("div", "target")
-  const body = link(one.target, "body")
-  if (data.photos) body.append(photo({ ...one.target, count: 0 }))
+  const item = element("li", "row")
+  const head = element("div", "head")
+  const body = link(one.head, "body")
+  if (data.pictured) body.append(photo({ ...one.head, count: 0 }))
   const words = element("div", "words")
-  words.append(element("p", "label", "Touched next"), element("p", "title", one.target.title))
-  const told = facts(one.target)
-  told.title = data.placeHelp
+  if (one.label) words.append(element("p", "label", one.label))
+  words.append(element("p", "title", one.head.title))
+  const told = facts(one.head)
+  told.title = data.factsHelp
   words.append(told)
+  if (one.head.badge) words.append(element("p", "hit-word", `✓ ${one.head.badge}`))
   body.append(words)
-  const user = link(one, "user")
-  user.textContent = one.user
-  target.append(body, user)
+  head.append(body)
+  if (one.further) {
+    const further = link(one, "further")
+    further.textContent = one.further
+    head.append(further)
+  }
   const strips = element("div", "strips")
   strips.append(...one.strips.map((each) => strip(each, data)))
-  item.append(target, strips)
+  item.append(head, strips)
   return item
 }
 
 export default function ({ data, parentElement }) {
-  const list = parentElement.querySelector(".queries")
+  const list = parentElement.querySelector(".rows")
   const shown = JSON.stringify(data)
   if (list.dataset.shown === shown) return
   list.dataset.shown = shown
   list.style.setProperty("--box", data.box)
+  list.classList.toggle("bare", !data.pictured)
   list.setAttribute("aria-label", data.label)
   list.replaceChildren(...data.rows.map((one) => row(one, data)))
 }

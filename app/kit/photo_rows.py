@@ -1,0 +1,80 @@
+"""Rows of small photos: at the left what a row is about, beside it strips of listings under a name each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.kit.cards import listing_card
+from app.kit.component import component
+from app.kit.gallery import Card
+from app.server.runs import OpenRun
+
+NEWEST = 8  # listings of a history
+_component = component(__file__, '<ul class="rows"></ul>')
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Small photos of listings under a name."""
+
+    label: str
+    cards: list[Card]
+    note: str = ""  # where there are no cards, why
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row is about, and its strips."""
+
+    head: Card
+    strips: list[Strip]
+    label: str = ""  # a line above the title
+    further: str = ""  # a link beneath, in words
+    href: str = field(default="")  # and where it leads
+
+
+def newest_strip(opened: OpenRun, listings: Iterable[int], name: str) -> Strip:
+    """The listings (rows of the market, the newest first) of a history, each once."""
+    rows = list(dict.fromkeys(int(row) for row in listings))
+    cards = [listing_card(opened, row) for row in rows[:NEWEST]]
+    more = f", the newest {NEWEST} of {len(rows):,}" if len(rows) > NEWEST else ", newest first"
+    return Strip(f"{name}{more if len(rows) > 1 else ''}", cards, "" if cards else "No event before.")
+
+
+def photo_rows(
+    opened: OpenRun, rows: Sequence[Row], *, key: str, label: str, pictured: bool = True, facts_help: str = ""
+) -> None:
+    """Show `rows`.
+
+    Args:
+        label: what the list is, for screen readers.
+        pictured: whether a row is about a listing, whose photo is shown, or about somebody.
+        facts_help: what the figures at the left mean.
+    """
+    data = {
+        "rows": [_row(row) for row in rows],
+        "photos": opened.view.has_photos,
+        "pictured": pictured and opened.view.has_photos,
+        "box": opened.box,
+        "label": label,
+        "factsHelp": facts_help,
+    }
+    _component(key=key, data=data, height="content")
+
+
+def _row(row: Row) -> dict[str, Any]:
+    strips = [
+        {"label": one.label, "note": one.note, "cards": [_tile(card) for card in one.cards]}
+        for one in row.strips
+    ]
+    return {
+        "head": asdict(row.head),
+        "label": row.label,
+        "further": row.further,
+        "href": row.href,
+        "strips": strips,
+    }
+
+
+def _tile(card: Card) -> dict[str, Any]:
+    return {name: getattr(card, name) for name in ("title", "href", "photo", "alt", "step", "tone")}
