@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
 from app.kit.switch import switch
@@ -21,7 +22,35 @@ HELP = (
 )
 SEVERAL = 4  # options up to which they stand side by side
 WIDEST = 9  # tenths of the weight of variety
-RULES = ("most", "per", "variety", "where", "live", "seen")  # parameters in the URL, beside `same`
+#: Parameters in the URL, beside `same`.
+RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "boost", "fill")
+#: Rules that are texts with semicolons between them: what the field is called, and what it says.
+TEXTS = {
+    "where": (
+        "Only where",
+        "price<=100; rooms=2|3",
+        "Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values",
+    ),
+    "boost": (
+        "Boost",
+        "fresh 0.5 14d",
+        "fresh WEIGHT AGE: what is new gains, half of it after 14d or 12h. near LATITUDE,LONGITUDE WEIGHT WAY: what is near "
+        "gains, half of it 2km or 500m away. The weight is in standard deviations of the scores",
+    ),
+    "pin": (
+        "First",
+        "ids of listings",
+        "Listings that stand first, as far as the other rules let them into the list",
+    ),
+    "block": ("Never", "ids of listings", "Listings that are in no list"),
+}
+#: What a card says of a listing that a rule put into the list, see `core.run.rules.RULED`.
+TOLD = {
+    "pinned": "pinned",
+    "without at_most": "beyond “at most”",
+    "without same": "beyond “the same as”",
+    "without where": "beyond “only where”",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +125,10 @@ def read_rules(view: MarketView, users: bool) -> Rules:
     told = st.query_params
     names = {item.name for item in groupings(view)}
     per, live = told.get("per", ""), told.get("live")
-    where = [part.strip() for part in told.get("where", "").split(";")]
+    texts = {
+        name: tuple(part for each in told.get(name, "").split(";") if (part := each.strip()))
+        for name in TEXTS
+    }
     same = [name for name in told.get("same", "").split(",") if name in names]
     return Rules(
         live_only=live == "1" if live in ("0", "1") else None,
@@ -105,7 +137,8 @@ def read_rules(view: MarketView, users: bool) -> Rules:
         at_most=whole("most", 2, 1, 99) if per in names else None,
         seller=per if per in names else None,
         diversity=whole("variety", 0, 0, WIDEST) / 10,
-        where=tuple(part for part in where if part),
+        fill=told.get("fill") == "1",
+        **texts,
     )
 
 
@@ -130,19 +163,22 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
             args=("variety", "variety", 0),
             help="0: by score alone; more: what is unlike the listings above it comes earlier",
         )
-        st.session_state["where"] = st.query_params.get("where", "")
-        st.text_input(
-            "Only where",
-            key="where",
-            placeholder="price<=100; rooms=2|3",
-            on_change=keep,
-            args=("where", "where", ""),
-            help="Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values",
-        )
+        for name, (label, example, told) in TEXTS.items():
+            st.session_state[name] = st.query_params.get(name, "")
+            st.text_input(
+                label, key=name, placeholder=example, on_change=keep, args=(name, name, ""), help=told
+            )
         live = users if now.live_only is None else now.live_only
         _tick("Only listings live at that moment", "live", live, users)
         if users:
             _tick("Also listings that are in the history", "seen", now.drop_seen is False, False)
+        _tick(
+            "Fill up where too few remain",
+            "fill",
+            now.fill,
+            False,
+            "Then without “at most”, then without “the same as”, then without “only where”; the cards say so",
+        )
         st.button("No rules", on_click=clear_rules, args=(users,), disabled=not changed, key="no-rules")
     return now
 
@@ -150,6 +186,12 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
 def clear_rules(users: bool) -> None:
     """Take every rule out of the URL; what is added to the model stays, as does the filter `same` of similar listings."""
     set_params(**dict.fromkeys((*RULES, "same") if users else RULES))
+
+
+def put_there(found: pd.DataFrame, place: int) -> str:
+    """What a card says behind the score of a listing that a rule put into the list; empty where its score did."""
+    said = TOLD.get(str(found["rule"].iloc[place]), "") if "rule" in found else ""
+    return said and f" · {said}"
 
 
 def groupings(view: MarketView) -> list[Attribute]:
@@ -196,11 +238,11 @@ def _at_most(now: Rules, labels: dict[str, str]) -> None:
         )
 
 
-def _tick(label: str, name: str, now: bool, usual: bool) -> None:
+def _tick(label: str, name: str, now: bool, usual: bool, told: str | None = None) -> None:
     st.session_state[name] = now
 
     def change() -> None:
         value = bool(st.session_state[name])
         set_params(**{name: None if value == usual else int(value)})
 
-    st.checkbox(label, key=name, on_change=change)
+    st.checkbox(label, key=name, on_change=change, help=told)

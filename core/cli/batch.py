@@ -48,6 +48,25 @@ Where = Annotated[
     list[str] | None,
     typer.Option(metavar="CONDITION", help="only listings that fulfil it: price<=100, rooms=2|3, pets=yes"),
 ]
+Pin = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LISTING", help="stands first, as far as the other rules let it into the list"),
+]
+Block = Annotated[list[str] | None, typer.Option(metavar="LISTING", help="is in no list")]
+Boost = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="BOOST",
+        help="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
+    ),
+]
+Fill = Annotated[
+    bool,
+    typer.Option(
+        "--fill",
+        help="where too few remain, fill up without --at-most, then --same, then --where, and say so",
+    ),
+]
 With = Annotated[
     str | None,
     typer.Option(
@@ -90,6 +109,10 @@ def rules_of(
     at_most: tuple[int, str] | None,
     diversity: float,
     where: list[str] | None,
+    pin: list[str] | None,
+    block: list[str] | None,
+    boost: list[str] | None,
+    fill: bool,
 ) -> "Rules":
     """The rules that options say."""
     from core.run.rules import Rules
@@ -99,7 +122,8 @@ def rules_of(
         raise VibesError(f"Option --at-most is {most} {seller}; give a number of 1 or more.")
     return Rules(
         k=k, live_only=live_only, drop_seen=drop_seen, same=tuple(same or ()), at_most=most, seller=seller,
-        diversity=diversity, where=tuple(where or ()),
+        diversity=diversity, where=tuple(where or ()), pin=tuple(pin or ()), block=tuple(block or ()),
+        boost=tuple(boost or ()), fill=fill,
     )  # fmt: skip
 
 

@@ -25,6 +25,10 @@ def similar(
     at_most: options.AtMost = None,
     diversity: options.Diversity = 0.0,
     where: options.Where = None,
+    pin: options.Pin = None,
+    block: options.Block = None,
+    boost: options.Boost = None,
+    fill: options.Fill = False,
     at: options.At = None,
     engine: options.Engine = "local",
     workers: options.Workers = None,
@@ -35,7 +39,7 @@ def similar(
 
     if (listing is None) != all_:
         raise VibesError("Give either a LISTING or --all --out DIR.")
-    rules = options.rules_of(k, live_only, None, same, at_most, diversity, where)
+    rules = options.rules_of(k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill)
     if all_:
         options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
         return
@@ -67,6 +71,10 @@ def recommend(
     at_most: options.AtMost = None,
     diversity: options.Diversity = 0.0,
     where: options.Where = None,
+    pin: options.Pin = None,
+    block: options.Block = None,
+    boost: options.Boost = None,
+    fill: options.Fill = False,
     engine: options.Engine = "local",
     workers: options.Workers = None,
     chunk: options.Chunk = options.CHUNK,
@@ -77,7 +85,9 @@ def recommend(
 
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
-    rules = options.rules_of(k, live_only, drop_seen, same, at_most, diversity, where)
+    rules = options.rules_of(
+        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill
+    )
     if all_:
         options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)
         return

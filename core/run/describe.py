@@ -39,6 +39,8 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
         values = market.listings[name]
         table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in found["score"]]
+    if "rule" in found:
+        table["rule"] = found["rule"].tolist()
     return table
 
 

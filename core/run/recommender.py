@@ -5,15 +5,19 @@ Page, command, batch job, service and pushes all come here, so that one question
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from core.errors import VibesError
 from core.market.log import EventLog, ranges
 from core.market.splits import Queries
 from core.run.additions import Additions
+from core.run.boosts import read_boost
 from core.run.folder import RunFolder
-from core.run.rules import Groups, Rules
+from core.run.rules import PINNED, RULED, Groups, Rules
 from core.run.select import Selector
 from core.scoring.ranking import Scorer
 from core.scoring.scorer import VectorScorer
@@ -30,7 +34,13 @@ class Lists(NamedTuple):
     """B lists of at most k listings."""
 
     rows: np.ndarray  # (B, k) int64, -1 where there are fewer
-    scores: np.ndarray  # (B, k) float32, best first
+    scores: np.ndarray  # (B, k) float32, best first but for what a rule put there
+    ruled: np.ndarray  # (B, k) int8, which of `core.run.rules.RULED` put it there; 0: its score
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lists]) -> Lists:
+        """Lists of several calls, one below the other."""
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 class Recommender:
@@ -59,7 +69,11 @@ class Recommender:
             run, space, rules, additions, batch, gain,
         )  # fmt: skip
         self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
-        self._eligible: dict[int | None, np.ndarray] = {}
+        self.pins = named_rows(run, rules.pin, "--pin")
+        self._blocked = named_rows(run, rules.block, "--block")
+        self._boosts = [read_boost(run.market, text) for text in rules.boost]
+        self._boosted: dict[int | None, np.ndarray] = {}
+        self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
         # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
         self._indexes: dict[int | None, ExactIndex] = {} if additions is None else additions.indexes
         self._gains: dict[int | None, np.ndarray | None] = {} if additions is None else additions.gains
@@ -70,13 +84,19 @@ class Recommender:
         """The listings nearest to each of `rows` (B,), never itself.
 
         Args:
-            at: the moment of `live_only`.
+            at: the moment of `live_only` and of boosts.
             k: of each list, at most; None: that of the rules.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
         index = self.index(None)
         line = np.arange(len(rows))
-        return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
+        if not self._boosts:
+            return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
+
+        def scores(some: slice) -> np.ndarray:
+            return self._with_boosts(index.vectors[rows[some]] @ index.vectors.T, at)
+
+        return self._scored(scores, rows, rows, line, at, k, allowed)
 
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
@@ -96,20 +116,53 @@ class Recommender:
         if not self._score_all:
             index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
             return self._lists(index, queries, newest, banned, owner, at, k)
-        parts, step = [], max(1, HELD // max(log.listings, 1))
-        for low in range(0, len(start), step):
-            some = slice(low, low + step)
-            scores = self._scores(log, vectors[some], start[some], end[some], at)
-            mine = (owner >= low) & (owner < low + step)
-            index = self.index(None)
+
+        def scores(some: slice) -> np.ndarray:
+            return self._with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
+
+        return self._scored(scores, newest, banned, owner, at, k)
+
+    def _scored(
+        self, scores: Callable[[slice], np.ndarray], of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
+        at: int | None, k: int | None, allowed: np.ndarray | None = None,
+    ) -> Lists:  # fmt: skip
+        """Lists by the scores (b, L) of every listing, some queries at a time."""
+        index, parts = self.index(None), []
+        step = max(1, HELD // max(len(index.vectors), 1))
+        for low in range(0, len(of), step):
+            some, mine = slice(low, low + step), (owner >= low) & (owner < low + step)
             parts.append(
-                self._lists(index, scores, newest[some], banned[mine], owner[mine] - low, at, k, scored=True)
+                self._lists(
+                    index, scores(some), of[some], banned[mine], owner[mine] - low, at, k, allowed, True
+                )
             )
-        return Lists(np.concatenate([p.rows for p in parts]), np.concatenate([p.scores for p in parts]))
+        return Lists.joined(parts)
+
+    def _with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
+        """(b, L) scores and what boosts add to them, in standard deviations of each query's scores."""
+        if not self._boosts:
+            return scores
+        assert at is not None
+        finite = np.isfinite(scores) & self.index(None).known
+        spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
+        return scores + (spread * self._boost(at)).astype(np.float32)
+
+    def _boost(self, at: int) -> np.ndarray:
+        """(L,) float32 what all boosts give at a moment, after the last event by the minute."""
+        after = self.run.after_last_event
+        when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
+        if when not in self._boosted:
+            gains = [one.gain(self.run.market, when) for one in self._boosts]
+            _keep(self._boosted, when, np.sum(gains, axis=0, dtype=np.float32))
+        return self._boosted[when]
 
     @property
     def _score_all(self) -> bool:
         """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
+        if (
+            self._boosts
+        ):  # an index by vectors with this gain, as large as themselves, would serve these rules alone
+            return True
         added = self.additions is not None and self.additions.score_all
         return added or bool(self.run.late_interaction.weight)
 
@@ -135,29 +188,79 @@ class Recommender:
         """Lists of queries (B, d), or their scores (B, L), that belong to the regions of the listings `of` (B,)."""
         most = min(self.rules.k if k is None else k, len(index.known))  # there are no more
         rules = self.rules.model_copy(update={"k": max(most, 1)})
-        eligible = self.eligible(at) if allowed is None else self.eligible(at) & allowed
+        rows, found = self._select(index, rules, queries, of, banned, owner, at, allowed, scored)
+        ruled = np.zeros(rows.shape, np.int8)
+        ruled[np.isin(rows, self.pins) & (rows >= 0)] = PINNED
+        for fewer in self._fewer(rules) if rules.fill else ():
+            short = np.flatnonzero(rows[:, -1] < 0)
+            if not len(short):
+                break
+            code, less = fewer
+            number = np.full(len(rows), -1)
+            number[short] = np.arange(len(short))
+            had = rows[short] >= 0
+            struck = np.concatenate([banned[number[owner] >= 0], rows[short][had]])
+            whose = np.concatenate([number[owner][number[owner] >= 0], np.nonzero(had)[0]])
+            more, worth = self._select(
+                index, less, queries[short], of[short], struck, whose, at, allowed, scored
+            )
+            for line, query in enumerate(short):
+                begin, added = int(had[line].sum()), int((more[line] >= 0).sum())
+                place = slice(begin, min(begin + added, rows.shape[1]))
+                count = place.stop - begin
+                rows[query, place], found[query, place], ruled[query, place] = (
+                    more[line, :count],
+                    worth[line, :count],
+                    code,
+                )
+        return Lists(rows, found, ruled)
+
+    def _select(
+        self, index: ExactIndex, rules: Rules, queries: np.ndarray, of: np.ndarray, banned: np.ndarray,
+        owner: np.ndarray, at: int | None, allowed: np.ndarray | None, scored: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Rows and scores (B, k) under `rules`, which may be fewer than those of this maker."""
+        eligible = self.eligible(at, bool(rules.where) or not self.rules.where)
+        if allowed is not None:
+            eligible = eligible & allowed
         width = self.run.vectors(self.space).shape[1]
-        selector = Selector(index, rules, self.groups, eligible, width)
-        region = None if self.groups.region is None else self.groups.region[of]
-        return Lists(*selector.lists(queries, region, banned, owner, scored))
+        groups = self.groups if rules.same else replace(self.groups, region=None)
+        pins = self.pins if rules.pin else self.pins[:0]
+        selector = Selector(index, rules, groups, eligible, width, pins)
+        region = None if groups.region is None else groups.region[of]
+        return selector.lists(queries, region, banned, owner, scored)
+
+    def _fewer(self, rules: Rules) -> Iterator[tuple[int, Rules]]:
+        """Fewer and fewer rules, each with the code of what it gives up."""
+        given_up: list[str] = []
+        for name in ("at_most", "same", "where"):
+            if getattr(rules, name):
+                given_up.append(name)
+                yield RULED.index(f"without {name}"), rules.without(*given_up)
 
     def warm(self, at: int) -> None:
         """Open now what lists at a moment need, before threads share it."""
         self.index(at)
         self.eligible(at)
+        self._boost(at)
         if self.additions is not None and self.additions.score_all:
             self.additions.open()
 
-    def eligible(self, at: int | None) -> np.ndarray:
-        """(L,) bool: which listings may be in a list at a moment."""
-        key = at if self.rules.live_only else None
+    def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
+        """(L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""
+        key = at if self.rules.live_only else None, where
         if key not in self._eligible:
             found = self.index(None).known
-            if self.groups.fulfilling is not None:
+            if where and self.groups.fulfilling is not None:
                 found = found & self.groups.fulfilling
-            if key is not None:
-                found = found & self.run.catalogue.live(key)
-            _keep(self._eligible, key, found)
+            if key[0] is not None:
+                found = found & self.run.catalogue.live(key[0])
+            if len(self._blocked):
+                found = found.copy()
+                found[self._blocked] = False
+            for old in list(self._eligible)[: max(0, len(self._eligible) - KEPT)]:
+                self._eligible.pop(old, None)
+            self._eligible[key] = found
         return self._eligible[key]
 
     def index(self, at: int | None) -> ExactIndex:
@@ -199,6 +302,20 @@ class Recommender:
         known = np.flatnonzero(vectors.any(axis=1))
         rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
         return choose(with_gain(vectors, gain), queries=asking(vectors[rows])).index
+
+
+def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
+    """(n,) int64 rows of the listings that a rule names, each once.
+
+    Raises:
+        VibesError: one is no listing of the run.
+    """
+    for one in ids:
+        if one not in run.listing_row:
+            raise VibesError(
+                f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
+            )
+    return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
 
 
 NO_GROUPS = Groups(None, None, None)

@@ -21,6 +21,12 @@ from core.market.market import Market
 from core.market.tables import as_ids
 from core.run.where import read_condition
 
+#: Rules that hold several texts.
+SEVERAL = ("same", "where", "pin", "block", "boost")
+#: What put a listing into a list, by the code that `core.run.recommender.Lists` gives; the first is its score.
+RULED = ("", "pinned", "without at_most", "without same", "without where")
+PINNED = 1
+
 
 class Rules(BaseModel):
     """The rules of a list.
@@ -34,6 +40,13 @@ class Rules(BaseModel):
         at_most, seller: at most so many candidates of one list share a value of this attribute; missing ones are free.
         diversity: from 0 (by score alone) to below 1, the weight of being unlike what stands above in the list.
         where: conditions that every candidate fulfils, such as "price<=100", see `core.run.where`.
+        pin: listings that stand first, in this order, as far as the other rules let them into the list at all.
+        block: listings that are in no list.
+        boost: what scores gain and lose again with age or distance, such as "fresh 0.5 14d", see `core.run.boosts`; the unit is
+            the standard deviation of the scores of all listings for that query, so that a weight means the same whatever is
+            added to the model.
+        fill: a list that these rules leave short is filled up: at first without `at_most`, then also without `same`, then
+            also without `where`; what is added so stands behind, by score, and says so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +59,10 @@ class Rules(BaseModel):
     seller: str | None = None
     diversity: float = Field(default=0.0, ge=0, lt=1)
     where: tuple[str, ...] = ()
+    pin: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    boost: tuple[str, ...] = ()
+    fill: bool = False
 
     @classmethod
     def of(cls, given: Rules | Mapping[str, Any] | None) -> Rules:
@@ -59,7 +76,7 @@ class Rules(BaseModel):
         try:
             return cls.model_validate(
                 {
-                    name: (value,) if name in ("same", "where") and isinstance(value, str) else value
+                    name: (value,) if name in SEVERAL and isinstance(value, str) else value
                     for name, value in (given or {}).items()
                 }
             )
@@ -69,7 +86,24 @@ class Rules(BaseModel):
     @property
     def ask_attributes(self) -> bool:
         """Whether the market's listings have to be looked at."""
-        return bool(self.same or self.seller or self.where)
+        return bool(self.same or self.seller or self.where or self.boost)
+
+    @property
+    def ask_moment(self) -> bool:
+        """Whether lists differ from moment to moment."""
+        return bool(self.live_only or self.boost)
+
+    @property
+    def says(self) -> bool:
+        """Whether an answer says of its listings what put them there, one of `RULED`."""
+        return bool(self.pin or self.fill)
+
+    def without(self, *names: str) -> Rules:
+        """The same without some of `at_most`, `same` and `where`, and no more pinned, diverse or filled up."""
+        gone: dict[str, Any] = dict.fromkeys(names, ())
+        if "at_most" in names:
+            gone |= {"at_most": None, "seller": None}
+        return self.model_copy(update=gone | {"pin": (), "diversity": 0.0, "fill": False})
 
     def decided(self, for_users: bool) -> Rules:
         """The same rules with what was left open decided: users get live listings that they have not seen.

@@ -22,7 +22,7 @@ from core.run.fits import fitted
 from core.run.folder import RunFolder
 from core.run.queries import read_listings, read_queries
 from core.run.recommender import Lists, Recommender
-from core.run.rules import Rules
+from core.run.rules import RULED, Rules
 
 #: Makers of lists that are kept ready; a service may be asked by any number of rules.
 RECOMMENDERS = 64
@@ -52,7 +52,7 @@ class Run(RunFolder):
             k: how many, at most; None: that of the rules.
             space: "model", "photos" (what they look like) or "attributes"; see `spaces`.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
-            at: the moment of `rules.live_only`; None: after the last event known.
+            at: the moment of `rules.live_only` and `rules.boost`; None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys.
 
         Returns:
@@ -69,9 +69,9 @@ class Run(RunFolder):
                 raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
-        moment = self.moment(at) if maker.rules.live_only else None
+        moment = self.moment(at) if maker.rules.ask_moment else None
         found = maker.similar(rows, moment, _count(k, rules), allowed)
-        return self._frames(found, None if single else asked, "query_id")
+        return self._frames(found, None if single else asked, "query_id", maker.rules.says)
 
     def recommend(
         self,
@@ -104,7 +104,7 @@ class Run(RunFolder):
 
         Returns:
             `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
-            (empty for a history).
+            (empty for a history); and `rule`, as `similar` gives it.
 
         Raises:
             VibesError: no model, no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
@@ -119,10 +119,7 @@ class Run(RunFolder):
             before = None if at is None else moment
             told = of_users(self, some, before) if users else of_histories(self, some)
             lists.append(maker.recommend(*told, moment, _count(k, rules)))
-        found = Lists(
-            np.concatenate([one.rows for one in lists]), np.concatenate([one.scores for one in lists])
-        )
-        return self._frames(found, None if single else names, C.USER)
+        return self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
 
     def recommender(
         self,
@@ -178,9 +175,14 @@ class Run(RunFolder):
         """
         return of_histories(self, [history]).log
 
-    def _frames(self, found: Lists, names: Sequence[str] | None, column: str) -> pd.DataFrame:
+    def _frames(
+        self, found: Lists, names: Sequence[str] | None, column: str, says: bool = False
+    ) -> pd.DataFrame:
         """The lists one below the other; with `names`, behind a column that says whose each is."""
-        whole = with_titles(self, self.frame(found.rows.ravel(), found.scores.ravel()))
+        whole = self.frame(found.rows.ravel(), found.scores.ravel())
+        if says:
+            whole["rule"] = [RULED[code] for code in found.ruled[found.rows >= 0]]
+        whole = with_titles(self, whole)
         if names is None:
             return whole
         length = (found.rows >= 0).sum(axis=1)

@@ -18,6 +18,8 @@ SPARE = 32
 NOISE = 2e-6
 #: Decimals that count of scores which a matrix product made.
 DECIMALS = 5
+#: What a pinned listing scores while a list is made: above every score, and a whole number in float32.
+PIN_SCORE = 1e6
 #: Numbers that are gathered at once, 64 MiB of float32.
 AT_ONCE = 1 << 24
 #: Numbers that are gathered for the products of a few queries.
@@ -38,7 +40,11 @@ class Selector:
     groups: Groups
     eligible: np.ndarray  # (L,) bool: has a vector and may be found at the job's moment
     width: int | None = None  # columns that are the listings' own vectors; None: all
+    pins: np.ndarray = field(
+        default_factory=lambda: np.zeros(0, np.int64)
+    )  # (n,) rows that stand first, in this order
     _region: tuple[int, np.ndarray, ExactIndex] | None = field(default=None, repr=False)
+    _ranked: np.ndarray = field(init=False, repr=False)  # (L,) bool: eligible and not pinned
 
     @property
     def wanted(self) -> int:
@@ -65,36 +71,49 @@ class Selector:
         count, k = len(queries), self.rules.k
         rows, scores = np.full((count, k), -1, np.int64), np.zeros((count, k), np.float32)
         struck = np.unique(owner * len(self.eligible) + banned)  # (n,) sorted
+        pins = self.pins[self.eligible[self.pins]]
+        self._ranked = self.eligible.copy() if len(pins) else self.eligible
+        self._ranked[pins] = False
         for group in [None] if region is None else np.unique(region):
             mine = np.arange(count) if group is None else np.flatnonzero(region == group)
-            rows[mine], scores[mine] = self._settle(queries[mine], group, mine, struck, scored)
+            first = pins if group is None else pins[self.groups.region[pins] == group]  # type: ignore[index]
+            rows[mine], scores[mine] = self._settle(queries[mine], group, mine, struck, scored, first)
         return rows, scores
 
     def _settle(
-        self, queries: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray, scored: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it."""
+        self, queries: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray, scored: bool,
+        pins: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it, behind `pins` (n,)."""
         propose = self._best_of if scored else self._propose
         k, size = self.rules.k, self._size(group)
         rows, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
         todo, pool = np.arange(len(queries)), min(self.wanted + SPARE, size)
-        while len(todo) and pool:
+        while len(todo) and (pool or len(pins)):
             later = []
-            step = max(1, AT_ONCE // (queries.shape[1] * (1 if scored else pool)))
+            step = max(1, AT_ONCE // (queries.shape[1] * (1 if scored else max(pool, 1))))
             for first in range(0, len(todo), step):
                 some = todo[first : first + step]
-                found, value = propose(queries[some], group, pool)
+                found, value = propose(queries[some], group, pool) if pool else _nothing(len(some))
+                if len(pins):
+                    found, value = _first(pins, found, value)
                 free = (found >= 0) & ~_within(number[some, None] * len(self.eligible) + found, struck)
                 chosen, settled = self._choose(found, value, free, pool >= size)
                 rows[some], scores[some] = self._ordered(chosen, value, found)
                 later.append(some[~settled])
             todo, pool = np.concatenate(later), min(pool * 4, size)
+        if len(pins):  # what stands there by a rule has a score as well
+            line, place = np.nonzero(np.isin(rows, pins))
+            at = rows[line, place]
+            told = np.round(queries[line, at], DECIMALS) if scored else _products(
+                queries[line], self.index.vectors, at[:, None])[:, 0]  # fmt: skip
+            scores[line, place] = told
         return rows, scores
 
     def _propose(self, queries: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
         """The best `pool` candidates (b, pool) of a group by exact score and then by row, -1 where there are fewer."""
         if group is None:
-            found, _ = self.index.search(queries, pool, None if self.eligible.all() else self.eligible)
+            found, _ = self.index.search(queries, pool, None if self._ranked.all() else self._ranked)
         else:
             members, index = self._members(group)
             found, _ = index.search(queries, pool)
@@ -105,7 +124,7 @@ class Selector:
 
     def _best_of(self, scores: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
         """As `_propose`, of scores (b, L): rounded, so that twins are equal wherever they stand in a matrix product."""
-        members = np.flatnonzero(self.eligible) if group is None else self._members(group)[0]  # (m,)
+        members = np.flatnonzero(self._ranked) if group is None else self._members(group)[0]  # (m,)
         found, value = best(np.round(scores[:, members], DECIMALS), pool, members)
         value = np.where(found >= 0, value, -np.inf).astype(np.float64)
         order = np.lexsort((found, -value), axis=1)
@@ -148,14 +167,27 @@ class Selector:
         return rows, scores
 
     def _size(self, group: int | None) -> int:
-        return int(self.eligible.sum()) if group is None else len(self._members(group)[0])
+        return int(self._ranked.sum()) if group is None else len(self._members(group)[0])
 
     def _members(self, group: int) -> tuple[np.ndarray, ExactIndex]:
         """Rows of the eligible listings of a group and an index over them; the last group is kept."""
         if self._region is None or self._region[0] != group:
-            members = np.flatnonzero(self.eligible & (self.groups.region == group))
+            members = np.flatnonzero(self._ranked & (self.groups.region == group))
             self._region = (group, members, ExactIndex(self.index.vectors[members]))
         return self._region[1], self._region[2]
+
+
+def _nothing(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((count, 0), np.int64), np.zeros((count, 0))
+
+
+def _first(pins: np.ndarray, found: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pool `found`, `value` (b, p) with the rows `pins` (n,) before it."""
+    worth = PIN_SCORE - np.arange(len(pins))
+    return (
+        np.concatenate([np.broadcast_to(pins, (len(found), len(pins))), found], axis=1),
+        np.concatenate([np.broadcast_to(worth, (len(found), len(pins))), value], axis=1),
+    )
 
 
 def marginal(

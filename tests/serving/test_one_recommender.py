@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.market.columns import Columns as C
+from core.market.market import Market
 from core.run.fits import Fit, save_fits
 from core.run.manifest import Manifest
 from core.run.rules import Rules
@@ -45,9 +46,14 @@ rules = st.builds(
     same=st.sampled_from([(), ("district",)]),
     diversity=st.sampled_from([0.0, 0.4]),
     where=st.sampled_from([(), ("price<=900",), ("price>=200", "rooms=2|3|4")]),
+    pin=st.sampled_from([(), ("home-0017", "home-0090", "home-0055")]),
+    block=st.sampled_from([(), ("home-0005", "home-0066")]),
+    boost=st.sampled_from([(), ("fresh 0.8 20d",), ("near 48.14,11.58 0.5 2.5km", "fresh 0.2 12h")]),
+    fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
 besides = st.sampled_from([None, *(fit.added for fit in FITS)])
-few = settings(max_examples=14, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings().max_examples < 20
+few = settings(max_examples=9 if QUICK else 30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module", params=[0.0, pytest.param(0.5, marks=pytest.mark.slow)])
@@ -61,6 +67,22 @@ def run(trained, tmp_path_factory, request) -> Run:
     manifest.model_copy(update={"settings": plain}).save(path)
     save_fits(path, FITS)
     return Run.open(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opened_once():
+    """Every caller opens the run anew, but the tables of its market, which nobody changes, are read once."""
+    known = {}
+    read = Market.open.__func__
+
+    def once(cls, *told):
+        if told not in known:
+            known[told] = read(cls, *told)
+        return known[told]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Market, "open", classmethod(once))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +102,11 @@ def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str
         told += ["--same", name]
     for condition in rules.where:
         told += ["--where", condition]
+    for name in ("pin", "block", "boost"):
+        for value in getattr(rules, name):
+            told += [f"--{name}", value]
+    if rules.fill:
+        told.append("--fill")
     if rules.at_most:
         told += ["--at-most", str(rules.at_most), str(rules.seller)]
     if at is not None:
@@ -87,24 +114,55 @@ def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str
     return told + (["--with", beside] if beside not in (None, "similar") else [])
 
 
-def command(*arguments: str) -> list[str]:
+def named(found: list[dict]) -> list[tuple[str, str]]:
+    """Ids of a list with what put them there."""
+    return [(one["listing_id"], one.get("rule", "")) for one in found]
+
+
+def of_frame(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    return named(frame.to_dict("records"))
+
+
+def command(*arguments: str) -> list[tuple[str, str]]:
     done = CliRunner().invoke(app, [*arguments, "--json"])
     assert done.exit_code == 0, done.exception
-    return [found["listing_id"] for found in json.loads(done.stdout)]
+    return named(json.loads(done.stdout))
 
 
-def asked(client, path: str, rules: Rules, at: str | None, **more) -> list[str]:
+def asked(client, path: str, rules: Rules, at: str | None, **more) -> list[tuple[str, str]]:
     given = {name: value for name, value in rules.model_dump().items() if value is not None}
     if at is not None:
         given["at"] = at
     answer = client.get(path, params=given | more)
     assert answer.status_code == 200, answer.json()
-    return [found["listing_id"] for found in answer.json()["results"]]
+    return named(answer.json()["results"])
 
 
-def lists(folder: Path) -> dict[str, list[str]]:
+def lists(folder: Path) -> dict[str, list[tuple[str, str]]]:
     rows = ds.dataset(folder).to_table().to_pandas().sort_values("rank")
-    return rows.groupby(rows.columns[0])["candidate_id"].agg(list).to_dict()
+    rows = rows.rename(columns={"candidate_id": "listing_id"} if rows.columns[0] == C.USER else {})
+    of, place = rows.columns[0], rows.columns[2]
+    return {
+        name: [*zip(part[place], part["rule"] if "rule" in part else [""] * len(part), strict=True)]
+        for name, part in rows.groupby(of)
+    }
+
+
+def obeyed(run: Run, rules: Rules, found: list[tuple[str, str]]) -> None:
+    """What a list may hold under rules, told by the tables alone."""
+    table = run.market.listings.set_index(C.LISTING)
+    ids = [one for one, _ in found]
+    assert len(set(ids)) == len(ids) <= rules.k and not set(ids) & set(rules.block)
+    for number, (one, rule) in enumerate(found):
+        assert (rule == "pinned") == (one in rules.pin and not rule.startswith("without")), found
+        assert rule != "pinned" or [*rules.pin].index(one) >= number  # pins stand first, in their order
+        if "price<=900" in rules.where and rule != "without where":
+            assert table.loc[one, "price"] <= 900
+    by_rules = [table.loc[one, "building"] for one, rule in found if not rule.startswith("without")]
+    if rules.at_most:
+        assert pd.Series(by_rules).value_counts().max() <= 1 if by_rules else True
+    behind = [rule.startswith("without") for _, rule in found]
+    assert behind == sorted(behind) and (rules.fill or not any(behind))
 
 
 @few
@@ -113,11 +171,9 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     users = run.log.users[3:60:19]
     moment = run.moment(at)
     users = [user for user in users if run.log.time[run.log.start[run.user_number[user]]] < moment]
-    alone = {
-        user: run.recommend(user, at=at, rules=rules, beside=beside)[C.LISTING].tolist() for user in users
-    }
+    alone = {user: of_frame(run.recommend(user, at=at, rules=rules, beside=beside)) for user in users}
     together = run.recommend(users, at=at, rules=rules, beside=beside)
-    assert {user: together[together[C.USER] == user][C.LISTING].tolist() for user in users} == alone
+    assert {user: of_frame(together[together[C.USER] == user]) for user in users} == alone
 
     out = tmp_path_factory.mktemp("all") / "out"
     score_here(prepare(run.path, out, "recommend", rules, at=at, chunk=30, beside=beside), 2)
@@ -136,13 +192,12 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
     ):
         event |= {"action": run.log.actions[code]} if code >= 0 else {}
         event |= {"duration_s": float(seconds)} if np.isfinite(seconds) else {}
-    assert (
-        run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)[C.LISTING].tolist()
-        == alone[user]
-    )
+    assert of_frame(run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)) == alone[user]
     body = {"history": told} | {n: v for n, v in rules.model_dump(mode="json").items() if v is not None}
     answer = client.post("/recommend", json=body | with_ | ({} if at is None else {"at": at})).json()
-    assert [found["listing_id"] for found in answer["results"]] == alone[user]
+    assert named(answer["results"]) == alone[user]
+    for found in alone.values():
+        obeyed(run, rules, found)
 
 
 @pytest.mark.parametrize("beside", [None, *(fit.added for fit in FITS)])
@@ -159,9 +214,9 @@ def test_what_is_pushed_is_what_a_user_is_recommended(run, beside):
 @given(rules=rules, space=st.sampled_from(["model", "attributes"]), at=st.sampled_from(MOMENTS))
 def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, space, at):
     listings = run.listing_ids[5:100:31]
-    alone = {one: run.similar(one, space=space, at=at, rules=rules)[C.LISTING].tolist() for one in listings}
+    alone = {one: of_frame(run.similar(one, space=space, at=at, rules=rules)) for one in listings}
     together = run.similar(listings, space=space, at=at, rules=rules)
-    assert {one: together[together["query_id"] == one][C.LISTING].tolist() for one in listings} == alone
+    assert {one: of_frame(together[together["query_id"] == one]) for one in listings} == alone
     out = tmp_path_factory.mktemp("all") / "out"
     score_here(prepare(run.path, out, "similar", rules, space, at, chunk=30), 2)
     written = lists(out)

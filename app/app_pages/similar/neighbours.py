@@ -11,7 +11,7 @@ from app.app_pages.similar.lineup import lineup
 from app.kit.cards import address, album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
-from app.kit.list_options import RULES, clear_rules
+from app.kit.list_options import RULES, clear_rules, put_there
 from app.kit.score_help import SIMILAR
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
@@ -48,7 +48,7 @@ def one_space(
     if not rows:
         nothing(passes, rules)
         return
-    scores = [f"Similarity {near['score'][at]:.2f}" for at, _ in rows]
+    scores = [f"Similarity {near['score'][at]:.2f}{put_there(near, at)}" for at, _ in rows]
     others = [other for _, other in rows]
     if how == "lineup":
         cards = [

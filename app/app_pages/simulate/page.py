@@ -9,7 +9,7 @@ from app.app_pages.simulate.save_history import save_history
 from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.empty import empty, to_similar
-from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params, whole
@@ -165,13 +165,16 @@ def told(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def _asked(key: RunKey, history: str, told: str, _run: Run, _options: ListOptions) -> list[tuple[str, float]]:
+def _asked(
+    key: RunKey, history: str, told: str, _run: Run, _options: ListOptions
+) -> list[tuple[str, float, str]]:
     found = _run.recommend(frame(history), DEEP, rules=_options.rules, beside=_options.beside)
-    return list(zip(found["listing_id"], found["score"], strict=True))
+    ruled = [put_there(found, place) for place in range(len(found))]
+    return list(zip(found["listing_id"], found["score"], ruled, strict=True))
 
 
-def asked(opened: OpenRun, history: str, options: ListOptions) -> list[tuple[str, float]]:
-    """The first `DEEP` recommendations (listing, score) for a history; none for an empty one."""
+def asked(opened: OpenRun, history: str, options: ListOptions) -> list[tuple[str, float, str]]:
+    """The first `DEEP` recommendations (listing, score, what a rule says of it) for a history; none for an empty one."""
     if not history:
         return []
     with st.spinner("Asking the model …"):
@@ -183,7 +186,7 @@ def recommended(
     name: str,
     history: Simulated,
     target: str,
-    other: list[tuple[str, float]],
+    other: list[tuple[str, float, str]],
     options: ListOptions,
 ) -> None:
     """What the history is recommended, with what moved since the last change and what the other history shares."""
@@ -201,22 +204,22 @@ def recommended(
         return
     earlier = asked(opened, read(opened, before(opened.name, name)).known, options)
     moved = moves(
-        [listing for listing, _ in earlier],
-        [listing for listing, _ in now],
+        [listing for listing, *_ in earlier],
+        [listing for listing, *_ in now],
         k,
         (event.listing for _, event in history.events),
     )
-    shared = {listing for listing, _ in other[:k]}
+    shared = {listing for listing, *_ in other[:k]}
     words = [
         f"{moved.came} moved in, {len(moved.out)} moved out since the last change"
         if earlier
         else _as_of(opened)
     ]
     if other:
-        words.append(f"{sum(listing in shared for listing, _ in now[:k])} of {len(now[:k])} are in both")
+        words.append(f"{sum(listing in shared for listing, *_ in now[:k])} of {len(now[:k])} are in both")
     line = ". ".join(words) + "."
     st.markdown(plain(line))
-    rows = known_rows(opened, [listing for listing, _ in now[:k]])
+    rows = known_rows(opened, [listing for listing, *_ in now[:k]])
     both = Mark("both", "in both")
     choice(
         opened,
@@ -226,7 +229,7 @@ def recommended(
         target=target,
         label=f"Recommended for {target}, the best first",
         marks=[mark(moved.marks[at]) + [both] * (now[at][0] in shared) for at, _ in rows],
-        scores=[f"{options.score} {now[at][1]:.2f}" for at, _ in rows],
+        scores=[f"{options.score} {now[at][1]:.2f}{now[at][2]}" for at, _ in rows],
         score_help=user_score_help(opened, options.beside),
         spoken=line if earlier else "",
     )

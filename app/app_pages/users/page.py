@@ -10,7 +10,7 @@ from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
-from app.kit.list_options import ListOptions, additions, beside_switch, rules_button
+from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
@@ -180,7 +180,7 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         listing_card(
             opened,
             row,
-            score=f"{options.score} {found['score'][place]:.2f}",
+            score=f"{options.score} {found['score'][place]:.2f}{put_there(found, place)}",
             badge="touched later" if row in later else "",
             tone="hit" if row in later else "",
             reasons=carried[place],

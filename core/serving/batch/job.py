@@ -84,6 +84,7 @@ class Job(BaseModel):
                 ("score", pa.float32()),
                 ("run", pa.dictionary(pa.int32(), pa.string())),
                 ("at", pa.timestamp("us", "UTC") if self.timed else pa.int64()),
+                *([("rule", pa.dictionary(pa.int32(), pa.string()))] if self.rules.says else []),
             ]
         )
 

@@ -15,9 +15,10 @@ from core.market.durable import atomic_path
 from core.market.moments import moment_in_log
 from core.progress import Report
 from core.run.additions import Additions
+from core.run.boosts import read_boost
 from core.run.fits import Fit, fitted
-from core.run.recommender import Lists, Recommender
-from core.run.rules import Rules
+from core.run.recommender import Lists, Recommender, named_rows
+from core.run.rules import RULED, Rules
 from core.run.run import Run
 from core.run.where import read_condition
 from core.scoring.recency import RecentEvents, recency_prior
@@ -93,7 +94,7 @@ class Work:
 
     def _table(self, names: pa.Array, found: Lists) -> pa.Table:
         """One row a place of a list."""
-        rows, scores = found  # (B, k), (B, k)
+        rows, scores, ruled = found  # (B, k) each
         line, place = np.nonzero(rows >= 0)
         job, count = self.job, len(line)
         schema = job.schema
@@ -106,6 +107,8 @@ class Work:
             "run": pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), [job.name]),
             "at": at.take(pa.array(np.zeros(count, np.int64))),
         }
+        if job.rules.says:
+            columns["rule"] = pa.DictionaryArray.from_arrays(ruled[line, place].astype(np.int32), list(RULED))
         return pa.table(columns, schema)
 
 
@@ -149,8 +152,12 @@ def prepare(
     fit = None if beside is None else fitted(run_path, beside)
     run = Run.open(run_path, events_too=fit is not None and fit.needs_events)
     market, rules = run.market, rules.resolved(run.market, kind == "recommend")
-    for condition in rules.where:
-        read_condition(market, condition)  # told before the events are sorted, not after
+    for condition in rules.where:  # told before the events are sorted, not after
+        read_condition(market, condition)
+    for boost in rules.boost:
+        read_boost(market, boost)
+    for option, named in (("--pin", rules.pin), ("--block", rules.block)):
+        named_rows(run, named, option)
     space = space or ("model" if kind == "recommend" else run.spaces[0])
     index = run.index(space)
     if kind == "recommend":

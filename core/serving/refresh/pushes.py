@@ -40,7 +40,7 @@ def renewed(
         log = EventLog.from_frame(
             events, market
         )  # of these users alone: that of all takes a sort of all events
-        rows, scores = maker.recommend(log, log.start[:-1], log.start[1:], at, k)
+        rows, scores, _ = maker.recommend(log, log.start[:-1], log.start[1:], at, k)
         line, place = np.nonzero(rows >= 0)
         parts.append(
             pd.DataFrame(

@@ -192,8 +192,11 @@ def _tell_of_token(app: FastAPI) -> None:
 
 
 def _results(found: Found) -> list[dict[str, Any]]:
-    pairs = zip(found.listings, found.scores, strict=True)
-    return [{"listing_id": listing, "score": score} for listing, score in pairs]
+    ruled = found.ruled or [""] * len(found.listings)
+    return [
+        {"listing_id": listing, "score": score} | ({"rule": rule} if rule else {})
+        for listing, score, rule in zip(found.listings, found.scores, ruled, strict=True)
+    ]
 
 
 def _listed(found: Found) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from core.run.asking import Event
@@ -41,11 +42,13 @@ class Embed(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Listings with their cosine, best first, and listings of a posted history that the run does not know."""
+    """Listings with their cosine, best first, listings of a posted history that the run does not know, and of each listing
+    what put it there, one of `core.run.rules.RULED` (empty: scores alone did)."""
 
     listings: list[str]
     scores: list[float]
     unknown: list[str]
+    ruled: Sequence[str] = ()
 
 
 class Embedded(NamedTuple):

@@ -14,7 +14,7 @@ from core.run.rules import Rules
 from core.serving.service.budget import checked_cells, read_photos
 from core.serving.service.requests import Embed, Recommend, Similar
 
-MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS, MOST_RULES = 1000, 1000, 30, 20
+MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS, MOST_RULES, MOST_NAMED = 1000, 1000, 30, 20, 1000
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
 
 
@@ -67,13 +67,28 @@ class ListQuery(Forbidding):
     where: list[str] = Field(
         default_factory=list, max_length=MOST_RULES, description="conditions such as price<=100 or rooms=2|3"
     )
+    pin: list[str] = Field(
+        default_factory=list, max_length=MOST_RULES, description="listings that stand first, in this order"
+    )
+    block: list[str] = Field(
+        default_factory=list, max_length=MOST_RULES, description="listings that are in no list"
+    )
+    boost: list[str] = Field(
+        default_factory=list,
+        max_length=MOST_RULES,
+        description="such as 'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
+    )
+    fill: bool = Field(
+        False, description="where too few remain, fill up without at_most, then same, then where"
+    )
 
     @property
     def rules(self) -> Rules:
         """As the maker of lists takes them."""
         return Rules(
             k=self.k, live_only=self.live_only, drop_seen=self.drop_seen, same=tuple(self.same), at_most=self.at_most,
-            seller=self.seller, diversity=self.diversity, where=tuple(self.where),
+            seller=self.seller, diversity=self.diversity, where=tuple(self.where), pin=tuple(self.pin),
+            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill,
         )  # fmt: skip
 
 
@@ -107,6 +122,10 @@ class PostedHistory(RecommendQuery):
     model_config = POSTED
 
     history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
+    # An address would be too long for so many.
+    block: list[str] = Field(
+        default_factory=list, max_length=MOST_NAMED, description="listings that are in no list"
+    )
 
     def request_of_history(self) -> Recommend:
         """What is asked."""
@@ -146,6 +165,11 @@ class FoundListing(BaseModel):
 
     listing_id: str
     score: float
+    rule: str | None = Field(
+        None,
+        description="what put it there but its score: pinned, or the last rule given up to fill the list: without at_most, "
+        "without same, without where",
+    )
 
 
 class Results(BaseModel):

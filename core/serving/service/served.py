@@ -14,7 +14,7 @@ from core.errors import NotThere, VibesError
 from core.run.asking import Event, check_events, of_histories, of_users
 from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
-from core.run.rules import Rules
+from core.run.rules import RULED, Rules
 from core.run.run import Run
 from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
 
@@ -74,10 +74,11 @@ class Served:
                 answers[place] = error
         for group in groups.values():
             made = self._made(group)
-            for query, rows, scores in zip(group, *made, strict=True):
+            for query, rows, scores, ruled in zip(group, *made, strict=True):
                 kept = np.flatnonzero(rows >= 0)[: query.k]
                 names = [self.run.listing_ids[row] for row in rows[kept]]
-                answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown))
+                says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
+                answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown), says)
         return answers
 
     def _similar(self, place: int, request: Similar) -> _Query:
@@ -88,7 +89,7 @@ class Served:
             raise VibesError(
                 f"Listing '{request.listing}' has nothing in the space '{space}'; choose another space."
             )
-        at = self.run.moment(request.at) if maker.rules.live_only else None
+        at = self.run.moment(request.at) if maker.rules.ask_moment else None
         return _Query(place, maker, request.rules.k, at, row)
 
     def _recommend(self, place: int, request: Recommend) -> _Query:

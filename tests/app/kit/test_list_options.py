@@ -48,6 +48,25 @@ def test_a_rule_goes_to_the_address_and_no_rules_takes_it_away_again(show, train
     assert [card["href"] for card in recommended(page)["cards"]] == before
 
 
+@pytest.mark.slow
+def test_what_is_pinned_blocked_or_filled_up_is_said_on_the_cards(show, trained):
+    page = show("users", trained, user="u1", at="4", k="6")
+    ids = [card["href"].split("listing=")[1].split("&")[0] for card in recommended(page)["cards"]]
+    page = show("users", trained, user="u1", at="4", k="6", pin=ids[3], block=f"{ids[0]}; {ids[1]}")
+    cards = recommended(page)["cards"]
+    shown = [card["href"].split("listing=")[1].split("&")[0] for card in cards]
+    assert shown[0] == ids[3] and not {ids[0], ids[1]} & set(shown)
+    assert cards[0]["score"].endswith(" · pinned") and not page.button(key="no-rules").disabled
+    page = show("users", trained, user="u1", at="4", k="6", where="room_type=Shared room")
+    few = len(recommended(page)["cards"])
+    page.checkbox(key="fill").set_value(True).run()
+    cards = recommended(page)["cards"]
+    assert page.query_params["fill"] in ("1", ["1"]) and len(cards) == 6 > few
+    assert ["beyond “only where”" in card["score"] for card in cards] == [
+        number >= few for number in range(6)
+    ]
+
+
 def test_a_condition_that_cannot_be_read_is_a_sentence_and_the_page_goes_on(show, trained):
     page = show("users", trained, user="u1", where="colour=red")
     assert "colour" in texts(page) and not page.exception

@@ -1,0 +1,83 @@
+"""What each rule costs: `python -m tests.benchmarks.rules [RUN] [--requests 300] [--json]`.
+
+One request at a time, in this process, to what the service answers with (`Served.answer`), so that the network is left
+out: the histories of users drawn by chance, every rule in turns with none, so that a busy machine slows all alike. The
+first answer under a rule, which prepares it, is told apart.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from core.run.rules import Rules
+from core.serving.service.requests import Recommend
+from core.serving.service.served import Served
+
+DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
+
+
+def cases(served: Served) -> dict[str, Rules]:
+    """The rules by name, of those that the market allows."""
+    ids, market = served.run.listing_ids, served.run.market
+    names = {one.kind: one.name for one in market.attributes}
+    group = names.get("category") or names.get("flag")
+    found = {"none": Rules(), "pin": Rules(pin=tuple(ids[:3])), "block": Rules(block=tuple(ids[:100]))}
+    found["diversity"] = Rules(diversity=0.3)
+    if group is not None:
+        found |= {"same": Rules(same=(group,)), "at most": Rules(at_most=2, seller=group)}
+        found["fill"] = Rules(same=(group,), at_most=1, seller=group, fill=True)
+    if "number" in names:
+        middle = float(market.listings[names["number"]].median())
+        found["where"] = Rules(where=(f"{names['number']}<={middle:g}",))
+    for name, boost in {"fresh": "fresh 0.5 14d", "near": "near 48.14,11.58 0.5 2km"}.items():
+        try:
+            served.run.recommender(rules=Rules(boost=(boost,)))
+        except Exception:  # this market knows no moments, or no places
+            continue
+        found[name] = Rules(boost=(boost,))
+    return found
+
+
+def measure(path: Path, requests: int) -> dict[str, dict[str, float]]:
+    """Milliseconds by rule: the first answer, and p50 and p99 of the others."""
+    served = Served(path)
+    log = served.run.log
+    users = [log.users[u] for u in np.random.default_rng(0).choice(len(log.users), requests)]
+    rules, spent = cases(served), {}
+    for user in users:
+        for name, rule in rules.items():
+            begin = time.perf_counter()
+            (found,) = served.answer([Recommend(user, [], rule)])
+            spent.setdefault(name, []).append(1000 * (time.perf_counter() - begin))
+            if isinstance(found, Exception):
+                raise found
+    return {
+        name: {
+            "first_ms": times[0],
+            "p50_ms": float(np.percentile(times[1:], 50)),
+            "p99_ms": float(np.percentile(times[1:], 99)),
+        }
+        for name, times in spent.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, default=DEMO)
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args()
+    found = measure(told.run, told.requests)
+    if told.json:
+        print(json.dumps(found))
+        return
+    print(f"{'rule':<12}{'first':>10}{'p50':>10}{'p99':>10}  ms")
+    for name, one in found.items():
+        print(f"{name:<12}{one['first_ms']:>10.1f}{one['p50_ms']:>10.2f}{one['p99_ms']:>10.2f}")
+
+
+if __name__ == "__main__":
+    main()
