@@ -156,7 +156,7 @@ class Featurizer:
             names = {own: name for own, name in names.items() if own not in known and name in known}
             return market.renamed(names) if names else market
         shared = market.shared()
-        within = self.within.of(shared.listings) if not any(self.within.numbers.values()) else self.within
+        within = self.within if self.within.fitted else self.within.of(shared.listings)
         ranks = [
             replace(one, name=inside(one.name), label=inside(one.label), unit="")
             for one in shared.attributes

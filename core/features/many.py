@@ -27,6 +27,8 @@ from core.progress import Report
 #: Buckets of a category whose values most markets have for themselves, such as districts and sellers: a market that the
 #: model never saw has none but such, so that in training, too, they say no more than that two listings share one.
 BUCKETS = 512
+#: A category of which fewer of the values are in two markets has none in common: some names just happen to occur twice.
+LEAST_SHARED = 0.1
 
 
 def fit_many(
@@ -175,6 +177,8 @@ def _common(vocabulary: Vocabulary, parts: Sequence[pd.DataFrame]) -> Vocabulary
         if entry.values:
             have = [set(kind.fit(part, entry.name, 2, 1).values) for part in parts if entry.name in part]
             kept = [value for value in entry.values if sum(value in one for one in have) > 1]
+            if entry.buckets and len(kept) < LEAST_SHARED * len(entry.values):
+                kept = []
         lost = len(kept) < len(entry.values)
         buckets = BUCKETS if entry.buckets and lost else entry.buckets
         entry = entry.model_copy(update={"values": kept, "buckets": buckets, "first": following})

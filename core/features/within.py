@@ -31,6 +31,11 @@ class Within(BaseModel):
         numbers = {name: _quantiles(listings, name) for name in self.numbers}
         return Within(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it is that of a market."""
+        return any(self.numbers.values()) or any(self.place.values()) or bool(self.text)
+
     def told(self, listings: pd.DataFrame) -> pd.DataFrame:
         """`listings` with a column of ranks in [0, 1] beside each number, and ranks for degrees."""
         ranks = {inside(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}

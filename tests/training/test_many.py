@@ -8,6 +8,7 @@ import pytest
 from helpers.small_market import generate
 
 from core import Market, Run, VibesError, evaluate, train
+from core.insight.why.explain import why
 from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
 from core.run.manifest import Manifest
@@ -56,6 +57,11 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
     assert [one.fingerprint for one in known] == [towns[name].fingerprint for name in "ab"]
     with pytest.raises(VibesError, match="model of several markets"):
         Run.open(path)
+    # A market's own words, and one line for an amount and its rank.
+    told = why(runs[1], *runs[1].listing_ids[:2]).left_out["name"]
+    assert (
+        told.is_unique and set(told) <= {one.name for one in towns["b"].attributes} and "zimmer" in set(told)
+    )
 
 
 @pytest.mark.slow

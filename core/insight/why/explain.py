@@ -66,13 +66,14 @@ def why(run: Run, first: str, second: str, space: str = "model") -> Why:
         similarity, parts = _without_parts(*_of_model(run, rows))
     else:
         similarity, parts = _without_parts(*_of_attributes(run, rows))
-    lines = []
+    lines, market = [], run.market
+    own = {market.config.shared_name(one.name): one.name for one in market.attributes}
     for (part, side), without in parts.items():
         place = part.place
         if part.kind == "photo" and place >= 0 and photos is not None and place < len(photos[side].place):
             place = int(photos[side].place[place])
         photo = place if part.kind == "photo" else -1
-        lines.append((part.kind, part.name, side, photo, without, without - similarity))
+        lines.append((part.kind, own.get(part.name, part.name), side, photo, without, without - similarity))
     table = pd.DataFrame(lines, columns=["kind", "name", "side", "photo", "without", "change"])
     table = table.sort_values("change", kind="stable", ignore_index=True)
     if photos is None:

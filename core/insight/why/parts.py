@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.features.featurizer import Featurizer
 from core.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from core.features.tokens.vocabulary import Vocabulary
+from core.features.within import inside
 from core.market.kinds import kind_of
 from core.market.log import ranges
 
@@ -38,6 +39,10 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
     for name, keys in _keys(vocabulary).items():
         found = np.isin(key, keys)
         told[name] = told[name] | found if name in told else found
+    for name in featurizer.within.numbers if featurizer.within is not None else ():
+        rank = told.pop(inside(name), None)  # the amount and its rank are one attribute
+        if rank is not None:
+            told[name] = told[name] | rank if name in told else rank
     parts = {Part("attribute", name): found for name, found in told.items() if found.any()}
     for view in range(vocabulary.photo_views):
         shown = np.flatnonzero((key == photo_key(vocabulary, view)) & (tokens.photo[mine] >= 0))
