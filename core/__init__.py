@@ -13,11 +13,12 @@ from core.errors import VibesError
 if TYPE_CHECKING:
     from core.evaluation.start import evaluate
     from core.insight.comparison import compare
+    from core.insight.passport import passport
     from core.market.market import Market
     from core.run.run import Run
     from core.training.start import train
 
-__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "train"]
+__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "passport", "train"]
 __version__ = "0.1.0"
 
 _FACES = {
@@ -26,6 +27,7 @@ _FACES = {
     "train": "core.training.start",
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
+    "passport": "core.insight.passport",
 }
 
 

@@ -122,6 +122,20 @@ def embed(
 
 
 @app.command()
+def passport(
+    market: MarketPath,
+    model: Annotated[Path, typer.Option(metavar="RUN", help="run whose model is to work in the market")],
+    json_: Json = False,
+) -> None:
+    """Say what a model knows of a market, how far that lies from what it learned, and the recall to expect there."""
+    from core.insight.passport import passport as look
+    from core.market.market import Market
+
+    found = look(Market.open(market), model)
+    typer.echo(json.dumps(found.model_dump(mode="json")) if json_ else found.text())
+
+
+@app.command()
 def evaluate(
     run: RunPath,
     protocol: Annotated[

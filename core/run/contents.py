@@ -21,7 +21,7 @@ from core.run.manifest import FileFacts, Manifest
 #: The files that make a state; pushes and what is waiting belong to a refreshed one.
 FILES = (
     "listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors", "prepared.safetensors",
-    "pushes.parquet", "refresh.json", "waiting.parquet",
+    "pushes.parquet", "refresh.json", "waiting.parquet", "seen.json",
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"

@@ -31,6 +31,8 @@ from core.run.prepared import embedded_with, load_prepared, save_prepared, weigh
 SPACES = ("model", "photos", "attributes")
 #: The files of a run that are its model.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
+#: What tells of its training, and of what it was tried on; runs of before have none.
+ABOUT = ("seen.json", "calibration.json")
 
 
 def spaces_of(
@@ -176,6 +178,9 @@ def _embed(
     if engine is not None and source is not None and source.resolve() != out.resolve():
         for name in MODEL:
             copy_file(source / name, out / name)
+        for name in ABOUT:
+            if (source / name).is_file():
+                copy_file(source / name, out / name)
     if engine is not None and engine.featurizer.within is not None:
         engine.featurizer.save(out)
     save_spaces(out, market, spaces)

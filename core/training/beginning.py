@@ -18,6 +18,7 @@ from core.features.carried import Carried
 from core.features.featurizer import Featurizer
 from core.features.photos.trainable import is_trained
 from core.features.photos.vectors import PhotoVectors
+from core.features.seen import SeenMarket, load_seen
 from core.features.texts.encoder import embed_texts
 from core.market.caches import writable_cache
 from core.market.market import Market
@@ -38,7 +39,14 @@ OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
 #: Training of a model that knows most of what there is to learn: shorter, and no faster than it can unlearn.
 SHORTER = 5
 LEAST_EPOCHS = 4
-SHORT: dict[str, Any] = {"warmup": 10, "learning_rate": 3e-4, "average": 0.9}
+SHORT: dict[str, Any] = {
+    "warmup": 10,
+    "learning_rate": 3e-4,
+    "average": 0.9,
+    "validations": 8,
+    "validate_every": 12,
+    "patience": 2,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +58,7 @@ class Beginning:
     featurizer: Featurizer
     weights: dict[str, torch.Tensor]
     digest: str  # of the weights
+    seen: list[SeenMarket]  # by its training
 
     @classmethod
     def of(cls, run: Path) -> Beginning:
@@ -76,7 +85,7 @@ class Beginning:
                     "with features.photo_train_blocks = 0."
                 )
             weights = load_file(folder / "model.safetensors")
-            return cls(run, manifest, featurizer, weights, weights_digest(folder))
+            return cls(run, manifest, featurizer, weights, weights_digest(folder), load_seen(folder))
 
     def settings(self, given: Settings) -> Settings:
         """Those of the run, shorter and gentler, with what is `given` by hand in their place.

@@ -12,6 +12,7 @@ import numpy as np
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
 from core.features.photos.vectors import PhotoVectors
+from core.features.seen import SeenMarket, save_seen
 from core.market.durable import copy_file
 from core.market.market import Market
 from core.model.listing_model import ListingModel
@@ -83,9 +84,10 @@ def finish_many(
     photos: Sequence[PhotoVectors | None],
     featurizer: Featurizer,
     manifest: Manifest,
+    seen: Sequence[SeenMarket],
     report: Report,
 ) -> None:
-    """From the weights in `run` to a whole run folder: a run over each market first, `run.toml` last."""
+    """From the weights in `run` to a whole run folder: a run over each market first, `run.toml` last; `seen` is what each is."""
     work = run / ".training"
     model, runs = work / "model", run / MARKETS
     for folder in (model, runs):
@@ -93,11 +95,13 @@ def finish_many(
     model.mkdir()
     copy_file(run / MODEL[0], model / MODEL[0])
     featurizer.save(model)
+    save_seen(model, seen)
     seal(model, manifest)
     for market, shown, name in zip(markets, photos, folder_names(markets), strict=True):
         report(Stage(f"embedding {name}"))
         embed_market(market, runs / name, shown, model, report)
     featurizer.save(run)
+    save_seen(run, seen)
     forget(run)
     seal(run, manifest)
     shutil.rmtree(work)

@@ -19,6 +19,7 @@ from core.features.featurizer import Features, Featurizer
 from core.features.many import fit_many
 from core.features.merging import joined
 from core.features.photos.vectors import PhotoVectors
+from core.features.seen import SeenMarket, save_seen
 from core.features.tokens.wordpiece import word_vectors
 from core.market.durable import only_writer, sweep_left
 from core.market.log import EventLog
@@ -204,9 +205,12 @@ def _train(
     if not state.is_main_process:
         return progress
     if many:
-        finish_many(
-            run, markets, shots, featurizer, manifest.model_copy(update={"steps": progress.best_step}), report
-        )
+        saw = [
+            SeenMarket.of(one, on.known, featurizer, of)
+            for one, on, of in zip(markets, grounds, shots, strict=True)
+        ]
+        whole = manifest.model_copy(update={"steps": progress.best_step})
+        finish_many(run, markets, shots, featurizer, whole, saw, report)
         return progress
     load_weights(run / "model.safetensors", model)
     model.eval()
@@ -215,6 +219,8 @@ def _train(
         features = featurizer.transform(market, photos)
         manifest = manifest.model_copy(update={"photo_encoder": photos.encoder})
     featurizer.save(run)
+    before = [] if begun is None else [one for one in begun.seen if one.name != market.name]
+    save_seen(run, [*before, SeenMarket.of(market, known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     save_spaces(run, market, spaces_of(market, photos, engine))

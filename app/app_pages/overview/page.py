@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.app_pages.overview.data_warnings import data_warnings
+from app.app_pages.overview.passport import show_passport
 from app.app_pages.overview.quality import show_figures
 from app.app_pages.overview.stair import show_stair
 from app.app_pages.overview.task_cards import show_tasks
@@ -25,6 +26,9 @@ def page() -> None:
     counts(opened)
     with boundary():
         quality(opened)
+    if opened.run.transferred:
+        with boundary():
+            show_passport(opened)
     with boundary():
         ingredients(opened)
     st.header("What do you want to do?", anchor=False)

@@ -25,7 +25,7 @@ from core.run.generations import building, publish, stamp_of, sweep
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
 from core.run.run import Run
-from core.run.spaces import save_spaces
+from core.run.spaces import ABOUT, MODEL, save_spaces
 from core.serving.batch.job import fingerprint_of
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.encode import Bench, Counts
@@ -272,7 +272,7 @@ def manifest_over(run: Run, market: Market) -> Manifest:
 
 def link_model(before: Path, built: Path) -> None:
     """The same files of a model in another folder; files of a run are only ever replaced, never changed."""
-    for name in ("model.safetensors", "vocabulary.json", "features.safetensors"):
+    for name in (*MODEL, *ABOUT):
         if (before / name).is_file():
             try:
                 os.link(before / name, built / name)

@@ -1,0 +1,162 @@
+"""What a training saw of its markets, as summaries: shares of values, quantiles, spread of photos; no row and no rare value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.features.featurizer import Featurizer
+from core.features.photos.vectors import PhotoVectors
+from core.market.documents import read_json, write_json
+from core.market.kinds import AttributeVocabulary, kind_of
+from core.market.market import Market
+
+FILE = "seen.json"
+#: Quantile bins of a number; values of a category, a set or a text, at most; listings that must share one, and their share.
+BINS, MOST, LEAST, LEAST_SHARE = 10, 100, 5, 0.01
+#: Principal components of the photo vectors that are summed up, and photos that are looked at.
+COMPONENTS, PHOTOS = 32, 5000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Spread(_Part):
+    """How the values of one attribute are distributed: `entry` says what each of `shares` is."""
+
+    entry: AttributeVocabulary
+    shares: list[float]  # of all values that are told; what is missing to 1 is any other
+    missing: float  # share of listings
+
+    @classmethod
+    def of(cls, name: str, kind: str, listings: pd.DataFrame, known: AttributeVocabulary) -> Spread:
+        """Of the attribute `name` of `listings`; of its values none that the model does not hold in `known` anyway."""
+        least = max(LEAST, round(LEAST_SHARE * len(listings)))
+        entry = kind_of(kind).fit(listings, name, BINS, least)
+        held = set(known.values)
+        values = [value for value in entry.values if value in held][:MOST]
+        small = {"values": values, "buckets": 0, "grids": entry.grids[:1], "first": 1}
+        return cls.by(entry.model_copy(update=small), listings)
+
+    @classmethod
+    def by(cls, entry: AttributeVocabulary, listings: pd.DataFrame) -> Spread:
+        """Of `listings`, by the values, bins or cells of `entry`."""
+        kind, counts = kind_of(entry.kind), np.zeros(entry.size)
+        single, single_there = 0, kind.missing(listings, entry.name)
+        for told in kind.tell(entry, listings):
+            ids = (
+                told.value
+                if told.value is not None
+                else np.array([i for s in told.sets or () for i in s], int)
+            )
+            ids = ids[(ids >= 1) & (ids <= entry.size)]
+            np.add.at(counts, ids - 1, 1)
+            single += told.sets is None
+        whole = max(1.0, float((~single_there).sum()) if single else counts.sum())
+        return cls(entry=entry, shares=(counts / whole).round(6).tolist(), missing=float(single_there.mean()))
+
+    def distance(self, listings: pd.DataFrame) -> float:
+        """Total variation in [0, 1] between this and the distribution of `listings`: the share that would have to move."""
+        other = Spread.by(self.entry, listings)
+        ours, theirs = (
+            np.array([*one.shares, max(0.0, 1 - sum(one.shares))]) * (1 - one.missing)
+            for one in (self, other)
+        )
+        return float(0.5 * (np.abs(ours - theirs).sum() + abs(self.missing - other.missing)))
+
+
+class PhotoSpread(_Part):
+    """Mean and standard deviation of the first principal components of the photo vectors."""
+
+    mean: list[float]
+    deviation: list[float]
+
+    @classmethod
+    def of(cls, featurizer: Featurizer, photos: PhotoVectors | None) -> PhotoSpread | None:
+        """Of a sample of the photos that have a vector by the encoder of `featurizer`; None where there are none."""
+        if featurizer.photo is None or photos is None or photos.encoder != featurizer.photo_encoder:
+            return None
+        shown = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
+        rows = np.flatnonzero(shown.ok)
+        if len(rows) < 2:
+            return None
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), PHOTOS)).astype(int)]
+        reduced = featurizer.photo.transform(np.asarray(shown.vectors[rows], np.float32))[:, :COMPONENTS]
+        return cls(
+            mean=reduced.mean(axis=0).astype(float).round(6).tolist(),
+            deviation=reduced.std(axis=0).astype(float).round(6).tolist(),
+        )
+
+    def distance(self, other: PhotoSpread) -> float:
+        """Fréchet distance (squared) of two normal distributions without correlations, as a share of this one's variance."""
+        moved = np.square(np.subtract(self.mean, other.mean)).sum()
+        moved += np.square(np.subtract(self.deviation, other.deviation)).sum()
+        return float(moved / max(np.square(self.deviation).sum(), 1e-12))
+
+
+class SeenMarket(_Part):
+    """One market of a training."""
+
+    name: str
+    listings: int
+    currency: str = ""
+    attributes: dict[str, Spread] = Field(default_factory=dict)
+    photos: PhotoSpread | None = None
+
+    @classmethod
+    def of(
+        cls, market: Market, rows: np.ndarray, featurizer: Featurizer, photos: PhotoVectors | None
+    ) -> SeenMarket:
+        """Of the listings `rows` (n,) that are known in training."""
+        whole = read_by(featurizer, market)
+        known = whole.listings.iloc[rows].reset_index(drop=True)
+        return cls(
+            name=market.name,
+            listings=len(rows),
+            currency=market.config.currency,
+            attributes={
+                one.name: Spread.of(one.name, one.kind, known, entry)
+                for one in whole.attributes
+                if (entry := featurizer.vocabulary.attribute(one.name)) is not None
+            },
+            photos=PhotoSpread.of(featurizer, photos),
+        )
+
+    def distances(self, market: Market) -> dict[str, float]:
+        """Total variation by attribute, of those that both have; `market` is as `read_by` gives it."""
+        kinds = {one.name: one.kind for one in market.attributes}
+        return {
+            name: spread.distance(market.listings)
+            for name, spread in self.attributes.items()
+            if kinds.get(name) == spread.entry.kind
+        }
+
+
+def read_by(featurizer: Featurizer, market: Market) -> Market:
+    """`market` by the names of the vocabulary, seen from inside where the model sees markets so."""
+    if featurizer.within is not None:
+        featurizer = replace(featurizer, within=featurizer.within.of(market.shared().listings))
+    return featurizer.seen(market)
+
+
+def save_seen(run: Path, markets: Sequence[SeenMarket]) -> None:
+    """Write `seen.json` into a run folder."""
+    write_json(run / FILE, [one.model_dump() for one in markets], ensure_ascii=False)
+
+
+def load_seen(run: Path) -> list[SeenMarket]:
+    """What the training of the model in a run folder saw; nothing where an earlier version trained it.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    found = read_json(
+        run / FILE, "train the run again", lambda all_: [SeenMarket.model_validate(one) for one in all_]
+    )
+    return found or []
