@@ -24,6 +24,7 @@ FACES = [
     "core.model.settings:Settings.of",
     "core.training.start:train",
     "core.evaluation.start:evaluate",
+    "core.insight.passport:passport",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",
     "core.run.run:Run.similar",
