@@ -24,6 +24,7 @@ FACES = [
     "core.model.settings:Settings.of",
     "core.training.start:train",
     "core.evaluation.start:evaluate",
+    "core.insight.comparison:compare",
     "core.insight.passport:passport",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",
@@ -35,8 +36,8 @@ FACES = [
 ]
 
 
-#: Those whose example trains.
-TRAINING = {"core.training.start:train"}
+#: Those whose example trains, and those whose example reads what was measured.
+TRAINING, MEASURED = {"core.training.start:train"}, {"core.insight.comparison:compare"}
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,16 @@ def known(trained: Run, tmp_path_factory) -> dict:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in TRAINING else []) for name in FACES]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in TRAINING | MEASURED else []) for name in FACES],
 )
 def test_the_example_of_a_face_runs(known, name):
     module, _, path = name.partition(":")
     face = importlib.import_module(module)
     for part in filter(None, path.split(".")):
         face = getattr(face, part)
+    if name in MEASURED:
+        evaluate(known["run"])
     text = inspect.getdoc(face) or ""
     examples = doctest.DocTestParser().get_doctest(
         text, {**known, **vars(sys.modules[module])}, name, None, 0
