@@ -25,7 +25,7 @@ def drawn(explorer):
     (explorer.run / "map.parquet").unlink()
 
 
-def open_map(page, path="/map"):
+def open_map(page, path="/map?space=model"):
     page.goto(path)
     expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
     wait_until_quiet(page)
@@ -55,6 +55,10 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
     page.get_by_test_id("stMain").get_by_role("link", name="Vibe map").or_(
         page.get_by_role("link", name="Vibe map")
     ).first.click()
+    # It opens on the photos, which one listing does not have.
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "23")
+    wait_until_quiet(page)
+    page.get_by_role("radio", name="Model").click()
     expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24")
     wait_until_quiet(page)
 
@@ -88,7 +92,7 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
     assert_listings(page.get_by_role("list", name="Listings of the region"), chosen)
     page.get_by_role("button", name="Show all listings").click()
     expect(page.get_by_role("list", name="Listings of the region")).to_have_count(0)
-    expect(page).to_have_url(f"{explorer.url}/map")
+    expect(page).to_have_url(f"{explorer.url}/map?space=model")
 
 
 def test_the_keyboard_walks_chooses_and_opens(page, drawn):
@@ -114,7 +118,7 @@ def test_the_keyboard_walks_chooses_and_opens(page, drawn):
 def test_a_group_is_looked_at_from_its_mosaic(page, drawn):
     open_map(page)
     page.get_by_role("button", name="Look at it").nth(1).click()
-    page.wait_for_url("**group=1")
+    page.wait_for_url("**group=1**")
     expect(page.get_by_role("list", name="Listings of the region").locator("a")).to_have_count(11)
 
 
@@ -167,7 +171,7 @@ def test_all_kinds_of_the_legend_can_be_guessed(page, drawn):
 
 @pytest.mark.parametrize("page", [PHONE], indirect=True)
 def test_it_fits_a_phone(page, drawn):
-    open_map(page, "/map?group=0")
+    open_map(page, "/map?space=model&group=0")
     width = page.get_by_test_id("stMain").evaluate(
         "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
     )

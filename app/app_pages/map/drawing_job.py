@@ -25,9 +25,12 @@ _SCRIPT = (
     "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
     "from core import Run\n"
     "from core.errors import sentence_of\n"
+    "from core.insight.looks.search import prepare_looks\n"
     "from core.insight.map.vibe_map import save_map\n"
     "try:\n"
-    "    save_map(Run.open(sys.argv[1]))\n"
+    "    run = Run.open(sys.argv[1])\n"
+    "    prepare_looks(run)\n"
+    "    save_map(run)\n"
     "except Exception as error:\n"
     "    sys.exit(sentence_of(error))\n"
 )

@@ -71,7 +71,8 @@ def page() -> None:
 def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     """Space, colours, and a group to look at."""
     spaces = [name for name in LABELS if name in maps]
-    st.session_state["space"] = chosen("space", spaces, spaces[0])
+    usual = "photos" if "photos" in maps else spaces[0]  # the vibe
+    st.session_state["space"] = chosen("space", spaces, usual)
     one = maps[st.session_state["space"]]
     by = palettes.choices(opened.view)
     st.session_state["by"] = chosen("by", list(by), palettes.CLUSTERS)
@@ -86,7 +87,7 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
             required=True,
             help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS),
             on_change=_other_space,
-            args=(spaces[0],),
+            args=(usual,),
         )
         st.selectbox(
             "Colour by",

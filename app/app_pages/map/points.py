@@ -16,6 +16,8 @@ from app.server.runs import OpenRun
 from core.insight.map.cluster_looks import coded_looks
 from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
 from core.insight.map.region import grid_places
+from core.insight.map.tones import COLUMNS, coded_tones
+from core.insight.map.tones import LABEL as TONES
 from core.insight.map.vibe_map import FILE, read_map
 from core.market.columns import Columns as C
 
@@ -29,6 +31,7 @@ class SpaceMap:
     rows: np.ndarray  # (n,) int64, rows of the market
     places: np.ndarray  # (n, 2) uint16, on the grid of `core.insight.map.region`
     cluster: np.ndarray  # (n,) int16, -1 between clusters
+    tones: pd.DataFrame  # n rows, see `core.insight.map.tones`
     _colours: dict[str, Colouring] = field(default_factory=dict, repr=False)
     _typical: dict[tuple[int, int], list[int]] = field(default_factory=dict, repr=False)
 
@@ -46,6 +49,7 @@ class SpaceMap:
     def coded(self) -> list[Coded]:
         """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
         coded, search = coded_attributes(self.opened.view.market, self.rows), look_search(self.opened)
+        coded += coded_tones(self.tones)
         if search is not None:
             coded.append(coded_looks(search.looks, self.opened.view.market, self.rows))
         return coded
@@ -53,7 +57,9 @@ class SpaceMap:
     @cached_property
     def portraits(self) -> list[Portrait]:
         """Name and traits of each cluster."""
-        return portraits(self.opened.view.market, self.rows, self.cluster.astype(int), coded=self.coded)
+        leading = (TONES,) if self.space == "photos" else ()
+        groups = self.cluster.astype(int)
+        return portraits(self.opened.view.market, self.rows, groups, coded=self.coded, leading=leading)
 
     @cached_property
     def _run_rows(self) -> np.ndarray:
@@ -123,6 +129,7 @@ def _load(
                 rows=rows[known].to_numpy(np.int64),
                 places=grid_places(mine[["x", "y"]].to_numpy()),
                 cluster=mine["cluster"].to_numpy(np.int16),
+                tones=mine.reindex(columns=list(COLUMNS)).reset_index(drop=True),
             )
     return found
 

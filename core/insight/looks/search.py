@@ -96,6 +96,18 @@ class LookSearch:
         )
 
 
+def prepare_looks(run: Run) -> None:
+    """Make what `LookSearch.open` reads where that costs little: where the run's photos went through `ENCODER` already, so
+    that the names of the map know what photos show, and the first search finds all prepared. What fails here is told to
+    whoever searches.
+    """
+    name = run.manifest.photo_encoder or ""
+    if not name.startswith(ENCODER) or not len(run.market.photos) or LookSearch.open(run) is not None:
+        return
+    with suppress(VibesError):
+        LookSearch.make(run)
+
+
 @lru_cache(maxsize=1)
 def _text_encoder() -> TextEncoder:
     return load_text_encoder()

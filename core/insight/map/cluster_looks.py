@@ -7,6 +7,7 @@ from core.insight.map.cluster_names import Coded
 from core.market.columns import Columns as C
 from core.market.market import Market
 
+LABEL = "Seen in photos"
 PLAIN = 0.1  # a class is seen in a photo from this probability on
 
 
@@ -21,4 +22,4 @@ def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
     photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
     seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
     told = [(str(name), f"“{name}” in photos") for name in looks.names]
-    return "Seen in photos", told, seen[:, 0], seen[:, 1]
+    return LABEL, told, seen[:, 0], seen[:, 1]

@@ -5,7 +5,7 @@ Class-based TF-IDF as in BERTopic (Grootendorst 2022, arXiv 2203.05794): all tex
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,15 +19,22 @@ COMMON, LIFT = (
     1.25,
 )  # a trait holds for at least this share of a group, and so many times as often as elsewhere
 TEXTS = 300  # texts read of each group
+LEADING = 2  # traits that lead a name
 WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 # Words that say nothing about a listing however rare they are.
 _STOP = (
     "about across all also and any are available because been before both but can could each from for get has have "
     "here his her how into its just like many more most much not off one only other our out over own per please some "
     "such than that the their them then there these they this those too under until upon use very via was well were "
-    "what when where which while who will with within without would you your"
+    "what when where which while who will with within without would you your must may might shall should see "
+    "seen say says looks look let make makes made get let come words every both same such very still even new"
 )
-STOP = frozenset(_STOP.split())
+# Numbers tell how many, which attributes say better.
+_NUMBERS = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth fifth"
+)
+STOP = frozenset((_STOP + " " + _NUMBERS).split())
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _HTML = re.compile(r"<[^>]+>")
 
@@ -63,11 +70,13 @@ def portraits(
     groups: np.ndarray,
     seed: int = 0,
     coded: Sequence[Coded] | None = None,
+    leading: Collection[str] = (),
 ) -> list[Portrait]:
     """A portrait of each group 0..G-1; `rows` (n,) are listings of `market`, `groups` (n,) theirs, -1 for none.
 
     No two names are alike. A group that nothing sets apart is called by its number. `coded` is
-    `coded_attributes(market, rows)`, for those who ask for several groupings of the same listings.
+    `coded_attributes(market, rows)`, for those who ask for several groupings of the same listings. Names begin with the
+    traits whose label is in `leading`.
     """
     size = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(0, int)
     found: list[list[Trait]] = [[] for _ in size]
@@ -87,7 +96,7 @@ def portraits(
     taken: set[str] = set()
     for number, traits in enumerate(found):
         traits.sort(key=lambda one: -one.inside * np.log(one.lift))
-        name = _name(traits, words[number], number, taken)
+        name = _name(traits, words[number], number, taken, leading)
         taken.add(name)
         result.append(Portrait(name, traits, words[number]))
     return result
@@ -112,11 +121,20 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(-nearness, kind="stable")[:k]
 
 
-def _name(traits: list[Trait], words: list[str], number: int, taken: set[str]) -> str:
-    pieces = list(dict.fromkeys(trait.piece for trait in traits))
-    quoted = [f"“{word}”" for word in words]
-    kept = pieces[:2] + quoted[: 1 if pieces else 3]
-    spare = pieces[2:5] + quoted[len(kept) - len(pieces[:2]) : 5]
+def _name(
+    traits: list[Trait], words: list[str], number: int, taken: set[str], leading: Collection[str]
+) -> str:
+    first = list(dict.fromkeys(trait.piece for trait in traits if trait.label in leading))[:LEADING]
+    best: dict[str, str] = {}  # of each label the trait that tells most: a second one says little more
+    for trait in traits:
+        if trait.label not in leading:
+            best.setdefault(trait.label, trait.piece)
+    second = [trait.piece for trait in traits if trait.piece not in best.values()]
+    pieces = list(dict.fromkeys([*first, *best.values(), *second]))
+    usual = max(2, len(first) + 1)
+    quoted = [] if first else [f"“{word}”" for word in words]
+    kept = pieces[:usual] + quoted[: 1 if pieces else 3]
+    spare = pieces[usual : usual + 3] + quoted[len(kept) - len(pieces[:usual]) : 5]
     while " · ".join(kept) in taken and spare:
         kept.append(spare.pop(0))
     name = " · ".join(kept)

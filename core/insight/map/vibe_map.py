@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.insight.map.tones import tones_of
 from core.market.columns import Columns as C
 from core.market.io import read_kept, require_numbers, write_table
 from core.run.run import Run
@@ -21,6 +22,12 @@ SHARE = 28  # the smallest cluster is this part of all listings
 FILE = "map.parquet"
 COLUMNS = ("space", C.LISTING, "x", "y", "cluster")
 DRAWN_OF = "drawn_of"  # note in the file
+WIDE = 1.5  # how much wider than high a map is, as screens are
+EVEN = (
+    0.5  # how much of a place is its rank along an axis: gaps between islands shrink, order and company stay
+)
+EDGES = (0.01, 0.99)  # beyond which places are outliers, that do not say how large the map is
+BEYOND = 0.05  # how far beyond these edges an outlier may lie, as a part of the map
 
 
 def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,11 +60,25 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     size = np.bincount(found[found >= 0], minlength=1)
     rank = np.empty(len(size), int)
     rank[np.argsort(-size, kind="stable")] = np.arange(len(size))
-    return places.astype(np.float32), np.where(found >= 0, rank[found], -1).astype(np.int32)
+    return spread_out(places), np.where(found >= 0, rank[found], -1).astype(np.int32)
+
+
+def spread_out(places: np.ndarray) -> np.ndarray:
+    """(n, 2) float32: `places` (n, 2) over a frame that is `WIDE` times as wide as it is high.
+
+    Along each axis the order stays; gaps shrink, as nothing lies in them, and outliers come to the edge.
+    """
+    low, high = np.quantile(places, EDGES, axis=0)
+    scaled = (places - low) / np.maximum(high - low, 1e-9)
+    scaled = np.clip(scaled, -BEYOND, 1 + BEYOND)
+    ranks = (np.argsort(np.argsort(places, axis=0, kind="stable"), axis=0) + 0.5) / len(places)
+    found: np.ndarray = ((1 - EVEN) * scaled + EVEN * ranks) * np.array([WIDE, 1.0])
+    return found.astype(np.float32)
 
 
 def map_frame(run: Run, seed: int = 0) -> pd.DataFrame:
-    """`space, listing_id, x, y, cluster` of every space of a run; listings that a space knows nothing of are left out."""
+    """`space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings that a
+    space knows nothing of are left out."""
     parts = []
     for space in run.spaces:
         rows = np.flatnonzero(run.index(space).known)
@@ -70,7 +91,13 @@ def map_frame(run: Run, seed: int = 0) -> pd.DataFrame:
                 {"space": space, C.LISTING: ids, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
             )
         )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS))
+    frame = pd.concat(parts, ignore_index=True)
+    if not len(run.market.photos):
+        return frame
+    names: list[str] = list(dict.fromkeys(frame[C.LISTING]))
+    return frame.merge(tones_of(run.market, names).assign(**{C.LISTING: names}), on=C.LISTING, how="left")
 
 
 def save_map(run: Run, seed: int = 0) -> None:
@@ -81,7 +108,8 @@ def save_map(run: Run, seed: int = 0) -> None:
 
 
 def read_map(run: Run) -> pd.DataFrame | None:
-    """The map of a run; None where it is not drawn yet, or was drawn of other embeddings than these.
+    """The map of a run, with what a refresh added since among its nearest; None where it is not drawn yet, or was drawn of
+    other embeddings than these.
 
     Raises:
         VibesError: the file is damaged.
@@ -92,7 +120,46 @@ def read_map(run: Run) -> pd.DataFrame | None:
         require_numbers(frame, run.path / FILE, ("x", "y", "cluster"), mend)
         if not (frame["cluster"] == np.floor(frame["cluster"])).all():
             raise VibesError(f"{run.path / FILE}, column cluster, holds a number that is not whole; {mend}.")
-    return frame if frame is not None and frame.attrs.get(DRAWN_OF) == embeddings_of(run) else None
+    if frame is None or frame.attrs.get(DRAWN_OF) != embeddings_of(run):
+        return None
+    return with_newcomers(run, frame)
+
+
+def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` and behind it the listings of the run that are not on it, so that what stands is not moved.
+
+    A new listing stands at the mean of its `NEIGHBOURS` nearest on the map, weighed as UMAP weighs the edges from which it
+    starts to place new data (McInnes et al. 2018, section 3.1; the distance to the nearest counts as 0), and belongs to the
+    group that most of this weight is in.
+    """
+    parts = [frame]
+    for space in [space for space in run.spaces if (frame["space"] == space).any()]:
+        mine = frame[frame["space"] == space]
+        mine = mine[mine[C.LISTING].isin(run.listing_row)]
+        known = run.index(space).known
+        on_map = np.zeros(len(known), bool)
+        rows = mine[C.LISTING].map(run.listing_row).to_numpy(np.int64)
+        on_map[rows] = True
+        new = np.flatnonzero(known & ~on_map)
+        if not len(new) or not len(rows):
+            continue
+        vectors = run.vectors(space)
+        places, clusters = mine[["x", "y"]].to_numpy(float), mine["cluster"].to_numpy(int)
+        x, y, cluster = [], [], []
+        for row in new:
+            away = 1 - vectors[rows] @ vectors[row]  # (n,)
+            near = np.argsort(away, kind="stable")[:NEIGHBOURS]
+            gap = away[near] - away[near].min()
+            weight = np.exp(-gap / max(float(gap.mean()), 1e-9))
+            weight /= weight.sum()
+            at = weight @ places[near]
+            groups, where = np.unique(clusters[near], return_inverse=True)
+            x.append(at[0])
+            y.append(at[1])
+            cluster.append(groups[np.argmax(np.bincount(where, weight))])
+        told = {"space": space, C.LISTING: [run.listing_ids[row] for row in new], "x": x, "y": y}
+        parts.append(pd.DataFrame({**told, "cluster": np.array(cluster, np.int32)}))
+    return frame if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def embeddings_of(run: Run) -> str:

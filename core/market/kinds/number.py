@@ -62,7 +62,10 @@ class Number(Kind):
         year = not unit and known.between(*YEARS).all()
         few, many = ("early", "late") if year else ("low", "high") if unit else ("few", "many")
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
-        told = [("the lowest third", f"{few} {inside}"), ("the highest third", f"{many} {inside}")]
+        pieces = [
+            f"{inside} {word}" if year else f"{word} {inside}" for word in (few, many)
+        ]  # "built in late"
+        told = list(zip(("the lowest third", "the highest third"), pieces, strict=True))
         return label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:

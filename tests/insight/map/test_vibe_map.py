@@ -1,9 +1,10 @@
 """The map keeps what is alike together, and the same seed draws it the same."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from core.insight.map.vibe_map import draw_map
+from core.insight.map.vibe_map import BEYOND, WIDE, draw_map, spread_out, with_newcomers
 
 
 def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -11,6 +12,49 @@ def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray,
     group = np.repeat(np.arange(len(sizes)), sizes)
     vectors = np.eye(16)[group] + rng.normal(0, 0.08, (len(group), 16))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), group
+
+
+def test_places_fill_the_frame_in_their_order_and_an_outlier_does_not_shrink_it():
+    rng = np.random.default_rng(0)
+    islands = np.concatenate([rng.normal(0, 1, (100, 2)), rng.normal(60, 1, (100, 2)), [[900.0, -900.0]]])
+    found = spread_out(islands)
+    for axis, length in enumerate((WIDE, 1.0)):
+        order = np.argsort(islands[:, axis], kind="stable")
+        assert (np.diff(found[order, axis]) >= -1e-6).all()
+        assert found[:, axis].min() >= -BEYOND * length and found[:, axis].max() <= (1 + BEYOND) * length
+        # Between the islands lay nine tenths of the canvas.
+        assert np.diff(np.sort(found[:200, axis])).max() < 0.6 * length
+    assert np.isfinite(spread_out(np.zeros((5, 2)))).all()
+
+
+def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained):
+    space, ids = "model", np.array(trained.listing_ids)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "space": space,
+            "listing_id": ids,
+            "x": rng.random(len(ids)),
+            "y": rng.random(len(ids)),
+            "cluster": 0,
+        }
+    )
+    frame["cluster"] = np.arange(len(ids)) % 2
+    assert with_newcomers(trained, frame) is frame
+    missing = [3, 40]
+    found = with_newcomers(trained, frame.drop(index=missing))
+    stood, new = found.iloc[: -len(missing)], found.iloc[-len(missing) :]
+    pd.testing.assert_frame_equal(
+        stood.reset_index(drop=True), frame.drop(index=missing).reset_index(drop=True), check_dtype=False
+    )
+    assert new["listing_id"].tolist() == ids[missing].tolist()
+    vectors = trained.vectors(space)
+    for row, place in zip(missing, new[["x", "y"]].to_numpy(), strict=True):
+        others = np.delete(np.arange(len(ids)), missing)
+        near = others[np.argsort(-vectors[others] @ vectors[row])[:15]]
+        spots = frame[["x", "y"]].to_numpy()[near]
+        assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
+    assert set(new["cluster"]) <= {0, 1}
 
 
 @pytest.mark.slow

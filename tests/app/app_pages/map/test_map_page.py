@@ -38,8 +38,13 @@ def places(run, space):
 LEFT = "-10,-10;25000,-10;25000,50000;-10,50000"
 
 
+def test_it_opens_on_the_photos(show, mapped):
+    (shown,) = components(show("map", mapped), "vibe_map")
+    assert shown["places"].startswith("/points/run/photos/places?v=") and shown["n"] == 11
+
+
 def test_the_map_has_addresses_labels_and_a_legend(show, mapped):
-    page = show("map", mapped)
+    page = show("map", mapped, space="model")
     (shown,) = components(page, "vibe_map")
     assert shown["n"] == 12 and shown["outline"] == "" and shown["group"] is None
     assert shown["places"].startswith("/points/run/model/places?v=")
@@ -50,12 +55,12 @@ def test_the_map_has_addresses_labels_and_a_legend(show, mapped):
 
 
 def test_groups_show_their_most_typical_photos_and_lead_to_their_region(show, mapped):
-    page = show("map", mapped)
+    page = show("map", mapped, space="model")
     strips = components(page, "gallery")
     assert len(strips) == 2 and len(strips[0]["cards"]) == 6
     assert all(card["alt"].startswith("Home") for card in strips[0]["cards"])
     page.button(key="look-1").click().run()
-    assert page.query_params == {"group": "1"}
+    assert page.query_params == {"space": "model", "group": "1"}
     (shown,) = components(page, "vibe_map")
     assert shown["group"] == 1
     assert "**5 listings**, 41.7% of the map" in texts(page)
@@ -63,7 +68,7 @@ def test_groups_show_their_most_typical_photos_and_lead_to_their_region(show, ma
 
 
 def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
-    page = show("map", mapped, region=LEFT)
+    page = show("map", mapped, space="model", region=LEFT)
     frame, grid = places(mapped, "model")
     expected = frame["listing_id"][inside(grid, read_outline(LEFT))].tolist()
     assert 0 < len(expected) < 12
@@ -77,7 +82,7 @@ def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
     assert len(page.dataframe[0].value) == len(expected)
     assert [button.label for button in page.get("download_button")] == ["CSV", "Parquet"]
     page.button(key="forget").click().run()
-    assert page.query_params == {} and not page.dataframe
+    assert page.query_params == {"space": "model"} and not page.dataframe
 
 
 def test_a_drawn_region_goes_before_a_group_and_another_space_forgets_both(show, mapped):
