@@ -16,6 +16,7 @@ from core.progress import Report, Trained, Validated
 from core.training.bank import ItemBank
 from core.training.baskets import in_epoch
 from core.training.batches import Batch, history_batches, window_batches
+from core.training.codes import redrawn
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.processes import Processes
@@ -78,6 +79,7 @@ class _Finetuning:
     ) -> None:
         self.model, self.settings, self.config = model, settings, settings.training
         self.source = self.data = data  # as it comes, and as the epoch reads it
+        self.coded: tuple[StepData, int, StepData] | None = None
         self.run, self.validate, self.report = run, validate, report
         self.processes = Processes.launched()
         self.device = self.processes.device
@@ -213,8 +215,8 @@ class _Finetuning:
         state, config = self.state, self.stage_config
         self._refresh_photos()
         if config.needs_bank and self._bank_is_old():
-            self.bank = self._encode_bank()
             state.bank_step = state.step
+            self.bank = self._encode_bank()
             check_bank(state, self.bank, config)
         # Dropout of attention, so that resuming is exact.
         torch.manual_seed(self.settings.seed * 1_000_003 + state.step)
@@ -224,7 +226,7 @@ class _Finetuning:
         )
         set_rate(self.optimizer, rate)
         now = step_loss(
-            self.model, self.data, self.bank, batch, state.step, config, self.tables,
+            self.model, self._coded(), self.bank, batch, state.step, config, self.tables,
             frozen=state.stage == 2, processes=self.processes,
         )  # fmt: skip
         if now.loss.requires_grad:  # a process may have no history of a small batch
@@ -275,11 +277,18 @@ class _Finetuning:
             photos.refresh(self.model, self.processes)
             state.photo_step = state.step
 
+    def _coded(self) -> StepData:
+        """The data as read since the bank was last encoded."""
+        drawn = self.state.bank_step if self.config.needs_bank else self.state.step // self.bank_every
+        if self.coded is None or self.coded[:2] != (self.data, drawn):
+            self.coded = (self.data, drawn, redrawn(self.data, max(drawn, 0)))
+        return self.coded[2]
+
     def _encode_bank(self) -> ItemBank:
-        width = self.model.longformer.config.width
+        width, inputs = self.model.longformer.config.width, self._coded().inputs
         return ItemBank.encode(
             self.model,
-            self.data.inputs if self.data.photos is None else self.data.photos.inputs(self.data.inputs),
+            inputs if self.data.photos is None else self.data.photos.inputs(inputs),
             self.data.warm,
             width,
             self.processes,
@@ -322,8 +331,8 @@ class _Finetuning:
         state = self.state
         state.stage, state.stage_step, state.stage_epoch = 2, state.step, state.epoch + 1
         state.epoch, state.batch, state.worse, state.above = state.epoch + 1, 0, 0, 0
-        self.bank = self._encode_bank()
         state.bank_step = state.step
+        self.bank = self._encode_bank()
         if self.processes.main:
             self._checkpoint()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +14,18 @@ class Mix:
 
     market: np.ndarray  # (L,) of each listing
     weight: np.ndarray  # (M,)
+    codes: tuple[
+        tuple[int, int], ...
+    ] = ()  # ids of values that one market alone has, see `core.training.codes`
 
     @classmethod
-    def of(cls, market: np.ndarray, listings: np.ndarray, power: float) -> Mix:
+    def of(
+        cls, market: np.ndarray, listings: np.ndarray, power: float, codes: Sequence[tuple[int, int]] = ()
+    ) -> Mix:
         """By size ** `power`, the size of a market being how many of `listings` (n,), those of all examples, it has."""
         size = np.bincount(market[listings], minlength=int(market.max(initial=0)) + 1).astype(float)
         share = np.where(size > 0, np.maximum(size, 1) ** power, 0)
-        return cls(market, share / max(share.sum(), 1e-12) * size.sum() / np.maximum(size, 1))
+        return cls(market, share / max(share.sum(), 1e-12) * size.sum() / np.maximum(size, 1), tuple(codes))
 
     def drawn(self, rows: np.ndarray, listings: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """About as many of `rows` (n,), which stand for `listings` (n,), some several times and some not at all."""

@@ -42,6 +42,7 @@ from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
 from core.training.beginning import Beginning
+from core.training.codes import codes_of
 from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
@@ -184,7 +185,11 @@ def _train(
         photos=live,
         recent=recent,
         baskets=split if training.baskets == "set" else None,
-        mix=Mix.of(market_of(markets), examples.positive[:, 0], training.market_mix) if many else None,
+        mix=Mix.of(
+            market_of(markets), examples.positive[:, 0], training.market_mix, codes_of(featurizer.vocabulary)
+        )
+        if many
+        else None,
     )
     if many:
         validate = validation_of_all(

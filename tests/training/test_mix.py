@@ -1,9 +1,18 @@
 """Several markets in one training: how often each is drawn, and that negatives stay at home."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from core.features.featurizer import Features
+from core.features.tokens.tabular import Tokens
+from core.features.tokens.vocabulary import Vocabulary
+from core.market.kinds import AttributeVocabulary
+from core.model.inputs import Inputs
+from core.training.codes import codes_of, redrawn
 from core.training.ground import Ground
 from core.training.mix import Mix
+from core.training.step import StepData
 
 
 def test_markets_are_drawn_by_a_power_of_their_size():
@@ -31,3 +40,20 @@ def test_joined_markets_keep_their_users_histories_and_queries_apart(small_marke
     assert np.array_equal(late.target, one.split.valid.target + listings)
     assert np.array_equal(both.log.listing[late.start], one.log.listing[one.split.valid.start] + listings)
     assert np.array_equal(both.known[len(one.known) :], one.known + listings)
+
+
+def test_codes_are_drawn_anew_and_keep_who_shares_one():
+    vocabulary = Vocabulary(
+        attributes=[AttributeVocabulary(name="x", kind="category", first=1, values=["a"], buckets=8)]
+    )
+    assert codes_of(vocabulary) == [(2, 8)]
+    ids = np.array([1, 2, 3, 3, 9, 0], np.int32)
+    empty = np.zeros(6, np.int64)
+    tokens = Tokens(np.arange(7), empty, ids, empty, empty, empty, empty, np.zeros(7, np.int64), empty[:0])
+    features = Features(tokens, np.zeros((0, 2)), np.zeros((0, 2)))
+    mix = Mix(np.zeros(6, int), np.ones(1), ((2, 8),))
+    data = StepData(None, None, None, Inputs(features, ids, None, 1, 1), ids, True, 0, mix=mix)
+    one, other = (redrawn(data, number).inputs.features.tokens.value for number in (0, 1))
+    assert one.tolist() != other.tolist() and one[[0, 5]].tolist() == [1, 0] and one[2] == one[3]
+    assert len({*one[1:5]}) == 3 and all(2 <= value < 10 for value in one[1:5])
+    assert redrawn(replace(data, mix=None), 0).inputs is data.inputs
