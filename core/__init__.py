@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from core.evaluation.start import evaluate
     from core.insight.comparison import compare
     from core.insight.passport import passport
+    from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
     from core.training.start import train
 
-__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "passport", "train"]
+__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "passport", "train", "why"]
 __version__ = "0.1.0"
 
 _FACES = {
@@ -28,6 +29,7 @@ _FACES = {
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
     "passport": "core.insight.passport",
+    "why": "core.insight.why.reasons",
 }
 
 

@@ -32,7 +32,7 @@ function kinship(sign, label, told) {
   return line
 }
 
-// The events that carried a recommendation, each with its listing's cover.
+// What carried a recommendation: events, each with its listing's cover, and an attribute or a photo.
 function reasons(card) {
   const list = element("ul", "reasons")
   list.setAttribute("aria-label", "Carried by")

@@ -12,7 +12,7 @@ _component = component(__file__, '<ul class="gallery"></ul>', "lightbox")
 
 @dataclass(frozen=True)
 class Reason:
-    """An event that carried a recommendation."""
+    """An event, an attribute or a photo that carried a recommendation."""
 
     title: str
     note: str

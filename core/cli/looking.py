@@ -1,5 +1,6 @@
 """Commands that look at a run: similar, recommend, explore, report, demo."""
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -97,6 +98,39 @@ def recommend(
     assert told is not None
     moment = options.moment_of(at, opened.market)
     show(opened, opened.recommend(told, at=moment, rules=rules, beside=with_), json_)
+
+
+@app.command()
+def why(
+    run: RunPath,
+    asked: Annotated[
+        list[str],
+        typer.Argument(metavar="[QUERY] LISTING", help="a user or a listing, and what it was shown"),
+    ],
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="instead of QUERY: JSON or CSV: listing_id, action?, duration_s?"),
+    ] = None,
+    at: options.At = None,
+    with_: options.With = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="then attributes and photos are left out")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
+    from core.insight.why.reasons import why_found
+    from core.insight.why.reasons_text import reasons_text
+    from core.run.histories import read_history
+    from core.run.run import Run
+
+    if len(asked) != (2 if history is None else 1):
+        raise VibesError("Give a QUERY (a user or a listing) and a LISTING, or --history FILE and a LISTING.")
+    opened = Run.open(run)
+    query = asked[0] if history is None else read_history(history)
+    moment = options.moment_of(at, opened.market)
+    found = why_found(opened, query, asked[-1], moment, with_, budget)
+    typer.echo(json.dumps(found.to_dict()) if json_ else reasons_text(found))
 
 
 @app.command()

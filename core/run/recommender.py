@@ -94,7 +94,7 @@ class Recommender:
             return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
 
         def scores(some: slice) -> np.ndarray:
-            return self._with_boosts(index.vectors[rows[some]] @ index.vectors.T, at)
+            return self.with_boosts(index.vectors[rows[some]] @ index.vectors.T, at)
 
         return self._scored(scores, rows, rows, line, at, k, allowed)
 
@@ -118,7 +118,7 @@ class Recommender:
             return self._lists(index, queries, newest, banned, owner, at, k)
 
         def scores(some: slice) -> np.ndarray:
-            return self._with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
+            return self.with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
 
         return self._scored(scores, newest, banned, owner, at, k)
 
@@ -138,7 +138,7 @@ class Recommender:
             )
         return Lists.joined(parts)
 
-    def _with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
+    def with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
         """(b, L) scores and what boosts add to them, in standard deviations of each query's scores."""
         if not self._boosts:
             return scores
@@ -157,14 +157,22 @@ class Recommender:
         return self._boosted[when]
 
     @property
+    def personal(self) -> bool:
+        """Whether what is added to the model differs from user to user."""
+        return self.additions is not None and self.additions.score_all
+
+    def gain_at(self, at: int) -> np.ndarray | None:
+        """(L,) float32: what recent events add to every listing's score at a moment; None: nothing."""
+        return self.gain(self._when(at))
+
+    @property
     def _score_all(self) -> bool:
         """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
         if (
             self._boosts
         ):  # an index by vectors with this gain, as large as themselves, would serve these rules alone
             return True
-        added = self.additions is not None and self.additions.score_all
-        return added or bool(self.run.late_interaction.weight)
+        return self.personal or bool(self.run.late_interaction.weight)
 
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int

@@ -1,48 +1,75 @@
-"""The events that carried a recommendation, as its card tells them."""
+"""What carried a recommendation, as its card tells it: events, and the attribute or photo without which it would fall most."""
 
-import numpy as np
+from typing import Any
+
 import streamlit as st
 
 from app.kit.gallery import Reason
-from app.server.photos import cover_url
+from app.kit.list_options import ListOptions
+from app.server.photos import cover_url, photo_url
 from app.server.runs import OpenRun, run_key
-from app.view.formats import words
-from app.view.history import history_frame
-from core.insight.why.carried import carried
+from app.view.formats import ordinal, words
+from app.view.history import history_frame, moment_of
+from core.insight.why.reasons import Reasons, why
 
 MOST = 2  # events told at a recommendation
-LEAST = 0.001  # what an event must add to be told
+LEAST = 0.001  # what a part must add to be told
+BUDGET = 2.0  # seconds; a page waits longer than a service
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
-def _carried(key: object, user: int, at: int, listings: tuple[str, ...], _opened: OpenRun) -> np.ndarray:
-    return carried(_opened.run, history_frame(_opened.view, user, at), listings)
+def _reasons(
+    key: object,
+    user: int,
+    at: int,
+    listings: tuple[str, ...],
+    told: str,
+    _opened: OpenRun,
+    _options: ListOptions,
+) -> list[Reasons]:
+    view = _opened.view
+    history, moment = history_frame(view, user, at), moment_of(view, user, at)
+    return why(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
 
 
-def attributions(opened: OpenRun, user: int, at: int, listings: list[str]) -> list[list[Reason]]:
-    """For each of `listings` the events among the first `at` of a user that add most to its score.
+def attributions(
+    opened: OpenRun, user: int, at: int, listings: list[str], options: ListOptions
+) -> list[list[Reason]]:
+    """For each of `listings` the events among the first `at` of a user that add most to its score, and the one attribute or
+    photo that does.
 
     Raises:
-        VibesError: see `core.insight.why.carried.carried`.
+        VibesError: see `core.insight.why.reasons.why`.
     """
-    added = _carried(run_key(opened), user, at, tuple(listings), opened)  # (E, K)
-    log, view = opened.view.log, opened.view
-    first = int(log.start[user])
-    found = []
-    for column in added.T:
-        told = []
-        for event in np.argsort(-column, kind="stable")[:MOST]:
-            if column[event] < LEAST:
-                break
-            row = int(log.listing[first + event])
-            action = int(log.action[first + event])
-            what = f", {words(log.actions[action]).lower()}" if action >= 0 else ""
-            told.append(
-                Reason(
-                    title=view.title(row),
-                    note=f"+{column[event]:.3f} · event {event + 1:,}{what}",
-                    photo=cover_url(opened.name, view, row),
-                )
-            )
-        found.append(told)
-    return found
+    found = _reasons(run_key(opened), user, at, tuple(listings), options.key, opened, options)
+    return [
+        [_event(opened, event) for event in one.events[:MOST] if event["adds"] >= LEAST] + _part(opened, one)
+        for one in found
+    ]
+
+
+def _event(opened: OpenRun, event: dict[str, Any]) -> Reason:
+    row = opened.view.market.listing_row[event["listing_id"]]
+    what = f", {words(event['action']).lower()}" if event["action"] else ""
+    return Reason(
+        title=opened.view.title(row),
+        note=f"{_told(event)} · event {event['event']:,}{what}",
+        photo=cover_url(opened.name, opened.view, row),
+    )
+
+
+def _part(opened: OpenRun, one: Reasons) -> list[Reason]:
+    """The attribute or photo of the listing that adds most."""
+    best = max([*(one.attributes or []), *(one.photos or [])], key=lambda part: part["adds"], default=None)
+    if best is None or best["adds"] < LEAST:
+        return []
+    if "name" in best:
+        labels = {item.name: item.label for item in opened.view.attributes}
+        return [Reason(title=labels.get(best["name"], words(best["name"])), note=_told(best))]
+    row, place = opened.view.market.listing_row[one.listing], best["photo"]
+    title = "Its photos" if place < 0 else f"Its {ordinal(place + 1)} photo"
+    return [Reason(title, _told(best), photo_url(opened.name, opened.view, row, max(place, 0)))]
+
+
+def _told(part: dict[str, Any]) -> str:
+    return f"+{part['adds']:.3f} · else {ordinal(part['place_without'])}"

@@ -22,8 +22,8 @@ BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 
 SHOWN = [6, 12, 30, 60]
 DAY = 86_400_000_000_000
 CARRIED = (
-    "Below each recommendation, the events that carried it: how much lower its similarity gets when the history is read "
-    "without that event."
+    "Below each recommendation, what carried it: two events and the attribute or photo, how much lower the model's similarity "
+    "gets without it, and at which place the listing would stand else."
 )
 
 
@@ -173,8 +173,8 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         st.caption(
             "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
         )
-    with st.spinner("Leaving out one event at a time …"):
-        carried = attributions(opened, user, at, found["listing_id"].tolist())
+    with st.spinner("Leaving out one part at a time …"):
+        carried = attributions(opened, user, at, found["listing_id"].tolist(), options)
     st.caption(CARRIED)
     cards = [
         listing_card(

@@ -28,28 +28,40 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
         VibesError: no model, or an unknown listing or action.
     """
     log = run.history_log(history)
-    count = len(log)
-    vectors, late = run.vectors("model"), run.late_interaction
-    targets = vectors[[run.row(listing) for listing in listings]]  # (K, d)
-    # One more than the model reads, so that an older event moves up as it would.
-    kept = min(count, run.manifest.settings.training.max_listings + 1)
-    tried = np.arange(count - min(newest, kept), count)
-    engine = run.engine.exact()  # an event adds little: bfloat16 would blur it
-    start, end = np.array([count - kept]), np.array([count])
-    user = engine.encode_histories(log, start, end)  # (1, d)
-    whole = late.scores(user, targets, vectors, log.listing, start, end)[0]  # (K,)
-    found = np.zeros((count, len(listings)), np.float32)
-    if count == 1:
-        found[0] = whole
-        return found
-    rows = np.concatenate(
-        [np.delete(np.arange(count - kept, count), event - (count - kept)) for event in tried]
-    )
-    ends = (kept - 1) * np.arange(1, len(tried) + 1)
-    picked, starts = _picked(log, rows, kept - 1), ends - (kept - 1)
-    without = engine.encode_histories(picked, starts, ends)  # (T, d)
-    found[tried] = whole - late.scores(without, targets, vectors, picked.listing, starts, ends)
+    rows = [run.row(listing) for listing in listings]
+    scores, tried = without_each(run, log, 0, len(log), newest)
+    found = np.zeros((len(log), len(listings)), np.float32)
+    found[tried] = scores[0, rows] - scores[1:][:, rows]
     return found
+
+
+def without_each(
+    run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST
+) -> tuple[np.ndarray, np.ndarray]:
+    """The model's scores of all listings for the history `start : end` of `log`, whole and without each of T events.
+
+    A history is encoded with the run's own vectors of its listings, as lists are. Without its only event nothing is known,
+    and all scores are 0.
+
+    Returns:
+        (1 + T, L) float32, the whole history first, and (T,) rows of the log, the events that were left out.
+    """
+    vectors, late = run.vectors("model"), run.late_interaction
+    # One more than the model reads, so that an older event moves up as it would.
+    kept = min(end - start, run.manifest.settings.training.max_listings + 1)
+    first = end - kept
+    tried = np.arange(end - min(newest, kept), end)
+    engine = run.engine.in_float32()  # an event adds little: bfloat16 would blur it
+    begin, until = np.array([first]), np.array([end])
+    user = engine.encode_histories(log, begin, until, listings=vectors)  # (1, d)
+    whole = late.scores(user, vectors, vectors, log.listing, begin, until)  # (1, L)
+    if end - start == 1:
+        return np.concatenate([whole, np.zeros_like(whole)]), tried
+    rows = np.concatenate([np.delete(np.arange(first, end), event - first) for event in tried])
+    ends = (kept - 1) * np.arange(1, len(tried) + 1)
+    part, starts = _picked(log, rows, kept - 1), ends - (kept - 1)
+    without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
+    return np.concatenate([whole, late.scores(without, vectors, vectors, part.listing, starts, ends)]), tried
 
 
 def _picked(log: EventLog, rows: np.ndarray, each: int) -> EventLog:

@@ -33,6 +33,23 @@ def photo_pairs(run: Run, rows: tuple[int, int]) -> tuple[ListingPhotos, Listing
     return None if any(one is None for one in found) else (found[0], found[1])  # type: ignore[return-value]
 
 
+def photo_places(run: Run, row: int) -> np.ndarray:
+    """(m,) places, among the photos of the listing `row`, of those that have a vector; 0 is the cover."""
+    whole = _encoded(run)
+    if whole is None:
+        return np.arange(0)
+    mine = _photo_rows(run).get(run.listing_ids[row])
+    return np.arange(0) if mine is None else np.flatnonzero(whole[1][mine])
+
+
+@lru_cache(maxsize=2)
+def _photo_rows(run: Run) -> dict[str, np.ndarray]:
+    """The rows of the photos table by listing."""
+    return {
+        str(name): rows for name, rows in run.market.photos.groupby(C.LISTING, sort=False).indices.items()
+    }
+
+
 @lru_cache(maxsize=2)
 def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
     """(P, w) float16 as the encoder gave them with their mean in the last row, and (P,) which are there."""

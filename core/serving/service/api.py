@@ -76,14 +76,18 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
         newcomers: Batcher[Embed, Embedded] = Batcher(
             lambda requests: current.served.embed(requests), 1, waiting=chosen.newcomers
         )
-        app.state.answers, app.state.newcomers = answering, newcomers
+        explaining: Batcher[Recommend, Found] = Batcher(
+            lambda requests: current.served.explain(requests), 1, waiting=chosen.newcomers
+        )
+        app.state.answers, app.state.newcomers, app.state.explaining = answering, newcomers, explaining
 
         def give_up() -> None:
             answering.give_up()
             newcomers.give_up()
+            explaining.give_up()
 
         app.state.give_up = give_up
-        metrics.waiting.set_function(lambda: len(answering) + len(newcomers))
+        metrics.waiting.set_function(lambda: len(answering) + len(newcomers) + len(explaining))
         metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
         metrics.generation.set_function(lambda: current.served.run.generation)
         metrics.opened.set_function(lambda: current.served.opened)
@@ -96,7 +100,7 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        await asyncio.gather(answering.close(), newcomers.close())
+        await asyncio.gather(answering.close(), newcomers.close(), explaining.close())
 
     app = FastAPI(
         title="Listing Vibes",
@@ -125,15 +129,27 @@ def _routes(app: FastAPI, *refused: int) -> None:
         """The listings nearest to one, best first, by the run's first space or by another one."""
         return _listed(await state.answers.ask(asked.request(listing_id)))
 
+    async def _recommended(request: Request, asked: Recommend) -> Found | None:
+        """A list, with reasons on a thread of its own, since these take ten times as long; None: whoever asked has gone."""
+        if asked.why is None:
+            return await state.answers.ask(asked)
+        return await _unless_gone(request, state.explaining.ask(asked))
+
     @app.get("/recommend/{user_id}", response_model=Results, responses=answers(404, *refused))
-    async def recommend_user(user_id: str, asked: Annotated[RecommendQuery, Query()]) -> Response:
+    async def recommend_user(
+        request: Request, user_id: str, asked: Annotated[RecommendQuery, Query()]
+    ) -> Response:
         """Listings for a user of the market: live at the moment `at`, and none of the user's history before it."""
-        return _listed(await state.answers.ask(asked.request(user_id)))
+        return _listed(await _recommended(request, asked.request(user_id)))
 
     @app.post("/recommend", response_model=Recommendations, responses=answers(413, *refused))
-    async def recommend_history(posted: PostedHistory, _: Annotated[Nothing, Query()]) -> Response:
+    async def recommend_history(
+        request: Request, posted: PostedHistory, _: Annotated[Nothing, Query()]
+    ) -> Response:
         """Listings for a posted history, none of which is in it."""
-        found = await state.answers.ask(posted.request_of_history())
+        found = await _recommended(request, posted.request_of_history())
+        if found is None:
+            return Response(status_code=499)
         return _json({"results": _results(found), "unknown": found.unknown})
 
     @app.post("/embed", response_model=Embeddings, responses=answers(413, *refused))
@@ -192,14 +208,19 @@ def _tell_of_token(app: FastAPI) -> None:
 
 
 def _results(found: Found) -> list[dict[str, Any]]:
-    ruled = found.ruled or [""] * len(found.listings)
+    nothing = [None] * len(found.listings)
+    more = zip(found.ruled or nothing, found.reasons or nothing, strict=True)
     return [
-        {"listing_id": listing, "score": score} | ({"rule": rule} if rule else {})
-        for listing, score, rule in zip(found.listings, found.scores, ruled, strict=True)
+        {"listing_id": listing, "score": score}
+        | ({"rule": rule} if rule else {})
+        | ({"why": why} if why else {})
+        for listing, score, (rule, why) in zip(found.listings, found.scores, more, strict=True)
     ]
 
 
-def _listed(found: Found) -> Response:
+def _listed(found: Found | None) -> Response:
+    if found is None:
+        return Response(status_code=499)
     return _json({"results": _results(found)})
 
 

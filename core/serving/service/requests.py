@@ -23,6 +23,7 @@ class Recommend(NamedTuple):
 
     Attributes:
         beside: what is added to the model, see `core.run.run.Run.recommend`; None: what the service adds to all; "": nothing.
+        why: seconds for the reasons of the list; None: they are not asked for.
     """
 
     user: str | None
@@ -30,6 +31,7 @@ class Recommend(NamedTuple):
     rules: Rules
     at: str | int | None = None
     beside: str | None = None
+    why: float | None = None
 
 
 class Embed(NamedTuple):
@@ -49,6 +51,7 @@ class Found(NamedTuple):
     scores: list[float]
     unknown: list[str]
     ruled: Sequence[str] = ()
+    reasons: Sequence[dict[str, Any]] = ()  # of each listing why, as `core.insight.why.reasons` tells it
 
 
 class Embedded(NamedTuple):

@@ -105,6 +105,16 @@ class SimilarQuery(ListQuery):
 class RecommendQuery(ListQuery):
     """Listings for a user."""
 
+    why: bool = Field(False, description="also why each listing is there; such requests wait for one another")
+    why_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        250, description="milliseconds for list and reasons; what is not done then is null"
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """For the reasons; None where they are not asked for."""
+        return self.why_ms / 1000 if self.why else None
+
     with_: str | None = Field(
         None,
         alias="with",
@@ -113,7 +123,7 @@ class RecommendQuery(ListQuery):
 
     def request(self, user: str) -> Recommend:
         """What is asked."""
-        return Recommend(user, [], self.rules, self.at, self.with_)
+        return Recommend(user, [], self.rules, self.at, self.with_, self.seconds)
 
 
 class PostedHistory(RecommendQuery):
@@ -130,7 +140,7 @@ class PostedHistory(RecommendQuery):
     def request_of_history(self) -> Recommend:
         """What is asked."""
         events = [Event(event.listing_id, event.action, event.duration_s) for event in self.history]
-        return Recommend(None, events, self.rules, self.at, self.with_)
+        return Recommend(None, events, self.rules, self.at, self.with_, self.seconds)
 
 
 class PostedListing(Forbidding):
@@ -160,6 +170,45 @@ class PostedListing(Forbidding):
         return Embed(checked_cells(self.attributes), read_photos(self.photos), self.spaces, self.k)
 
 
+class WithoutPart(BaseModel):
+    """What the score is lower without an attribute or a photo, and the place without it."""
+
+    adds: float
+    place_without: int
+
+
+class WithoutEvent(WithoutPart):
+    """An event of the history, by its number from 1."""
+
+    event: int
+    listing_id: str
+    action: str | None
+
+
+class WithoutAttribute(WithoutPart):
+    """An attribute of the listing."""
+
+    name: str
+
+
+class WithoutPhoto(WithoutPart):
+    """A photo of the listing by its place, 0 is the cover; -1: all of them."""
+
+    photo: int
+
+
+class Why(BaseModel):
+    """What carried a listing, that which adds most first; attributes and photos are null where the time was up."""
+
+    listing_id: str
+    place: int = Field(description="among all listings that may be in the list, by what `counts` names")
+    score: float = Field(description="of the model alone")
+    counts: str = Field(description="what places count: model, and recency or boosts where they are added")
+    events: list[WithoutEvent]
+    attributes: list[WithoutAttribute] | None
+    photos: list[WithoutPhoto] | None
+
+
 class FoundListing(BaseModel):
     """A listing and its cosine."""
 
@@ -170,6 +219,7 @@ class FoundListing(BaseModel):
         description="what put it there but its score: pinned, or the last rule given up to fill the list: without at_most, "
         "without same, without where",
     )
+    why: Why | None = None
 
 
 class Results(BaseModel):

@@ -11,12 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import NotThere, VibesError
-from core.run.asking import Event, check_events, of_histories, of_users
+from core.insight.why.reasons import counted, reasons
+from core.run.asking import Asked, Event, check_events, of_histories, of_users
 from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import RULED, Rules
 from core.run.run import Run
 from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
+
+#: Events that are left out one by one, from the newest on, and reasons of each kind that an answer holds.
+TRIED, MOST_REASONS = 30, 3
 
 
 @dataclass(eq=False)
@@ -80,6 +84,25 @@ class Served:
                 says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
                 answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown), says)
         return answers
+
+    def explain(self, requests: Sequence[Recommend]) -> list[Found | Exception]:
+        """As `answer`, and why each listing is there, as far as the time that a request gives allows."""
+        return [self._explained(request) for request in requests]
+
+    def _explained(self, request: Recommend) -> Found | Exception:
+        began = time.monotonic()
+        (found,) = self.answer([request])
+        if isinstance(found, Exception):
+            return found
+        query = self._recommend(0, request)
+        assert query.at is not None
+        told = of_histories(self.run, [query.history]) if query.history else None
+        asked = told or Asked(self.run.log, np.array(query.bounds[:1]), np.array(query.bounds[1:]))
+        rows = [self.run.listing_row[one] for one in found.listings]
+        left = max(0.0, (request.why or 0.0) - (time.monotonic() - began))
+        counts = counted(query.maker)
+        why = reasons(self.run, query.maker, asked, query.at, rows, left, events=TRIED)
+        return found._replace(reasons=[one.to_dict(MOST_REASONS) | {"counts": counts} for one in why])
 
     def _similar(self, place: int, request: Similar) -> _Query:
         space = request.space or self.run.spaces[0]

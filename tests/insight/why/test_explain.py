@@ -10,6 +10,7 @@ from core.errors import VibesError
 from core.features.attribute_space import photo_space
 from core.insight.why.carried import carried
 from core.insight.why.explain import BOTH, why
+from core.insight.why.reasons import why as reasons_of
 from core.market.market import Market
 from core.run.engine import Engine
 from core.run.run import Run
@@ -69,6 +70,33 @@ def test_without_a_photo_is_a_listing_that_never_had_it(run):
     )
 
 
+def test_a_recommended_listing_without_a_photo_stands_where_one_that_never_had_it_would(run):
+    from browser.painted import vectors
+
+    listings = run.recommend("u1", k=3)["listing_id"].tolist()
+    (found,) = reasons_of(run, "u1", listings[1])
+    photos, row = vectors(run.market), run.row(listings[1])
+    start, end = run.log.history_at(run.user_number["u1"], None)
+    user = run.engine.exact().encode_histories(
+        run.log, np.array([start]), np.array([end]), run.vectors("model")
+    )[0]
+    base, allowed = (
+        run.engine.exact().encode_listings() @ user,
+        run.catalogue.live(run.after_last_event).copy(),
+    )
+    allowed[run.log.listing[start:end]] = False
+    assert [one["photo"] for one in sorted(found.photos, key=lambda one: one["photo"])] == [0, 1, 2]
+    for told in found.photos:
+        ok = photos.ok.copy()
+        ok[np.flatnonzero(run.market.photos["listing_id"] == listings[1])[told["photo"]]] = False
+        without = float(encoded(run, run.market, replace(photos, ok=ok))[row] @ user)
+        assert told["adds"] == pytest.approx(float(base[row]) - without, abs=1e-4)
+        scores = run.vectors("model") @ user
+        scores[row] += without - base[row]
+        others = [one for one in np.flatnonzero(allowed) if one != row]
+        assert told["place_without"] == 1 + sum(scores[other] > scores[row] for other in others)
+
+
 def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
     from browser.painted import vectors
 
@@ -114,7 +142,8 @@ def test_an_event_adds_what_the_score_is_lower_without_it(run):
 
     def scores(part):
         log = run.history_log(part)
-        return run.engine.exact().encode_histories(log, np.array([0]), np.array([len(log)]))[0] @ targets.T
+        start, end = np.array([0]), np.array([len(log)])
+        return run.engine.exact().encode_histories(log, start, end, run.vectors("model"))[0] @ targets.T
 
     for event in (0, 3, len(history) - 1):
         expected = scores(history) - scores(history.drop(index=event))

@@ -3,9 +3,10 @@
 import numpy as np
 from looking import components
 
-from app.view.history import history_frame
+from app.view.formats import ordinal
+from app.view.history import history_frame, moment_of
 from app.view.market import MarketView
-from core import Run
+from core import Run, why
 from core.insight.why.carried import carried
 
 
@@ -20,17 +21,26 @@ def test_a_recommendation_names_the_events_that_carried_it(show, trained):
     told = 0
     for column, card in zip(added.T, shown["cards"], strict=True):
         expected = [event for event in np.argsort(-column, kind="stable")[:2] if column[event] >= 0.001]
-        assert [one["note"].split(" · ")[0] for one in card["reasons"]] == [
+        reasons = [one for one in card["reasons"] if "event" in one["note"]]
+        assert [one["note"].split(" · ")[0] for one in reasons] == [
             f"+{column[event]:.3f}" for event in expected
         ]
-        for one, event in zip(card["reasons"], expected, strict=True):
+        for one, event in zip(reasons, expected, strict=True):
             row = int(run.log.listing[run.log.start[number] + event])
             assert one["title"] == view.title(row) and f"event {event + 1}" in one["note"]
         told += len(expected)
+        (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
+        listing = card["href"].split("listing=")[1].split("&")[0]
+        (found,) = why(run, history_frame(view, number, 4), listing, at=moment_of(view, number, 4))
+        best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
+        assert part["note"] == f"+{best['adds']:.3f} · else {ordinal(best['place_without'])}"
     assert told
 
 
 def test_what_is_recommended_to_who_has_one_event_is_carried_by_it(show, trained):
     page = show("users", trained, user="u1", at="1", k="6")
     for card in components(page, "gallery")[-1]["cards"]:
-        assert [one["note"].split(" · ")[1].split(",")[0] for one in card["reasons"]] in (["event 1"], [])
+        events = [
+            one["note"].split(" · ")[2].split(",")[0] for one in card["reasons"] if "event" in one["note"]
+        ]
+        assert events in (["event 1"], [])

@@ -1,0 +1,316 @@
+"""Why a listing was recommended: which events, attributes and photos carried it, and where it would stand without them.
+
+Each is left out alone and what remains is encoded anew (occlusion: Zeiler and Fergus 2014, arXiv 1311.2901): an event of the
+history, an attribute or a photo of the recommended listing. The other listings stay as they are, and so does which of them
+may be in the list, so that a place without a part differs from the place with it by that part alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from core.errors import VibesError
+from core.insight.why.carried import NEWEST, without_each
+from core.insight.why.parts import Part, parts_of, picked
+from core.insight.why.photo_pairs import photo_places
+from core.market.log import EventLog
+from core.market.moments import Moment
+from core.run.asking import Asked, of_histories, of_users
+from core.run.queries import read_queries
+from core.run.recommender import Recommender
+from core.run.rules import Rules
+from core.run.run import Run
+
+#: Variants of listings that are encoded together at first; a whole listing has some fifteen.
+AT_ONCE = 24
+
+
+@dataclass(frozen=True)
+class Reasons:
+    """What carried one listing, those that add most first.
+
+    Attributes:
+        place: from 1, among the listings that may be in the list, by the score that is explained.
+        score: of the model alone.
+        events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
+            without it), `place_without`.
+        attributes: `name`, `adds`, `place_without`; None where the time was up.
+        photos: `photo` (its place in the listing, 0 is the cover, -1: all of them), `adds`, `place_without`; None likewise.
+    """
+
+    listing: str
+    place: int
+    score: float
+    events: list[dict[str, Any]]
+    attributes: list[dict[str, Any]] | None
+    photos: list[dict[str, Any]] | None
+
+    def to_dict(self, most: int | None = None) -> dict[str, Any]:
+        """As it is told, of each kind the `most` that add most (None: all)."""
+        parts = {"attributes": self.attributes, "photos": self.photos}
+        return {
+            "listing_id": self.listing,
+            "place": self.place,
+            "score": self.score,
+            "events": self.events[:most],
+            **{name: None if part is None else part[:most] for name, part in parts.items()},
+        }
+
+
+def reasons(
+    run: Run,
+    maker: Recommender,
+    asked: Asked,
+    at: int,
+    rows: Sequence[int],
+    budget: float | None = None,
+    events: int = NEWEST,
+) -> list[Reasons]:
+    """Why each of the listings `rows` was recommended for one history.
+
+    The score is the model's. Where `maker` adds what is recent or boosts, which is the same for every user, places count it;
+    neighbours and ids are not taken apart, and places are then those of the model alone, as `counted` says.
+
+    Args:
+        asked: one history.
+        at: the moment of the list.
+        budget: seconds after which no more listings are encoded anew: those that come late have events alone. None: all the
+            time that it takes.
+        events: how many events are left out one by one, from the newest on.
+    """
+    began = time.monotonic()
+    log, start, end = asked.log, int(asked.start[0]), int(asked.end[0])
+    scores, tried = without_each(run, log, start, end, events)  # (1 + T, L), (T,)
+    gain = _gain(maker, at, scores[0])
+    placing = _Placing(_candidates(maker, log, start, end, at), gain)
+    base = placing.places(scores, rows)  # (1 + T, K)
+    found = []
+    for column, row in enumerate(rows):
+        adds = scores[0, row] - scores[1:, row]
+        told = [
+            {
+                "event": int(event) - start + 1,
+                "listing_id": run.listing_ids[log.listing[event]],
+                "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
+                "adds": float(added),
+                "place_without": int(place),
+            }
+            for event, added, place in zip(tried, adds, base[1:, column], strict=True)
+        ]
+        found.append(
+            Reasons(
+                run.listing_ids[row], int(base[0, column]), float(scores[0, row]), _most(told), None, None
+            )
+        )
+    user = _Asking(run, log, start, end)
+    done, step = 0, 1
+    while done < len(rows):
+        # As many as the time that is left allows, by what the ones before took.
+        spent = time.monotonic() - began
+        if budget is not None and spent >= budget:
+            break
+        some = rows[done : done + step]
+        before = time.monotonic()
+        for place, parts in enumerate(_parts(run, user, placing, scores[0], some), start=done):
+            found[place] = replace(found[place], attributes=parts[0], photos=parts[1])
+        done += len(some)
+        each = (time.monotonic() - before) / len(some)
+        left = np.inf if budget is None else (budget - (time.monotonic() - began)) / max(each, 1e-6)
+        if left < 1:
+            break
+        step = int(min(left, AT_ONCE))
+    return found
+
+
+def counted(maker: Recommender) -> str:
+    """What places count: the model, or the model and what is the same for all users."""
+    return (
+        "model"
+        if maker.personal or not (maker.rules.boost or maker.additions)
+        else "model and what is added for all"
+    )
+
+
+def reasons_between(run: Run, maker: Recommender, of: int, row: int, at: int | None) -> Reasons:
+    """Why the listing `row` is a neighbour of the listing `of` in the model's space: its attributes and photos.
+
+    Those of both at once are told by `core.insight.why.explain.why`.
+    """
+    vectors = run.vectors("model")
+    scores = (vectors[of] @ vectors.T)[None]  # (1, L)
+    allowed = maker.eligible(at).copy()
+    allowed[of] = False
+    placing = _Placing(allowed, _gain(maker, at, scores[0]))
+    user = _Asking(run, None, 0, 0, vectors[of : of + 1])
+    ((attributes, photos),) = _parts(run, user, placing, scores[0], [row])
+    place = int(placing.places(scores, [row])[0, 0])
+    return Reasons(run.listing_ids[row], place, float(scores[0, row]), [], attributes, photos)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placing:
+    """Places among the candidates (L,) bool, by scores and what is gained (L,)."""
+
+    candidates: np.ndarray
+    gain: np.ndarray | None
+
+    def places(self, scores: np.ndarray, rows: Sequence[int]) -> np.ndarray:
+        """(S, K) from 1: the places of K listings by scores (S, L)."""
+        whole = scores if self.gain is None else scores + self.gain
+        own = whole[:, rows]  # (S, K)
+        others = np.sort(whole[:, self.candidates], axis=1)
+        above = np.stack(
+            [len(line) - np.searchsorted(line, one, "right") for line, one in zip(others, own, strict=True)]
+        )
+        return 1 + above
+
+    def place(self, scores: np.ndarray, row: int, score: float) -> int:
+        """The place of one listing whose score alone is another one."""
+        whole = scores if self.gain is None else scores + self.gain
+        mine = score + (0.0 if self.gain is None else float(self.gain[row]))
+        others = self.candidates.copy()
+        others[row] = False
+        return 1 + int((whole[others] > mine).sum())
+
+
+@dataclass(eq=False)
+class _Asking:
+    """Whose list it is: scores of listings that have other vectors than the run's."""
+
+    run: Run
+    log: EventLog | None
+    start: int
+    end: int
+    vector: np.ndarray | None = None
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """(V,) of listings with the vectors (V, d)."""
+        start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
+        if self.log is None:
+            assert self.vector is not None
+            return (self.vector @ vectors.T)[0]
+        if self.vector is None:
+            self.vector = self.run.engine.in_float32().encode_histories(self.log, start, end, listings=table)
+        return self.run.late_interaction.scores(self.vector, vectors, table, self.log.listing, start, end)[0]
+
+
+def _parts(
+    run: Run, user: _Asking, placing: _Placing, scores: np.ndarray, rows: Sequence[int]
+) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Of each of K listings its attributes and photos, all variants encoded together."""
+    engine = run.engine.in_float32()
+    tokens = engine.features.tokens
+    chosen: list[tuple[int, np.ndarray]] = []
+    of: list[tuple[int, Part]] = []
+    for number, row in enumerate(rows):
+        size = int(tokens.offset[row + 1] - tokens.offset[row])
+        chosen.append((row, np.ones(size, bool)))
+        of.append((number, Part("attribute")))  # whole, so that a difference is of one precision
+        for part, told in parts_of(engine.featurizer, tokens, row).items():
+            if not told.all():  # else nothing would be left
+                chosen.append((row, ~told))
+                of.append((number, part))
+    features = replace(engine.features, tokens=picked(tokens, chosen))
+    without = user.scores(replace(engine, features=features).encode_listings())  # (V,)
+    found: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [([], []) for _ in rows]
+    whole = np.zeros(len(rows))
+    for (number, part), score in zip(of, without, strict=True):
+        if part == Part("attribute"):
+            whole[number] = score
+            continue
+        row, lower = rows[number], whole[number] - score
+        place = placing.place(scores, row, float(scores[row] - lower))
+        line: dict[str, Any] = {"adds": float(lower), "place_without": place}
+        if part.kind == "attribute":
+            found[number][0].append({"name": part.name} | line)
+        else:
+            places = photo_places(run, row)
+            shown = places[part.place] if 0 <= part.place < len(places) else part.place
+            found[number][1].append({"photo": int(shown)} | line)
+    return [(_most(attributes), _most(photos)) for attributes, photos in found]
+
+
+def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:
+    """(L,) bool: what may be in the list."""
+    allowed = maker.eligible(at).copy()
+    if maker.rules.drop_seen:
+        allowed[log.listing[start:end]] = False
+    return allowed
+
+
+def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray | None:
+    """(L,) what every listing's score gains whoever asks."""
+    if at is None or maker.personal:
+        return None
+    whole = scores[None] if (gain := maker.gain_at(at)) is None else scores[None] + gain
+    whole = maker.with_boosts(whole, at)
+    return whole[0] - scores if maker.rules.boost or gain is not None else None
+
+
+def _most(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(told, key=lambda one: -one["adds"])
+
+
+def why(
+    run: Run,
+    query: Any,
+    listings: str | Sequence[str],
+    at: Moment | None = None,
+    rules: Rules | Mapping[str, Any] | None = None,
+    beside: str | None = None,
+    budget: float | None = None,
+) -> list[Reasons]:
+    """Why listings were recommended to a user or for a history, as `Run.recommend` is asked: what `vibes why` does.
+
+    >>> found = why(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
+    >>> [one.place for one in found], found[0].attributes[0]["place_without"] >= 1
+    ([1, 2], True)
+
+    Args:
+        listings: one or several; they need not be in the list.
+        budget: seconds, see `reasons`.
+
+    Raises:
+        VibesError: as `Run.recommend`, or an unknown listing.
+    """
+    run.needs_model()
+    rows = [run.row(one) for one in ([listings] if isinstance(listings, str) else listings)]
+    (asked, *more), single = read_queries(run, query)
+    if more or not single:
+        raise VibesError("Reasons are those of one user or one history; ask for one at a time.")
+    moment, maker = run.moment(at), run.recommender("model", Rules.of(rules), beside=beside)
+    told = (
+        of_users(run, [asked], None if at is None else moment)
+        if isinstance(asked, str)
+        else of_histories(run, [asked])
+    )
+    return reasons(run, maker, told, moment, rows, budget)
+
+
+def why_found(
+    run: Run,
+    query: Any,
+    listing: str,
+    at: Moment | None = None,
+    beside: str | None = None,
+    budget: float | None = None,
+) -> Reasons:
+    """As `why`, of one listing; `query` may be a listing as well: then why the other is its neighbour by the model.
+
+    Raises:
+        VibesError: `query` is neither, or both a user and a listing.
+    """
+    if not isinstance(query, str) or query not in run.listing_row:
+        return why(run, query, listing, at, beside=beside, budget=budget)[0]
+    if query in run.user_number:
+        raise VibesError(
+            f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
+        )
+    run.needs_model()
+    maker = run.recommender("model", Rules(), for_users=False)
+    return reasons_between(run, maker, run.row(query), run.row(listing), None)

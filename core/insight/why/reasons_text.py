@@ -1,0 +1,33 @@
+"""Reasons in plain sentences."""
+
+from __future__ import annotations
+
+from core.insight.why.reasons import Reasons
+
+SHOWN = 5
+
+
+def reasons_text(found: Reasons, most: int = SHOWN) -> str:
+    """What carried a listing, and where it would stand without each part."""
+    lines = [f"{found.listing} stands at place {found.place:,}; score {found.score:.3f} by the model."]
+    for one in found.events[:most]:
+        done = f" ({one['action']})" if one["action"] else ""
+        lines.append(
+            _line(f"event {one['event']}, {one['listing_id']}{done}", one["adds"], one["place_without"])
+        )
+    for one in (found.attributes or [])[:most]:
+        lines.append(_line(one["name"], one["adds"], one["place_without"]))
+    for one in (found.photos or [])[:most]:
+        shown = (
+            "its photos"
+            if one["photo"] < 0
+            else "its cover"
+            if not one["photo"]
+            else f"its photo {one['photo'] + 1}"
+        )
+        lines.append(_line(shown, one["adds"], one["place_without"]))
+    return "\n".join(lines)
+
+
+def _line(name: str, adds: float, place: int) -> str:
+    return f"  {adds:+.3f}  {name}; without it place {place:,}"

@@ -1,0 +1,116 @@
+"""Reasons agree with encoding anew and ranking anew, whoever asks for them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.serving import serving
+from typer.testing import CliRunner
+
+from core import Run, why
+from core.cli import app
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.serving.service.api import make_app
+from core.serving.service.newest import NewestState
+
+
+def place(scores: np.ndarray, row: int, allowed: np.ndarray) -> int:
+    return 1 + sum(scores[other] > scores[row] for other in np.flatnonzero(allowed) if other != row)
+
+
+def state(run: Run, user: str) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a user's history, and (L,) bool what may be in the list."""
+    start, end = run.log.history_at(run.user_number[user], None)
+    allowed = run.catalogue.live(run.after_last_event).copy()
+    allowed[run.log.listing[start:end]] = False
+    return np.arange(start, end), allowed
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_place_without_a_part_is_that_of_a_listing_or_history_that_never_had_it(trained, seed):
+    rng = np.random.default_rng(seed)
+    run, vectors = trained, trained.vectors("model")
+    user = run.log.users[int(rng.choice(np.flatnonzero(np.diff(run.log.start) > 3)))]
+    listings = run.recommend(user, 30)[C.LISTING].tolist()
+    chosen = [listings[0], listings[int(rng.integers(5, 30))]]
+    found = why(run, user, chosen)
+    events, allowed = state(run, user)
+    engine = run.engine.exact()
+
+    def scores(rows: np.ndarray) -> np.ndarray:
+        told = pd.DataFrame({"listing_id": [run.listing_ids[row] for row in run.log.listing[rows]]})
+        told["action"] = [run.log.actions[code] if code >= 0 else None for code in run.log.action[rows]]
+        told["duration_s"] = run.log.duration[rows]
+        log = run.history_log(told)
+        return (
+            engine.encode_histories(log, np.array([0]), np.array([len(log)]), listings=vectors)[0] @ vectors.T
+        )
+
+    whole = scores(events)
+    for one in found:
+        row = run.row(one.listing)
+        assert one.place == place(whole, row, allowed) == listings.index(one.listing) + 1
+        assert one.score == pytest.approx(float(whole[row]), abs=1e-4)
+        for told in one.events[:2]:
+            without = scores(np.delete(events, told["event"] - 1))
+            assert told["adds"] == pytest.approx(float(whole[row] - without[row]), abs=1e-4)
+            assert abs(told["place_without"] - place(without, row, allowed)) <= 1  # float32 by another path
+        for told in one.attributes[:2]:
+            market = run.market.listings.copy()
+            for column in ("latitude", "longitude") if told["name"] == "place" else (told["name"],):
+                market[column] = market[column].where(market.index != row)
+            features = engine.featurizer.transform(replace(run.market, listings=market), None)
+            both = [
+                replace(engine, features=one).encode_listings(rows=np.array([row]))
+                for one in (engine.features, features)
+            ]
+            lower = float((both[0] - both[1])[0] @ user_vector(run, events))
+            assert told["adds"] == pytest.approx(lower, abs=1e-4), told
+            changed = whole.copy()
+            changed[row] -= lower
+            assert abs(told["place_without"] - place(changed, row, allowed)) <= 1
+        assert one.photos == []
+
+
+def user_vector(run: Run, events: np.ndarray) -> np.ndarray:
+    start, end = np.array([events[0]]), np.array([events[-1] + 1])
+    return run.engine.exact().encode_histories(run.log, start, end, listings=run.vectors("model"))[0]
+
+
+def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
+    user = trained.log.users[5]
+    listings = trained.recommend(user, 4)[C.LISTING].tolist()
+    found = why(trained, user, listings, budget=0)
+    assert all(one.events and one.attributes is None and one.photos is None for one in found)
+    with pytest.raises(VibesError, match="ask for one at a time"):
+        why(trained, [user, trained.log.users[6]], listings)
+
+
+def test_command_service_and_python_give_the_same_reasons(trained):
+    user = trained.log.users[5]
+    listings = trained.recommend(user, 3)[C.LISTING].tolist()
+    expected = [one.to_dict(3) for one in why(trained, user, listings)]
+    done = CliRunner().invoke(app, ["why", str(trained.path), user, listings[1], "--json"])
+    told = json.loads(done.stdout)
+    assert {name: part[:3] if isinstance(part, list) else part for name, part in told.items()} == expected[1]
+    assert (
+        f"{listings[1]} stands at place 2"
+        in CliRunner().invoke(app, ["why", str(trained.path), user, listings[1]]).stdout
+    )
+    with serving(make_app(NewestState(trained.path))) as client:
+        answer = client.get(f"/recommend/{user}", params={"k": 3, "why": 1, "why_ms": 10_000}).json()[
+            "results"
+        ]
+        assert [one["why"] for one in answer] == [one | {"counts": "model"} for one in expected]
+        plain = client.get(f"/recommend/{user}", params={"k": 3}).json()["results"]
+        assert [one["listing_id"] for one in answer] == [one["listing_id"] for one in plain] == listings
+        assert not any("why" in one for one in plain)
+
+
+def test_a_boost_is_part_of_the_place(trained):
+    user, rules = trained.log.users[5], {"boost": "fresh 3 20d"}
+    listings = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()
+    assert [one.place for one in why(trained, user, listings, rules=rules)] == [1, 2, 3]
