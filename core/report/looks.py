@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from core.insight.map.cluster_names import portraits
+from core.insight.map.cluster_names import coded_attributes, portraits
 from core.insight.map.region import SIZE, grid_places
+from core.insight.map.tones import COLUMNS, LABEL, coded_tones
 from core.insight.map.vibe_map import read_map
 from core.market.columns import Columns as C
 from core.market.market import Market
@@ -51,10 +52,9 @@ def vibe_map(run: Run) -> Map | None:
         return None
     cluster = mine["cluster"].to_numpy(int)
     rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
-    groups = [
-        (one.name, int((cluster == number).sum()))
-        for number, one in enumerate(portraits(run.market, rows, cluster))
-    ]
+    coded = [*coded_attributes(run.market, rows), *coded_tones(mine.reindex(columns=list(COLUMNS)))]
+    told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
+    groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
     chosen = np.arange(len(mine))
     if len(mine) > DOTS:
         chosen = np.sort(np.random.default_rng(SEED).choice(len(mine), DOTS, replace=False))

@@ -4,13 +4,18 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.kit.cards import address
 from app.kit.empty import empty
+from app.kit.gallery import Card
+from app.kit.photo_rows import Row, newest_strip, photo_rows
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun
 from app.view.formats import count, moment
 from app.view.market import MarketView
 
 ROWS = 200
+PICTURED = 5  # users shown with photos
+TALL = 520  # pixels of the table
 
 
 def choose_user(user: str | None) -> None:
@@ -95,13 +100,35 @@ def user_picker(opened: OpenRun) -> None:
         return
     more = f"; the {ROWS} with the longest histories are listed" if len(rows) > ROWS else ""
     st.caption(f"{count(len(rows), 'user')}{more}. Choose a line to see the history.")
-    st.dataframe(
-        users_table(view, rows[:ROWS]),
-        width="content",
-        hide_index=True,
-        column_config={"Events": st.column_config.NumberColumn(format="localized")},
-        key="user-table",
-        on_select=lambda: _selected(view, rows),
-        selection_mode="single-row",
-        alt="Users with the number of their events",
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.dataframe(
+            users_table(view, rows[:ROWS]),
+            hide_index=True,
+            column_config={"Events": st.column_config.NumberColumn(format="localized")},
+            key="user-table",
+            on_select=lambda: _selected(view, rows),
+            selection_mode="single-row",
+            height=TALL,
+            alt="Users with the number of their events",
+        )
+    with right:
+        photo_rows(
+            opened,
+            [_looked_at(opened, int(row)) for row in rows[:PICTURED]],
+            key="first-of-them",
+            label="The first of them, with what they touched last",
+            pictured=False,
+        )
+
+
+def _looked_at(opened: OpenRun, user: int) -> Row:
+    """A user with what they touched last."""
+    log = opened.view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    head = Card(
+        title=opened.view.user_name(user),
+        href=address(opened, "users", user=log.users[user]),
+        facts=[("Events", f"{end - start:,}")],
     )
+    return Row(head, [newest_strip(opened, log.listing[start:end][::-1], "Touched last")])

@@ -20,6 +20,7 @@ COMMON, LIFT = (
 )  # a trait holds for at least this share of a group, and so many times as often as elsewhere
 TEXTS = 300  # texts read of each group
 LEADING = 2  # traits that lead a name
+BESIDE = 1.5  # lift from which another trait may follow them
 WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 # Words that say nothing about a listing however rare they are.
 _STOP = (
@@ -127,11 +128,10 @@ def _name(
     first = list(dict.fromkeys(trait.piece for trait in traits if trait.label in leading))[:LEADING]
     best: dict[str, str] = {}  # of each label the trait that tells most: a second one says little more
     for trait in traits:
-        if trait.label not in leading:
+        if trait.label not in leading and (not first or trait.lift >= BESIDE):
             best.setdefault(trait.label, trait.piece)
-    second = [trait.piece for trait in traits if trait.piece not in best.values()]
-    pieces = list(dict.fromkeys([*first, *best.values(), *second]))
-    usual = max(2, len(first) + 1)
+    pieces = list(dict.fromkeys([*first, *best.values(), *(trait.piece for trait in traits)]))
+    usual = min(len(first) + 1, len(first) + len(best)) if first else 2
     quoted = [] if first else [f"“{word}”" for word in words]
     kept = pieces[:usual] + quoted[: 1 if pieces else 3]
     spare = pieces[usual : usual + 3] + quoted[len(kept) - len(pieces[:usual]) : 5]
@@ -165,6 +165,7 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
         names.append(str(market.config.title))
     if not names or not count:
         return [[] for _ in range(count)]
+    said = _valued(market)
     rng = np.random.default_rng(seed)
     held: list[Counter[str]] = []  # in how many texts of each group a word stands
     read: list[int] = []
@@ -173,7 +174,7 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
         if len(members) > TEXTS:
             members = np.sort(rng.choice(members, TEXTS, replace=False))
         texts = market.listings[names].iloc[rows[members]].fillna("").astype(str).agg(" ".join, axis=1)
-        held.append(Counter(word for text in texts for word in set(_spoken(text))))
+        held.append(Counter(word for text in texts for word in set(_spoken(text)) - said))
         read.append(len(members))
     everywhere: Counter[str] = Counter()
     for one in held:
@@ -189,6 +190,22 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
             if share >= WORD_SHARE and share >= WORD_LIFT * elsewhere and elsewhere <= WORD_COMMON:
                 scores[word] = share * np.log(1 + mean / everywhere[word]) * (1 - elsewhere / share)
         found.append(sorted(scores, key=lambda word: (-scores[word], word))[:6])
+    return found
+
+
+def _valued(market: Market) -> set[str]:
+    """The words in which categories and sets are told, which as traits say it better."""
+    found: set[str] = set()
+    for item in market.attributes:
+        if (
+            item.name == market.config.title
+            or kind_of(item.kind).sentences
+            or item.name not in market.listings
+        ):
+            continue
+        values = market.listings[item.name].dropna()
+        if values.map(type).isin((str, list)).all():
+            found.update(word for value in values.explode().astype(str).unique() for word in _spoken(value))
     return found
 
 

@@ -63,7 +63,7 @@ def coded_tones(tones: pd.DataFrame) -> list[Coded]:
     known = np.flatnonzero(tones["tones"].notna().to_numpy())
     if not len(known):
         return []
-    words = {"light": ("dark photos", "bright photos"), "chroma": ("muted colours", "strong colours")}
+    words = {"light": ("darker photos", "brighter photos"), "chroma": ("muted colours", "stronger colours")}
     told: list[tuple[str, str]] = []
     place, code = [], []
     for column, pair in words.items():

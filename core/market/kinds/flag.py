@@ -49,7 +49,8 @@ class Flag(Kind):
 
     def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
         yes = known[known.astype(bool)].index.to_numpy()
-        return label, [("Yes", label)], yes, np.zeros(len(yes), int)
+        piece = label[:1].lower() + label[1:] if label[1:2].islower() else label
+        return label, [("Yes", piece)], yes, np.zeros(len(yes), int)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])
