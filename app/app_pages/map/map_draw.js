@@ -116,6 +116,18 @@ function paintPoints(context, map, ratio, ground) {
   context.putImageData(image, 0, 0)
 }
 
+// As many parts of a name as the zoom gives room for, but always the first: finer the closer one looks.
+function labelText(context, name, room) {
+  const parts = name.split(" · ")
+  let text = parts[0]
+  for (const part of parts.slice(1)) {
+    const longer = `${text} · ${part}`
+    if (context.measureText(longer).width > room) break
+    text = longer
+  }
+  return text
+}
+
 // Names of the largest groups, as many as fit without overlap.
 function paintLabels(context, map, ratio, ink, ground, font) {
   const { width, height } = context.canvas
@@ -127,7 +139,8 @@ function paintLabels(context, map, ratio, ink, ground, font) {
     const x = (label.x - map.x) * map.unit * ratio + width / 2
     const y = (map.y - label.y) * map.unit * ratio + height / 2
     if (x < 0 || y < 0 || x > width || y > height) continue
-    const half = context.measureText(label.text).width / 2 + 4 * ratio
+    const text = labelText(context, label.text, width * 0.22 * Math.min(4, map.zoom))
+    const half = context.measureText(text).width / 2 + 4 * ratio
     const at = Math.max(half, Math.min(width - half, x))
     const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
     if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue
@@ -137,7 +150,7 @@ function paintLabels(context, map, ratio, ink, ground, font) {
     context.fillRect(box[0], box[1] + ratio, box[2] - box[0], box[3] - box[1] - 2 * ratio)
     context.globalAlpha = 1
     context.fillStyle = ink
-    context.fillText(label.text, at, y)
+    context.fillText(text, at, y)
   }
 }
 

@@ -20,6 +20,7 @@ _HTML = """
 </section>
 """
 _component = component(__file__, _HTML, "map_draw")
+LABEL = 90  # characters of a name on the map, of which the zoom shows more or fewer
 HEIGHT = 760  # pixels, known beforehand, so that what stands below does not move
 HINT = (
     "Point at a listing to see it here; click to keep it. With the keyboard: arrows go from listing to listing, "
@@ -32,7 +33,7 @@ def labels(one: SpaceMap) -> list[dict[str, object]]:
     found = []
     for number, portrait in enumerate(one.portraits):
         x, y = np.median(one.places[one.cluster == number], axis=0)
-        found.append({"text": shorten(portrait.name, 42), "x": int(x), "y": int(y)})
+        found.append({"text": shorten(portrait.name, LABEL), "x": int(x), "y": int(y)})
     return found
 
 

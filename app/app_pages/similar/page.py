@@ -21,6 +21,7 @@ from app.server.runs import OpenRun, current_run
 from app.view.formats import plain
 
 SHOWN = [6, 12, 24, 48]
+MANY = 8  # attributes that stand in one column where there are no photos
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 
 
@@ -69,17 +70,23 @@ def query(opened: OpenRun, row: int) -> None:
         with left:
             gallery(cards, key="photos", box=opened.box, label="Photos of this listing", layout="mosaic")
         with right:
-            facts_table(opened, row)
+            facts_table(view.facts(row))
     else:
         if view.has_photos:
             st.caption("This listing has no photo.")
-        with st.container(width=620):  # a table of a width of its own would cut long texts off
-            facts_table(opened, row)
+        facts = view.facts(row)
+        if len(facts) > MANY:  # side by side, so that what is like it stays in sight
+            half = -(-len(facts) // 2)
+            for column, part in zip(st.columns(2, gap="large"), (facts[:half], facts[half:]), strict=True):
+                with column:
+                    facts_table(part)
+        else:
+            with st.container(width=620):  # a table of a width of its own would cut long texts off
+                facts_table(facts)
 
 
-def facts_table(opened: OpenRun, row: int) -> None:
-    """Every attribute of a listing with its label and unit."""
-    facts = opened.view.facts(row)
+def facts_table(facts: list[tuple[str, str]]) -> None:
+    """Attributes of a listing (label, value with its unit)."""
     if facts:
         table = pd.DataFrame([plain(value) for _, value in facts], [plain(label) for label, _ in facts])
         st.table(table, hide_header=True, border="horizontal", alt="Attributes of this listing")
