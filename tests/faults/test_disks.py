@@ -24,6 +24,9 @@ COMMANDS = {
     "embed": ["embed", "{}/market", "{}/fresh", "--model", "{}/run"],
     "embed again": ["embed", "{}/market", "{}/run", "--model", "{}/other"],
     "evaluate": ["evaluate", "{}/run", "--json"],
+    "compare": ["compare", "{}/run", "{}/run", "--other", "popularity", "--queries", "{}/queries.parquet"],
+    "passport": ["passport", "{}/market", "--model", "{}/other"],
+    "why": ["why", "{}/run", "user-0001", "home-0003"],
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
     "similar": ["similar", "{}/run", "home-0003"],
     "similar --all": ["similar", "{}/run", "--all", "--out", "{}/lists"],
@@ -40,7 +43,7 @@ COMMANDS = {
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"similar", "recommend", "check"}
+READERS = {"similar", "recommend", "check", "passport", "why"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.
 LEFT_OUT = {"serve", "explore", "demo"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
