@@ -96,7 +96,8 @@ def embed(
     market: MarketPath,
     run: RunPath,
     model: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="run whose model is used as it is")
+        Path | None,
+        typer.Option(metavar="RUN", help="run whose model is used as it is, or one that ships: homes, demo"),
     ] = None,
     encoder: Encoder = "auto",
     weights: Weights = None,
@@ -106,9 +107,10 @@ def embed(
     from core.market.market import Market
     from core.run.generations import reading
     from core.run.manifest import Manifest
+    from core.run.named import named_model
     from core.run.spaces import embed_market
 
-    opened = Market.open(market)
+    opened, model = Market.open(market), None if model is None else named_model(model)
     if model is not None and encoder == "auto":
         with reading(model) as folder:
             encoder = Manifest.load(folder).photo_encoder or encoder

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from core.errors import VibesError
+from core.run.named import DEMO
 
-INSTALLED = Path(__file__).resolve().with_name("bundled")
-ROOT = INSTALLED if INSTALLED.is_dir() else Path(__file__).resolve().parents[2] / "assets" / "demo"
+ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
 
 

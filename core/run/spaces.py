@@ -25,6 +25,7 @@ from core.run.contents import is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
+from core.run.named import named_model
 from core.run.origin import MARKETS, at_home, took_part
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
@@ -131,6 +132,7 @@ def embed_market(
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
     """
+    model_run = None if model_run is None else named_model(model_run)
     with only_writer(run, "vibes embed"), ExitStack() as held:
         sweep(run)
         source = None if model_run is None else held.enter_context(reading(model_run))

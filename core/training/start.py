@@ -15,6 +15,7 @@ from core.model.settings import Settings
 from core.progress import Report, shown, silent
 from core.run.generations import reading
 from core.run.manifest import Manifest
+from core.run.named import named_model
 from core.run.origin import MARKETS
 from core.run.run import Run
 from core.training.beginning import Beginning
@@ -175,8 +176,8 @@ def _beginning(start: Path | str | None, repeated: Path | None) -> Beginning | N
         if before is None and start is not None:
             raise VibesError(f"The training of {repeated} began from nothing; leave out --from.")
     if before is None:
-        return None if start is None else Beginning.of(Path(start))
-    if start is not None and Path(start).resolve() != Path(before.run):
+        return None if start is None else Beginning.of(named_model(start))
+    if start is not None and named_model(start).resolve() != Path(before.run):
         raise VibesError(
             f"The training of {repeated} began from {before.run}, not {start}; leave out --from."
         )

@@ -23,9 +23,13 @@ NOTEBOOK = """
 import core
 from core import Run
 from core.demo.shipped import bundled_run
+from core.run.manifest import Manifest
+from core.run.named import named_model
 
 run = Run.open(bundled_run())
 assert run.path.is_relative_to({site!r}), run.path
+for name in ("homes", "demo"):
+    assert named_model(name).is_relative_to({site!r}) and Manifest.load(named_model(name)).trained_on
 print(len(run.recommend("user-00007", k=5)), len(run.similar("home-0007", k=7)))
 """
 #: A page that is drawn from start to end, as a visitor's browser asks for it.

@@ -103,3 +103,13 @@ def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, q
     assert alone.path == tmp_path / "alone" and Manifest.load(alone.path).markets is None
     with pytest.raises(VibesError, match="is there twice"):
         train([towns["a"], towns["a"]], tmp_path / "twice", short)
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
+    fine = train(towns["c"], tmp_path / "fine", start=run[0], training={"max_steps": 2})
+    carried, featurizer = fine.manifest.carried, fine.engine.featurizer
+    assert {"price", "rooms", "place"} <= set(carried.known) and not carried.gone
+    assert featurizer.within.numbers["price"][-1] == towns["c"].listings["price"].max()
+    with pytest.raises(VibesError, match="--from goes with one market"):
+        train([towns["a"], towns["b"]], tmp_path / "both", start=run[0])

@@ -1,0 +1,63 @@
+"""Make the model that ships in `assets/models/homes`: one model of six public towns, two more being left to measure it on.
+
+    python -m tests.benchmarks.homes OUT [--data FOLDER]
+
+Trains on the last six towns of `tests.benchmarks.transfer` in OUT (resumable), rounds the weights to float16, and copies weights,
+vocabulary and `run.toml`, without paths and fingerprints, to the assets. No row of a table goes along: of the vocabulary
+every value is one that two towns have, so that no host and no neighbourhood is in it; descriptions are left out beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from core.run.contents import seal
+from core.run.manifest import Manifest
+from core.run.named import MODELS
+from core.run.spaces import MODEL
+from tests.benchmarks.transfer import TOWNS, market_of, trained
+
+#: What takes longest to embed, where a newcomer has it.
+WITHOUT = ["description"]
+#: A minute of a core; longer trainings have not been tried.
+SETTINGS: dict[str, Any] = {
+    "preset": "tiny",
+    "training": {
+        "max_steps": 250, "fresh": 256, "window_listings": 512, "warmup": 30, "validate_every": 125, "validations": 2,
+        "average": 0.95,
+    },
+}  # fmt: skip
+
+
+def ship(run: Path, target: Path) -> None:
+    """Copy the model of `run`, which is of several markets, to `target`."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in MODEL:
+        shutil.copyfile(run / name, target / name)
+    weights = load_file(run / "model.safetensors")
+    save_file({name: tensor.half() for name, tensor in weights.items()}, target / "model.safetensors")
+    (target / "model.safetensors").chmod(0o644)
+    manifest = Manifest.load(run)
+    towns = [one.model_copy(update={"path": ""}) for one in manifest.markets or []]
+    seal(target, manifest.model_copy(update={"markets": towns, "carried": None}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    given = parser.parse_args()
+    markets = [market_of(town, given.data, given.out, WITHOUT) for town in TOWNS[2:]]
+    trained(markets, given.out / "run", config=SETTINGS)
+    ship(given.out / "run", MODELS / "homes")
+
+
+if __name__ == "__main__":
+    main()

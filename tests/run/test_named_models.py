@@ -1,0 +1,72 @@
+"""The models that ship, by name: what is in their files, and three small tables with them."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from helpers.commands import vibes
+
+from core.errors import VibesError
+from core.run.manifest import Manifest
+from core.run.named import MODELS, named_model
+
+HOMES = MODELS / "homes"
+
+
+def test_a_name_is_a_model_that_ships_unless_there_is_such_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert named_model("homes") == HOMES and (named_model("demo") / "run.toml").is_file()
+    with pytest.raises(VibesError, match="those that ship are demo and homes"):
+        named_model("house")
+    (tmp_path / "homes").mkdir()
+    assert named_model("homes") == Path("homes")
+
+
+def test_homes_is_small_and_tells_no_path():
+    files = sorted(path.name for path in HOMES.iterdir())
+    assert files == ["README.md", "features.safetensors", "model.safetensors", "run.toml", "vocabulary.json"]
+    assert sum(path.stat().st_size for path in HOMES.iterdir()) < 8 * 2**20
+    manifest = Manifest.load(HOMES)
+    assert manifest.market == "" and all(one.path == "" for one in manifest.markets)
+    head = json.loads((HOMES / "vocabulary.json").read_text())
+    hosts = [entry["values"] for entry in head["vocabulary"]["attributes"] if entry["name"] == "host_id"]
+    assert hosts == [[]] and not any(head["within"]["numbers"].values())
+
+
+@pytest.mark.real
+def test_homes_holds_no_listing_no_user_and_no_title(real_data):
+    inside = "\n".join((HOMES / name).read_text() for name in ("vocabulary.json", "run.toml", "README.md"))
+    words = set(re.findall(r"[\w-]+", inside))
+    for one in Manifest.load(HOMES).markets:
+        town = re.sub(r"[^a-z0-9]+", "-", re.sub(r"^Homes in |,| \(Inside Airbnb\)", "", one.name).lower())
+        folder = real_data / "inside-airbnb" / town
+        listings = pd.read_csv(folder / "listings.csv.gz", dtype=str, usecols=["id", "name", "host_id"])
+        users = pd.read_csv(folder / "reviews.csv.gz", dtype=str, usecols=["reviewer_id"])["reviewer_id"]
+        ids = {*listings["id"], *listings["host_id"], *users}
+        assert not {one for one in ids & words if len(one) > 4}  # "2015" is a word of titles as well
+        assert not [name for name in listings["name"].dropna() if name.count(" ") > 2 and name in inside]
+
+
+@pytest.mark.slow
+def test_three_small_tables_get_recommendations_from_homes(tmp_path):
+    market = tmp_path / "market"
+    market.mkdir()
+    (market / "listings.csv").write_text(
+        "listing_id,name,room_type,bedrooms,price,amenities,latitude,longitude\n"
+        + "".join(
+            f"h{n},Flat {n} by the sea,{'Private room' if n % 2 else 'Entire home/apt'},{n % 4},{40 + 9 * n},Wifi|Kitchen,"
+            f"{43 + n / 100},{7 + n / 90}\n"
+            for n in range(12)
+        )
+    )
+    (market / "events.csv").write_text(
+        "user_id,listing_id,timestamp\nann,h1,2024-05-01\nann,h3,2024-05-02\nbob,h2,2024-05-03\n"
+    )
+    (market / "photos.csv").write_text("listing_id,position,path\n")
+    vibes("embed", market, tmp_path / "run", "--model", "homes")
+    found = [
+        one["listing_id"] for one in json.loads(vibes("recommend", tmp_path / "run", "ann", "--json").stdout)
+    ]
+    assert len(found) == 10 and not {"h1", "h3"} & set(found)
