@@ -14,7 +14,6 @@ from core.insight.why.reasons import Reasons, why
 
 MOST = 2  # events told at a recommendation
 LEAST = 0.001  # what a part must add to be told
-BUDGET = 2.0  # seconds; a page waits longer than a service
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -29,7 +28,7 @@ def _reasons(
 ) -> list[Reasons]:
     view = _opened.view
     history, moment = history_frame(view, user, at), moment_of(view, user, at)
-    return why(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
+    return why(_opened.run, history, listings, moment, _options.rules, _options.beside)
 
 
 def attributions(
@@ -43,17 +42,18 @@ def attributions(
     """
     found = _reasons(run_key(opened), user, at, tuple(listings), options.key, opened, options)
     return [
-        [_event(opened, event) for event in one.events[:MOST] if event["adds"] >= LEAST] + _part(opened, one)
+        [_event(opened, one, event) for event in one.events[:MOST] if event["adds"] >= LEAST]
+        + _part(opened, one)
         for one in found
     ]
 
 
-def _event(opened: OpenRun, event: dict[str, Any]) -> Reason:
+def _event(opened: OpenRun, one: Reasons, event: dict[str, Any]) -> Reason:
     row = opened.view.market.listing_row[event["listing_id"]]
     what = f", {words(event['action']).lower()}" if event["action"] else ""
     return Reason(
         title=opened.view.title(row),
-        note=f"{_told(event)} · event {event['event']:,}{what}",
+        note=f"{_told(one, event)} · event {event['event']:,}{what}",
         photo=cover_url(opened.name, opened.view, row),
     )
 
@@ -65,11 +65,12 @@ def _part(opened: OpenRun, one: Reasons) -> list[Reason]:
         return []
     if "name" in best:
         labels = {item.name: item.label for item in opened.view.attributes}
-        return [Reason(title=labels.get(best["name"], words(best["name"])), note=_told(best))]
+        return [Reason(title=labels.get(best["name"], words(best["name"])), note=_told(one, best))]
     row, place = opened.view.market.listing_row[one.listing], best["photo"]
     title = "Its photos" if place < 0 else f"Its {ordinal(place + 1)} photo"
-    return [Reason(title, _told(best), photo_url(opened.name, opened.view, row, max(place, 0)))]
+    return [Reason(title, _told(one, best), photo_url(opened.name, opened.view, row, max(place, 0)))]
 
 
-def _told(part: dict[str, Any]) -> str:
-    return f"+{part['adds']:.3f} · else {ordinal(part['place_without'])}"
+def _told(one: Reasons, part: dict[str, Any]) -> str:
+    moved = part["place_without"] != one.place
+    return f"+{part['adds']:.3f}" + (f" · else {ordinal(part['place_without'])}" if moved else "")

@@ -23,7 +23,7 @@ SHOWN = [6, 12, 30, 60]
 DAY = 86_400_000_000_000
 CARRIED = (
     "Below each recommendation, what carried it: two events and the attribute or photo, how much lower the model's similarity "
-    "gets without it, and at which place the listing would stand else."
+    "gets without it, and at which other place the listing would stand then."
 )
 
 
