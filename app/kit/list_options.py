@@ -23,7 +23,7 @@ HELP = (
 SEVERAL = 4  # options up to which they stand side by side
 WIDEST = 9  # tenths of the weight of variety
 #: Parameters in the URL, beside `same`.
-RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "boost", "fill")
+RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "fill")
 #: Rules that are texts with semicolons between them: what the field is called, and what it says.
 TEXTS = {
     "where": (
@@ -43,6 +43,7 @@ TEXTS = {
         "Listings that stand first, as far as the other rules let them into the list",
     ),
     "block": ("Never", "ids of listings", "Listings that are in no list"),
+    "not": ("Not like", "ids of listings", "Listings that are in no list, and whose like falls in it"),
 }
 #: What a card says of a listing that a rule put into the list, see `core.run.rules.RULED`.
 TOLD = {

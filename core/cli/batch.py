@@ -53,6 +53,10 @@ Pin = Annotated[
     typer.Option(metavar="LISTING", help="stands first, as far as the other rules let it into the list"),
 ]
 Block = Annotated[list[str] | None, typer.Option(metavar="LISTING", help="is in no list")]
+Not = Annotated[
+    list[str] | None,
+    typer.Option("--not", metavar="LISTING", help="nor this one, nor so much of what is like it"),
+]
 Boost = Annotated[
     list[str] | None,
     typer.Option(
@@ -113,6 +117,7 @@ def rules_of(
     block: list[str] | None,
     boost: list[str] | None,
     fill: bool,
+    unlike: list[str] | None,
 ) -> "Rules":
     """The rules that options say."""
     from core.run.rules import Rules
@@ -123,7 +128,7 @@ def rules_of(
     return Rules(
         k=k, live_only=live_only, drop_seen=drop_seen, same=tuple(same or ()), at_most=most, seller=seller,
         diversity=diversity, where=tuple(where or ()), pin=tuple(pin or ()), block=tuple(block or ()),
-        boost=tuple(boost or ()), fill=fill,
+        boost=tuple(boost or ()), fill=fill, unlike=tuple(unlike or ()),
     )  # fmt: skip
 
 

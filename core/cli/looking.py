@@ -28,6 +28,7 @@ def similar(
     where: options.Where = None,
     pin: options.Pin = None,
     block: options.Block = None,
+    not_: options.Not = None,
     boost: options.Boost = None,
     fill: options.Fill = False,
     at: options.At = None,
@@ -40,7 +41,9 @@ def similar(
 
     if (listing is None) != all_:
         raise VibesError("Give either a LISTING or --all --out DIR.")
-    rules = options.rules_of(k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill)
+    rules = options.rules_of(
+        k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_
+    )
     if all_:
         options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
         return
@@ -74,6 +77,7 @@ def recommend(
     where: options.Where = None,
     pin: options.Pin = None,
     block: options.Block = None,
+    not_: options.Not = None,
     boost: options.Boost = None,
     fill: options.Fill = False,
     engine: options.Engine = "local",
@@ -87,7 +91,7 @@ def recommend(
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
     rules = options.rules_of(
-        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill
+        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_
     )
     if all_:
         options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)

@@ -27,6 +27,9 @@ from core.search.index import EXACT_TO, ExactIndex
 HELD = 16_000_000
 #: Moments whose masks and indexes are kept.
 KEPT = 4
+#: Standard deviations of a query's scores that a listing loses for each one of its likeness to what is not wanted. No log at
+#: hand has negatives to learn from, so it was chosen by its price, see `assets/docs/figures.md`.
+NOT = 0.3
 MINUTE = 60 * 10**9  # nanoseconds
 
 
@@ -70,7 +73,8 @@ class Recommender:
         )  # fmt: skip
         self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
         self.pins = named_rows(run, rules.pin, "--pin")
-        self._blocked = named_rows(run, rules.block, "--block")
+        self._unlike = named_rows(run, rules.unlike, "--not")
+        self._blocked = np.append(named_rows(run, rules.block, "--block"), self._unlike)
         self._boosts = [read_boost(run.market, text) for text in rules.boost]
         self._boosted: dict[int | None, np.ndarray] = {}
         self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
@@ -90,7 +94,7 @@ class Recommender:
         """
         index = self.index(None)
         line = np.arange(len(rows))
-        if not self._boosts:
+        if not self._moves_scores:
             return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
 
         def scores(some: slice) -> np.ndarray:
@@ -139,20 +143,29 @@ class Recommender:
         return Lists.joined(parts)
 
     def with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
-        """(b, L) scores and what boosts add to them, in standard deviations of each query's scores."""
-        if not self._boosts:
+        """(b, L) scores and what boosts add to them and unlike listings take, in standard deviations of each query's scores."""
+        if not self._moves_scores:
             return scores
-        assert at is not None
         finite = np.isfinite(scores) & self.index(None).known
         spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
         return scores + (spread * self._boost(at)).astype(np.float32)
 
-    def _boost(self, at: int) -> np.ndarray:
-        """(L,) float32 what all boosts give at a moment, after the last event by the minute."""
-        after = self.run.after_last_event
-        when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
+    @property
+    def _moves_scores(self) -> bool:
+        """Whether rules add to scores or take from them."""
+        return bool(self._boosts) or bool(len(self._unlike))
+
+    def _boost(self, at: int | None) -> np.ndarray:
+        """(L,) float32 what all boosts give at a moment, after the last event by the minute, less what unlike listings take."""
+        when = None
+        if self._boosts:
+            assert at is not None
+            after = self.run.after_last_event
+            when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
         if when not in self._boosted:
-            gains = [one.gain(self.run.market, when) for one in self._boosts]
+            gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
+            if len(self._unlike):
+                gains.append(-NOT * likeness(self.run.vectors(self.space), self._unlike))
             _keep(self._boosted, when, np.sum(gains, axis=0, dtype=np.float32))
         return self._boosted[when]
 
@@ -169,8 +182,8 @@ class Recommender:
     def _score_all(self) -> bool:
         """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
         if (
-            self._boosts
-        ):  # an index by vectors with this gain, as large as themselves, would serve these rules alone
+            self._moves_scores
+        ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
             return True
         return self.personal or bool(self.run.late_interaction.weight)
 
@@ -250,7 +263,8 @@ class Recommender:
         """Open now what lists at a moment need, before threads share it."""
         self.index(at)
         self.eligible(at)
-        self._boost(at)
+        if self._moves_scores:
+            self._boost(at)
         if self.additions is not None and self.additions.score_all:
             self.additions.open()
 
@@ -324,6 +338,15 @@ def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
                 f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
             )
     return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
+
+
+def likeness(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(L,) float32: the greatest cosine of each listing (L, d) to one of `rows`, in standard deviations over all that have a
+    vector."""
+    like = (vectors[rows] @ vectors.T).max(axis=0)
+    spread = float(np.std(like, where=vectors.any(axis=1), dtype=np.float64))
+    found: np.ndarray = (like / spread if spread else like).astype(np.float32)
+    return found
 
 
 NO_GROUPS = Groups(None, None, None)

@@ -22,7 +22,7 @@ from core.market.tables import as_ids
 from core.run.where import read_condition
 
 #: Rules that hold several texts.
-SEVERAL = ("same", "where", "pin", "block", "boost")
+SEVERAL = ("same", "where", "pin", "block", "boost", "unlike", "not")
 #: What put a listing into a list, by the code that `core.run.recommender.Lists` gives; the first is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
 PINNED = 1
@@ -45,11 +45,13 @@ class Rules(BaseModel):
         boost: what scores gain and lose again with age or distance, such as "fresh 0.5 14d", see `core.run.boosts`; the unit is
             the standard deviation of the scores of all listings for that query, so that a weight means the same whatever is
             added to the model.
+        unlike: listings that are in no list, and what is like them falls: `NOT` standard deviations for each standard deviation
+            of the greatest cosine to one of them; under the name "not" wherever rules are written.
         fill: a list that these rules leave short is filled up: at first without `at_most`, then also without `same`, then
             also without `where`; what is added so stands behind, by score, and says so.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     k: int = Field(default=K, gt=0)
     live_only: bool | None = None
@@ -62,6 +64,7 @@ class Rules(BaseModel):
     pin: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
     boost: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = Field(default=(), alias="not")
     fill: bool = False
 
     @classmethod

@@ -53,7 +53,9 @@ def agreement(run: Run, cases: int) -> dict[str, Any]:
     """Greatest difference of `adds` and the shares of cases whose place is the same, and within one."""
     rng, vectors, engine = np.random.default_rng(1), run.vectors("model"), run.engine.exact()
     photos = load_photo_vectors(run.market.path, run.market.photos, engine.featurizer.photo_encoder or None)
-    kinds = ["events", "attributes", *([] if photos is None else ["photos"])]
+    if photos is None:
+        raise SystemExit(f"This needs the photos' vectors; run `vibes photos {run.market.path}` first.")
+    kinds = ["events", "attributes", "photos"]
     off, places, counts = [], [], dict.fromkeys(kinds, 0)
     while len(off) < cases:
         number = int(rng.integers(len(run.log.users)))
@@ -84,7 +86,6 @@ def agreement(run: Run, cases: int) -> dict[str, Any]:
                     table[column] = table[column].where(table.index != row)
                 market = replace(market, listings=table)
             else:
-                assert photos is not None
                 ok = photos.ok.copy()
                 ok[np.flatnonzero(market.photos[C.LISTING] == listing)[part["photo"]]] = False
                 seen = replace(photos, ok=ok)

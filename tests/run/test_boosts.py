@@ -8,6 +8,7 @@ from core import Market
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.run.boosts import read_boost
+from core.run.recommender import NOT
 
 DAY = 86_400 * 10**9
 
@@ -107,3 +108,20 @@ def test_a_short_list_is_filled_up_rule_by_rule_and_says_so(trained):
     assert (rooms[rule == "without where"] != 2).all()
     for one in order:
         assert found["score"][rule == one].is_monotonic_decreasing
+
+
+def test_what_is_like_an_unwanted_listing_falls_and_the_listing_itself_is_gone(trained):
+    user = trained.log.users[5]
+    plain = trained.recommend(user, 120).set_index(C.LISTING)["score"]
+    unwanted = [plain.index[2], plain.index[9]]
+    found = trained.recommend(user, 120, rules={"not": unwanted}).set_index(C.LISTING)["score"]
+    assert set(found.index) == set(plain.index) - set(unwanted)
+    start, end = trained.log.history_at(trained.user_number[user], None)
+    vectors = trained.vectors("model")
+    mine = trained.engine.encode_histories(trained.log, np.array([start]), np.array([end]), vectors)[0]
+    like = (vectors[[trained.row(one) for one in unwanted]] @ vectors.T).max(axis=0)
+    loss = pd.Series(NOT * np.std(vectors @ mine) * like / np.std(like), trained.listing_ids)
+    by_hand = (plain - loss)[found.index]
+    assert found.to_numpy() == pytest.approx(by_hand.to_numpy(), abs=2e-3) and found.is_monotonic_decreasing
+    near = trained.similar(trained.listing_ids[4], 5, rules={"not": trained.listing_ids[6]})
+    assert trained.listing_ids[6] not in near[C.LISTING].tolist() and len(near) == 5

@@ -49,6 +49,7 @@ rules = st.builds(
     pin=st.sampled_from([(), ("home-0017", "home-0090", "home-0055")]),
     block=st.sampled_from([(), ("home-0005", "home-0066")]),
     boost=st.sampled_from([(), ("fresh 0.8 20d",), ("near 48.14,11.58 0.5 2.5km", "fresh 0.2 12h")]),
+    unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
 besides = st.sampled_from([None, *(fit.added for fit in FITS)])
@@ -105,6 +106,8 @@ def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str
     for name in ("pin", "block", "boost"):
         for value in getattr(rules, name):
             told += [f"--{name}", value]
+    for value in rules.unlike:
+        told += ["--not", value]
     if rules.fill:
         told.append("--fill")
     if rules.at_most:
@@ -130,7 +133,7 @@ def command(*arguments: str) -> list[tuple[str, str]]:
 
 
 def asked(client, path: str, rules: Rules, at: str | None, **more) -> list[tuple[str, str]]:
-    given = {name: value for name, value in rules.model_dump().items() if value is not None}
+    given = {name: value for name, value in rules.model_dump(by_alias=True).items() if value is not None}
     if at is not None:
         given["at"] = at
     answer = client.get(path, params=given | more)
@@ -152,7 +155,7 @@ def obeyed(run: Run, rules: Rules, found: list[tuple[str, str]]) -> None:
     """What a list may hold under rules, told by the tables alone."""
     table = run.market.listings.set_index(C.LISTING)
     ids = [one for one, _ in found]
-    assert len(set(ids)) == len(ids) <= rules.k and not set(ids) & set(rules.block)
+    assert len(set(ids)) == len(ids) <= rules.k and not set(ids) & {*rules.block, *rules.unlike}
     for number, (one, rule) in enumerate(found):
         assert (rule == "pinned") == (one in rules.pin and not rule.startswith("without")), found
         assert rule != "pinned" or [*rules.pin].index(one) >= number  # pins stand first, in their order
@@ -193,7 +196,9 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
         event |= {"action": run.log.actions[code]} if code >= 0 else {}
         event |= {"duration_s": float(seconds)} if np.isfinite(seconds) else {}
     assert of_frame(run.recommend(pd.DataFrame(told), at=at, rules=rules, beside=beside)) == alone[user]
-    body = {"history": told} | {n: v for n, v in rules.model_dump(mode="json").items() if v is not None}
+    body = {"history": told} | {
+        n: v for n, v in rules.model_dump(mode="json", by_alias=True).items() if v is not None
+    }
     answer = client.post("/recommend", json=body | with_ | ({} if at is None else {"at": at})).json()
     assert named(answer["results"]) == alone[user]
     for found in alone.values():

@@ -245,11 +245,13 @@ def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int
 
 def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray | None:
     """(L,) what every listing's score gains whoever asks."""
-    if at is None or maker.personal:
+    if maker.personal:
         return None
-    whole = scores[None] if (gain := maker.gain_at(at)) is None else scores[None] + gain
+    gain = None if at is None else maker.gain_at(at)
+    whole = scores[None] if gain is None else scores[None] + gain
     whole = maker.with_boosts(whole, at)
-    return whole[0] - scores if maker.rules.boost or gain is not None else None
+    moved = maker.rules.boost or maker.rules.unlike or gain is not None
+    return whole[0] - scores if moved else None
 
 
 def _most(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

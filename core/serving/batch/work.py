@@ -156,7 +156,7 @@ def prepare(
         read_condition(market, condition)
     for boost in rules.boost:
         read_boost(market, boost)
-    for option, named in (("--pin", rules.pin), ("--block", rules.block)):
+    for option, named in (("--pin", rules.pin), ("--block", rules.block), ("--not", rules.unlike)):
         named_rows(run, named, option)
     space = space or ("model" if kind == "recommend" else run.spaces[0])
     index = run.index(space)

@@ -73,6 +73,12 @@ class ListQuery(Forbidding):
     block: list[str] = Field(
         default_factory=list, max_length=MOST_RULES, description="listings that are in no list"
     )
+    not_: list[str] = Field(
+        default_factory=list,
+        alias="not",
+        max_length=MOST_RULES,
+        description="listings that are in no list, and whose like falls",
+    )
     boost: list[str] = Field(
         default_factory=list,
         max_length=MOST_RULES,
@@ -88,7 +94,7 @@ class ListQuery(Forbidding):
         return Rules(
             k=self.k, live_only=self.live_only, drop_seen=self.drop_seen, same=tuple(self.same), at_most=self.at_most,
             seller=self.seller, diversity=self.diversity, where=tuple(self.where), pin=tuple(self.pin),
-            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill,
+            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill, unlike=tuple(self.not_),
         )  # fmt: skip
 
 
@@ -107,7 +113,7 @@ class RecommendQuery(ListQuery):
 
     why: bool = Field(False, description="also why each listing is there; such requests wait for one another")
     why_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        250, description="milliseconds for list and reasons; what is not done then is null"
+        200, description="milliseconds for list and reasons; what is not done then is null"
     )
 
     @property
