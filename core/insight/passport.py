@@ -24,6 +24,7 @@ from core.market.kinds import AttributeVocabulary, kind_of
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.run.contents import check_loaded
 from core.run.generations import reading
 from core.run.manifest import Manifest
 from core.run.run import Run
@@ -139,6 +140,7 @@ def passport(
         manifest = Manifest.load(folder)
         if not manifest.trained_on:
             raise VibesError(f"{path} has no trained model; name a run of `vibes train`.")
+        check_loaded(folder, "vocabulary.json", "features.safetensors", "seen.json")
         featurizer, seen, tried = Featurizer.load(folder), load_seen(folder), load_tried(folder)
     origin = manifest.carried if manifest.carried and not manifest.carried.learned else None
     name = origin.market_name if origin else manifest.market_name

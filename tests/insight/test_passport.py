@@ -76,7 +76,7 @@ def test_who_has_no_model_or_saw_nothing_is_told(bare, trained, other, tmp_path)
     (run.path / "seen.json").unlink()
     toml = (run.path / "run.toml").read_text()
     (run.path / "run.toml").write_text(toml[: toml.index('[files."seen.json"]')])
-    found = passport(other, run, ask=False)
+    found = passport(other, run, ask=False)  # as of a version that kept nothing
     assert found.nearest is None and "does not say what it was trained on" in found.text()
     assert found.expectation == ""
 

@@ -55,7 +55,7 @@ def transfer(opened: OpenRun) -> str:
     """That the model is another market's, and what it knows of this one."""
     carried = opened.run.manifest.carried
     told = "The model was trained on another market and is used here as it is."
-    return told if carried is None else f"{told} It {plain(carried.sentence)}."
+    return told if carried is None else f"{told} It {plain(carried.sentence.replace(chr(96), chr(34)))}."
 
 
 def counts(opened: OpenRun) -> None:
