@@ -43,7 +43,7 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="RUN", help="begin from RUN's model: last month's, or another market's"
+            "--from", metavar="RUN", help="begin from RUN's model: last month's, another market's, homes"
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
@@ -126,7 +126,9 @@ def embed(
 @app.command()
 def passport(
     market: MarketPath,
-    model: Annotated[Path, typer.Option(metavar="RUN", help="run whose model is to work in the market")],
+    model: Annotated[
+        Path, typer.Option(metavar="RUN", help="run whose model is to work in the market, or one that ships")
+    ],
     json_: Json = False,
 ) -> None:
     """Say what a model knows of a market, how far that lies from what it learned, and the recall to expect there."""

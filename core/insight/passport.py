@@ -27,6 +27,7 @@ from core.market.splits import Catalogue, make_split
 from core.run.contents import check_loaded
 from core.run.generations import reading
 from core.run.manifest import Manifest
+from core.run.named import named_model
 from core.run.run import Run
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.tuning import recall
@@ -126,7 +127,7 @@ def passport(
 
     Args:
         market: a market, or its folder.
-        model: a run, or its folder.
+        model: a run, or its folder, or the name of a model that ships.
         photos: the vectors of the market's photos by the model's encoder; None: those in the market's cache, where all are.
         neighbours: recall@30 of the neighbours by attributes where it was measured; None: it is measured now,
             unless `ask` is False.
@@ -135,7 +136,7 @@ def passport(
         VibesError: the run has no model, the market shares nothing with it, or has an attribute of another kind.
     """
     opened = market if isinstance(market, Market) else Market.open(market)
-    path = model.path if isinstance(model, Run) else Path(model)
+    path = model.path if isinstance(model, Run) else named_model(model)
     with reading(path) as folder:
         manifest = Manifest.load(folder)
         if not manifest.trained_on:
@@ -163,7 +164,7 @@ def passport(
         )
     return Passport(
         market=opened.name,
-        run=str(path),
+        run=str(path if isinstance(model, Run) else model),
         sentence=carried.sentence,
         nearest=near.name if near else None,
         shift=shift,
@@ -239,7 +240,7 @@ def _values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
 
 def _known_share(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
     kind = kind_of(entry.kind)
-    if not entry.values:
+    if entry.edges or entry.grids:
         return 1.0 - kind.outgrown(entry, listings)
     told = kind.fit(listings, entry.name, 2, 1)
     counts = np.zeros(1 + told.size)

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
 def ship(run: Path, target: Path) -> None:
     """Copy the model of `run`, which is of several markets, to `target`."""
     target.mkdir(parents=True, exist_ok=True)
-    for name in MODEL:
+    for name in (*MODEL, "seen.json"):
         shutil.copyfile(run / name, target / name)
     weights = load_file(run / "model.safetensors")
     save_file({name: tensor.half() for name, tensor in weights.items()}, target / "model.safetensors")

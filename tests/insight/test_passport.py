@@ -81,6 +81,12 @@ def test_who_has_no_model_or_saw_nothing_is_told(bare, trained, other, tmp_path)
     assert found.expectation == ""
 
 
+def test_a_model_that_ships_is_named(other):
+    found = passport(other, "homes", ask=False)
+    assert found.run == "homes" and found.nearest.startswith("Homes in ")
+    assert {one.name for one in found.attributes if one.known} >= {"price", "bedrooms", "place"}
+
+
 @pytest.mark.slow
 def test_a_run_that_was_measured_is_a_row_and_the_command_prints_it(trained, other, tmp_path):
     embed_market(other, tmp_path / "there", None, trained.path)
