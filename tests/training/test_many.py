@@ -12,6 +12,7 @@ from core.insight.why.explain import why
 from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
 from core.run.manifest import Manifest
+from core.run.origin import ABROAD
 from core.run.spaces import embed_market
 
 
@@ -73,6 +74,7 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
     split = make_split(new.log, new.catalogue)
     found = evaluate(new, save=False)
     assert new.transferred and len(found.queries) == len(split.test)
+    assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (ABROAD, 0)
     # With ten times the prices the same homes are as dear as before, so nothing changes.
     dear = market.listings.assign(price=market.listings["price"] * 10)
     inflated = Market.from_frames(
