@@ -14,6 +14,7 @@ from core.insight.why.reasons import Reasons, why
 
 MOST = 2  # events told at a recommendation
 LEAST = 0.001  # what a part must add to be told
+BUDGET = 4.0  # seconds; on a busy machine the last cards have events alone
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -28,7 +29,7 @@ def _reasons(
 ) -> list[Reasons]:
     view = _opened.view
     history, moment = history_frame(view, user, at), moment_of(view, user, at)
-    return why(_opened.run, history, listings, moment, _options.rules, _options.beside)
+    return why(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
 
 
 def attributions(
