@@ -20,7 +20,7 @@ from core.market.documents import read_json, write_json
 FILE = "calibration.json"
 #: Markets that a model must have been tried on; and from which on shift may count.
 FEWEST, FEWEST_FOR_A_LINE = 3, 6
-LEVEL = 0.9
+LEVEL = 0.95
 
 
 class Tried(BaseModel):
@@ -35,7 +35,7 @@ class Tried(BaseModel):
 
 
 class Foretold(BaseModel):
-    """Recall@30 to expect, the interval that holds it in 90 of 100 markets, and of how many this was learned."""
+    """Recall@30 to expect, the interval that holds it in 95 of 100 markets, and of how many this was learned."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

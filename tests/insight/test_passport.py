@@ -61,7 +61,7 @@ def test_a_calibrated_model_foretells_and_goes_on_to_the_runs_made_with_it(train
     embed_market(other, tmp_path / "there", None, run.path)
     for model in (run, tmp_path / "there"):
         expected = passport(other, model, neighbours=0.2).expected
-        assert 0.14 < expected.low < expected.value < expected.high < 0.19 and expected.markets == 4
+        assert 0.12 < expected.low < expected.value < expected.high < 0.21 and expected.markets == 4
     with pytest.raises(VibesError, match="does not say how a model did"):
         calibrate(run, [run])
     (run.path / "calibration.json").write_text("[{}]")
