@@ -25,6 +25,7 @@ FACES = [
     "core.training.start:train",
     "core.evaluation.start:evaluate",
     "core.insight.comparison:compare",
+    "core.insight.why.reasons:why",
     "core.insight.passport:passport",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",
