@@ -4,12 +4,12 @@ function tile(card, data) {
   const anchor = link(card, "tile")
   anchor.title = card.title
   if (data.photos) anchor.append(photo({ ...card, alt: card.title, count: 0 }))
-  else anchor.append(element("span", "name", card.title))
   if (card.step) {
     const place = element("span", "place", card.step)
     place.setAttribute("aria-hidden", "true")
     anchor.append(place)
   }
+  if (!data.photos) anchor.append(element("span", "name", card.title))
   item.append(anchor)
   if (card.tone === "hit") item.append(element("span", "hit-word", "✓ touched next"))
   return item
@@ -60,7 +60,8 @@ export default function ({ data, parentElement }) {
   if (list.dataset.shown === shown) return
   list.dataset.shown = shown
   list.style.setProperty("--box", data.box)
-  list.classList.toggle("bare", !data.pictured)
+  list.classList.toggle("bare", !data.subject)
+  list.classList.toggle("titles", !data.photos)
   list.setAttribute("aria-label", data.label)
   list.replaceChildren(...data.rows.map((one) => row(one, data)))
 }

@@ -54,6 +54,7 @@ def photo_rows(
     data = {
         "rows": [_row(row) for row in rows],
         "photos": opened.view.has_photos,
+        "subject": pictured,
         "pictured": pictured and opened.view.has_photos,
         "box": opened.box,
         "label": label,
