@@ -164,11 +164,13 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
             args=("variety", "variety", 0),
             help="0: by score alone; more: what is unlike the listings above it comes earlier",
         )
-        for name, (label, example, told) in TEXTS.items():
-            st.session_state[name] = st.query_params.get(name, "")
-            st.text_input(
-                label, key=name, placeholder=example, on_change=keep, args=(name, name, ""), help=told
-            )
+        for row in (("where",), ("boost", "not"), ("pin", "block")):
+            for name, column in zip(row, st.columns(len(row)), strict=True):
+                label, example, told = TEXTS[name]
+                st.session_state[name] = st.query_params.get(name, "")
+                column.text_input(
+                    label, key=name, placeholder=example, on_change=keep, args=(name, name, ""), help=told
+                )
         live = users if now.live_only is None else now.live_only
         _tick("Only listings live at that moment", "live", live, users)
         if users:

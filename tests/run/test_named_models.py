@@ -44,7 +44,9 @@ def test_homes_is_small_and_tells_no_path():
 
 @pytest.mark.real
 def test_homes_holds_no_listing_no_user_and_no_title(real_data):
-    inside = "\n".join((HOMES / name).read_text() for name in ("vocabulary.json", "seen.json", "run.toml", "README.md"))
+    inside = "\n".join(
+        (HOMES / name).read_text() for name in ("vocabulary.json", "seen.json", "run.toml", "README.md")
+    )
     words = set(re.findall(r"[\w.-]+", inside))
     for one in Manifest.load(HOMES).markets:
         town = re.sub(r"[^a-z0-9]+", "-", re.sub(r"^Homes in |,| \(Inside Airbnb\)", "", one.name).lower())
