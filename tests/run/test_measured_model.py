@@ -6,6 +6,7 @@ import pytest
 from helpers.copies import copied
 
 from core.market.documents import write_json
+from core.market.splits import make_split
 from core.run.generations import RESULTS, building, publish, results_of
 from core.run.manifest import Manifest
 from core.run.run import Run
@@ -45,6 +46,9 @@ def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
     run.market.listings.rename(columns={"rooms": "bedrooms"}).to_parquet(
         run.market.path / "listings.parquet", index=False
     )
+    # The last events are not there yet, so that the market's own split would test on what trained the model.
+    events = run.market.events.sort_values("timestamp")
+    events.iloc[: round(0.9 * len(events))].to_parquet(run.market.path / "events.parquet", index=False)
     market = type(run.market).open(run.market.path)
     heard: list[object] = []
     manifest = embed_market(market, tmp_path / "new", None, trained.path, heard.append)
@@ -52,6 +56,7 @@ def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
     assert manifest.carried.sentence == sentence == Manifest.load(tmp_path / "new").carried.sentence
     assert any(sentence in getattr(one, "text", "") for one in heard)
     new = Run.open(tmp_path / "new")
+    assert make_split(new.log, new.catalogue).t2 < trained.split().t2
     # The listings are those of the training, so that no query lies before its end.
     assert new.transferred and new.split().t2 == trained.split().t2
     embed_market(market, tmp_path / "new", None, tmp_path / "new")
