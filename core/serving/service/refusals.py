@@ -59,4 +59,4 @@ def refuse_in_sentences(app: FastAPI) -> None:
 
 def _short(text: str) -> str:
     """A sentence repeats what was asked, which may be of any length; its end holds the mend."""
-    return text if len(text) <= 500 else f"{text[:240]} … {text[-240:]}"
+    return text if len(text) <= 500 else f"{text[:240].rstrip()} … {text[-240:].lstrip()}"

@@ -272,7 +272,7 @@ def sentence(problems: Sequence[Any]) -> str:
     """The first problem that FastAPI found in a request."""
     problem = problems[0]
     place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
-    name = printable(".".join(place))[:100]
+    name = printable(".".join(place))[:100].strip() or "A field without a name"
     if problem["type"] == "missing" and place:
         return f"{name} is missing; give it."
     if problem["type"] == "extra_forbidden":

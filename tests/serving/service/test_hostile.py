@@ -94,6 +94,7 @@ def test_a_name_that_is_nobody_s(client, name):
 @pytest.mark.parametrize("path", ROUTES)
 def test_unknown_parameters_are_refused_everywhere(client, path):
     assert "surprise is unknown" in refused(client.get(f"{path}?surprise=1"))
+    assert "without a name is unknown" in refused(client.get(f"{path}?=1"))
     for posted in ("/recommend", "/embed"):
         body = {"history": [{"listing_id": "home-0001"}]} if posted == "/recommend" else {}
         assert "surprise is unknown" in refused(client.post(f"{posted}?surprise=1", json=body))
@@ -164,6 +165,9 @@ def test_what_is_wrong_is_told_in_printable_words(client):
     assert "\\u202e\\x1b" in sentence
     sentence = refused(client.get("/nowhere%1B%5B2J"), 404)
     assert "\\x1b" in sentence
+    # What is left out of a long address may lie between spaces.
+    for path in ("/" + "a " * 400, "/x" + "a " * 400):
+        assert " … " in refused(client.get(path), 404)
 
 
 leaf = (
