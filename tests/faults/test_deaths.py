@@ -14,12 +14,21 @@ from tests.faults.writers import WRITERS, stage
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture
+def one_thread():
+    """A forked process has none of its parent's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(
     "writer", [one for one in WRITERS if one.name != "train"], ids=lambda writer: writer.name
 )
 def test_a_death_before_any_rename_leaves_the_old_state_or_the_new_one(writer, tmp_path, tmp_path_factory):
-    torch.set_num_threads(1)  # a forked process has none of its parent's threads
     one = Deaths(writer, once(tmp_path_factory, "stage", stage), tmp_path / "copy")
     assert one.renames > 1
     for number in range(1, one.renames + 1):
