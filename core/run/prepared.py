@@ -13,6 +13,7 @@ from core.features.featurizer import Features
 from core.market.durable import atomic_path
 
 FILE = "prepared.safetensors"
+MADE_OF = "made of"  # fingerprint of the market, digest of the weights
 
 
 def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
@@ -21,7 +22,8 @@ def save_prepared(run: Path, features: Features, fingerprint: str) -> None:
 
     arrays = {name: np.ascontiguousarray(array) for name, array in _flat(features).items()}
     with atomic_path(run / FILE) as temporary:
-        save_file(arrays, temporary, {"fingerprint": fingerprint, "weights": weights_digest(run)})
+        # One entry: safetensors writes several in no order, so that the same content would not be the same bytes.
+        save_file(arrays, temporary, {MADE_OF: f"{fingerprint} {weights_digest(run)}"})
 
 
 def weights_digest(run: Path) -> str:
@@ -41,7 +43,7 @@ def embedded_with(run: Path) -> str:
         return ""
     try:
         with safe_open(run / FILE, "numpy") as stored:
-            return (stored.metadata() or {}).get("weights", "")
+            return _made_of(stored.metadata())[1]
     except SafetensorError:
         return ""
 
@@ -58,12 +60,19 @@ def load_prepared(run: Path, fingerprint: str) -> Features | None:
         return None
     try:
         with safe_open(run / FILE, "pt") as stored:  # "pt" maps the file copy-on-write, "numpy" would read it
-            if (stored.metadata() or {}).get("fingerprint") != fingerprint:
+            if _made_of(stored.metadata())[0] != fingerprint:
                 return None
             arrays = {name: stored.get_tensor(name).numpy() for name in stored.keys()}  # noqa: SIM118
         return _built(Features, "", arrays)
     except Exception:  # damaged, or of another version: they are made again
         return None
+
+
+def _made_of(metadata: dict[str, str] | None) -> tuple[str, str]:
+    """Fingerprint and digest; "" for what was not kept. Runs of before had an entry each."""
+    told = metadata or {}
+    fingerprint, _, weights = told.get(MADE_OF, "").partition(" ")
+    return fingerprint or told.get("fingerprint", ""), weights or told.get("weights", "")
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, np.ndarray]:
