@@ -15,16 +15,13 @@ from safetensors.torch import load_file
 
 from core.errors import VibesError
 from core.features.carried import Carried
-from core.features.featurizer import Featurizer
+from core.features.featurizer import Featurizer, text_cache
 from core.features.photos.trainable import is_trained
-from core.features.photos.vectors import PhotoVectors
 from core.features.seen import SeenMarket, load_seen
 from core.features.texts.encoder import embed_texts
-from core.market.caches import writable_cache
 from core.market.market import Market
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings, SplitConfig, TrainingConfig
-from core.progress import Report
 from core.run.contents import check_loaded
 from core.run.generations import reading
 from core.run.manifest import Manifest
@@ -132,17 +129,6 @@ class Beginning:
                 "or train without --from."
             )
 
-    def extended(
-        self,
-        market: Market,
-        rows: np.ndarray,
-        durations: np.ndarray,
-        photos: PhotoVectors | None,
-        report: Report | None = None,
-    ) -> Featurizer:
-        """The run's featurizer with what `market` brings; see `Featurizer.extended`."""
-        return self.featurizer.extended(market, rows, durations, photos, report)
-
     def carried(self, market: Market) -> Carried:
         """What the model knows of `market`.
 
@@ -154,7 +140,7 @@ class Beginning:
 
     def give(self, model: ListingModel, featurizer: Featurizer, market: Market, seed: int) -> None:
         """Give `model`, which reads what `featurizer` makes, the weights; new rows start near those of like names."""
-        cache = writable_cache(market.path) / "text"
+        cache = text_cache(market)
 
         def sentences(names: Sequence[str]) -> np.ndarray:
             return embed_texts(names, cache).vectors

@@ -252,7 +252,7 @@ def _features(
     durations = np.concatenate([one.log.duration[one.split.train] for one in grounds])
     known = [one.known for one in grounds]
     if begun is not None:
-        featurizer = begun.extended(markets[0], known[0], durations, photos[0], report)
+        featurizer = begun.featurizer.extended(markets[0], known[0], durations, photos[0], report)
     elif len(markets) == 1:
         featurizer = Featurizer.fit(markets[0], config, width, known[0], durations, photos[0], report)
     else:

@@ -56,7 +56,7 @@ def told(names):
 def test_what_is_known_keeps_its_weights_and_bedrooms_start_as_rooms(trained, next_market):
     begun = Beginning.of(trained.path)
     rows = np.arange(len(next_market.listings))
-    featurizer = begun.extended(next_market, rows, np.empty(0), None)
+    featurizer = begun.featurizer.extended(next_market, rows, np.empty(0), None)
     before, now = begun.featurizer.vocabulary, featurizer.vocabulary
     assert [one.name for one in now.attributes[: len(before.attributes)]] == [
         one.name for one in before.attributes
@@ -165,6 +165,6 @@ def test_numbers_that_lie_beyond_all_that_is_known_are_divided_anew(trained):
     assert (
         "100% of the values of `price` lie beyond those it knows, so that" in begun.carried(market).sentence
     )
-    found = begun.extended(market, np.arange(len(frame)), np.empty(0), None).vocabulary
+    found = begun.featurizer.extended(market, np.arange(len(frame)), np.empty(0), None).vocabulary
     assert found.attribute("price").edges[-1] > 50 * begun.featurizer.vocabulary.attribute("price").edges[-1]
     assert found.attribute("area_m2").edges == begun.featurizer.vocabulary.attribute("area_m2").edges
