@@ -1,11 +1,11 @@
 """Leave one town out: a model of the other towns at work in the one that took no part in its training.
 
     python -m tests.benchmarks.transfer OUT [--data FOLDER] [--towns a,b] [--seeds 0,1,2] [--config FILE] [--preset tiny]
-        [--without description] [--no-fine]
+        [--without description] [--no-fine] [--no-alone]
 
 For each town and seed: a model of all other towns, without training here ("zero-shot") and trained on from there
-("fine-tuned"), beside the town's own model ("alone"), its neighbours by attributes, and zero-shot with neighbours and
-recency, which is what serving adds. All are asked the town's own test queries. `OUT/transfer.jsonl` gets one line of
+("fine-tuned"; also with late interaction, `core/run/origin.py`, kept), beside the town's own model ("alone"), its neighbours
+by attributes, and what serving adds: zero-shot with neighbours and recency, and these two without any model. All are asked the town's own test queries. `OUT/transfer.jsonl` gets one line of
 JSON a town and seed, with each user's recall@30; what is done is not done again, and a training that was interrupted
 goes on. At the end a table: means over the seeds, paired differences over users, p after Holm over the towns.
 """
@@ -28,6 +28,7 @@ from core.market.config import MarketConfig
 from core.market.importers import import_market
 from core.market.market import Market
 from core.progress import shown
+from core.run.origin import ABROAD
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.run.spaces import embed_market
@@ -38,11 +39,17 @@ TOWNS = (
     "trentino-2015-10", "singapore-2023-09", "salem-or-2023-03", "albany-2024-11", "barossa-valley-2023-06",
     "antwerp-2015-10", "santa-cruz-county-2015-10", "oakland-2015-07",
 )  # fmt: skip
-ZERO, FINE, ALONE = "zero-shot", "fine-tuned", "alone"
-SERVED = "zero-shot + neighbours + recency"
+ZERO, FINE, LATE, ALONE = "zero-shot", "fine-tuned", "fine-tuned, late", "alone"
+SERVED, NO_MODEL, BESIDE = (
+    "zero-shot + neighbours + recency",
+    "neighbours + recency",
+    "zero-shot + neighbours",
+)
 ATTRIBUTES = NEIGHBOURS["attributes"]
 #: Whose difference is told.
-PAIRS = ((ZERO, ATTRIBUTES), (SERVED, ATTRIBUTES), (ZERO, ALONE), (FINE, ALONE))
+PAIRS = (
+    (ZERO, ATTRIBUTES), (BESIDE, ATTRIBUTES), (SERVED, NO_MODEL), (ZERO, ALONE), (FINE, ALONE), (LATE, FINE)
+)  # fmt: skip
 METRIC = "recall@30"
 
 
@@ -66,28 +73,43 @@ def trained(market: Any, run: Path, **options: Any) -> None:
 
 
 def measure(
-    town: str, seed: int, markets: dict[str, Market], out: Path, fine: bool, options: dict[str, Any]
+    town: str,
+    seed: int,
+    markets: dict[str, Market],
+    out: Path,
+    options: dict[str, Any],
+    fine: bool = True,
+    alone: bool = True,
 ) -> dict:
     """The line of a town and seed."""
     here, runs, started = markets[town], out / "runs" / f"{town}-{seed}", time.process_time()
     trained([one for name, one in markets.items() if name != town], runs / "others", seed=seed, **options)
     if not (runs / "zero" / "run.toml").is_file():
         embed_market(here, runs / "zero", None, runs / "others")
-    trained(here, runs / ALONE, seed=seed, **options)
-    if fine:
-        trained(here, runs / "fine", seed=seed, start=runs / "others")
     zero = Run.open(runs / "zero", here)
     log, catalogue, split = zero.log, zero.catalogue, zero.split()
     near = VectorNeighbours.tune(zero.vectors("attributes"), log, split, catalogue, ATTRIBUTES, seed)
-    served = with_serving(model_scorer(zero), [], [near], log, split, catalogue, seed)[-1]
+    added = {
+        one.name: one for one in with_serving(model_scorer(zero), [], [near], log, split, catalogue, seed)
+    }
     scorers = [
         replace(model_scorer(zero), name=ZERO),
         near,
-        _Named(SERVED, served),
-        replace(model_scorer(Run.open(runs / ALONE, here)), name=ALONE),
+        _Named(NO_MODEL, with_serving(near, [], [], log, split, catalogue, seed)[-1]),
+        _Named(BESIDE, added["model + neighbours"]),
+        _Named(SERVED, added["model + neighbours + recency"]),
     ]
+    if alone:
+        trained(here, runs / ALONE, seed=seed, **options)
+        scorers.append(replace(model_scorer(Run.open(runs / ALONE, here)), name=ALONE))
     if fine:
-        scorers.append(replace(model_scorer(Run.open(runs / "fine", here)), name=FINE))
+        trained(here, runs / "fine", seed=seed, start=runs / "others")
+        late = {"training": {"late_interaction": ABROAD}}
+        trained(here, runs / "late", late, seed=seed, start=runs / "others")
+        scorers += [
+            replace(model_scorer(Run.open(runs / folder, here)), name=name)
+            for folder, name in (("fine", FINE), ("late", LATE))
+        ]
     found = evaluate(scorers, log, split, catalogue, seed=seed)
     column = found.cutoffs.names.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}
@@ -145,6 +167,7 @@ def main() -> None:
     parser.add_argument("--preset")
     parser.add_argument("--without", default="", help="columns that are left out, a,b")
     parser.add_argument("--no-fine", action="store_true")
+    parser.add_argument("--no-alone", action="store_true")
     given = parser.parse_args()
     without = [name for name in given.without.split(",") if name]
     markets = {town: market_of(town, given.data, given.out, without) for town in TOWNS}
@@ -155,7 +178,9 @@ def main() -> None:
         for town in given.towns.split(","):
             if any(line["town"] == town and line["seed"] == seed for line in lines):
                 continue
-            lines.append(measure(town, seed, markets, given.out, not given.no_fine, options))
+            lines.append(
+                measure(town, seed, markets, given.out, options, not given.no_fine, not given.no_alone)
+            )
             with path.open("a") as stream:
                 stream.write(json.dumps(lines[-1]) + "\n")
             print(
