@@ -92,7 +92,7 @@ def measure(
     added = {
         one.name: one for one in with_serving(model_scorer(zero), [], [near], log, split, catalogue, seed)
     }
-    scorers = [
+    scorers: list[Any] = [
         replace(model_scorer(zero), name=ZERO),
         near,
         _Named(NO_MODEL, with_serving(near, [], [], log, split, catalogue, seed)[-1]),
@@ -105,7 +105,7 @@ def measure(
     if fine:
         trained(here, runs / "fine", seed=seed, start=runs / "others")
         late = {"training": {"late_interaction": ABROAD}}
-        trained(here, runs / "late", late, seed=seed, start=runs / "others")
+        trained(here, runs / "late", config=late, seed=seed, start=runs / "others")
         scorers += [
             replace(model_scorer(Run.open(runs / folder, here)), name=name)
             for folder, name in (("fine", FINE), ("late", LATE))
@@ -134,7 +134,7 @@ class _Named:
 def table(lines: list[dict]) -> str:
     """Means over the seeds of each town, and differences with p after Holm over the towns."""
     towns = list(dict.fromkeys(line["town"] for line in lines))
-    means = {town: _over_seeds([line for line in lines if line["town"] == town]) for town in towns}
+    means = {town: over_seeds([line for line in lines if line["town"] == town]) for town in towns}
     names = list(dict.fromkeys(name for one in means.values() for name in one))
     rows = [["town", *names]]
     rows += [
@@ -149,7 +149,7 @@ def table(lines: list[dict]) -> str:
     return "\n".join(told)
 
 
-def _over_seeds(lines: list[dict]) -> dict[str, np.ndarray]:
+def over_seeds(lines: list[dict]) -> dict[str, np.ndarray]:
     """Of each scorer (U,) the mean of each user's values over the seeds."""
     names = [name for name in lines[0]["by user"] if all(name in line["by user"] for line in lines)]
     return {name: np.mean([line["by user"][name] for line in lines], axis=0) for name in names}
