@@ -11,6 +11,7 @@ from core import Market, Run, VibesError, evaluate, train
 from core.insight.why.explain import why
 from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
+from core.progress import Stage, Trained
 from core.run.manifest import Manifest
 from core.run.origin import ABROAD
 from core.run.spaces import embed_market
@@ -105,6 +106,27 @@ def test_validation_is_told_and_one_market_in_a_list_is_one_market(run, towns, q
     assert alone.path == tmp_path / "alone" and Manifest.load(alone.path).markets is None
     with pytest.raises(VibesError, match="is there twice"):
         train([towns["a"], towns["a"]], tmp_path / "twice", short)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [Trained, Stage], ids=["in training", "between two runs"])
+def test_interrupted_on_several_and_resumed_ends_with_the_same_files(run, towns, quick, tmp_path, where):
+    settings = quick.model_copy(update={"history": "listing-vectors"})
+    both, path = [towns["a"], towns["b"]], tmp_path / "run"
+
+    def stop(update):
+        if isinstance(update, where) and (getattr(update, "step", 0) == 13 or "embedding b" in str(update)):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(both, path, settings, progress=stop)
+    assert not (path / "run.toml").exists()
+    train(both, path, settings, resume=True)
+    for name in ("model.safetensors", "vocabulary.json", "train.jsonl", "seen.json"):
+        assert (path / name).read_bytes() == (run[0] / name).read_bytes(), name
+    for one in run[1]:
+        own = Run.open(path / "markets" / one.path.name, one.market)
+        assert (own.vectors("model") == one.vectors("model")).all()
 
 
 @pytest.mark.slow
