@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from core.cores import cores
+
 #: Fixtures that several rooms share, each beside what it is made of.
 pytest_plugins = [
     "helpers.tiny",
@@ -19,7 +21,7 @@ pytest_plugins = [
 # one of several test processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // int(workers))))
 
 # No deadline, since the cores are shared with others; the same examples on every run, so that a failure is everybody's.
 settings.register_profile("fast", deadline=None, derandomize=True, max_examples=15)

@@ -21,6 +21,7 @@ from core.ablation.jobs import Job, run_jobs
 from core.ablation.table import Measured, ablation_table
 from core.ablation.text import ablation_document, ablation_text
 from core.ablation.worker import OUTCOME, RANKS, keep
+from core.cores import cores
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.evaluation.slices import slice_masks, week_after_training
@@ -107,7 +108,7 @@ def ablate(
                     report(Stage("oracle"))
                     _rank_oracle(jobs[variant.name][0].folder, oracle, market, log, split, catalogue)
         everything = [job for own in jobs.values() for job in own]
-        run_jobs(everything, processes or _cores(), report)
+        run_jobs(everything, processes or cores(), report)
         found = _gather(plan, jobs, market, log, split)
         path = out / "ablation.parquet"
         write_table(path, found.table)
@@ -117,10 +118,6 @@ def ablate(
 
 def _base(grid: Grid) -> Settings:
     return Settings.model_validate(grid.base)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def folder_of(out: Path, name: str, seed: int) -> Path:

@@ -14,6 +14,7 @@ from core.cli import production as _production  # noqa: F401
 
 # isort: on
 from core.cli.shared import app
+from core.cores import limit_threads
 from core.errors import DEBUG, sentence_of
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    limit_threads()
     try:
         app()
     except KeyboardInterrupt:

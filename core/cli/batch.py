@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.cli.shared import progress_bar
+from core.cores import cores
 from core.errors import VibesError
 
 if TYPE_CHECKING:
@@ -137,7 +138,6 @@ def batch(
     engine: str, workers: int | None, chunk: int, as_json: bool, beside: str | None = None,
 ) -> None:  # fmt: skip
     """Score every listing or user into `out`."""
-    import os
 
     from core.market.durable import only_writer
     from core.serving.batch.local import score_here
@@ -165,7 +165,7 @@ def batch(
         else:
             from core.serving.batch.ray_engine import score_on_ray
 
-            made = score_on_ray(work.folder, workers or os.cpu_count() or 1, progress)
+            made = score_on_ray(work.folder, workers or cores(), progress)
     seconds = time.monotonic() - started
     told = {"out": str(out), "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
     if as_json:

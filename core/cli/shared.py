@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from core.errors import VibesError
 
@@ -15,7 +16,20 @@ if TYPE_CHECKING:
     from core.market.market import Market
     from core.progress.bar import ProgressBar
 
+
+class Commands(TyperGroup):
+    """Its help tells of each command in its whole sentence, for which there is no room in one line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, (one.help or "").split("\n\n")[0]) for name, one in self.commands.items()]
+            )
+
+
 app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,  # boxes would take as long as all the rest of `vibes --help`
     help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
     no_args_is_help=True,
     add_completion=False,

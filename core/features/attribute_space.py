@@ -7,12 +7,18 @@ seen from its mean, since what all listings have in common makes none of them al
 1702.01417, of word vectors); an attribute that a listing lacks says nothing.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from core.features.featurizer import Features, Featurizer
 from core.features.tokens.tabular import bin_offsets
 from core.features.units import unit_rows
+
+if TYPE_CHECKING:
+    from scipy import sparse  # loaded where a matrix is made: who opens a run needs none
 
 WIDTH = 256
 #: What the sparse part is reduced to is taken from at most so many listings, which bounds the memory that takes.
@@ -80,6 +86,8 @@ def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) 
     columns = np.concatenate([value[single], tokens.set_member])
     weights = np.concatenate([np.ones(len(single)), 1 / np.sqrt(sizes[member_of])]).astype(np.float32)
     known = columns > 0
+    from scipy import sparse
+
     matrix = sparse.csr_matrix((weights[known], (rows[known], columns[known])), shape=(tokens.listings, size))
     frequency = np.asarray((matrix[:fitted] > 0).sum(axis=0)).ravel()
     idf = np.log1p(fitted / np.maximum(frequency, 1)) / np.log1p(fitted)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
@@ -65,13 +64,19 @@ def event_count(path: Path) -> int | None:
     source = find_table(path, "events")
     if source is None:
         return 0
-    return ds.dataset(source, format="parquet").count_rows() if source.suffix == ".parquet" else None
+    if source.suffix != ".parquet":
+        return None
+    import pyarrow.dataset as ds
+
+    return ds.dataset(source, format="parquet").count_rows()
 
 
 def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
     if source.suffix != ".parquet":
         yield read_table(source)
         return
+    import pyarrow.dataset as ds
+
     try:
         dataset = ds.dataset(source, format="parquet")
         yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too

@@ -212,7 +212,7 @@ class Market:
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row number by listing id."""
-        return {listing: row for row, listing in enumerate(self.listings[C.LISTING])}
+        return {listing: row for row, listing in enumerate(self.listings[C.LISTING].tolist())}
 
     @cached_property
     def cover(self) -> dict[str, str]:

@@ -83,7 +83,7 @@ def listings_table(
         raise VibesError(
             f"{path}, column {C.LISTING}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
         )
-    if ids.duplicated().any():
+    if ids.nunique() < len(ids):
         row = int(ids.duplicated().argmax())
         raise VibesError(
             f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."

@@ -49,16 +49,28 @@ def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     elif not is_textual(column):
         values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
         bad = np.isinf(values)
-    else:
-        plain = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
-        present = column.notna().to_numpy()
-        for row in np.flatnonzero(present & np.isnan(plain)):
-            match = _AMOUNT.match(str(column.iat[int(row)]).strip())
-            if match:
-                plain[int(row)] = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
-        values, bad = plain, (present & np.isnan(plain)) | np.isinf(plain)
+    elif column.dtype == object:
+        values, bad = _amounts(column)
+    else:  # what a city or a colour is called need not be tried a hundred thousand times
+        of, distinct = pd.factorize(column)  # (N,) -1 where missing
+        values, bad = (
+            np.append(found, nothing)[of]
+            for found, nothing in zip(_amounts(pd.Series(distinct)), (np.nan, False), strict=True)
+        )
     values[bad] = np.nan
     return values, bad
+
+
+def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of words, one by one; see `to_numbers`."""
+    values = pd.to_numeric(column, errors="coerce").astype("float64").to_numpy(copy=True)
+    present = column.notna().to_numpy()
+    unread = np.flatnonzero(present & np.isnan(values))
+    for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
+        match = _AMOUNT.match(str(cell).strip())
+        if match:
+            values[row] = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
+    return values, (present & np.isnan(values)) | np.isinf(values)
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:

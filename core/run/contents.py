@@ -9,7 +9,6 @@ does not start later for it. A run of a version that kept no digests is taken by
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.run.manifest import FileFacts, Manifest
+from core.run.npz import places_of, read_npz
 
 #: The files that make a state; pushes and what is waiting belong to a refreshed one.
 FILES = (
@@ -26,6 +26,7 @@ FILES = (
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
 READ_WHOLE = 64 * 2**20  # bytes
+AT_ONCE = 512  # vectors
 
 Heads = dict[str, tuple[str, list[int]]]  # of each array: type and shape
 
@@ -110,20 +111,21 @@ def is_sound(folder: Path, name: str) -> bool:
         return hashlib.file_digest(stream, "sha256").hexdigest() == facts.sha256
 
 
-def read_spaces(path: Path, names: tuple[str, ...], widths: Mapping[str, int]) -> dict[str, np.ndarray]:
+def read_spaces(
+    path: Path, names: tuple[str, ...], widths: Mapping[str, int], finite: bool = True
+) -> dict[str, np.ndarray]:
     """The arrays of `listings.npz`: `listing_id` (L,), and of each space (L, d), all finite.
 
     Args:
         names: of the spaces there may be; others are left out.
         widths: that a space must have.
+        finite: False: that is left to `check_finite`, so that nothing is read of vectors that nobody asks for.
 
     Raises:
         VibesError: it is damaged, or its arrays do not fit each other.
     """
-    heads = heads_of(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in ("listing_id", *names) if name in heads}
+        found = read_npz(path, ("listing_id", *names))
     except MemoryError:
         raise
     except Exception as error:
@@ -131,7 +133,7 @@ def read_spaces(path: Path, names: tuple[str, ...], widths: Mapping[str, int]) -
     ids = found.get("listing_id")
     if ids is None or ids.ndim != 1 or ids.dtype.kind != "U":
         raise damaged(path, "it has no listing ids")
-    if len(np.unique(ids)) != len(ids):
+    if len(set(ids.tolist())) != len(ids):
         raise damaged(path, "a listing id is there twice")
     if len(found) == 1:
         raise damaged(path, "it has no vectors")
@@ -146,16 +148,29 @@ def read_spaces(path: Path, names: tuple[str, ...], widths: Mapping[str, int]) -
             raise damaged(
                 path, f"{name} is {vectors.shape[1]} wide, not {widths[name]} as the model of run.toml"
             )
-        if not is_finite(vectors):
-            raise damaged(path, f"{name} holds NaN or infinity")
+        if finite:
+            check_finite(path, name, vectors)
     return found
+
+
+def check_finite(path: Path, name: str, vectors: np.ndarray) -> None:
+    """Raises:
+    VibesError: the vectors (L, d) of the space `name` are not all finite.
+    """
+    if not is_finite(vectors):
+        raise damaged(path, f"{name} holds NaN or infinity")
 
 
 def is_finite(vectors: np.ndarray) -> bool:
     """Whether all numbers are; of float16, which numpy converts number by number, told by their bits."""
-    if vectors.dtype == np.float16:
-        return not bool(((vectors.view(np.uint16) & 0x7C00) == 0x7C00).any())
-    return bool(np.isfinite(vectors).all())
+    for begin in range(0, len(vectors), AT_ONCE):  # what is made on the way stays in the processor's cache
+        some = vectors[begin : begin + AT_ONCE]
+        if some.dtype != np.float16:
+            if not np.isfinite(some).all():
+                return False
+        elif (some.view(np.uint16) & 0x7FFF).max(initial=0) >= 0x7C00:
+            return False
+    return True
 
 
 def damaged(path: Path, reason: object) -> VibesError:
@@ -187,27 +202,7 @@ def _digest_of(heads: dict[str, str]) -> str:
 
 
 def _npz_heads(path: Path) -> Heads:
-    """Of arrays as numpy stores them, uncompressed: what they claim to be must be as large as what is there."""
-    found: Heads = {}
-    with zipfile.ZipFile(path) as arrays:
-        for one in arrays.infolist():
-            with arrays.open(one) as stream:
-                version = np.lib.format.read_magic(stream)
-                read = {
-                    (1, 0): np.lib.format.read_array_header_1_0,
-                    (2, 0): np.lib.format.read_array_header_2_0,
-                }
-                shape, _, kind = read[version](stream)
-                begins = stream.tell()
-            count = 1
-            for length in shape:
-                count *= int(length)
-            if kind.hasobject or count < 0 or one.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{one.filename} is no plain array")
-            if begins + count * kind.itemsize != one.file_size or one.file_size != one.compress_size:
-                raise ValueError(f"{one.filename} is not as large as it says")
-            found[one.filename.removesuffix(".npy")] = (str(kind), list(shape))
-    return found
+    return {name: (str(place.dtype), list(place.shape)) for name, place in places_of(path).items()}
 
 
 def _safetensors_heads(path: Path) -> Heads:

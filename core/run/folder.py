@@ -21,7 +21,7 @@ from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.market.user_names import NumberedUsers
-from core.run.contents import check_loaded, check_opened, read_spaces
+from core.run.contents import check_finite, check_loaded, check_opened, read_spaces
 from core.run.engine import Engine
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
@@ -106,7 +106,8 @@ class RunFolder:
     def _arrays(self) -> dict[str, np.ndarray]:
         check_loaded(self.folder, "listings.npz")
         model = {"model": self.manifest.settings.encoder_config().width}
-        return read_spaces(self.folder / "listings.npz", SPACES, model if self.has_model else {})
+        widths = model if self.has_model else {}
+        return read_spaces(self.folder / "listings.npz", SPACES, widths, finite=False)
 
     @cached_property
     def listing_ids(self) -> list[str]:
@@ -136,9 +137,8 @@ class RunFolder:
         if space not in self.spaces:
             raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
-            vectors = self._arrays[space].astype(np.float32)
-            norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-            self._indexes[space] = ExactIndex(vectors / np.where(norm > 0, norm, 1))
+            check_finite(self.folder / "listings.npz", space, self._arrays[space])
+            self._indexes[space] = ExactIndex.of_stored(self._arrays[space])
         return self._indexes[space]
 
     def batch_index(self, space: str) -> ExactIndex:

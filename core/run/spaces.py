@@ -6,7 +6,6 @@ import platform
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
 from core.run.named import named_model
+from core.run.npz import write_npz
 from core.run.origin import MARKETS, at_home, took_part
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
@@ -100,8 +100,8 @@ def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> Non
     """Write `listings.npz`: ids and float16 embeddings, in listing order."""
     ids = market.listings[C.LISTING].to_numpy(str)
     with atomic_path(run / "listings.npz") as temporary, temporary.open("wb") as stream:
-        arrays: dict[str, Any] = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
-        np.savez(stream, listing_id=ids, **arrays)
+        arrays = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
+        write_npz(stream, {"listing_id": ids} | arrays)
 
 
 def library_versions() -> dict[str, str]:

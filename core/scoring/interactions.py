@@ -1,15 +1,19 @@
 """What id models learn from, and the history of a query as one sparse row."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from scipy import sparse
 
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.splits import Queries
 from core.scoring.baselines import Baseline
+
+if TYPE_CHECKING:
+    from scipy import sparse  # loaded where a matrix is made: a list by the model needs none
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +25,7 @@ class Interactions:
     warm: np.ndarray  # (W,) int64, their rows among all L listings, ascending
 
     @classmethod
-    def of(cls, log: EventLog, train: np.ndarray) -> "Interactions":
+    def of(cls, log: EventLog, train: np.ndarray) -> Interactions:
         """The events where `train` (N,) holds; a listing counts once per user.
 
         Raises:
@@ -29,6 +33,8 @@ class Interactions:
         """
         if not train.any():
             raise VibesError("No event lies before the end of training; choose a later one.")
+        from scipy import sparse
+
         warm, column = np.unique(log.listing[train], return_inverse=True)
         _, row = np.unique(log.user[train], return_inverse=True)
         pairs = np.unique(row.astype(np.int64) * len(warm) + column)
@@ -82,6 +88,8 @@ def history_matrix(log: EventLog, batch: Queries, decay: float) -> sparse.csr_ar
 
     A listing counts once, at its newest touch, and ages are counted in distinct listings.
     """
+    from scipy import sparse
+
     length = batch.length
     query = np.repeat(np.arange(len(batch)), length)  # (E,) of all events of all histories
     back = np.arange(len(query)) - np.repeat(np.cumsum(length) - length, length)  # 0 is the newest event

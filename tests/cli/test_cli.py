@@ -159,6 +159,22 @@ def test_help_is_light():
     assert done.stderr.strip() == "[]"
 
 
+def test_the_help_tells_each_command_in_a_whole_sentence():
+    told = " ".join(vibes_apart("--help").stdout.split())
+    assert "Measure what encoding and comparing take here, and reckon a million and a hundred million" in told
+    assert "..." not in told.removeprefix("Usage: ").split("Commands:")[1]
+
+
+def test_similar_loads_neither_torch_nor_scipy(folders):
+    """What a list by stored vectors does not need takes longer to load than the list to make."""
+    listing = pd.read_parquet(folders / "market" / "events.parquet")["listing_id"].iloc[0]
+    code = f"import sys; sys.argv = ['vibes', 'similar', {str(folders / 'run')!r}, {listing!r}]\n"
+    code += "from core import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
+    code += "print([m for m in ('torch', 'scipy.sparse', 'faiss', 'sklearn') if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stderr.strip() == "[]" and listing not in done.stdout
+
+
 def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)

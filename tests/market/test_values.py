@@ -56,6 +56,14 @@ def test_numeric_columns_keep_missing_and_refuse_infinity():
     assert bad.tolist() == [False, False, True, True]
 
 
+def test_cells_that_repeat_are_read_like_any_others():
+    cells = ["$5", None, "red", "$5", "7", "red", "inf", None]
+    for kind in ("str", object):
+        values, bad = to_numbers(pd.Series(cells, dtype=kind))
+        assert np.array_equal(values, [5, np.nan, np.nan, 5, 7, np.nan, np.nan, np.nan], equal_nan=True)
+        assert bad.tolist() == [False, False, True, False, False, True, True, False]
+
+
 def test_dates_are_no_numbers():
     values, bad = to_numbers(pd.Series(pd.to_datetime(["2024-01-01", None])))
     assert np.isnan(values).all()

@@ -9,6 +9,7 @@ from run.damages import DAMAGES, FIRST, read_all
 from core.errors import VibesError
 from core.run.contents import READ_WHOLE, heads_of, seal
 from core.run.manifest import Manifest
+from core.run.npz import write_npz
 from core.run.run import Run
 
 
@@ -87,6 +88,19 @@ def test_what_is_derived_and_differs_is_made_again(place):
     content[-1] ^= 1
     (place / "prepared.safetensors").write_bytes(content)
     read_all(place)
+
+
+def test_vectors_that_nobody_asks_for_are_not_read(place):
+    """Of a large run one space is answered by; what is wrong in another is told when that is asked for."""
+    with np.load(place / "listings.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    arrays["attributes"] = np.full_like(arrays["attributes"], np.nan)
+    with (place / "listings.npz").open("wb") as stream:
+        write_npz(stream, arrays)
+    run = Run.open(place)
+    assert len(run.similar("home-0003", k=5)) == 5
+    with pytest.raises(VibesError, match=r"listings\.npz is damaged \(attributes holds NaN"):
+        run.similar("home-0003", k=5, space="attributes")
 
 
 def test_a_header_that_claims_a_terabyte_costs_nothing(place):

@@ -1,6 +1,5 @@
 """Photo vectors of a market: embedded once, kept beside the market, read back without the encoder."""
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.cores import cores
 from core.errors import VibesError
 from core.features.photos.files import PhotoProblem
 from core.features.photos.pipeline import Encoder, PhotoJob
@@ -102,7 +102,7 @@ def encode_photos(
     start, fresh = time.monotonic(), 0
     if report is not None and not unknown:
         report(Counted("photos", len(paths), len(paths), 0.0))
-    for count in job.run(unknown, encoder, batch_size, workers or min(8, os.cpu_count() or 1)):
+    for count in job.run(unknown, encoder, batch_size, workers or min(8, cores())):
         fresh += count
         if report is not None:
             left = len(unknown) - fresh

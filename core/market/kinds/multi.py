@@ -13,6 +13,8 @@ from core.market.values import SEPARATOR, is_textual, to_set
 
 
 def _brackets(cells: Cells) -> bool:
+    if pd.api.types.is_numeric_dtype(cells.column.dtype):  # a million of them need not be spelt out
+        return False
     return cells.listed or (
         cells.words.str.startswith("[").mean() > 0.9 and cells.words.str.endswith("]").mean() > 0.9
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from core.cores import cores
 from core.progress import Counted, Report
 from core.serving.batch.job import tidy
 from core.serving.batch.work import Work, one_thread
@@ -17,7 +17,7 @@ def score_here(work: Work, workers: int | None = None, report: Report | None = N
         workers: threads; None: one a core.
     """
     todo, made = work.job.todo(work.folder), 0
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, initializer=one_thread)
+    pool = ThreadPoolExecutor(workers or cores(), initializer=one_thread)
     try:
         futures = [pool.submit(work.finish, number) for number in todo]
         for future in as_completed(futures):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from core.cores import cores
 from core.defaults import K
 from core.errors import VibesError
 from core.market.documents import read_json, write_text
@@ -104,7 +104,7 @@ def measure(run: Run) -> Constants:
     index = ExactIndex(made)
     return Constants(
         machine=machine(),
-        cores=os.cpu_count() or 1,
+        cores=cores(),
         preset=run.manifest.settings.preset,
         history=engine.model.history,
         inference=engine.path,
