@@ -13,13 +13,25 @@ from core.errors import VibesError
 if TYPE_CHECKING:
     from core.evaluation.start import evaluate
     from core.insight.comparison import compare
+    from core.insight.demand.demand import demand
     from core.insight.passport import passport
     from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
     from core.training.start import train
 
-__all__ = ["Market", "Run", "VibesError", "__version__", "compare", "evaluate", "passport", "train", "why"]
+__all__ = [
+    "Market",
+    "Run",
+    "VibesError",
+    "__version__",
+    "compare",
+    "demand",
+    "evaluate",
+    "passport",
+    "train",
+    "why",
+]
 __version__ = "0.1.0"
 
 _FACES = {
@@ -28,6 +40,7 @@ _FACES = {
     "train": "core.training.start",
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
+    "demand": "core.insight.demand.demand",
     "passport": "core.insight.passport",
     "why": "core.insight.why.reasons",
 }

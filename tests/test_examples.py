@@ -26,6 +26,7 @@ FACES = [
     "core.evaluation.start:evaluate",
     "core.insight.comparison:compare",
     "core.insight.why.reasons:why",
+    "core.insight.demand.demand:demand",
     "core.insight.passport:passport",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",

@@ -1,9 +1,9 @@
-"""Commands that look at a run: similar, recommend, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, why, demand, explore, report, demo."""
 
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,6 +135,37 @@ def why(
     moment = options.moment_of(at, opened.market)
     found = why_found(opened, query, asked[-1], moment, with_, budget)
     typer.echo(json.dumps(found.to_dict()) if json_ else reasons_text(found))
+
+
+@app.command()
+def demand(
+    run: RunPath,
+    at: options.At = None,
+    by: Annotated[Literal["month"] | None, typer.Option(help="month: at the end of every month")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="of which places are made: model, photos (default) or attributes")
+    ] = None,
+    least: Annotated[
+        float, typer.Option(metavar="TIMES", help="so many times as many users to a live listing, surely")
+    ] = 1.5,
+    out: Annotated[
+        Path | None, typer.Option(metavar="OUT.csv", help="write one row a place and moment")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say where many want and few offer: places with more users to a live listing than the market has, and how sure."""
+    from core.insight.demand.demand import demand as find_demand
+    from core.market.durable import atomic_path
+    from core.run.run import Run
+
+    opened = Run.open(run)
+    moment = options.moment_of(at, opened.market)
+    with progress_bar() as progress:
+        found = find_demand(opened, moment, by, space, least, report=progress)
+    if out is not None:
+        with atomic_path(out) as temporary:
+            found.frame().to_csv(temporary, index=False)
+    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 
 @app.command()

@@ -34,8 +34,10 @@ class Audience:
         limit: int = USERS,
         before: int | None = None,
         report: Report | None = None,
+        since: int | None = None,
     ) -> Audience:
-        """The `limit` users active last, by their events before the moment `before` (None: by all of them).
+        """The `limit` users active last, by their events before the moment `before` (None: by all of them), of those with one
+        at or after `since`.
 
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
@@ -51,6 +53,10 @@ class Audience:
         if not len(there):
             raise VibesError("No user has an event before that moment, so there is no history to go by.")
         last = log.time[start[there] + length[there] - 1]
+        if since is not None:
+            there, last = there[last >= since], last[last >= since]
+            if not len(there):
+                raise VibesError("No user was active in the time before that moment; choose another moment.")
         user = there[np.lexsort((there, -last))][:limit]
         start, end = start[user], start[user] + length[user]
         parts = []
@@ -70,6 +76,18 @@ class Audience:
         return self.run.late_interaction.scores(
             self.vectors[users], candidates, vectors, log.listing, self.start[users], self.end[users]
         )
+
+    def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
+        """(U, min(k, n)) which of the listings `rows` (n,) of the run the model gives each user first, the best first."""
+        candidates, k = self.run.vectors("model")[rows], min(k, len(rows))
+        found = np.empty((len(self), k), np.int64)
+        for first in range(0, len(self), CHUNK):
+            some = slice(first, first + CHUNK)
+            scores = self._scores(some, candidates)  # (c, n)
+            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+            found[some] = rows[np.take_along_axis(best, order, axis=1)]
+        return found
 
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:
         """All users, those first whose recommendations a listing would lead: `user_id, rank, score, events`.

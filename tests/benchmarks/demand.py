@@ -1,0 +1,152 @@
+"""Whether unmet demand is found where it is: holes planted in simulated markets, and markets without one.
+
+    python tests/benchmarks/demand.py [--json] [--markets N]
+
+**Made** markets have twelve tastes on the unit sphere; listings and users are drawn from the same mixture, a third of the
+listings is live. A hole takes away most live listings of a taste that many users have. **Demo**: the market that ships, at
+several moments, with its own trained model; the live listings of a vibe are withdrawn, each of those that more people want
+than homes have it (`core/demo/parameters.toml`). A named place is right where most of its listings are of the planted taste; a
+hole is found where a right place is named. Of the demo's market a place that is named without any withdrawal, too, is the
+market's own and neither right nor wrong.
+"""
+
+import argparse
+import json
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.demo.homes import default_parameters
+from core.demo.shipped import ROOT, TRUTH, bundled_run
+from core.insight.demand.demand import LEAST, OVERLAP
+from core.insight.demand.places import candidate_places
+from core.insight.demand.surely import lifts, surest
+from core.insight.demand.wishes import NEAR, Wishes
+from core.market.log import DAY
+from core.run.run import Run
+
+TASTES, WIDTH, LISTINGS, USERS, LIVE = 12, 32, 1500, 1500, 500
+TIGHT = 0.16  # standard deviation in each dimension around a taste, before the length is made 1
+KEPT = 0.1  # of a planted taste's live listings that stay
+MANY = 0.06  # of the users that have a taste for which a hole is planted
+DAYS = (28, 49, 70)  # of the demo's market
+
+
+def made(seed: int, hole: bool) -> tuple[int, int, bool]:
+    """Right places, wrong places, and whether the hole was found, in a made market."""
+    rng = np.random.default_rng([seed, int(hole)])
+    centre = rng.normal(0, 1, (TASTES, WIDTH))
+    centre /= np.linalg.norm(centre, axis=1, keepdims=True)
+    chance = rng.dirichlet(np.full(TASTES, 6.0))
+    taste, liked = (rng.choice(TASTES, count, p=chance) for count in (LISTINGS, USERS))
+    vectors, users = (_around(rng, centre[one]) for one in (taste, liked))
+    live = np.zeros(LISTINGS, bool)
+    live[rng.choice(LISTINGS, LIVE, replace=False)] = True
+    planted = -1
+    if hole:
+        planted = int(rng.choice(np.flatnonzero(np.bincount(liked, minlength=TASTES) >= MANY * USERS)))
+        live &= (taste != planted) | (rng.random(LISTINGS) < KEPT)
+    first = np.argpartition(-(users @ vectors.T), NEAR, axis=1)[:, :NEAR]  # (U, k)
+    places = candidate_places(vectors)
+    share = np.stack([np.isin(first, rows).mean(axis=1) for rows in places], axis=1)  # (U, P)
+    there = np.array([live[rows].sum() for rows in places])
+    found = lifts(share, there, int(live.sum()), LEAST, len(places))
+    return _verdict(
+        [places[one] for one in surest([found], places, LISTINGS, LEAST, OVERLAP)], taste == planted
+    )
+
+
+def _around(rng: np.random.Generator, centres: np.ndarray) -> np.ndarray:
+    found = centres + rng.normal(0, TIGHT, centres.shape)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _verdict(named: list[np.ndarray], planted: np.ndarray) -> tuple[int, int, bool]:
+    right = sum(bool(planted[rows].mean() >= 0.5) for rows in named)
+    return right, len(named) - right, right > 0
+
+
+def demo(space: str) -> list[dict[str, Any]]:
+    """One row a moment and vibe of the demo's market, "" for none withdrawn."""
+    run, parameters = Run.open(bundled_run()), default_parameters()
+    vibe = pd.read_parquet(ROOT / TRUTH).set_index("listing_id").loc[run.listing_ids, "vibe"].to_numpy()
+    wanted = [name for name, one in parameters.vibe.items() if one.wanted > one.share]
+    rows = []
+    for day in DAYS:
+        at = int(run.log.time.min()) // DAY * DAY + day * DAY
+        told = Wishes.of(run, at, at - 28 * DAY)
+        known = np.flatnonzero(told.published & run.index(space).known)
+        places = [known[part] for part in candidate_places(run.vectors(space)[known])]
+        rng = np.random.default_rng(day)
+        own = np.zeros(len(vibe), bool)  # what is named without a withdrawal
+        for name in ("", *wanted):
+            here = replace(told, live=told.live & ((vibe != name) | (rng.random(len(vibe)) < KEPT)))
+            there = np.array([here.live[part].sum() for part in places])
+            found = lifts(here.shares(places), there, int(here.live.sum()), LEAST, len(places))
+            named = [places[one] for one in surest([found], places, len(vibe), LEAST, OVERLAP)]
+            right, wrong, hit = _verdict([part for part in named if own[part].mean() < 0.5], vibe == name)
+            if not name:
+                for part in named:
+                    own[part] = True
+            rows.append(
+                {"day": day, "vibe": name, "right": right, "wrong": wrong, "found": hit, "named": len(named)}
+            )
+    return rows
+
+
+def summary(holes: list[tuple[int, int, bool]], without: list[int]) -> dict[str, Any]:
+    """Precision and recall of named places, and how many markets without a hole had one named."""
+    right, wrong = sum(one[0] for one in holes), sum(one[1] for one in holes)
+    return {
+        "markets with a hole": len(holes),
+        "holes found": sum(one[2] for one in holes),
+        "places named right": right,
+        "places named wrong": wrong,
+        "precision": right / max(1, right + wrong),
+        "recall": sum(one[2] for one in holes) / max(1, len(holes)),
+        "markets without": len(without),
+        "without, a place named": sum(one > 0 for one in without),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--markets", type=int, default=20)
+    options.add_argument("--json", action="store_true")
+    given = options.parse_args()
+    started = time.monotonic()
+    holes = [made(seed, True) for seed in range(given.markets)]
+    without = [sum(made(seed, False)[:2]) for seed in range(given.markets)]
+    found: dict[str, Any] = {"made": summary(holes, without)}
+    for space in ("photos", "model"):
+        rows = demo(space)
+        planted = [(row["right"], row["wrong"], row["found"]) for row in rows if row["vibe"]]
+        found[f"demo, {space}"] = summary(planted, [row["named"] for row in rows if not row["vibe"]])
+        found[f"demo, {space}"]["by vibe"] = {
+            name: f"{sum(row['found'] for row in rows if row['vibe'] == name)} of {len(DAYS)}"
+            for name in dict.fromkeys(row["vibe"] for row in rows if row["vibe"])
+        }
+    found |= {"seconds": time.monotonic() - started, "load": os.getloadavg()[0]}
+    if given.json:
+        print(json.dumps(found, indent=1))
+        return
+    for name, told in found.items():
+        print(
+            name,
+            *(
+                [told]
+                if not isinstance(told, dict)
+                else [f"\n  {key}: {value}" for key, value in told.items()]
+            ),
+        )
+
+
+if __name__ == "__main__":
+    main()
