@@ -179,6 +179,13 @@ def serve(
         int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
     ] = 1024,
     with_: options.With = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="take events at POST /events and keep them in this folder, which `vibes refresh --events` reads",
+        ),
+    ] = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
 
@@ -192,7 +199,7 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections)
+    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events)
 
 
 @app.command()

@@ -1,9 +1,15 @@
-"""A service in this process: asked without a network as a client on this machine asks it, or on a port."""
+"""A service in this process, asked without a network or on a port, or in a process of its own."""
 
+import json
+import re
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -31,3 +37,27 @@ def listening(app: FastAPI, connections: int = 1024) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join(30)
+
+
+@contextmanager
+def running(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`vibes serve` as a process of its own, and its address; killed at the end."""
+    command = [sys.executable, "-m", "core", "serve", str(run), "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert address, line + process.stderr.read()
+        yield process, address[0]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ask(address: str, path: str, body: Any = None) -> Any:
+    """The JSON that a service answers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address + path, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())

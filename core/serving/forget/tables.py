@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic_core import from_json
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
@@ -19,16 +20,18 @@ from core.market.durable import atomic_path
 from core.market.io import TABLE_SUFFIXES, read_table, table_columns
 from core.market.rejects import REJECT_COLUMNS
 from core.serving.forget.who import Who
+from core.serving.journal.following import whole_lines
+from core.serving.journal.segments import SUFFIX, alone
 
 #: Rows of a CSV that are in memory at once.
 ROWS = 200_000
 
 
 def tables_of(folder: Path) -> Iterator[Path]:
-    """Every table in a folder and those below it, hidden ones too; `folder` may be one file."""
+    """Every table and journal in a folder and those below it, hidden ones too; `folder` may be one file."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     for path in files:
-        if path.name.endswith(TABLE_SUFFIXES) and path.is_file() and not path.is_symlink():
+        if path.name.endswith((*TABLE_SUFFIXES, SUFFIX)) and path.is_file() and not path.is_symlink():
             yield path
 
 
@@ -38,6 +41,8 @@ def has_users(path: Path) -> bool:
     Raises:
         VibesError: it cannot be read, so that nobody knows.
     """
+    if path.suffix == SUFFIX:
+        return b'"user_id"' in whole_lines(path)
     try:
         columns = table_columns(path)
     except pd.errors.EmptyDataError:
@@ -55,6 +60,8 @@ def rows_of(path: Path, who: Who) -> np.ndarray:
     Raises:
         VibesError: it is no table.
     """
+    if path.suffix == SUFFIX:
+        return who.rows(pd.DataFrame({C.USER: [_user_of(line) for line in whole_lines(path).splitlines()]}))
     if path.suffix == ".parquet" and C.USER in table_columns(path):
         column = pq.read_table(path, columns=[C.USER]).to_pandas()
         return who.rows(column)
@@ -69,6 +76,8 @@ def without(path: Path, who: Who) -> int:
     Raises:
         VibesError: it is no table, the disk is full, or the folder cannot be written.
     """
+    if path.suffix == SUFFIX:
+        return _without_lines(path, who)
     theirs = rows_of(path, who)
     if theirs.any():
         mode = path.stat().st_mode & 0o777
@@ -77,6 +86,26 @@ def without(path: Path, who: Who) -> int:
             write(path, temporary, ~theirs)
         path.chmod(mode)
     return int(theirs.sum())
+
+
+def _without_lines(path: Path, who: Who) -> int:
+    """Of a journal, which services may be writing: they wait, go on in a file of their own, and read this one anew."""
+    if not rows_of(path, who).any():
+        return 0
+    with alone(path.parent):
+        theirs, lines = rows_of(path, who), whole_lines(path).splitlines(keepends=True)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs)))
+        path.chmod(0o600)
+    return int(theirs.sum())
+
+
+def _user_of(line: bytes) -> str | None:
+    try:
+        user = from_json(line).get(C.USER)
+    except (ValueError, AttributeError):
+        return None
+    return user if isinstance(user, str) else None
 
 
 def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:

@@ -12,6 +12,9 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.io import TABLE_SUFFIXES, read_table
+from core.serving.journal.following import whole_lines
+from core.serving.journal.segments import SUFFIX
+from core.serving.refresh.logged import rows_of_log
 
 #: The last line of a CSV counts without a newline behind it once nobody has written to the file for so long.
 SETTLED_S = 10.0
@@ -64,11 +67,12 @@ class Source(Protocol):
 
 
 class FolderSource:
-    """Parquet and CSV files in a folder and the folders below it, by the time they were written.
+    """Parquet and CSV files in a folder and the folders below it, by the time they were written, and logs of events.
 
-    A file that grew is read again whole; names that begin with `.` or `_`, or end otherwise than `.parquet`, `.csv` or
-    `.csv.gz`, are passed over, so that a writer can write under such a name and rename. Of a CSV that is being written
-    the last line is left for the next look until it is whole.
+    A file that grew is read again whole; names that begin with `.` or `_`, or end otherwise than `.parquet`, `.csv`,
+    `.csv.gz` or `.jsonl`, are passed over, so that a writer can write under such a name and rename. Of a CSV that is being
+    written the last line is left for the next look until it is whole. Of a log (`.jsonl`, what `vibes serve --events`
+    writes) only new lines are read, and one without its newline never: nobody was told that it was taken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,6 +93,17 @@ class FolderSource:
             mark = [size, written]
             if before.get(name) == mark:
                 files[name] = mark
+            elif path.suffix == SUFFIX:
+                taken = before.get(name, [0, 0])[0]
+                start = taken if taken <= size else 0
+                lines = whole_lines(path, start)
+                rows, bad = rows_of_log(path, lines)
+                problems.extend(bad)
+                mark = [start + len(lines), written]
+                if lines:
+                    frames.append(Frame(str(path), rows, path.parent, {"files": {name: mark}}, written / 1e9))
+                else:
+                    files[name] = mark
             elif size:
                 try:
                     rows, taken = _read(path, size, written)
@@ -107,7 +122,7 @@ class FolderSource:
         found = []
         for path in self.folder.rglob("*"):
             inside = path.relative_to(self.folder).parts
-            if path.name.endswith(TABLE_SUFFIXES) and not any(part[0] in "._" for part in inside):
+            if path.name.endswith((*TABLE_SUFFIXES, SUFFIX)) and not any(part[0] in "._" for part in inside):
                 try:
                     status = path.stat()
                 except FileNotFoundError:  # moved away meanwhile

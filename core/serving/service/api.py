@@ -14,10 +14,12 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from core import __version__
+from core.serving.live.log import LiveLog, Taken
 from core.serving.service.batcher import Batcher
 from core.serving.service.bodies import BodyRoute
 from core.serving.service.guard import Access, Guarded
 from core.serving.service.limit import Limited
+from core.serving.service.live_routes import add_events
 from core.serving.service.metrics import Measured, Metrics
 from core.serving.service.newest import NewestState
 from core.serving.service.refusals import answers, refuse_in_sentences
@@ -34,7 +36,9 @@ from core.serving.service.schema import (
     SimilarQuery,
 )
 
-BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20}
+BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}
+#: Posts of events that are made durable together, and that may wait for it.
+POSTS, WAITING_POSTS = 256, 1024
 T = TypeVar("T")
 
 
@@ -62,7 +66,8 @@ class Options:
 
 
 def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
-    """The service over an opened run."""
+    """The service over an opened run; it takes events where `current` has a log of them."""
+    live: LiveLog | None = current.live
     chosen, metrics = options or Options(), Metrics()
 
     @asynccontextmanager
@@ -80,14 +85,18 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
             lambda requests: current.served.explain(requests), 1, waiting=chosen.newcomers
         )
         app.state.answers, app.state.newcomers, app.state.explaining = answering, newcomers, explaining
+        batchers: list[Batcher[Any, Any]] = [answering, newcomers, explaining]
+        if live is not None:
+            taking: Batcher[list[dict[str, Any]], Taken] = Batcher(live.append, POSTS, waiting=WAITING_POSTS)
+            app.state.live = taking
+            batchers.append(taking)
 
         def give_up() -> None:
-            answering.give_up()
-            newcomers.give_up()
-            explaining.give_up()
+            for one in batchers:
+                one.give_up()
 
         app.state.give_up = give_up
-        metrics.waiting.set_function(lambda: len(answering) + len(newcomers) + len(explaining))
+        metrics.waiting.set_function(lambda: sum(map(len, batchers)))
         metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
         metrics.generation.set_function(lambda: current.served.run.generation)
         metrics.opened.set_function(lambda: current.served.opened)
@@ -100,7 +109,9 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        await asyncio.gather(answering.close(), newcomers.close(), explaining.close())
+        await asyncio.gather(*(one.close() for one in batchers))
+        if live is not None:
+            live.close()
 
     app = FastAPI(
         title="Listing Vibes",
@@ -115,7 +126,10 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
     app.add_middleware(Guarded, access=chosen.access)
     app.add_middleware(Measured, metrics=metrics)
     refuse_in_sentences(app)
-    _routes(app, *([401] if chosen.access.token else []))
+    refused = [401] if chosen.access.token else []
+    _routes(app, *refused)
+    if live is not None:
+        add_events(app, *refused)
     if chosen.access.token:
         _tell_of_token(app)
     return app

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
+from core.serving.live.log import LiveLog
 from core.serving.service.served import Served
 
 
@@ -16,12 +17,21 @@ class NewestState:
     Attributes:
         served: the state in use.
         beside: what is added to the model where a request does not say.
+        live: what users did since, and the log that takes it; None: the service takes no events.
         problem: why a newer state could not be opened; "" = there was none, or it is in use.
     """
 
-    def __init__(self, path: Path, beside: str | None = None) -> None:
+    def __init__(self, path: Path, beside: str | None = None, events: Path | None = None) -> None:
         self.path, self.beside, self.problem = path, beside, ""
         self.served = Served(path, beside)
+        self.live: LiveLog | None = None
+        if events is not None:
+            self.live = self.served.live = LiveLog(events, lambda: self.served.run)
+
+    def _opened(self) -> Served:
+        served = Served(self.path, self.beside)
+        served.live = self.live
+        return served
 
     async def follow(self, every: float, observe: Callable[[bool], None]) -> None:
         """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
@@ -34,7 +44,7 @@ class NewestState:
             await asyncio.sleep(every)
             try:
                 if await loop.run_in_executor(None, self._outdated):
-                    self.served = await loop.run_in_executor(None, Served, self.path, self.beside)
+                    self.served = await loop.run_in_executor(None, self._opened)
                     observe(True)
                 self.problem = ""
             except (VibesError, OSError) as error:

@@ -268,6 +268,29 @@ class Problem(BaseModel):
     error: str
 
 
+class Accepted(BaseModel):
+    """What became of posted events."""
+
+    accepted: int
+    repeated: list[str] = Field(description="ids of events that were taken before, and are not again")
+    unknown: list[str] = Field(
+        description="listings that the run does not have (yet); a refresh waits for them"
+    )
+
+
+class RefusedEvent(BaseModel):
+    """An event that is none, by its place from 0, and why."""
+
+    event: int
+    error: str
+
+
+class RefusedEvents(Problem):
+    """Why nothing was taken."""
+
+    events: list[RefusedEvent] = Field(default_factory=list)
+
+
 def sentence(problems: Sequence[Any]) -> str:
     """The first problem that FastAPI found in a request."""
     problem = problems[0]

@@ -17,6 +17,7 @@ from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import RULED, Rules
 from core.run.run import Run
+from core.serving.live.log import LiveLog
 from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
 
 #: Events that are left out one by one, from the newest on, and reasons of each kind that an answer holds.
@@ -50,12 +51,16 @@ class Served:
     Args:
         beside: what is added to the model where a request does not say.
 
+    Attributes:
+        live: knows what users did since the run was made; None: nobody does.
+
     Raises:
         VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """
 
     def __init__(self, path: Path, beside: str | None = None) -> None:
         self.run, self.beside = Run.open(path), beside
+        self.live: LiveLog | None = None
         self.opened = time.time()
         for space in self.run.spaces:
             self.run.index(space)
@@ -69,6 +74,8 @@ class Served:
         """For each request what was found, or the `VibesError` that says why nothing can be."""
         answers: list[Found | Exception] = [VibesError("Nothing was searched.")] * len(requests)
         groups: dict[tuple[object, ...], list[_Query]] = {}
+        if self.live is not None:
+            self.live.catch_up()
         for place, request in enumerate(requests):
             try:
                 asked = self._similar if isinstance(request, Similar) else self._recommend
@@ -123,11 +130,14 @@ class Served:
         beside = self.beside if request.beside is None else request.beside or None
         maker, at = self.run.recommender("model", request.rules, beside=beside), self.run.moment(request.at)
         if request.user is not None:
+            before = None if request.at is None else at
+            if self.live is not None and (now := self.live.history(self.run, request.user, before)):
+                return _Query(place, maker, request.rules.k, at, history=now)
             if request.user not in self.run.user_number:
                 raise NotThere(
                     f"There is no user '{request.user}' in this run's market{self._example(self.run.log.users)}."
                 )
-            _, start, end = of_users(self.run, [request.user], None if request.at is None else at)
+            _, start, end = of_users(self.run, [request.user], before)
             return _Query(place, maker, request.rules.k, at, bounds=(int(start[0]), int(end[0])))
         known = [event for event in request.history if event.listing in self.run.listing_row]
         if not known:

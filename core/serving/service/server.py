@@ -21,6 +21,7 @@ def serve(
     waiting: int = 1024,
     beside: str | None = None,
     connections: int = 1024,
+    events: Path | None = None,
 ) -> None:
     """Serve `run` until SIGINT or SIGTERM; it ends within `core.serving.service.process.GRACE_S` seconds, in which requests that
     are under way are answered.
@@ -33,6 +34,7 @@ def serve(
         most, pause, waiting: see `core.serving.service.api.Options`.
         beside: what is added to the model where a request does not say, see `Run.recommend`.
         connections: held at the same time, at most; fewer where this process may have fewer descriptors.
+        events: folder of the log that posted events are appended to, of this service or of several; None: it takes none.
 
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
@@ -47,7 +49,7 @@ def serve(
             f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
         ) from error
     access = Access.of_environment()
-    current = NewestState(run, beside)
+    current = NewestState(run, beside, events)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"

@@ -15,7 +15,9 @@ TOKEN = "a-token-of-many-characters"
 
 @pytest.mark.slow
 def test_every_answer_is_one_of_the_document(trained, tmp_path):
-    app = make_app(NewestState(trained.path), Options(pause=0, access=Access(TOKEN.encode())))
+    app = make_app(
+        NewestState(trained.path, events=tmp_path / "events"), Options(pause=0, access=Access(TOKEN.encode()))
+    )
     with listening(app) as port:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json",
@@ -26,4 +28,4 @@ def test_every_answer_is_one_of_the_document(trained, tmp_path):
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 selected / 6 total" in done.stdout
+    assert "7 selected / 7 total" in done.stdout

@@ -1,0 +1,141 @@
+"""Writing a journal: whole lines, durable where asked, never two writers in one file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.market.durable import sync, write_error
+
+try:
+    import fcntl
+except (
+    ImportError
+):  # Windows: the segments of a process that died are told from those of a living one by nothing
+    fcntl = None  # type: ignore[assignment]
+
+SUFFIX = ".jsonl"
+#: A segment takes lines for so long, and no more bytes than this.
+MOST_S, MOST_BYTES = 3600.0, 64 * 2**20
+
+
+class Segments:
+    """The segments that one process writes: `KIND-TIME-RANDOM.jsonl`, a new one where the last is full, old or gone.
+
+    A line counts once its newline is there, so what a killed process left half written is told from what it finished.
+    Nobody writes behind such a rest, since each process begins a file of its own. Hold no more than one thread in it.
+
+    Args:
+        most_bytes, most_s: of a segment.
+    """
+
+    def __init__(self, folder: Path, kind: str, most_bytes: int = MOST_BYTES, most_s: float = MOST_S) -> None:
+        self.folder, self.kind, self.most_bytes, self.most_s = folder, kind, most_bytes, most_s
+        self.path: Path | None = None
+        self.size = 0
+        self._opened, self._since = -1, 0.0
+
+    def append(self, lines: Sequence[bytes], durable: bool) -> None:
+        """Write lines (without their newline), all or none.
+
+        Args:
+            durable: the disk has them when this ends; else the system does, which outlives the process, not the power.
+
+        Raises:
+            VibesError: the disk is full, or the folder cannot be written.
+        """
+        if not lines:
+            return
+        content = b"\n".join(lines) + b"\n"
+        try:
+            self._ready(len(content))
+            left = memoryview(content)
+            while left:
+                left = left[os.write(self._opened, left) :]
+            if durable:
+                os.fsync(self._opened)
+        except OSError as error:
+            self._take_back()
+            raise write_error(self.path or self.folder, error) from error
+        self.size += len(content)
+
+    def sync(self) -> None:
+        """Wait until the disk has all lines."""
+        if self._opened >= 0:
+            os.fsync(self._opened)
+
+    def close(self) -> Path | None:
+        """End the segment; returns its path, None where there is none."""
+        path, opened = self.path, self._opened
+        self.path, self.size, self._opened = None, 0, -1
+        if opened >= 0:
+            os.close(opened)
+        return path
+
+    @property
+    def age(self) -> float:
+        """Seconds since the segment was begun."""
+        return time.monotonic() - self._since if self._opened >= 0 else 0.0
+
+    def _ready(self, coming: int) -> None:
+        if self.path is not None:
+            full = self.size and self.size + coming > self.most_bytes
+            if full or self.age > self.most_s or not _same(self._opened, self.path):
+                self.close()
+        if self.path is None:
+            moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+            path = self.folder / f"{self.kind}-{moment}-{secrets.token_hex(4)}{SUFFIX}"
+            self._opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            self.path, self.size, self._since = path, 0, time.monotonic()
+            take(self._opened)
+            sync(self.folder)
+
+    def _take_back(self) -> None:
+        """Nothing may follow half a line: the file is cut where it was whole, and ended."""
+        if self._opened >= 0:
+            with suppress(OSError):
+                os.ftruncate(self._opened, self.size)
+        with suppress(OSError):
+            self.close()
+
+
+def take(opened: int, wait: bool = False) -> bool:
+    """Lock an open file for this process, until it closes it or dies; whether it was free."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def alone(folder: Path, name: str = ".appending") -> Iterator[None]:
+    """Keeps other processes that write journals into a folder waiting, until this one is done or dies.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    try:
+        opened = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        take(opened, wait=True)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _same(opened: int, path: Path) -> bool:
+    """Whether a path still names the file that is open: `vibes forget` puts another one in its place."""
+    try:
+        return os.path.samestat(os.fstat(opened), path.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,266 @@
+"""Posted events: kept durably, known at once and in every service, once each, and read by a refresh."""
+
+import http.client
+import itertools
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.copies import copied
+from helpers.serving import ask, running, serving
+
+from core.market.columns import Columns as C
+from core.serving.forget.forget import forget
+from core.serving.live import log as live_log
+from core.serving.live.log import LiveLog
+from core.serving.refresh.loop import source_of
+from core.serving.refresh.refresher import Refresher
+from core.serving.refresh.sources import FolderSource
+from core.serving.service.api import Options, make_app
+from core.serving.service.newest import NewestState
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def service(trained, tmp_path):
+    state = NewestState(trained.path, events=tmp_path / "events")
+    with serving(make_app(state, Options(pause=0)), raise_server_exceptions=False) as client:
+        yield client
+
+
+def lines(folder: Path) -> list[dict]:
+    return [
+        json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()
+    ]
+
+
+def found(client, user: str) -> list[str]:
+    return [
+        one["listing_id"] for one in client.get(f"/recommend/{user}?k=9&live_only=false").json()["results"]
+    ]
+
+
+def test_the_next_request_of_a_user_knows_what_was_posted(service, trained):
+    user, ids = trained.log.users[3], trained.listing_ids
+    before = found(service, user)
+    seen = [before[0], before[4]]
+    told = [{"user_id": user, "listing_id": one, "action": "view", "duration_s": 9.5} for one in seen]
+    assert service.post("/events", json=told).json() == {"accepted": 2, "repeated": [], "unknown": []}
+    rows = slice(*trained.log.history_at(3))
+    history = [
+        {"listing_id": ids[listing], "action": trained.log.actions[action], "duration_s": float(seconds)}
+        for listing, action, seconds in zip(
+            trained.log.listing[rows], trained.log.action[rows], trained.log.duration[rows], strict=True
+        )
+    ]
+    frame = pd.DataFrame([*history, *({k: v for k, v in one.items() if k != "user_id"} for one in told)])
+    answer = service.get(f"/recommend/{user}?k=9").json()["results"]
+    expected = trained.recommend(frame, 9)
+    assert [one["listing_id"] for one in answer] == expected[C.LISTING].tolist()
+    np.testing.assert_allclose([one["score"] for one in answer], expected["score"], atol=2e-3)
+    assert not set(seen) & set(found(service, user))
+    at = pd.Timestamp(int(trained.log.time[rows][-1]), tz="UTC").isoformat()  # before what was posted
+    assert service.get(f"/recommend/{user}", params={"k": 9, "at": at}).json()["results"]
+
+
+def test_a_user_that_nobody_knew_has_a_list_from_the_first_event_on(service, trained):
+    assert service.get("/recommend/newcomer").status_code == 404
+    service.post("/events", json={"user_id": "newcomer", "listing_id": trained.listing_ids[5]})
+    answer = service.get("/recommend/newcomer?k=4").json()["results"]
+    expected = trained.recommend([trained.listing_ids[5]], 4)[C.LISTING].tolist()
+    assert [one["listing_id"] for one in answer] == expected
+    why = service.get("/recommend/newcomer?k=1&why=1").json()["results"][0]["why"]
+    assert [one["listing_id"] for one in why["events"]] == [trained.listing_ids[5]]
+
+
+def test_services_over_one_folder_know_of_each_other(trained, tmp_path):
+    apps = [make_app(NewestState(trained.path, events=tmp_path), Options(pause=0)) for _ in range(2)]
+    with serving(apps[0]) as one, serving(apps[1]) as two:
+        for n, client in enumerate((one, two, one)):
+            body = {"user_id": "new", "listing_id": trained.listing_ids[n], "event_id": f"e{n}"}
+            assert client.post("/events", json=body).json()["accepted"] == 1
+            assert found(one, "new") == found(two, "new")
+        assert not set(trained.listing_ids[:3]) & set(found(two, "new"))
+        again = two.post("/events", json={"user_id": "new", "listing_id": "x", "event_id": "e0"}).json()
+        assert again == {"accepted": 0, "repeated": ["e0"], "unknown": ["x"]}
+    with serving(make_app(NewestState(trained.path, events=tmp_path))) as later:  # started anew
+        body = {"user_id": "new", "listing_id": trained.listing_ids[0], "event_id": "e0"}
+        assert later.post("/events", json=[body, body]).json()["repeated"] == ["e0", "e0"]
+        assert not set(trained.listing_ids[:3]) & set(found(later, "new"))
+    assert len(lines(tmp_path)) == 3
+
+
+def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
+    run, folder = copied(trained, tmp_path), tmp_path / "events"
+    user, state = run.log.users[3], NewestState(run.path, events=folder)
+    with serving(make_app(state, Options(look_every=0.05))) as client:
+        for n in range(3):
+            client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[n], "action": "view"})
+        client.post("/events", json={"user_id": "later", "listing_id": "not-there-yet"})
+        client.post("/events", json={"listing_id": run.listing_ids[0], "request_id": "of-nobody"})
+        before = found(client, user)
+        path = folder / "events-20240101T000000-0badcafe.jsonl"  # of a service that was killed
+        path.write_text(f'{{"user_id":"torn","listing_id":"{run.listing_ids[1]}')
+        os.utime(path, (1e9, 1e9))  # nobody has written to it for long
+        refresher = Refresher(run.path, {"events": source_of("events", str(folder), None)})
+        look = refresher.look()
+        assert (look.events, look.users, look.waiting, look.problems) == (3, 1, 1, [])
+        rows = slice(*refresher.run.log.history_at(refresher.run.user_number[user]))
+        assert len(refresher.run.log.listing[rows]) == len(run.log.listing[slice(*run.log.history_at(3))]) + 3
+        assert "torn" not in refresher.run.log.users
+        until = time.monotonic() + 20
+        while state.served.run.generation == 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert state.served.run.generation == 1
+        assert state.live.history(state.served.run, user, None) == []
+        assert found(client, user) == before
+        client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[7]})
+        assert len(state.live.history(state.served.run, user, None)) == rows.stop - rows.start + 1
+    assert refresher.look().events == 1
+
+
+def test_only_new_lines_of_a_log_are_read(tmp_path):
+    path, source = tmp_path / "events-x.jsonl", FolderSource(tmp_path)
+    line = '{"user_id":"u%d","listing_id":"a","timestamp":"2024-05-01T00:00:0%dZ"}\n'
+    path.write_text(line % (1, 1) + (line % (2, 2))[:20])
+    news = source.look({})
+    assert news.frames[0].rows[C.USER].tolist() == ["u1"] and not news.problems
+    state = {**news.state, "files": news.frames[0].mark["files"]}
+    assert not source.look(state).frames
+    path.write_text(line % (1, 1) + line % (2, 2) + "[1]\n{no\n")
+    news = source.look(state)
+    assert news.frames[0].rows[C.USER].tolist() == ["u2"] and "2 lines that are no JSON" in news.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"listing_id": "a"}, "user_id is missing; give it, or the request_id"),
+        ({"user_id": "u"}, "listing_id is missing; give it."),
+        ({"user_id": " ", "listing_id": "a"}, "user_id is empty"),
+        ({"user_id": 7, "listing_id": "a"}, "user_id is 7; input should be a valid string"),
+        ({"user_id": "u", "listing_id": "a", "action": "sing"}, "action is 'sing'; give one of: view"),
+        ({"user_id": "u", "listing_id": "a", "duration_s": -1}, "duration_s is -1"),
+        ({"user_id": "u", "listing_id": "a", "timestamp": "soon"}, "timestamp is 'soon'; give a date"),
+        ({"user_id": "u", "listing_id": "a", "timestamp": "2200-01-01"}, "which is to come"),
+        ({"user_id": "u", "listing_id": "a", "position": 3}, "position is of no use in this market"),
+        ({"user_id": "u", "listing_id": "a", "color": 1}, "color is unknown; remove it"),
+        ([], "The body holds no event"),
+        ("text", "The body holds no event"),
+        ([{"user_id": "u", "listing_id": "a"}] * 1001, "holds 1001 events; send 1000"),
+        ([7], "The body is no JSON object"),
+    ],
+)
+def test_what_is_no_event_is_one_sentence(service, tmp_path, body, told):
+    answer = service.post("/events", json=body)
+    assert answer.status_code == 422 and told in answer.json()["error"]
+    assert not lines(tmp_path / "events")
+
+
+def test_of_a_list_each_bad_event_has_its_sentence_and_none_is_taken(service, tmp_path):
+    good = {"user_id": "u", "listing_id": "a"}
+    answer = service.post("/events", json=[good, {"user_id": "u"}, good, {"listing_id": "a"}])
+    assert [one["event"] for one in answer.json()["events"]] == [1, 3]
+    assert answer.json()["error"] == "Event 2 of 4: listing_id is missing; give it."
+    assert not lines(tmp_path / "events")
+
+
+def test_a_service_that_takes_no_events_says_so(trained):
+    with serving(make_app(NewestState(trained.path))) as client:
+        answer = client.post("/events", json={"user_id": "u", "listing_id": "a"})
+    assert answer.status_code == 404 and "There is nothing at /events" in answer.json()["error"]
+
+
+def test_a_log_that_cannot_be_written_is_told_and_lists_go_on(service, trained, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(live_log.Segments, "_ready", full)
+    answer = service.post("/events", json={"user_id": "u", "listing_id": "a"})
+    assert answer.status_code == 503 and "could not be kept" in answer.json()["error"]
+    assert service.get(f"/recommend/{trained.log.users[0]}").status_code == 200
+
+
+def test_memory_is_bounded(trained, tmp_path):
+    log = LiveLog(tmp_path, lambda: trained, most_ids=3)
+    log._pending._most = 4
+    for n in range(6):
+        log.append([[{"user_id": f"u{n}", "listing_id": "a", "event_id": str(n)}]])
+    assert [len(log._pending._by_user), log._pending._count, len(log._ids)] == [4, 4, 3]
+    assert log.append([[{"user_id": "u", "listing_id": "a", "event_id": "5"}]])[0].repeated == ["5"]
+
+
+def test_where_events_have_positions_a_new_one_comes_after_the_users_last(trained, tmp_path):
+    class Untimed:
+        class market:
+            timed, names = False, trained.market.names
+
+        log, user_number, listing_row = trained.log, {}, trained.listing_row
+
+    log = LiveLog(tmp_path, lambda: Untimed)
+    log.append([[{"user_id": "u", "listing_id": "a"}, {"user_id": "u", "listing_id": "b"}]])
+    log.append([[{"user_id": "u", "listing_id": "c", "position": 9}], [{"user_id": "u", "listing_id": "d"}]])
+    assert [one["position"] for one in lines(tmp_path)] == [0, 1, 9, 10]
+
+
+def test_who_is_forgotten_is_gone_from_the_log_while_services_go_on(trained, tmp_path):
+    run, folder = copied(trained, tmp_path), tmp_path / "events"
+    state = NewestState(run.path, events=folder)
+    with serving(make_app(state, Options(pause=0))) as client:
+        for user in ("gone", "kept", "gone"):
+            client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[4]})
+        (path,) = folder.glob("*.jsonl")
+        assert forget(run.path, ["gone"], [folder]).rows == {str(path): 2}
+        client.post("/events", json={"user_id": "kept", "listing_id": run.listing_ids[5]})
+        assert [one["user_id"] for one in lines(folder)] == ["kept", "kept"]
+        assert client.get("/recommend/gone").status_code == 404
+        assert not set(run.listing_ids[4:6]) & set(found(client, "kept"))
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained, tmp_path):
+    """Four clients post as fast as they can; half a second later the process is killed."""
+    took: list[str] = []
+
+    def post(address: str, number: int) -> None:
+        for n in itertools.count():
+            told = [
+                {"user_id": f"u{number}", "listing_id": trained.listing_ids[n % 50], "event_id": f"{number}.{n}.{part}"}
+                for part in range(3)
+            ]  # fmt: skip
+            try:
+                ask(address, "/events", told)
+            except (OSError, http.client.HTTPException):
+                return
+            took.extend(one["event_id"] for one in told)
+
+    for _ in range(3):
+        with (
+            running(trained.path, "--events", str(tmp_path)) as (process, address),
+            ThreadPoolExecutor(4) as pool,
+        ):
+            posting = [pool.submit(post, address, number + 10 * len(took)) for number in range(4)]
+            time.sleep(0.5)
+            process.kill()
+            for one in posting:
+                one.result()
+    there = [one["event_id"] for path in tmp_path.glob("*.jsonl") for one in whole(path)]
+    assert len(took) > 30 and set(took) <= set(there) and len(there) == len(set(there))
+    with running(trained.path, "--events", str(tmp_path)) as (_, address):
+        again = [{"user_id": "u", "listing_id": "a", "event_id": one} for one in took[-900:]]
+        assert ask(address, "/events", again) == {
+            "accepted": 0, "repeated": took[-900:], "unknown": ["a"]
+        }  # fmt: skip
+    frames = FolderSource(tmp_path).look({}).frames
+    assert sum(len(frame.rows) for frame in frames) == len(there)
+
+
+def whole(path: Path) -> list[dict]:
+    content = path.read_bytes()
+    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
