@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from core.evaluation.start import evaluate
     from core.insight.comparison import compare
     from core.insight.demand.demand import demand
+    from core.insight.looks.look import look
     from core.insight.passport import passport
+    from core.insight.selection.address import selection
     from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
@@ -28,7 +30,9 @@ __all__ = [
     "compare",
     "demand",
     "evaluate",
+    "look",
     "passport",
+    "selection",
     "train",
     "why",
 ]
@@ -41,7 +45,9 @@ _FACES = {
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
     "demand": "core.insight.demand.demand",
+    "look": "core.insight.looks.look",
     "passport": "core.insight.passport",
+    "selection": "core.insight.selection.address",
     "why": "core.insight.why.reasons",
 }
 

@@ -28,6 +28,8 @@ FACES = [
     "core.insight.why.reasons:why",
     "core.insight.demand.demand:demand",
     "core.insight.passport:passport",
+    "core.insight.looks.look:look",
+    "core.insight.selection.address:selection",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",
     "core.run.run:Run.similar",

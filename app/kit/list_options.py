@@ -8,20 +8,16 @@ import streamlit as st
 from app.kit.switch import switch
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun
-from app.view.market import MarketView
-from core.market.market import Attribute
-from core.run.fits import load_fits, telling
+from core.insight.selection.params import NOTHING, WIDEST, groupings, offered, read_rules, usual
 from core.run.rules import Rules
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
-NOTHING = "nothing"
 HELP = (
     "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
     "or texts, untrained, comes first · **Ids**: what users of this history's listings touched, known by their ids alone. Each "
     "is weighed as it served best on validation."
 )
 SEVERAL = 4  # options up to which they stand side by side
-WIDEST = 9  # tenths of the weight of variety
 #: Parameters in the URL, beside `same`.
 RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "fill")
 #: Rules that are texts with semicolons between them: what the field is called, and what it says.
@@ -74,7 +70,7 @@ class ListOptions:
 
 def additions(opened: OpenRun) -> dict[str, str]:
     """The names of what `vibes evaluate` fitted beside the model, by those of `Run.recommend`; none that changes nothing."""
-    fits = [fit.added for fit in telling(load_fits(opened.run.path))]
+    fits = offered(opened.run)
     short = {"recency", "neighbours"} <= set(fits) and len(fits) <= 3
     return {
         added: NAMES[added] if added in NAMES and (short or "+" not in added) else _named(added)
@@ -89,65 +85,35 @@ def _named(added: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def beside_switch(opened: OpenRun, offered: dict[str, str]) -> str | None:
-    """What to add to the model, of what is `offered`; None for the model alone, which is the first to be shown but of a
-    run that was trained beside recency."""
-    if not offered:
+def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
+    """What to add to the model, of what is offered as `named`; None for the model alone, which is the first to be shown but
+    of a run that was trained beside recency."""
+    if not named:
         return None
-    trained = opened.run.has_model and opened.run.manifest.settings.training.recency_days
-    options, usual = (
-        {NOTHING: "Nothing", **offered},
-        "recency" if trained and "recency" in offered else NOTHING,
-    )
+    options, default = {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
     if len(options) <= SEVERAL:
-        added = switch("Add to the model", "with", options, usual, help=HELP)
+        added = switch("Add to the model", "with", options, default, help=HELP)
     else:
-        added = st.query_params.get("with", usual)
-        added = st.session_state["with"] = added if added in options else usual
+        added = st.query_params.get("with", default)
+        added = st.session_state["with"] = added if added in options else default
         st.selectbox(
             "Add to the model",
             list(options),
             key="with",
             format_func=options.__getitem__,
             on_change=keep,
-            args=("with", "with", usual),
+            args=("with", "with", default),
             help=HELP,
             width=260,
         )
     return None if added == NOTHING else added
 
 
-def read_rules(view: MarketView, users: bool) -> Rules:
-    """The rules that the URL holds; what it cannot mean is left out, but for conditions, which are read with the list.
-
-    Args:
-        users: of a list for a user, where listings are to be live and unseen unless the URL says otherwise.
-    """
-    told = st.query_params
-    names = {item.name for item in groupings(view)}
-    per, live = told.get("per", ""), told.get("live")
-    texts = {
-        name: tuple(part for each in told.get(name, "").split(";") if (part := each.strip()))
-        for name in TEXTS
-    }
-    same = [name for name in told.get("same", "").split(",") if name in names]
-    return Rules(
-        live_only=live == "1" if live in ("0", "1") else None,
-        drop_seen=False if users and told.get("seen") == "1" else None,
-        same=tuple(same) if users else (),  # of similar listings the filters do that
-        at_most=whole("most", 2, 1, 99) if per in names else None,
-        seller=per if per in names else None,
-        diversity=whole("variety", 0, 0, WIDEST) / 10,
-        fill=told.get("fill") == "1",
-        **texts,
-    )
-
-
 def rules_button(opened: OpenRun, users: bool = True) -> Rules:
     """The rules of a list behind a button, as `vibes recommend` and `vibes similar` take them."""
     view = opened.view
-    now = read_rules(view, users)
-    labels = {item.name: item.label for item in groupings(view)}
+    now = read_rules(view.market, st.query_params.to_dict(), users)
+    labels = {item.name: item.label for item in groupings(view.market)}
     changed = len([name for name in RULES[1:] if st.query_params.get(name) is not None]) + bool(now.same)
     with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):
         if users and labels:
@@ -195,11 +161,6 @@ def put_there(found: pd.DataFrame, place: int) -> str:
     """What a card says behind the score of a listing that a rule put into the list; empty where its score did."""
     said = TOLD.get(str(found["rule"].iloc[place]), "") if "rule" in found else ""
     return said and f" · {said}"
-
-
-def groupings(view: MarketView) -> list[Attribute]:
-    """The attributes by which listings can be grouped."""
-    return [item for item in view.attributes if item.kind in ("category", "flag")]
 
 
 def _same(now: Rules, labels: dict[str, str]) -> None:

@@ -1,11 +1,10 @@
 """The state of a page in its URL: reading parameters, and writing them from widgets."""
 
-import re
 from typing import Any
 
 import streamlit as st
 
-_WHOLE = re.compile(r"-?[0-9]{1,11}")
+from core.insight.selection import params as address
 
 
 def chosen(name: str, options: list[str], default: str) -> str:
@@ -16,9 +15,7 @@ def chosen(name: str, options: list[str], default: str) -> str:
 
 def whole(name: str, default: int, low: int, high: int) -> int:
     """A query parameter that must be a whole number, held within `low` and `high`."""
-    text = st.query_params.get(name, "")
-    value = int(text) if _WHOLE.fullmatch(text) else default
-    return max(low, min(high, value))
+    return address.whole(st.query_params.to_dict(), name, default, low, high)
 
 
 def set_params(**values: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, why, demand, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, look, why, demand, explore, report, demo."""
 
 import json
 import os
@@ -102,6 +102,29 @@ def recommend(
     assert told is not None
     moment = options.moment_of(at, opened.market)
     show(opened, opened.recommend(told, at=moment, rules=rules, beside=with_), json_)
+
+
+@app.command()
+def look(
+    run: RunPath,
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
+    k: Count = 10,
+    json_: Json = False,
+    live_only: options.Live = None,
+    where: options.Where = None,
+    block: options.Block = None,
+    at: options.At = None,
+) -> None:
+    """The listings with the photo that comes nearest to a description (approximate); photos are looked at once."""
+    from core.insight.looks.look import look as found_by
+    from core.run.rules import Rules
+    from core.run.run import Run
+
+    opened = Run.open(run, events_too=False)
+    rules = Rules(k=k, live_only=live_only, where=tuple(where or ()), block=tuple(block or ()))
+    with progress_bar() as progress:
+        found = found_by(opened, words, None, options.moment_of(at, opened.market), rules, progress)
+    show(opened, found, json_)
 
 
 @app.command()

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import VibesError
-from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
-NUMBER = r"\d+(?:\.\d+)?"
 GRAMMAR = re.compile(
     rf"\s*(?:fresh\s+(?P<new>{NUMBER})\s+(?P<time>{NUMBER})\s*(?P<clock>[dh])"
-    rf"|near\s+(?P<place>-?{NUMBER}\s*,\s*-?{NUMBER})\s+(?P<close>{NUMBER})\s+(?P<way>{NUMBER})\s*(?P<metre>km|m))\s*"
+    rf"|near\s+(?P<place>{PLACE})\s+(?P<close>{NUMBER})\s+(?P<way>{NUMBER})\s*(?P<metre>km|m))\s*"
 )
 NANOSECONDS = {"d": 86_400e9, "h": 3_600e9}
-KILOMETRES = {"km": 1.0, "m": 0.001}
-EARTH = 6371.0  # km
 MOST = 10.0
 
 
@@ -37,7 +34,7 @@ class Boost:
             since, _ = market.live_interval()
             away = np.maximum(at - since.astype(np.float64), 0)
         else:
-            away = np.nan_to_num(_distance(market, self.place), nan=np.inf)
+            away = np.nan_to_num(distance(market, self.place), nan=np.inf)
         return (self.weight * np.exp2(-away / self.half)).astype(np.float32)
 
 
@@ -65,28 +62,5 @@ def read_boost(market: Market, text: str) -> Boost:
                 f"{C.PUBLISHED} and timestamps, or leave the boost out."
             )
         return Boost(weight, half * NANOSECONDS[found["clock"]])
-    latitude, longitude = (float(part) for part in found["place"].split(","))
-    for name, value in ((C.LATITUDE, latitude), (C.LONGITUDE, longitude)):
-        if abs(value) > MAX_COORDINATE[name]:
-            raise VibesError(
-                f"Option --boost is '{text}'; {name} goes from -{MAX_COORDINATE[name]:g} to {MAX_COORDINATE[name]:g}."
-            )
-        if name not in market.listings:
-            raise VibesError(
-                f"Option --boost is '{text}', but the listings of {market.path} have no {name}; leave the boost out."
-            )
-    return Boost(weight, half * KILOMETRES[found["metre"]], (latitude, longitude))
-
-
-def _distance(market: Market, place: tuple[float, float]) -> np.ndarray:
-    """(L,) km on the sphere (haversine), NaN where a listing has no place."""
-    latitude, longitude = (
-        np.radians(market.listings[name].to_numpy(float, na_value=np.nan))
-        for name in (C.LATITUDE, C.LONGITUDE)
-    )
-    north, east = np.radians(place)
-    half = (
-        np.sin((latitude - north) / 2) ** 2
-        + np.cos(latitude) * np.cos(north) * np.sin((longitude - east) / 2) ** 2
-    )
-    return 2 * EARTH * np.arcsin(np.sqrt(np.minimum(half, 1)))
+    place = read_place(market, found["place"], f"Option --boost is '{text}'")
+    return Boost(weight, half * KILOMETRES[found["metre"]], place)

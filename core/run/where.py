@@ -1,4 +1,5 @@
-"""Conditions on listings, as people write them: `price<=100`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`."""
+"""Conditions on listings, as people write them: `price<=100`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
+`within 3km of 48.14,11.58`, `live on 2025-03-03`."""
 
 from __future__ import annotations
 
@@ -10,11 +11,43 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
+from core.market.moments import moment_in_log
+from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
 Sign = Literal["<=", ">=", "="]
+DAY = 86_400 * 10**9  # nanoseconds
 GRAMMAR = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
+WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
+LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
+
+
+@dataclass(frozen=True)
+class LiveOn:
+    """Published by the end of a day, and not expired when it began; an end that nobody knows is open."""
+
+    begin: int  # nanoseconds UTC
+    end: int
+
+    def fulfilled(self, market: Market) -> np.ndarray:
+        """(L,) bool: which listings of the market fulfil it."""
+        since, until = market.live_interval()
+        live: np.ndarray = (since < self.end) & (until > self.begin)
+        return live
+
+
+@dataclass(frozen=True)
+class Within:
+    """At most so many kilometres from a place (degrees) on the ground; what has no place is not."""
+
+    kilometres: float
+    place: tuple[float, float]
+
+    def fulfilled(self, market: Market) -> np.ndarray:
+        """(L,) bool: which listings of the market fulfil it."""
+        return distance(market, self.place) <= self.kilometres
 
 
 @dataclass(frozen=True)
@@ -39,18 +72,25 @@ class Condition:
         return number <= self.values[0] if self.sign == "<=" else number >= self.values[0]
 
 
-def read_condition(market: Market, text: str) -> Condition:
-    """A condition on an attribute, by its name or label.
+def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
+    """A condition on an attribute, by its name or label, on the distance from a place, or on a day.
 
     Raises:
         VibesError: no condition, no such attribute, a value of another kind, or bounds on what has no order.
     """
+    if near := WITHIN.fullmatch(text):
+        place = read_place(market, near["place"], f"Option --where is '{text}'")
+        return Within(float(near["way"]) * KILOMETRES[near["metre"]], place)
+    if day := LIVE.fullmatch(text):
+        return _live_on(market, day["day"], text)
     found = GRAMMAR.fullmatch(text)
     text_too = not any(
         "\ud800" <= letter <= "\udfff" for letter in text
     )  # what a shell hands over need be none
     if found is None or not found["value"] or not text_too:
-        raise VibesError(f"Option --where is '{text}'; write a condition such as price<=100 or rooms=2|3.")
+        raise VibesError(
+            f"Option --where is '{text}'; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
+        )
     name, wanted = found["name"], found["name"].casefold()
     asked = [
         a
@@ -67,6 +107,16 @@ def read_condition(market: Market, text: str) -> Condition:
         )
     parts = [part.strip() for part in found["value"].split("|")] if sign == "=" else [found["value"]]
     return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))  # type: ignore[arg-type]
+
+
+def _live_on(market: Market, day: str, text: str) -> LiveOn:
+    if not {C.PUBLISHED, C.EXPIRES} & set(market.listings.columns):
+        raise VibesError(
+            f"Option --where is '{text}', but {market.path} does not say when listings are live; give {C.PUBLISHED} or "
+            f"{C.EXPIRES}, or leave it out."
+        )
+    begin = moment_in_log(day, True, "The day of --where")
+    return LiveOn(begin, begin + DAY)
 
 
 def _value(attribute: Attribute, part: str, text: str) -> Any:

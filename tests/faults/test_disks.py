@@ -31,6 +31,7 @@ COMMANDS = {
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
     "similar": ["similar", "{}/run", "home-0003"],
     "similar --all": ["similar", "{}/run", "--all", "--out", "{}/lists"],
+    "look": ["look", "{}/run", "canopy bed"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "recommend --all": ["recommend", "{}/run", "--all", "--out", "{}/lists"],
     "report": ["report", "{}/run", "{}/report.html"],
@@ -45,6 +46,8 @@ COMMANDS = {
 }
 #: Those that only read.
 READERS = {"similar", "recommend", "check", "passport", "why"}
+#: Those that the stage has nothing for, and what they say.
+NEEDS = {"look": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.
 LEFT_OUT = {"serve", "explore", "demo"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
@@ -86,7 +89,11 @@ def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path
         else:
             told = [line for line in done.stderr.splitlines() if line.startswith("vibes: ")]
             assert done.returncode == 2 and len(told) == 1 and "Traceback" not in done.stderr, done.stderr
-            why = r"[Tt]he disk is full" if state == "full" else r"Cannot write|no permission|[Rr]ead-only"
+            why = (
+                NEEDS.get(name) or r"[Tt]he disk is full"
+                if state == "full" or name in NEEDS
+                else r"Cannot write|no permission|[Rr]ead-only"
+            )
             assert re.search(why, told[0]), told[0]
         assert _answers(place / "run") == before
         if state == "full":

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.app_pages.cold.cold_listings import audience, plane
 from app.kit import charts
+from app.kit.as_code import as_code
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
@@ -20,6 +21,7 @@ from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count, ordinal
 from core.insight.audience import Audience
+from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
 
 NEIGHBOURS = 12
@@ -64,6 +66,9 @@ def neighbours(opened: OpenRun, placed: Placement, least: int = 190, begun_with:
         score_help=SIMILAR,
         least=least,
     )
+    if placed.row is not None:
+        asked = opened.run.listing_ids[placed.row]
+        as_code(opened, [Selection("similar", asked, NEIGHBOURS, space=placed.space)])
 
 
 def place_among_all(opened: OpenRun, placed: Placement) -> None:

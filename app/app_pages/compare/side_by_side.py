@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.compare.rankings import places
+from app.kit.as_code import as_code
 from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty
@@ -15,7 +16,8 @@ from app.server.boundary import told
 from app.server.params import chosen, keep, set_params
 from app.server.runs import OpenRun, known_rows, open_run, run_label, run_paths, search_index
 from app.view import formats
-from app.view.history import history_frame, moment_of
+from core.insight.selection.pages import as_of
+from core.insight.selection.selection import Selection
 
 SHOWN = 12
 
@@ -131,10 +133,8 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
         least=220,
     )
     space = str(st.session_state["space"])
-    lists = [
-        _tried(one, lambda one=one: one.run.similar(listing, k=SHOWN, space=space)) for one in (opened, other)
-    ]
-    _lists([opened, other], lists, [SIMILAR, SIMILAR])
+    asked = [Selection("similar", listing, SHOWN, run_label(one.name), space) for one in (opened, other)]
+    _lists([opened, other], asked, [SIMILAR, SIMILAR])
 
 
 def _of_user(opened: OpenRun, other: OpenRun) -> None:
@@ -151,25 +151,26 @@ def _of_user(opened: OpenRun, other: OpenRun) -> None:
         return
     total = int(np.diff(opened.view.log.start)[number])
     at = as_of_event(total, "Later events are kept from both runs")
-    frame, moment = history_frame(opened.view, number, at), moment_of(opened.view, number, at)
+    name, moment, history = as_of(opened.run, number, at)
+    asked = [
+        Selection("recommend", name, SHOWN, run_label(one.name), at=moment, history=history)
+        for one in (opened, other)
+    ]
     with st.spinner("Asking both models …"):
-        lists = [
-            _tried(one, lambda one=one: one.run.recommend(frame, k=SHOWN, at=moment))
-            for one in (opened, other)
-        ]
-    _lists([opened, other], lists, [user_score_help(one) for one in (opened, other)])
+        _lists([opened, other], asked, [user_score_help(one) for one in (opened, other)])
 
 
-def _tried(one: OpenRun, ask: object) -> "tuple[list[tuple[int, int]], list[str], list[float]] | str":
+def _tried(one: OpenRun, asked: Selection) -> "tuple[list[tuple[int, int]], list[str], list[float]] | str":
     """Rows, ids and scores of a list; where the run cannot give one, the reason."""
     try:
-        found = ask()  # type: ignore[operator]
+        found = asked.frame(one.run)
     except Exception as error:
         return told(error)
     return known_rows(one, found["listing_id"]), found["listing_id"].tolist(), found["score"].tolist()
 
 
-def _lists(runs: list[OpenRun], lists: list, helps: list[str]) -> None:
+def _lists(runs: list[OpenRun], asked: list[Selection], helps: list[str]) -> None:
+    lists = [_tried(one, selection) for one, selection in zip(runs, asked, strict=True)]
     shared = 0
     if not any(isinstance(one, str) for one in lists):
         shared = len(set(lists[0][1]) & set(lists[1][1]))
@@ -204,3 +205,4 @@ def _lists(runs: list[OpenRun], lists: list, helps: list[str]) -> None:
                 least=150,
                 score_help=helps[number],
             )
+    as_code(runs[0], asked, runs)

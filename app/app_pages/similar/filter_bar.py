@@ -1,48 +1,50 @@
 """The filters: a button that opens them, and a line that says what they leave."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
-from app.app_pages.similar.filters import NAMES, Filters, choices, days, has_dates, has_place, price, values
+from app.app_pages.similar.filters import days, shown, told
 from app.server.params import set_params
 from app.server.runs import OpenRun
 from app.view.formats import count, plain
 from app.view.market import MarketView
+from core.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, price, values
 
 RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 
 
 def filters(opened: OpenRun) -> Filters:
     """The filters that the URL holds."""
-    return Filters.read(opened.view, st.query_params.to_dict())
+    return Filters.read(opened.view.market, st.query_params.to_dict())
 
 
 def filters_button(opened: OpenRun, row: int | None = None) -> None:
     """The filters behind a button; with a `row` also those by the listing compared."""
     view, now = opened.view, filters(opened)
-    offered = choices(view)
-    if price(view) is None and not offered and not has_dates(view):
+    offered = choices(view.market)
+    if price(view.market) is None and not offered and not has_dates(view.market):
         return
     with st.popover("Filters", icon=":material/filter_list:", width=150):
-        if price(view) is not None:
+        if price(view.market) is not None:
             _band(view, now)
         if row is None:
             _values(view, now)
         else:
             _sameness(view, now, row)
-        if has_dates(view):
+        if has_dates(view.market):
             _day(view, now)
         st.button("No filters", on_click=clear, disabled=now == Filters(), key="no-filters")
 
 
 def filters_line(opened: OpenRun, left: np.ndarray, row: int | None = None) -> str:
     """`Among 214 of 1,100 listings: District: Northgate · live on 3 Mar 2025`; `left` (L,) bool are those that pass."""
-    told = filters(opened).told(opened.view, row)
-    if not told:
+    said = told(filters(opened), opened.view, row)
+    if not said:
         return f"Among all {count(len(left), 'listing')}."
-    return plain(f"Among {int(left.sum()):,} of {count(len(left), 'listing')}: {' · '.join(told)}.")
+    return plain(f"Among {int(left.sum()):,} of {count(len(left), 'listing')}: {' · '.join(said)}.")
 
 
 def clear() -> None:
@@ -55,7 +57,7 @@ def _write(now: Filters) -> None:
 
 
 def _band(view: MarketView, now: Filters) -> None:
-    money = price(view)
+    money = price(view.market)
     assert money is not None
     unit = f" ({view.unit(money)})" if view.unit(money) else ""
     st.session_state["narrow-low"], st.session_state["narrow-high"] = now.low, now.high
@@ -75,8 +77,8 @@ def _band(view: MarketView, now: Filters) -> None:
 
 def _values(view: MarketView, now: Filters) -> None:
     chosen = dict(now.values)
-    for item in choices(view):
-        known = values(view, item)
+    for item in choices(view.market):
+        known = values(view.market, item)
         key = f"narrow-is-{item.name}"
         st.session_state[key] = chosen.get(item.name) if chosen.get(item.name) in known else None
 
@@ -85,26 +87,35 @@ def _values(view: MarketView, now: Filters) -> None:
             value = st.session_state[key]
             _write(replace(now, values=tuple([*rest, (name, value)] if value else rest)))
 
-        st.selectbox(plain(item.label), known, key=key, placeholder="any", on_change=change)
+        st.selectbox(
+            plain(item.label),
+            known,
+            key=key,
+            format_func=partial(shown, view, item.name),
+            placeholder="any",
+            on_change=change,
+        )
 
 
 def _sameness(view: MarketView, now: Filters, row: int) -> None:
-    told = {
+    offered = {
         item.name: f"{item.label}: {view.text(row, item)}"
-        for item in choices(view)
+        for item in choices(view.market)
         if view.raw(row, item) is not None
     }
-    if told:
-        st.session_state["narrow-same"] = [name for name in now.same if name in told]
+    if offered:
+        st.session_state["narrow-same"] = [name for name in now.same if name in offered]
         st.pills(
             "The same as this listing",
-            list(told),
+            list(offered),
             key="narrow-same",
-            format_func=lambda name: plain(told[name]),
+            format_func=lambda name: plain(offered[name]),
             selection_mode="multi",
             on_change=lambda: _write(replace(now, same=tuple(st.session_state["narrow-same"]))),
         )
-    if has_place(view) and any(view.raw(row, item) for item in view.attributes if item.shown_as == "place"):
+    if has_place(view.market) and any(
+        view.raw(row, item) for item in view.attributes if item.shown_as == "place"
+    ):
         st.session_state["narrow-km"] = now.km if now.km in RADII else None
         st.segmented_control(
             "Within",

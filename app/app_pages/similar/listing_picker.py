@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.similar.filter_bar import clear, filters, filters_button, filters_line
-from app.app_pages.similar.filters import NAMES
 from app.app_pages.similar.photo_search import by_look
 from app.kit.cards import album, listing_card, matches_line
 from app.kit.empty import empty
@@ -13,6 +12,7 @@ from app.kit.pagination import page_of
 from app.kit.switch import switch
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun, search_index
+from core.insight.selection.filters import NAMES
 
 PAGE = 24
 SEEDS = 1_000_000
@@ -70,7 +70,7 @@ def picker(opened: OpenRun) -> None:
             on_click=_shuffle,
             help="Show the listings below in a random order",
         )
-    query, passes = st.session_state["q"].strip(), filters(opened).mask(opened.view)
+    query, passes = st.session_state["q"].strip(), filters(opened).mask(opened.view.market)
     if by == "look":
         by_look(opened, query, passes, PAGE)
         return

@@ -1,13 +1,12 @@
 """The neighbours of a listing: as cards that say what they share, lined up, or the spaces side by side."""
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from app.app_pages.similar.differences import same_and_different
 from app.app_pages.similar.filter_bar import clear
-from app.app_pages.similar.filters import NAMES
 from app.app_pages.similar.lineup import lineup
+from app.kit.as_code import as_code
 from app.kit.cards import address, album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
@@ -16,6 +15,8 @@ from app.kit.score_help import SIMILAR
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count
+from core.insight.selection.filters import NAMES
+from core.insight.selection.selection import Selection
 from core.run.rules import Rules
 
 KEPT = ("space", "k", "view", *NAMES, *RULES)
@@ -26,27 +27,17 @@ def kept() -> dict[str, str | None]:
     return {name: st.query_params.get(name) for name in KEPT}
 
 
-def candidates(opened: OpenRun, passes: np.ndarray) -> np.ndarray:
-    """(L,) bool over the listings of the run: those that the market still has and that pass (its listings, bool)."""
-    rows = opened.view.market.listing_row
-    place = np.array([rows.get(listing, -1) for listing in opened.run.listing_ids], np.int64)
-    return (place >= 0) & passes[place]
+def asked(opened: OpenRun, row: int, space: str, k: int, rules: Rules) -> Selection:
+    """What gives the `k` listings nearest to one in a space, under the rules, of which the filters are some."""
+    return Selection("similar", opened.view.ids[row], k, LABELS[space], space, rules=rules)
 
 
-def found(opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, rules: Rules) -> pd.DataFrame:
-    """The `k` listings nearest to one in a space, under the rules, among those that pass."""
-    allowed = None if passes.all() else candidates(opened, passes)
-    return opened.run.similar(opened.view.ids[row], k, space, allowed, rules=rules)
-
-
-def one_space(
-    opened: OpenRun, row: int, space: str, k: int, passes: np.ndarray, rules: Rules, how: str
-) -> None:
+def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how: str) -> None:
     """The neighbours in a space, as `cards` or as `lineup`."""
-    near = found(opened, row, space, k, passes, rules)
+    near = selection.frame(opened.run)
     rows = known_rows(opened, near["listing_id"])
     if not rows:
-        nothing(passes, rules)
+        nothing(rules)
         return
     scores = [f"Similarity {near['score'][at]:.2f}{put_there(near, at)}" for at, _ in rows]
     others = [other for _, other in rows]
@@ -57,29 +48,32 @@ def one_space(
         ]
         pairs = list(zip(others, cards, strict=True))
         lineup(opened.view, (row, listing_card(opened, row)), pairs, key="neighbours", box=opened.box)
+        as_code(opened, [selection])
         return
     gallery(
         [_card(opened, row, other, score) for other, score in zip(others, scores, strict=True)],
         key="neighbours",
         box=opened.box,
-        label=f"{count(len(others), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
+        label=f"{count(len(others), 'neighbour')} by {selection.label.lower()}, the most alike first",
         photos=opened.view.has_photos,
         score_help=SIMILAR,
     )
+    as_code(opened, [selection])
 
 
-def side_by_side(
-    opened: OpenRun, row: int, spaces: list[str], k: int, passes: np.ndarray, rules: Rules
-) -> None:
+def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Rules) -> None:
     """The neighbours in each space, in columns, with those that are in several marked."""
     place = opened.run.listing_row[opened.view.ids[row]]
-    lists = {
-        space: known_rows(opened, found(opened, row, space, k, passes, rules)["listing_id"])
+    selections = {
+        space: asked(opened, row, space, k, rules)
         for space in spaces
         if np.any(opened.run.vectors(space)[place])
     }
+    lists = {
+        space: known_rows(opened, one.frame(opened.run)["listing_id"]) for space, one in selections.items()
+    }
     if not any(lists.values()):
-        nothing(passes, rules)
+        nothing(rules)
         return
     where: dict[int, list[str]] = {}
     for space, rows in lists.items():
@@ -107,6 +101,7 @@ def side_by_side(
                 photos=opened.view.has_photos,
                 least=150,
             )
+    as_code(opened, list(selections.values()))
 
 
 def overlap(where: list[list[str]], spaces: list[str]) -> str:
@@ -123,9 +118,9 @@ def overlap(where: list[list[str]], spaces: list[str]) -> str:
     return "In common: " + ", ".join(parts) + "."
 
 
-def nothing(passes: np.ndarray, rules: Rules) -> None:
+def nothing(rules: Rules) -> None:
     """Why there is no neighbour."""
-    if passes.all() and rules == Rules():
+    if rules == Rules():
         empty("There are no neighbours", "No other listing has anything in this space.")
     else:
         empty(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.app_pages.similar.filter_bar import filters, filters_button, filters_line
 from app.app_pages.similar.listing_picker import choose, choose_any, picker
-from app.app_pages.similar.neighbours import one_space, side_by_side
+from app.app_pages.similar.neighbours import asked, one_space, side_by_side
 from app.app_pages.similar.why import why_dialog
 from app.kit.cards import photo_cards
 from app.kit.empty import empty
@@ -122,10 +122,10 @@ def neighbours(opened: OpenRun, row: int) -> None:
             "The market changed since the run was made. Embed the market anew with vibes embed.",
         )
         return
-    passes = filters(opened).mask(view, row)
-    st.caption(filters_line(opened, passes, row))
+    st.caption(filters_line(opened, filters(opened).mask(view.market, row), row))
+    rules = filters(opened).rules(view.market, row, rules)
     if how == "spaces":
-        side_by_side(opened, row, opened.run.spaces, k, passes, rules)
+        side_by_side(opened, row, opened.run.spaces, k, rules)
         return
     if not np.any(opened.run.vectors(space)[place]):
         other = [
@@ -138,7 +138,7 @@ def neighbours(opened: OpenRun, row: int) -> None:
             on_click=lambda: set_params(space=other[0]),
         )
         return
-    one_space(opened, row, space, k, passes, rules, how)
+    one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
     why_dialog(opened, row, space)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.kit.as_code import as_code
 from app.kit.cards import album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
@@ -12,6 +13,7 @@ from app.server.look_search import look_search, prepare
 from app.server.photos import photo_url
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import plain
+from core.insight.selection.pages import look
 
 EXAMPLES = "canopy bed", "white refrigerator", "bathtub"
 LIMITS = (
@@ -47,6 +49,7 @@ def by_look(opened: OpenRun, text: str, passes: np.ndarray, size: int) -> None:
         label="Listings by their nearest photo",
         score_help="Cosine similarity of the description and what the photo was taken for",
     )
+    as_code(opened, [look(opened.run, st.query_params.to_dict())])
 
 
 def _card(opened: OpenRun, row: int, found: pd.Series) -> Card:

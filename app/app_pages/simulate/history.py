@@ -1,33 +1,15 @@
-"""Simulated histories: as text in the address, as the frame that the recommender takes, and as a document to keep."""
+"""Simulated histories: as the address has them, as the frame that the recommender takes, and what moved when one changed."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote, unquote
 
 import pandas as pd
 
 from app.server.runs import OpenRun
+from core.insight.selection import histories
+from core.insight.selection.histories import EVENT, MOST, as_text, known_events, parse
 from core.market.columns import Columns as C
-
-MOST = 50  # events; a model reads no more of a history
-EVENT, PART = ",", "*"  # between events, and between the parts of one; both are escaped within a part
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event of a simulated history; what is not told is empty."""
-
-    listing: str
-    action: str = ""
-    seconds: float | None = None
-
-    @property
-    def token(self) -> str:
-        """The event as a part of the address."""
-        seconds = "" if self.seconds is None else f"{self.seconds:g}"
-        parts = (quote(self.listing, safe=""), quote(self.action, safe=""), seconds)
-        return PART.join(parts).rstrip(PART)
+from core.run.asking import Event
 
 
 @dataclass(frozen=True)
@@ -47,29 +29,9 @@ class Simulated:
         return as_text(event for _, event in self.events)
 
 
-def as_text(events: Iterable[Event]) -> str:
-    """Events as text for the address, at most the newest `MOST`."""
-    return EVENT.join([event.token for event in events][-MOST:])
-
-
-def parse(token: str) -> Event:
-    """The event of a part of the address; a duration that is no number of seconds is left out."""
-    listing, action, seconds, *_ = *token.split(PART), "", ""
-    try:
-        value = float(seconds)
-    except ValueError:
-        value = -1.0
-    return Event(unquote(listing), unquote(action), value if 0 <= value < 1e9 else None)
-
-
 def read(opened: OpenRun, text: str) -> Simulated:
     """The history of an address; an action that the market does not know is left out."""
-    tokens = text.split(EVENT)[:MOST] if text else []
-    known, actions = [], set(opened.view.market.actions)
-    for place, event in enumerate(map(parse, tokens)):
-        if event.listing in opened.view.market.listing_row and event.listing in opened.run.listing_row:
-            action = event.action if event.action in actions else ""
-            known.append((place, Event(event.listing, action, event.seconds)))
+    tokens, known = text.split(EVENT)[:MOST] if text else [], known_events(opened.run, text)
     return Simulated(text, known, len(tokens) - len(known))
 
 
@@ -78,9 +40,9 @@ def frame(text: str) -> pd.DataFrame:
     events = [parse(token) for token in text.split(EVENT)] if text else []
     table = pd.DataFrame({C.LISTING: [event.listing for event in events]}, dtype="str")
     if any(event.action for event in events):
-        table[C.ACTION] = [event.action or None for event in events]
-    if any(event.seconds is not None for event in events):
-        table[C.DURATION] = [event.seconds for event in events]
+        table[C.ACTION] = [event.action for event in events]
+    if any(event.duration_s is not None for event in events):
+        table[C.DURATION] = [event.duration_s for event in events]
         table[C.DURATION] = table[C.DURATION].astype(float)
     return table
 
@@ -93,7 +55,7 @@ def from_frame(table: pd.DataFrame) -> str:
     return as_text(
         Event(
             str(listing),
-            "" if pd.isna(action) else str(action),
+            None if pd.isna(action) or not action else str(action),
             None if pd.isna(value) else float(value),
         )
         for listing, action, value in zip(table[C.LISTING], actions, seconds, strict=True)
@@ -102,15 +64,7 @@ def from_frame(table: pd.DataFrame) -> str:
 
 def document(text: str) -> str:
     """A history as the JSON that `vibes recommend --history FILE` reads."""
-    events = []
-    for event in map(parse, text.split(EVENT) if text else []):
-        one: dict[str, str | float] = {C.LISTING: event.listing}
-        if event.action:
-            one[C.ACTION] = event.action
-        if event.seconds is not None:
-            one[C.DURATION] = event.seconds
-        events.append(one)
-    return json.dumps({"history": events}, ensure_ascii=False, indent=1)
+    return histories.document([parse(token) for token in text.split(EVENT)] if text else [])
 
 
 @dataclass(frozen=True)

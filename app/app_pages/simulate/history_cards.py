@@ -6,12 +6,14 @@ from urllib.parse import quote
 
 import numpy as np
 
-from app.app_pages.simulate.history import MOST, Event, Simulated
+from app.app_pages.simulate.history import Simulated
 from app.kit.cards import listing_card
 from app.kit.component import component
 from app.server.runs import OpenRun
 from app.view.formats import words
 from app.view.photo_box import BOXES
+from core.insight.selection.histories import MOST, token
+from core.run.asking import Event
 
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
 _component = component(__file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>')
@@ -39,7 +41,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
     market = opened.view.market
     ids = opened.view.market.listing_row
     cards = [
-        _card(opened, ids[event.listing], event.token, step=f"Event {number}")
+        _card(opened, ids[event.listing], token(event), step=f"Event {number}")
         | {"at": at, "token": history.text.split(",")[at], "facts": []}
         for number, (at, event) in enumerate(history.events, start=1)
     ]
@@ -85,10 +87,10 @@ def choice(
     """
     cards = []
     for place, row in enumerate(listings):
-        token = Event(opened.view.ids[row]).token
+        event = token(Event(opened.view.ids[row]))
         score = scores[place] if scores else ""
         shown = list(marks[place]) if marks else []
-        cards.append(_card(opened, row, token, score=score) | {"marks": [asdict(one) for one in shown]})
+        cards.append(_card(opened, row, event, score=score) | {"marks": [asdict(one) for one in shown]})
     least = 150 if BOXES[opened.box] < 1 else 170
     height = 190 + 18 * len(opened.view.headline)
     if opened.view.has_photos:
@@ -114,8 +116,8 @@ def tells_durations(opened: OpenRun) -> bool:
     return opened.view.has_events and bool(np.isfinite(opened.view.log.duration).any())
 
 
-def _card(opened: OpenRun, row: int, token: str, **more: str) -> dict:
-    return asdict(listing_card(opened, row, **more)) | {"token": token, "marks": [], "at": -1}
+def _card(opened: OpenRun, row: int, event: str, **more: str) -> dict:
+    return asdict(listing_card(opened, row, **more)) | {"token": event, "marks": [], "at": -1}
 
 
 def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, **data: object) -> None:

@@ -1,13 +1,16 @@
 """Simulate a user: a history made by hand, what it would be recommended, and what each change moves."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app.app_pages.simulate.add_listing import adding
-from app.app_pages.simulate.history import Simulated, frame, moves, read
+from app.app_pages.simulate.history import Simulated, moves, read
 from app.app_pages.simulate.history_cards import Mark, choice, history_strip, mark
 from app.app_pages.simulate.save_history import save_history
 from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
+from app.kit.as_code import as_code
 from app.kit.empty import empty, to_similar
 from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from app.kit.score_help import user_score_help
@@ -16,6 +19,7 @@ from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
 from app.view.formats import count, moment, plain
 from core import Run
+from core.insight.selection.selection import Selection
 from core.run.rules import Rules
 
 SHOWN = [6, 12, 30]
@@ -56,11 +60,12 @@ def page() -> None:
             beside = beside_switch(opened, additions(opened))
             options = ListOptions(rules_button(opened), beside)
     if two:
-        found = {name: asked(opened, histories[name].known, options) for name in names}
+        found = {name: asked(opened, histories[name], options) for name in names}
         for column, name in zip(st.columns(2, gap="large"), names, strict=True):
             with column:
                 other = found["h2" if name == "h" else "h"]
                 recommended(opened, name, histories[name], target[name], other, options)
+        as_code(opened, [selection(histories[name], options, SIDES[name]) for name in filled])
         st.header(f"Add to {target[side]}", anchor=False)
         adding(opened, side, target[side], histories[side])
         return
@@ -70,6 +75,7 @@ def page() -> None:
     left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
     with left:
         recommended(opened, "h", histories["h"], target["h"], [], options)
+        as_code(opened, [selection(histories["h"], options)])
     with right:
         st.header("Add a listing", anchor=False)
         adding(opened, side, target[side], histories[side])
@@ -164,21 +170,35 @@ def told(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
         )
 
 
+def selection(history: Simulated, options: ListOptions, side: str = "") -> Selection:
+    """What gives the recommendations that are shown for a history."""
+    return Selection(
+        "recommend",
+        "",
+        whole("k", 12, 1, DEEP),
+        upper(side),
+        history=tuple(event for _, event in history.events),
+        rules=options.rules,
+        beside=options.beside,
+    )
+
+
 @st.cache_data(show_spinner=False, max_entries=256)
-def _asked(
-    key: RunKey, history: str, told: str, _run: Run, _options: ListOptions
-) -> list[tuple[str, float, str]]:
-    found = _run.recommend(frame(history), DEEP, rules=_options.rules, beside=_options.beside)
+def _asked(key: RunKey, asked: str, _run: Run, _selection: Selection) -> list[tuple[str, float, str]]:
+    found = _selection.frame(_run)
     ruled = [put_there(found, place) for place in range(len(found))]
     return list(zip(found["listing_id"], found["score"], ruled, strict=True))
 
 
-def asked(opened: OpenRun, history: str, options: ListOptions) -> list[tuple[str, float, str]]:
-    """The first `DEEP` recommendations (listing, score, what a rule says of it) for a history; none for an empty one."""
-    if not history:
+def asked(opened: OpenRun, history: Simulated, options: ListOptions) -> list[tuple[str, float, str]]:
+    """The first `DEEP` recommendations (listing, score, what a rule says of it) for a history; none for an empty one. With
+    variety, which looks at what stands above, only those that are shown."""
+    if not history.events:
         return []
+    shown = selection(history, options)
+    deep = shown if options.rules.diversity else replace(shown, k=DEEP)
     with st.spinner("Asking the model …"):
-        return _asked(run_key(opened), history, options.key, opened.run, options)
+        return _asked(run_key(opened), deep.python(opened.name), opened.run, deep)
 
 
 def recommended(
@@ -195,14 +215,14 @@ def recommended(
         st.markdown("Nothing yet: recommendations follow the first listing in the history.")
         return
     k = whole("k", 12, 1, DEEP)
-    now = asked(opened, history.known, options)
+    now = asked(opened, history, options)
     if not now:
         empty(
             "There is nothing to recommend",
             "No listing that is live passes the rules, or every one is in the history already.",
         )
         return
-    earlier = asked(opened, read(opened, before(opened.name, name)).known, options)
+    earlier = asked(opened, read(opened, before(opened.name, name)), options)
     moved = moves(
         [listing for listing, *_ in earlier],
         [listing for listing, *_ in now],

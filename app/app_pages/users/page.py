@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.app_pages.users.attributions import attributions
 from app.app_pages.users.user_picker import choose_any_user, choose_user, user_picker
+from app.kit.as_code import as_code
 from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty, to_similar
@@ -16,7 +17,9 @@ from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun, current_run, known_rows, run_key
 from app.view import formats
-from app.view.history import history_frame, moment_of, touched_later
+from app.view.history import touched_later
+from core.insight.selection.pages import as_of
+from core.insight.selection.selection import Selection
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
 SHOWN = [6, 12, 30, 60]
@@ -148,7 +151,8 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         )
         options = ListOptions(rules_button(opened), beside)
     with st.spinner("Asking the model …"):
-        found = _recommended(run_key(opened), user, at, k, options.key, opened, options)
+        asked = selection(opened, user, at, k, options)
+        found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
     rows = known_rows(opened, found["listing_id"])
     if not rows:
         empty(
@@ -195,14 +199,20 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         photos=view.has_photos,
         score_help=user_score_help(opened, beside),
     )
+    as_code(opened, [asked])
+
+
+def selection(opened: OpenRun, user: int, at: int, k: int, options: ListOptions) -> Selection:
+    """What gives the recommendations as of the first `at` events of a user."""
+    asked, moment, history = as_of(opened.run, user, at)
+    return Selection(
+        "recommend", asked, k, at=moment, history=history, rules=options.rules, beside=options.beside
+    )
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _recommended(
-    key: object, user: int, at: int, k: int, told: str, _opened: OpenRun, _options: ListOptions
-) -> pd.DataFrame:
-    history, moment = history_frame(_opened.view, user, at), moment_of(_opened.view, user, at)
-    return _opened.run.recommend(history, k, moment, _options.rules, _options.beside)
+def _recommended(key: object, asked: str, _opened: OpenRun, _selection: Selection) -> pd.DataFrame:
+    return _selection.frame(_opened.run)
 
 
 with boundary():

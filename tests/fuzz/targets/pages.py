@@ -24,13 +24,14 @@ from streamlit.testing.v1 import AppTest
 
 import app
 from app.app_pages.cold.listing_form import draft_of, read_draft
-from app.app_pages.similar.filters import Filters
+from app.app_pages.similar.filters import told
 from app.app_pages.simulate import history
 from app.server.runs import OpenRun
 from app.view.market import MarketView
 from app.view.photo_box import photo_box
 from core import Run
 from core.insight.map.region import read_outline
+from core.insight.selection.filters import Filters
 from core.run.histories import read_history
 from core.run.newcomers import one_listing
 from core.run.thumbs import preview
@@ -143,10 +144,12 @@ def filters(folder: Path) -> Callable[[bytes], object]:
     view = _opened(folder).view
 
     def feed(content: bytes) -> object:
-        found = Filters.read(view, dict(parse_qsl(content.decode(errors="replace"), errors="replace")))
-        found.told(view, 3)
-        assert Filters.read(view, {name: text for name, text in found.params().items() if text}) == found
-        return found.mask(view, 3)
+        found = Filters.read(view.market, dict(parse_qsl(content.decode(errors="replace"), errors="replace")))
+        told(found, view, 3)
+        assert (
+            Filters.read(view.market, {name: text for name, text in found.params().items() if text}) == found
+        )
+        return found.mask(view.market, 3)
 
     return feed
 

@@ -8,9 +8,10 @@ import pytest
 from browser.painted import embed_run, paint_market
 from looking import components, texts
 
-from app.app_pages.similar.filters import Filters
+from app.app_pages.similar.filters import told
 from app.view.market import MarketView
 from core import Run
+from core.insight.selection.filters import Filters
 from core.market.market import Market
 
 
@@ -21,7 +22,7 @@ def view(tmp_path_factory) -> MarketView:
 
 
 def left(filters, view, row=None):
-    return np.flatnonzero(filters.mask(view, row)).tolist()
+    return np.flatnonzero(filters.mask(view.market, row)).tolist()
 
 
 def test_each_filter_leaves_what_it_says(view):
@@ -45,10 +46,10 @@ def test_the_url_keeps_them_and_leaves_out_what_it_cannot_mean(view):
         "same": "room_type",
         "on": "2024-03-03",
     }
-    assert Filters.read(view, params) == whole
+    assert Filters.read(view.market, params) == whole
     strange = {"price": "cheap", "is": "taste:good", "same": "nose", "km": "5", "on": "soon"}
-    assert Filters.read(view, strange) == Filters()
-    assert whole.told(view, 2) == [
+    assert Filters.read(view.market, strange) == Filters()
+    assert told(whole, view, 2) == [
         "Price per night from €100",
         "Room type: Shared room",
         "Room type: Shared room",

@@ -5,13 +5,15 @@ import json
 import pandas as pd
 import pytest
 
-from app.app_pages.simulate.history import Event, Moves, as_text, document, frame, from_frame, moves, parse
+from app.app_pages.simulate.history import Moves, document, frame, from_frame, moves
+from core.insight.selection.histories import as_text, parse
+from core.run.asking import Event
 from core.run.histories import read_history
 
 EVENTS = [
     Event("l01"),
     Event("a,b*c d/é?&=%", "add_to_favourites", 12.5),
-    Event("l02", "", 90.0),
+    Event("l02", None, 90.0),
     Event("l03", "view"),
 ]
 

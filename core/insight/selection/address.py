@@ -1,0 +1,55 @@
+"""The rows behind a link of the explorer, in a notebook."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pandas as pd
+
+from core.errors import VibesError
+from core.insight.selection.pages import PAGES
+from core.insight.selection.selection import Selection
+from core.run.run import Run
+
+
+def selection(run: Run, url: str) -> pd.DataFrame:
+    """The rows that a page of the explorer shows at an address: a link that somebody sent, opened in a notebook.
+
+    >>> found = selection(run, "http://127.0.0.1:8501/similar?listing=home-0003&k=6&space=attributes")
+    >>> found["listing_id"].tolist() == run.similar("home-0003", 6, space="attributes")["listing_id"].tolist()
+    True
+
+    Args:
+        run: the run that the link was made on; its address does not say where that lies.
+        url: of the pages Similar, Users, Simulate, Cold start or Compare (there the list of `run`), whole or from `/` on.
+
+    Returns:
+        What `Run.similar`, `Run.recommend` or `core.look` gives; of several lists side by side one below the other, behind
+        a column `list` with what the page calls each.
+
+    Raises:
+        VibesError: the address is of no such page, names nothing that the run knows, or has a rule that cannot be read.
+    """
+    found = selections(run, url)
+    if len(found) == 1:
+        return found[0].frame(run)
+    frames = [one.frame(run) for one in found]
+    for one, frame in zip(found, frames, strict=True):
+        frame.insert(0, "list", one.label)
+    return pd.concat(frames, ignore_index=True)
+
+
+def selections(run: Run, url: str) -> list[Selection]:
+    """What the page at an address asks for.
+
+    Raises:
+        VibesError: see `selection`.
+    """
+    parts = urlsplit(url.strip())
+    name = parts.path.rstrip("/").rpartition("/")[2]
+    if name not in PAGES:
+        raise VibesError(
+            f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
+            "'/similar?listing=ID'."
+        )
+    return PAGES[name](run, dict(parse_qsl(parts.query)))

@@ -1,0 +1,78 @@
+"""What the address of a page says of a list: its rules, its length, what is added to the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from core.market.market import Attribute, Market
+from core.run.fits import load_fits, telling
+from core.run.folder import RunFolder
+from core.run.rules import Rules
+
+#: Rules that are texts with semicolons between them.
+TEXTS = ("where", "boost", "pin", "block", "not")
+WIDEST = 9  # tenths of the weight of variety
+NOTHING = "nothing"  # what is added to the model, where a run would add something by itself
+_WHOLE = re.compile(r"-?[0-9]{1,11}")
+
+
+def whole(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    """A parameter that must be a whole number, held within `low` and `high`."""
+    text = params.get(name, "")
+    value = int(text) if _WHOLE.fullmatch(text) else default
+    return max(low, min(high, value))
+
+
+def groupings(market: Market) -> list[Attribute]:
+    """The attributes by which listings can be grouped."""
+    return [
+        item
+        for item in market.attributes
+        if item.kind in ("category", "flag") and item.name != market.config.title
+    ]
+
+
+def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
+    """The rules of an address; what it cannot mean is left out, but for conditions, which are read with the list.
+
+    Args:
+        users: of a list for a user, where listings are to be live and unseen unless the address says otherwise.
+    """
+    names = {item.name for item in groupings(market)}
+    per, live = params.get("per", ""), params.get("live")
+    texts = {
+        name: tuple(part for each in params.get(name, "").split(";") if (part := each.strip()))
+        for name in TEXTS
+    }
+    same = [name for name in params.get("same", "").split(",") if name in names]
+    return Rules(
+        live_only=live == "1" if live in ("0", "1") else None,
+        drop_seen=False if users and params.get("seen") == "1" else None,
+        same=tuple(same) if users else (),  # of similar listings the filters do that
+        at_most=whole(params, "most", 2, 1, 99) if per in names else None,
+        seller=per if per in names else None,
+        diversity=whole(params, "variety", 0, 0, WIDEST) / 10,
+        fill=params.get("fill") == "1",
+        **texts,
+    )
+
+
+def offered(run: RunFolder) -> list[str]:
+    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing."""
+    return [fit.added for fit in telling(load_fits(run.path))]
+
+
+def usual(run: RunFolder, additions: list[str]) -> str:
+    """What is added where the address does not say: nothing, but recency to a model that was trained beside it."""
+    trained = run.has_model and run.manifest.settings.training.recency_days
+    return "recency" if trained and "recency" in additions else NOTHING
+
+
+def read_beside(run: RunFolder, params: Mapping[str, str]) -> str | None:
+    """What an address adds to the model."""
+    additions = offered(run)
+    default = usual(run, additions)
+    added = params.get("with", default)
+    added = added if added in (NOTHING, *additions) else default
+    return None if added == NOTHING else added

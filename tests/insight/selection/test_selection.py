@@ -1,0 +1,116 @@
+"""A list as Python, as command and behind a link: each gives the rows that were asked for."""
+
+import json
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from core import Run, VibesError, selection
+from core.cli import app
+from core.insight.selection.address import selections
+from core.insight.selection.selection import Selection
+from core.run.asking import Event
+from core.run.rules import Rules
+
+RULES = Rules(
+    live_only=True,
+    at_most=2,
+    seller="district",
+    diversity=0.4,
+    where=("rooms>=2", "district=Harbour|Orchard|Riverside|Northgate", "within 40km of 50.0,10.0"),
+    pin=("home-0007",),
+    block=("home-0001",),
+    unlike=("home-0009",),
+    boost=("fresh 0.5 14d",),
+    fill=True,
+)
+
+
+def of_python(text: str) -> list[str]:
+    names: dict = {}
+    exec(text, names)
+    return names["found"]["listing_id"].tolist()
+
+
+def of_command(text: str) -> list[str]:
+    words = shlex.split(text)
+    assert words[0] == "vibes"
+    done = CliRunner().invoke(app, [words[1], "--json", *words[2:]])
+    assert done.exit_code == 0, done.stderr
+    return [row["listing_id"] for row in json.loads(done.stdout)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Selection("similar", "home-0003", 6, space="attributes"),
+        Selection("similar", "home-0003", 9, at="2025-03-01T12:00:00", rules=RULES),
+        Selection(
+            "recommend", "user-0001", 7, at="2025-03-01", rules=Rules(live_only=False, drop_seen=False)
+        ),
+        Selection("recommend", "user-0002", 7, rules=RULES.model_copy(update={"same": ("district",)})),
+    ],
+)
+def test_python_and_command_give_the_rows(trained, asked):
+    run = Run.open(trained.path)
+    expected = asked.frame(run)["listing_id"].tolist()
+    assert 0 < len(expected) <= asked.k
+    assert of_python(asked.python(str(run.path))) == expected
+    assert of_command(asked.command(str(run.path))) == expected
+
+
+def test_a_history_comes_with_the_file_that_the_command_reads(trained, tmp_path, monkeypatch):
+    asked = Selection("recommend", "", 5, history=(Event("home-0003", "view", 30.5), Event("home-0004")))
+    expected = asked.frame(trained)["listing_id"].tolist()
+    text = asked.command(str(trained.path))
+    (tmp_path / "history.json").write_text(text.split("<<'END'\n")[1].split("\nEND\n")[0])
+    monkeypatch.chdir(tmp_path)
+    assert of_command(text.splitlines()[-1]) == expected
+    assert of_python(asked.python(str(trained.path))) == expected
+
+
+def test_names_that_look_like_options_stay_names():
+    words = shlex.split(Selection("recommend", "-7", 5).command("run"))
+    assert words == ["vibes", "recommend", "-k", "5", "--", "run", "-7"]
+
+
+def test_a_link_gives_what_it_names(trained):
+    link = "http://127.0.0.1:1/explorer/similar?listing=home-0003&k=4&view=spaces&price=500-&is=deal:rent"
+    found = selection(trained, link)
+    assert set(found["list"]) == {"Model", "Attributes"}
+    asked = selections(trained, link)
+    assert asked[0].rules.where[-1] == "deal=rent" and asked[0].k == 4
+    two = selection(trained, "/simulate?h=home-0003&h2=home-0004*view&two=1&k=3")
+    assert two["list"].tolist() == ["History A"] * 3 + ["History B"] * 3
+    user = selections(trained, "users?user=user-0001&at=3&with=recency")
+    assert user[0].query == "user-0001" and user[0].at is not None
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("/map?group=0", "of no page that shows a list"),
+        ("/similar", "names no listing"),
+        ("/similar?listing=home-9999", "There is no listing"),
+        ("/users?user=nobody", "There is no user"),
+        ("/simulate?h=nothing", "has no history"),
+        ("/similar?listing=home-0003&where=colour%3Dred", "which is no attribute"),
+    ],
+)
+def test_a_link_that_names_nothing_is_a_sentence(trained, link, told):
+    with pytest.raises(VibesError, match=told):
+        selection(trained, link)
+
+
+@pytest.mark.slow
+def test_the_shell_runs_the_command_of_a_history(trained, tmp_path):
+    """The whole text as it is copied, by a real shell."""
+    import subprocess
+    import sys
+
+    asked = Selection("recommend", "", 5, history=(Event("home-0003", "view"),))
+    script = f'vibes() {{ {shlex.quote(sys.executable)} -m core "$@"; }}\n{asked.command(str(trained.path))} --json'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = [row["listing_id"] for row in json.loads(done.stdout)]
+    assert rows == asked.frame(trained)["listing_id"].tolist()
