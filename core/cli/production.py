@@ -186,6 +186,13 @@ def serve(
             help="take events at POST /events and keep them in this folder, which `vibes refresh --events` reads",
         ),
     ] = None,
+    impressions: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="keep every answer in this folder as Parquet, with a request id"),
+    ] = None,
+    hash_users: Annotated[
+        bool, typer.Option("--hash-users", help="users in --impressions as keyed hashes")
+    ] = False,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
 
@@ -199,7 +206,20 @@ def serve(
             f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
         )
 
-    run_service(run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events)
+    run_service(
+        run,
+        host,
+        port,
+        ready,
+        batch,
+        wait_ms / 1000,
+        waiting,
+        with_,
+        connections,
+        events,
+        impressions,
+        hash_users,
+    )
 
 
 @app.command()

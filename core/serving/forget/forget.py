@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,7 @@ from core.errors import NotThere, VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import WRITING, copy_file, only_writer, sweep_left
 from core.market.market import Market
+from core.market.user_names import FILE, VARIABLE, UserNames
 from core.run.contents import seal
 from core.run.folder import PUSHES
 from core.run.generations import STATES, building, folder_of, publish, remove, stamp_of
@@ -64,6 +66,8 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
             raise VibesError(
                 f"There is no {place}; give a run, a folder or a table that may have these users."
             )
+        if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
+            who.also_called(UserNames(place, True))  # of `vibes serve --hash-users`
     places = [run, market.path, *also]
     runs = {one.resolve(): one for one in (run, *(found for place in also for found in _runs_in(place)))}
     for one in runs.values():

@@ -20,6 +20,7 @@ from core.market.durable import atomic_path
 from core.market.io import TABLE_SUFFIXES, read_table, table_columns
 from core.market.rejects import REJECT_COLUMNS
 from core.serving.forget.who import Who
+from core.serving.impressions.keeper import TURNING
 from core.serving.journal.following import whole_lines
 from core.serving.journal.segments import SUFFIX, alone
 
@@ -92,7 +93,7 @@ def _without_lines(path: Path, who: Who) -> int:
     """Of a journal, which services may be writing: they wait, go on in a file of their own, and read this one anew."""
     if not rows_of(path, who).any():
         return 0
-    with alone(path.parent):
+    with alone(path.parent), alone(path.parent, TURNING):
         theirs, lines = rows_of(path, who), whole_lines(path).splitlines(keepends=True)
         with atomic_path(path) as temporary:
             temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs)))

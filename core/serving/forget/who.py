@@ -23,6 +23,10 @@ class Who:
         self.names, self.found = names, set[str]()
         self._given = {called: user for user in users for called in (names.of(user), user)}
 
+    def also_called(self, names: UserNames) -> None:
+        """Users are also those whom these names call so, as they are named already or by their ids."""
+        self._given |= {names.of(called): user for called, user in list(self._given.items())}
+
     def rows(self, table: pd.DataFrame) -> np.ndarray:
         """(n,) bool: which rows of a table with `user_id`, or of one of rejected rows, are theirs."""
         users = as_ids(table[C.USER]) if C.USER in table else as_ids(table["cells"].map(_user_in))

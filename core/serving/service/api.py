@@ -14,9 +14,11 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from core import __version__
+from core.serving.impressions.keeper import Impressions
 from core.serving.live.log import LiveLog, Taken
 from core.serving.service.batcher import Batcher
 from core.serving.service.bodies import BodyRoute
+from core.serving.service.desk import Desk
 from core.serving.service.guard import Access, Guarded
 from core.serving.service.limit import Limited
 from core.serving.service.live_routes import add_events
@@ -39,6 +41,7 @@ from core.serving.service.schema import (
 BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}
 #: Posts of events that are made durable together, and that may wait for it.
 POSTS, WAITING_POSTS = 256, 1024
+REQUEST_ID = "X-Request-Id"
 T = TypeVar("T")
 
 
@@ -65,25 +68,26 @@ class Options:
     access: Access = field(default_factory=Access)
 
 
-def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
-    """The service over an opened run; it takes events where `current` has a log of them."""
+def make_app(
+    current: NewestState, options: Options | None = None, impressions: Impressions | None = None
+) -> FastAPI:
+    """The service over an opened run; it takes events where `current` has a log of them, and keeps what it shows where it is
+    told to."""
     live: LiveLog | None = current.live
     chosen, metrics = options or Options(), Metrics()
+    desk = Desk(current, impressions, metrics.unkept.inc)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         answering: Batcher[Similar | Recommend, Found] = Batcher(
-            lambda requests: current.served.answer(requests),
-            chosen.most, chosen.pause, chosen.waiting, metrics.batch,
-        )  # fmt: skip
+            desk.answer, chosen.most, chosen.pause, chosen.waiting, metrics.batch
+        )
         # On a thread of its own, since photos take a hundred times as long as a history.
         newcomers: Batcher[Embed, Embedded] = Batcher(
             lambda requests: current.served.embed(requests), 1, waiting=chosen.newcomers
         )
-        explaining: Batcher[Recommend, Found] = Batcher(
-            lambda requests: current.served.explain(requests), 1, waiting=chosen.newcomers
-        )
+        explaining: Batcher[Recommend, Found] = Batcher(desk.explain, 1, waiting=chosen.newcomers)
         app.state.answers, app.state.newcomers, app.state.explaining = answering, newcomers, explaining
         batchers: list[Batcher[Any, Any]] = [answering, newcomers, explaining]
         if live is not None:
@@ -96,6 +100,8 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
                 one.give_up()
 
         app.state.give_up = give_up
+        if impressions is not None:
+            impressions.start()
         metrics.waiting.set_function(lambda: sum(map(len, batchers)))
         metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
         metrics.generation.set_function(lambda: current.served.run.generation)
@@ -112,6 +118,8 @@ def make_app(current: NewestState, options: Options | None = None) -> FastAPI:
         await asyncio.gather(*(one.close() for one in batchers))
         if live is not None:
             live.close()
+        if impressions is not None:
+            await run_in_threadpool(impressions.close)
 
     app = FastAPI(
         title="Listing Vibes",
@@ -164,7 +172,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
         found = await _recommended(request, posted.request_of_history())
         if found is None:
             return Response(status_code=499)
-        return _json({"results": _results(found), "unknown": found.unknown})
+        return _listed(found, unknown=found.unknown)
 
     @app.post("/embed", response_model=Embeddings, responses=answers(413, *refused))
     async def embed(request: Request, posted: PostedListing, _: Annotated[Nothing, Query()]) -> Response:
@@ -232,12 +240,15 @@ def _results(found: Found) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(found: Found | None) -> Response:
+def _listed(found: Found | None, **more: Any) -> Response:
     if found is None:
         return Response(status_code=499)
-    return _json({"results": _results(found)})
+    content = {"results": _results(found), **more}
+    if not found.request_id:
+        return _json(content)
+    return _json(content | {"request_id": found.request_id}, {REQUEST_ID: found.request_id})
 
 
-def _json(content: Any) -> Response:
+def _json(content: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Serialised at once: what we made needs no second validation."""
-    return Response(to_json(content), media_type="application/json")
+    return Response(to_json(content), media_type="application/json", headers=headers)

@@ -39,6 +39,9 @@ class Metrics:
         )
         self.waiting = Gauge("vibes_waiting_requests", "Requests that wait for a batch", registry=kept)
         self.openings = Counter("vibes_run_openings", "Newer states of the run", ["outcome"], registry=kept)
+        self.unkept = Counter(
+            "vibes_unkept_answers", "Answers that could not be kept as impressions", registry=kept
+        )
         self.listings = Gauge("vibes_listings", "Listings of the run", registry=kept)
         self.generation = Gauge("vibes_run_generation", "Refreshes that the run has behind it", registry=kept)
         self.opened = Gauge("vibes_run_opened_timestamp_seconds", "When this state was opened", registry=kept)

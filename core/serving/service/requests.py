@@ -24,6 +24,7 @@ class Recommend(NamedTuple):
     Attributes:
         beside: what is added to the model, see `core.run.run.Run.recommend`; None: what the service adds to all; "": nothing.
         why: seconds for the reasons of the list; None: they are not asked for.
+        about: whom a history is of, as far as that is told.
     """
 
     user: str | None
@@ -32,6 +33,7 @@ class Recommend(NamedTuple):
     at: str | int | None = None
     beside: str | None = None
     why: float | None = None
+    about: str | None = None
 
 
 class Embed(NamedTuple):
@@ -52,6 +54,7 @@ class Found(NamedTuple):
     unknown: list[str]
     ruled: Sequence[str] = ()
     reasons: Sequence[dict[str, Any]] = ()  # of each listing why, as `core.insight.why.reasons` tells it
+    request_id: str = ""  # by which events tell what became of the answer; "": nobody keeps it
 
 
 class Embedded(NamedTuple):

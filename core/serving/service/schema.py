@@ -138,6 +138,9 @@ class PostedHistory(RecommendQuery):
     model_config = POSTED
 
     history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
+    user_id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="whose it is, where what is shown is kept; the list goes by the history alone"
+    )
     # An address would be too long for so many.
     block: list[str] = Field(
         default_factory=list, max_length=MOST_NAMED, description="listings that are in no list"
@@ -146,7 +149,7 @@ class PostedHistory(RecommendQuery):
     def request_of_history(self) -> Recommend:
         """What is asked."""
         events = [Event(event.listing_id, event.action, event.duration_s) for event in self.history]
-        return Recommend(None, events, self.rules, self.at, self.with_, self.seconds)
+        return Recommend(None, events, self.rules, self.at, self.with_, self.seconds, self.user_id)
 
 
 class PostedListing(Forbidding):
@@ -232,6 +235,10 @@ class Results(BaseModel):
     """Listings, best first."""
 
     results: list[FoundListing]
+    request_id: str | None = Field(
+        None,
+        description="where what is shown is kept: events with it tell what became of the list; also a header",
+    )
 
 
 class Recommendations(Results):

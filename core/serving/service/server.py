@@ -22,6 +22,8 @@ def serve(
     beside: str | None = None,
     connections: int = 1024,
     events: Path | None = None,
+    impressions: Path | None = None,
+    hash_users: bool = False,
 ) -> None:
     """Serve `run` until SIGINT or SIGTERM; it ends within `core.serving.service.process.GRACE_S` seconds, in which requests that
     are under way are answered.
@@ -35,11 +37,14 @@ def serve(
         beside: what is added to the model where a request does not say, see `Run.recommend`.
         connections: held at the same time, at most; fewer where this process may have fewer descriptors.
         events: folder of the log that posted events are appended to, of this service or of several; None: it takes none.
+        impressions: folder in which every answer is kept; None: none is.
+        hash_users: users are kept there as keyed hashes.
 
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
     """
     try:
+        from core.serving.impressions.keeper import Impressions
         from core.serving.service.api import Options, make_app
         from core.serving.service.guard import Access
         from core.serving.service.newest import NewestState
@@ -49,11 +54,13 @@ def serve(
             f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
         ) from error
     access = Access.of_environment()
+    _check_folders(events, impressions, hash_users)
+    kept = None if impressions is None else Impressions(impressions, hash_users)
     current = NewestState(run, beside, events)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"
-    app = make_app(current, Options(most=most, pause=pause, waiting=waiting, access=access))
+    app = make_app(current, Options(most=most, pause=pause, waiting=waiting, access=access), kept)
     server = Server(app, lambda: None if ready is None else ready(address), connections)
     gc.freeze()  # libraries and run stay: walking them again and again would only make requests wait
 
@@ -66,6 +73,20 @@ def serve(
         listening.close()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _check_folders(events: Path | None, impressions: Path | None, hash_users: bool) -> None:
+    if hash_users and impressions is None:
+        raise VibesError(
+            "Option --hash-users is about what is shown; say with --impressions DIR where that is kept."
+        )
+    if events is not None and impressions is not None:
+        one, two = events.resolve(), impressions.resolve()
+        if one == two or one in two.parents or two in one.parents:
+            raise VibesError(
+                f"--events {events} and --impressions {impressions} are not apart; choose two folders, since `vibes refresh` "
+                "reads all of the first."
+            )
 
 
 def _listen(host: str, port: int) -> socket.socket:

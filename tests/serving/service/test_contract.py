@@ -6,6 +6,7 @@ import sys
 import pytest
 from helpers.serving import listening
 
+from core.serving.impressions.keeper import Impressions
 from core.serving.service.api import Options, make_app
 from core.serving.service.guard import Access
 from core.serving.service.newest import NewestState
@@ -15,9 +16,8 @@ TOKEN = "a-token-of-many-characters"
 
 @pytest.mark.slow
 def test_every_answer_is_one_of_the_document(trained, tmp_path):
-    app = make_app(
-        NewestState(trained.path, events=tmp_path / "events"), Options(pause=0, access=Access(TOKEN.encode()))
-    )
+    state = NewestState(trained.path, events=tmp_path / "events")
+    app = make_app(state, Options(pause=0, access=Access(TOKEN.encode())), Impressions(tmp_path / "shown"))
     with listening(app) as port:
         command = [
             sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json",
