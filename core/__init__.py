@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
+    from core.serving.monitor.monitor import monitor
     from core.training.start import train
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "demand",
     "evaluate",
     "look",
+    "monitor",
     "passport",
     "selection",
     "train",
@@ -47,6 +49,7 @@ _FACES = {
     "demand": "core.insight.demand.demand",
     "look": "core.insight.looks.look",
     "passport": "core.insight.passport",
+    "monitor": "core.serving.monitor.monitor",
     "selection": "core.insight.selection.address",
     "why": "core.insight.why.reasons",
 }

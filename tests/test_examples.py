@@ -30,6 +30,7 @@ FACES = [
     "core.insight.passport:passport",
     "core.insight.looks.look:look",
     "core.insight.selection.address:selection",
+    "core.serving.monitor.monitor:monitor",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",
     "core.run.run:Run.similar",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli import batch as options
-from core.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
+from core.cli.shared import Count, Json, RunPath, Strict, app, needs, progress_bar
 from core.defaults import K
 from core.errors import VibesError, printable
 from core.model.export.formats import FORMATS
@@ -220,6 +220,66 @@ def serve(
         impressions,
         hash_users,
     )
+
+
+@app.command()
+def monitor(
+    run: RunPath,
+    thresholds: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the default ones")
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="one threshold, or none to turn it off; several times"),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="ATTRIBUTE", help="who offers a listing; default: a column such as host_id"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="where the newest events begin; default: after the evaluation"),
+    ] = None,
+    with_: options.With = None,
+    memo: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a memo in sentences: .md or .html")
+    ] = None,
+    prometheus: Annotated[
+        Path | None, typer.Option(metavar="FILE.prom", help="write the figures for a textfile collector")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet", help="write one row a query of the newest events"),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
+    from core.market.io import write_table
+    from core.serving.monitor.checks import Thresholds
+    from core.serving.monitor.monitor import look
+
+    limits = Thresholds.told(thresholds, threshold or [])
+    if memo is not None and memo.suffix not in (".md", ".html"):
+        raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
+    with progress_bar() as progress:
+        found, asked = look(run, limits, by, since, with_, progress=progress)
+    if memo is not None:
+        from core.report.memo import write_memo
+
+        write_memo(found, memo)
+    if prometheus is not None:
+        from core.market.documents import write_text
+
+        with needs("Option --prometheus", "serve"):
+            from core.serving.monitor.prometheus import exposition
+        write_text(prometheus, exposition(found))
+    if queries is not None and asked is not None:
+        from core.run.run import Run
+
+        write_table(queries, asked.queries_frame(Run.open(run).market, asked.names[0]))
+    typer.echo(found.model_dump_json() if json_ else found.text())
+    if found.crossed:
+        raise typer.Exit(1)
 
 
 @app.command()

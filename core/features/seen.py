@@ -61,14 +61,15 @@ class Spread(_Part):
         whole = max(1.0, float((~single_there).sum()) if single else counts.sum())
         return cls(entry=entry, shares=(counts / whole).round(6).tolist(), missing=float(single_there.mean()))
 
+    @property
+    def whole(self) -> np.ndarray:
+        """(n + 2,) that add up to 1: what each of `shares` is of all listings, what any other value is, and what is missing."""
+        told = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
+        return np.append(told, self.missing)
+
     def distance(self, listings: pd.DataFrame) -> float:
         """Total variation in [0, 1] between this and the distribution of `listings`: the share that would have to move."""
-        other = Spread.by(self.entry, listings)
-        ours, theirs = (
-            np.array([*one.shares, max(0.0, 1 - sum(one.shares))]) * (1 - one.missing)
-            for one in (self, other)
-        )
-        return float(0.5 * (np.abs(ours - theirs).sum() + abs(self.missing - other.missing)))
+        return float(0.5 * np.abs(self.whole - Spread.by(self.entry, listings).whole).sum())
 
 
 class PhotoSpread(_Part):
@@ -87,10 +88,15 @@ class PhotoSpread(_Part):
         if len(rows) < 2:
             return None
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), PHOTOS)).astype(int)]
-        reduced = featurizer.photo.transform(np.asarray(shown.vectors[rows], np.float32))[:, :COMPONENTS]
+        return cls.by(featurizer.photo.transform(np.asarray(shown.vectors[rows], np.float32)))
+
+    @classmethod
+    def by(cls, vectors: np.ndarray) -> PhotoSpread:
+        """Of vectors (n, d), the first components of which count."""
+        first = vectors[:, :COMPONENTS]
         return cls(
-            mean=reduced.mean(axis=0).astype(float).round(6).tolist(),
-            deviation=reduced.std(axis=0).astype(float).round(6).tolist(),
+            mean=first.mean(axis=0).astype(float).round(6).tolist(),
+            deviation=first.std(axis=0).astype(float).round(6).tolist(),
         )
 
     def distance(self, other: PhotoSpread) -> float:

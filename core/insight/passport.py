@@ -147,7 +147,7 @@ def passport(
     name = origin.market_name if origin else manifest.market_name
     carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
     here = read_by(featurizer, opened)
-    near = _nearest(seen, here)
+    near = nearest(seen, here)
     distances = near.distances(here) if near else {}
     known = _values_known(featurizer, here)
     if photos is None and featurizer.photo is not None and len(opened.photos):
@@ -219,7 +219,7 @@ def calibrate(model: Run | Path | str, tried: Sequence[Run | Tried]) -> list[Tri
     return rows
 
 
-def _nearest(seen: Sequence[SeenMarket], market: Market) -> SeenMarket | None:
+def nearest(seen: Sequence[SeenMarket], market: Market) -> SeenMarket | None:
     """The known market from which the least would have to move; an attribute that it lacks counts as all."""
 
     def far(one: SeenMarket) -> float:

@@ -41,10 +41,10 @@ def report_html(run: Run) -> str:
 
 def render(shown: dict[str, Any]) -> str:
     """The document of what `context` found."""
-    return _environment().get_template("page.html").render(shown)
+    return environment().get_template("page.html").render(shown)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Every word is escaped and shown as it is, also one with control characters; a name that the context lacks is an error."""
     environment = Environment(
         loader=PackageLoader("core.report"),

@@ -38,6 +38,7 @@ COMMANDS = {
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
     "forget": ["forget", "{}/run", "user-0003"],
     "index": ["index", "{}/run", "{}/store"],
+    "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
     "cost": ["cost", "{}/run"],
     "export": ["export", "{}/run", "{}/export"],
     "check": ["check", "{}/market"],

@@ -6,6 +6,7 @@ from app.app_pages.overview.data_warnings import data_warnings
 from app.app_pages.overview.passport import show_passport
 from app.app_pages.overview.quality import show_figures
 from app.app_pages.overview.stair import show_stair
+from app.app_pages.overview.still_good import crossed_notice, show_still_good
 from app.app_pages.overview.task_cards import show_tasks
 from app.kit.kept_ablation import load_ablation
 from app.kit.spaces import LABELS, missing_spaces
@@ -23,6 +24,8 @@ def page() -> None:
     opened = current_run()
     st.title(plain(opened.view.market.name), anchor=False)
     notices(opened)
+    with boundary():
+        crossed_notice(opened)
     counts(opened)
     with boundary():
         quality(opened)
@@ -33,6 +36,8 @@ def page() -> None:
         ingredients(opened)
     st.header("What do you want to do?", anchor=False)
     show_tasks(opened)
+    with boundary():
+        show_still_good(opened)
     with boundary():
         odd(opened)
 

@@ -100,6 +100,7 @@ def make_app(
                 one.give_up()
 
         app.state.give_up = give_up
+        metrics.run = current.path
         if impressions is not None:
             impressions.start()
         metrics.waiting.set_function(lambda: sum(map(len, batchers)))

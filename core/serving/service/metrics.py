@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,6 +16,10 @@ from prometheus_client import (
     generate_latest,
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.errors import VibesError
+from core.serving.monitor.checks import Monitored
+from core.serving.monitor.prometheus import MonitorCollector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -44,7 +50,14 @@ class Metrics:
         )
         self.listings = Gauge("vibes_listings", "Listings of the run", registry=kept)
         self.generation = Gauge("vibes_run_generation", "Refreshes that the run has behind it", registry=kept)
+        self.run: Path | None = None  # whose last look is told, where `vibes monitor` kept one
+        kept.register(MonitorCollector(self._monitored))
         self.opened = Gauge("vibes_run_opened_timestamp_seconds", "When this state was opened", registry=kept)
+
+    def _monitored(self) -> Monitored | None:
+        with suppress(VibesError):  # a damaged file is no reason to tell nothing
+            return None if self.run is None else Monitored.load(self.run)
+        return None
 
     def batch(self, size: int, seconds: float) -> None:
         """Count a batch."""

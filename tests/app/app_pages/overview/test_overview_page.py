@@ -16,6 +16,7 @@ from core.run.describe import reader_sentence
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
+from core.serving.monitor.checks import Check, Monitored, Thresholds
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +54,28 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained
     assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
         table["Method"]
     )
+
+
+def test_the_last_look_whether_it_is_still_good_is_told_or_how_to_look(show, trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    recall = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
+    metrics = {"protocol": "temporal", "queries": 9, "users": 5, "results": {"model": recall}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+    page = show("overview", run)
+    assert page.code[-1].value == f"vibes monitor {run}" and "Nobody has looked" in texts(page)
+    sentence = "Price of the *new* listings: the median was 80 and is 160."
+    checks = [Check(name="attribute", of="price", crossed=True, sentence=sentence, look="the new listings.")]
+    checks.append(Check(name="coverage", sentence="6 lists of 30 show all."))
+    looked = Monitored(run=str(run), market="Tiny town", generation=0, looked="2025-01-01 10:00", thresholds=Thresholds(), checks=checks)  # fmt: skip
+    looked.save(run)
+    page = show("overview", run)
+    assert "1 of 2 checks crossed its threshold" in page.warning[0].value
+    assert "Price of the \\*new\\* listings" in texts(page) and "6 lists of 30" in texts(page)
+    assert not page.code and "the state that is shown here" in texts(page)
+    (run / "monitor.json").write_text("{}")
+    page = show("overview", run)
+    assert "monitor.json is damaged" in page.error[0].value and len(page.page_link) == 8
 
 
 def test_a_model_that_was_trained_on_every_event_has_nothing_to_be_measured_on(show, trained, tmp_path):

@@ -1,0 +1,52 @@
+"""Which listings are new: since training, since the last look, and all that is live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.run.contents import read_spaces
+from core.run.folder import SPACES
+from core.run.run import Run
+from core.serving.monitor.checks import Monitored, Reached
+from core.serving.monitor.drift import Group
+
+
+def groups(run: Run, t1: int | None, train: np.ndarray | None, before: Monitored | None) -> tuple[list[Group], Reached]:  # fmt: skip
+    """The groups of listings that are compared with what trained, and how far this look saw.
+
+    New since training is what was published after it, and what refreshes brought; refreshes put it behind the rest.
+
+    Args:
+        t1: the end of training; train: (N,) bool, the events that trained; None: nobody knows, of another market's model.
+        before: the last look, where there was one.
+    """
+    ids, live = run.listing_ids, run.catalogue.live(run.after_last_event)
+    found = [Group("live", "the live listings", np.flatnonzero(live))]
+    new = np.arange(len(ids)) >= _made(run)
+    if train is not None and t1 is not None:
+        new |= (run.catalogue.since >= t1) & (run.log.counts(train) == 0)
+    if new.any() and not new.all():
+        found.insert(0, Group("new", "the listings since training", np.flatnonzero(new)))
+    reached = Reached(first=0, listings=len(ids), last=ids[-1])
+    last = None if before is None else before.reached
+    if last is not None and 0 < last.listings <= len(ids) and ids[last.listings - 1] == last.last:
+        first = last.listings if last.listings < len(ids) else last.first
+        reached = reached.model_copy(update={"first": first})
+        if 0 < first < len(ids):
+            newest = Group("newest", "the listings since the last look", np.arange(first, len(ids)))
+            found.insert(0, newest)
+    return found, reached
+
+
+def new_rows(some: Sequence[Group]) -> np.ndarray:
+    """The rows of the listings that came since training, as far as anybody knows."""
+    return next((group.rows for group in some if group.name == "new"), np.zeros(0, np.int64))
+
+
+def _made(run: Run) -> int:
+    """How many listings the run was made over, before its refreshes."""
+    if not run.generation:
+        return len(run.listing_ids)
+    return len(read_spaces(run.made / "listings.npz", SPACES, {})["listing_id"])

@@ -1,0 +1,144 @@
+"""The newest events, by the protocol of the evaluation: what they ask, and what the run's lists make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from core.evaluation.intervals import bootstrap_means, estimates, interval
+from core.evaluation.protocol import evaluate
+from core.evaluation.result import Evaluation
+from core.insight.rankings import load_rankings
+from core.market.columns import Columns as C
+from core.market.moments import Moment
+from core.market.splits import Queries, Split
+from core.progress import Report
+from core.run.additions import Additions
+from core.run.fits import fitted
+from core.run.run import Run
+from core.run.scorer import model_scorer
+from core.scoring.metrics import DEFAULT, per_query, user_means
+from core.scoring.ranking import Scorer
+from core.serving.monitor.checks import Check, Thresholds
+from core.words import count
+
+METRIC = "recall@30"
+
+
+@dataclass(frozen=True, eq=False)
+class Newest:
+    """The queries since a moment, and what the evaluation measured before it.
+
+    Attributes:
+        split: of the run; None where the market has no events.
+        queries: those of its test that are at or after `since`.
+        since: in the time of the log.
+        measured: (U,) recall@30 of the users that the evaluation asked before `since`; None: it was not evaluated.
+    """
+
+    split: Split | None
+    queries: Queries | None
+    since: int | None
+    measured: np.ndarray | None
+    ranking: str
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a query."""
+        return self.queries is not None and len(self.queries) > 0
+
+
+def newest(run: Run, since: Moment | None = None, beside: str | None = None) -> Newest:
+    """What came since a moment; None: since the last query of the evaluation, or since training ended.
+
+    Raises:
+        VibesError: the market has no such moment, or nothing was fitted to stand `beside` the model.
+    """
+    ranking = "model" if beside is None else fitted(run.path, beside).name
+    if not run.has_model or not len(run.log) or run.trained_on_everything:
+        return Newest(None, None, None, None, ranking)
+    split = run.split()
+    asked = load_rankings(run)
+    known = None
+    if asked is not None and f"rank of {ranking}" in asked:
+        at = asked["at"]
+        moments = at.dt.as_unit("ns").astype("int64") if at.dtype.kind == "M" else at
+        known = pd.DataFrame(
+            {"user": asked[C.USER], "at": moments.to_numpy(), "rank": asked[f"rank of {ranking}"].to_numpy()}
+        )
+    if since is not None:
+        begin = run.moment(since)
+    elif known is not None and len(known):
+        begin = int(known["at"].max()) + 1
+    else:
+        begin = int(split.t2 or 0)
+    queries = split.test.take(split.test.at >= begin)
+    measured = None
+    if known is not None and len(before := known[known["at"] < begin]):
+        user = np.unique(before["user"].to_numpy(str), return_inverse=True)[1]
+        measured = user_means(per_query(before["rank"].to_numpy()), user)[:, DEFAULT.names.index(METRIC)]
+    return Newest(split, queries, begin, measured, ranking)
+
+
+def asked_newest(
+    run: Run, found: Newest, beside: str | None = None, report: Report | None = None
+) -> Evaluation:
+    """The run's model (with what stands `beside` it) on the newest queries."""
+    assert found.split is not None and found.queries is not None
+    scorer: Scorer = model_scorer(run)
+    if beside is not None:
+        scorer = Additions(run, fitted(run.path, beside), found.split.train).scorer(scorer, run.log)
+    return evaluate([scorer], run.log, found.split, run.catalogue, found.queries, report=report)
+
+
+def recall_check(
+    found: Newest, asked: Evaluation | None, ids: Sequence[str], limits: Thresholds, seed: int = 0
+) -> Check:
+    """Recall@30 on the newest events against what the evaluation measured: users of both are drawn anew (bootstrap)."""
+    if asked is None:
+        return Check(
+            name="recall",
+            sentence="Recall: no event came since the model was measured or trained that could ask it, so nothing is known yet.",
+        )
+    values = asked.user_values(asked.names[0])[:, DEFAULT.names.index(METRIC)]  # (U,)
+    (now,) = estimates(values[:, None], seed)
+    told = f"Recall@30 on the newest {count(len(asked.queries), 'event')} of {count(len(values), 'user')} is {_figure(now)}"
+    look = "`vibes monitor RUN --queries OUT.parquet`, whose rows with the greatest rank are the queries that were lost"
+    missed = [ids[row] for row in _lost(asked)]
+    if missed:
+        look += f"; the listings that were missed most are {', '.join(missed)}"
+    if found.measured is None:
+        return Check(
+            name="recall", value=now["value"], low=now["low"], high=now["high"],
+            sentence=f"{told}; there is no evaluation before them to compare it with.", look=look + ".",
+        )  # fmt: skip
+    before = float(found.measured.mean())
+    draws = bootstrap_means(values[:, None], seed=seed) - bootstrap_means(
+        found.measured[:, None], seed=seed + 1
+    )
+    _, high = interval(draws)
+    limit = limits.recall_drop
+    below = limit is not None and float(now["value"] or 0) < (1 - limit) * before and float(high[0]) < 0
+    words = "less than" if below else "and not told apart from" if float(high[0]) >= 0 else "against"
+    return Check(
+        name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, crossed=bool(below),
+        sentence=f"{told}, {words} the {before:.3f} that was measured.",
+        look=f"{look}; if nothing in the data explains it, train the run again on what came since.",
+    )  # fmt: skip
+
+
+def _lost(asked: Evaluation, most: int = 3) -> np.ndarray:
+    """The rows of the listings that were missed most often."""
+    missed = asked.ranks[asked.names[0]] > DEFAULT.coverage
+    target, times = np.unique(asked.queries.target[missed], return_counts=True)
+    found: np.ndarray = target[np.lexsort((target, -times))[:most]]
+    return found
+
+
+def _figure(now: dict[str, float | None]) -> str:
+    if now["low"] is None:
+        return f"{now['value']:.3f}"
+    return f"{now['value']:.3f} (95 %: {now['low']:.3f} to {now['high']:.3f})"

@@ -1,0 +1,133 @@
+"""Drift against what chance makes of so few, what lists show, thresholds, and the memo."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers.small_market import generate
+
+from core.errors import VibesError
+from core.features.seen import PhotoSpread, SeenMarket, Spread
+from core.market.kinds import AttributeVocabulary, kind_of
+from core.market.market import Market
+from core.report.memo import memo_html, memo_markdown
+from core.serving.monitor.checks import Check, Monitored, Thresholds
+from core.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
+from core.serving.monitor.lists import gini
+from core.serving.service.metrics import Metrics
+
+LIMITS = Thresholds()
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drift") / "market"
+    generate(folder, listings=900, users=1)
+    return Market.open(folder)
+
+
+def seen_of(market, rows):
+    known = market.listings.iloc[rows].reset_index(drop=True)
+
+    def vocabulary(one) -> AttributeVocabulary:
+        return kind_of(one.kind).fit(known, one.name, 10, 1)
+
+    spreads = {one.name: Spread.of(one.name, one.kind, known, vocabulary(one)) for one in market.attributes}
+    return SeenMarket(name="then", listings=len(rows), attributes=spreads)
+
+
+def checked(market, change=lambda rows: rows, seed=0, number=60, limits=LIMITS):
+    order = np.random.default_rng(seed).permutation(900)
+    old, new = order[:300], order[300 : 300 + number]
+    listings = market.listings.copy()
+    listings.iloc[new] = change(listings.iloc[new].copy())
+    moved = Market(**{**vars(market), "listings": listings})
+    groups = [Group("new", "the new listings", new)]
+    return attribute_checks(seen_of(market, old), moved, groups, {"price": "Price"}, limits)
+
+
+def named(checks):
+    return {check.of for check in checks if check.crossed}
+
+
+def test_chance_names_nothing_and_what_was_planted_is_named(market):
+    assert sum(bool(named(checked(market, seed=seed))) for seed in range(3)) == 0
+    for seed in range(1):
+        (price,) = [c for c in checked(market, lambda r: r.assign(price=2 * r["price"]), seed) if c.crossed]
+        assert price.of == "price" and price.sentence.startswith("Price of the new listings: the median was")
+        assert price.value > price.floor > 0.15  # sixty listings differ by so much anyway
+        gone = checked(market, lambda r: r.assign(building=r["building"].replace("villa", "tower")), seed)
+        assert named(gone) == {"building"} and "'villa' (was" in next(c for c in gone if c.crossed).sentence
+        unknown = checked(market, lambda r: r.assign(district=pd.NA), seed)
+        assert (
+            named(unknown) == {"district"}
+            and "missing were 0% and are 100%" in next(c for c in unknown if c.crossed).sentence
+        )
+    assert not checked(market, number=10)  # so few say nothing
+    off = Thresholds(attribute_shift=None, gone_share=None)
+    assert not named(checked(market, lambda r: r.assign(price=9.0), limits=off))
+
+
+def test_photos_and_histories_are_named_when_they_moved_and_not_when_they_did_not():
+    rng = np.random.default_rng(1)
+    vectors, listing = rng.normal(size=(600, 16)), np.repeat(np.arange(200), 3)
+    seen = SeenMarket(name="then", listings=150, photos=PhotoSpread.by(vectors[:450]))
+    group = [Group("new", "the new listings", np.arange(150, 200))]
+    same = photo_check(seen, vectors, listing, group, LIMITS)
+    assert not same.crossed and same.value < 0.1
+    other = np.where(listing[:, None] >= 150, vectors * 0.4, vectors)
+    assert photo_check(seen, other, listing, group, LIMITS).crossed
+    assert photo_check(seen, vectors, listing, [Group("few", "few", np.arange(5))], LIMITS) is None
+
+    acts = np.ones((300, 2)), np.ones((100, 2))
+    assert not history_check(vectors[:300], vectors[300:400], acts, LIMITS).crossed
+    assert history_check(vectors[:300], vectors[300:400] + 0.7, acts, LIMITS).crossed
+    saves = (acts[0], np.column_stack([np.zeros(100), np.ones(100)]))
+    assert history_check(vectors[:300], vectors[300:400], saves, LIMITS).crossed
+
+
+def test_gini_is_zero_where_all_have_the_same_and_grows_to_one():
+    assert gini(np.full(9, 3)) == pytest.approx(0) and gini(np.zeros(4)) == 0
+    assert gini(np.array([0, 0, 0, 8])) == pytest.approx(0.75)
+    values = np.random.default_rng(0).integers(0, 50, 40)
+    pairs = np.abs(values[:, None] - values).sum() / (2 * len(values) ** 2 * values.mean())
+    assert gini(values) == pytest.approx(pairs)
+
+
+def test_thresholds_come_from_a_file_and_options_and_wrong_ones_are_told(tmp_path):
+    (tmp_path / "t.toml").write_text("recall_drop = 0.3\nevent_days = 2\n")
+    told = Thresholds.told(tmp_path / "t.toml", ["recall_drop=0.2", "photo_shift = none"])
+    assert (told.recall_drop, told.event_days, told.photo_shift) == (0.2, 2, None)
+    (tmp_path / "t.toml").write_text("recal_drop = 0.3\n")
+    with pytest.raises(VibesError, match=r"t.toml: unknown key 'recal_drop'"):
+        Thresholds.of(tmp_path / "t.toml")
+    with pytest.raises(VibesError, match=r"'recall_drop' is 2"):
+        Thresholds.of({"recall_drop": 2})
+    with pytest.raises(VibesError, match="write NAME=VALUE"):
+        Thresholds.told(None, ["recall_drop"])
+
+
+def test_a_memo_says_what_crossed_first_and_shows_every_name_as_it_is():
+    checks = [
+        Check(name="coverage", sentence="Fine."),
+        Check(
+            name="attribute", of="x", crossed=True, sentence="<b>Price</b> of *all*.", look="`vibes check`."
+        ),
+    ]
+    found = Monitored(run="r", market="M", generation=2, looked="2025-01-01 10:00", thresholds=LIMITS, checks=checks)  # fmt: skip
+    assert "1 of 2 checks crossed its threshold." in found.text() and "after 2 refreshes" in found.text()
+    told = memo_markdown(found)
+    assert r"- \<b>Price\</b> of \*all\*. *Look at:* `vibes check`." in told and told.index("Price") < told.index("Fine")  # fmt: skip
+    assert "&lt;b&gt;Price" in memo_html(found) and "<li>Fine.</li>" in memo_html(found)
+
+
+def test_the_service_tells_the_last_look_and_nothing_where_there_is_none_or_a_damaged_one(tmp_path):
+    metrics = Metrics()
+    metrics.run = tmp_path
+    assert b"vibes_monitor" not in metrics.text()
+    check = Check(name="attribute", of='a "b"', value=0.5, crossed=True, sentence="It moved.")
+    Monitored(run="r", market="M", generation=0, looked="2025-01-01 10:00", thresholds=LIMITS, checks=[check]).save(tmp_path)  # fmt: skip
+    told = metrics.text().decode()
+    assert 'vibes_monitor_crossed{check="attribute",of="a \\"b\\""} 1.0' in told
+    assert "vibes_monitor_timestamp_seconds 1.7357" in told
+    (tmp_path / "monitor.json").write_text("{}")
+    assert b"vibes_monitor" not in metrics.text()

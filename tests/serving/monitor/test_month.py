@@ -1,0 +1,183 @@
+"""Months after a training: an honest one, of which nothing is named, and ones with a planted drift, which is."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from helpers.commands import vibes
+from helpers.copies import copied
+from helpers.once import once
+from helpers.small_market import generate
+from PIL import Image, ImageFilter
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.features.featurizer import FeatureConfig
+from core.features.photos.of_market import market_photos
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.market.writer import write_market
+from core.model.settings import Settings, TrainingConfig
+from core.run.generations import stamp_of
+from core.run.run import Run
+from core.serving.monitor.checks import Monitored
+from core.serving.monitor.monitor import look, monitor
+from core.serving.refresh.refresher import Refresher
+from core.serving.refresh.sources import FolderSource
+
+pytestmark = pytest.mark.slow
+
+CUT = pd.Timestamp("2025-03-03", tz="UTC")  # 56 of 84 days
+QUICK = {
+    "preset": "tiny",
+    "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
+    "features": FeatureConfig(text=False),
+    "training": TrainingConfig(batch=64, fresh=16, max_epochs=1, warmup=5),
+}
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    """A run that was trained and measured when two thirds of the market's days were over; beside it what came after."""
+
+    def make(folder):
+        generate(folder / "whole", listings=500, users=500)
+        market = Market.open(folder / "whole")
+        old = (market.listings[C.PUBLISHED] < CUT).to_numpy()
+        events = market.events[market.events[C.TIMESTAMP] < CUT]
+        write_market(folder / "market", market.config, market.listings[old], None, events)
+        market.listings[~old].to_parquet(folder / "listings.parquet", index=False)
+        market.events[market.events[C.TIMESTAMP] >= CUT].to_parquet(folder / "events.parquet", index=False)
+        from core.training.train import train
+
+        train(Market.open(folder / "market"), folder / "run", Settings(**QUICK), None)
+        run = Run.open(folder / "run")
+        save_metrics(run, evaluate_run(run))
+
+    return once(tmp_path_factory, "before", make)
+
+
+@pytest.fixture
+def shop(before, tmp_path):
+    copied(Run.open(before / "run"), tmp_path)
+    return tmp_path
+
+
+def month(shop, before, change=lambda listings: listings):
+    """The run after a refresh with what came in the last four weeks, its listings changed."""
+    for name in ("listings", "events"):
+        rows = pd.read_parquet(before / f"{name}.parquet")
+        (shop / "new" / name).mkdir(parents=True)
+        (change(rows) if name == "listings" else rows).to_parquet(shop / "new" / name / "a.parquet")
+    sources = {name: FolderSource(shop / "new" / name) for name in ("listings", "events")}
+    assert Refresher(shop / "run", sources).look().new > 70
+    return shop / "run"
+
+
+def test_of_an_honest_month_nothing_is_named(shop, before):
+    found, asked = look(month(shop, before))
+    assert not found.crossed, found.text()
+    assert found.generation == 1 and found.queries == len(asked.queries) > 100
+    by_name = {check.name: check for check in found.checks}
+    metrics = json.loads((before / "run" / "metrics.json").read_text())["results"]["model"]["recall@30"]
+    assert by_name["recall"].before == pytest.approx(metrics["value"])
+    assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
+    assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
+    assert {"coverage", "concentration", "young", "cold", "attribute", "histories", "vectors"} <= set(by_name)
+
+
+def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, before):
+    run = month(shop, before, lambda rows: rows.assign(price=2 * rows["price"]))
+    stamp = stamp_of(run)
+    done = vibes("monitor", run, "--memo", shop / "a.md", "--prometheus", shop / "a.prom", "--queries", shop / "q.parquet", check=1)  # fmt: skip
+    found = Monitored.load(run)
+    assert {check.of for check in found.crossed} == {"price"} and stamp_of(run) == stamp
+    sentence = found.crossed[0].sentence
+    assert (
+        "the median was" in sentence and sentence in done.stdout and sentence in (shop / "a.md").read_text()
+    )
+    families = text_string_to_metric_families((shop / "a.prom").read_text())
+    samples = {(one.name, one.labels.get("of", "")): one.value for f in families for one in f.samples}
+    assert samples["vibes_monitor_crossed", "price"] == 1 and samples["vibes_monitor_crossed", "rooms"] == 0
+    assert len(pd.read_parquet(shop / "q.parquet")) == found.queries
+    again = json.loads(vibes("monitor", run, "--threshold", "attribute_shift=none", "--json").stdout)
+    assert not any(check["crossed"] for check in again["checks"])
+    wrong = vibes("monitor", run, "--threshold", "price=2", check=2).stderr
+    assert "write NAME=VALUE with one of: recall_drop" in wrong
+    page = vibes("monitor", run, "--memo", shop / "a.html", check=1)
+    assert "Price" in page.stdout and "<li>Price of the listings" in (shop / "a.html").read_text()
+
+
+def test_a_category_that_is_gone_is_named(shop, before):
+    def without(rows):
+        return rows.assign(building=rows["building"].replace("tower", "villa"))
+
+    found = monitor(month(shop, before, without))
+    assert {check.of for check in found.crossed} == {"building"}
+    assert "'tower' (was" in found.crossed[0].sentence
+
+
+def test_a_drift_after_an_honest_refresh_is_named_at_the_next_one(shop, before):
+    rows = pd.read_parquet(before / "listings.parquet").sort_values(C.PUBLISHED, ignore_index=True)
+    first = len(rows) - 40
+
+    run = month(shop, before, lambda _: rows[:first])
+    assert not monitor(run).crossed
+    late = rows[first:].assign(price=2 * rows["price"][first:])
+    late.to_parquet(shop / "new" / "listings" / "b.parquet")
+    Refresher(run, {"listings": FolderSource(shop / "new" / "listings")}).look()
+    (named,) = monitor(run).crossed
+    assert (named.of, named.group) == ("price", "newest")
+    assert monitor(run).crossed == [named]  # nothing came since: the same listings are looked at again
+
+
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory):
+    """A run over homes with rendered photos, two thirds of them; the photos of the rest lie beside them."""
+
+    def make(folder):
+        from core.demo.shipped import bundled_run
+        from core.training.train import train
+
+        demo = Market.open(bundled_run().parent)
+        some = demo.listings.iloc[::8].reset_index(drop=True)
+        shots = demo.photos[demo.photos[C.LISTING].isin(some[C.LISTING]) & (demo.photos[C.POSITION] < 2)]
+        events = demo.events[demo.events[C.LISTING].isin(some[C.LISTING])].iloc[::4]
+        old, shown = some[:90], shots[shots[C.LISTING].isin(some[C.LISTING][:90])]
+        write_market(
+            folder / "market",
+            demo.config,
+            old,
+            shown,
+            events[events[C.LISTING].isin(old[C.LISTING])],
+            demo.path,
+        )
+        some[90:].to_parquet(folder / "listings.parquet")
+        shots[~shots[C.LISTING].isin(old[C.LISTING])].assign(
+            **{C.PATH: lambda rows: [str(demo.path / path) for path in rows[C.PATH]]}
+        ).to_parquet(folder / "photos.parquet")
+        market = Market.open(folder / "market")
+        train(market, folder / "run", Settings(**QUICK), market_photos(market))
+
+    return once(tmp_path_factory, "pictured", make)
+
+
+@pytest.mark.parametrize("blurred", [False, True])
+def test_blurred_photos_are_named(pictured, tmp_path, blurred):
+    copied(Run.open(pictured / "run"), tmp_path)
+    photos = pd.read_parquet(pictured / "photos.parquet")
+    for name in ("listings", "photos"):
+        (tmp_path / "new" / name).mkdir(parents=True)
+    for row, path in enumerate(photos[C.PATH]):
+        image = Image.open(path)
+        image = image.filter(ImageFilter.GaussianBlur(image.width / 60)) if blurred else image
+        image.save(tmp_path / "new" / "photos" / f"{row}.png")
+    photos.assign(**{C.PATH: [f"{row}.png" for row in range(len(photos))]}).to_parquet(
+        tmp_path / "new" / "photos" / "photos.parquet"
+    )
+    shutil.copy(pictured / "listings.parquet", tmp_path / "new" / "listings" / "a.parquet")
+    sources = {name: FolderSource(tmp_path / "new" / name) for name in ("listings", "photos")}
+    Refresher(tmp_path / "run", sources).look()
+    found = monitor(tmp_path / "run")
+    assert [check.name for check in found.crossed] == ["photos"] * blurred, found.text()
