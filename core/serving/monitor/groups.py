@@ -1,4 +1,4 @@
-"""Which listings are new: since training, since the last look, and all that is live."""
+"""Which listings are new: since the last look (without one, since refreshes began), since training, and all that is live."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ def groups(run: Run, t1: int | None, train: np.ndarray | None, before: Monitored
     """
     ids, live = run.listing_ids, run.catalogue.live(run.after_last_event)
     found = [Group("live", "the live listings", np.flatnonzero(live))]
-    new = np.arange(len(ids)) >= _made(run)
+    made, every = _made(run), np.arange(len(ids))
+    new = every >= made
     if train is not None and t1 is not None:
         new |= (run.catalogue.since >= t1) & (run.log.counts(train) == 0)
     if new.any() and not new.all():
         found.insert(0, Group("new", "the listings since training", np.flatnonzero(new)))
-    reached = Reached(first=0, listings=len(ids), last=ids[-1])
     last = None if before is None else before.reached
-    if last is not None and 0 < last.listings <= len(ids) and ids[last.listings - 1] == last.last:
+    seen = last is not None and 0 < last.listings <= len(ids) and ids[last.listings - 1] == last.last
+    first, words = made, "the listings that refreshes brought"
+    if last is not None and seen:
         first = last.listings if last.listings < len(ids) else last.first
-        reached = reached.model_copy(update={"first": first})
-        if 0 < first < len(ids):
-            newest = Group("newest", "the listings since the last look", np.arange(first, len(ids)))
-            found.insert(0, newest)
-    return found, reached
+        words = "the listings since the last look"
+    if 0 < first < len(ids):
+        found.insert(0, Group("newest", words, every[first:]))
+    return found, Reached(first=first, listings=len(ids), last=ids[-1])
 
 
 def new_rows(some: Sequence[Group]) -> np.ndarray:
