@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.evaluation.start import evaluate
     from core.insight.comparison import compare
     from core.insight.demand.demand import demand
+    from core.insight.launch.launch import launch
     from core.insight.looks.look import look
     from core.insight.passport import passport
     from core.insight.selection.address import selection
@@ -31,6 +32,7 @@ __all__ = [
     "compare",
     "demand",
     "evaluate",
+    "launch",
     "look",
     "monitor",
     "passport",
@@ -47,6 +49,7 @@ _FACES = {
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
     "demand": "core.insight.demand.demand",
+    "launch": "core.insight.launch.launch",
     "look": "core.insight.looks.look",
     "passport": "core.insight.passport",
     "monitor": "core.serving.monitor.monitor",

@@ -29,6 +29,7 @@ FACES = [
     "core.insight.demand.demand:demand",
     "core.insight.passport:passport",
     "core.insight.looks.look:look",
+    "core.insight.launch.launch:launch",
     "core.insight.selection.address:selection",
     "core.serving.monitor.monitor:monitor",
     "core.evaluation.result:Evaluation.frame",

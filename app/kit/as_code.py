@@ -1,22 +1,44 @@
 """What stands on the screen as code: the Python and the command that give exactly these rows, and the link in a notebook."""
 
 from collections.abc import Sequence
+from typing import Protocol
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.server.runs import OpenRun
 from app.view.formats import plain
-from core.insight.selection.selection import Selection
+
+
+class Written(Protocol):
+    """What can be said as code."""
+
+    @property
+    def label(self) -> str:
+        """What tells it from others on its page."""
+        ...
+
+    def python(self, run: str) -> str:
+        """Lines of Python."""
+        ...
+
+    def command(self, run: str) -> str:
+        """A command."""
+        ...
 
 
 def as_code(
-    opened: OpenRun, selections: Sequence[Selection], runs: Sequence[OpenRun] = (), key: str = "as-code"
+    opened: OpenRun,
+    selections: Sequence[Written],
+    runs: Sequence[OpenRun] = (),
+    key: str = "as-code",
+    link: bool = True,
 ) -> None:
     """A disclosure with each list as Python and as command.
 
     Args:
         runs: whose each list is, where they are of several; else all are of `opened`.
+        link: whether the page's address gives the same in a notebook.
     """
     owners = list(runs) or [opened] * len(selections)
     with st.expander("As code", icon=":material/code:", key=key):
@@ -28,10 +50,12 @@ def as_code(
             st.code(one.python(folder), language="python", wrap_lines=True)
             st.caption("Command")
             st.code(one.command(folder), language="bash", wrap_lines=True)
+        if not link:
+            return
         st.caption("This link in a notebook")
-        link = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
+        url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
         st.code(
-            f'from core import Run, selection\n\nselection(Run.open("{opened.run.path}"), "{link}")',
+            f'from core import Run, selection\n\nselection(Run.open("{opened.run.path}"), "{url}")',
             language="python",
             wrap_lines=True,
         )

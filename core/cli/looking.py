@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, look, why, demand, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, look, launch, why, demand, explore, report, demo."""
 
 import json
 import os
@@ -125,6 +125,35 @@ def look(
     with progress_bar() as progress:
         found = found_by(opened, words, None, options.moment_of(at, opened.market), rules, progress)
     show(opened, found, json_)
+
+
+@app.command()
+def launch(
+    run: RunPath,
+    listing: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE.json|ID",
+            help="values by attribute, photos and like (a listing to begin with); or a listing",
+        ),
+    ],
+    advise: Annotated[
+        bool, typer.Option("--advise/--no-advise", help="try single changes and covers as well")
+    ] = True,
+    json_: Json = False,
+) -> None:
+    """Who would get a listing if it were launched now, beside what, and which single change would reach more."""
+    from core.insight.launch.crowd import Crowd
+    from core.insight.launch.launch import draft_named
+    from core.insight.launch.launch import launch as launched
+    from core.insight.launch.text import launch_text
+    from core.run.run import Run
+
+    opened = Run.open(run)
+    asked = draft_named(opened, listing)
+    with progress_bar() as progress:
+        found = launched(opened, asked, advise=advise, crowd=Crowd.of(opened, report=progress))
+    typer.echo(json.dumps(found.to_dict()) if json_ else launch_text(opened, found))
 
 
 @app.command()

@@ -70,7 +70,7 @@ class Audience:
     def __len__(self) -> int:
         return len(self.user)
 
-    def _scores(self, users: slice, candidates: np.ndarray) -> np.ndarray:
+    def scores(self, users: slice, candidates: np.ndarray) -> np.ndarray:
         """(c, C) what the model says of `candidates` (C, d) for some of the users."""
         vectors, log = self.run.vectors("model"), self.run.log
         return self.run.late_interaction.scores(
@@ -83,7 +83,7 @@ class Audience:
         found = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
             some = slice(first, first + CHUNK)
-            scores = self._scores(some, candidates)  # (c, n)
+            scores = self.scores(some, candidates)  # (c, n)
             best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
             order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
             found[some] = rows[np.take_along_axis(best, order, axis=1)]
@@ -104,10 +104,10 @@ class Audience:
         live = index.known & catalogue.live(self.at)  # (L,)
         if row is not None:
             live[row] = False
-        score = self._scores(slice(None), vector[None])[:, 0]  # (U,)
+        score = self.scores(slice(None), vector[None])[:, 0]  # (U,)
         rank, has = np.empty(len(self), np.int64), np.zeros(len(self), bool)
         for first in range(0, len(self), CHUNK):
-            block = self._scores(slice(first, first + CHUNK), index.vectors)  # (c, L)
+            block = self.scores(slice(first, first + CHUNK), index.vectors)  # (c, L)
             for place, others in enumerate(block, start=first):
                 history = log.listing[self.start[place] : self.end[place]]
                 ahead = live & (others >= score[place])

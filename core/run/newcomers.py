@@ -108,6 +108,37 @@ class Newcomers:
             broken = {path: reason for one in told.values() for path, reason in one.broken}
         return Newcomer(vectors, scores, [(int(Path(path).name), reason) for path, reason in broken.items()])
 
+    def encode_models(
+        self,
+        drafts: Sequence[Mapping[str, Any]],
+        photos: Sequence[bytes] = (),
+        orders: Sequence[Sequence[int]] | None = None,
+    ) -> np.ndarray:
+        """(V, d) float32 the model space of V drafts that share their photos, L2-normalised; all in one pass.
+
+        Args:
+            drafts: cells of each, see `encode`.
+            orders: which photos each draft has, in which order, by their place in `photos`; None: all, as they come.
+
+        Raises:
+            VibesError: no model, an unknown attribute, a value that cannot be read, or an encoder that is not at hand.
+        """
+        self.run.needs_model()
+        orders = [range(len(photos))] * len(drafts) if orders is None else orders
+        engine, here = self.run.engine, None
+        with TemporaryDirectory(prefix="vibes-") as folder:
+            market = new_listings(self.run.market, drafts, photos, Path(folder), orders)
+            if photos and engine.featurizer.photo_encoder:
+                one = one_listing(self.run.market, {}, photos, Path(folder) / "photographed")
+                here = self._photos(one, photos).get(engine.featurizer.photo_encoder)
+            mine = (
+                None
+                if here is None
+                else _at_rows(here, np.array([n for order in orders for n in order], int))
+            )
+            features = engine.featurizer.transform(market, mine)
+            return np.stack([_unit(one) for one in replace(engine, features=features).encode_listings()])
+
     def _photos(self, market: Market, contents: Sequence[bytes]) -> dict[str, PhotoVectors]:
         """The photo vectors by each encoder name that the model or the photo space asks for; those of the same photos as
         the last time are taken from there, since what changes between two calls is mostly a value."""
@@ -159,20 +190,39 @@ def one_listing(market: Market, cells: Mapping[str, Any], photos: Sequence[bytes
     Raises:
         VibesError: an unknown attribute or a value that cannot be read.
     """
+    return new_listings(market, [cells], photos, folder, [range(len(photos))])
+
+
+def new_listings(
+    market: Market,
+    drafts: Sequence[Mapping[str, Any]],
+    photos: Sequence[bytes],
+    folder: Path,
+    orders: Sequence[Sequence[int]],
+) -> Market:
+    """A market in `folder` of V drafts, with the columns of `market`; `orders` says which of `photos` each has.
+
+    Raises:
+        VibesError: an unknown attribute or a value that cannot be read.
+    """
     names = {name for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
-    strange = sorted(set(cells) - names)
+    strange = sorted({name for cells in drafts for name in cells} - names)
     if strange:
         raise VibesError(f"The market has no attribute '{strange[0]}'; it has: {', '.join(sorted(names))}.")
-    columns = {C.LISTING: pd.Series([NEW], dtype=market.listings[C.LISTING].dtype)}
+    ids = [NEW if len(drafts) == 1 else f"{NEW}-{number}" for number in range(len(drafts))]
+    columns = {C.LISTING: pd.Series(ids, dtype=market.listings[C.LISTING].dtype)}
     for item in market.attributes:
         for name in kind_of(item.kind).columns(item.name):
-            value = _read(item, name, cells.get(name))
-            columns[name] = pd.Series([value], dtype=market.listings[name].dtype)
-    rows = []
-    (folder / "photos").mkdir()
+            values = [_read(item, name, cells.get(name)) for cells in drafts]
+            columns[name] = pd.Series(values, dtype=market.listings[name].dtype)
+    (folder / "photos").mkdir(parents=True)
     for number, content in enumerate(photos):
         (folder / "photos" / str(number)).write_bytes(content)
-        rows.append((NEW, number, f"photos/{number}"))
+    rows = [
+        (listing, place, f"photos/{number}")
+        for listing, order in zip(ids, orders, strict=True)
+        for place, number in enumerate(order)
+    ]
     shots = pd.DataFrame(rows, columns=[C.LISTING, C.POSITION, C.PATH])
     events = market.events.iloc[:0]
     return Market(
@@ -191,6 +241,12 @@ def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:
     """(w,) what `photo_space` gives a listing with these photos in a market with this mean vector."""
     centred = np.asarray(photos.vectors[photos.ok], np.float32) - centre
     return _unit(unit_rows(centred).mean(axis=0))
+
+
+def _at_rows(photos: PhotoVectors, rows: np.ndarray) -> PhotoVectors:
+    """The vectors of photos in other rows (P,)."""
+    parts = tuple(_at_rows(part, rows) for part in photos.parts)
+    return replace(photos, vectors=photos.vectors[rows], ok=photos.ok[rows], parts=parts)
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

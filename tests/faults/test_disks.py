@@ -31,6 +31,7 @@ COMMANDS = {
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
     "similar": ["similar", "{}/run", "home-0003"],
     "similar --all": ["similar", "{}/run", "--all", "--out", "{}/lists"],
+    "launch": ["launch", "{}/run", "--listing", "home-0003"],
     "look": ["look", "{}/run", "canopy bed"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "recommend --all": ["recommend", "{}/run", "--all", "--out", "{}/lists"],
@@ -46,7 +47,7 @@ COMMANDS = {
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"similar", "recommend", "check", "passport", "why"}
+READERS = {"similar", "recommend", "launch", "check", "passport", "why"}
 #: Those that the stage has nothing for, and what they say.
 NEEDS = {"look": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.

@@ -10,6 +10,9 @@ import streamlit as st
 from app.server.runs import OpenRun, RunKey, run_key
 from core import Run
 from core.insight.audience import USERS, Audience
+from core.insight.launch.crowd import Crowd
+from core.insight.launch.drafts import Draft
+from core.insight.launch.launch import Launch, launch
 from core.run.newcomers import Newcomer, Newcomers
 
 
@@ -65,6 +68,39 @@ def audience(opened: OpenRun, before: int | None) -> Audience:
         VibesError: no model, or no history before that moment.
     """
     return _audience(run_key(opened), before, opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _crowd(key: RunKey, _run: Run) -> Crowd:
+    return Crowd.of(_run)
+
+
+def crowd(opened: OpenRun) -> Crowd:
+    """All users who may be reached.
+
+    Raises:
+        VibesError: no model, or nobody has a history.
+    """
+    return _crowd(run_key(opened), opened.run)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _launched(
+    key: RunKey, draft: str, photos: tuple[bytes, ...], advise: bool, _opened: OpenRun, _cells: Any
+) -> Launch:
+    made = _newcomers(key, _opened.run)
+    return launch(_opened.run, Draft(_cells, photos), advise=advise, crowd=crowd(_opened), newcomers=made)
+
+
+def launched(
+    opened: OpenRun, draft: str, cells: dict[str, Any], photos: Sequence[bytes], advise: bool
+) -> Launch:
+    """What an entered listing would find; with `advise` also what each single change would do.
+
+    Raises:
+        VibesError: a value that cannot be read, or an encoder that is not at hand.
+    """
+    return _launched(run_key(opened), draft, tuple(photos), advise, opened, cells)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.server.params import set_params
+from app.server.params import set_params, whole
 from app.server.runs import OpenRun
 from app.view.formats import count, plain, printable
 from core.market.columns import Columns as C
@@ -153,15 +153,23 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
         else:
             st.caption("This run was made without photos, so none can be added.")
     files = st.session_state.get(PHOTOS) or []
-    photos = [(file.name, file.getvalue()) for file in files]
-    return draft, cells, photos or _photos_of(opened)
+    photos = [(file.name, file.getvalue()) for file in files] or _photos_of(opened)
+    cover = whole("cover", 1, 1, max(len(photos), 1)) - 1
+    return draft, cells, photos[cover : cover + 1] + photos[:cover] + photos[cover + 1 :]
+
+
+def change_cells(opened: OpenRun, **changed: Any) -> None:
+    """Change values of the draft, in the address and in the fields; None takes one away."""
+    cells = {name: value for name, value in {**drafted(opened), **changed}.items() if value is not None}
+    st.session_state.pop(LOADED, None)
+    set_params(draft=draft_of(cells))
 
 
 def fill_form(opened: OpenRun, row: int | None) -> None:
     """Fill the form with the values and photos of a listing, or empty it."""
     st.session_state.pop(LOADED, None)
     like, draft = (None, draft_of({})) if row is None else (opened.view.ids[row], None)
-    set_params(view="new", listing=None, like=like, draft=draft, photos=None)
+    set_params(view="new", listing=None, like=like, draft=draft, photos=None, cover=None)
 
 
 def _own_photos(opened: OpenRun) -> None:
@@ -173,7 +181,7 @@ def _own_photos(opened: OpenRun) -> None:
     st.checkbox(
         f"With its {count(number, 'photo')}",
         key="own-photos",
-        on_change=lambda: set_params(photos=None if st.session_state["own-photos"] else "0"),
+        on_change=lambda: set_params(photos=None if st.session_state["own-photos"] else "0", cover=None),
         help="Those of the listing that the form was filled with; photos added here take their place",
     )
 

@@ -5,7 +5,9 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
+from app.app_pages.cold.advice import advised
 from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
+from app.app_pages.cold.launching import reach
 from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
@@ -229,20 +231,26 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
         )
         return
     photos = usable(photos)
+    contents = [content for _, content in photos]
+    can_launch = opened.run.has_model and opened.view.has_events
+    top, advice = st.container(), st.container()
     space = space_switch(opened)
     if space is None:
         return
     with st.spinner("Encoding the listing …"):
         try:
-            found = encoded(opened, space, draft, cells, [content for _, content in photos])
+            found = encoded(opened, space, draft, cells, contents)
         except VibesError as error:
             if st.session_state.get(PHOTOS):
                 raise
-            photos = []  # those that it began with: it goes on without them
+            photos, contents = [], []  # those that it began with: it goes on without them
             found = encoded(opened, space, draft, cells, [])
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in found.broken:
         st.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
+    if can_launch:
+        with top:
+            reach(opened, draft, cells, contents)
     placed = None
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
@@ -250,16 +258,11 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
         neighbours(opened, placed, least=150, begun_with=st.query_params.get("like"))
-    if opened.run.has_model:
-        model = encoded(opened, "model", draft, cells, [content for _, content in photos])
-        first_users(
-            opened,
-            Placement(title, "model", model.vectors["model"], model.nearest(opened.run, "model", 30)),
-            None,
-            set(),
-        )
     if placed is not None:
         place_among_all(opened, placed)
+    if can_launch:
+        with advice:  # last: what is asked for first is seen first
+            advised(opened, draft, cells, contents)
 
 
 def _before(opened: OpenRun, row: int, end: int) -> bool:

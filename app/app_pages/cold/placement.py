@@ -20,7 +20,6 @@ from app.kit.spaces import LABELS
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count, ordinal
-from core.insight.audience import Audience
 from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
 
@@ -173,7 +172,7 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
     many = whole("users", PEOPLE, PEOPLE, TABLE)
     photo_rows(
         opened,
-        [_person(opened, people, row, later) for row in found[:many].to_dict("records")],
+        [person(opened, row, later) for row in found[:many].to_dict("records")],
         key="first-users-rows",
         label="Users who would get this listing first",
         pictured=False,
@@ -202,7 +201,7 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         )
 
 
-def _person(opened: OpenRun, people: Audience, row: dict[str, Any], later: set[str]) -> Row:
+def person(opened: OpenRun, row: dict[str, Any], later: set[str]) -> Row:
     """A user with what they touched last, as of the moment that is asked about."""
     user, length = opened.view.user_row[row[C.USER]], int(row["events"])
     start = int(opened.view.log.start[user])

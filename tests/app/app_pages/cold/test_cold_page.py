@@ -9,8 +9,9 @@ import pytest
 from browser.painted import paint_market, train_run
 from looking import components, texts
 
-from core import Run
+from core import Run, launch
 from core.insight.audience import Audience
+from core.insight.launch.crowd import Crowd
 from core.market.market import Market
 from core.market.writer import write_market
 from core.run.newcomers import Newcomers
@@ -153,9 +154,32 @@ def test_a_listing_entered_by_hand_gets_neighbours_and_users(show, chilly):
     run = Run.open(chilly)
     found = Newcomers(run).encode(cells, spaces=["model"])
     assert links(components(page, "gallery")[-1]) == found.nearest(run, "model", 12)["listing_id"].tolist()
-    expected = Audience.of(run).first(found.vectors["model"])
-    assert page.dataframe[0].value["Place"].tolist() == expected["rank"].tolist()
+    crowd = Crowd.of(run)
+    reached = crowd.table(*(one[:, 0] for one in crowd.places(found.vectors["model"][None])))
+    (rows,) = components(page, "photo_rows")
+    assert [row["head"]["title"] for row in rows["rows"]] == [f"User {one}" for one in reached["user_id"]][:6]
+    assert page.metric[0].value == f"{len(reached['user_id'])} of {len(crowd)} users"
     assert "A new place" in texts(page)
+
+
+@pytest.mark.slow
+def test_what_is_dragged_and_what_is_taken_moves_the_draft_and_its_audience(show, chilly):
+    run = Run.open(chilly)
+    page = show("cold", chilly, view="new", like="l04")
+    assert page.slider(key="drag-price").value == run.market.listings["price"].iloc[4]
+    page.slider(key="drag-price").set_value(150.0).run()
+    cells = json.loads(page.query_params["draft"])
+    assert cells["price"] == 150 and page.number_input(key="new-price").value == 150
+    found = launch(run, cells)
+    assert page.metric[0].value == f"{len(found.audience)} of {found.users} users"
+    best = found.changes.drop_duplicates("attribute").iloc[0]
+    assert page.table[-1].value["Gain"].iloc[0] == f"{best.gain:+,} ({best.low:+,} to {best.high:+,})"
+    page.pills(key="try-change").set_value(0).run()
+    assert json.loads(page.query_params["draft"])[best.attribute] == best.after
+    (code,) = [one.value for one in page.code if "found = launch" in one.value]
+    names: dict = {}
+    exec(code, names)
+    assert page.metric[0].value.startswith(f"{len(names['found'].audience)} of")
 
 
 def test_a_link_brings_the_entered_values_back(show, chilly):

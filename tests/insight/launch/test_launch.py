@@ -1,0 +1,120 @@
+"""What a listing would find, against slow counts: places, single changes, covers, drafts of files."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from core import VibesError, launch
+from core.cli import app
+from core.insight.audience import Audience
+from core.insight.launch.crowd import Crowd
+from core.insight.launch.drafts import Draft, single_changes
+from core.insight.launch.launch import gains
+from core.insight.launch.written import LaunchCall
+from core.run.newcomers import Newcomers
+
+
+@pytest.fixture(scope="module")
+def crowd(trained):
+    return Crowd.of(trained, limit=60, k=10)
+
+
+@pytest.fixture(scope="module")
+def newcomers(trained):
+    return Newcomers(trained)
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+def test_places_are_those_of_the_slow_count(trained, crowd, nth):
+    live = np.flatnonzero(trained.catalogue.live(crowd.people.at))
+    row = int(
+        live[nth] if nth == 0 else np.bincount(trained.log.listing).argmax()
+    )  # and one that many touched
+    vector = trained.vectors("model")[row]
+    slow = Audience.of(trained, limit=60).first(vector, row).set_index("user_id")["rank"]
+    place, _ = crowd.places(vector[None], row)
+    for name, mine in zip(crowd.names(), place[:, 0], strict=True):
+        assert mine == (min(slow[name], 11) if name in slow else 0)
+    table = crowd.table(*(one[:, 0] for one in crowd.places(vector[None], row)))
+    assert table["rank"] == sorted(table["rank"]) and set(table["user_id"]) == set(slow[slow <= 10].index)
+
+
+def test_drafts_in_one_pass_have_the_vectors_of_each_alone(trained, newcomers):
+    draft = Draft.of_listing(trained.market, "home-0003")
+    tried = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))[::9]
+    together = newcomers.encode_models([one.cells for one in tried])
+    for one, vector in zip(tried, together, strict=True):
+        alone = newcomers.encode(one.cells, spaces=["model"]).vectors["model"]
+        np.testing.assert_allclose(vector, alone, atol=2e-3)
+    base = newcomers.encode_models([draft.cells])[0]
+    np.testing.assert_allclose(base, trained.vectors("model")[trained.row("home-0003")], atol=5e-3)
+
+
+def test_a_change_changes_one_attribute_and_titles_and_places_stay(trained):
+    draft = Draft.of_listing(trained.market, "home-0003")
+    changes = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))
+    assert {one.attribute for one in changes} == {
+        "deal", "district", "building", "rooms", "area_m2", "floor", "built", "price", "balcony", "pets",
+    }  # fmt: skip
+    for one in changes:
+        different = {name for name in one.cells if one.cells[name] != draft.cells.get(name)}
+        assert different == {one.attribute} and one.after != one.before
+
+
+def test_gains_are_counted_and_their_intervals_are_those_of_resampled_users(crowd, trained):
+    vectors = trained.vectors("model")
+    base, others = vectors[3][None], vectors[[3, 7, 20]]
+    found = gains(crowd, base, others)
+    before = crowd.reached(crowd.places(base)[0])[:, 0]
+    assert found[0] == (int(before.sum()), 0, 0, 0)
+    rng = np.random.default_rng(1)
+    for (audience, gain, low, high), vector in zip(found, others, strict=True):
+        mine = crowd.reached(crowd.places(vector[None])[0])[:, 0]
+        apart = mine.astype(int) - before
+        assert audience == mine.sum() and gain == apart.sum()
+        draws = [apart[rng.integers(0, len(apart), len(apart))].sum() for _ in range(2000)]
+        slow = np.quantile(draws, [0.025, 0.975])
+        np.testing.assert_allclose([low, high], slow, atol=2)
+
+
+def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
+    trained, crowd, newcomers, tmp_path
+):
+    options = {"crowd": crowd, "newcomers": newcomers, "advise": False}
+    whole = launch(trained, "home-0003", **options)
+    assert whole.users == 60 and "home-0003" not in set(whole.competitors["listing_id"])
+    live = set(np.array(trained.listing_ids)[trained.catalogue.live(crowd.people.at)])
+    assert set(whole.competitors["listing_id"]) <= live
+    cells = {**Draft.of_listing(trained.market, "home-0003").cells, "price": 700.0}
+    del cells["pets"]
+    expected = launch(trained, Draft(cells), **options)
+    call = LaunchCall.of(trained.market, cells, "home-0003", photos=True)
+    assert call.document == {"like": "home-0003", "price": 700.0, "pets": None}
+    assert launch(trained, call.document, **options).audience.equals(expected.audience)
+    path = tmp_path / "listing.json"
+    path.write_text(call.command("run").split("<<'END'\n")[1].split("\nEND\n")[0])
+    done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", str(path), "--json"])
+    assert done.exit_code == 0, done.stderr
+    told, all_users = json.loads(done.stdout), launch(trained, call.document, newcomers=newcomers)
+    assert told["audience"] == len(all_users.audience) and told["changes"] == all_users.to_dict()["changes"]
+    assert told["changes"][0]["gain"] == max(one["gain"] for one in told["changes"])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "is no JSON"), ("[1]", "holds no listing"), ('{"like": "nobody"}', "no listing of"),
+        ('{"photos": "a.jpg"}', "no list of paths"), ('{"photos": ["a.jpg"]}', "cannot be read"),
+        ('{"taste": 1}', "has no attribute 'taste'"), ('{"price": "cheap"}', "cheap"), ('{"cover": 2}', "of 0 photos"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_listing_is_one_sentence(trained, crowd, newcomers, tmp_path, content, told):
+    path = tmp_path / "listing.json"
+    path.write_text(content)
+    with pytest.raises(VibesError, match=told):
+        draft = Draft.of_file(trained.market, path)
+        launch(trained, draft, advise=False, crowd=crowd, newcomers=newcomers)
+    done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", "nobody"])
+    assert done.exit_code and "neither a listing" in str(done.exception)
