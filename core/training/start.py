@@ -141,7 +141,7 @@ def begin(
         if protocol is not None:
             settings = Settings.of(settings, split={"protocol": protocol})
         begun = _beginning(start, run / ".training" if resume else None)
-        settings = settings if begun is None or resume else begun.settings(settings)
+        settings = settings if begun is None or resume else begun.settings(settings, markets[0])
     else:
         for name, value in {"config": config, "protocol": protocol, **changes}.items():
             if value is not None:

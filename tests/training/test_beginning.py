@@ -90,7 +90,7 @@ def test_what_is_known_keeps_its_weights_and_bedrooms_start_as_rooms(trained, ne
 
 def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
     begun, own = Beginning.of(trained.path), trained.manifest.settings
-    found = begun.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}))
+    found = begun.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
     assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
     assert found.training.max_steps == -(-own.training.max_steps // SHORTER)
     assert found.split.t1 is None and found.training.bf16 is None
@@ -108,7 +108,7 @@ def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
 )
 def test_a_model_of_another_shape_is_refused(trained, given, says):
     with pytest.raises(VibesError, match=says):
-        Beginning.of(trained.path).settings(Settings.of(given))
+        Beginning.of(trained.path).settings(Settings.of(given), trained.market)
 
 
 @pytest.mark.parametrize(

@@ -135,5 +135,9 @@ def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
     carried, featurizer = fine.manifest.carried, fine.engine.featurizer
     assert {"price", "rooms", "place"} <= set(carried.known) and not carried.gone
     assert featurizer.within.numbers["price"][-1] == towns["c"].listings["price"].max()
+    # It goes on to compare the listings of a history one by one, where the model did so abroad; at home it did not.
+    assert fine.late_interaction.weight == ABROAD
+    home = train(towns["a"], tmp_path / "home", start=run[0], training={"max_steps": 1})
+    assert home.late_interaction.weight == run[1][0].late_interaction.weight
     with pytest.raises(VibesError, match="--from goes with one market"):
         train([towns["a"], towns["b"]], tmp_path / "both", start=run[0])
