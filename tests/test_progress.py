@@ -39,8 +39,8 @@ def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(caps
             now[0] += 12
             bar(Counted("texts", 1000 * step, 50_000, 600.0 - step))
     assert [line for line in capsys.readouterr().err.splitlines() if line] == [
-        "texts: 3,000 of 50,000, about 10 min left",
-        "texts: 6,000 of 50,000, about 10 min left",
+        "texts: 2,000 of 50,000, about 10 min left",
+        "texts: 5,000 of 50,000, about 10 min left",
     ]
 
 

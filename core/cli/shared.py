@@ -40,6 +40,7 @@ MarketPath = Annotated[
 ]
 #: The choices of `core.market.splits.Protocol` and `core.model.config.PRESETS`, which would load numpy.
 Protocol = Literal["temporal", "leave-one-out"]
+Rivals = Literal["all", "fast", "none"]
 Preset = Literal["tiny", "mini", "small", "base", "large"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]

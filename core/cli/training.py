@@ -13,6 +13,7 @@ from core.cli.shared import (
     MarketPath,
     Preset,
     Protocol,
+    Rivals,
     RunPath,
     Weights,
     app,
@@ -157,6 +158,10 @@ def evaluate(
             metavar="ATTRIBUTE", help="also rank without what shares this attribute with the history"
         ),
     ] = None,
+    rivals: Annotated[
+        Rivals,
+        typer.Option(help="what stands beside the model: all, without those that take long, or none"),
+    ] = "all",
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from core.evaluation.start import evaluate as measure
@@ -165,7 +170,9 @@ def evaluate(
 
     opened = Run.open(run)
     with progress_bar() as progress:
-        result = measure(opened, protocol, hide_history=hide_history, new_by=new_by, progress=progress)
+        result = measure(
+            opened, protocol, hide_history=hide_history, new_by=new_by, rivals=rivals, progress=progress
+        )
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
     typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")

@@ -31,7 +31,7 @@ def evaluate(
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
     The first scorer is the one that the others are compared with. A rank is pessimistic: equal scores count against
-    it. Memory is bounded by `batch_size` x L scores. With `new_by` the same scores are ranked a second time, without the
+    it. Memory is bounded by `batch_size` x L scores a scorer, and by 64 MiB. With `new_by` the same scores are ranked a second time, without the
     candidates that share its attribute with the history, over the queries whose target is such a new listing: `.new`.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from core.errors import VibesError
 from core.evaluation.new_by import NewBy
@@ -19,13 +20,16 @@ from core.run.fits import carry_fits, fit_of, load_fits, save_fits
 from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.baselines import first_level
+from core.scoring.baselines import Baseline, first_level
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
 from core.scoring.named import neighbours
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 
+Rivals = Literal["all", "fast", "none"]
+#: The note on rivals that were not measured.
+LEFT_OUT = "left out"
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
 SHARES = (0.2, 0.45, 0.8, 1.4)
 
@@ -37,9 +41,13 @@ def evaluate_run(
     also: Sequence[Scorer] = (),
     hide_history: bool = False,
     new_by: str | None = None,
+    rivals: Rivals = "all",
 ) -> Evaluation:
     """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, and
     the scorers `also`.
+
+    With the `rivals` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
+    choose from; with "none" all baselines and neighbours are, but for what stands beside the model.
 
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
     the one that the model was trained with; another protocol than that of the training would test the
@@ -47,8 +55,13 @@ def evaluate_run(
     With the attribute `new_by` all are also ranked among the listings that share none of its values with the history.
 
     Raises:
-        VibesError: the market has no events or no attribute `new_by`, or `protocol` is not that of the training.
+        VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, or without
+            rivals there is nothing to measure.
     """
+    if rivals == "none" and not run.has_model and not also:
+        raise VibesError(
+            f"{run.path} has no trained model, so without rivals there is nothing to measure; use fast or all."
+        )
     among = None if new_by is None else NewBy.of(run.market, new_by)
     log, catalogue, settings = run.log, run.catalogue, run.manifest.settings
     if not len(log):
@@ -70,14 +83,21 @@ def evaluate_run(
     split = run.split(protocol)
     if hide_history:
         split = split.hiding_history()
-    first = first_level(log, split, catalogue, report, settings.seed)
+    left_out: dict[str, str] = {}
+    if rivals == "none":
+        left_out["popularity, id models and neighbours"] = "not asked for"
+        first: list[Baseline] = []
+    else:
+        first = first_level(log, split, catalogue, report, settings.seed, rivals == "all", left_out)
     near: list[Scorer] = [
-        VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
+        Remembered(
+            VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
+        )
         for space in NEIGHBOURS
         if space in run.spaces
     ]
     if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
-        near.append(neighbours("text", run.market, log, split, catalogue, seed=settings.seed))
+        near.append(Remembered(neighbours("text", run.market, log, split, catalogue, seed=settings.seed)))
     scorers: list[Scorer] = []
     if run.has_model and len(split.valid):
         scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
@@ -87,7 +107,7 @@ def evaluate_run(
             kept,
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
-    scorers += [*first, *near, *also]
+    scorers += [*first, *([] if rivals == "none" else near), *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, report=report, new_by=among)
     if run.has_model and settings.training.recency_days:
         found.notes["model"] = (
@@ -95,6 +115,8 @@ def evaluate_run(
         )
     if run.transferred and run.manifest.carried is not None:
         found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
+    if left_out:
+        found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     if len(split.valid):
         return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer))])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
@@ -122,7 +144,7 @@ def with_serving(
     own: list[Scorer] = [kept]  # what an id model is blended with
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:
-        partners = [Remembered(one) for one in near]
+        partners = [one if isinstance(one, Remembered) else Remembered(one) for one in near]
         blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
         blend = Blend.tune([kept], near, log, split, catalogue, seed, "model + neighbours")
         own += [blend] if blend.weight else []

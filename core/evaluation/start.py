@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from core.errors import VibesError
 from core.evaluation.result import Evaluation
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.evaluation.run_evaluation import Rivals, evaluate_run, save_metrics
 from core.progress import Report, shown
 from core.run.run import Run
 from core.scoring.ranking import Scorer
@@ -21,6 +22,7 @@ def evaluate(
     *,
     hide_history: bool = False,
     new_by: str | None = None,
+    rivals: str = "all",
     also: Sequence[Scorer] = (),
     save: bool = True,
     progress: Report | bool = False,
@@ -36,19 +38,23 @@ def evaluate(
         protocol: "temporal" or "leave-one-out"; None: that of the training.
         hide_history: in leave-one-out, too, recommend nothing that is in the history.
         new_by: an attribute; rankings also without the listings that share its value with the history.
+        rivals: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and what
+            serving adds alone); a note of the evaluation says what was left out.
         also: more scorers for the table.
         save: keep figures, queries and the weights of what serving adds in the run's folder, where pages, reports and
             recommendations beside recency or neighbours find them.
         progress: called with each update of `core.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: no events, another protocol than that of the training, or nothing left to test on.
+        VibesError: no events, another protocol than that of the training, an unknown word for the rivals, or nothing left to test on.
     """
     if protocol not in (None, *PROTOCOLS):
         raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(PROTOCOLS)}.")
+    if rivals not in get_args(Rivals):
+        raise VibesError(f"The rivals are '{rivals}'; use {', '.join(get_args(Rivals))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        found = evaluate_run(opened, protocol, report, also, hide_history, new_by)  # type: ignore[arg-type]
+        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, rivals)  # type: ignore[arg-type]
     if save:
         save_metrics(opened, found)
     return found

@@ -8,24 +8,27 @@ from core.features.featurizer import Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.progress import Report
 
 #: Width of what the attribute space is made of.
 WIDTH = 256
 
 
-def content_spaces(market: Market, photos: PhotoVectors | None) -> dict[str, np.ndarray]:
+def content_spaces(
+    market: Market, photos: PhotoVectors | None, report: Report | None = None
+) -> dict[str, np.ndarray]:
     """Vectors (L, d) by space, of `photos` and `attributes`; one that the market cannot give is left out."""
     found: dict[str, np.ndarray] = {}
     if photos is not None and photos.ok.any():
         owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)
         found["photos"] = photo_space(photos.vectors, owner, photos.ok, len(market.listings))
     if market.attributes:
-        featurizer = attribute_featurizer(market)
-        found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None))
+        featurizer = attribute_featurizer(market, report)
+        found["attributes"] = attribute_vectors(featurizer, featurizer.transform(market, None, report))
     return found
 
 
-def attribute_featurizer(market: Market) -> Featurizer:
+def attribute_featurizer(market: Market, report: Report | None = None) -> Featurizer:
     """What the attribute space is made by: fitted on every listing, without photos and histories."""
     config, rows = FeatureConfig(photos=0, meta=False), np.arange(len(market.listings))
-    return Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None)
+    return Featurizer.fit(market, config, WIDTH, rows, np.empty(0), None, report)

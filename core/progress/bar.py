@@ -18,8 +18,8 @@ from rich.text import Text
 
 from core.progress import Counted, JobDone, Notice, Stage, Trained, Update, Validated
 
-#: Seconds between two lines about what is counted, in a log.
-EVERY_S = 30.0
+#: Seconds between two lines about what is counted, in a log, and after which its first one comes.
+EVERY_S, FIRST_S = 30.0, 1.0
 
 
 class TimeLeftColumn(TimeRemainingColumn):
@@ -34,7 +34,8 @@ class TimeLeftColumn(TimeRemainingColumn):
 
 
 class ProgressBar:
-    """One progress bar on stderr, with an estimate of the time left; where stderr is no terminal, a line each `EVERY_S`.
+    """One progress bar on stderr, with an estimate of the time left; where stderr is no terminal, a line
+    after the first second, and then each `EVERY_S`.
 
     As a `core.progress.Report` it is called with each update.
     """
@@ -52,7 +53,7 @@ class ProgressBar:
         )
         self.bar.start()
         self.tasks: dict[str, TaskID] = {}
-        self.told = time.monotonic()
+        self.due: dict[str, float] = {}  # when a log is told next
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,9 +82,10 @@ class ProgressBar:
     def _count(self, what: str, done: float, total: int, left: float | None, told: str) -> None:
         if what not in self.tasks:
             self.tasks[what] = self.bar.add_task(what, total=total)
+            self.due[what] = time.monotonic() + FIRST_S
         self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=told)
-        if not self.console.is_terminal and time.monotonic() - self.told >= EVERY_S:
-            self.told = time.monotonic()
+        if not self.console.is_terminal and time.monotonic() >= self.due[what]:
+            self.due = dict.fromkeys(self.due, time.monotonic() + EVERY_S)
             self._line(f"{told}: {done:,.10g} of {total:,}{_left(left)}")
 
     def _line(self, text: str) -> None:

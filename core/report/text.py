@@ -53,10 +53,12 @@ def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
 
 def also_told(metrics: dict[str, Any]) -> str:
     """Sentences, each with a space before it: where a leave-one-out evaluation hid the histories, and what there is to
-    know of how the model was trained."""
+    know of how the model was trained, which rivals were left out."""
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
     trained = metrics.get("notes", {}).get("model")
     told = " What they had touched before was not recommended." if hidden else ""
+    if left_out := metrics.get("notes", {}).get("left out"):
+        told += f" Not measured beside it: {left_out}."
     return f"{told} The model was {trained}." if trained else told
 
 

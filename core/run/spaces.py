@@ -50,7 +50,7 @@ def spaces_of(
     found: dict[str, np.ndarray] = {}
     if engine is not None:
         found["model"] = _model_space(engine, known or {}, report)
-    found |= content_spaces(market, photos)
+    found |= content_spaces(market, photos, report)
     if not found:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."

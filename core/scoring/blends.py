@@ -10,35 +10,49 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
 from core.scoring.baselines.recent_popularity import LAST_EVENTS
 from core.scoring.metrics import smooth_recall, user_means
-from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
+from core.scoring.ranking import Scorer, batches, checked_scores, ranks_of_sums
 from core.scoring.recency import RecentEvents, recency_prior
 from core.scoring.tuning import MOST_QUERIES, validation_sample
 
 T = TypeVar("T")
+#: Scores (B, L), others (B, L), and the weights (W,) with which these are added to those.
+Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
 #: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
-#: Queries at once, and the scores of them that one scorer gives: `scores` may hold those of several.
-BATCH, HELD = 256, 16_000_000
+BATCH = 256  # queries at once
 #: Scores that a fit looks at for each window and weight, at most, and the queries that it asks even so.
 CELLS, LEAST_QUERIES = 200_000_000, 200
 
 
 class Remembered:
-    """A scorer that keeps the scores of its last batch: several rows of a table ask for the same ones."""
+    """A scorer that keeps what it gave of its last batch: several rows of a table ask for the same."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer, self.name = scorer, scorer.name
         self._batch: Queries | None = None
-        self._scores = np.zeros((0, 0), np.float32)
+        self._kept: dict[str, np.ndarray] = {}
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, not to be written to."""
+        return self._once(batch, "scores", lambda: np.asarray(self.scorer.score(batch)))
+
+    def standardised(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, not to be written to: `standardised` scores."""
+        return self._once(batch, "standardised", lambda: standardised(self.score(batch)))
+
+    def opinions(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, not to be written to: `opinions` by its scores."""
+        return self._once(batch, "opinions", lambda: opinions(self.score(batch)))
+
+    def _once(self, batch: Queries, what: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         if self._batch is not batch:
-            self._scores = np.asarray(self.scorer.score(batch))
-            self._scores.setflags(write=False)
-            self._batch = batch
-        return self._scores
+            self._batch, self._kept = batch, {}
+        if what not in self._kept:
+            found = make()
+            found.setflags(write=False)
+            self._kept[what] = found
+        return self._kept[what]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,15 +99,16 @@ class RecencyPrior:
             for weight in WEIGHTS
         ]
 
-        def scores(batch: Queries) -> Iterator[np.ndarray]:
+        def sums(batch: Queries) -> Iterator[Sums]:
             recent = [recency_prior(window.counts(batch.at)) for window in windows]
             for scorer, unit in zip(scorers, units, strict=True):
-                own = checked_scores(scorer, batch, log.listings)
-                for counted in recent:
-                    for weight in WEIGHTS:
-                        yield own + np.float32(weight * unit) * counted
+                own, weights = (
+                    checked_scores(scorer, batch, log.listings),
+                    (np.array(WEIGHTS) * unit).astype(np.float32),
+                )
+                yield from ((own, counted, weights) for counted in recent)
 
-        scorer, window, weight = best_choice(choices, scores, log, queries, catalogue)
+        scorer, window, weight = best_choice(choices, sums, log, queries, catalogue)
         return cls(scorer, window, weight, name)
 
     @property
@@ -140,16 +155,14 @@ class Blend:
         if not len(queries):
             return cls(scorers[0], others[0], 0.0, name)
 
-        def scores(batch: Queries) -> Iterator[np.ndarray]:
+        def sums(batch: Queries) -> Iterator[Sums]:
             beside = [opinions(checked_scores(other, batch, log.listings)) for other in others]
             for scorer in scorers:
                 own = standardised(checked_scores(scorer, batch, log.listings))
-                for one in beside:
-                    for weight in WEIGHTS:
-                        yield own + np.float32(weight) * one
+                yield from ((own, one, np.array(WEIGHTS, np.float32)) for one in beside)
 
         choices = [(scorer, other, weight) for scorer in scorers for other in others for weight in WEIGHTS]
-        scorer, other, weight = best_choice(choices, scores, log, queries, catalogue)
+        scorer, other, weight = best_choice(choices, sums, log, queries, catalogue)
         return cls(scorer, other, weight, name)
 
     @property
@@ -159,9 +172,10 @@ class Blend:
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32; `-inf` where `scorer` cannot recommend a listing."""
-        return standardised(self.scorer.score(batch)) + np.float32(self.weight) * opinions(
-            self.other.score(batch)
-        )
+        own, other = self.scorer, self.other
+        mine = own.standardised(batch) if isinstance(own, Remembered) else standardised(own.score(batch))
+        beside = other.opinions(batch) if isinstance(other, Remembered) else opinions(other.score(batch))
+        return mine + np.float32(self.weight) * beside
 
 
 def _told(scorer: Scorer) -> str:
@@ -188,20 +202,19 @@ def opinions(scores: np.ndarray) -> np.ndarray:
 
 def best_choice(
     choices: Sequence[T],
-    scores: Callable[[Queries], Iterable[np.ndarray]],
+    sums: Callable[[Queries], Iterable[Sums]],
     log: EventLog,
     queries: Queries,
     catalogue: Catalogue,
 ) -> T:
     """The choice with the highest smooth recall@30 (mean over users), the earlier one of equals.
 
-    `scores` gives of a batch one (B, L) array a choice, in their order, so that what they share is computed once.
+    `sums` gives of a batch what the choices add to what, in their order, so that what they share is computed once.
     """
     ranks = np.zeros((len(queries), len(choices)), np.int64)
-    size = max(1, min(BATCH, HELD // log.listings))
-    for rows, batch, allowed in batches(log, queries, catalogue, size):
-        for column, found in enumerate(scores(batch)):
-            ranks[rows, column] = pessimistic_ranks(found, allowed, batch.target)
+    for rows, batch, allowed in batches(log, queries, catalogue, BATCH):
+        found = [ranks_of_sums(*some, allowed, batch.target) for some in sums(batch)]  # (B, W) each
+        ranks[rows] = np.concatenate(found, axis=1)
     reached = user_means(smooth_recall(ranks), queries.user).mean(axis=0)  # (C,)
     return choices[int(np.argmax(reached))]
 

@@ -49,6 +49,8 @@ class Interactions:
 
     def spread(self, scores: np.ndarray) -> np.ndarray:
         """Scores (B, W) of the warm listings as (B, L), `-inf` for the cold ones, of which an id model knows nothing."""
+        if len(self.warm) == self.log.listings:
+            return np.asarray(scores, np.float32)
         full = np.full((len(scores), self.log.listings), -np.inf, np.float32)
         full[:, self.warm] = scores
         return full

@@ -1,6 +1,7 @@
 """Nearest neighbours of the history in any space of vectors: attributes, photos, texts."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -60,10 +61,16 @@ class VectorNeighbours:
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
-        present = self.vectors.any(axis=1)  # (L,)
+        present = self.present
         weight = history_matrix(self.log, batch, self.decay)  # (B, L)
         total = weight @ present.astype(np.float32)  # (B,)
         mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
         scores = mean @ self.vectors.T  # (B, L)
-        scores[:, ~present] = -np.inf
+        if not present.all():
+            scores[:, ~present] = -np.inf
         return scores
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """(L,) bool: which listings have something in this space."""
+        return np.any(self.vectors, axis=1)

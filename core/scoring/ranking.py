@@ -8,6 +8,11 @@ import numpy as np
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries
 
+#: Scores (B, L) of a batch that one scorer gives, 64 MiB of float32; several scorers may hold theirs at once.
+HELD = 16_000_000
+#: Scores of a few queries that stay in a core's own cache while they are compared.
+IN_CACHE = 1 << 15
+
 
 class Scorer(Protocol):
     """Anything that scores listings for a history: the model, a baseline, an ensemble."""
@@ -29,7 +34,11 @@ class Scorer(Protocol):
 def batches(
     log: EventLog, queries: Queries, catalogue: Catalogue, batch_size: int
 ) -> Iterator[tuple[slice, Queries, np.ndarray]]:
-    """(rows, queries of the batch, (B, L) bool candidates) until all queries have been seen."""
+    """(rows, queries of the batch, (B, L) bool candidates) until all queries have been seen.
+
+    A batch has `batch_size` queries, or as many fewer as keep its scores below `HELD`.
+    """
+    batch_size = max(1, min(batch_size, HELD // max(1, log.listings)))
     for low in range(0, len(queries), batch_size):
         rows = slice(low, min(low + batch_size, len(queries)))
         batch = queries.take(rows)
@@ -47,7 +56,7 @@ def checked_scores(scorer: Scorer, batch: Queries, listings: int) -> np.ndarray:
         raise ValueError(
             f"scorer '{scorer.name}' gave scores of shape {scores.shape}, not {(len(batch), listings)}"
         )
-    if np.isnan(scores).any():
+    if np.isnan(scores.min(initial=np.inf)):  # one pass that keeps nothing; a NaN is the least
         row, column = np.argwhere(np.isnan(scores))[0]
         raise ValueError(f"scorer '{scorer.name}' gave NaN for listing row {column} (query {row} of a batch)")
     return scores
@@ -59,10 +68,56 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
     `scores` (B, L), `allowed` (B, L) bool candidates, `target` (B,) listing rows. A target that is no candidate itself
     (it lies in a history that is hidden) can't be found: it stands behind them all.
     """
-    rows = np.arange(len(target))
-    as_good = (scores >= scores[rows, target][:, None]) & allowed  # (B, L)
-    there = allowed[rows, target]  # (B,), then the target itself is the 1
-    return np.where(there, as_good.sum(axis=1), allowed.sum(axis=1) + 1)
+    ranks = np.empty(len(target), np.int64)
+    for rows in _pieces(*scores.shape):
+        line = np.arange(rows.stop - rows.start)
+        as_good = (
+            scores[rows] >= scores[rows][line, target[rows]][:, None]
+        )  # (b, L), the target itself among them
+        ranks[rows] = _counts(np.logical_and(as_good, allowed[rows], out=as_good))
+    return _behind_all(ranks, allowed, target)
+
+
+def ranks_of_sums(
+    own: np.ndarray, beside: np.ndarray, weights: np.ndarray, allowed: np.ndarray, target: np.ndarray
+) -> np.ndarray:
+    """(B, W) int64: the `pessimistic_ranks` of `own` + weight x `beside`, both (B, L), for each of `weights` (W,).
+
+    What is tried is never held: of a few queries at a time, each sum is made, compared and forgotten in the processor's
+    cache.
+    """
+    ranks = np.empty((len(target), len(weights)), np.int64)
+    for rows in _pieces(*own.shape):
+        line, at, other = np.arange(rows.stop - rows.start), target[rows], beside[rows]
+        mine = np.where(allowed[rows], own[rows], np.float32(np.nan))  # (b, L): NaN is as good as nothing
+        total, as_good = np.empty_like(mine), np.empty(mine.shape, bool)
+        for column, weight in enumerate(weights):
+            np.multiply(other, weight, out=total)
+            np.add(mine, total, out=total)
+            np.greater_equal(total, total[line, at][:, None], out=as_good)
+            ranks[rows, column] = _counts(as_good)
+    return _behind_all(ranks, allowed, target)
+
+
+def _pieces(queries: int, listings: int) -> Iterator[slice]:
+    """Rows of (B, L) arrays, a few at a time."""
+    step = max(1, IN_CACHE // max(1, listings))
+    for low in range(0, queries, step):
+        yield slice(low, min(low + step, queries))
+
+
+def _counts(found: np.ndarray) -> list[int]:
+    """How many of each row (L,) bool hold; row by row, which numpy does many times quicker than along an axis."""
+    return [int(np.count_nonzero(row)) for row in found]
+
+
+def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The ranks (B,) or (B, W), those of targets that are no candidates replaced."""
+    gone = np.flatnonzero(~allowed[np.arange(len(target)), target])
+    if len(gone):
+        behind = allowed[gone].sum(axis=1) + 1
+        ranks[gone] = behind if ranks.ndim == 1 else behind[:, None]
+    return ranks
 
 
 def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:

@@ -228,7 +228,7 @@ def _train(
     save_seen(run, [*before, SeenMarket.of(market, known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
-    save_spaces(run, market, spaces_of(market, photos, engine))
+    save_spaces(run, market, spaces_of(market, photos, engine, report))
     save_prepared(run, features, market.fingerprint)
     forget(run)
     if repeats is not None:

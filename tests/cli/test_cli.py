@@ -12,7 +12,8 @@ import pytest
 from helpers.commands import ROOT, vibes, vibes_apart
 
 from core import cli
-from core.cli.shared import Preset, Protocol
+from core.cli.shared import Preset, Protocol, Rivals
+from core.evaluation import run_evaluation
 from core.market import splits
 from core.model.config import PRESETS
 from core.model.settings import Settings
@@ -177,4 +178,5 @@ def test_similar_loads_neither_torch_nor_scipy(folders):
 
 def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
+    assert get_args(Rivals) == get_args(run_evaluation.Rivals)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)

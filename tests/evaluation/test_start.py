@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.copies import copied
@@ -10,6 +11,7 @@ from helpers.copies import copied
 from core import Run, evaluate
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
+from core.report.text import also_told
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +70,21 @@ def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
         evaluate(Run.open(bare.path))
     with pytest.raises(VibesError, match="is no run folder"):
         evaluate(tmp_path)
+
+
+def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
+    whole, fast = evaluate(trained, save=False), evaluate(trained, rivals="fast", save=False)
+    assert set(whole.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in whole.notes
+    for name in ("popularity", "itemknn", "attribute neighbours", "model", "model + recency"):
+        assert np.array_equal(whole.ranks[name], fast.ranks[name])
+    assert fast.notes["left out"] == "EASE (takes long), Implicit ALS (takes long)"
+    assert "EASE" in fast.table() and "Not measured beside it: EASE" in also_told(fast.to_dict())
+
+
+def test_without_rivals_the_model_and_what_serving_adds_are_measured(trained):
+    alone = evaluate(trained, rivals="none", save=False)
+    assert {"model", "model + recency", "model + neighbours"} <= set(alone.ranks)
+    assert not {"popularity", "itemknn", "attribute neighbours", "model + id blend"} & set(alone.ranks)
+    assert "popularity, id models and neighbours" in alone.notes["left out"]
+    with pytest.raises(VibesError, match="The rivals are 'some'; use all, fast, none"):
+        evaluate(trained, rivals="some", save=False)

@@ -28,6 +28,8 @@ class Baseline(ABC):
     label: ClassVar[str] = ""
     #: Its place among the baselines.
     order: ClassVar[int] = 100
+    #: Fitted many times over to be tuned, each time in cubic time or many passes: what `--rivals fast` leaves out.
+    slow: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -63,14 +65,22 @@ def first_level(
     catalogue: Catalogue,
     report: Report | None = None,
     seed: int = 0,
+    slow_too: bool = True,
+    left_out: dict[str, str] | None = None,
 ) -> list[Baseline]:
     """Every baseline, tuned on validation recall@30; one that cannot serve so large a market is left out, with a warning
     in the log that says so.
 
+    Args:
+        slow_too: False: without those that take long (`Baseline.slow`).
+        left_out: is told which were left out, by label, and why.
+
     Raises:
         VibesError: no event trains.
     """
-    steps = in_order().values()
+    missing = {} if left_out is None else left_out
+    steps = [one for one in in_order().values() if slow_too or not one.slow]
+    missing |= {one.label or one.name: "takes long" for one in in_order().values() if one not in steps}
     scorers = []
     for done, baseline in enumerate(steps):
         if report is not None:
@@ -79,6 +89,7 @@ def first_level(
             scorers.append(baseline.tune(log, split, catalogue, seed))
         except LeftOut as reason:
             logging.getLogger(__name__).warning("%s", reason)
+            missing[baseline.label or baseline.name] = "too many listings"
     if report is not None:
         report(Counted("baselines", len(steps), len(steps)))
     return scorers

@@ -37,6 +37,7 @@ class Als(IdModel):
 
     label = "Implicit ALS"
     order = 50
+    slow = True
 
     interactions: Interactions = field(repr=False)
     model: "AlternatingLeastSquares" = field(repr=False)

@@ -27,6 +27,7 @@ class Ease(IdModel):
 
     label = "EASE"
     order = 40
+    slow = True
 
     interactions: Interactions = field(repr=False)
     weights: np.ndarray = field(repr=False)  # (W, W) float32, zero diagonal; column j predicts listing j

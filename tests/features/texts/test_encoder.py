@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from core.device import has_bf16
 from core.errors import VibesError
 from core.features import vector_cache
 from core.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
@@ -59,6 +60,30 @@ def test_one_text_at_a_time_without_padding_gives_the_same(minilm):
     np.testing.assert_allclose(result.vectors, np.stack(twin), atol=1e-5)
 
 
+@pytest.mark.skipif(not has_bf16(), reason="float32 is as quick here")
+def test_where_bfloat16_is_quicker_its_vectors_are_kept_apart_and_nearly_the_same(minilm, tmp_path):
+    exact = embed_texts(TEXTS, tmp_path / "exact", encoder=minilm)
+    found = embed_texts(TEXTS, tmp_path / "cache")
+    assert found.encoder == minilm.halved.name != minilm.name
+    assert (found.vectors * exact.vectors).sum(axis=1).min() > 0.9999
+    assert not np.array_equal(found.vectors, exact.vectors)
+    assert [folder.name for folder in (tmp_path / "cache").iterdir()] == [found.encoder]
+
+
+def test_texts_that_are_known_in_float32_bring_their_precision(minilm, tmp_path):
+    """A market of before is not embedded again, and a new text of it is embedded as the others were."""
+    before = embed_texts(TEXTS, tmp_path, encoder=minilm)
+    after = embed_texts([*TEXTS, "one more"], tmp_path)
+    assert after.encoder == before.encoder == minilm.name
+    assert np.array_equal(after.vectors[:4], before.vectors)
+
+
+def test_whoever_waits_is_told_before_the_model_is_loaded(minilm, tmp_path):
+    told = []
+    embed_texts(TEXTS, tmp_path, told.append, encoder=minilm)
+    assert told[0] == Counted("texts", 0, 4) and told[-1].done == 4
+
+
 def test_meaning_is_closer_than_words(minilm):
     canopy, loft, _, poster = embed_texts(TEXTS, encoder=minilm).vectors
     assert canopy @ poster > 0.5 > canopy @ loft
@@ -103,9 +128,9 @@ def test_what_an_interrupt_left_is_kept(minilm, tmp_path, monkeypatch):
 def test_progress_counts_distinct_texts(minilm, tmp_path):
     calls: list[Counted] = []
     embed_texts([*TEXTS, "Loft"], tmp_path, calls.append, encoder=minilm, batch_size=3)
-    assert [(one.done, one.total) for one in calls] == [(3, 4), (4, 4)] and calls[0].left > 0 == calls[
-        -1
-    ].left
+    assert calls[0] == Counted("texts", 0, 4)  # before the model is loaded
+    assert [(one.done, one.total) for one in calls[1:]] == [(3, 4), (4, 4)]
+    assert calls[1].left > 0 == calls[2].left
     calls.clear()
     embed_texts(TEXTS, tmp_path, calls.append, encoder=minilm)
     assert calls == [Counted("texts", 4, 4, 0.0)]

@@ -65,9 +65,10 @@ def test_a_large_catalogue_tries_fewer_penalties(random_log, always_live, monkey
 def test_ease_is_left_out_of_a_large_catalogue_with_a_word(random_log, always_live, monkeypatch, caplog):
     monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
     log = random_log(11)
-    catalogue = always_live(log)
+    catalogue, left_out = always_live(log), {}
     with caplog.at_level(logging.WARNING):
-        scorers = first_level(log, make_split(log, catalogue), catalogue)
+        scorers = first_level(log, make_split(log, catalogue), catalogue, left_out=left_out)
+    assert left_out == {"EASE": "too many listings"}
     assert [scorer.name for scorer in scorers] == [
         n for n in (one.name for one in in_order().values()) if n != "ease"
     ]
