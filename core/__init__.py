@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
+    from core.serving.experiment.verdict import experiment
     from core.serving.monitor.monitor import monitor
     from core.training.start import train
 
@@ -32,6 +33,7 @@ __all__ = [
     "compare",
     "demand",
     "evaluate",
+    "experiment",
     "launch",
     "look",
     "monitor",
@@ -48,6 +50,7 @@ _FACES = {
     "train": "core.training.start",
     "evaluate": "core.evaluation.start",
     "compare": "core.insight.comparison",
+    "experiment": "core.serving.experiment.verdict",
     "demand": "core.insight.demand.demand",
     "launch": "core.insight.launch.launch",
     "look": "core.insight.looks.look",

@@ -13,6 +13,7 @@ from helpers.copies import copied
 
 import core
 from core import Market, Run, evaluate, train
+from core.serving.experiment.setup import Arm, Setup, begin
 
 PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "python.md"
 OPTIONS = doctest.ELLIPSIS
@@ -25,6 +26,7 @@ FACES = [
     "core.training.start:train",
     "core.evaluation.start:evaluate",
     "core.insight.comparison:compare",
+    "core.serving.experiment.verdict:experiment",
     "core.insight.why.reasons:why",
     "core.insight.demand.demand:demand",
     "core.insight.passport:passport",
@@ -50,9 +52,11 @@ TRAINING, MEASURED = {"core.training.start:train"}, {"core.insight.comparison:co
 def known(trained: Run, tmp_path_factory) -> dict:
     """What the examples find at hand: a market, a run over it, and a folder to write to."""
     run = copied(trained, tmp_path_factory.mktemp("examples"))
+    shown, arm = run.path.parent / "shown", Arm(run=str(run.path))
+    begin(shown, Setup(design="interleave", a=arm, b=arm, events=str(run.path.parent)))
     return {
         "pd": pd, "Market": Market, "Run": Run, "train": train, "evaluate": evaluate,
-        "market": run.market, "run": run, "folder": run.path.parent,
+        "market": run.market, "run": run, "folder": run.path.parent, "shown": shown,
     }  # fmt: skip
 
 

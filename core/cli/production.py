@@ -162,6 +162,12 @@ def index(
 @app.command()
 def serve(
     run: RunPath,
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]", help="a second run, to be tried against the first", show_default=False
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="address to listen on; 0.0.0.0 = all of this machine")
     ] = "127.0.0.1",
@@ -193,6 +199,17 @@ def serve(
     hash_users: Annotated[
         bool, typer.Option("--hash-users", help="users in --impressions as keyed hashes")
     ] = False,
+    interleave: Annotated[
+        bool,
+        typer.Option("--interleave", help="every list is drafted from both runs; see `vibes experiment`"),
+    ] = False,
+    split: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="this share of the users gets the second run, always"),
+    ] = None,
+    other_with: Annotated[
+        str | None, typer.Option("--other-with", metavar="ADDED", help="as --with, for the second run")
+    ] = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
 
@@ -201,25 +218,44 @@ def serve(
     """
     from core.serving.service.server import serve as run_service
 
+    if other is not None and interleave == (split is not None):
+        raise VibesError(
+            "Two runs are served either with --interleave or with --split SHARE; give one of these."
+        )
+    if other is None and (interleave or split is not None or other_with is not None):
+        raise VibesError(
+            "Options --interleave, --split and --other-with are about two runs; give the second one, too."
+        )
+    tried = None if other is None else (other, other_with)
+
     def ready(address: str) -> None:
         typer.echo(
-            f"Serving {run} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.", err=True
+            f"Serving {run}{'' if other is None else f' and {other}'} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.",
+            err=True,
         )
 
     run_service(
-        run,
-        host,
-        port,
-        ready,
-        batch,
-        wait_ms / 1000,
-        waiting,
-        with_,
-        connections,
-        events,
-        impressions,
-        hash_users,
-    )
+        run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events, impressions, hash_users,
+        tried, split,
+    )  # fmt: skip
+
+
+@app.command()
+def experiment(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of --impressions")],
+    events: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of --events; default: as the services had it")
+    ] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="events that count; may be given several times; default: all")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say which of two runs is better, by what `vibes serve A B` showed and what users did; look as often as you like."""
+    from core.serving.experiment.verdict import experiment as judged
+
+    found = judged(folder, events, action)
+    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from core.cli.shared import app
 from core.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
 from core.market.market import Market
 from core.run.run import Run
+from core.serving.experiment.setup import Arm, Setup, begin
 from tests.faults.mounts import disk, fill, read_only
 from tests.faults.writers import stage
 
@@ -41,13 +42,14 @@ COMMANDS = {
     "index": ["index", "{}/run", "{}/store"],
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
     "cost": ["cost", "{}/run"],
+    "experiment": ["experiment", "{}/shown", "--events", "{}"],
     "export": ["export", "{}/run", "{}/export"],
     "check": ["check", "{}/market"],
     "photos": ["photos", "{}/pictured"],
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"similar", "recommend", "launch", "check", "passport", "why"}
+READERS = {"experiment", "similar", "recommend", "launch", "check", "passport", "why"}
 #: Those that the stage has nothing for, and what they say.
 NEEDS = {"look": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.
@@ -83,6 +85,7 @@ def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path
         (place / "movies").mkdir()
         for file, line in MOVIES.items():
             (place / "movies" / file).write_text(line)
+        begin(place / "shown", Setup(design="split", a=Arm(run="a"), b=Arm(run="b")))
         before = _answers(place / "run")
         fill(place) if state == "full" else read_only(place)
         done = vibes(*(argument.replace("{}", str(place)) for argument in COMMANDS[name]), check=None)

@@ -79,8 +79,8 @@ class Segments:
 
     @property
     def age(self) -> float:
-        """Seconds since the segment was begun."""
-        return time.monotonic() - self._since if self._opened >= 0 else 0.0
+        """Seconds since the segment was begun, by the clock of its name, from which readers tell as well."""
+        return abs(time.time() - self._since) if self._opened >= 0 else 0.0
 
     def _ready(self, coming: int) -> None:
         if self.path is not None:
@@ -91,7 +91,7 @@ class Segments:
             moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             path = self.folder / f"{self.kind}-{moment}-{secrets.token_hex(4)}{SUFFIX}"
             self._opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            self.path, self.size, self._since = path, 0, time.monotonic()
+            self.path, self.size, self._since = path, 0, time.time()
             take(self._opened)
             sync(self.folder)
 

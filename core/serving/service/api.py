@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
 
 from core import __version__
+from core.serving.experiment.trial import Trial
 from core.serving.impressions.keeper import Impressions
 from core.serving.live.log import LiveLog, Taken
 from core.serving.service.batcher import Batcher
@@ -69,13 +70,16 @@ class Options:
 
 
 def make_app(
-    current: NewestState, options: Options | None = None, impressions: Impressions | None = None
+    current: NewestState,
+    options: Options | None = None,
+    impressions: Impressions | None = None,
+    trial: Trial | None = None,
 ) -> FastAPI:
-    """The service over an opened run; it takes events where `current` has a log of them, and keeps what it shows where it is
-    told to."""
+    """The service over an opened run; it takes events where `current` has a log of them, keeps what it shows where it is
+    told to, and recommends by a second run where that is tried."""
     live: LiveLog | None = current.live
     chosen, metrics = options or Options(), Metrics()
-    desk = Desk(current, impressions, metrics.unkept.inc)
+    desk = Desk(current, impressions, trial, metrics.unkept.inc)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -107,15 +111,17 @@ def make_app(
         metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
         metrics.generation.set_function(lambda: current.served.run.generation)
         metrics.opened.set_function(lambda: current.served.opened)
-        following = loop.create_task(
-            current.follow(
-                chosen.look_every, lambda fine: metrics.openings.labels("opened" if fine else "failed").inc()
-            )
-        )
+
+        def opened(fine: bool) -> None:
+            metrics.openings.labels("opened" if fine else "failed").inc()
+
+        states = [current] if trial is None else [current, trial.b]
+        following = [loop.create_task(one.follow(chosen.look_every, opened)) for one in states]
         yield
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        for task in following:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await asyncio.gather(*(one.close() for one in batchers))
         if live is not None:
             live.close()
@@ -130,7 +136,7 @@ def make_app(
         redoc_url=None,
     )
     app.router.route_class = BodyRoute
-    app.state.metrics, app.state.current = metrics, current
+    app.state.metrics, app.state.current, app.state.trial = metrics, current, trial
     app.add_middleware(Limited, most=chosen.bodies)
     app.add_middleware(Guarded, access=chosen.access)
     app.add_middleware(Measured, metrics=metrics)
@@ -199,7 +205,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
             model=run.has_model,
             generation=run.generation,
             opened=current.served.opened,
-            problem=current.problem,
+            problem=current.problem or (state.trial.b.problem if state.trial else ""),
         )
 
     @app.get(

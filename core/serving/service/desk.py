@@ -1,4 +1,4 @@
-"""Where requests are answered: by the newest state, and what is shown is kept."""
+"""Where requests are answered: by the newest state, or by two in an experiment; and what is shown is kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from core.errors import VibesError, sentence_of
 from core.run.run import Run
+from core.serving.experiment.trial import Ask, Trial, Tried
 from core.serving.impressions.answer import Maker, Shown, new_id
 from core.serving.impressions.keeper import Impressions
 from core.serving.service.newest import NewestState
@@ -24,6 +25,7 @@ class Desk:
     Args:
         current: the state of the run in use.
         impressions: where answers are kept; None: nowhere.
+        trial: a second run that recommends as well; what is similar, and new listings, are of the first alone.
         failed: is told how many answers could not be kept; they are given without a request id.
     """
 
@@ -31,28 +33,54 @@ class Desk:
         self,
         current: NewestState,
         impressions: Impressions | None = None,
+        trial: Trial | None = None,
         failed: Callable[[int], object] = lambda count: None,
     ) -> None:
-        self.current, self.impressions, self.failed = current, impressions, failed
+        self.current, self.impressions, self.trial, self.failed = current, impressions, trial, failed
 
     def answer(self, requests: Requests) -> Answers:
         """For each request what was found, or why nothing can be."""
-        served = self.current.served
-        return self._kept(served, requests, served.answer(requests))
+        return self._answered(requests, Served.answer)
 
     def explain(self, requests: Sequence[Recommend]) -> Answers:
         """As `answer`, with reasons."""
-        served = self.current.served
-        return self._kept(served, requests, served.explain(requests))
+        return self._answered(requests, Served.explain)
 
-    def _kept(self, served: Served, requests: Requests, answers: Answers) -> Answers:
-        if self.impressions is None:
+    def _answered(self, requests: Requests, how: Ask) -> Answers:
+        tries = [self.trial is not None and _takes_part(one) for one in requests]
+        plain = [one for one, part in zip(requests, tries, strict=True) if not part]
+        lists = [
+            one for one, part in zip(requests, tries, strict=True) if part and isinstance(one, Recommend)
+        ]
+        served = self.current.served
+        found = {
+            False: iter(self._kept(plain, [Tried(one) for one in how(served, plain)], served, served)),
+            True: iter(self._tried(lists, how)),
+        }
+        return [next(found[part]) for part in tries]
+
+    def _tried(self, requests: Sequence[Recommend], how: Ask) -> Answers:
+        if self.trial is None or not requests:
+            return []
+        ids, run = [new_id() for _ in requests], self.current.served.run
+        users = [_named(run, one.user or one.about) for one in requests]
+        a, b, tried = self.trial.ask(requests, ids, users, how)
+        return self._kept(requests, tried, a, b, ids)
+
+    def _kept(
+        self, requests: Requests, tried: Sequence[Tried], a: Served, b: Served, ids: Sequence[str] = ()
+    ) -> Answers:
+        answers = [one.found for one in tried]
+        if self.impressions is None or not requests:
             return answers
-        at = time.time_ns() // 1000
-        given = [one if isinstance(one, Exception) else one._replace(request_id=new_id()) for one in answers]
+        at, ids = time.time_ns() // 1000, ids or [new_id() for _ in requests]
+        given = [
+            found if isinstance(found, Exception) else found._replace(request_id=one)
+            for found, one in zip(answers, ids, strict=True)
+        ]
         shown = [
-            self._shown(served, request, found, at)
-            for request, found in zip(requests, given, strict=True)
+            _shown(request, found, one, a, b, at)
+            for request, found, one in zip(requests, given, tried, strict=True)
             if not isinstance(found, Exception)
         ]
         try:
@@ -63,19 +91,28 @@ class Desk:
             return answers
         return given
 
-    def _shown(self, served: Served, request: Similar | Recommend, found: Found, at: int) -> Shown:
-        run, similar = served.run, isinstance(request, Similar)
-        return Shown(
-            found.request_id,
-            at,
-            "similar" if similar else "recommend",
-            None if isinstance(request, Similar) else _named(run, request.user or request.about),
-            request.listing if isinstance(request, Similar) else None,
-            request.rules,
-            [Maker(str(run.path), run.generation, _scorer(served, request))],
-            found.listings,
-            found.scores,
-        )
+
+def _takes_part(request: Similar | Recommend) -> bool:
+    """Whether an experiment decides what makes a list: not of similar ones, nor where a request says what is added."""
+    return isinstance(request, Recommend) and request.beside is None
+
+
+def _shown(request: Similar | Recommend, found: Found, tried: Tried, a: Served, b: Served, at: int) -> Shown:
+    similar = isinstance(request, Similar)
+    makers = [a] if a is b else [a, b]
+    return Shown(
+        found.request_id,
+        at,
+        "similar" if similar else "recommend",
+        None if isinstance(request, Similar) else _named(a.run, request.user or request.about),
+        request.listing if isinstance(request, Similar) else None,
+        request.rules,
+        [Maker(str(one.run.path), one.run.generation, _scorer(one, request)) for one in makers],
+        found.listings,
+        found.scores,
+        tried.arm,
+        tried.teams,
+    )
 
 
 def _named(run: Run, user: str | None) -> str | None:

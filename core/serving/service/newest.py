@@ -26,7 +26,11 @@ class NewestState:
         self.served = Served(path, beside)
         self.live: LiveLog | None = None
         if events is not None:
-            self.live = self.served.live = LiveLog(events, lambda: self.served.run)
+            self.knows_of(LiveLog(events, lambda: self.served.run))
+
+    def knows_of(self, live: LiveLog | None) -> None:
+        """Also go by a log that another state has."""
+        self.live = self.served.live = live
 
     def _opened(self) -> Served:
         served = Served(self.path, self.beside)

@@ -24,6 +24,8 @@ def serve(
     events: Path | None = None,
     impressions: Path | None = None,
     hash_users: bool = False,
+    other: tuple[Path, str | None] | None = None,
+    split: float | None = None,
 ) -> None:
     """Serve `run` until SIGINT or SIGTERM; it ends within `core.serving.service.process.GRACE_S` seconds, in which requests that
     are under way are answered.
@@ -39,11 +41,16 @@ def serve(
         events: folder of the log that posted events are appended to, of this service or of several; None: it takes none.
         impressions: folder in which every answer is kept; None: none is.
         hash_users: users are kept there as keyed hashes.
+        other: a second run, and what is added to its model, to be tried against the first; what came of it lies in
+            `impressions`, see `core.serving.experiment.verdict.experiment`.
+        split: share of the users that get the other one; None: every list is interleaved of both.
 
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
     """
     try:
+        from core.serving.experiment.setup import Arm, Setup, begin
+        from core.serving.experiment.trial import Trial
         from core.serving.impressions.keeper import Impressions
         from core.serving.service.api import Options, make_app
         from core.serving.service.guard import Access
@@ -55,12 +62,34 @@ def serve(
         ) from error
     access = Access.of_environment()
     _check_folders(events, impressions, hash_users)
+    if other is not None and impressions is None:
+        raise VibesError(
+            "An experiment is judged by what was shown; say with --impressions DIR where that is kept."
+        )
+    if split is not None and not 0 < split < 1:
+        raise VibesError(
+            f"Option --split is {split:g}; give the share of the users that get the second run, such as 0.5."
+        )
     kept = None if impressions is None else Impressions(impressions, hash_users)
-    current = NewestState(run, beside, events)
+    current, trial = NewestState(run, beside, events), None
+    if other is not None:
+        assert impressions is not None
+        arms = Arm(run=str(run.resolve()), beside=beside), Arm(run=str(other[0].resolve()), beside=other[1])
+        place = "" if events is None else str(events.resolve())
+        wanted = Setup(
+            design="interleave" if split is None else "split",
+            a=arms[0],
+            b=arms[1],
+            share=split or 0.5,
+            events=place,
+        )
+        second = NewestState(*other)
+        second.knows_of(current.live)
+        trial = Trial(begin(impressions, wanted), current, second)
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{listening.getsockname()[1]}"
-    app = make_app(current, Options(most=most, pause=pause, waiting=waiting, access=access), kept)
+    app = make_app(current, Options(most=most, pause=pause, waiting=waiting, access=access), kept, trial)
     server = Server(app, lambda: None if ready is None else ready(address), connections)
     gc.freeze()  # libraries and run stay: walking them again and again would only make requests wait
 

@@ -190,11 +190,11 @@ def test_a_body_without_a_length_is_cut_off_too(client):
     assert answer.status_code == 413 and "larger than 1 MiB" in answer.json()["error"]
 
 
-def test_a_fault_is_answered_and_tells_nothing_of_the_inside(client, current, monkeypatch):
-    def broken(requests):
+def test_a_fault_is_answered_and_tells_nothing_of_the_inside(client, monkeypatch):
+    def broken(served, requests):
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(current.served, "answer", broken)
+    monkeypatch.setattr(Served, "answer", broken)
     answer = client.get("/similar/home-0001")
     assert answer.status_code == 500 and "secret" not in answer.text
     monkeypatch.undo()

@@ -1,0 +1,58 @@
+"""Always-valid tests: right however often one looks, and as quick as they say."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from core.evaluation.sequential import LEVEL, always_valid, log_evidence, needed
+
+
+@pytest.mark.parametrize("null", [0.5, 0.2])
+def test_with_a_look_at_every_step_no_more_than_one_in_twenty_is_a_false_alarm(null):
+    outcomes = np.random.default_rng(0).random((600, 1000)) < null
+    wins, count = outcomes.cumsum(axis=1), np.arange(1, 1001)
+    alarms = (log_evidence(wins, count, null, null) >= -np.log1p(-LEVEL)).any(axis=1)
+    assert 0 < alarms.mean() <= 0.05
+
+
+def test_the_evidence_has_a_mean_of_one_where_the_null_is_true():
+    count, wins = 40, np.arange(41)
+    evidence = np.exp(log_evidence(wins, np.full(41, count), 0.3, 0.3))
+    assert np.isclose((binom.pmf(wins, count, 0.3) * evidence).sum(), 1)
+
+
+def test_interval_and_p_value_say_the_same_and_narrow_with_time():
+    outcomes = np.random.default_rng(1).random(1500) < 0.58
+    widths, alarmed = [], False
+    for count in (0, 1, 50, 400, 1500):
+        found = always_valid(outcomes[:count])
+        alarmed |= found.p_value <= 0.05
+        assert alarmed == (not found.low < 0.5 < found.high)
+        widths.append(found.high - found.low)
+    assert alarmed and widths == sorted(widths, reverse=True) and found.low < 0.58 < found.high
+    assert found.value == outcomes.mean()
+
+
+def test_an_interval_holds_what_the_evidence_has_never_ruled_out():
+    rng = np.random.default_rng(2)
+    for truth in (0.05, 0.4, 0.7, 0.7, 0.7, 0.98):
+        outcomes = rng.random(500) < truth
+        found, wins, count = always_valid(outcomes), outcomes.cumsum(), np.arange(1, 501)
+        for share in np.linspace(0.005, 0.995, 199):
+            never = log_evidence(wins, count, share, 0.5).max() < -np.log1p(-LEVEL)
+            assert never == (found.low < share < found.high), share
+
+
+@pytest.mark.parametrize(("share", "null"), [(0.55, 0.5), (0.4, 0.5), (0.24, 0.2)])
+def test_four_of_five_have_ended_when_it_says_so(share, null):
+    count = needed(share, null)
+    outcomes = np.random.default_rng(3).random((1000, count)) < share
+    wins = outcomes.cumsum(axis=1)
+    ended = (log_evidence(wins, np.arange(1, count + 1), null, null) >= -np.log1p(-LEVEL)).any(axis=1)
+    assert 0.78 < ended.mean() < 0.92
+
+
+def test_nothing_to_see_never_ends():
+    assert needed(0.5) is None and needed(0.5 + 1e-9) is None
+    found = always_valid(np.empty(0, bool))
+    assert (found.value, found.low, found.high, found.p_value) == (None, 0, 1, 1)
