@@ -41,6 +41,11 @@ def test_a_peer_that_knows_popularity_gets_the_figures_of_popularity(tiny_market
     for query in range(len(split.test)):
         rows = slice(split.test.start[query], split.test.end[query])
         assert histories[histories["query"] == query]["item_id"].tolist() == ids[log.listing[rows]].tolist()
+    valid, asked = split.valid, pd.read_parquet(tmp_path / "validation.parquet")
+    assert asked["item_id"].tolist() == ids[valid.target].tolist()
+    assert asked["user_id"].tolist() == np.asarray(log.users)[valid.user].tolist()
+    known = pd.read_parquet(tmp_path / "validation_histories.parquet")
+    assert known.groupby("query").size().tolist() == valid.length.tolist()
     counts = train["item_id"].value_counts()
     peer = pd.DataFrame(
         {

@@ -1,7 +1,9 @@
 """Write a market's split and test queries for the peers: `python tests/benchmarks/peers/export.py MARKET OUT`.
 
-Runs in the project's environment. OUT gets `train.parquet` (the training events: user_id, item_id, datetime, weight) and
-`histories.parquet` (query, item_id, datetime: what a peer may know at each query's moment). The targets stay here.
+Runs in the project's environment. OUT gets `train.parquet` (the training events: user_id, item_id, datetime, weight),
+`histories.parquet` (query, item_id, datetime: what a peer may know at each query's moment), and of the queries of
+validation `validation_histories.parquet` (the same) and `validation.parquet` (query, user_id, item_id: the targets, so that
+a peer knows when to stop). The targets of the test stay here.
 """
 
 import argparse
@@ -14,7 +16,7 @@ from core.market.columns import Columns as C
 from core.market.durable import atomic_path
 from core.market.log import EventLog, ranges
 from core.market.market import Market
-from core.market.splits import Catalogue, Split, make_split
+from core.market.splits import Catalogue, Queries, Split, make_split
 
 
 def open_split(market: Path, protocol: str | None) -> tuple[Market, EventLog, Catalogue, Split]:
@@ -25,28 +27,33 @@ def open_split(market: Path, protocol: str | None) -> tuple[Market, EventLog, Ca
 
 
 def export(market: Market, log: EventLog, split: Split, out: Path) -> None:
-    """Both tables. Without timestamps the days of `datetime` are the places in a user's history."""
+    """All tables. Without timestamps the days of `datetime` are the places in a user's history."""
     ids = market.listings[C.LISTING].to_numpy()
+    users = np.asarray(log.users, object)
     when = pd.to_datetime(log.time if log.timed else log.time * 24 * 3600 * 10**9, unit="ns")
-    rows = np.flatnonzero(split.train)
-    train = pd.DataFrame(
-        {
-            "user_id": np.asarray(log.users, object)[log.user[rows]],
-            "item_id": ids[log.listing[rows]],
-            "datetime": when[rows],
-            "weight": 1.0,
-        }
-    )
-    queries = split.test
-    events = ranges(queries.start, queries.length)
-    histories = pd.DataFrame(
-        {
-            "query": np.repeat(np.arange(len(queries)), queries.length),
-            "item_id": ids[log.listing[events]],
-            "datetime": when[events],
-        }
-    )
-    for name, frame in (("train", train), ("histories", histories)):
+
+    def histories(queries: Queries) -> pd.DataFrame:
+        events = ranges(queries.start, queries.length)
+        number = np.repeat(np.arange(len(queries)), queries.length)
+        return pd.DataFrame({"query": number, "item_id": ids[log.listing[events]], "datetime": when[events]})
+
+    rows, valid = np.flatnonzero(split.train), split.valid
+    tables = {
+        "train": pd.DataFrame(
+            {
+                "user_id": users[log.user[rows]],
+                "item_id": ids[log.listing[rows]],
+                "datetime": when[rows],
+                "weight": 1.0,
+            }
+        ),
+        "histories": histories(split.test),
+        "validation_histories": histories(valid),
+        "validation": pd.DataFrame(
+            {"query": np.arange(len(valid)), "user_id": users[valid.user], "item_id": ids[valid.target]}
+        ),
+    }
+    for name, frame in tables.items():
         with atomic_path(out / f"{name}.parquet") as temporary:
             frame.to_parquet(temporary, index=False)
 

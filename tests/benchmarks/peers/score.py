@@ -1,4 +1,4 @@
-"""Rank and score what the peers gave, by our own metrics: `python tests/benchmarks/peers/score.py MARKET OUT [--hide-history] [--json]`.
+"""Rank and score what the peers gave, by our own metrics: `python tests/benchmarks/peers/score.py MARKET OUT [--alone] [--json]`.
 
 Runs in the project's environment, after `export.py` and, in the peers' environment, `rectools_peers.py`. Every file
 `OUT/<peer>.parquet` (query, item_id, score) is one row of the table; EASE stands beside them as a point of reference.
@@ -19,7 +19,7 @@ from core.market.market import Market
 from core.market.splits import Queries, Split
 from core.scoring.baselines.ease import Ease
 
-INPUTS = ("train", "histories")
+INPUTS = ("train", "histories", "validation", "validation_histories")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +53,12 @@ class FileScorer:
         return scores
 
 
-def score(market: Market, log, catalogue, split: Split, out: Path) -> Evaluation:
-    """Every peer of the folder on the test queries."""
+def score(market: Market, log, catalogue, split: Split, out: Path, alone: bool = False) -> Evaluation:
+    """Every peer of the folder on the test queries; beside them EASE, which a large market takes minutes for."""
     files = [path for path in sorted(out.glob("*.parquet")) if path.stem not in INPUTS]
     peers = [FileScorer.read(path, market, split.test) for path in files]
-    return evaluate([*peers, Ease.tune(log, split, catalogue)], log, split, catalogue)
+    beside = [] if alone else [Ease.tune(log, split, catalogue)]
+    return evaluate([*peers, *beside], log, split, catalogue)
 
 
 if __name__ == "__main__":
@@ -66,9 +67,10 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--protocol", choices=("temporal", "leave-one-out"))
     parser.add_argument("--hide-history", action="store_true", help="as in `vibes evaluate`")
+    parser.add_argument("--alone", action="store_true", help="without EASE beside them")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     market, log, catalogue, split = open_split(given.market, given.protocol)
     split = split.hiding_history() if given.hide_history else split
-    found = score(market, log, catalogue, split, given.out)
+    found = score(market, log, catalogue, split, given.out, given.alone)
     print(json.dumps(found.to_dict()) if given.json else found.table())
