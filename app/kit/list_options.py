@@ -19,7 +19,7 @@ HELP = (
 )
 SEVERAL = 4  # options up to which they stand side by side
 #: Parameters in the URL, beside `same`.
-RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "fill")
+RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "dial", "fill")
 #: Rules that are texts with semicolons between them: what the field is called, and what it says.
 TEXTS = {
     "where": (

@@ -65,6 +65,12 @@ Boost = Annotated[
         help="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
     ),
 ]
+Dial = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIAL", help="'lighter 1.5 photos +A +B -C': moved towards what is like A and B and unlike C"
+    ),
+]
 Fill = Annotated[
     bool,
     typer.Option(
@@ -119,6 +125,7 @@ def rules_of(
     boost: list[str] | None,
     fill: bool,
     unlike: list[str] | None,
+    dial: list[str] | None,
 ) -> "Rules":
     """The rules that options say."""
     from core.run.rules import Rules
@@ -130,6 +137,7 @@ def rules_of(
         k=k, live_only=live_only, drop_seen=drop_seen, same=tuple(same or ()), at_most=most, seller=seller,
         diversity=diversity, where=tuple(where or ()), pin=tuple(pin or ()), block=tuple(block or ()),
         boost=tuple(boost or ()), fill=fill, unlike=tuple(unlike or ()),
+        dial=tuple(dial or ()),
     )  # fmt: skip
 
 

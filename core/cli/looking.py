@@ -30,6 +30,7 @@ def similar(
     block: options.Block = None,
     not_: options.Not = None,
     boost: options.Boost = None,
+    dial: options.Dial = None,
     fill: options.Fill = False,
     at: options.At = None,
     engine: options.Engine = "local",
@@ -42,7 +43,7 @@ def similar(
     if (listing is None) != all_:
         raise VibesError("Give either a LISTING or --all --out DIR.")
     rules = options.rules_of(
-        k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_
+        k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
     )
     if all_:
         options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
@@ -79,6 +80,7 @@ def recommend(
     block: options.Block = None,
     not_: options.Not = None,
     boost: options.Boost = None,
+    dial: options.Dial = None,
     fill: options.Fill = False,
     engine: options.Engine = "local",
     workers: options.Workers = None,
@@ -91,7 +93,7 @@ def recommend(
     if sum((user is not None, history is not None, all_)) != 1:
         raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
     rules = options.rules_of(
-        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_
+        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
     )
     if all_:
         options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)

@@ -16,6 +16,7 @@ from core.market.log import EventLog, ranges
 from core.market.splits import Queries
 from core.run.additions import Additions
 from core.run.boosts import read_boost
+from core.run.dials import position, read_dial
 from core.run.folder import RunFolder
 from core.run.rules import PINNED, RULED, Groups, Rules
 from core.run.select import Selector
@@ -76,6 +77,7 @@ class Recommender:
         self._unlike = named_rows(run, rules.unlike, "--not")
         self._blocked = np.append(named_rows(run, rules.block, "--block"), self._unlike)
         self._boosts = [read_boost(run.market, text) for text in rules.boost]
+        self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
         self._boosted: dict[int | None, np.ndarray] = {}
         self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
         # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
@@ -153,10 +155,10 @@ class Recommender:
     @property
     def _moves_scores(self) -> bool:
         """Whether rules add to scores or take from them."""
-        return bool(self._boosts) or bool(len(self._unlike))
+        return bool(self._boosts) or bool(len(self._unlike)) or bool(self._dials)
 
     def _boost(self, at: int | None) -> np.ndarray:
-        """(L,) float32 what all boosts give at a moment, after the last event by the minute, less what unlike listings take."""
+        """(L,) float32 what all boosts and dials give at a moment, after the last event by the minute, less what unlike listings take."""
         when = None
         if self._boosts:
             assert at is not None
@@ -166,6 +168,7 @@ class Recommender:
             gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
             if len(self._unlike):
                 gains.append(-NOT * likeness(self.run.vectors(self.space), self._unlike))
+            gains += [dial.weight * position(self.run, dial) for dial in self._dials]
             _keep(self._boosted, when, np.sum(gains, axis=0, dtype=np.float32))
         return self._boosted[when]
 

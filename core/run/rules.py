@@ -22,7 +22,7 @@ from core.market.tables import as_ids
 from core.run.where import read_condition
 
 #: Rules that hold several texts.
-SEVERAL = ("same", "where", "pin", "block", "boost", "unlike", "not")
+SEVERAL = ("same", "where", "pin", "block", "boost", "unlike", "not", "dial")
 #: What put a listing into a list, by the code that `core.run.recommender.Lists` gives; the first is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
 PINNED = 1
@@ -47,6 +47,8 @@ class Rules(BaseModel):
             added to the model.
         unlike: listings that are in no list, and what is like them falls: `NOT` standard deviations for each standard deviation
             of the greatest cosine to one of them; under the name "not" wherever rules are written.
+        dial: directions that lists are moved along, such as "lighter 1.5 photos +A +B -C", see `core.run.dials`; the unit is that
+            of a boost.
         fill: a list that these rules leave short is filled up: at first without `at_most`, then also without `same`, then
             also without `where`; what is added so stands behind, by score, and says so.
     """
@@ -65,6 +67,7 @@ class Rules(BaseModel):
     block: tuple[str, ...] = ()
     boost: tuple[str, ...] = ()
     unlike: tuple[str, ...] = Field(default=(), alias="not")
+    dial: tuple[str, ...] = ()
     fill: bool = False
 
     @classmethod

@@ -48,6 +48,7 @@ rules = st.builds(
     where=st.sampled_from([(), ("price<=900",), ("price>=200", "rooms=2|3|4")]),
     pin=st.sampled_from([(), ("home-0017", "home-0090", "home-0055")]),
     block=st.sampled_from([(), ("home-0005", "home-0066")]),
+    dial=st.sampled_from([(), ("lighter 1.5 model +home-0003 +home-0010 -home-0020",)]),
     boost=st.sampled_from([(), ("fresh 0.8 20d",), ("near 48.14,11.58 0.5 2.5km", "fresh 0.2 12h")]),
     unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
@@ -103,7 +104,7 @@ def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str
         told += ["--same", name]
     for condition in rules.where:
         told += ["--where", condition]
-    for name in ("pin", "block", "boost"):
+    for name in ("pin", "block", "boost", "dial"):
         for value in getattr(rules, name):
             told += [f"--{name}", value]
     for value in rules.unlike:

@@ -32,13 +32,13 @@ def asked(opened: OpenRun, row: int, space: str, k: int, rules: Rules) -> Select
     return Selection("similar", opened.view.ids[row], k, LABELS[space], space, rules=rules)
 
 
-def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how: str) -> None:
-    """The neighbours in a space, as `cards` or as `lineup`."""
+def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how: str) -> list[int]:
+    """The neighbours in a space, as `cards` or as `lineup`; their rows."""
     near = selection.frame(opened.run)
     rows = known_rows(opened, near["listing_id"])
     if not rows:
         nothing(rules)
-        return
+        return []
     scores = [f"Similarity {near['score'][at]:.2f}{put_there(near, at)}" for at, _ in rows]
     others = [other for _, other in rows]
     if how == "lineup":
@@ -49,7 +49,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
         pairs = list(zip(others, cards, strict=True))
         lineup(opened.view, (row, listing_card(opened, row)), pairs, key="neighbours", box=opened.box)
         as_code(opened, [selection])
-        return
+        return others
     gallery(
         [_card(opened, row, other, score) for other, score in zip(others, scores, strict=True)],
         key="neighbours",
@@ -59,10 +59,11 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
         score_help=SIMILAR,
     )
     as_code(opened, [selection])
+    return others
 
 
-def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Rules) -> None:
-    """The neighbours in each space, in columns, with those that are in several marked."""
+def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Rules) -> list[int]:
+    """The neighbours in each space, in columns, with those that are in several marked; their rows, each once."""
     place = opened.run.listing_row[opened.view.ids[row]]
     selections = {
         space: asked(opened, row, space, k, rules)
@@ -74,7 +75,7 @@ def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Ru
     }
     if not any(lists.values()):
         nothing(rules)
-        return
+        return []
     where: dict[int, list[str]] = {}
     for space, rows in lists.items():
         for _, other in rows:
@@ -102,6 +103,7 @@ def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Ru
                 least=150,
             )
     as_code(opened, list(selections.values()))
+    return list(where)
 
 
 def overlap(where: list[list[str]], spaces: list[str]) -> str:

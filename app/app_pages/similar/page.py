@@ -9,6 +9,7 @@ from app.app_pages.similar.listing_picker import choose, choose_any, picker
 from app.app_pages.similar.neighbours import asked, one_space, side_by_side
 from app.app_pages.similar.why import why_dialog
 from app.kit.cards import photo_cards
+from app.kit.dials import dial_place, dial_sliders, new_dial
 from app.kit.empty import empty
 from app.kit.gallery import gallery
 from app.kit.list_options import rules_button
@@ -111,6 +112,8 @@ def neighbours(opened: OpenRun, row: int) -> None:
         st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
         filters_button(opened, row)
         rules = rules_button(opened, users=False)
+        place_of_dial = dial_place()
+    dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
     if space is None:
@@ -125,7 +128,7 @@ def neighbours(opened: OpenRun, row: int) -> None:
     st.caption(filters_line(opened, filters(opened).mask(view.market, row), row))
     rules = filters(opened).rules(view.market, row, rules)
     if how == "spaces":
-        side_by_side(opened, row, opened.run.spaces, k, rules)
+        new_dial(opened, place_of_dial, side_by_side(opened, row, opened.run.spaces, k, rules), rules)
         return
     if not np.any(opened.run.vectors(space)[place]):
         other = [
@@ -138,7 +141,8 @@ def neighbours(opened: OpenRun, row: int) -> None:
             on_click=lambda: set_params(space=other[0]),
         )
         return
-    one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
+    shown = one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
+    new_dial(opened, place_of_dial, shown, rules)
     why_dialog(opened, row, space)
 
 

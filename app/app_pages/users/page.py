@@ -9,6 +9,7 @@ from app.app_pages.users.user_picker import choose_any_user, choose_user, user_p
 from app.kit.as_code import as_code
 from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
+from app.kit.dials import dial_place, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
@@ -150,6 +151,8 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
             "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
         )
         options = ListOptions(rules_button(opened), beside)
+        place_of_dial = dial_place()
+    dial_sliders(opened, options.rules)
     with st.spinner("Asking the model …"):
         asked = selection(opened, user, at, k, options)
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
@@ -200,6 +203,7 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         score_help=user_score_help(opened, beside),
     )
     as_code(opened, [asked])
+    new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)
 
 
 def selection(opened: OpenRun, user: int, at: int, k: int, options: ListOptions) -> Selection:

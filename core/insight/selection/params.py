@@ -11,7 +11,7 @@ from core.run.folder import RunFolder
 from core.run.rules import Rules
 
 #: Rules that are texts with semicolons between them.
-TEXTS = ("where", "boost", "pin", "block", "not")
+TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
 NOTHING = "nothing"  # what is added to the model, where a run would add something by itself
 _WHOLE = re.compile(r"-?[0-9]{1,11}")

@@ -128,8 +128,10 @@ def _options(rules: Rules) -> list[str]:
         ("block", rules.block),
         ("not", rules.unlike),
         ("boost", rules.boost),
+        ("dial", rules.dial),
     ):
-        words += [f"--{name}={text}" for text in texts]
+        for text in texts:  # one that begins with a minus would be read as an option
+            words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
     return words + ["--fill"] * rules.fill
 
 

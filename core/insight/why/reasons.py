@@ -131,7 +131,7 @@ def counted(maker: Recommender) -> str:
     """What places count: the model, or the model and what is the same for all users."""
     return (
         "model"
-        if maker.personal or not (maker.rules.boost or maker.additions)
+        if maker.personal or not (maker.rules.boost or maker.rules.dial or maker.additions)
         else "model and what is added for all"
     )
 
@@ -250,7 +250,7 @@ def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray 
     gain = None if at is None else maker.gain_at(at)
     whole = scores[None] if gain is None else scores[None] + gain
     whole = maker.with_boosts(whole, at)
-    moved = maker.rules.boost or maker.rules.unlike or gain is not None
+    moved = maker.rules.boost or maker.rules.unlike or maker.rules.dial or gain is not None
     return whole[0] - scores if moved else None
 
 

@@ -16,6 +16,7 @@ from core.market.moments import moment_in_log
 from core.progress import Report
 from core.run.additions import Additions
 from core.run.boosts import read_boost
+from core.run.dials import position, read_dial
 from core.run.fits import Fit, fitted
 from core.run.recommender import Lists, Recommender, named_rows
 from core.run.rules import RULED, Rules
@@ -156,6 +157,8 @@ def prepare(
         read_condition(market, condition)
     for boost in rules.boost:
         read_boost(market, boost)
+    for dial in rules.dial:
+        position(run, read_dial(dial))
     for option, named in (("--pin", rules.pin), ("--block", rules.block), ("--not", rules.unlike)):
         named_rows(run, named, option)
     space = space or ("model" if kind == "recommend" else run.spaces[0])

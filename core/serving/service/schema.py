@@ -84,6 +84,11 @@ class ListQuery(Forbidding):
         max_length=MOST_RULES,
         description="such as 'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
     )
+    dial: list[str] = Field(
+        default_factory=list,
+        max_length=MOST_RULES,
+        description="such as 'lighter 1.5 photos +A +B -C': more like A and B, less like C",
+    )
     fill: bool = Field(
         False, description="where too few remain, fill up without at_most, then same, then where"
     )
@@ -94,7 +99,7 @@ class ListQuery(Forbidding):
         return Rules(
             k=self.k, live_only=self.live_only, drop_seen=self.drop_seen, same=tuple(self.same), at_most=self.at_most,
             seller=self.seller, diversity=self.diversity, where=tuple(self.where), pin=tuple(self.pin),
-            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill, unlike=tuple(self.not_),
+            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill, unlike=tuple(self.not_), dial=tuple(self.dial),
         )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ RULES = Rules(
     block=("home-0001",),
     unlike=("home-0009",),
     boost=("fresh 0.5 14d",),
+    dial=("more rustic -1.5 attributes +home-0003 +home-0010 -home-0020",),
     fill=True,
 )
 

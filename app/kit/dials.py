@@ -1,0 +1,126 @@
+"""Vibe dials: "more like these, less like those", picked from a list and named, and a slider that moves the list along it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.kit.spaces import LABELS, MEANINGS
+from app.server.params import set_params
+from app.server.runs import OpenRun
+from app.view.formats import plain, shorten
+from core.errors import VibesError
+from core.run.dials import Dial, read_dial
+from core.run.rules import Rules
+
+FAR, STEP = 3.0, 0.25  # of a slider
+BEGUN = 1.0  # where a new one stands
+HELP = (
+    "How far the list moves along “{}”, in standard deviations of its scores for a listing that lies one standard deviation along. "
+    "More like {}; less like {}. 0 leaves the list as it is."
+)
+
+
+def dial_place() -> DeltaGenerator:
+    """Room in a row of controls for the button that makes a dial; it is drawn once the list is there to pick from."""
+    return st.container(key="dial-place", width=160)
+
+
+def dial_sliders(opened: OpenRun, rules: Rules) -> None:
+    """A slider for each dial of the address, with a way to take it away."""
+    for number, text in enumerate(rules.dial):
+        try:
+            dial = read_dial(text)
+        except VibesError:
+            continue  # the list says what is wrong with it
+        with st.container(horizontal=True, vertical_alignment="bottom", key=f"labelled-dial-{number}"):
+            key = f"dial-{number}"
+            st.session_state[key] = max(-FAR, min(FAR, dial.weight))
+            st.slider(
+                plain(f"Less or more {dial.name}"),
+                -FAR,
+                FAR,
+                step=STEP,
+                key=key,
+                on_change=_moved,
+                args=(list(rules.dial), number, dial, key),
+                help=plain(HELP.format(dial.name, _told(opened, dial.more), _told(opened, dial.less))),
+                width=420,
+            )
+            st.button(
+                plain(f"Without {dial.name}"),
+                icon=":material/close:",
+                key=f"no-dial-{number}",
+                on_click=_write,
+                args=([one for place, one in enumerate(rules.dial) if place != number],),
+            )
+
+
+def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules: Rules) -> None:
+    """The button that makes a dial of listings of this list (rows of the market) or of ids that are typed."""
+    ids = [opened.view.ids[row] for row in rows]
+    names = {
+        one: f"{number}. {shorten(opened.view.title(row), 50)}"
+        for number, (one, row) in enumerate(zip(ids, rows, strict=True), start=1)
+    }
+    with place, st.popover("Vibe dial", icon=":material/tune:", width=150):
+        st.markdown("Listings as examples make a direction, and a slider moves the list along it.")
+        st.text_input("What to call it", key="dial-name", placeholder="lighter, more rustic", max_chars=40)
+        for key, label in (("dial-more", "More like these"), ("dial-less", "Less like those")):
+            st.multiselect(
+                label,
+                ids,
+                key=key,
+                format_func=lambda one: names.get(one, one),
+                accept_new_options=True,
+                placeholder="Listings of this list, or ids",
+            )
+        offered = [name for name in LABELS if name in opened.run.spaces]
+        if st.session_state.get("dial-space") not in offered:
+            st.session_state["dial-space"] = offered[0]
+        st.segmented_control(
+            "Direction in",
+            offered,
+            key="dial-space",
+            format_func=LABELS.__getitem__,
+            required=True,
+            help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in offered),
+        )
+        picked = st.session_state.get("dial-more") or st.session_state.get("dial-less")
+        st.button(
+            "Make the dial",
+            key="make-dial",
+            disabled=not picked,
+            on_click=_make,
+            args=(opened, list(rules.dial)),
+        )
+
+
+def _make(opened: OpenRun, dials: list[str]) -> None:
+    known = opened.run.listing_row
+    more, less = (
+        tuple(one for one in st.session_state.get(key) or () if one in known)
+        for key in ("dial-more", "dial-less")
+    )
+    if not more and not less:
+        return
+    name = " ".join(st.session_state.get("dial-name", "").replace(";", " ").split()) or "like these"
+    _write([*dials, str(Dial(name, BEGUN, st.session_state["dial-space"], more, less))])
+
+
+def _moved(dials: list[str], number: int, dial: Dial, key: str) -> None:
+    weight = float(st.session_state[key])
+    dials[number] = str(Dial(dial.name, weight, dial.space, dial.more, dial.less))
+    _write(dials)
+
+
+def _write(dials: list[str]) -> None:
+    set_params(dial="; ".join(dials) or None)
+
+
+def _told(opened: OpenRun, ids: Sequence[str]) -> str:
+    """Listings by their titles."""
+    rows = [opened.view.market.listing_row[one] for one in ids if one in opened.view.market.listing_row]
+    titles = [f"“{shorten(opened.view.title(row), 40)}”" for row in rows[:3]]
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return (", ".join(titles) + more) or "what is usual"

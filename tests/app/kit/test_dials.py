@@ -1,0 +1,60 @@
+"""Vibe dials on the pages: made of listings of the list, moved by the slider, kept in the address, and taken away again."""
+
+import pytest
+from looking import components, texts
+
+from core import Run, selection
+
+pytestmark = pytest.mark.slow
+
+
+def ids(page, label):
+    found = next(one for one in components(page, "gallery") if label in one["label"])
+    return [card["href"].split("listing=")[1].split("&")[0] for card in found["cards"]]
+
+
+@pytest.mark.parametrize(
+    ("where", "params", "label"),
+    [
+        ("similar", {"listing": "l05", "k": "6"}, "neighbours by"),
+        ("users", {"user": "u1", "at": "4", "k": "6"}, "Recommendations"),
+    ],
+)
+def test_a_dial_is_made_moved_and_taken_away(show, trained, where, params, label):
+    page = show(where, trained, **params)
+    plain = ids(page, label)
+    assert page.button(key="make-dial").disabled
+    page.text_input(key="dial-name").set_value("more; rustic")
+    page.multiselect(key="dial-more").set_value(plain[4:6])
+    page.multiselect(key="dial-less").set_value([plain[0]]).run()
+    page.button(key="make-dial").click().run()
+    made = page.query_params["dial"]
+    made = made[0] if isinstance(made, list) else made
+    assert made == f"more rustic 1 model +{plain[4]} +{plain[5]} -{plain[0]}"
+    assert page.slider(key="dial-0").value == 1.0
+    page.slider(key="dial-0").set_value(3.0).run()
+    moved = ids(page, label)
+    assert moved != plain and not page.exception
+    kept = {**params, "dial": made.replace(" 1 ", " 3 ")}
+    query = "&".join(
+        f"{name}={value.replace(' ', '%20').replace('+', '%2B')}" for name, value in kept.items()
+    )
+    assert selection(Run.open(trained), f"/{where}?{query}")["listing_id"].tolist() == moved
+    page.slider(key="dial-0").set_value(0.0).run()
+    assert ids(page, label) == plain
+    page.button(key="no-dial-0").click().run()
+    assert "dial" not in page.query_params and ids(page, label) == plain
+
+
+def test_a_dial_moves_what_a_made_up_history_gets(show, trained):
+    page = show("simulate", trained, h="l05,l06", k="6", dial="lighter 3 attributes +l01 -l02")
+    found = next(one for one in components(page, "history_cards") if "Recommended" in one["label"])
+    shown = [card["href"].split("listing=")[1].split("&")[0] for card in found["cards"]]
+    rules = {"dial": "lighter 3 attributes +l01 -l02"}
+    assert shown == Run.open(trained).recommend(["l05", "l06"], 6, rules=rules)["listing_id"].tolist()
+
+
+def test_a_link_with_a_dial_that_is_none_is_a_sentence(show, trained):
+    page = show("users", trained, user="u1", at="4", dial="lighter 1 model +nobody")
+    assert "names 'nobody'" in texts(page) and not page.exception
+    assert "write for example" in texts(show("users", trained, user="u1", at="4", dial="lighter"))
