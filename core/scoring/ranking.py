@@ -10,6 +10,8 @@ from core.market.splits import Catalogue, Queries
 
 #: Scores (B, L) of a batch that one scorer gives, 64 MiB of float32; several scorers may hold theirs at once.
 HELD = 16_000_000
+#: Parts of a row whose best scores bound its k best.
+GROUPS = 512
 #: Scores of a few queries that stay in a core's own cache while they are compared.
 IN_CACHE = 1 << 15
 
@@ -127,12 +129,30 @@ def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:
     possible = open_scores > -np.inf
     if k >= listings:
         return possible
-    edge = np.partition(open_scores, listings - k, axis=1)[:, listings - k, None]  # (B, 1) the k-th best
+    edge = _kth_best(open_scores, k)[:, None]  # (B, 1)
     chosen = possible & (open_scores >= edge)
-    crowded = np.flatnonzero(chosen.sum(axis=1) > k)  # ties at the edge
+    crowded = np.flatnonzero(np.array(_counts(chosen)) > k)  # ties at the edge
     if len(crowded):
         better = open_scores[crowded] > edge[crowded]
         tied = chosen[crowded] & ~better
         room = k - better.sum(axis=1, keepdims=True)
         chosen[crowded] = better | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= room))
     return chosen
+
+
+def _kth_best(scores: np.ndarray, k: int) -> np.ndarray:
+    """(B,) the k-th largest of each row (L,); k < L.
+
+    The k-th largest of the largest of `GROUPS` parts is a bound that few scores reach, and only these are ordered.
+    """
+    listings = scores.shape[1]
+    deep = listings // GROUPS
+    if k > GROUPS or deep < 2:
+        return np.partition(scores, listings - k, axis=1)[:, listings - k]
+    parts = scores[:, : deep * GROUPS].reshape(len(scores), deep, GROUPS).max(axis=1)  # (B, GROUPS)
+    bound = np.partition(parts, GROUPS - k, axis=1)[:, GROUPS - k]
+    found = np.empty_like(bound)
+    for row, least in enumerate(bound):
+        some = scores[row][scores[row] >= least]
+        found[row] = np.partition(some, len(some) - k)[len(some) - k]
+    return found

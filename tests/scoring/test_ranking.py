@@ -66,3 +66,15 @@ def test_a_batch_of_a_large_catalogue_has_few_queries(monkeypatch, random_log, a
     queries = make_split(log, always_live(log)).test
     rows = [rows for rows, *_ in batches(log, queries, always_live(log), 256)]
     assert {row.stop - row.start for row in rows[:-1]} == {3} and rows[-1].stop == len(queries)
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 9])
+@pytest.mark.parametrize("values", [3, 1000])
+def test_the_kth_best_is_found_among_few(monkeypatch, k, values):
+    """With ties and closed listings, and a rest behind the last whole part."""
+    monkeypatch.setattr(ranking, "GROUPS", 8)
+    rng = np.random.default_rng(k)
+    scores = rng.integers(0, values, (50, 43)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    scores[0, 4:] = -np.inf  # fewer than k are open
+    assert ranking._kth_best(scores, k).tolist() == np.sort(scores, axis=1)[:, -k].tolist()
