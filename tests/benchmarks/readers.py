@@ -5,7 +5,7 @@ listings' vectors at hand and without, beside `cls`.
         [--json]
 
 A made market of listings with ten attributes (11 tokens with `[CLS]`), random weights, the inference path that a run
-would take, one thread. "at hand": the vectors of all listings are given, as a service and `vibes recommend --all` have them.
+would take, one thread. "at hand": vectors of all listings are given (made ones), as a service and `vibes recommend --all` have them.
 "without": nothing is, and no two users share a listing, so that every listing of every history is encoded. All cases take
 turns; the clock is the process's CPU time; the best turn counts. A turn asks as many users as take about `--seconds`.
 """
@@ -25,6 +25,7 @@ import torch
 
 from core.features.config import FeatureConfig
 from core.features.featurizer import Featurizer
+from core.features.units import unit_rows
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.listing_model import ListingModel
@@ -101,7 +102,8 @@ def seconds_of(work: Callable[[int], None], users: int) -> float:
 def measure(market: Market, preset: str, lengths: list[int], seconds: float, repeat: int) -> list[dict]:
     """A row a length: users a second of every case."""
     engines = {reader: engine_of(market, preset, reader) for reader, _ in CASES.values()}
-    vectors = engines["listing-vectors"].encode_listings()
+    width = engines["listing-vectors"].featurizer.width
+    vectors = unit_rows(np.random.default_rng(0).normal(size=(LISTINGS, width)).astype(np.float32))
     logs = {length: histories(length) for length in lengths}
     work = {
         (length, name): asked(engines[reader], log, vectors if at_hand else None)

@@ -1,0 +1,132 @@
+"""Evaluating a market of many listings: what a query costs where weights are tried, where lists are taken, and in all.
+
+    python -m tests.benchmarks.evaluation [--listings 18000] [--queries 1000] [--repeat 3] [--json]
+
+Made scores and events. "weights": the ranks of 11 weighted sums of two scorers, beside each sum made whole and compared.
+"lists": the best 30 of each query, beside numpy's partition of all scores. Both sides give the same and take turns; the
+best turn counts. "whole": a model, what serving adds (fitted), popularity, ItemKNN and two kinds of neighbours, once. One
+thread, CPU seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from core.evaluation.protocol import evaluate
+from core.evaluation.run_evaluation import with_serving
+from core.market.log import EventLog
+from core.market.splits import FOREVER, Catalogue, make_split
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.baselines.recent_popularity import RecentPopularity
+from core.scoring.blends import WEIGHTS
+from core.scoring.neighbours import VectorNeighbours
+from core.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
+from core.scoring.scorer import VectorScorer
+from core.serving.cost.measure import machine
+
+BATCH, K, DAY = 256, 30, 24 * 3600 * 10**9
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """CPU seconds."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def parts(listings: int, repeat: int) -> dict[str, float]:
+    """Milliseconds a query of both sides, of trying weights and of taking lists."""
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(BATCH, listings)).astype(np.float32)
+    beside = np.log1p(rng.poisson(0.5, own.shape)).astype(np.float32)
+    weights, allowed = np.array(WEIGHTS, np.float32), rng.random(own.shape) < 0.98
+    target = allowed.argmax(axis=1)
+
+    def whole() -> np.ndarray:
+        sums = (own + weight * beside for weight in weights)
+        return np.column_stack(
+            [((s >= s[np.arange(BATCH), target][:, None]) & allowed).sum(axis=1) for s in sums]
+        )
+
+    def partitioned() -> np.ndarray:
+        open_scores = np.where(allowed, own, -np.inf)
+        return open_scores >= np.partition(open_scores, listings - K, axis=1)[:, listings - K, None]
+
+    sides: dict[str, Callable[[], np.ndarray]] = {
+        "weights, whole": whole,
+        "weights": lambda: ranks_of_sums(own, beside, weights, allowed, target),
+        "lists, partition": partitioned,
+        "lists": lambda: top(own, allowed, K),
+    }
+    if not np.array_equal(whole(), sides["weights"]()) or not np.array_equal(partitioned(), sides["lists"]()):
+        raise SystemExit("the sides differ")
+    if not np.array_equal(whole()[:, 0], pessimistic_ranks(own, allowed, target)):
+        raise SystemExit("the ranks differ")
+    best = dict.fromkeys(sides, np.inf)
+    for _ in range(repeat):
+        for name, work in sides.items():
+            best[name] = min(best[name], seconds_of(work))
+    return {f"{name}, ms a query": 1000 * seconds / BATCH for name, seconds in best.items()}
+
+
+def made_log(listings: int, users: int = 12_000, events: int = 150_000, days: int = 60) -> EventLog:
+    """Events on listings of which some are touched far more often than others."""
+    rng = np.random.default_rng(0)
+    user, when = rng.integers(0, users, events), rng.integers(0, days * 24 * 3600, events) * 10**9
+    order = np.lexsort((when, user))
+    user = user[order]
+    return EventLog(
+        user=user.astype(np.int32), listing=(rng.zipf(1.3, events) % listings).astype(np.int32), time=when[order],
+        action=np.zeros(events, np.int16), duration=np.full(events, np.nan, np.float32),
+        start=np.searchsorted(user, np.arange(users + 1)), users=[f"user-{n}" for n in range(users)],
+        actions=["view"], listings=listings, timed=True,
+    )  # fmt: skip
+
+
+def whole(listings: int, queries: int) -> dict[str, float]:
+    """CPU seconds of fitting what serving adds, and of evaluating all scorers on so many queries."""
+    rng, log = np.random.default_rng(0), made_log(listings)
+    catalogue = Catalogue(np.zeros(listings, np.int64), np.full(listings, FOREVER))
+    split = make_split(log, catalogue)
+    space = [rng.normal(size=(listings, width)).astype(np.float32) for width in (64, 256, 512)]
+    unit = space[0] / np.linalg.norm(space[0], axis=1, keepdims=True)
+    model = VectorScorer("model", unit, lambda start, end: unit[log.listing[end - 1]], log)
+    first = [one.tune(log, split, catalogue) for one in (Popularity, RecentPopularity, ItemKNN)]
+    near = [
+        VectorNeighbours.of(vectors, log, name=name)
+        for name, vectors in zip(("attribute neighbours", "photo neighbours"), space[1:], strict=True)
+    ]
+    begun = time.process_time()
+    rows = with_serving(model, first, near, log, split, catalogue)
+    fitted = time.process_time()
+    evaluate([*rows, *first, *near], log, split, catalogue, split.test.take(slice(0, queries)))
+    return {"fit, s": fitted - begun, f"evaluate {queries} queries, s": time.process_time() - fitted}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--listings", type=int, default=18_000)
+    parser.add_argument("--queries", type=int, default=1_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    found = parts(given.listings, given.repeat) | whole(given.listings, given.queries)
+    if given.json:
+        print(json.dumps({"machine": machine(), "listings": given.listings} | found, indent=1))
+        return
+    print(f"{machine()}, {given.listings:,} listings")
+    print("\n".join(f"{name}: {value:.3g}" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()
