@@ -249,12 +249,20 @@ def experiment(
     action: Annotated[
         list[str] | None, typer.Option(help="events that count; may be given several times; default: all")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="also write a page, with photos of what was lost"),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Say which of two runs is better, by what `vibes serve A B` showed and what users did; look as often as you like."""
     from core.serving.experiment.verdict import experiment as judged
 
     found = judged(folder, events, action)
+    if html is not None:
+        from core.report.trial import write_experiment
+
+        write_experiment(found, html)
     typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 

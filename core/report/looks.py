@@ -84,14 +84,15 @@ def photo_grids(run: Run) -> list[list[Photo]]:
         near = zip(found[C.LISTING], found["score"], strict=True)
         grids.append(
             [
-                _photo(market, listing, "the listing"),
-                *(_photo(market, name, f"similarity {score:.2f}") for name, score in near),
+                photo_of(market, listing, "the listing"),
+                *(photo_of(market, name, f"similarity {score:.2f}") for name, score in near),
             ]
         )
     return grids
 
 
-def _photo(market: Market, listing: str, line: str) -> Photo:
+def photo_of(market: Market, listing: str, line: str) -> Photo:
+    """A listing by its cover, with a line below it."""
     cover = market.cover.get(listing)
     return Photo(photo_data(market, cover) if cover else None, title_of(market, listing), line)
 

@@ -42,14 +42,14 @@ COMMANDS = {
     "index": ["index", "{}/run", "{}/store"],
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
     "cost": ["cost", "{}/run"],
-    "experiment": ["experiment", "{}/shown", "--events", "{}"],
+    "experiment": ["experiment", "{}/shown", "--events", "{}", "--html", "{}/lost.html"],
     "export": ["export", "{}/run", "{}/export"],
     "check": ["check", "{}/market"],
     "photos": ["photos", "{}/pictured"],
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"experiment", "similar", "recommend", "launch", "check", "passport", "why"}
+READERS = {"similar", "recommend", "launch", "check", "passport", "why"}
 #: Those that the stage has nothing for, and what they say.
 NEEDS = {"look": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.

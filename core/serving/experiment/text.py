@@ -7,24 +7,13 @@ from typing import Any
 
 from core.words import count
 
+#: Below it the users are not split as they should be.
+UNBALANCED = 0.001
+
 
 def experiment_text(told: Mapping[str, Any]) -> str:
     """The document of `Experiment.to_dict` on one screen: the verdict, the difference, how long it takes, what was lost."""
-    split = told["design"] == "split"
-    lines = [f"{name}: {_arm(told['arms'][name])}" for name in ("A", "B")]
-    lines.append("")
-    lines.append(_verdict(told))
-    lines += [_figures(told, split), _more(told, split)]
-    if told["balance_p"] is not None and told["balance_p"] < 0.001:
-        lines.append(
-            f"The users are not split as they should be ({told['share']:.3g} to B; p {told['balance_p']:.2g}): something "
-            "loses users of one arm, so the verdict is worth nothing before that is found."
-        )
-    joined, whole = told["events"]["joined"], told["events"]["all"]
-    if joined < whole:
-        lines.append(
-            f"{count(whole - joined, 'event')} of {whole:,} name an answer or a listing that was not shown here."
-        )
+    lines = [*arm_lines(told), "", *sentences(told)]
     for arm, rows in told["lost"].items():
         if rows:
             lines += ["", f"Lost by {arm}, the newest:"]
@@ -34,6 +23,28 @@ def experiment_text(told: Mapping[str, Any]) -> str:
         "Interval and p are right at every look, however often you look (a mixture sequential test, Johari et al. 2017).",
     ]
     return "\n".join(lines)
+
+
+def arm_lines(told: Mapping[str, Any]) -> list[str]:
+    """What is tried against what, a line each."""
+    return [f"{name}: {_arm(told['arms'][name])}" for name in ("A", "B")]
+
+
+def sentences(told: Mapping[str, Any]) -> list[str]:
+    """The verdict, the figures, how long it takes yet, and what is not as it should be."""
+    split = told["design"] == "split"
+    lines = [_verdict(told), _figures(told, split), *_more(told)]
+    if told["balance_p"] is not None and told["balance_p"] < UNBALANCED:
+        lines.append(
+            f"The users are not split as they should be ({told['share']:.3g} to B; p {told['balance_p']:.2g}): something "
+            "loses users of one arm, so the verdict is worth nothing before that is found."
+        )
+    joined, whole = told["events"]["joined"], told["events"]["all"]
+    if joined < whole:
+        lines.append(
+            f"{count(whole - joined, 'event')} of {whole:,} name an answer or a listing that was not shown here."
+        )
+    return lines
 
 
 def _arm(arm: Mapping[str, Any]) -> str:
@@ -61,19 +72,19 @@ def _figures(told: Mapping[str, Any], split: bool) -> str:
     )
 
 
-def _more(told: Mapping[str, Any], split: bool) -> str:
+def _more(told: Mapping[str, Any]) -> list[str]:
     of, more = told["units"]["of"], told["more"]
     parts = []
     if more["as_seen"] is not None:
         parts.append(
             f"If the difference is what it looks like, about {more['as_seen']:,} more {of} are needed"
         )
-    known = [f"{_percent(float(one))}: {n:,}" for one, n in more["at"].items() if n is not None]
+    known = [f"{100 * float(one):g} %: {n:,}" for one, n in more["at"].items() if n is not None]
     if known and told["verdict"] is None:
         parts.append(f"More {of} to see a difference of " + ", of ".join(known))
     if not parts:
-        return "" if told["verdict"] else f"How many {of} it takes is not known before somebody acts."
-    return f"{'. '.join(parts)} (four of five experiments have ended then)."
+        return [] if told["verdict"] else [f"How many {of} it takes is not known before somebody acts."]
+    return [f"{'. '.join(parts)} (four of five experiments have ended then)."]
 
 
 def _lost(row: Mapping[str, Any]) -> str:

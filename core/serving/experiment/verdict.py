@@ -20,8 +20,6 @@ from core.serving.impressions.tables import read_feedback, read_impressions
 
 #: Differences for which the document says how long they would take to be seen, and lost queries that it tells of each.
 DIFFERENCES, TOLD = (0.02, 0.05, 0.1, 0.2), 10
-#: Below it the users are not split as they should be.
-UNBALANCED = 0.001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -227,11 +225,7 @@ def _covers(setup: Setup) -> dict[str, str]:
         market = Run.open(Path(setup.a.run), events_too=False).market
     except VibesError:
         return {}
-    first = market.photos.drop_duplicates(C.LISTING)
-    return {
-        listing: str(market.path / path)
-        for listing, path in zip(first[C.LISTING], first[C.PATH], strict=True)
-    }
+    return {listing: str((market.path / path).resolve()) for listing, path in market.cover.items()}
 
 
 def _finite(number: float | None) -> float | None:

@@ -95,6 +95,9 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
     assert "No verdict yet" in text and "11 of 13 answers decided: 1 for A, 10 for B" in text
     assert vibes("experiment", tmp_path / "shown").stdout.strip() == text
     assert json.loads(vibes("experiment", tmp_path / "shown", "--json").stdout) == told
+    vibes("experiment", tmp_path / "shown", "--html", tmp_path / "lost.html")
+    page = (tmp_path / "lost.html").read_text(encoding="utf-8")
+    assert "Lists that A lost, the newest" in page and page.count("chosen, place") == 11 and "{{" not in page
     only = vibes("experiment", tmp_path / "shown", "--action", "message", check=2)
     assert "No event has the action 'message'; give one of: view." in only.stderr
 
