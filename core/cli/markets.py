@@ -10,22 +10,34 @@ from core.cli.shared import Encoder, Json, MarketPath, Strict, Weights, app, pho
 from core.errors import VibesError, printable
 from core.market.importers import IMPORTERS
 
+FromSql = Annotated[
+    str | None, typer.Option(metavar="SELECT", help="sql: a table's name, a query, or a .sql file with one")
+]
+
 
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
     path: Annotated[
-        Path,
+        str,
         typer.Argument(
-            metavar="PATH", help="folder with the source's files, or one of several files of events"
+            metavar="PATH",
+            help="folder with the source's files, or one of several files of events; of sql: a SQLAlchemy address",
         ),
     ],
     market: MarketPath,
+    listings: FromSql = None,
+    photos: FromSql = None,
+    events: FromSql = None,
+    photo_root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="sql: where paths of photos start")
+    ] = None,
 ) -> None:
-    """Make a market folder from files in a known format."""
+    """Make a market folder from files in a known format, or (sql) from the tables of a database."""
     from core.market.importers import import_market
 
-    import_market(source, path, market)
+    told = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
+    import_market(source, path, market, **{name: one for name, one in told.items() if one is not None})
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
 
 

@@ -1,8 +1,10 @@
 """Writing a market folder: tables to temporary names first, photos by copy."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -12,13 +14,16 @@ from core.market.durable import atomic_path
 from core.market.io import TABLE_SUFFIXES, TABLES
 from core.market.tables import leaves_market
 
+#: Rows in memory, or what writes them into a Parquet file.
+Table: TypeAlias = pd.DataFrame | Callable[[Path], None]
+
 
 def write_market(
     path: Path,
-    config: MarketConfig,
-    listings: pd.DataFrame,
+    config: MarketConfig | None,
+    listings: Table,
     photos: pd.DataFrame | None = None,
-    events: pd.DataFrame | None = None,
+    events: Table | None = None,
     photo_root: Path | None = None,
 ) -> None:
     """Write a market folder; photo files are copied from `photo_root / path` to `path / path`.
@@ -26,6 +31,10 @@ def write_market(
     All tables are written to temporary names first and replace the old ones together, `market.toml` before them,
     so that a writer that fails leaves the old market as it was and no table is ever read without its exclusions.
     Tables that are not given are removed. Photo paths that leave the market are not copied.
+
+    Args:
+        config: None: the `market.toml` that is there stays as it is.
+        listings, events: a frame, or what writes the table into the Parquet file that it is called with.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
@@ -38,8 +47,13 @@ def write_market(
     with ExitStack() as stack:  # leaves in reverse order: market.toml is the first to be replaced
         for name, table in zip(TABLES, (listings, photos, events), strict=True):
             if table is not None:
-                table.to_parquet(stack.enter_context(atomic_path(path / f"{name}.parquet")), index=False)
-        config.save(stack.enter_context(atomic_path(path / "market.toml")))
+                temporary = stack.enter_context(atomic_path(path / f"{name}.parquet"))
+                if isinstance(table, pd.DataFrame):
+                    table.to_parquet(temporary, index=False)
+                else:
+                    table(temporary)
+        if config is not None:
+            config.save(stack.enter_context(atomic_path(path / "market.toml")))
     for name, table in zip(TABLES, (listings, photos, events), strict=True):
         for suffix in TABLE_SUFFIXES:
             if table is None or suffix != ".parquet":

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any, ClassVar
 
 from core.errors import VibesError
 from core.registry import Registry
@@ -10,11 +11,15 @@ from core.registry import Registry
 class Importer(ABC):
     """One source of markets: `inside_airbnb.py` in this folder is `vibes import inside-airbnb PATH MARKET`."""
 
+    #: The path is no folder or file, but an address.
+    address: ClassVar[bool] = False
+
     @abstractmethod
-    def write(self, path: Path, target: Path) -> None:
+    def write(self, path: Any, target: Path) -> None:
         """Read the source's files in `path`, which is there, and write the market folder `target`.
 
-        `path` is a folder, or one of the source's files in it, where a source has several to choose from.
+        `path` is a folder, or one of the source's files in it, where a source has several to choose from; of a source with
+        `address` it is text.
 
         `core.market.raw` reads tables so that no cell is lost; `core.market.writer.write_market` writes the market.
 
@@ -27,22 +32,42 @@ class Importer(ABC):
 IMPORTERS = Registry(__name__, Importer, "source")
 
 
-def import_market(source: str, path: Path | str, market_path: Path | str) -> None:
+def import_market(source: str, path: Path | str, market_path: Path | str, **told: Any) -> None:
     """Read the files of `source` in the folder `path` (or with it one of its files) and write the market folder `market_path`.
 
+    Args:
+        path: of a source with an address, such as sql, that.
+        told: what else the source takes, see its class.
+
     Raises:
-        VibesError: an unknown source, a folder or file that is missing or not of that source, or a target that is
+        VibesError: an unknown source, one that does not take what is `told`, a folder or file that is missing or not of that source, or a target that is
             no market folder.
     """
-    path, target = Path(path), Path(market_path)
-    importer = IMPORTERS[source]()
+    chosen, target = IMPORTERS[source], Path(market_path)
+    if told and not chosen.address:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in told)
+        raise VibesError(f"The source {source} takes no {options}; leave it out.")
+    importer = chosen(**told)
+    if chosen.address:
+        _check_target(target)
+        importer.write(str(path), target)
+        return
+    path = Path(path)
     if not path.exists():
         raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
+    _check_target(target, path)
+    importer.write(path, target)
+
+
+def _check_target(target: Path, path: Path | None = None) -> None:
+    """Raises:
+    VibesError: it is a file, the source itself, or a folder of something else.
+    """
     if target.exists() and not target.is_dir():
         raise VibesError(f"{target} is a file; name a new folder for the market.")
     # A folder of raw tables may look like a market without market.toml; it must not be overwritten.
     if target.is_dir() and (
-        target.samefile(path) or (any(target.iterdir()) and not (target / "market.toml").is_file())
+        (path is not None and target.samefile(path))
+        or (any(target.iterdir()) and not (target / "market.toml").is_file())
     ):
         raise VibesError(f"{target} is not empty and holds no market.toml; name a new folder for the market.")
-    importer.write(path, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import pandas as pd
 
 from core.defaults import K
 from core.errors import VibesError
+from core.market.database import QUERY, query_of
 from core.market.durable import only_writer
 from core.run.run import Run
 from core.serving.refresh.refresher import Look, Refresher, Stopped
@@ -79,13 +79,8 @@ def source_of(name: str, told: str, database: str | None) -> Source:
     Raises:
         VibesError: a query without a database, or neither a folder nor a query.
     """
-    query = told
-    if told.endswith(".sql"):
-        try:
-            query = Path(told).read_text(encoding="utf-8")
-        except OSError as error:
-            raise VibesError(f"Cannot read --{name} {told} ({error.strerror}); check the path.") from error
-    if re.match(r"\s*(select|with|values|table)\s", query, re.IGNORECASE):
+    query = query_of(told, name)
+    if QUERY.match(query):
         if database is None:
             raise VibesError(f"--{name} is a query; say with --database where to ask it.")
         return SqlSource(database, query, name)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.market.database import engine_of, failed, queried
 from core.serving.refresh.sources import Frame, News, State
 
 CURSOR = "cursor"
@@ -29,38 +30,20 @@ class SqlSource:
     """
 
     def __init__(self, address: str, query: str, name: str) -> None:
-        try:
-            import sqlalchemy as sql
-        except ImportError as error:
-            raise VibesError(
-                f"A database needs {error.name}; install it with `pip install 'listing-vibes[sql]'`."
-            ) from error
-        self._sql, self.query, self.name = sql, query.strip().rstrip(";"), name
-        try:
-            self.engine = sql.create_engine(address, pool_pre_ping=True)
-        except ImportError as error:
-            raise VibesError(
-                f"The database of --database needs the Python package {error.name}; install it with pip."
-            ) from error
-        except sql.exc.ArgumentError as error:
-            raise VibesError(
-                "The address of --database is none that SQLAlchemy knows; give for example "
-                "postgresql+psycopg://user@host/name."
-            ) from error
+        self.query, self.name = query.strip().rstrip(";"), name
+        self.engine = engine_of(address, "--database")
 
     def look(self, state: State) -> News:
         """See `Source`."""
-        sql, started = self._sql, time.time()
+        import sqlalchemy as sql
+
+        started = time.time()
         state = state if state.get("query") == self.query else {"query": self.query}
         try:
             with self.engine.connect() as connection:
                 rows = self._read(connection, _loaded(state.get("since")))
         except sql.exc.SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            where = self.engine.url.render_as_string(hide_password=True)
-            raise VibesError(
-                f"The query of --{self.name} failed on {where} ({reason}); mend the query or the database."
-            ) from error
+            raise failed(self.engine, f"The query of --{self.name}", error) from error
         mark: State = {"looked": started}
         if CURSOR in rows:
             values = rows.pop(CURSOR).dropna()
@@ -72,9 +55,9 @@ class SqlSource:
         )
 
     def _read(self, connection: Any, since: Any) -> pd.DataFrame:
-        sql = self._sql
-        inner = sql.text(f"({self.query}) AS vibes_news".replace(":", r"\:"))  # the query has no parameters
-        every = sql.select(sql.text("*")).select_from(inner)
+        import sqlalchemy as sql
+
+        every = sql.select(sql.text("*")).select_from(queried(self.query))
         cursor: Any = sql.column(CURSOR)
         names = connection.execute(every.where(sql.false())).keys()
         if CURSOR in names:

@@ -1,0 +1,166 @@
+"""The importer of a database, on SQLite and on a real PostgreSQL."""
+
+import sqlite3
+from decimal import Decimal
+from uuid import uuid4
+
+import pandas as pd
+import pytest
+from helpers.commands import vibes
+from helpers.postgres import postgres
+from PIL import Image
+from sqlalchemy import create_engine, text
+
+import core.market.importers.sql as module
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.importers import import_market
+from core.market.market import Market
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """The address of a database with three tables, and photos beside it."""
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "a.jpg")
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.executescript(
+            """
+            CREATE TABLE listings (listing_id INTEGER, title TEXT, price REAL);
+            CREATE TABLE photos (listing_id INTEGER, path TEXT);
+            CREATE TABLE clicks (buyer TEXT, listing_id INTEGER, at TEXT);
+            INSERT INTO photos VALUES (1, 'a.jpg'), (2, 'gone.jpg');
+            """
+        )
+        database.executemany(
+            "INSERT INTO listings VALUES (?, ?, ?)", [(n, f"Home {n}", n * 10) for n in range(1, 8)]
+        )
+        rows = [(f"u{n % 3}", 1 + n % 7, f"2024-03-{n + 1:02d} 10:00") for n in range(20)]
+        database.executemany("INSERT INTO clicks VALUES (?, ?, ?)", rows)
+    return f"sqlite:///{tmp_path / 'shop.db'}"
+
+
+CLICKS = "SELECT buyer AS user_id, listing_id, at AS timestamp FROM clicks WHERE at <> 'a:b';"
+
+
+def test_tables_and_queries_become_a_market_part_by_part(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 3)
+    (tmp_path / "clicks.sql").write_text(CLICKS)
+    vibes("import", "sql", shop, tmp_path / "market", "--events", tmp_path / "clicks.sql", "--photo-root", tmp_path / "pictures")  # fmt: skip
+    market = Market.open(tmp_path / "market")
+    assert market.listings[C.LISTING].tolist() == [str(n) for n in range(1, 8)]
+    assert {one.name: one.kind for one in market.attributes}["price"] == "number"
+    assert len(market.events) == 20 and market.timed and market.events[C.TIMESTAMP].min().day == 1
+    assert (tmp_path / "market" / "a.jpg").is_file() and len(market.photos) == 2
+    assert not list((tmp_path / "market").glob(".writing-*"))
+    (tmp_path / "market" / "market.toml").write_text('name = "Ours" # kept\n')
+    import_market("sql", shop, tmp_path / "market", events=CLICKS, photo_root=tmp_path / "pictures")
+    assert (tmp_path / "market" / "market.toml").read_text() == 'name = "Ours" # kept\n'
+
+
+def test_a_column_whose_type_shows_late_is_written_as_what_holds_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 2)
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE listings (listing_id, size, note, few)")
+        cells = [(1, None, None, 1), (2, None, 7, 2), (3, 2, "x", 1.5), (4, 2.5, None, 4)]
+        database.executemany("INSERT INTO listings VALUES (?, ?, ?, ?)", cells)
+    import_market("sql", f"sqlite:///{tmp_path / 'a.db'}", tmp_path / "market")
+    raw = pd.read_parquet(tmp_path / "market" / "listings.parquet")
+    assert raw["size"].tolist()[2:] == [2, 2.5] and raw["few"].tolist() == [1, 2, 1.5, 4]
+    assert (
+        raw["note"].dropna().astype(str).tolist()[-1] == "x"
+        and len(Market.open(tmp_path / "market").events) == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        (
+            {"events": "SELECT * FROM clicks"},
+            "no column 'user_id' .it has buyer, listing_id, at.; write a query",
+        ),
+        ({"events": "SELECT buyer AS user_id, listing_id FROM clicks"}, "neither 'timestamp' nor 'position'"),
+        (
+            {"events": "klicks"},
+            r"no table 'klicks' for --events; name one of its tables .clicks, listings, photos.",
+        ),
+        ({"listings": "SELECT * FROM nowhere"}, "no such table: nowhere"),
+        ({"listings": "SELECT * FROM listings WHERE price > 1e9"}, "has no row, so there is no market"),
+        ({"listings": "gone.sql"}, "Cannot read --listings gone.sql"),
+        ({"photo_root": "/nowhere"}, "not one of 2 files is there"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_nothing_is_written(shop, tmp_path, told, sentence):
+    with pytest.raises(VibesError, match=sentence):
+        import_market("sql", shop, tmp_path / "market", **{"photo_root": tmp_path / "pictures", **told})
+    assert not [path for path in (tmp_path / "market").rglob("*") if path.suffix in (".parquet", ".toml")]
+
+
+def test_an_address_that_is_none_or_leads_nowhere_is_one_sentence(tmp_path):
+    done = vibes("import", "sql", "shop", tmp_path / "market", check=2)
+    assert "none that SQLAlchemy knows" in done.stderr
+    with pytest.raises(VibesError, match="There is no database"):
+        import_market("sql", f"sqlite:///{tmp_path / 'nowhere.db'}", tmp_path / "market")
+    with pytest.raises(VibesError, match=r"Connecting failed on .*me:\*\*\*@127") as error:
+        import_market("sql", "postgresql+psycopg://me:secret@127.0.0.1:1/shop", tmp_path / "market")
+    assert "secret" not in str(error.value) and not (tmp_path / "nowhere.db").exists()
+    with pytest.raises(VibesError, match="houses takes no --events"):
+        import_market("houses", tmp_path, tmp_path / "market", events="clicks")
+
+
+@pytest.mark.slow
+def test_a_market_of_postgresql_has_its_types_and_one_snapshot(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 500)
+    with postgres() as address:
+        database = create_engine(address)
+        with database.begin() as connection:
+            for line in (
+                "CREATE SCHEMA shop",
+                "CREATE TABLE shop.homes (id uuid, price numeric(10, 2), pets boolean, tags text[], added timestamptz, place point)",
+                "CREATE TABLE events (id bigserial, user_id bigint, listing_id uuid, happened timestamptz, seconds numeric)",
+            ):
+                connection.execute(text(line))
+            ids = [str(uuid4()) for _ in range(30)]
+            homes = [{"id": one, "price": Decimal("99.50") + n} for n, one in enumerate(ids)]
+            connection.execute(
+                text("INSERT INTO shop.homes VALUES (:id, :price, true, ARRAY['sauna', 'wifi'], '2024-01-01 01:00+01', NULL)"), homes
+            )  # fmt: skip
+            connection.execute(
+                text(
+                    "INSERT INTO events (user_id, listing_id, happened, seconds) SELECT n % 40, h.id, "
+                    "timestamptz '2024-02-01' + n * interval '1 minute', n % 90 FROM generate_series(1, 2000) n "
+                    "JOIN (SELECT id, row_number() OVER () r FROM shop.homes) h ON h.r = 1 + n % 30"
+                )
+            )
+
+        def late(*_):  # a row that comes while the others are read
+            with database.begin() as connection:
+                connection.execute(
+                    text(
+                        "INSERT INTO events (user_id, listing_id, happened) SELECT 1, id, now() FROM shop.homes"
+                    )
+                )
+
+        real = module._stream
+        monkeypatch.setattr(
+            module,
+            "_stream",
+            lambda *told: (real(*told), late())[0] if told[1] == "listings" else real(*told),
+        )
+        import_market(
+            "sql", address, tmp_path / "market",
+            listings="SELECT id AS listing_id, price, pets, tags, added AS published_at FROM shop.homes",
+            events="SELECT user_id, listing_id, happened AS timestamp, seconds AS duration_s FROM events ORDER BY id",
+        )  # fmt: skip
+        import_market("sql", address, tmp_path / "other", listings="SELECT id AS listing_id, price FROM shop.homes", events="SELECT user_id, listing_id, happened AS timestamp FROM events")  # fmt: skip
+        with pytest.raises(VibesError, match=r"no table 'shop\.houses'"):
+            import_market("sql", address, tmp_path / "third", listings="shop.houses")
+        database.dispose()
+    market = Market.open(tmp_path / "market")
+    assert sorted(market.listings[C.LISTING]) == sorted(ids) and len(market.events) == 2000
+    kinds = {one.name: one.kind for one in market.attributes}
+    assert kinds == {"price": "number", "pets": "flag", "tags": "multi"}
+    assert market.listings[C.PUBLISHED].dt.hour.unique().tolist() == [0]
+    assert market.listings["price"].min() == pytest.approx(99.5) and market.events[C.DURATION].max() == 89
+    assert len(pd.read_parquet(tmp_path / "other" / "events.parquet")) > 2000  # the next snapshot has them
