@@ -82,7 +82,7 @@ def coverage_check(now: Shown, then: Shown | None, limits: Thresholds) -> Check:
     before, crossed = None, False
     if then is not None:
         before, least, _ = then.coverage
-        told += f"; when the test began as many a listing showed {before:.0%}"
+        told += f"; when the test began, as many lists a listing showed {before:.0%}"
         limit = limits.coverage_drop
         apart = high is not None and least is not None and high < least
         crossed = limit is not None and value < (1 - limit) * before and apart
@@ -130,9 +130,10 @@ def seller_check(run: Run, now: Shown, by: str, limits: Thresholds) -> Check:
     top = np.argsort(-places, kind="stable")[: max(1, round(len(sellers) / 10))]
     value, live = float(places[top].sum() / max(1, places.sum())), float(listings[top].sum() / listings.sum())
     crossed = limits.top_tenth is not None and value > limits.top_tenth
+    label = next((one.label for one in run.market.attributes if one.name == rules.seller), by)
     return Check(
         name="sellers", of=by, value=value, before=live, crossed=crossed,
-        sentence=f"The tenth of {count(len(sellers), 'value')} of {by} that is shown most has {value:.0%} of the places, with {live:.0%} "
+        sentence=f"The tenth of {count(len(sellers), 'value')} of {label} that is shown most has {value:.0%} of the places, with {live:.0%} "
         "of the live listings.",
         look=f"who they are; `--at-most N {by}` limits them in each list.",
     )  # fmt: skip
