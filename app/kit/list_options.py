@@ -8,7 +8,17 @@ import streamlit as st
 from app.kit.switch import switch
 from app.server.params import keep, set_params, whole
 from app.server.runs import OpenRun
-from core.insight.selection.params import NOTHING, WIDEST, groupings, offered, read_rules, usual
+from core.insight.selection.params import (
+    OWN,
+    WIDEST,
+    adds_its_own,
+    beside_of,
+    groupings,
+    offered,
+    read_rules,
+    usual,
+)
+from core.run.fits import NOTHING
 from core.run.rules import Rules
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
@@ -56,11 +66,13 @@ class ListOptions:
 
     rules: Rules
     beside: str | None = None
+    own: bool = False  # whether lists of the run add what it was trained beside
 
     @property
     def score(self) -> str:
         """What the number at a listing is: of the model alone a cosine."""
-        return "Score" if self.beside else "Similarity"
+        alone = not self.own if self.beside is None else self.beside == NOTHING
+        return "Similarity" if alone else "Score"
 
     @property
     def key(self) -> str:
@@ -86,11 +98,12 @@ def _named(added: str) -> str:
 
 
 def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
-    """What to add to the model, of what is offered as `named`; None for the model alone, which is the first to be shown but
-    of a run that was trained beside recency."""
-    if not named:
+    """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
+    shown but of a run that was trained beside recency."""
+    own = {OWN: NAMES["recency"]} if adds_its_own(opened.run) else {}
+    if not named and not own:
         return None
-    options, default = {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
+    options, default = own | {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
     if len(options) <= SEVERAL:
         added = switch("Add to the model", "with", options, default, help=HELP)
     else:
@@ -106,7 +119,7 @@ def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
             help=HELP,
             width=260,
         )
-    return None if added == NOTHING else added
+    return beside_of(opened.run, added)
 
 
 def rules_button(opened: OpenRun, users: bool = True) -> Rules:

@@ -1,6 +1,7 @@
 """What the number beside a listing means, in one place."""
 
 from app.server.runs import OpenRun
+from core.run.fits import NOTHING, trained_beside
 
 _ENDS = "1 is the same direction, 0 is nothing in common"
 #: Of two listings.
@@ -9,8 +10,9 @@ ADDED = "The model's similarity and what serving adds to it, weighed: it tells t
 
 
 def user_score_help(opened: OpenRun, beside: str | None = None) -> str:
-    """Of a listing and a history, as this run's model scores them; with what serving adds, where `beside` names some."""
-    if beside:
+    """Of a listing and a history, as this run's lists score them, or with what serving adds, where `beside` names some."""
+    own = trained_beside(opened.run.manifest.settings) is not None
+    if own if beside is None else beside != NOTHING:
         return ADDED
     weight = opened.run.late_interaction.weight
     if not weight:

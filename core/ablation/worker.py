@@ -56,7 +56,7 @@ def work(folder: Path) -> None:
     from core.market.splits import Catalogue, make_split
     from core.model.settings import Settings
     from core.run.run import Run
-    from core.run.scorer import model_scorer
+    from core.run.scorer import as_served, model_scorer
     from core.scoring.blends import RecencyPrior
     from core.scoring.named import named_baseline
     from core.scoring.ranking import Scorer
@@ -77,6 +77,8 @@ def work(folder: Path) -> None:
         _train(market, folder / RUN, settings, photos)
         run = Run.open(folder / RUN, market)
         settings, scorer = run.manifest.settings, model_scorer(run)
+        if job["serving"] != "recency":
+            scorer = as_served(run, scorer)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     split = make_split(log, catalogue, settings.split.protocol, settings.split.t1, settings.split.t2)
     if job["kind"] == "baseline":

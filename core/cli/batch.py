@@ -83,7 +83,8 @@ With = Annotated[
     typer.Option(
         "--with",
         metavar="PARTS",
-        help="add to the model: recency, neighbours, ids, joined by +, weighed as `vibes evaluate` fitted it",
+        help="add to the model: recency, neighbours, ids, joined by +, weighed as `vibes evaluate` fitted it; nothing: the model "
+        "alone, also where it was trained beside recency",
     ),
 ]
 Engine = Annotated[

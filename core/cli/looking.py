@@ -87,6 +87,7 @@ def recommend(
     chunk: options.Chunk = options.CHUNK,
 ) -> None:
     """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
+    from core.run.describe import added_sentence
     from core.run.histories import read_history
     from core.run.run import Run
 
@@ -104,6 +105,9 @@ def recommend(
     assert told is not None
     moment = options.moment_of(at, opened.market)
     show(opened, opened.recommend(told, at=moment, rules=rules, beside=with_), json_)
+    said = added_sentence(opened.manifest.settings).strip()
+    if said and with_ is None:
+        typer.echo(f"{said} --with nothing leaves it out.", err=True)
 
 
 @app.command()

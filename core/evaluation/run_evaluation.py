@@ -16,10 +16,10 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split
 from core.progress import Report
 from core.run.additions import Additions
-from core.run.fits import carry_fits, fit_of, load_fits, save_fits
+from core.run.fits import carry_fits, fit_of, load_fits, save_fits, trained_beside
 from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
-from core.run.scorer import model_scorer
+from core.run.scorer import as_served, model_scorer
 from core.scoring.baselines import Baseline, first_level
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
@@ -100,25 +100,33 @@ def evaluate_run(
         near.append(Remembered(neighbours("text", run.market, log, split, catalogue, seed=settings.seed)))
     scorers: list[Scorer] = []
     if run.has_model and len(split.valid):
-        scorers += with_serving(model_scorer(run), first, near, log, split, catalogue, settings.seed)
+        kept = Remembered(model_scorer(run))
+        added = with_serving(kept, first, near, log, split, catalogue, settings.seed)
+        scorers += [as_served(run, kept), *added[1:]]
     elif run.has_model:
         kept = Remembered(model_scorer(run))
         scorers += [
-            kept,
+            as_served(run, kept),
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
     scorers += [*first, *([] if rivals == "none" else near), *also]
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, report=report, new_by=among)
-    if run.has_model and settings.training.recency_days:
+    if run.has_model and settings.training.recent_days:
+        fit = trained_beside(settings)
         found.notes["model"] = (
-            f"trained beside the events of the last {settings.training.recency_days} days, to be served with recency"
+            f"trained beside the events of the last {settings.training.recent_days} days, "
+            + (
+                "to be served with recency"
+                if fit is None
+                else "which it adds to its scores; what is below adds to it without them"
+            )
         )
     if run.transferred and run.manifest.carried is not None:
         found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
     if left_out:
         found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     if len(split.valid):
-        return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer))])
+        return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer)) and fit.added])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
 
@@ -140,7 +148,7 @@ def with_serving(
     learn), and of the id models in `first`, beside which the neighbours may stay. Recency and neighbours together
     are fitted together: beside a recency prior neighbours deserve another weight.
     """
-    kept = Remembered(model)
+    kept = model if isinstance(model, Remembered) else Remembered(model)
     own: list[Scorer] = [kept]  # what an id model is blended with
     found: list[Scorer] = [kept, RecencyPrior.tune([kept], log, split, catalogue, seed)]
     if near:

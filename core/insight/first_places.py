@@ -12,7 +12,7 @@ from core.market.columns import Columns as C
 from core.market.splits import Queries, Split, make_split
 from core.run.additions import Additions
 from core.run.fits import load_fits
-from core.run.scorer import model_scorer
+from core.run.scorer import as_served, model_scorer
 from core.scoring.baselines import in_order
 from core.scoring.named import BY_SPACE, named_baseline
 from core.scoring.neighbours import VectorNeighbours
@@ -46,7 +46,7 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if name.startswith(MODEL):
         model = model_scorer(run)
         if name == MODEL:
-            return model
+            return as_served(run, model)
         fit = next((one for one in load_fits(run.path) if one.name == name), None)
         if fit is not None:
             return Additions(run, fit, split.train).scorer(model, run.log)

@@ -62,11 +62,13 @@ class TrainingConfig(Forbidding):
     positive_vectors: Literal["fresh", "bank"] = Field(
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
-    recency_days: int = Field(
-        0,
-        ge=0,
+    recency_days: Annotated[int, Field(ge=0)] | Auto = Field(
+        "auto",
         description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
-        "the model learns what recency does not tell; such a run is served --with recency; 0 = none",
+        "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps and no baskets",
+    )
+    recency_served: bool = Field(
+        False, description="filled in by training: lists add what the loss added without being asked"
     )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
@@ -125,6 +127,11 @@ class TrainingConfig(Forbidding):
         import torch
 
         return torch.bfloat16 if self.bf16 else None
+
+    @property
+    def recent_days(self) -> int:
+        """How many days before a moment the loss knew, 0: none, as of a run that left it open."""
+        return 0 if self.recency_days == "auto" else self.recency_days
 
     @property
     def softmaxes(self) -> list["TrainingConfig"]:

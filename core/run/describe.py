@@ -11,17 +11,28 @@ from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.model.readers import READERS
 from core.model.settings import Settings
+from core.run.fits import trained_beside
 from core.run.folder import RunFolder
 from core.scoring.late_interaction import LateInteraction
 
 
 def reader_sentence(settings: Settings) -> str:
-    """How a trained run reads a history, in one sentence: "A history is read so: each listing alone ..."."""
+    """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
     late = LateInteraction.of(settings.training).weight
     more = (
         f"; a listing's greatest cosine to one of the history counts {late:g} times beside it" if late else ""
     )
-    return f"A history is read so: {READERS[settings.history].sentence}{more}."
+    return f"A history is read so: {READERS[settings.history].sentence}{more}.{added_sentence(settings)}"
+
+
+def added_sentence(settings: Settings) -> str:
+    """What every list of a run adds to its model, behind a space; empty where that is nothing."""
+    fit = trained_beside(settings)
+    return (
+        f" Lists add what was touched in the last {fit.days} days, beside which it was trained."
+        if fit
+        else ""
+    )
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

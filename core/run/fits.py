@@ -12,13 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import copy_file
+from core.model.settings import Settings
 from core.run.generations import results_of
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
+from core.scoring.late_interaction import LateInteraction
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 
 FILE = "serving.json"
+#: What a list is asked for by that is to be of the bare model.
+NOTHING = "nothing"
 SPACES = {label: space for space, label in NEIGHBOURS.items()}
 
 
@@ -47,6 +51,32 @@ class Fit(BaseModel):
     def needs_events(self) -> bool:
         """Whether the market's events have to be in memory for more than counting what is recent."""
         return self.ids is not None or self.space == "text"
+
+
+def trained_beside(settings: Settings) -> Fit | None:
+    """The recency that the loss of a model added to its scores, which every list of it adds as well; None: none.
+
+    Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
+    """
+    training = settings.training
+    if not training.recency_served or not training.recent_days:
+        return None
+    weight = training.temperature / (
+        1 + LateInteraction.of(training).weight
+    )  # as scores are served, not as in the loss
+    return Fit(name="model", days=training.recent_days, weight=weight)
+
+
+def serving_fit(run: Path, settings: Settings, beside: str | None) -> Fit | None:
+    """What a list adds to the model of a run: what it was trained beside, unless `beside` asks for another row, as `fitted`
+    gives it, or for "nothing".
+
+    Raises:
+        VibesError: nothing of that name, or nothing fitted yet.
+    """
+    if beside is None:
+        return trained_beside(settings)
+    return None if beside == NOTHING else fitted(run, beside)
 
 
 def fit_of(scorer: Scorer) -> Fit | None:

@@ -31,6 +31,14 @@ def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     In one of several markets that it was trained on these are that market's own T1, T2 and fingerprint, so that no test
     asks for what was learned. In another one a model of several looks at the listings of a history one by one as well.
     """
+    settings, fingerprint = _at_home(kept, market)
+    if settings.training.recency_served and not market.timed:  # nothing is recent
+        training = settings.training.model_copy(update={"recency_served": False})
+        settings = settings.model_copy(update={"training": training})
+    return settings, fingerprint
+
+
+def _at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     one = took_part(kept, market)
     if one is None:
         weight = kept.settings.training.late_interaction

@@ -18,7 +18,7 @@ from core.market.moments import Moment
 from core.run.additions import Additions
 from core.run.asking import History, of_histories, of_users
 from core.run.describe import with_titles
-from core.run.fits import fitted
+from core.run.fits import serving_fit
 from core.run.folder import RunFolder
 from core.run.queries import read_listings, read_queries
 from core.run.recommender import Lists, Recommender
@@ -100,7 +100,8 @@ class Run(RunFolder):
                 what lies before it and the candidates are the listings live then. None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
             beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
-                the score is then no cosine and tells nothing but the order.
+                None: what the model was trained beside; "nothing": nothing. With an addition the score is no cosine and
+                tells nothing but the order.
 
         Returns:
             `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
@@ -137,7 +138,7 @@ class Run(RunFolder):
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}
         )  # a length is asked each time
-        additions = None if beside is None else self.additions(beside)
+        additions = self.additions(beside) if for_users else None
         key = (space, plain, for_users, additions)
         if key not in self._recommenders:
             for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
@@ -151,13 +152,18 @@ class Run(RunFolder):
     def _recommenders(self) -> dict[tuple[Any, ...], Recommender]:
         return {}
 
-    def additions(self, beside: str) -> Additions:
+    def additions(self, beside: str | None = None) -> Additions | None:
         """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbours+recency"; opened once.
+
+        None is what the model was trained beside, and "nothing" is nothing.
 
         Raises:
             VibesError: nothing of that name, or nothing fitted yet.
         """
-        fit = fitted(self._fits_in, beside)  # asked each time: a run may be evaluated while it is open
+        # Asked each time: a run may be evaluated while it is open.
+        fit = serving_fit(self._fits_in, self.manifest.settings, beside)
+        if fit is None:
+            return None
         key = fit.model_dump_json()
         if key not in self._additions:
             self._additions[key] = Additions(self, fit)

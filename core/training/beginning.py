@@ -35,6 +35,8 @@ from core.training.start_rows import start_from_weights
 SHAPE = ("preset", "encoder", "history", "features", "init")
 #: What is not taken from the run: the machine decides, or the market.
 OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
+#: What is as the run has it, also where it left it open.
+RECENT = {"recency_days": "recent_days", "recency_served": "recency_served"}
 #: Training of a model that knows most of what there is to learn is as many times shorter. At its own learning rate: a third or
 #: two thirds of it did worse on validation (Albany, two seeds).
 SHORTER = 5
@@ -104,7 +106,8 @@ class Beginning:
         }
         by_hand = {name: getattr(given.training, name) for name in given.training.model_fields_set}
         short = {} if self.manifest.started else _shorter(own.training)
-        training = own.training.model_copy(update=OPEN | short | by_hand)
+        recent = {name: getattr(own.training, attribute) for name, attribute in RECENT.items()}
+        training = own.training.model_copy(update=OPEN | recent | short | by_hand)
         open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
         return own.model_copy(update=open_ | named | {"training": training})
 

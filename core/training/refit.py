@@ -47,7 +47,11 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
         update={
             "split": SplitConfig(protocol="temporal", t1=until, t2=until),
             "positions": None,  # the market may have other columns now
-            "training": training.model_copy(update={"stop_after": manifest.steps}),
+            # Served as the run that it repeats.
+            "training": training.model_copy(
+                update={"stop_after": manifest.steps, "recency_days": training.recent_days}
+                | {"recency_served": training.recency_served}
+            ),
         }
     )
 

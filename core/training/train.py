@@ -128,7 +128,7 @@ def _train(
     if many:
         check_many(markets, settings)
         split_config = settings.split.model_copy(update={"protocol": split.protocol})
-    training = decided(settings, log, split)
+    training = decided(settings, log, split, many)
     settings = settings.model_copy(update={"split": split_config, "training": training})
     carried = begun.carried(market) if begun is not None else None
     seen = next((one for one in shots if one is not None), None)
@@ -143,7 +143,7 @@ def _train(
         settings=settings,
         markets=known_markets(markets, grounds) if many else None,
     )
-    recent = _recent(log, settings.training.recency_days)
+    recent = _recent(log, training.recent_days)
     if begun is not None and carried is not None:
         report(Notice(f"The model of {begun.run} {carried.sentence}."))
     report(Stage("features"))
@@ -196,7 +196,7 @@ def _train(
             [
                 _validation(
                     one.log, one.split, one.catalogue, make_inputs(featurizer, part, one.log, settings), settings,
-                    recent=_recent(one.log, training.recency_days),
+                    recent=_recent(one.log, training.recent_days),
                 )
                 for one, part in zip(grounds, parts, strict=True)
             ]

@@ -25,7 +25,7 @@ def _train(folder: Path) -> None:
         preset="tiny",
         encoder={"layers": 1, "width": 32, "heads": 2, "ffn": 64},
         features=FeatureConfig(text=False),
-        training=TrainingConfig(batch=32, fresh=16, max_epochs=1, warmup=5),
+        training=TrainingConfig(batch=32, fresh=16, max_epochs=1, warmup=5, recency_days=0),
     )
     train(Market.open(folder / "market"), folder / "run", settings, None)
 

@@ -36,6 +36,7 @@ def quick() -> Settings:
             histories_per_user=3,
             average=0.8,
             validate_every=19,
+            recency_days=0,
         ),
     )
 

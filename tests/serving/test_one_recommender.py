@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.market.columns import Columns as C
+from core.market.log import DAY
 from core.market.market import Market
-from core.run.fits import Fit, save_fits
+from core.run.fits import NOTHING, Fit, save_fits
 from core.run.manifest import Manifest
 from core.run.rules import Rules
 from core.run.run import Run
@@ -53,18 +54,29 @@ rules = st.builds(
     unlike=st.sampled_from([(), ("home-0031", "home-0008")]),
     fill=st.booleans(),
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
-besides = st.sampled_from([None, *(fit.added for fit in FITS)])
+besides = st.sampled_from([None, NOTHING, *(fit.added for fit in FITS)])
 QUICK = settings().max_examples < 20
 few = settings(max_examples=9 if QUICK else 30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module", params=[0.0, pytest.param(0.5, marks=pytest.mark.slow)])
+OWN = {"recency_days": 20, "recency_served": True}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        {},
+        pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
+        pytest.param(OWN, marks=pytest.mark.slow, id="recency"),
+    ],
+)
 def run(trained, tmp_path_factory, request) -> Run:
-    """Without and with late interaction, in float32 on the readable model: in bfloat16 a user's vector depends a little on who is encoded with them."""
+    """As it is, with late interaction and with recency of its own, in float32 on the readable model: in bfloat16 a user's vector
+    depends a little on who is encoded with them."""
     path = tmp_path_factory.mktemp("one") / "run"
     shutil.copytree(trained.path, path)
     manifest = Manifest.load(path)
-    training = manifest.settings.training.model_copy(update={"late_interaction": request.param})
+    training = manifest.settings.training.model_copy(update={"late_interaction": 0.0} | request.param)
     plain = manifest.settings.model_copy(update={"inference": "plain", "training": training})
     manifest.model_copy(update={"settings": plain}).save(path)
     save_fits(path, FITS)
@@ -207,7 +219,7 @@ def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_facto
         obeyed(run, rules, found)
 
 
-@pytest.mark.parametrize("beside", [None, *(fit.added for fit in FITS)])
+@pytest.mark.parametrize("beside", [None, NOTHING, *(fit.added for fit in FITS)])
 def test_what_is_pushed_is_what_a_user_is_recommended(run, beside):
     users = run.log.users[3:60:19]
     before = run.pushes
@@ -232,6 +244,33 @@ def test_a_listing_gets_the_same_list_from_every_caller(run, client, tmp_path_fa
         assert asked(client, f"/similar/{one}", rules, at, space=space) == alone[one]
     told = options(rules, at, "similar")
     assert command("similar", str(run.path), listings[0], "--space", space, *told) == alone[listings[0]]
+
+
+def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(trained, tmp_path):
+    path, user = tmp_path / "run", trained.log.users[3]
+    shutil.copytree(trained.path, path)
+    alone = trained.recommend(user, 120).set_index(C.LISTING)["score"]
+    manifest = Manifest.load(path)
+
+    def with_training(**changes) -> Run:
+        training = manifest.settings.training.model_copy(update=changes)
+        settings = manifest.settings.model_copy(update={"training": training})
+        manifest.model_copy(update={"settings": settings}).save(path)
+        return Run.open(path)
+
+    before = with_training(recency_days=20)  # a run of before that was so is asked for it
+    pd.testing.assert_series_equal(before.recommend(user, 120).set_index(C.LISTING)["score"], alone)
+    run = with_training(**OWN)
+    found = run.recommend(user, 120).set_index(C.LISTING)["score"]
+    log, at = run.log, run.after_last_event
+    recent = (log.time < at) & (log.time >= at - 20 * DAY)
+    counts = pd.Series(np.bincount(log.listing[recent], minlength=log.listings), run.listing_ids)
+    expected = alone + run.manifest.settings.training.temperature * np.log1p(counts[alone.index])
+    np.testing.assert_allclose(found[alone.index], expected, atol=2e-3)
+    assert found.index.tolist() != alone.index.tolist() and counts.max() > 1
+    pd.testing.assert_series_equal(
+        run.recommend(user, 120, beside=NOTHING).set_index(C.LISTING)["score"], alone
+    )
 
 
 def test_what_is_recent_is_indexed_once_for_all_rules(run):

@@ -26,6 +26,29 @@ def test_a_small_market_keeps_its_steps(random_log, always_live):
     assert found.baskets == "order" and found.late_interaction == 0.0 and found.bf16 is not None
 
 
+def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_live, monkeypatch):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    found = decided(Settings(), log, split)
+    assert (found.recency_days, found.recency_served) == (decided_module.RECENT, True)
+    none = (0, False)
+    for settings, more in (
+        (Settings.of({"training": {"recency_days": 0}}), {}),
+        (Settings.of({"training": {"baskets": "set"}}), {}),
+        (Settings(), {"many": True}),
+    ):
+        found = decided(settings, log, split, **more)
+        assert (found.recency_days, found.recency_served) == none
+    by_hand = decided(Settings.of({"training": {"recency_days": 7}}), log, split)
+    assert (by_hand.recency_days, by_hand.recency_served) == (7, True)
+    untimed = random_log(0, users=60, listings=30, events=900, timed=False)
+    found = decided(Settings(), untimed, make_split(untimed, always_live(untimed)))
+    assert (found.recency_days, found.recency_served) == none
+    monkeypatch.setattr(decided_module, "LITTLE", 100)
+    found = decided(Settings(), log, split)
+    assert (found.recency_days, found.recency_served) == none
+
+
 def test_a_large_market_has_larger_steps_and_fewer(large):
     found = decided(Settings(), *large)
     assert {name: getattr(found, name) for name in LARGE_STEPS} == LARGE_STEPS

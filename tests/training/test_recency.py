@@ -63,7 +63,12 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.01)
     assert abs(found[1] - progress.best) > 0.1
-    assert evaluate_run(run).notes["model"].startswith(f"trained beside the events of the last {DAYS} days")
+    measured = evaluate_run(run)
+    assert measured.notes["model"].startswith(f"trained beside the events of the last {DAYS} days, which it")
+    test = make_split(log, catalogue).test
+    figure = measured.to_dict()["results"]["model"]["recall@30"]["value"]
+    assert figure == pytest.approx(recall(beside, log, test, catalogue), abs=1e-6)
+    assert next(fit.added for fit in measured.fits) == "recency"
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):

@@ -22,6 +22,7 @@ from app.server.runs import OpenRun, known_rows
 from app.view.formats import count, ordinal
 from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
+from core.run.fits import NOTHING
 
 NEIGHBOURS = 12
 DOTS = 1500  # listings drawn
@@ -176,7 +177,7 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         key="first-users-rows",
         label="Users who would get this listing first",
         pictured=False,
-        facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened)}",
+        facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened, NOTHING)}",
     )
     if many < min(len(found), TABLE):
         st.button(
@@ -195,7 +196,9 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
                 "Place": st.column_config.NumberColumn(
                     help="Where it stands among the user's recommendations"
                 ),
-                "Similarity": st.column_config.NumberColumn(format="%.2f", help=user_score_help(opened)),
+                "Similarity": st.column_config.NumberColumn(
+                    format="%.2f", help=user_score_help(opened, NOTHING)
+                ),
             },
             alt="Users who would get this listing first, with its place among their recommendations",
         )

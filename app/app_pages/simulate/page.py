@@ -20,6 +20,7 @@ from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
 from app.view.formats import count, moment, plain
 from core import Run
+from core.insight.selection.params import adds_its_own
 from core.insight.selection.selection import Selection
 from core.run.rules import Rules
 
@@ -59,7 +60,7 @@ def page() -> None:
     if filled:
         with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rules"):
             beside = beside_switch(opened, additions(opened))
-            options = ListOptions(rules_button(opened), beside)
+            options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
             place_of_dial = dial_place()
         dial_sliders(opened, options.rules)
         k = whole("k", 12, 1, DEEP)

@@ -20,6 +20,7 @@ from app.server.runs import OpenRun, current_run, known_rows, run_key
 from app.view import formats
 from app.view.history import touched_later
 from core.insight.selection.pages import as_of
+from core.insight.selection.params import adds_its_own
 from core.insight.selection.selection import Selection
 
 BEFORE, AFTER = 50, 20  # events shown around the moment; a model reads at most 50 of a history
@@ -144,13 +145,13 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
     k = whole("k", 12, 1, 100)
     st.session_state["k"] = k
     offered = additions(opened)
-    row = "labelled-added" if offered else "labelled-many"
+    row = "labelled-added" if offered or adds_its_own(opened.run) else "labelled-many"
     with st.container(horizontal=True, vertical_alignment="bottom", key=row):
         beside = beside_switch(opened, offered)
         st.segmented_control(
             "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
         )
-        options = ListOptions(rules_button(opened), beside)
+        options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
         place_of_dial = dial_place()
     dial_sliders(opened, options.rules)
     with st.spinner("Asking the model …"):

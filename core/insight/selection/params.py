@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 
 from core.market.market import Attribute, Market
-from core.run.fits import load_fits, telling
+from core.run.fits import NOTHING, load_fits, telling, trained_beside
 from core.run.folder import RunFolder
 from core.run.rules import Rules
 
 #: Rules that are texts with semicolons between them.
 TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
-NOTHING = "nothing"  # what is added to the model, where a run would add something by itself
+OWN = "trained"  # in an address, what the model was trained beside; the default of a run that adds it
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
 
 
@@ -58,15 +58,31 @@ def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
     )
 
 
+def adds_its_own(run: RunFolder) -> bool:
+    """Whether every list of the run adds what it was trained beside, unless asked not to."""
+    return run.has_model and trained_beside(run.manifest.settings) is not None
+
+
 def offered(run: RunFolder) -> list[str]:
-    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing."""
-    return [fit.added for fit in telling(load_fits(run.path))]
+    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and no recency
+    where the run adds its own."""
+    known = [fit.added for fit in telling(load_fits(run.path))]
+    return [added for added in known if added != "recency"] if adds_its_own(run) else known
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:
     """What is added where the address does not say: nothing, but recency to a model that was trained beside it."""
-    trained = run.has_model and run.manifest.settings.training.recency_days
+    if adds_its_own(run):
+        return OWN
+    trained = run.has_model and run.manifest.settings.training.recent_days
     return "recency" if trained and "recency" in additions else NOTHING
+
+
+def beside_of(run: RunFolder, added: str) -> str | None:
+    """What `Run.recommend` is told of what a page adds, one of `offered`, `OWN` and `NOTHING`."""
+    if added == NOTHING:
+        return NOTHING if adds_its_own(run) else None
+    return None if added == OWN else added
 
 
 def read_beside(run: RunFolder, params: Mapping[str, str]) -> str | None:
@@ -74,5 +90,4 @@ def read_beside(run: RunFolder, params: Mapping[str, str]) -> str | None:
     additions = offered(run)
     default = usual(run, additions)
     added = params.get("with", default)
-    added = added if added in (NOTHING, *additions) else default
-    return None if added == NOTHING else added
+    return beside_of(run, added if added in (NOTHING, *additions) else default)

@@ -17,7 +17,9 @@ from core.progress import Report
 from core.run.additions import Additions
 from core.run.boosts import read_boost
 from core.run.dials import position, read_dial
-from core.run.fits import Fit, fitted
+from core.run.fits import Fit, serving_fit
+from core.run.generations import reading
+from core.run.manifest import Manifest
 from core.run.recommender import Lists, Recommender, named_rows
 from core.run.rules import RULED, Rules
 from core.run.run import Run
@@ -144,13 +146,16 @@ def prepare(
     Args:
         space: None: the model's, or for listings the first that the run has.
         at: the moment as people write it; None: after the last event.
-        beside: what is added to the model in a recommendation, as `vibes evaluate` fitted it; None: nothing.
+        beside: what is added to the model in a recommendation, see `core.run.fits.serving_fit`.
 
     Raises:
         VibesError: the folder holds another job, the run cannot serve this one, or an attribute is unknown.
     """
     one_thread()
-    fit = None if beside is None else fitted(run_path, beside)
+    fit = None
+    if kind == "recommend":
+        with reading(run_path) as state:
+            fit = serving_fit(run_path, Manifest.load(state).settings, beside)
     run = Run.open(run_path, events_too=fit is not None and fit.needs_events)
     market, rules = run.market, rules.resolved(run.market, kind == "recommend")
     for condition in rules.where:  # told before the events are sorted, not after

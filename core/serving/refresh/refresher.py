@@ -19,7 +19,6 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.documents import read_json, write_json
 from core.market.market import Market
-from core.run.fits import fitted
 from core.run.folder import PUSHES
 from core.run.generations import building, publish, stamp_of, sweep
 from core.run.manifest import Manifest
@@ -106,7 +105,7 @@ class Refresher:
         self.path, self.sources, self.k, self.tick, self.beside = path, dict(sources), k, tick, beside
         self.run = Run.open(path)
         if beside is not None:
-            fitted(path, beside)  # says now where nothing was fitted
+            self.run.additions(beside)  # says now where nothing was fitted
         if (
             not len(self.run.listing_ids)
             or self.run.market.listings[C.LISTING].tolist() != self.run.listing_ids

@@ -129,7 +129,8 @@ class RecommendQuery(ListQuery):
     with_: str | None = Field(
         None,
         alias="with",
-        description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds",
+        description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds, "
+        "else the recency that the model was trained beside",
     )
 
     def request(self, user: str) -> Recommend:

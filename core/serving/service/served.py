@@ -13,6 +13,7 @@ import numpy as np
 from core.errors import NotThere, VibesError
 from core.insight.why.reasons import counted, reasons
 from core.run.asking import Asked, Event, check_events, of_histories, of_users
+from core.run.fits import NOTHING
 from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import RULED, Rules
@@ -127,7 +128,7 @@ class Served:
             raise VibesError(
                 f"{self.run.path} has no trained model, so it cannot recommend; serve one that has."
             )
-        beside = self.beside if request.beside is None else request.beside or None
+        beside = self.beside if request.beside is None else request.beside or NOTHING
         maker, at = self.run.recommender("model", request.rules, beside=beside), self.run.moment(request.at)
         if request.user is not None:
             before = None if request.at is None else at

@@ -3,14 +3,27 @@
 from types import SimpleNamespace
 
 from app.kit.score_help import ADDED, user_score_help
+from core.model.settings import Settings
+from core.run.fits import NOTHING
 from core.scoring.late_interaction import LateInteraction
 
 
-def of(weight):
-    return SimpleNamespace(run=SimpleNamespace(late_interaction=LateInteraction(weight)))
+def of(weight, **training):
+    settings = Settings.of({"training": training})
+    return SimpleNamespace(
+        run=SimpleNamespace(
+            late_interaction=LateInteraction(weight), manifest=SimpleNamespace(settings=settings)
+        )
+    )
 
 
 def test_a_score_beside_the_listings_of_a_history_is_not_called_a_cosine_alone():
     assert "the cosine of their vectors" in user_score_help(of(0.0))
     assert "greatest cosine to one listing of it, which counts 1.5 times" in user_score_help(of(1.5))
     assert user_score_help(of(1.5), "recency") == ADDED
+
+
+def test_with_recency_of_its_own_it_is_none_unless_that_is_left_out():
+    opened = of(0.0, recency_days=60, recency_served=True)
+    assert user_score_help(opened) == ADDED
+    assert "the cosine of their vectors" in user_score_help(opened, NOTHING)

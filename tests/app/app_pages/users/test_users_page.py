@@ -163,6 +163,28 @@ def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trai
         assert all(card["score"].startswith("Similarity ") for card in cards)
 
 
+def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained, tmp_path):
+    path, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
+    shutil.copytree(trained, path)
+    near = Fit(name="model + neighbours", space="attributes", share=0.6)
+    save_fits(path, [Fit(name="model + recency", days=60, weight=5.0), near])
+    manifest = Manifest.load(path)
+    training = manifest.settings.training.model_copy(update={"recency_days": 60, "recency_served": True})
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(path)
+    page, run, moment = show("users", path, **asked), Run.open(path), events_of(trained, "u1")["timestamp"][4]
+    (control,) = [one for one in page.segmented_control if one.key == "with"]
+    assert list(control.options) == ["Recency", "Nothing", "Neighbours"] and "with" not in page.query_params
+    orders = []
+    for beside, word in ((None, "Score "), ("nothing", "Similarity ")):
+        cards = components(page, "gallery")[1]["cards"]
+        orders.append([card["href"].split("listing=")[1] for card in cards])
+        assert orders[-1] == run.recommend("u1", 6, moment, beside=beside)["listing_id"].tolist()
+        assert all(card["score"].startswith(word) for card in cards)
+        control.set_value("nothing").run()
+    assert orders[0] != orders[1]
+
+
 def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
