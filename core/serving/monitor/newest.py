@@ -17,7 +17,7 @@ from core.market.moments import Moment
 from core.market.splits import Queries, Split
 from core.progress import Report
 from core.run.additions import Additions
-from core.run.fits import fitted
+from core.run.fits import serving_fit
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.scoring.metrics import DEFAULT, per_query, user_means
@@ -57,7 +57,8 @@ def newest(run: Run, since: Moment | None = None, beside: str | None = None) -> 
     Raises:
         VibesError: the market has no such moment, or nothing was fitted to stand `beside` the model.
     """
-    ranking = "model" if beside is None else fitted(run.path, beside).name
+    fit = serving_fit(run.path, run.manifest.settings, beside)
+    ranking = "model" if fit is None else fit.name
     if not run.has_model or not len(run.log) or run.trained_on_everything:
         return Newest(None, None, None, None, ranking)
     split = run.split()
@@ -89,8 +90,9 @@ def asked_newest(
     """The run's model (with what stands `beside` it) on the newest queries."""
     assert found.split is not None and found.queries is not None
     scorer: Scorer = model_scorer(run)
-    if beside is not None:
-        scorer = Additions(run, fitted(run.path, beside), found.split.train).scorer(scorer, run.log)
+    fit = serving_fit(run.path, run.manifest.settings, beside)
+    if fit is not None:
+        scorer = Additions(run, fit, found.split.train).scorer(scorer, run.log)
     return evaluate([scorer], run.log, found.split, run.catalogue, found.queries, report=report)
 
 
