@@ -132,7 +132,7 @@ def train_run(market: Path, run: Path) -> Path:
         preset="tiny",
         encoder={"layers": 1, "width": 16, "heads": 2, "ffn": 32},
         features=FeatureConfig(text=False),
-        training=TrainingConfig(batch=4, fresh=4, max_epochs=1, warmup=1, bf16=False),
+        training=TrainingConfig(batch=4, fresh=4, max_epochs=1, warmup=1, bf16=False, recency_days=0),
     )
     train(opened, run, settings, vectors(opened))
     return run

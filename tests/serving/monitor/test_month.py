@@ -33,7 +33,7 @@ QUICK = {
     "preset": "tiny",
     "encoder": {"layers": 1, "width": 32, "heads": 2, "ffn": 64},
     "features": FeatureConfig(text=False),
-    "training": TrainingConfig(batch=64, fresh=16, max_epochs=1, warmup=5),
+    "training": TrainingConfig(batch=64, fresh=16, max_epochs=1, warmup=5, recency_days=0),
 }
 
 
