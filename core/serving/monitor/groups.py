@@ -23,11 +23,16 @@ def groups(run: Run, t1: int | None, train: np.ndarray | None, before: Monitored
         before: the last look, where there was one.
     """
     ids, live = run.listing_ids, run.catalogue.live(run.after_last_event)
-    found = [Group("live", "the live listings", np.flatnonzero(live))]
     made, every = _made(run), np.arange(len(ids))
     new = every >= made
-    if train is not None and t1 is not None:
-        new |= (run.catalogue.since >= t1) & (run.log.counts(train) == 0)
+    if train is not None:
+        touched, since = run.log.counts(train) > 0, run.catalogue.since
+        if t1 is not None:
+            new |= (since >= t1) & ~touched
+        published = since > np.iinfo(np.int64).min
+        # What was there and took no part, as nobody touched it and it has no date, was unlike the rest from the beginning.
+        live &= new | touched | (published & (t1 is None or since < t1))
+    found = [Group("live", "the live listings", np.flatnonzero(live))]
     if new.any() and not new.all():
         found.insert(0, Group("new", "the listings since training", np.flatnonzero(new)))
     last = None if before is None else before.reached

@@ -1,0 +1,143 @@
+"""What diversity, boosts and limits cost in recall: `python -m tests.benchmarks.rule_prices RUN [--queries 600] [--json]`.
+
+The run's test queries (a sample of them, drawn by chance), each at its own moment, are answered with lists of 30 without a
+rule and under each rule at rising strength, by the one recommender. Told are recall@30 (a mean over users) with the paired
+difference to no rule and its 95 % interval, and what is bought with it: how alike the listings of a list are (mean cosine
+of all pairs), how many different values of the limited attribute it has, the share that is at most two weeks old, and the
+median way to the newest listing of the history, from where "near" asks.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import VibesError
+from core.evaluation.intervals import estimates
+from core.market.columns import Columns as C
+from core.market.log import DAY
+from core.market.splits import Queries
+from core.run.places import distance
+from core.run.rules import Groups, Rules
+from core.run.run import Run
+from core.scoring.metrics import user_means
+
+DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
+STRENGTHS = {
+    "diversity": (0.1, 0.2, 0.3, 0.5, 0.7, 0.9),
+    "fresh": (0.1, 0.25, 0.5, 1.0, 2.0),
+    "near": (0.1, 0.25, 0.5, 1.0, 2.0),
+    "at most": (10, 5, 3, 2, 1),
+}
+
+
+def rule_of(name: str, strength: float, place: str, seller: str | None) -> Rules | None:
+    """The rule of a name at a strength; None where a market cannot have it."""
+    if name == "diversity":
+        return Rules(diversity=strength)
+    if name == "fresh":
+        return Rules(boost=(f"fresh {strength} 14d",))
+    if name == "near":
+        return Rules(boost=(f"near {place} {strength} 2km",)) if place else None
+    return Rules(at_most=int(strength), seller=seller) if seller else None
+
+
+class Prices:
+    """The queries of a run, and what lists under a rule make of them."""
+
+    def __init__(self, run: Run, queries: int, seller: str | None) -> None:
+        self.run, self.seller = run, seller
+        asked = run.split().test
+        if len(asked) > queries:
+            rows = np.sort(np.random.default_rng(0).choice(len(asked), queries, replace=False))
+            asked = asked.take(rows)
+        self.asked: Queries = asked
+        self.newest = run.log.listing[asked.end - 1]
+        listings = run.market.listings
+        self.places = (
+            listings[[C.LATITUDE, C.LONGITUDE]].to_numpy(float)
+            if C.LATITUDE in listings
+            else np.full((len(listings), 2), np.nan)
+        )
+        self.groups = (
+            None
+            if seller is None
+            else Groups.of(Rules(at_most=1, seller=seller).resolved(run.market, True), run.market).seller
+        )
+
+    def measure(self, name: str, strength: float) -> dict[str, np.ndarray] | None:
+        """By query: whether the target is in the list, and what the list is like."""
+        found: dict[str, list[float]] = {}
+        for query in range(len(self.asked)):
+            at, here = int(self.asked.at[query]), self.places[self.newest[query]]
+            place = f"{here[0]:.5f},{here[1]:.5f}" if np.isfinite(here).all() else ""
+            rule = Rules() if name == "none" else rule_of(name, strength, place, self.seller)
+            if rule is None:
+                return None
+            try:
+                maker = self.run.recommender(rules=rule)
+            except VibesError:  # this market knows no moments, or no places
+                return None
+            one = slice(query, query + 1)
+            rows = maker.recommend(self.run.log, self.asked.start[one], self.asked.end[one], at, 30).rows[0]
+            for key, value in self._told(rows[rows >= 0], query, at, here).items():
+                found.setdefault(key, []).append(value)
+        return {key: np.array(values) for key, values in found.items()}
+
+    def _told(self, rows: np.ndarray, query: int, at: int, here: np.ndarray) -> dict[str, float]:
+        vectors = self.run.vectors("model")[rows]
+        alike = vectors @ vectors.T
+        pairs = alike[np.triu_indices(len(rows), 1)]
+        since = self.run.catalogue.since[rows]
+        dated = since > np.iinfo(np.int64).min
+        ways = (
+            distance(self.run.market, (float(here[0]), float(here[1])))[rows]
+            if np.isfinite(here).all()
+            else []
+        )
+        return {
+            "hit": float(self.asked.target[query] in rows),
+            "alike": float(pairs.mean()) if len(pairs) else 1.0,
+            "values": float(len(np.unique(self.groups[rows]))) if self.groups is not None else np.nan,
+            "young": float((at - since[dated] <= 14 * DAY).mean()) if dated.any() else np.nan,
+            "km": float(np.nanmedian(ways)) if len(ways) else np.nan,
+        }  # fmt: skip
+
+
+def table(path: Path, queries: int, seller: str | None) -> pd.DataFrame:
+    """One row a rule and strength."""
+    prices = Prices(Run.open(path), queries, seller)
+    user = prices.asked.user
+    none = prices.measure("none", 0.0)
+    assert none is not None
+    rows = []
+    tried = [("none", 0.0), *((name, s) for name, all_ in STRENGTHS.items() for s in all_)]
+    for name, strength in tried:
+        found = none if name == "none" else prices.measure(name, strength)
+        if found is None:
+            continue
+        hits = user_means(found["hit"][:, None], user)
+        (now,), (delta,) = estimates(hits), estimates(hits - user_means(none["hit"][:, None], user))
+        told = {key: float(np.nanmean(found[key])) if np.isfinite(found[key]).any() else None for key in ("alike", "values", "young", "km")}  # fmt: skip
+        rows.append({"rule": name, "strength": strength, "recall@30": now["value"], "difference": delta["value"], "low": delta["low"], "high": delta["high"], **told})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, default=DEMO)
+    parser.add_argument("--queries", type=int, default=600)
+    parser.add_argument("--seller", help="the attribute of `at most`")
+    parser.add_argument("--json", action="store_true")
+    told = parser.parse_args()
+    found = table(told.run, told.queries, told.seller)
+    if told.json:
+        print(json.dumps(found.to_dict("records")))
+    else:
+        print(found.to_string(index=False, float_format="{:.3f}".format))
+
+
+if __name__ == "__main__":
+    main()
