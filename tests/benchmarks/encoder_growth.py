@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.index_vectors import like
 
 from core.model.config import PRESETS
 from core.model.fast.choose import chosen
@@ -35,6 +34,7 @@ from core.run.run import Run
 from core.search.index.choose import K, choose
 from core.serving.cost.measure import machine
 from tests.benchmarks.encoder import TYPES, ours
+from tests.helpers.index_vectors import like
 
 LENGTHS, TOKENS = (16, 32, 64, 128, 256, 512, 1024), 8192
 QUERIES, WARM = 256, 1_000

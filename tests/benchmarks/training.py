@@ -42,7 +42,7 @@ from core.serving.cost.measure import machine
 from core.training.examples import make_examples
 from core.training.finetune import _Finetuning
 from core.training.step import StepData
-from tests import small_market
+from tests.helpers import small_market
 
 LISTINGS, USERS = 2000, 1500
 

