@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, look, launch, why, demand, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, look, launch, why, demand, film, explore, report, demo."""
 
 import json
 import os
@@ -224,6 +224,25 @@ def demand(
         with atomic_path(out) as temporary:
             found.frame().to_csv(temporary, index=False)
     typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+
+
+@app.command()
+def film(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT.gif", help="file to write")],
+    space: Annotated[
+        str | None, typer.Option(help="whose map: photos (default), model or attributes")
+    ] = None,
+) -> None:
+    """Write the map over the days of its market as a moving picture: what was live, and what was touched."""
+    from core.insight.map.film import film as film_of
+    from core.market.durable import atomic_path
+    from core.run.run import Run
+
+    made = film_of(Run.open(run), space)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(made)
+    typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)
 
 
 @app.command()

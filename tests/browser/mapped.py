@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from browser.painted import embed_run, paint_market, train_run
 
 from core import Run
+from core.insight.demand.places import candidate_places
 from core.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 
@@ -31,3 +33,19 @@ def write_map(run: Path, *, lonely: int = 1) -> pd.DataFrame:
     frame.attrs[DRAWN_OF] = embeddings_of(opened)
     frame.to_parquet(run / "map.parquet", index=False)
     return frame
+
+
+def short_run(folder: Path) -> Path:
+    """A run of ninety homes with a map; those of one look, a branch of the tree over the space photos, went on 6 March 2024,
+    before the last events."""
+    market = paint_market(folder / "market", listings=90, photos=1, users=40, events=9)
+    seen = Run.open(embed_run(market, folder / "seen"))
+    known = np.flatnonzero(seen.index("photos").known)
+    looks = candidate_places(seen.vectors("photos")[known])
+    listings = pd.read_parquet(market / "listings.parquet")
+    gone = np.isin(np.arange(len(listings)), known[max(looks, key=len)])
+    listings["expires_at"] = pd.Series(pd.Timestamp("2024-03-06", tz="UTC"), listings.index).where(gone)
+    listings.to_parquet(market / "listings.parquet", index=False)
+    run = train_run(market, folder / "run")
+    write_map(run)
+    return run

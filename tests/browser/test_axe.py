@@ -17,6 +17,8 @@ PATHS = [
     "/simulate",
     "/simulate?h=l05,l06*view*30&h2=l07&two=1",
     "/map?group=0",
+    "/map?unmet=1&day=2024-03-04",
+    "/users?user=u1&day=2024-03-05",
     "/cold",
     "/cold?listing=l08",
     '/cold?view=new&draft={"price":90}',

@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": ["compare", "{}/run", "{}/run", "--other", "popularity", "--queries", "{}/queries.parquet"],
     "passport": ["passport", "{}/market", "--model", "{}/other"],
     "demand": ["demand", "{}/run", "--out", "{}/demand.csv"],
+    "film": ["film", "{}/run", "{}/days.gif"],
     "why": ["why", "{}/run", "user-0001", "home-0003"],
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
     "similar": ["similar", "{}/run", "home-0003"],

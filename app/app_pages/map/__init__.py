@@ -7,6 +7,6 @@ PAGE = PageEntry(
     "map",
     "Vibe map",
     ":material/scatter_plot:",
-    ("PlotlyChart", "DataFrame", "DownloadButton", "Pagination", "Selectbox"),
+    ("PlotlyChart", "DataFrame", "DownloadButton", "Pagination", "Selectbox", "Checkbox"),
     routes,
 )

@@ -88,20 +88,19 @@ function radiusFor(n, zoom) {
   return Math.min(8, plain * Math.min(2.5, Math.sqrt(zoom)))
 }
 
-// All points as small discs, written straight into the picture: a hundred thousand take a few milliseconds.
-function paintPoints(context, map, ratio, ground) {
+// All points as small discs, written straight into a picture: a hundred thousand take a few milliseconds.
+function pointsOf(context, map, ratio, ground, ink) {
   const { width, height } = context.canvas
   const image = context.createImageData(width, height)
   const pixels = new Uint32Array(image.data.buffer)
   const radius = radiusFor(map.n, map.zoom) * ratio
-  const offsets = []
-  const whole = Math.ceil(radius)
-  for (let dy = -whole; dy <= whole; dy++)
-    for (let dx = -whole; dx <= whole; dx++) if (dx * dx + dy * dy <= radius * radius) offsets.push([dx, dy])
+  const small = disc(radius)
+  const whole = Math.ceil(2 * radius)
   const strong = map.palette.map((colour) => packed(parts(colour)))
   const faint = map.palette.map((colour) => packed(mixed(colour, ground, 0.22)))
+  const gone = map.palette.map((colour) => packed(mixed(colour, ground, 0.12)))
   const unit = map.unit * ratio
-  const paint = (i, colour) => {
+  const paint = (i, colour, offsets = small) => {
     const px = Math.round((map.places[2 * i] - map.x) * unit + width / 2)
     const py = Math.round((map.y - map.places[2 * i + 1]) * unit + height / 2)
     if (px < -whole || py < -whole || px >= width + whole || py >= height + whole) return
@@ -111,9 +110,41 @@ function paintPoints(context, map, ratio, ground) {
       if (x >= 0 && y >= 0 && x < width && y < height) pixels[y * width + x] = colour
     }
   }
-  if (map.lit) for (let i = 0; i < map.n; i++) if (!map.lit[i]) paint(i, faint[map.codes[i]])
-  for (let i = 0; i < map.n; i++) if (!map.lit || map.lit[i]) paint(i, strong[map.codes[i]])
-  context.putImageData(image, 0, 0)
+  // On a day what was not live is all but gone, and what was touched is larger, the more the oftener.
+  const live = (i) => !map.now || map.now[i] >= FLAG
+  if (map.now) for (let i = 0; i < map.n; i++) if (!live(i)) paint(i, gone[map.codes[i]])
+  if (map.lit) for (let i = 0; i < map.n; i++) if (!map.lit[i] && live(i)) paint(i, faint[map.codes[i]])
+  for (let i = 0; i < map.n; i++) if ((!map.lit || map.lit[i]) && live(i)) paint(i, strong[map.codes[i]])
+  if (map.now) paintTouched(map, radius, ratio, paint, strong, packed(parts(ink)))
+  return image
+}
+
+const disc = (radius) => {
+  const [whole, offsets] = [Math.ceil(radius), []]
+  for (let dy = -whole; dy <= whole; dy++)
+    for (let dx = -whole; dx <= whole; dx++) if (dx * dx + dy * dy <= radius * radius) offsets.push([dx, dy])
+  return offsets
+}
+
+// What was touched on the day, lit: larger discs with a rim, in four sizes.
+function paintTouched(map, radius, ratio, paint, strong, rim) {
+  const sizes = [1.3, 1.5, 1.75, 2].map((times) => [disc(times * radius), disc(Math.max(1, times * radius - 1.5 * ratio))])
+  for (let i = 0; i < map.n; i++) {
+    const events = map.now[i] & (FLAG - 1)
+    if (!events || (map.lit && !map.lit[i])) continue
+    const [outer, inner] = sizes[Math.min(3, Math.floor(Math.log2(events)))]
+    paint(i, rim, outer)
+    paint(i, strong[map.codes[i]], inner)
+  }
+}
+
+// The points over what was painted before them.
+function paintPoints(context, map, ratio, ground, ink) {
+  const image = pointsOf(context, map, ratio, ground, ink)
+  if (!map.unmet) return context.putImageData(image, 0, 0)
+  const over = new OffscreenCanvas(image.width, image.height)
+  over.getContext("2d").putImageData(image, 0, 0)
+  context.drawImage(over, 0, 0)
 }
 
 // As many parts of a name as the zoom gives room for, but always the first: finer the closer one looks.

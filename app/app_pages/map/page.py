@@ -4,17 +4,22 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.map import drawing_job, palettes
+from app.app_pages.map import unmet as demand
 from app.app_pages.map.clusters import clusters
+from app.app_pages.map.days import days_told
 from app.app_pages.map.points import SpaceMap, load_maps
 from app.app_pages.map.probes import probes
 from app.app_pages.map.region import region
-from app.app_pages.map.vibe_map import drawn, vibe_map
+from app.app_pages.map.vibe_map import happened, vibe_map
+from app.kit.days import NAME as DAY
+from app.kit.days import day_chosen, market_days
 from app.kit.empty import empty
 from app.kit.spaces import LABELS, MEANINGS, missing_spaces
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params
 from app.server.runs import OpenRun, current_run
 from app.view.formats import count, plain
+from core.insight.map.film import film
 from core.insight.map.region import inside, read_outline
 from core.insight.map.vibe_map import LEAST
 
@@ -47,14 +52,36 @@ def page() -> None:
         return
     one = controls(opened, maps)
     outline, group = choice(one)
+    at, layer = moment(opened), None
+    if st.session_state["unmet"]:
+        with boundary(), st.spinner("Asking users what they wish for …"):
+            layer = demand.layer(one, at, demand.chosen_place(one, at))
     vibe_map(
         one,
         str(st.session_state["by"]),
         st.query_params.get("region", "") if outline is not None else "",
         group,
+        days_told(one),
+        layer,
         key=KEY,
         on_outline=_drawn,
+        on_day=_went,
+        on_place=_marked,
     )
+    if market_days(opened) is not None:
+        st.download_button(
+            "Film of all days, GIF",
+            lambda: film(opened.run, one.space),
+            f"{opened.name}-{one.space}.gif",
+            "image/gif",
+            icon=":material/movie:",
+            on_click="ignore",
+            key="film",
+            help="The map from the first day to the last, for a slide: what was live, and what was touched",
+        )
+    if layer is not None:
+        with boundary():
+            demand.places(one, at)
     picked = None
     if outline is not None:
         picked = inside(one.places, outline)
@@ -78,6 +105,7 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     st.session_state["by"] = chosen("by", list(by), palettes.CLUSTERS)
     groups = [str(number) for number in range(one.clusters)]
     st.session_state["group"] = chosen("group", groups, "") or None
+    st.session_state["unmet"] = demand.offered(opened) and st.query_params.get("unmet") == "1"
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-map"):
         st.segmented_control(
             "Map of",
@@ -110,6 +138,8 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
                 width=340,
                 help="Listings that lie close together; named by what sets them apart",
             )
+        if demand.offered(opened):
+            st.toggle("Where demand is unmet", key="unmet", on_change=_switched, help=demand.HELP)
     lost = len(opened.run.listing_ids) - len(one.rows)
     told = (
         f"{count(len(one.rows), 'listing')} by {MEANINGS[one.space]}; what is alike lies near to one another."
@@ -128,6 +158,12 @@ def choice(one: SpaceMap) -> tuple[np.ndarray | None, int | None]:
         st.caption("The region in the link cannot be read, so none is shown.")
     group = st.session_state["group"]
     return outline, int(group) if group is not None and outline is None else None
+
+
+def moment(opened: OpenRun) -> int | None:
+    """The end of the day that the URL names, in the log's time; None: after the last event."""
+    days, day = market_days(opened), day_chosen(opened)
+    return None if days is None or day is None or day == len(days) - 1 else days.begin(day + 1)
 
 
 def drawing(opened: OpenRun) -> None:
@@ -180,18 +216,34 @@ def _at_work(opened: OpenRun) -> None:
 
 
 def _drawn() -> None:
-    outline = drawn(KEY)
+    outline = happened(KEY, "outline")
     if outline:
-        set_params(region=outline, group=None, page=None)
+        set_params(region=outline, group=None, place=None, page=None)
+
+
+def _went() -> None:
+    number, days = happened(KEY, "day"), market_days(current_run())
+    if isinstance(number, int) and days is not None:
+        set_params(**{DAY: days.date(number) if 0 <= number < len(days) else None, "place": None})
+
+
+def _marked() -> None:
+    number = happened(KEY, "place")
+    if isinstance(number, int):
+        demand.choose(number if str(number) != st.query_params.get("place") else None)
+
+
+def _switched() -> None:
+    set_params(unmet=1 if st.session_state["unmet"] else None, place=None)
 
 
 def _other_space(default: str) -> None:
-    set_params(region=None, group=None, page=None)
+    set_params(region=None, group=None, place=None, page=None)
     keep("space", "space", default)
 
 
 def _other_group() -> None:
-    set_params(region=None, page=None)
+    set_params(region=None, place=None, page=None)
     keep("group", "group")
 
 

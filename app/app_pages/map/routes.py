@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.app_pages.map import palettes
+from app.app_pages.map.days import day_bytes
 from app.app_pages.map.points import load_maps
+from app.app_pages.map.unmet import codes, read_at
 from app.kit.cards import listing_card
 from app.server.boundary import answering
 from app.server.numbers import NUMBER
@@ -41,10 +43,27 @@ def serve_space(request: Request) -> Response:
         return _nothing()
     if request.path_params["what"] == "places":
         content = one.points()
+    elif request.path_params["what"] == "unmet":
+        content = codes(one, read_at(request.query_params.get("at"))).tobytes()
     elif by in palettes.choices(opened.view):
         content = one.colours(by).codes.tobytes()
     else:
         return _nothing("There are no such colours.")
+    return Response(content, media_type="application/octet-stream", headers=_FOREVER)
+
+
+@answering
+def serve_day(request: Request) -> Response:
+    """Which listings of a space were live on a day, by its number, and which were touched."""
+    opened = _run_of(request)
+    maps = load_maps(opened) if opened is not None else None
+    one = (maps or {}).get(request.path_params["space"])
+    try:
+        content = None if one is None else day_bytes(one, request.path_params["number"])
+    except IndexError:
+        content = None
+    if content is None:
+        return _nothing("There is no such day.")
     return Response(content, media_type="application/octet-stream", headers=_FOREVER)
 
 
@@ -69,5 +88,6 @@ def routes() -> list[Route]:
     base = f"{base_path()}/points/{{run}}/{{space}}"
     return [
         Route(f"{base}/listing/{{number:{NUMBER}}}", serve_listing),
+        Route(f"{base}/day/{{number:{NUMBER}}}", serve_day),
         Route(f"{base}/{{what}}", serve_space),
     ]

@@ -38,12 +38,15 @@ function build(host) {
     map.buttons[name] = button
     tools.append(button)
   }
+  buildDays(map)
   use(map, "move")
   new ResizeObserver(() => draw(map)).observe(map.stage)
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(map))
   listen(map)
   return map
 }
+
+const hex = (colour) => (/^#[0-9a-f]{6}/i.test(colour) ? colour.slice(0, 7) : "#808080")
 
 function use(map, tool) {
   if (tool === "move" || tool === "lasso") {
@@ -68,7 +71,7 @@ const held = (value) => Math.max(-SIZE, Math.min(2 * SIZE, value))
 function choose(map, outline) {
   map.lit = insideOutline(map.places, outline)
   map.told.textContent = `${map.lit.reduce((sum, one) => sum + one, 0)} listings chosen.`
-  map.send(outline.map((corner) => corner.join(",")).join(";"))
+  map.send("outline", outline.map((corner) => corner.join(",")).join(";"))
 }
 
 function draw(map) {
@@ -84,13 +87,16 @@ function draw(map) {
     map.unit = Math.min(clientWidth / map.span[0], clientHeight / map.span[1]) * 0.94 * map.zoom
     const { ground, ink, dark, font } = themed(map.host)
     map.palette = map.data.palette[dark ? "dark" : "light"]
-    paintPoints(map.context, map, ratio, ground)
+    paintHalos(map.context, map, ratio, dark)
+    paintPoints(map.context, map, ratio, ground, hex(ink))
     paintOutline(map.context, map, ratio, map.line.length ? map.line : map.outline, ink)
     paintLabels(map.context, map, ratio, ink, ground, font)
+    paintNumbers(map.context, map, ratio, dark, font)
     const marked = map.hovered >= 0 ? map.hovered : map.picked
     if (marked >= 0) paintRing(map.context, map, ratio, marked, ink, ground)
     legend(map, dark)
     map.host.dataset.drawn = String(map.n)
+    map.host.dataset.day = map.now || map.day < 0 ? String(map.day) : ""
   })
 }
 
@@ -126,6 +132,7 @@ function legend(map, dark) {
 function light(map) {
   if (map.only !== null) map.lit = map.codes.map((code) => Number(code === map.only))
   else if (map.outline.length) map.lit = insideOutline(map.places, map.outline)
+  else if (map.unmet && map.data.unmet?.chosen) map.lit = Uint8Array.from(map.unmet, (one) => Number(one === map.data.unmet.chosen))
   else if (map.data.group !== null) map.lit = Uint8Array.from(map.clusters, (one) => Number(one === map.data.group))
   else map.lit = null
 }
@@ -313,6 +320,8 @@ async function load(map, data) {
     map.beside.replaceChildren(element("p", "hint", data.hint))
   }
   map.codes = new Uint8Array(codes)
+  await Promise.all([loadUnmet(map, data), loadDays(map, data)])
+  if (map.data !== data) return
   light(map)
   draw(map)
 }
@@ -321,7 +330,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector(".vibe-map")
   if (!MAPS.has(host)) MAPS.set(host, build(host))
   const map = MAPS.get(host)
-  map.send = (outline) => setTriggerValue("outline", outline)
+  map.send = setTriggerValue
+  map.mark = (place) => setTriggerValue("place", place)
   const shown = JSON.stringify(data)
   if (host.dataset.shown === shown) return
   host.dataset.shown = shown

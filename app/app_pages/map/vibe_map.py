@@ -1,6 +1,7 @@
 """The map itself: all listings as points, with photos on hover and beside it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,14 +15,19 @@ _HTML = """
 <section class="vibe-map">
   <div class="tools" role="toolbar" aria-label="Map tools"></div>
   <div class="stage"><canvas tabindex="0" role="application"></canvas><div class="tip" aria-hidden="true" hidden></div></div>
-  <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
+  <div class="aside">
+    <ol class="places" aria-label="Where demand is unmet" hidden></ol>
+    <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
+  </div>
+  <div class="time" role="group" aria-label="Days" hidden></div>
   <ul class="legend"></ul>
   <p class="told" role="status"></p>
 </section>
 """
-_component = component(__file__, _HTML, "map_draw")
+_component = component(__file__, _HTML, "map_draw", "map_days", "map_unmet")
 LABEL = 90  # characters of a name on the map, of which the zoom shows more or fewer
 HEIGHT = 760  # pixels, known beforehand, so that what stands below does not move
+TIME = 48  # of these for the days
 HINT = (
     "Point at a listing to see it here; click to keep it. With the keyboard: arrows go from listing to listing, "
     "with Shift they move the map, + and − zoom, Enter opens what is like the listing."
@@ -38,7 +44,17 @@ def labels(one: SpaceMap) -> list[dict[str, object]]:
 
 
 def vibe_map(
-    one: SpaceMap, by: str, outline: str, group: int | None, *, key: str, on_outline: Callable[[], None]
+    one: SpaceMap,
+    by: str,
+    outline: str,
+    group: int | None,
+    days: dict[str, Any] | None = None,
+    unmet: dict[str, Any] | None = None,
+    *,
+    key: str,
+    on_outline: Callable[[], None],
+    on_day: Callable[[], None],
+    on_place: Callable[[], None],
 ) -> None:
     """Show the map.
 
@@ -46,10 +62,15 @@ def vibe_map(
         by: what the points are coloured by, one of `palettes.choices`.
         outline: the region as `core.insight.map.region.write_outline` writes it, or empty.
         group: the cluster that stands out.
+        days: the days to go through, see `app.app_pages.map.days`; None: there are none.
+        unmet: the layer of unmet demand, see `app.app_pages.map.unmet`; None: it is off.
         on_outline: called when a region was drawn; the component's value has it as `outline`.
+        on_day: called when the user went to a day; the value has its number as `day`, -1 for all days.
+        on_place: called when a place of the layer was chosen; the value has its number as `place`.
     """
     opened = one.opened
     colours = one.colours(by)
+    height = HEIGHT + (TIME if days else 0)
     data = {
         "n": len(one.rows),
         "places": address(opened, one.space, "places"),
@@ -62,15 +83,24 @@ def vibe_map(
         "outline": outline,
         "group": group,
         "photos": opened.view.has_photos,
-        "height": HEIGHT,
+        "days": days,
+        "unmet": unmet,
+        "height": height,
         "box": opened.box,
         "label": f"Map of {count(len(one.rows), 'listing')}: near to one another lies what is alike",
         "hint": HINT,
     }
-    _component(key=key, data=data, height=HEIGHT, on_outline_change=on_outline)
+    _component(
+        key=key,
+        data=data,
+        height=height,
+        on_outline_change=on_outline,
+        on_day_change=on_day,
+        on_place_change=on_place,
+    )
 
 
-def drawn(key: str) -> str | None:
-    """The outline that the user has just drawn."""
+def happened(key: str, what: str) -> Any:
+    """What the user has just done: the `outline` drawn, the `day` gone to, the `place` chosen; None for nothing of that."""
     value = st.session_state.get(key)
-    return value.get("outline") if value else None
+    return value.get(what) if value else None

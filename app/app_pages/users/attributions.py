@@ -9,7 +9,7 @@ from app.kit.list_options import ListOptions
 from app.server.photos import cover_url, photo_url
 from app.server.runs import OpenRun, run_key
 from app.view.formats import ordinal, words
-from app.view.history import history_frame, moment_of
+from app.view.history import history_frame
 from core.insight.why.reasons import Reasons, why
 
 MOST = 2  # events told at a recommendation
@@ -22,26 +22,27 @@ def _reasons(
     key: object,
     user: int,
     at: int,
+    moment: Any,
     listings: tuple[str, ...],
     told: str,
     _opened: OpenRun,
     _options: ListOptions,
 ) -> list[Reasons]:
     view = _opened.view
-    history, moment = history_frame(view, user, at), moment_of(view, user, at)
+    history = history_frame(view, user, at)
     return why(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
 
 
 def attributions(
-    opened: OpenRun, user: int, at: int, listings: list[str], options: ListOptions
+    opened: OpenRun, user: int, at: int, moment: Any, listings: list[str], options: ListOptions
 ) -> list[list[Reason]]:
     """For each of `listings` the events among the first `at` of a user that add most to its score, and the one attribute or
-    photo that does.
+    photo that does, at the `moment` of the list.
 
     Raises:
         VibesError: see `core.insight.why.reasons.why`.
     """
-    found = _reasons(run_key(opened), user, at, tuple(listings), options.key, opened, options)
+    found = _reasons(run_key(opened), user, at, moment, tuple(listings), options.key, opened, options)
     return [
         [_event(opened, one, event) for event in one.events[:MOST] if event["adds"] >= LEAST]
         + _part(opened, one)

@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from app.app_pages.users.attributions import attributions
+from app.app_pages.users.known import Known, known_until
 from app.app_pages.users.user_picker import choose_any_user, choose_user, user_picker
 from app.kit.as_code import as_code
-from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.dials import dial_place, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
@@ -68,18 +68,17 @@ def page() -> None:
         )
         st.button("Any user", icon=":material/casino:", on_click=choose_any_user, args=(view, 2))
     st.title(formats.plain(view.user_name(number)), anchor=False)
-    at = history(opened, number)
-    recommendations(opened, number, at)
+    known = history(opened, number)
+    recommendations(opened, number, known)
 
 
-def history(opened: OpenRun, user: int) -> int:
-    """The timeline and the slider over it; how many events count as known."""
+def history(opened: OpenRun, user: int) -> Known:
+    """The timeline and the slider over it; what counts as known."""
     log = opened.view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     total = end - start
-    at = as_of_event(
-        total, "The recommendations know the history up to this event; later events are kept from them."
-    )
+    known = known_until(opened, user)
+    at = known.events
     span = ""
     if log.timed:
         days = [formats.moment(int(log.time[row])) for row in (start, end - 1)]
@@ -97,7 +96,7 @@ def history(opened: OpenRun, user: int) -> int:
     if any(hidden):
         st.caption(" and ".join(filter(None, hidden)) + " events are not drawn.")
     gallery(
-        timeline(opened, start, first, last, at),
+        timeline(opened, start, first, last, known),
         key="history",
         box=opened.box,
         label="History, oldest first",
@@ -105,12 +104,14 @@ def history(opened: OpenRun, user: int) -> int:
         photos=opened.view.has_photos,
         least=150 if opened.view.has_photos else 190,
     )
-    return at
+    return known
 
 
-def timeline(opened: OpenRun, start: int, first: int, last: int, at: int) -> list[Card]:
-    """A card for each event row `first` to `last` of the log; those after the moment look and read as later."""
-    log = opened.view.log
+def timeline(opened: OpenRun, start: int, first: int, last: int, known: Known) -> list[Card]:
+    """A card for each event row `first` to `last` of the log; those after the moment look and read as later, but for those of
+    the day that is looked at."""
+    log, at = opened.view.log, known.events
+    today = at + known.of_day
     clock = log.timed and bool(np.any(log.time[first:last] % DAY))
     cards = []
     for event in range(first, last):
@@ -125,21 +126,44 @@ def timeline(opened: OpenRun, start: int, first: int, last: int, at: int) -> lis
             opened,
             int(log.listing[event]),
             step=when,
-            divider="As of here" if place == at - 1 else "Later" if place == at else "",
-            tone="later" if place >= at else "start" if place == at - 1 else "",
+            divider=_divider(place, at, today),
+            tone="hit"
+            if at <= place < today
+            else "later"
+            if place >= at
+            else "start"
+            if place == at - 1
+            else "",
         )
         cards.append(Card(**{**card.__dict__, "facts": facts}))
     return cards
 
 
-def recommendations(opened: OpenRun, user: int, at: int) -> None:
+def _divider(place: int, at: int, today: int) -> str:
+    if place == at - 1:
+        return "As of here"
+    if place == at:
+        return "That day" if today > at else "Later"
+    return "Later" if place == today else ""
+
+
+def recommendations(opened: OpenRun, user: int, known: Known) -> None:
     """What the model recommends as of the moment, with what the user touched later marked."""
-    view = opened.view
+    view, at = opened.view, known.events
     st.header("Recommended", anchor=False)
     if not opened.run.has_model:
         empty(
             "This run has no trained model",
             "Recommendations need one: train it on this market with vibes train.",
+        )
+        return
+    if not at:
+        empty(
+            "Nothing is known of this user before that day",
+            "A list needs a history. Go to a later day, or look at the history event by event.",
+            action="Go to the last day",
+            on_click=known.to_last,
+            key="to-last-day",
         )
         return
     k = whole("k", 12, 1, 100)
@@ -155,7 +179,7 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
         place_of_dial = dial_place()
     dial_sliders(opened, options.rules)
     with st.spinner("Asking the model …"):
-        asked = selection(opened, user, at, k, options)
+        asked = selection(opened, user, known, k, options)
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
     rows = known_rows(opened, found["listing_id"])
     if not rows:
@@ -163,12 +187,15 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
             "There is nothing to recommend",
             "No listing was live at that moment and passes the rules, or all were already in the history. Try another moment.",
             action="Go to the last event",
-            on_click=lambda: set_params(at=int(np.diff(view.log.start)[user])),
+            on_click=lambda: set_params(at=int(np.diff(view.log.start)[user]), day=None),
         )
         return
     later = touched_later(opened.view, user, at)
+    today = later & set(view.log.listing[view.log.start[user] + at :][: known.of_day].tolist())
     hits = sum(row in later for _, row in rows)
-    if later:
+    if known.day:
+        st.markdown(_of_day(known, rows, later, today))
+    elif later:
         st.markdown(
             f"**{hits} of these {len(rows)}** {'was' if hits == 1 else 'were'} touched later. "
             f"In all, {formats.count(len(later), 'new listing')} {'was' if len(later) == 1 else 'were'} touched later."
@@ -182,14 +209,14 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
             "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
         )
     with st.spinner("Leaving out one part at a time …"):
-        carried = attributions(opened, user, at, found["listing_id"].tolist(), options)
+        carried = attributions(opened, user, at, known.moment, found["listing_id"].tolist(), options)
     st.caption(CARRIED)
     cards = [
         listing_card(
             opened,
             row,
             score=f"{options.score} {found['score'][place]:.2f}{put_there(found, place)}",
-            badge="touched later" if row in later else "",
+            badge="touched that day" if row in today else "touched later" if row in later else "",
             tone="hit" if row in later else "",
             reasons=carried[place],
         )
@@ -207,12 +234,25 @@ def recommendations(opened: OpenRun, user: int, at: int) -> None:
     new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)
 
 
-def selection(opened: OpenRun, user: int, at: int, k: int, options: ListOptions) -> Selection:
-    """What gives the recommendations as of the first `at` events of a user."""
-    asked, moment, history = as_of(opened.run, user, at)
+def selection(opened: OpenRun, user: int, known: Known, k: int, options: ListOptions) -> Selection:
+    """What gives the recommendations as of what is known of a user."""
+    asked, moment, history = as_of(opened.run, user, known.events)
+    if known.day:
+        asked, moment, history = opened.view.log.users[user], known.date, ()
     return Selection(
         "recommend", asked, k, at=moment, history=history, rules=options.rules, beside=options.beside
     )
+
+
+def _of_day(known: Known, rows: list[tuple[int, int]], later: set[int], today: set[int]) -> str:
+    """What of the list the user touched on the day, and later."""
+    found = {row for _, row in rows}
+    line = f"As the list would have been on the morning of {known.day}. "
+    if today:
+        line += f"**{len(found & today)} of {formats.count(len(today), 'new listing')}** touched that day {'is' if len(found & today) == 1 else 'are'} in it"
+    else:
+        line += "No new listing was touched that day"
+    return line + f"; {len(found & later - today)} more were touched later." if later - today else line + "."
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.insight.days import MarketDays
 from core.insight.selection.filters import Filters
 from core.insight.selection.histories import known_events
 from core.insight.selection.params import read_beside, read_rules, whole
@@ -57,11 +58,15 @@ def cold(run: Run, params: Params) -> list[Selection]:
 
 
 def users(run: Run, params: Params) -> list[Selection]:
-    """What a user is recommended as of an event of their history."""
+    """What a user is recommended as of an event of their history, or as of the morning of a day."""
     if "user" not in params:
         raise VibesError("The link names no user; choose one on the page first.")
     k, number = whole(params, "k", USUAL, 1, MOST), user_number(run, params["user"])
     asked, at, history = as_of(run, number, known_here(run, number, params))
+    days = MarketDays.of(run.log, run.catalogue) if "day" in params else None
+    day = None if days is None else days.number(params["day"])
+    if days is not None and day is not None:
+        asked, at, history = run.log.users[number], days.date(day), ()
     rules = read_rules(run.market, params, users=True)
     return [
         Selection("recommend", asked, k, at=at, history=history, rules=rules, beside=read_beside(run, params))

@@ -86,6 +86,8 @@ def test_a_link_gives_what_it_names(trained):
     assert two["list"].tolist() == ["History A"] * 3 + ["History B"] * 3
     user = selections(trained, "users?user=user-0001&at=3&with=recency")
     assert user[0].query == "user-0001" and user[0].at is not None
+    (of_day,) = selections(trained, "users?user=user-0001&at=3&day=2025-03-20")
+    assert (of_day.query, of_day.at, of_day.history) == ("user-0001", "2025-03-20", ())
 
 
 @pytest.mark.parametrize(

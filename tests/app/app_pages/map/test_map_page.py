@@ -7,13 +7,13 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from browser.mapped import write_map
+from browser.mapped import short_run, write_map
 from browser.painted import embed_run, paint_market
 from helpers.copies import resealed
 from looking import components, texts
 
 from app.app_pages.map import drawing_job
-from core import Run
+from core import Run, demand
 from core.insight.map.region import grid_places, inside, read_outline
 from core.insight.probes import probe_run
 
@@ -80,7 +80,7 @@ def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
         "Room type, most frequent", "Price per night, median", "Amenities, median number", "Year built, median",
     ]  # fmt: skip
     assert len(page.dataframe[0].value) == len(expected)
-    assert [button.label for button in page.get("download_button")] == ["CSV", "Parquet"]
+    assert [button.label for button in page.get("download_button")][-2:] == ["CSV", "Parquet"]
     page.button(key="forget").click().run()
     assert page.query_params == {"space": "model"} and not page.dataframe
 
@@ -227,6 +227,59 @@ def test_the_photos_are_asked_for_a_number_when_it_is_chosen(show, thirty):
     assert told.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
     assert told.loc["Photos alone", "Listings"] == "29"
     assert len(page.get("plotly_chart")) == 2
+
+
+def test_a_day_of_the_link_goes_to_the_map_and_a_wrong_one_does_not(show, mapped):
+    (shown,) = components(show("map", mapped, day="2024-03-04"), "vibe_map")
+    assert (shown["days"]["at"], shown["days"]["count"]) == (3, 6)
+    assert "{day}" in shown["days"]["address"]
+    for wrong in ("2030-01-01", "zebra"):
+        assert components(show("map", mapped, day=wrong), "vibe_map")[0]["days"]["at"] is None
+
+
+def test_a_market_without_times_has_no_days(show, bare, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(bare, run)
+    shutil.copytree(bare.parent / "market", tmp_path / "market")
+    write_map(run)
+    page = show("map", run)
+    assert components(page, "vibe_map")[0]["days"] is None
+    assert not page.get("download_button")
+
+
+def test_unmet_demand_is_a_layer_that_the_link_keeps(show, mapped):
+    page = show("map", mapped)
+    assert components(page, "vibe_map")[0]["unmet"] is None
+    page.toggle(key="unmet").set_value(True).run()
+    assert page.query_params == {"unmet": "1"}
+    assert components(page, "vibe_map")[0]["unmet"]["places"] == []
+    assert "Too few listings are known in this space" in texts(page)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A run of ninety homes of which those of one look went after a few days, and its map."""
+    return short_run(tmp_path_factory.mktemp("short"))
+
+
+def test_a_place_has_figures_photos_files_and_can_be_marked(show, short):
+    page = show("map", short, unmet="1")
+    (layer,) = (shown["unmet"] for shown in components(page, "vibe_map"))
+    (place, *_) = demand(Run.open(short)).places
+    assert layer["places"][0]["name"] == place.name and layer["chosen"] is None
+    assert f"{place.last.users:,.0f} of {place.last.asked} users wish for this" in texts(page).replace(
+        "\\", ""
+    )
+    wanted, nearest = components(page, "gallery")[:2]
+    assert [card["href"].split("listing=")[1].split("&")[0] for card in wanted["cards"]] == place.wanted
+    assert [card["step"] for card in nearest["cards"]] == [""] * len(nearest["cards"])
+    assert "No longer live" in [card["step"] for card in wanted["cards"]]
+    assert {"By month, CSV", "JSON"} <= {button.label for button in page.get("download_button")}
+    page.button(key="place-1").click().run()
+    assert page.query_params == {"unmet": "1", "place": "1"}
+    assert components(page, "vibe_map")[0]["unmet"]["chosen"] == 1
+    page.toggle(key="unmet").set_value(False).run()
+    assert page.query_params == {}
 
 
 def test_too_few_listings_for_a_probe_are_told(show, mapped):

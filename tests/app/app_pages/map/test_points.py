@@ -12,7 +12,8 @@ from starlette.requests import Request
 
 from app.app_pages.map import palettes
 from app.app_pages.map.points import SpaceMap, export_frame, load_maps
-from app.app_pages.map.routes import serve_listing, serve_space
+from app.app_pages.map.routes import serve_day, serve_listing, serve_space
+from app.kit.days import market_days
 from app.server.runs import open_run
 from core.insight.map.region import grid_places
 
@@ -25,13 +26,17 @@ def run(tmp_path, monkeypatch):
     return made
 
 
-def ask(what, space="photos", run="run", query="", **more):
-    request = Request(
+def asked(what, space="photos", run="run", query="", **more):
+    return Request(
         {
             "type": "http", "method": "GET", "path": "/points", "headers": [], "query_string": query.encode(),
             "path_params": {"run": run, "space": space, "what": what, **more},
         }
     )  # fmt: skip
+
+
+def ask(what, **more):
+    request = asked(what, **more)
     return serve_listing(request) if what == "listing" else serve_space(request)
 
 
@@ -128,3 +133,19 @@ def test_colours_stand_out_from_the_ground(palette, theme):
     for colour in palette[theme]:
         assert contrast(colour, THEME[theme]["backgroundColor"]) >= 3, colour
     assert len(palette[theme]) == palettes.UNKNOWN + 1
+
+
+def test_a_day_says_of_each_listing_whether_it_was_live_and_how_often_it_was_touched(run):
+    days, one = market_days(open_run(run.name)), one_map(run)
+    for number in (0, 4):
+        told = np.frombuffer(serve_day(asked("day", number=number)).body, np.uint8)
+        assert ((told & 128) > 0).tolist() == days.live(number)[one.rows].tolist()
+        assert (told & 127).tolist() == days.touched(number)[one.rows].tolist()
+    assert serve_day(asked("day", number=len(days))).status_code == 404
+    assert serve_day(asked("day", number=0, space="model")).status_code == 404
+
+
+def test_unmet_demand_without_a_model_is_a_sentence(run):
+    answer = ask("unmet")
+    assert answer.status_code == 404 and b"no trained model" in answer.body
+    assert ask("unmet", query="at=zebra").status_code == 404

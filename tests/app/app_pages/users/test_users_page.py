@@ -1,6 +1,7 @@
 """The page of users: histories, moments, and what was touched later."""
 
 import shutil
+from datetime import date
 
 from looking import components, texts
 
@@ -63,6 +64,37 @@ def test_the_slider_goes_to_the_url(show, trained):
     page.slider(key="at").set_value(2).run()
     assert page.query_params == {"user": "u1", "at": "2"}
     assert "Known here: 2. Kept back: 4." in texts(page)
+
+
+def test_a_day_shows_the_list_of_its_morning_and_lights_what_was_touched_on_it(show, trained):
+    page = show("users", trained, user="u1", day="2024-03-04", k="12")
+    strip, shown = components(page, "gallery")
+    events = events_of(trained, "u1")
+    assert [card["divider"] for card in strip["cards"]] == ["", "", "As of here", "That day", "Later", ""]
+    assert [card["tone"] for card in strip["cards"]] == ["", "", "start", "hit", "later", "later"]
+    expected = Run.open(trained).recommend("u1", k=12, at="2024-03-04")["listing_id"].tolist()
+    assert [card["href"].split("listing=")[1] for card in shown["cards"]] == expected
+    badges = {card["href"].split("listing=")[1]: card["badge"] for card in shown["cards"]}
+    assert badges[events["listing_id"][3]] == "touched that day"
+    assert set(badges.values()) == {"", "touched that day", "touched later"}
+    assert "on the morning of 4 Mar 2024" in texts(page) and "**1 of 1 new listing** touched" in texts(page)
+
+
+def test_from_an_event_to_its_day_and_back(show, trained):
+    page = show("users", trained, user="u1", at="3")
+    page.segmented_control(key="as-of").set_value("day").run()
+    assert page.query_params == {"user": "u1", "at": "3", "day": "2024-03-04"}
+    page.slider(key="at-day").set_value(date(2024, 3, 6)).run()
+    assert page.query_params["day"] == "2024-03-06" and "Known here: 5." in texts(page)
+    page.segmented_control(key="as-of").set_value("event").run()
+    assert page.query_params == {"user": "u1", "at": "3"}
+
+
+def test_before_the_first_event_a_day_says_so_with_a_way_out(show, trained):
+    page = show("users", trained, user="u1", day="2024-03-01")
+    assert "Nothing is known of this user before that day" in texts(page)
+    page.button(key="to-last-day").click().run()
+    assert page.query_params["day"] == "2024-03-06" and len(components(page, "gallery")) == 2
 
 
 def test_an_unknown_user_is_told_with_a_way_out(show, trained):

@@ -1,0 +1,37 @@
+"""The map's days: what was live on each and what was touched, for the slider that goes through them."""
+
+from typing import Any
+
+import numpy as np
+
+from app.app_pages.map.points import SpaceMap, address
+from app.kit.days import day_chosen, market_days
+
+LIVE, MOST = 128, 127  # of the byte of a listing: the flag, and up to how many events are counted
+
+
+def day_bytes(one: SpaceMap, day: int) -> bytes:
+    """(n,) one byte a point of the map: 128 where it was live that day, and how many events it had, up to 127.
+
+    Raises:
+        IndexError: there is no such day.
+    """
+    days = market_days(one.opened)
+    if days is None or not 0 <= day < len(days):
+        raise IndexError(day)
+    live, touched = days.live(day)[one.rows], np.minimum(days.touched(day)[one.rows], MOST)
+    found: np.ndarray = np.where(live, LIVE, 0) + touched
+    return found.astype(np.uint8).tobytes()
+
+
+def days_told(one: SpaceMap) -> dict[str, Any] | None:
+    """What the map is told of its days; None where there are none to go through."""
+    days = market_days(one.opened)
+    if days is None:
+        return None
+    return {
+        "first": days.first,
+        "count": len(days),
+        "at": day_chosen(one.opened),
+        "address": address(one.opened, one.space, "day", "0").replace("/day/0?", "/day/{day}?"),
+    }

@@ -1,0 +1,81 @@
+// The layer of unmet demand: halos around the listings of each place, numbers, and the list beside the map.
+const HALO = 11 // pixels around a listing
+
+async function loadUnmet(map, data) {
+  const layer = data.unmet
+  if (!layer) map.unmet = null
+  else if (map.unmetOf !== layer.codes || !map.unmet) {
+    const codes = new Uint8Array(await bytes(layer.codes))
+    if (map.data !== data) return
+    map.unmet = codes
+    map.unmetOf = layer.codes
+  }
+  placesList(map, layer)
+}
+
+function placesList(map, layer) {
+  const list = map.host.querySelector(".places")
+  list.hidden = !layer || !layer.places.length
+  const key = layer ? JSON.stringify([layer.places, layer.chosen]) : ""
+  if (list.dataset.shown === key) return
+  list.dataset.shown = key
+  const focused = [...list.querySelectorAll("button")].indexOf(list.getRootNode().activeElement)
+  const items = (layer ? layer.places : []).map((place, at) => {
+    const item = element("li")
+    const button = element("button", "place")
+    button.type = "button"
+    button.title = "Mark on the map"
+    button.setAttribute("aria-pressed", String(layer.chosen === at + 1))
+    button.append(element("span", "badge", String(at + 1)), element("span", "name", place.name), element("span", "figures", place.told))
+    button.addEventListener("click", () => map.mark(at + 1))
+    item.append(button)
+    return item
+  })
+  list.replaceChildren(...items)
+  if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
+}
+
+// Under the points: where halos of one place meet they are one region.
+function paintHalos(context, map, ratio, dark) {
+  if (!map.unmet) return
+  const { width, height } = context.canvas
+  const { colours, chosen, places } = map.data.unmet
+  context.fillStyle = colours[dark ? "dark" : "light"]
+  for (let place = places.length; place >= 1; place--) {
+    const path = new Path2D()
+    for (let i = 0; i < map.n; i++) {
+      if (map.unmet[i] !== place) continue
+      const x = (map.places[2 * i] - map.x) * map.unit * ratio + width / 2
+      const y = (map.y - map.places[2 * i + 1]) * map.unit * ratio + height / 2
+      path.moveTo(x, y)
+      path.arc(x, y, HALO * ratio, 0, 2 * Math.PI)
+    }
+    context.globalAlpha = chosen === null ? 0.34 : chosen === place ? 0.5 : 0.14
+    context.fill(path, "nonzero")
+  }
+  context.globalAlpha = 1
+}
+
+// The number of each place at the middle of its listings.
+function paintNumbers(context, map, ratio, dark, font) {
+  if (!map.unmet) return
+  const { width, height } = context.canvas
+  const { colours, places } = map.data.unmet
+  const middle = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]
+  context.font = `700 ${13 * ratio}px ${font}`
+  context.textAlign = "center"
+  context.textBaseline = "middle"
+  for (let place = places.length; place >= 1; place--) {
+    const members = []
+    for (let i = 0; i < map.n; i++) if (map.unmet[i] === place) members.push(i)
+    if (!members.length) continue
+    const x = (middle(members.map((i) => map.places[2 * i])) - map.x) * map.unit * ratio + width / 2
+    const y = (map.y - middle(members.map((i) => map.places[2 * i + 1]))) * map.unit * ratio + height / 2
+    context.beginPath()
+    context.arc(x, y, 11 * ratio, 0, 2 * Math.PI)
+    context.fillStyle = colours[dark ? "dark" : "light"]
+    context.fill()
+    context.fillStyle = dark ? "#14191b" : "#ffffff"
+    context.fillText(String(place), x, y)
+  }
+}

@@ -1,0 +1,102 @@
+"""The time machine and the layer of unmet demand, by mouse and by keyboard, wide and on a phone."""
+
+import re
+
+import numpy as np
+import pytest
+from browser.conftest import WIDE_AND_PHONE, serving
+from browser.mapped import short_run
+from browser.seeing import assert_whole, wait_until_quiet
+from browser.test_axe import troubles
+from playwright.sync_api import expect
+
+from core import Run
+from core.insight.days import MarketDays
+
+
+@pytest.fixture(scope="module")
+def short(chromium, tmp_path_factory):
+    """An explorer over ninety homes of which those of one look are no longer live."""
+    folder = tmp_path_factory.mktemp("short")
+    with serving(short_run(folder), folder) as found:
+        yield found
+
+
+def open_map(page, url):
+    page.goto(url)
+    expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", re.compile("[0-9]+"))
+    wait_until_quiet(page)
+
+
+@WIDE_AND_PHONE
+def test_the_days_by_mouse_and_keyboard(page, short):
+    run = Run.open(short.run)
+    days = MarketDays.of(run.log, run.catalogue)
+    known = run.index("photos").known
+    open_map(page, f"{short.url}/map?day=2024-03-05")
+    told = page.locator(".vibe-map .told")
+    live, touched = days.live(4)[known].sum(), (days.touched(4)[known] > 0).sum()
+    expect(told).to_have_text(f"5 Mar 2024: {live} of 89 listings live, {touched} touched that day.")
+    assert_whole(page)
+
+    slider = page.get_by_role("slider", name="Day")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    live = days.live(5)[known].sum()
+    expect(told).to_have_text(re.compile(f"6 Mar 2024: {live} of 89"))
+    page.wait_for_url("**day=2024-03-06**")
+    page.get_by_role("button", name="All days").click()
+    page.wait_for_url(re.compile(r"/map$"))
+    expect(told).to_have_text("")
+
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    last = len(days) - 1
+    page.wait_for_url(f"**day={days.date(last)}**")  # it ends at the last day, and the link has it
+    expect(page.locator(".vibe-map")).to_have_attribute("data-day", str(last))
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.reload()
+    expect(page.locator(".vibe-map")).to_have_attribute("data-day", str(last))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Film of all days").click()
+    assert download.value.path().read_bytes()[:4] == b"GIF8"
+
+
+@WIDE_AND_PHONE
+def test_a_place_where_demand_is_unmet_is_marked_on_the_map(page, short):
+    open_map(page, f"{short.url}/map")
+    page.get_by_text("Where demand is unmet").first.click()
+    page.wait_for_url("**unmet=1**")
+    expect(page.get_by_role("heading", name="Where demand is unmet")).to_be_visible()
+    expect(page.get_by_text("users wish for this", exact=False).first).to_be_visible()
+    wait_until_quiet(page)
+    wide = np.greater(page.viewport_size["width"], 700)
+    mark = page.locator(".places .place") if wide else page.get_by_role("button", name="Mark on the map")
+    mark.first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**place=1**")
+    expect(page.get_by_role("button", name="Show all", exact=True)).to_be_visible()
+    wait_until_quiet(page)
+    found = troubles(page, "light")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === 'rgb(20, 25, 27)'"
+    )
+    found += troubles(page, "dark", runOnly={"type": "rule", "values": ["color-contrast"]})
+    assert not found, "\n".join(found)
+    page.get_by_role("button", name="Show all", exact=True).click()
+    page.wait_for_url(re.compile(r"unmet=1$"))
+
+
+@WIDE_AND_PHONE
+def test_a_users_list_on_a_day(page, short):
+    page.goto(f"{short.url}/users?user=u1&at=3")
+    wait_until_quiet(page)
+    page.get_by_role("radio", name="A day").click()
+    page.wait_for_url("**day=2024-03-04**")
+    expect(page.get_by_text("on the morning of 4 Mar 2024", exact=False)).to_be_visible()
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**day=2024-03-05**")
+    expect(page.get_by_text("on the morning of 5 Mar 2024", exact=False)).to_be_visible()
+    wait_until_quiet(page)

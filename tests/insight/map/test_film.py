@@ -1,0 +1,49 @@
+"""The film of a map: a picture a day, with what was live and what was touched in it."""
+
+import io
+
+import numpy as np
+import pytest
+from browser.mapped import write_map
+from helpers.copies import copied
+from PIL import Image
+
+from core import Run, VibesError
+from core.insight.days import MarketDays
+from core.insight.map import film as module
+from core.insight.map.film import GONE, HEIGHT, WIDTH, film
+
+
+@pytest.fixture(scope="module")
+def mapped(trained, tmp_path_factory):
+    run = copied(trained, tmp_path_factory.mktemp("film"))
+    write_map(run.path)
+    return Run.open(run.path)
+
+
+def colours(picture):
+    return np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0).tolist()
+
+
+def test_it_has_a_picture_a_day_up_to_so_many(mapped, monkeypatch):
+    days = MarketDays.of(mapped.log, mapped.catalogue)
+    monkeypatch.setattr(module, "FRAMES", 6)
+    made = film(mapped)
+    assert made == film(mapped, "model")  # without photos the first space
+    with Image.open(io.BytesIO(made)) as picture:
+        step = -(-len(days) // 6)
+        assert picture.n_frames == len([*range(0, len(days) - 1, step)]) + 1
+        assert picture.size == (WIDTH, HEIGHT)
+        picture.seek(picture.n_frames - 1)
+        last = np.asarray(picture.convert("RGB")).astype(int)
+        shown = colours(picture)
+    assert shown != [[255, 255, 255]]
+    gone = [int(module.COLOURS[GONE][at : at + 2], 16) for at in (1, 3, 5)]
+    assert gone in shown and last[-2, -2].tolist() == [11, 18, 20]  # the line of the days is at its end
+
+
+def test_what_cannot_be_filmed_is_told(mapped, bare):
+    with pytest.raises(VibesError, match="no map of the space 'photos'"):
+        film(mapped, "photos")
+    with pytest.raises(VibesError, match="no days to go through"):
+        film(bare)

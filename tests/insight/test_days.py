@@ -1,0 +1,52 @@
+"""The days of a market: what was live on each and what was touched, against a slow count."""
+
+import numpy as np
+import pytest
+
+from core.insight.days import MarketDays
+from core.market.log import DAY
+from core.market.splits import Catalogue
+
+HOUR = DAY // 24
+
+
+@pytest.fixture
+def days(make_log):
+    log = make_log(
+        [0, 0, 0, 1, 1], [0, 1, 1, 2, 0], [10 * DAY + HOUR, 11 * DAY, 11 * DAY + HOUR, 11 * DAY, 14 * DAY - 1],
+        listings=4, users=2,
+    )  # fmt: skip
+    since = np.array([0, 10 * DAY + 5 * HOUR, 12 * DAY, 0])
+    until = np.array([11 * DAY, 20 * DAY, 12 * DAY + HOUR, 10 * DAY + HOUR])
+    return MarketDays.of(log, Catalogue(since, until))
+
+
+def test_they_go_from_the_first_event_to_the_last(days):
+    assert (len(days), days.date(0), days.date(3)) == (4, "1970-01-11", "1970-01-14")
+    assert days.begin(1) == 11 * DAY
+    assert [days.number(one) for one in ("1970-01-11", "1970-01-14", "1970-01-15", "zebra", "")] == [
+        0, 3, None, None, None,
+    ]  # fmt: skip
+
+
+def test_a_listing_is_live_on_a_day_of_which_it_was_live_at_any_time(days):
+    assert [days.live(day).tolist() for day in range(3)] == [
+        [True, True, False, True],
+        [False, True, False, False],
+        [False, True, True, False],
+    ]
+
+
+def test_every_event_counts_on_its_day(days):
+    assert [days.touched(day).tolist() for day in range(4)] == [
+        [1, 0, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0],
+    ]  # fmt: skip
+
+
+def test_without_times_or_on_one_day_there_is_nothing_to_go_through(make_log, always_live):
+    for log in (
+        make_log([0, 0], [0, 1], [1, 2], 2, 1, timed=False),
+        make_log([0, 0], [0, 1], [HOUR, 2 * HOUR], 2, 1),
+        make_log([], [], [], 2, 0),
+    ):
+        assert MarketDays.of(log, always_live(log)) is None
