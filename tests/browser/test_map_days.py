@@ -45,7 +45,7 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     live = days.live(5)[known].sum()
     expect(told).to_have_text(re.compile(f"6 Mar 2024: {live} of 89"))
     page.wait_for_url("**day=2024-03-06**")
-    page.get_by_role("button", name="All days").click()
+    page.get_by_role("button", name="All days", exact=True).click()
     page.wait_for_url(re.compile(r"/map$"))
     expect(told).to_have_text("")
 
