@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from export import open_split
 
+from core.evaluation.new_by import NewBy
 from core.evaluation.protocol import evaluate
 from core.evaluation.result import Evaluation
 from core.market.market import Market
@@ -53,12 +54,15 @@ class FileScorer:
         return scores
 
 
-def score(market: Market, log, catalogue, split: Split, out: Path, alone: bool = False) -> Evaluation:
+def score(
+    market: Market, log, catalogue, split: Split, out: Path, alone: bool = False, new_by: str | None = None
+) -> Evaluation:
     """Every peer of the folder on the test queries; beside them EASE, which a large market takes minutes for."""
     files = [path for path in sorted(out.glob("*.parquet")) if path.stem not in INPUTS]
     peers = [FileScorer.read(path, market, split.test) for path in files]
     beside = [] if alone else [Ease.tune(log, split, catalogue)]
-    return evaluate([*peers, *beside], log, split, catalogue)
+    among = None if new_by is None else NewBy.of(market, new_by)
+    return evaluate([*peers, *beside], log, split, catalogue, new_by=among)
 
 
 if __name__ == "__main__":
@@ -68,9 +72,10 @@ if __name__ == "__main__":
     parser.add_argument("--protocol", choices=("temporal", "leave-one-out"))
     parser.add_argument("--hide-history", action="store_true", help="as in `vibes evaluate`")
     parser.add_argument("--alone", action="store_true", help="without EASE beside them")
+    parser.add_argument("--new-by", help="as in `vibes evaluate`")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     market, log, catalogue, split = open_split(given.market, given.protocol)
     split = split.hiding_history() if given.hide_history else split
-    found = score(market, log, catalogue, split, given.out, given.alone)
+    found = score(market, log, catalogue, split, given.out, given.alone, given.new_by)
     print(json.dumps(found.to_dict()) if given.json else found.table())
