@@ -21,6 +21,8 @@ from core.serving.impressions.tables import read_feedback, read_impressions
 #: Differences for which the document says how long they would take to be seen, and lost queries that it tells of each.
 DIFFERENCES, TOLD = (0.02, 0.05, 0.1, 0.2), 10
 
+_READ = ("request_id", "time", "kind", C.USER, "position", C.LISTING, "arm")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Experiment:
@@ -137,7 +139,7 @@ def experiment(
         VibesError: the folder has no experiment, or there are no events.
     """
     folder = Path(folder)
-    shown, setup = read_impressions(folder), setup_of(folder)
+    shown, setup = read_impressions(folder, columns=_READ), setup_of(folder)
     if setup is None:
         raise VibesError(
             f"{folder} has no experiment; `vibes serve A B --interleave --impressions {folder}` begins one."

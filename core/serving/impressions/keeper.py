@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+
 from core.errors import VibesError, sentence_of
 from core.market.durable import sweep_left, write_error
 from core.market.user_names import UserNames
@@ -105,11 +107,11 @@ class Impressions:
         with self._lock:
             if self._segments.size >= most_bytes or self._segments.age >= most_s:
                 self._segments.close()
-        try:
-            for path in sorted(self.folder.glob(f"{KIND}-*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"{KIND}-*{SUFFIX}")):
+            try:
                 self._turn_one(path)
-        except (VibesError, OSError) as error:  # the journals stay, and are tried again
-            logging.getLogger("uvicorn.error").error(sentence_of(error))
+            except (VibesError, OSError, pa.ArrowException) as error:  # the journal stays, and is tried again
+                logging.getLogger("uvicorn.error").error(sentence_of(error))
 
     def _turn_one(self, path: Path) -> None:
         """Where nobody writes a journal any more: it is told by the lock that its writer holds."""

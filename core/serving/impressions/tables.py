@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.durable import atomic_path
+from core.market.values import to_moments
 from core.serving.journal.following import whole_lines
 from core.serving.journal.segments import SUFFIX
 
@@ -99,10 +101,13 @@ def write(journal: Path) -> Path:
     return target
 
 
-def read_impressions(folder: Path | str, events: Path | str | None = None) -> pd.DataFrame:
+def read_impressions(
+    folder: Path | str, events: Path | str | None = None, columns: Sequence[str] | None = None
+) -> pd.DataFrame:
     """All that was shown, one row a listing (see `SCHEMA`), oldest first; also what services are writing at the moment.
 
     Args:
+        columns: some of the schema's, among them `request_id`, `time`, `position`; None: all.
         events: folder of a log of live events: adds, for events with the `request_id` of an answer, `acted_at` (the first on
             that listing) and `actions` (all of them, in order; an event without one is "event").
 
@@ -113,20 +118,21 @@ def read_impressions(folder: Path | str, events: Path | str | None = None) -> pd
     if not folder.is_dir():
         raise VibesError(f"There is no folder {folder}; give the one of `vibes serve --impressions`.")
     parts: dict[str, pa.Table] = {}
+    schema = SCHEMA if columns is None else pa.schema([SCHEMA.field(name) for name in columns])
     # Journals first: one that becomes a table meanwhile is found there.
     for path in sorted(folder.glob(f"{KIND}-*{SUFFIX}")):
         try:
-            parts[path.stem] = rows_of(whole_lines(path))
+            parts[path.stem] = rows_of(whole_lines(path)).select(schema.names)
         except FileNotFoundError:
             continue
         except pa.ArrowInvalid as error:
             raise _damaged(path, error) from error
     for path in sorted(folder.glob(f"{KIND}-*.parquet")):
         try:
-            parts[path.stem] = pq.read_table(path, schema=SCHEMA)
+            parts[path.stem] = pq.read_table(path, schema=SCHEMA, columns=schema.names)
         except (pa.ArrowInvalid, OSError) as error:
             raise _damaged(path, error) from error
-    whole = pa.concat_tables([SCHEMA.empty_table(), *parts.values()]).to_pandas()
+    whole = pa.concat_tables([schema.empty_table(), *parts.values()]).to_pandas()
     whole = whole.sort_values(["time", "request_id", "position"], kind="stable", ignore_index=True)
     return whole if events is None else _with_feedback(whole, read_feedback(Path(events)))
 
@@ -148,14 +154,14 @@ def read_feedback(folder: Path) -> pd.DataFrame:
                 continue
             try:
                 event = from_json(line)
-                told = event["request_id"], event[C.LISTING], event.get(C.TIMESTAMP), event.get(C.ACTION)
-            except (ValueError, KeyError, TypeError, AttributeError):
+                told = [event.get(name) for name in ("request_id", C.LISTING, C.TIMESTAMP, C.ACTION)]
+                if not all(one is None or isinstance(one, str) for one in told) or None in told[:2]:
+                    continue
+            except (ValueError, AttributeError):
                 continue  # `vibes refresh` names it
             found.append(told)
     frame = pd.DataFrame(found, columns=["request_id", C.LISTING, "acted_at", C.ACTION])
-    frame["acted_at"] = pd.to_datetime(frame["acted_at"], utc=True, format="ISO8601").astype(
-        "datetime64[ns, UTC]"
-    )
+    frame["acted_at"] = to_moments(frame["acted_at"])[0]
     return frame.sort_values("acted_at", kind="stable", ignore_index=True)
 
 

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Required
 
-from pydantic_core import from_json, to_json
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+from typing_extensions import TypedDict
 
 from core.market.columns import Columns as C
 from core.market.durable import write_error
@@ -24,6 +26,22 @@ from core.serving.live.posted import as_text
 KIND = "events"
 #: Ids of events by which a repeated post is known; the newest are kept.
 MOST_IDS = 250_000
+
+
+class _Line(TypedDict, total=False):
+    """A line of the log, as it may have been written by anybody."""
+
+    user_id: str
+    listing_id: Required[str]
+    timestamp: str
+    position: int
+    action: str
+    duration_s: float
+    event_id: str
+    request_id: str
+
+
+_EVENT = TypeAdapter(_Line)
 
 
 class Taken(NamedTuple):
@@ -57,8 +75,9 @@ class LiveLog:
         self._ids: dict[int, None] = {}
         self._last, self._timed = 0, run().market.timed
         self._lock = threading.Lock()
-        with alone(folder):
-            self.catch_up()
+        self.catch_up()
+        with alone(folder):  # says now where nothing can be written
+            pass
 
     def append(self, posts: Sequence[Sequence[dict[str, Any]]]) -> list[Taken]:
         """Take the events of some posts with one write; the disk has them when this ends.
@@ -113,7 +132,7 @@ class LiveLog:
 
     def _read(self, line: bytes) -> None:
         try:
-            event = from_json(line)
+            event = _EVENT.validate_json(line)
             at = time_of(event, self._timed)
             if event.get("event_id") is not None:
                 self._ids[_number(event["event_id"])] = None
@@ -121,7 +140,7 @@ class LiveLog:
                     del self._ids[next(iter(self._ids))]
             if event.get(C.USER) is not None:
                 self._pending.add(event, at)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return  # no line of ours; `vibes refresh` names it
 
     def _placed(self, event: dict[str, Any], last: dict[str, int]) -> dict[str, Any]:

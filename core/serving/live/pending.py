@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -34,7 +34,7 @@ class Pending:
         self._called, self._most, self._count = called, most, 0
         self._by_user: OrderedDict[str, list[Happened]] = OrderedDict()
 
-    def add(self, line: dict[str, Any], at: int) -> None:
+    def add(self, line: Mapping[str, Any], at: int) -> None:
         """Take a line of the log."""
         user = self._called(line[C.USER])
         mine = self._by_user.setdefault(user, [])
@@ -100,7 +100,7 @@ def _had(run: RunFolder, user: str, before: int | None) -> list[Happened]:
     ]
 
 
-def time_of(line: dict[str, Any], timed: bool) -> int:
+def time_of(line: Mapping[str, Any], timed: bool) -> int:
     """When an event of the log was, in the time of the market's events.
 
     Raises:

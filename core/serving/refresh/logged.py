@@ -20,14 +20,16 @@ def rows_of_log(path: Path, lines: bytes) -> tuple[pd.DataFrame, list[str]]:
     found, broken = [], 0
     for line in lines.splitlines():
         try:
-            event = from_json(line)
-            if event.get(C.USER) is not None:
-                found.append(event)
+            event = from_json(line, allow_inf_nan=False)
+            cells = {name: event.get(name) for name in (*_ALWAYS, *_MAYBE)}
         except (ValueError, AttributeError):
             broken += 1
+            continue
+        if any(isinstance(cell, list | dict) for cell in cells.values()):
+            broken += 1
+        elif cells[C.USER] is not None:
+            found.append(cells)
     rows = pd.DataFrame.from_records(found, columns=[*_ALWAYS, *_MAYBE]) if found else pd.DataFrame()
     rows = rows.drop(columns=[name for name in rows if name in _MAYBE and rows[name].isna().all()])
-    problem = (
-        f"{path} has {broken:,} lines that are no JSON objects; they are skipped. Mend the file, or leave it."
-    )
+    problem = f"{path} has {broken:,} lines that are no events; they are skipped. Mend the file, or leave it."
     return rows, [problem] if broken else []

@@ -10,11 +10,11 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic_core import to_json
 
-from core.errors import VibesError, sentence_of
+from core.errors import VibesError, printable, sentence_of
 from core.serving.live.log import Taken
 from core.serving.live.posted import MOST_POSTED, PostedLive, Refused, checked
 from core.serving.service.problems import Busy
-from core.serving.service.refusals import answers
+from core.serving.service.refusals import answers, short
 from core.serving.service.schema import Accepted, Nothing, RefusedEvents, sentence
 
 PATH = "/events"
@@ -50,6 +50,6 @@ def add_events(app: FastAPI, *refused: int) -> None:
     @app.exception_handler(Refused)
     async def no_events(_: Request, error: Refused) -> JSONResponse:
         told: list[dict[str, Any]] = [
-            {"event": place, "error": text} for place, text in error.problems.items()
+            {"event": place, "error": short(printable(text))} for place, text in error.problems.items()
         ]
-        return JSONResponse({"error": str(error), "events": told}, 422)
+        return JSONResponse({"error": told[0]["error"], "events": told}, 422)

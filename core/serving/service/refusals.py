@@ -38,7 +38,7 @@ def refuse_in_sentences(app: FastAPI) -> None:
     async def refused(request: Request, error: VibesError) -> JSONResponse:
         status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy) else 422
         headers = {"Retry-After": "1"} if status == 503 else None
-        return JSONResponse({"error": _short(sentence_of(error))}, status, headers)
+        return JSONResponse({"error": short(sentence_of(error))}, status, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -48,7 +48,7 @@ def refuse_in_sentences(app: FastAPI) -> None:
     async def no_such(request: Request, error: HTTPException) -> JSONResponse:
         known = {404: "There is nothing at", 405: "This method is not possible at"}
         text = f"{known.get(error.status_code, error.detail)} {request.url.path}; see /openapi.json."
-        return JSONResponse({"error": _short(printable(text))}, error.status_code, error.headers)
+        return JSONResponse({"error": short(printable(text))}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)
     async def ours(request: Request, error: Exception) -> JSONResponse:
@@ -57,6 +57,6 @@ def refuse_in_sentences(app: FastAPI) -> None:
         return JSONResponse({"error": "The service failed on this request; its log says why."}, 500)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """A sentence repeats what was asked, which may be of any length; its end holds the mend."""
     return text if len(text) <= 500 else f"{text[:240].rstrip()} … {text[-240:].lstrip()}"

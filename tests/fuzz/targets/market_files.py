@@ -16,6 +16,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
 from core.market.tables import events_table, listings_table, photos_table
+from core.market.user_names import UserNames
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
 
@@ -34,6 +35,11 @@ CSV = {
     "events": b"user_id,listing_id,timestamp,action,duration_s\n"
     b"u1,a1,2024-02-01 10:00:00,view,10.5\nu1,a2,2024-02-01 11:00:00,save,\nu2,a3,1706781600,view,3\n",
 }
+LOG = (
+    b'{"user_id":"u1","listing_id":"a1","timestamp":"2024-02-01T10:00:00.000001+00:00","action":"view","duration_s":10.5}\n'
+    b'{"listing_id":"a2","timestamp":"2024-02-01T10:00:01+00:00","request_id":"r1"}\n'
+    b'{"user_id":"u2","listing_id":"a2","timestamp":"2024-02-01T10:00:02Z","event_id":"e1","request_id":"r1"}\n'
+)
 
 
 @target("market-toml", seeds=lambda: [TOML, b'name = "x"\n', b'[attributes.place]\nkind = "place"\n'])
@@ -64,6 +70,35 @@ def _table(name: str, suffix: str) -> Callable[[Path], Callable[[bytes], object]
         return feed
 
     return make
+
+
+@target("event-log", seeds=lambda: [LOG])
+def event_log(folder: Path) -> Callable[[bytes], object]:
+    """A log of live events, read as a refresh, a service and an experiment read it."""
+    from core.serving.impressions.tables import read_feedback
+    from core.serving.journal.following import whole_lines
+    from core.serving.live.log import LiveLog
+    from core.serving.refresh.logged import rows_of_log
+
+    path, config, known = folder / "events-1.jsonl", MarketConfig(), pd.Index(["a1", "a2", "a3"])
+    now = pd.Timestamp("2024-06-01", tz="UTC")
+    log = LiveLog(folder / "none", _Nothing)
+
+    def feed(content: bytes) -> object:
+        path.write_bytes(content)
+        for line in whole_lines(path).splitlines():
+            log._read(line)
+        rows, problems = rows_of_log(path, whole_lines(path))
+        return problems, read_feedback(folder), len(rows) and events_table(rows, path, known, config, now)
+
+    return feed
+
+
+class _Nothing:
+    """A run without events."""
+
+    class market:
+        timed, names = True, UserNames(Path("."), False)
 
 
 @target("market", seeds=lambda: [b"\0".join((TOML, *CSV.values()))])

@@ -41,7 +41,7 @@ def _seeds() -> Sequence[bytes]:
         "longitude": 9.94,
         "title": "A room",
     }
-    posted = {
+    posted: dict[str, list[Any]] = {
         "/recommend": [
             {"history": history, "k": 5},
             {"history": history} | rules,
@@ -53,6 +53,11 @@ def _seeds() -> Sequence[bytes]:
             {"photos": [PNG[:-8]]},
         ],
     }
+    event = {"user_id": "user-00000", "listing_id": "home-0001", "action": "view", "duration_s": 3.5}
+    posted["/events"] = [
+        event,
+        [event | {"timestamp": "2025-02-01", "event_id": "e1"}, event | {"request_id": "r"}],
+    ]
     bodies = [f"POST {path}\n{json.dumps(body)}" for path, some in posted.items() for body in some]
     asked = ("/similar/home-0001?k=5&space=model", "/similar/home-0002?where=price%3C%3D300000&same=district&at=now&live_only=true",
              "/recommend/user-00000?k=3&at=2025-02-01&drop_seen=false", "/recommend/user-00001?at_most=1&seller=district&diversity=0.5",
@@ -74,10 +79,15 @@ def _draw(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 
 @target("service-requests", _seeds, _draw)
 def service_requests(folder: Path) -> Callable[[bytes], object]:
+    from core.serving.impressions.keeper import Impressions
     from core.serving.service.api import Options, make_app
     from core.serving.service.newest import NewestState
 
-    app = make_app(NewestState(DEMO), Options(pause=0, look_every=3600))
+    app = make_app(
+        NewestState(DEMO, events=folder / "events"),
+        Options(pause=0, look_every=3600),
+        Impressions(folder / "shown"),
+    )
     loop = asyncio.new_event_loop()
     # On a thread of its own: the caller's may have a loop already.
     threading.Thread(target=loop.run_forever, daemon=True).start()

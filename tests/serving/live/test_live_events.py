@@ -133,9 +133,9 @@ def test_only_new_lines_of_a_log_are_read(tmp_path):
     assert news.frames[0].rows[C.USER].tolist() == ["u1"] and not news.problems
     state = {**news.state, "files": news.frames[0].mark["files"]}
     assert not source.look(state).frames
-    path.write_text(line % (1, 1) + line % (2, 2) + "[1]\n{no\n")
+    path.write_text(line % (1, 1) + line % (2, 2) + '[1]\n{no\n{"user_id": {}}\n')
     news = source.look(state)
-    assert news.frames[0].rows[C.USER].tolist() == ["u2"] and "2 lines that are no JSON" in news.problems[0]
+    assert news.frames[0].rows[C.USER].tolist() == ["u2"] and "3 lines that are no events" in news.problems[0]
 
 
 @pytest.mark.parametrize(
