@@ -15,18 +15,18 @@ def chosen(name: str, options: list[str], default: str) -> str:
 
 def whole(name: str, default: int, low: int, high: int) -> int:
     """A query parameter that must be a whole number, held within `low` and `high`."""
-    return address.whole(st.query_params.to_dict(), name, default, low, high)
+    return address.whole(dict(st.query_params), name, default, low, high)
 
 
 def set_params(**values: Any) -> None:
     """Write query parameters; `None` removes one."""
-    params = st.query_params.to_dict()
+    params = dict(st.query_params)
     for name, value in values.items():
         if value is None:
             params.pop(name, None)
         else:
             params[name] = str(value)
-    if params != st.query_params.to_dict():
+    if params != dict(st.query_params):
         st.query_params.from_dict(params)
 
 
