@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.kit.presenter import presenter
 from app.kit.run_selector import run_selector
 from app.kit.theme_watch import theme_watch
 from app.registry import PAGES
@@ -27,4 +28,5 @@ with boundary():
     if several:
         run_selector(pages)
     page.run()
+presenter(page.title)
 theme_watch()

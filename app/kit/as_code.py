@@ -1,6 +1,7 @@
 """What stands on the screen as code: the Python and the command that give exactly these rows, and the link in a notebook."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ import streamlit as st
 
 from app.server.runs import OpenRun
 from app.view.formats import plain
+from core.insight.selection.selection import Selection
 
 
 class Written(Protocol):
@@ -42,7 +44,7 @@ def as_code(
     """
     owners = list(runs) or [opened] * len(selections)
     with st.expander("As code", icon=":material/code:", key=key):
-        for one, owner in zip(selections, owners, strict=True):
+        for number, (one, owner) in enumerate(zip(selections, owners, strict=True)):
             folder = str(owner.run.path)
             if len(selections) > 1:
                 st.markdown(f"**{plain(one.label)}**")
@@ -50,6 +52,16 @@ def as_code(
             st.code(one.python(folder), language="python", wrap_lines=True)
             st.caption("Command")
             st.code(one.command(folder), language="bash", wrap_lines=True)
+            if isinstance(one, Selection):
+                st.download_button(
+                    f"{one.label or 'These rows'} as CSV" if len(selections) > 1 else "These rows as CSV",
+                    partial(_csv, one, owner),
+                    f"{owner.name}-{one.kind}.csv",
+                    "text/csv",
+                    icon=":material/table:",
+                    on_click="ignore",
+                    key=f"{key}-csv-{number}",
+                )
         if not link:
             return
         st.caption("This link in a notebook")
@@ -59,3 +71,8 @@ def as_code(
             language="python",
             wrap_lines=True,
         )
+
+
+def _csv(selection: Selection, owner: OpenRun) -> bytes:
+    """The rows with all attributes, in the encoding that spreadsheets read."""
+    return selection.table(owner.run).to_csv(index=False).encode("utf-8-sig")

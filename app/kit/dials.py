@@ -37,7 +37,7 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> None:
             key = f"dial-{number}"
             st.session_state[key] = max(-FAR, min(FAR, dial.weight))
             st.slider(
-                plain(f"Less or more {dial.name}"),
+                plain(dial.name[:1].upper() + dial.name[1:]),
                 -FAR,
                 FAR,
                 step=STEP,

@@ -38,6 +38,7 @@ def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes
         "Audience",
         f"{len(found.audience):,} of {count(found.users, 'user')}",
         None if more is None else f"{more:+,} against the listing it began with",
+        delta_color="normal" if more else "off",
         help=f"Users who would have it among their first {found.k} recommendations, of those active last. {share:.1f} %.",
     )
     place = "—" if found.median_rank is None else f"{found.median_rank:g}"

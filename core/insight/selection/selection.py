@@ -12,6 +12,7 @@ import pandas as pd
 
 from core.insight.looks.look import look
 from core.insight.selection.histories import as_rows, document
+from core.market.columns import Columns as C
 from core.run.asking import Event
 from core.run.rules import Rules
 from core.run.run import Run
@@ -56,6 +57,17 @@ class Selection:
             return look(run, asked, **options)
         found: pd.DataFrame = getattr(run, name)(asked, **options)
         return found
+
+    def table(self, run: Run) -> pd.DataFrame:
+        """The rows with all attributes of their listings, for a file.
+
+        Raises:
+            VibesError: as `frame`.
+        """
+        found, market = self.frame(run), run.market
+        listings = market.listings.set_index(C.LISTING).reindex(found[C.LISTING]).reset_index(drop=True)
+        more = [name for name in listings if name not in found and name != market.config.title]
+        return pd.concat([found.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:
         """The lines that give these rows as `found`; `run` is the run's folder."""

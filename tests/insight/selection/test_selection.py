@@ -117,3 +117,12 @@ def test_the_shell_runs_the_command_of_a_history(trained, tmp_path):
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     rows = [row["listing_id"] for row in json.loads(done.stdout)]
     assert rows == asked.frame(trained)["listing_id"].tolist()
+
+
+def test_the_table_has_the_rows_and_all_attributes(trained):
+    asked = Selection("similar", "home-0003", 4, space="attributes")
+    table = asked.table(trained)
+    assert table["listing_id"].tolist() == asked.frame(trained)["listing_id"].tolist()
+    homes = trained.market.listings.set_index("listing_id")
+    assert table["price"].tolist() == homes.loc[table["listing_id"], "price"].tolist()
+    assert not table.columns.duplicated().any() and table["title"].notna().all()

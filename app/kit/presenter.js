@@ -1,0 +1,204 @@
+// Pinned views lie in this browser: [{title, url, note}]. While presenting, the place of the one that is shown is kept
+// for this tab, so that it outlives the drawing of a page.
+const PINS = "listing-vibes-pins"
+const AT = "listing-vibes-presenting"
+// What steers a page and is nothing to look at.
+const CLEAN = `
+  [data-testid="stHeader"], [data-testid="stSidebar"], [data-testid="stFileUploader"],
+  .stMain [class*="st-key-labelled-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
+  .stMain .stPagination { display: none !important }
+  .stMainBlockContainer.block-container { padding-top: 1.5rem !important; padding-bottom: 7rem !important }
+`
+
+function read() {
+  try {
+    const found = JSON.parse(localStorage.getItem(PINS) ?? "[]")
+    return Array.isArray(found) ? found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/")) : []
+  } catch {
+    return []
+  }
+}
+
+function write(pins) {
+  try {
+    localStorage.setItem(PINS, JSON.stringify(pins))
+  } catch {
+    // A browser that keeps nothing shows what was pinned until the page is left.
+  }
+}
+
+function presentedAt() {
+  const kept = sessionStorage.getItem(AT)
+  return kept === null ? null : Number(kept)
+}
+
+function go(url) {
+  if (location.pathname + location.search === url) return
+  history.pushState({}, "", url)
+  dispatchEvent(new PopStateEvent("popstate"))
+  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
+}
+
+function clean(on) {
+  const there = document.getElementById("vibes-clean")
+  if (!on) there?.remove()
+  else if (!there) {
+    const style = document.createElement("style")
+    style.id = "vibes-clean"
+    style.textContent = CLEAN
+    document.head.append(style)
+  }
+}
+
+function button(label, click, told) {
+  const made = element("button", "", label)
+  made.type = "button"
+  if (told) made.setAttribute("aria-label", told)
+  made.addEventListener("click", click)
+  return made
+}
+
+export default ({ parentElement, data }) => {
+  const root = parentElement.querySelector(".presenter")
+
+  const name = () => {
+    const heading = document.querySelector('[data-testid="stMain"] h1')?.textContent?.trim()
+    return heading && heading !== data.title ? `${data.title}: ${heading}` : data.title
+  }
+  const show = (at) => {
+    const pins = read()
+    if (at === null || !pins.length) {
+      sessionStorage.removeItem(AT)
+      clean(false)
+      if (document.fullscreenElement) document.exitFullscreen().catch(() => {})
+    } else {
+      const held = Math.max(0, Math.min(pins.length - 1, at))
+      sessionStorage.setItem(AT, String(held))
+      clean(true)
+      go(pins[held].url)
+    }
+    draw()
+  }
+  const present = (at) => {
+    document.documentElement.requestFullscreen?.().catch(() => {}) // a browser may refuse; the page is clean all the same
+    show(at)
+  }
+  const pin = () => {
+    write([...read(), { title: name(), url: location.pathname + location.search, note: "" }])
+    draw("Pinned")
+  }
+
+  function stage(pins, at) {
+    const bar = element("section", "stage")
+    bar.setAttribute("aria-label", "Presenting")
+    const note = element("div", "note", pins[at].note || pins[at].title)
+    note.tabIndex = 0
+    const place = element("span", "place", `${at + 1} of ${pins.length}`)
+    place.setAttribute("aria-live", "polite")
+    const back = button("‹", () => show(at - 1), "View before")
+    const next = button("›", () => show(at + 1), "Next view")
+    back.disabled = at === 0
+    next.disabled = at === pins.length - 1
+    bar.append(note, back, place, next, button("✕", () => show(null), "End presenting"))
+    return bar
+  }
+
+  function list() {
+    const box = element("dialog", "")
+    box.setAttribute("aria-label", "Pinned views")
+    const fill = () => {
+      const pins = read()
+      const rows = element("ol")
+      const keep = (changed) => {
+        write(changed)
+        fill()
+      }
+      pins.forEach((one, at) => {
+        const row = element("li")
+        const head = element("div", "head")
+        const up = button("↑", () => keep([...pins.slice(0, at - 1), one, pins[at - 1], ...pins.slice(at + 1)]), `Move up ${one.title}`)
+        up.disabled = at === 0
+        head.append(
+          element("span", "name", `${at + 1}. ${one.title}`),
+          up,
+          button("▶", () => { box.close(); present(at) }, `Present from ${one.title}`),
+          button("✕", () => keep(pins.filter((_, place) => place !== at)), `Remove ${one.title}`),
+        )
+        const note = element("textarea")
+        note.rows = 2
+        note.value = one.note ?? ""
+        note.placeholder = "Note, shown while presenting"
+        note.setAttribute("aria-label", `Note on ${one.title}`)
+        note.addEventListener("input", () => {
+          const now = read()
+          if (now[at]) now[at].note = note.value
+          write(now)
+        })
+        row.append(head, note)
+        rows.append(row)
+      })
+      const foot = element("div", "foot")
+      const begin = button("Present", () => { box.close(); present(0) })
+      begin.disabled = !pins.length
+      const save = button("Save as a file", () => {
+        const anchor = element("a")
+        anchor.href = URL.createObjectURL(new Blob([JSON.stringify(read(), null, 1)], { type: "application/json" }))
+        anchor.download = "pinned-views.json"
+        anchor.click()
+        URL.revokeObjectURL(anchor.href)
+      })
+      save.disabled = !pins.length
+      const file = element("input")
+      file.type = "file"
+      file.accept = ".json"
+      file.hidden = true
+      file.addEventListener("change", async () => {
+        try {
+          const found = JSON.parse(await file.files[0].text())
+          const usable = found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && !one.url.startsWith("//"))
+          keep(usable.map((one) => ({ title: String(one.title ?? one.url), url: one.url, note: String(one.note ?? "") })))
+        } catch {
+          foot.append(element("span", "", "This file holds no pinned views."))
+        }
+      })
+      foot.append(begin, save, button("Open a file", () => file.click()), file, button("Close", () => box.close()))
+      const empty = pins.length ? [] : [element("p", "", "Nothing is pinned yet. “Pin this view” keeps the page as it stands, with its link.")]
+      box.replaceChildren(element("h2", "", "Pinned views"), ...empty, rows, foot)
+    }
+    fill()
+    box.addEventListener("close", () => { box.remove(); draw() })
+    root.append(box)
+    box.showModal()
+  }
+
+  function draw(said = "") {
+    const pins = read()
+    const at = presentedAt()
+    if (at !== null && pins[at]) {
+      clean(true)
+      root.replaceChildren(stage(pins, at))
+      return
+    }
+    clean(false)
+    const spoken = element("span", "", said)
+    spoken.setAttribute("aria-live", "polite")
+    const line = element("div", "line")
+    line.append(button("Pin this view", pin), button(`Pinned views (${pins.length})`, list), spoken)
+    root.replaceChildren(line)
+  }
+
+  const key = (event) => {
+    const at = presentedAt()
+    if (at === null || event.altKey || event.ctrlKey || event.metaKey) return
+    const on = event.composedPath()[0]
+    if (on instanceof Element && on.closest("input, textarea, select, [role=slider], [role=radio], [role=tab], dialog, [role=dialog]")) return
+    const step = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[event.key]
+    if (step) {
+      event.preventDefault()
+      show(at + step)
+    } else if (event.key === "Escape") show(null)
+  }
+  document.addEventListener("keydown", key)
+  draw()
+  return () => document.removeEventListener("keydown", key)
+}

@@ -1,0 +1,68 @@
+"""Views are pinned, noted and shown one after the other, by mouse and by keyboard, wide and on a phone."""
+
+from browser.conftest import WIDE_AND_PHONE
+from browser.seeing import wait_until_quiet
+from browser.test_axe import troubles
+from playwright.sync_api import expect
+
+
+@WIDE_AND_PHONE
+def test_pinned_views_are_presented_with_their_notes(page, explorer):
+    page.goto("/similar?listing=l05&k=6")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").click()
+    expect(page.get_by_role("button", name="Pinned views (1)")).to_be_visible()
+    page.goto("/users?user=u1")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Pinned views (2)").press("Enter")
+    views = page.get_by_role("dialog", name="Pinned views")
+    expect(views.get_by_role("listitem")).to_have_count(2)
+    views.get_by_role("textbox").first.fill("Alike by the model")
+    assert not troubles(page, "pinned views")
+
+    views.get_by_role("button", name="Present", exact=True).click()
+    stage = page.get_by_role("region", name="Presenting")
+    expect(stage).to_contain_text("Alike by the model")
+    expect(stage).to_contain_text("1 of 2")
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
+    expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    wait_until_quiet(page)
+    expect(page.get_by_role("list", name="6 neighbours by model, the most alike first")).to_be_visible()
+    expect(page.get_by_role("button", name="Rules")).to_be_hidden()
+    assert not troubles(page, "presenting")
+
+    page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(f"{explorer.url}/users?user=u1")
+    expect(stage).to_contain_text("2 of 2")
+    wait_until_quiet(page)
+    expect(stage.get_by_role("button", name="Next view")).to_be_disabled()
+    stage.get_by_role("button", name="View before").click()
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
+    wait_until_quiet(page)
+    page.keyboard.press("Escape")
+    expect(page.get_by_test_id("stHeader")).to_be_visible()
+    page.reload()
+    wait_until_quiet(page)
+    expect(page.get_by_role("button", name="Pinned views (2)")).to_be_visible()
+
+
+def test_pins_go_to_a_file_and_come_back(page, explorer, tmp_path):
+    page.goto("/similar?listing=l03")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").click()
+    page.get_by_role("button", name="Pinned views (1)").click()
+    views = page.get_by_role("dialog", name="Pinned views")
+    with page.expect_download() as download:
+        views.get_by_role("button", name="Save as a file").click()
+    download.value.save_as(tmp_path / "pinned.json")
+    views.get_by_role("button", name="Remove").click()
+    expect(views.get_by_text("Nothing is pinned yet")).to_be_visible()
+    views.locator("input[type=file]").set_input_files(tmp_path / "pinned.json")
+    expect(views.get_by_role("listitem")).to_have_count(1)
+    (tmp_path / "none.json").write_text('{"url": 1}')
+    views.locator("input[type=file]").set_input_files(tmp_path / "none.json")
+    expect(views.get_by_text("holds no pinned views")).to_be_visible()
+    views.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("button", name="Pinned views (1)")).to_be_visible()
