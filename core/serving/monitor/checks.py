@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.errors import VibesError, escaped
 from core.market.documents import first_problem, read_json, read_toml, write_text
+from core.run.generations import stamp_of
 from core.words import count
 
 FILE = "monitor.json"
@@ -123,6 +124,7 @@ class Monitored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
+    of: str = ""  # which model it looked at, see `model_of`
     market: str
     generation: int
     looked: str  # when, UTC
@@ -180,9 +182,16 @@ class Monitored(BaseModel):
 
     @classmethod
     def load(cls, run: Path) -> Monitored | None:
-        """What was kept last; None where nobody looked.
+        """What was kept last; None where nobody looked since the run got its model.
 
         Raises:
             VibesError: the file is damaged.
         """
-        return read_json(run / FILE, f"look again with `vibes monitor {run}`", cls.model_validate)
+        found = read_json(run / FILE, f"look again with `vibes monitor {run}`", cls.model_validate)
+        return None if found is not None and found.of not in ("", model_of(run)) else found
+
+
+def model_of(run: Path) -> str:
+    """What tells the model of a run folder from the one before it."""
+    stamp = stamp_of(run)
+    return f"{stamp.base[:16]}-{stamp.model}"

@@ -28,7 +28,7 @@ from core.market.splits import Split
 from core.progress import Report, shown
 from core.run.run import Run
 from core.serving.monitor import lists
-from core.serving.monitor.checks import Check, Monitored, Thresholds
+from core.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from core.serving.monitor.drift import MOST, Group, attribute_checks, history_check, photo_check
 from core.serving.monitor.groups import groups, new_rows
 from core.serving.monitor.newest import Newest, asked_newest, newest, recall_check
@@ -103,6 +103,7 @@ def look(
         begins = str(np.datetime64(found.since, "ns"))[:19] if opened.log.timed else str(found.since)
     result = Monitored(
         run=str(opened.path),
+        of=model_of(opened.path),
         market=opened.market.name,
         generation=opened.generation,
         looked=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),

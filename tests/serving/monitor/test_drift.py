@@ -10,7 +10,7 @@ from core.features.seen import PhotoSpread, SeenMarket, Spread
 from core.market.kinds import AttributeVocabulary, kind_of
 from core.market.market import Market
 from core.report.memo import memo_html, memo_markdown
-from core.serving.monitor.checks import Check, Monitored, Thresholds
+from core.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from core.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
 from core.serving.monitor.lists import gini
 from core.serving.service.metrics import Metrics
@@ -129,5 +129,10 @@ def test_the_service_tells_the_last_look_and_nothing_where_there_is_none_or_a_da
     told = metrics.text().decode()
     assert 'vibes_monitor_crossed{check="attribute",of="a \\"b\\""} 1.0' in told
     assert "vibes_monitor_timestamp_seconds 1.7357" in told
+    found = Monitored.load(tmp_path)
+    found.model_copy(update={"of": model_of(tmp_path)}).save(tmp_path)
+    assert Monitored.load(tmp_path) is not None
+    (tmp_path / "run.toml").write_text("another model")
+    assert Monitored.load(tmp_path) is None and b"vibes_monitor" not in metrics.text()
     (tmp_path / "monitor.json").write_text("{}")
     assert b"vibes_monitor" not in metrics.text()
