@@ -57,10 +57,10 @@ WATCH = """
     }
     else requestAnimationFrame(look)
   }
-  // A photo that is hidden, or so far below that the browser has not asked for it yet.
+  // A photo that is hidden, or so far below or aside that the browser has not asked for it yet.
   const below = (image) => {
-    const { width, top } = image.getBoundingClientRect()
-    return image.loading === "lazy" && (width === 0 || top > innerHeight * 2)
+    const { width, top, left, right } = image.getBoundingClientRect()
+    return image.loading === "lazy" && (width === 0 || top > innerHeight * 2 || left > innerWidth || right < 0)
   }
   look()
 })
