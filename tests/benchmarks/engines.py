@@ -166,7 +166,7 @@ def milvus(asked: Asked, folder: Path) -> dict[str, Ask]:
     index = client.prepare_index_params()
     index.add_index("vector", index_type="FLAT", metric_type="IP")
     client.create_collection("l", schema=schema, index_params=index, consistency_level="Strong")
-    told = asked.payload.fillna(0.0).to_dict("records")
+    told = asked.payload.fillna(1e18).to_dict("records")  # fulfils no "at most"
     rows = [
         {"id": row, "vector": vector.tolist(), **one}
         for row, (vector, one) in enumerate(zip(asked.vectors, told, strict=True))
