@@ -43,15 +43,16 @@ def as_code(
         link: whether the page's address gives the same in a notebook.
     """
     owners = list(runs) or [opened] * len(selections)
+    # In one colour: those that Streamlit gives the words of a language are too pale to be read by everybody.
     with st.expander("As code", icon=":material/code:", key=key):
         for number, (one, owner) in enumerate(zip(selections, owners, strict=True)):
             folder = str(owner.run.path)
             if len(selections) > 1:
                 st.markdown(f"**{plain(one.label)}**")
             st.caption("Python" if not one.label or len(selections) == 1 else f"Python, {plain(one.label)}")
-            st.code(one.python(folder), language="python", wrap_lines=True)
+            st.code(one.python(folder), language=None, wrap_lines=True)
             st.caption("Command")
-            st.code(one.command(folder), language="bash", wrap_lines=True)
+            st.code(one.command(folder), language=None, wrap_lines=True)
             if isinstance(one, Selection):
                 st.download_button(
                     f"{one.label or 'These rows'} as CSV" if len(selections) > 1 else "These rows as CSV",
@@ -68,7 +69,7 @@ def as_code(
         url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
         st.code(
             f'from core import Run, selection\n\nselection(Run.open("{opened.run.path}"), "{url}")',
-            language="python",
+            language=None,
             wrap_lines=True,
         )
 

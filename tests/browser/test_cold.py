@@ -1,6 +1,8 @@
 """A cold listing as a person checks it: one of the market, and a new one with an uploaded photo."""
 
+import json
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from browser import painted
@@ -12,9 +14,10 @@ from browser.seeing import (
     shift_after_first_paint,
     wait_until_quiet,
 )
+from browser.test_axe import troubles
 from playwright.sync_api import expect
 
-from core import Run
+from core import Run, launch
 from core.features.photos.opening import load_photo_encoder
 from core.features.photos.vectors import embed_photos
 from core.insight.audience import Audience
@@ -96,6 +99,31 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     assert_listings(near, found.nearest(run, "model", 12)["listing_id"].tolist())
     page.reload()
     expect(page.get_by_label("Title")).to_have_value("A new home")
+
+
+@WIDE_AND_PHONE
+def test_a_listing_on_paper_is_dragged(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/cold?view=new&like=l03")
+    wait_until_quiet(page)
+    slider = page.get_by_role("slider", name="Price")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**draft=**")
+    wait_until_quiet(page)
+    draft = json.loads(dict(parse_qsl(urlsplit(page.url).query))["draft"])
+    assert draft["price"] > run.market.listings["price"].iloc[3]
+    found = launch(run, {**draft, "like": "l03"})
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(
+        f"{len(found.audience)} of {found.users} users"
+    )
+    near = page.get_by_role("list", name=f"{len(found.competitors)} live listings nearest to it")
+    assert_listings(near, found.competitors["listing_id"].tolist())
+    before = page.url
+    page.get_by_role("radio", name="Room type:").click()
+    page.wait_for_function("before => location.href !== before", arg=before)
+    wait_until_quiet(page)
+    assert not troubles(page, "a listing on paper")
 
 
 @pytest.mark.parametrize("path", ["/cold", "/cold?listing=l08", "/cold?view=figures"])

@@ -29,7 +29,8 @@ def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
         _left_out(f"A listing has at most {MOST} photos here; the others are left out.")
     good = [(name, content) for name, content, small, _ in looked if small]
     if good:
-        st.image([small for _, _, small, _ in looked if small], width=SMALL)
+        alt = [f"Photo {number} of the listing" for number in range(1, len(good) + 1)]
+        st.image([small for _, _, small, _ in looked if small], width=SMALL, alt=alt)
     return good
 
 
