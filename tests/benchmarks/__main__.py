@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks [--only startup texts ...] [--quick] [--out FILE.json]
 
-They run on the demo that comes with the project, or on what they make themselves. `--quick` asks each for less, to see that
+They run on the demo that comes with the project, whose photos `vibes photos assets/demo` embeds once (`why` looks at them),
+or on what they make themselves. `--quick` asks each for less, to see that
 it runs. What each found, with the machine's load before and after it, is one JSON document: on stdout, or in `--out`,
 which is written anew after every line. A line that fails is named, and the others go on.
 """
