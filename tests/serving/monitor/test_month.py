@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import vibes
@@ -23,6 +25,7 @@ from core.run.generations import stamp_of
 from core.run.run import Run
 from core.serving.monitor.checks import Monitored
 from core.serving.monitor.monitor import look, monitor
+from core.serving.monitor.newest import newest, recall_check
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 
@@ -84,6 +87,9 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert by_name["recall"].before == pytest.approx(metrics["value"])
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
+    better = replace(newest(Run.open(shop / "run")), measured=np.full(80, 0.95))
+    worse = recall_check(better, asked, Run.open(shop / "run").listing_ids, found.thresholds)
+    assert worse.crossed and "less than the 0.950" in worse.sentence and "missed most are" in worse.look
     assert {"coverage", "concentration", "young", "cold", "attribute", "histories", "vectors"} <= set(by_name)
 
 
