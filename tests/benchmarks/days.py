@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from benchmarks.reaction import WATCH, summary, timed  # noqa: E402
+from benchmarks.reaction import WATCH, spent, summary, timed  # noqa: E402
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
@@ -95,14 +95,22 @@ def main() -> None:
         begin = min(began + 2, len(days) - 2 - given.repeat)
         found: dict[str, Any] = {
             "map": summary(on_map(page, server.url, days, given.repeat)),
-            "users": summary(of_user(page, server.url, days, run.log.users[user], begin, given.repeat)),
-            "load": [load, os.getloadavg()[0]],
         }
+        before = spent(server.process.pid)
+        found["users"] = summary(of_user(page, server.url, days, run.log.users[user], begin, given.repeat))
+        after = spent(server.process.pid)
+        # Of server and browser, a step; they tell more than the clock where others use the cores, too.
+        found["cpu seconds of users"] = [
+            (late - early) / (given.repeat + 1) for early, late in zip(before, after, strict=True)
+        ]
+        found["load"] = [load, os.getloadavg()[0]]
         browser.close()
     if given.json:
         print(json.dumps(found, indent=1))
         return
     print(f"load {found['load'][0]:.1f} before, {found['load'][1]:.1f} after")
+    server_s, browser_s = found["cpu seconds of users"]
+    print(f"CPU of a step on users: server {server_s:.2f} s, browser {browser_s:.2f} s")
     for name in ("map", "users"):
         one = found[name]
         held = "held" if one["p50"] <= LIMIT else "MISSED"
