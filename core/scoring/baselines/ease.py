@@ -51,7 +51,8 @@ class Ease(IdModel):
                 f"EASE needs the inverse of a {count:,} x {count:,} matrix; beyond {MOST_LISTINGS:,} listings with "
                 "training events it is left out."
             )
-        gram = np.asfortranarray(interactions.cooccurrence().toarray(), np.float64)  # (W, W)
+        # (W, W) symmetric, so that its transpose is the same in the order that LAPACK wants
+        gram = interactions.cooccurrence().toarray().astype(np.float64).T
         gram[np.diag_indices(count)] += penalty
         factor, _ = lapack.dpotrf(gram, lower=0, overwrite_a=1)  # a penalty makes `gram` positive definite
         inverse, _ = lapack.dpotri(factor, lower=0, overwrite_c=1)  # its upper triangle
