@@ -28,7 +28,7 @@ _ADDRESS = (
 _STYLES = """<style>
 .stMainBlockContainer.block-container { max-width: none }
 .stApp .st-key-theme-watch { display: none }
-.stApp .st-key-dial-place { min-height: 2.5rem }
+.stApp .st-key-dial-place, .stApp .st-key-as-of { min-height: 2.5rem }
 .stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
 @media (max-width: 640px) {
   .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }
