@@ -36,7 +36,7 @@ def test_frames_are_trained_on_evaluated_and_asked(small_market, quick, whole, t
     run = train(market, tmp_path / "run", quick, progress=events.append)
     assert (run.path / "listings.npz").read_bytes() == (whole[0] / "listings.npz").read_bytes()
     stages = [update.what for update in events if isinstance(update, Stage)]
-    assert (stages[0], stages[-1]) == ("features", "embedding")
+    assert stages[0] == "features" and "embedding" in stages
     assert any(isinstance(update, Validated) for update in events)
     user = run.log.users[0]
     assert run.market is market
