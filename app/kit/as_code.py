@@ -55,7 +55,9 @@ def as_code(
             st.code(one.command(folder), language=None, wrap_lines=True)
             if isinstance(one, Selection):
                 st.download_button(
-                    f"{one.label or 'These rows'} as CSV" if len(selections) > 1 else "These rows as CSV",
+                    f"{plain(one.label) or 'These rows'} as CSV"
+                    if len(selections) > 1
+                    else "These rows as CSV",
                     partial(_csv, one, owner),
                     f"{owner.name}-{one.kind}.csv",
                     "text/csv",

@@ -14,4 +14,4 @@ def unmeasured(opened: OpenRun) -> None:
         st.markdown(USED_UP)
         return
     st.markdown("Not measured yet. Measure it against five baselines with")
-    st.code(f"vibes evaluate {quote(str(opened.run.path))}", language="bash")
+    st.code(f"vibes evaluate {quote(str(opened.run.path))}", language=None, wrap_lines=True)

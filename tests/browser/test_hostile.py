@@ -100,7 +100,8 @@ def test_every_word_is_shown_as_it_is(watched, hostile, name):
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     for box in page.get_by_test_id("stExpander").all():
-        box.locator("summary").click()
+        if not box.evaluate("one => one.closest('[inert]')"):  # behind a dialog nobody can press it
+            box.locator("summary").click()
     for button in page.get_by_test_id("stPopover").locator("button").all():
         if button.is_enabled() and not page.get_by_test_id("stDialog").count():
             button.click()

@@ -69,7 +69,9 @@ def parts_of_the_method(opened: OpenRun) -> None:
         "It takes several trainings:",
     )
     st.code(
-        f"vibes ablate {quote(str(opened.view.market.path))} {quote(str(opened.run.path))}", language="bash"
+        f"vibes ablate {quote(str(opened.view.market.path))} {quote(str(opened.run.path))}",
+        language=None,
+        wrap_lines=True,
     )
 
 

@@ -30,7 +30,7 @@ def two_runs(opened: OpenRun) -> None:
             "There is only one run",
             "Start the explorer with two or more runs to see them side by side, for example of two presets.",
         )
-        st.code("vibes explore RUN OTHER-RUN", language="bash")
+        st.code("vibes explore RUN OTHER-RUN", language=None, wrap_lines=True)
         return
     st.session_state["with"] = chosen("with", others, others[0])
     of = {"listing": "A listing"}

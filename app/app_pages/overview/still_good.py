@@ -29,7 +29,7 @@ def show_still_good(opened: OpenRun) -> None:
         st.markdown(
             "Nobody has looked since it was measured. After new events and listings came in, ask with"
         )
-        st.code(f"vibes monitor {quote(str(opened.run.path))}", language="bash")
+        st.code(f"vibes monitor {quote(str(opened.run.path))}", language=None, wrap_lines=True)
         return
     st.markdown(f"**{plain(found.verdict)}**" if found.crossed else plain(found.verdict))
     for check in found.crossed:

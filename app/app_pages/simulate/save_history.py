@@ -29,4 +29,8 @@ def save_history(opened: OpenRun, histories: dict[str, str]) -> None:
                 on_click="ignore",
             )
         st.caption("The command line recommends the same from it:")
-        st.code(f"vibes recommend {quote(str(opened.run.path))} --history history.json", language="bash")
+        st.code(
+            f"vibes recommend {quote(str(opened.run.path))} --history history.json",
+            language=None,
+            wrap_lines=True,
+        )
