@@ -4,7 +4,7 @@
 
 The log of a town is cut at several T1, given as shares of its events; T2 lies a tenth of the events after each. At the
 first one a model is trained from nothing; at each later one a model from nothing ("anew") and one from the last step's
-model ("from"), both asked what came after that step's T2. `OUT/continual.jsonl` gets one line of JSON a step and seed with
+model ("from"), both asked, as their lists are, what came after that step's T2. `OUT/continual.jsonl` gets one line of JSON a step and seed with
 each user's recall@30 and the processor time of both trainings; what is done is not done again. At the end a table: means
 over the seeds, paired differences over users, p after Holm over the steps.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from core.evaluation.intervals import holm, paired_difference
 from core.evaluation.protocol import evaluate
 from core.market.market import Market
 from core.run.run import Run
-from core.run.scorer import model_scorer
-from tests.benchmarks.transfer import METRIC, market_of, over_seeds, trained
+from core.run.scorer import as_served, model_scorer
+from tests.benchmarks.transfer import METRIC, Named, market_of, over_seeds, trained
 
 ANEW, FROM = "anew", "from"
 #: Share of the events between T1 and T2.
@@ -45,7 +44,7 @@ def step(market: Market, until: float, times: np.ndarray, runs: Path, last: Path
         seconds[name] = round(time.process_time() - started, 1)
     opened = {name: Run.open(folder, market) for name, folder in folders.items()}
     anew = opened[ANEW]
-    scorers = [replace(model_scorer(run), name=name) for name, run in opened.items()]
+    scorers = [Named(name, as_served(run, model_scorer(run))) for name, run in opened.items()]
     found = evaluate(scorers, anew.log, anew.split(), anew.catalogue, seed=seed)
     column = found.cutoffs.names.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}

@@ -95,12 +95,13 @@ def measure(
     scorers: list[Any] = [
         replace(model_scorer(zero), name=ZERO),
         near,
-        _Named(NO_MODEL, with_serving(near, [], [], log, split, catalogue, seed)[-1]),
-        _Named(BESIDE, added["model + neighbours"]),
-        _Named(SERVED, added["model + neighbours + recency"]),
+        Named(NO_MODEL, with_serving(near, [], [], log, split, catalogue, seed)[-1]),
+        Named(BESIDE, added["model + neighbours"]),
+        Named(SERVED, added["model + neighbours + recency"]),
     ]
     if alone:
-        trained(here, runs / ALONE, seed=seed, **options)
+        # A small market's default adds recency to its lists; here it stands in rows of its own.
+        trained(here, runs / ALONE, seed=seed, **options, training={"recency_days": 0})
         scorers.append(replace(model_scorer(Run.open(runs / ALONE, here)), name=ALONE))
     if fine:
         trained(here, runs / "fine", seed=seed, start=runs / "others")
@@ -124,7 +125,7 @@ def measure(
     }
 
 
-class _Named:
+class Named:
     """A scorer under another name."""
 
     def __init__(self, name: str, scorer: Any) -> None:
