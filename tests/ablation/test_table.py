@@ -146,6 +146,7 @@ def test_the_text_shows_every_variant_in_order_and_what_is_missing(setting):
     assert lines.index("ladder:") < places[0] < lines.index("losses:") < places[2]
 
 
+@pytest.mark.slow
 def test_the_figure_is_written_twice_the_same_and_names_variants_in_order(setting, tmp_path):
     measured, _, _ = setting
     table = ablation_table(*setting)

@@ -83,6 +83,7 @@ def simulated(page) -> list[tuple[str, str]]:
     return shown(found["cards"])
 
 
+@pytest.mark.slow
 def test_ten_users_get_on_the_page_what_the_command_gives_them(show, run):
     page = show("users", run, user="u0", at=str(EVENTS))
     for number in range(USERS):
@@ -125,6 +126,7 @@ def test_under_every_rule_and_addition_users_and_their_histories_get_what_the_co
     assert len(lists) > 3  # the rules do tell lists apart
 
 
+@pytest.mark.slow
 def test_under_every_rule_similar_listings_are_those_of_the_command(show, run):
     for params, options in RULES:
         if {"same", "seen"} & set(params):

@@ -115,6 +115,7 @@ def test_a_condition_is_read_once(bare, monkeypatch):
     refused("similar", bare.path, bare.listing_ids[0], "--where", "price<=\ud800")
 
 
+@pytest.mark.slow
 def test_the_index_of_milvus_has_no_recall_to_tell(bare, tmp_path):
     pytest.importorskip("milvus_lite")
     text = vibes("index", bare.path, tmp_path / "store.db").stdout

@@ -25,6 +25,7 @@ def colours(picture):
     return np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0).tolist()
 
 
+@pytest.mark.slow
 def test_it_has_a_picture_a_day_up_to_so_many(mapped, monkeypatch):
     days = MarketDays.of(mapped.log, mapped.catalogue)
     monkeypatch.setattr(module, "FRAMES", 6)
