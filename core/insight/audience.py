@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.progress import Counted, Report
 from core.run.run import Run
+from core.search.index.exact import best
 
 USERS = 100
 CHUNK = 64  # users whose scores to all listings are held at once
@@ -83,10 +84,7 @@ class Audience:
         found = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
             some = slice(first, first + CHUNK)
-            scores = self.scores(some, candidates)  # (c, n)
-            best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-            found[some] = rows[np.take_along_axis(best, order, axis=1)]
+            found[some] = best(self.scores(some, candidates), k, rows)[0]
         return found
 
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:

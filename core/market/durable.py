@@ -87,7 +87,7 @@ def sweep_left(folder: Path) -> None:
     """Remove from a folder what writers left that were killed; what is being written stays."""
     for path in folder.glob(f"{WRITING}*"):
         with contextlib.suppress(OSError), path.open("rb") as stream:
-            if _lock(stream.fileno(), wait=False):
+            if lock(stream.fileno()):
                 path.unlink(missing_ok=True)
 
 
@@ -143,8 +143,8 @@ def _begun(target: Path) -> tuple[Path, int | None]:
         if fcntl is None:
             os.close(opened)
             return Path(name), None
-        _lock(opened, wait=True)
-        if _is(opened, Path(name)):
+        lock(opened, wait=True)
+        if is_named(opened, Path(name)):
             return Path(name), opened
         os.close(opened)  # it was swept before it was locked
 
@@ -153,15 +153,16 @@ def _taken(path: Path, wait: bool) -> int | None:
     """A descriptor that holds the lock; None where another one does."""
     while True:
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not _lock(opened, wait):
+        if not lock(opened, wait):
             os.close(opened)
             return None
-        if fcntl is None or _is(opened, path):
+        if fcntl is None or is_named(opened, path):
             return opened
         os.close(opened)  # the one before removed it
 
 
-def _lock(opened: int, wait: bool) -> bool:
+def lock(opened: int, wait: bool = False) -> bool:
+    """Lock an open file for this process, until it closes it or dies; whether it was free."""
     if fcntl is None:
         return True
     try:
@@ -171,7 +172,7 @@ def _lock(opened: int, wait: bool) -> bool:
     return True
 
 
-def _is(opened: int, path: Path) -> bool:
+def is_named(opened: int, path: Path) -> bool:
     """Whether a path still names the file that is open."""
     try:
         return os.path.samestat(os.fstat(opened), path.stat())

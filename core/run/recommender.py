@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -166,11 +167,16 @@ class Recommender:
             when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
         if when not in self._boosted:
             gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
-            if len(self._unlike):
-                gains.append(-NOT * likeness(self.run.vectors(self.space), self._unlike))
-            gains += [dial.weight * position(self.run, dial) for dial in self._dials]
-            _keep(self._boosted, when, np.sum(gains, axis=0, dtype=np.float32))
+            _keep(self._boosted, when, np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
         return self._boosted[when]
+
+    @cached_property
+    def _lasting(self) -> list[np.ndarray]:
+        """(L,) each: what unlike listings and dials give, the same at every moment."""
+        gains = [dial.weight * position(self.run, dial) for dial in self._dials]
+        if len(self._unlike):
+            gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
+        return gains
 
     @property
     def personal(self) -> bool:

@@ -13,12 +13,12 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
+from core.market.log import DAY
 from core.market.market import Attribute, Market
 from core.market.moments import moment_in_log
 from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
 Sign = Literal["<=", ">=", "="]
-DAY = 86_400 * 10**9  # nanoseconds
 GRAMMAR = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
 WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")

@@ -1,6 +1,7 @@
 """A service in this process, asked without a network or on a port, or in a process of its own."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -40,10 +41,17 @@ def listening(app: FastAPI, connections: int = 1024) -> Iterator[int]:
 
 
 @contextmanager
-def running(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`vibes serve` as a process of its own, and its address; killed at the end."""
+def running(
+    run: Path, *options: str, descriptors: int | None = None, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`vibes serve` as a process of its own, with at most so many open files, and its address; killed at the end."""
     command = [sys.executable, "-m", "core", "serve", str(run), "--port", "0", *options]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    if descriptors:
+        command = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash", *command]
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=root, env=os.environ | environment
+    )
     try:
         assert process.stderr is not None
         line = process.stderr.readline()

@@ -10,6 +10,7 @@ from core.insight.audience import CHUNK, Audience
 from core.market.columns import Columns as C
 from core.progress import Report
 from core.run.run import Run
+from core.search.index.exact import best
 
 USERS, FEWEST = 10_000, 500  # those active last are asked: as many, or, of very many listings, fewer
 SCORES = 300_000_000  # of a user and a listing that are made to have a crowd ready
@@ -41,21 +42,16 @@ class Crowd:
         people = Audience.of(run, limit, report=report)
         index = run.index("model")
         live = index.known & run.catalogue.live(people.at)  # (L,)
-        wanted = min(k + 1, len(live))
-        rows = np.full((len(people), k + 1), -1, np.int64)
-        scores = np.full((len(people), k + 1), -np.inf, np.float32)
+        rows = np.empty((len(people), k + 1), np.int64)
+        scores = np.empty((len(people), k + 1), np.float32)
         for first in range(0, len(people), CHUNK):
             block = people.scores(slice(first, first + CHUNK), index.vectors)  # (c, L)
             block[:, ~live] = -np.inf
             for place, line in enumerate(block, start=first):
                 line[run.log.listing[people.start[place] : people.end[place]]] = -np.inf
-            best = np.argpartition(-block, wanted - 1, axis=1)[:, :wanted]
-            value = np.take_along_axis(block, best, 1)
-            order = np.argsort(-value, axis=1, kind="stable")
             mine = slice(first, first + len(block))
-            rows[mine, :wanted] = np.take_along_axis(best, order, 1)
-            scores[mine, :wanted] = np.take_along_axis(value, order, 1)
-        return cls(people, np.where(np.isfinite(scores), rows, -1), scores, k)
+            rows[mine], scores[mine] = best(block, k + 1)
+        return cls(people, rows, scores, k)
 
     def __len__(self) -> int:
         return len(self.people)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from core.errors import VibesError, sentence_of
-from core.market.durable import sweep_left, write_error
+from core.market.durable import lock, sweep_left, write_error
 from core.market.user_names import UserNames
 from core.serving.impressions.answer import Shown
 from core.serving.impressions.tables import KIND, write
-from core.serving.journal.segments import SUFFIX, Segments, alone, take
+from core.serving.journal.segments import SUFFIX, Segments, alone
 
 #: A journal becomes a table when it has so many bytes, or is so old.
 MOST_BYTES, MOST_S = 16 * 2**20, 600.0
@@ -119,7 +119,7 @@ class Impressions:
             opened = os.open(path, os.O_RDONLY)
             try:
                 with alone(self.folder):  # a journal is begun and locked within that
-                    ended = take(opened)
+                    ended = lock(opened)
                 if ended:
                     write(path)
                     path.unlink()

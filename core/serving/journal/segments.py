@@ -10,14 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.market.durable import sync, write_error
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # Windows: the segments of a process that died are told from those of a living one by nothing
-    fcntl = None  # type: ignore[assignment]
+from core.market.durable import is_named, lock, sync, write_error
 
 SUFFIX = ".jsonl"
 #: A segment takes lines for so long, and no more bytes than this.
@@ -85,14 +78,14 @@ class Segments:
     def _ready(self, coming: int) -> None:
         if self.path is not None:
             full = self.size and self.size + coming > self.most_bytes
-            if full or self.age > self.most_s or not _same(self._opened, self.path):
+            if full or self.age > self.most_s or not is_named(self._opened, self.path):
                 self.close()
         if self.path is None:
             moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
             path = self.folder / f"{self.kind}-{moment}-{secrets.token_hex(4)}{SUFFIX}"
             self._opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             self.path, self.size, self._since = path, 0, time.time()
-            take(self._opened)
+            lock(self._opened)
             sync(self.folder)
 
     def _take_back(self) -> None:
@@ -102,17 +95,6 @@ class Segments:
                 os.ftruncate(self._opened, self.size)
         with suppress(OSError):
             self.close()
-
-
-def take(opened: int, wait: bool = False) -> bool:
-    """Lock an open file for this process, until it closes it or dies; whether it was free."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager
@@ -127,15 +109,7 @@ def alone(folder: Path, name: str = ".appending") -> Iterator[None]:
     except OSError as error:
         raise write_error(folder, error) from error
     try:
-        take(opened, wait=True)
+        lock(opened, wait=True)
         yield
     finally:
         os.close(opened)
-
-
-def _same(opened: int, path: Path) -> bool:
-    """Whether a path still names the file that is open: `vibes forget` puts another one in its place."""
-    try:
-        return os.path.samestat(os.fstat(opened), path.stat())
-    except FileNotFoundError:
-        return False

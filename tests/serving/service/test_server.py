@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.serving import ask, running
 from PIL import Image
 
 from core.serving.service.guard import TOKEN
@@ -29,35 +30,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 
 
-@contextmanager
 def serving(run, descriptors: int | None = None, **environment: str):
-    command = [sys.executable, "-m", "core", "serve", str(run.path), "--port", "0", "--wait-ms", "20"]
-    if descriptors:
-        command = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash", *command]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | environment
-    )
-    try:
-        line = process.stderr.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert address, line + process.stderr.read()
-        yield process, address[0]
-    finally:
-        process.kill()
-        process.wait()
+    return running(run.path, "--wait-ms", "20", descriptors=descriptors, **environment)
 
 
 @pytest.fixture
 def server(trained):
     with serving(trained) as found:
         yield found
-
-
-def ask(address: str, path: str, body=None) -> dict:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address + path, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.loads(answer.read())
 
 
 def test_many_clients_are_answered_together_and_the_service_ends_in_order(server, trained):
