@@ -1,4 +1,4 @@
-"""Commands on a market: import, check, photos."""
+"""Commands on a market: import, check, download, photos."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from core.cli.shared import Encoder, Json, MarketPath, Strict, Weights, app, photo_vectors
+from core.cli.shared import Encoder, Json, MarketPath, Strict, Weights, app, photo_vectors, progress_bar
 from core.errors import VibesError, printable
 from core.market.importers import IMPORTERS
+from core.words import count
 
 FromSql = Annotated[
     str | None, typer.Option(metavar="SELECT", help="sql: a table's name, a query, or a .sql file with one")
@@ -65,6 +66,65 @@ def check(
         typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
     if strict and found.defects:
         raise VibesError(f"{market} has {len(found.defects):,} defects, the first: {found.defects[0]}")
+
+
+@app.command()
+def download(
+    market: MarketPath,
+    max_photo_mb: Annotated[float, typer.Option(min=0.001, help="size of one photo, at most")] = 25,
+    max_total_gb: Annotated[
+        float, typer.Option(min=0.000001, help="that are received by this call, at most")
+    ] = 20,
+    per_host: Annotated[int, typer.Option(min=1, max=64, help="connections to one host, at most")] = 2,
+    hosts: Annotated[int, typer.Option(min=1, max=64, help="hosts asked at the same time, at most")] = 8,
+    delay: Annotated[
+        float, typer.Option(min=0, max=60, help="seconds between two requests to a host, at least")
+    ] = 0.1,
+    timeout: Annotated[float, typer.Option(min=0.1, max=600, help="seconds of silence, at most")] = 20,
+    retries: Annotated[int, typer.Option(min=0, max=20, help="more attempts where one may help")] = 3,
+    agent: Annotated[
+        str | None, typer.Option(help="what hosts are told who asks, such as 'our-shop (it@example.com)'")
+    ] = None,
+    ignore_robots: Annotated[
+        bool, typer.Option("--ignore-robots", help="do not ask for robots.txt: the hosts are yours")
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="also addresses of this machine and of private networks")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit code 2 also where a photo was not fetched")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Fetch the photos that a market names by their addresses; what is there stays, and the same command goes on."""
+    from core.market.download.job import download as fetch_photos
+    from core.market.download.limits import Limits
+
+    limits = Limits(
+        photo_bytes=int(max_photo_mb * 1e6),
+        total_bytes=int(max_total_gb * 1e9),
+        per_host=per_host,
+        hosts=hosts,
+        delay=delay,
+        timeout=timeout,
+        retries=retries,
+        private=allow_private,
+        robots=not ignore_robots,
+        agent=Limits.agent if agent is None else agent,
+    )
+    with progress_bar() as progress:
+        found, failures = fetch_photos(market, limits, progress)
+    if json_:
+        typer.echo(json.dumps(found.to_dict() | {"failures": failures and str(failures)}))
+    else:
+        for reason, number in list(found.to_dict()["reasons"].items())[:20]:
+            typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
+        typer.echo(found.text(failures), err=True)
+    if strict and (found.failed or found.left):
+        raise VibesError(
+            f"{count(len(found.failed) + found.left, 'photo')} of {market} "
+            f"{'is' if len(found.failed) + found.left == 1 else 'are'} not there; run the same again later."
+        )
 
 
 @app.command()

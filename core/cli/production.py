@@ -48,6 +48,9 @@ def refresh(
     ] = None,
     k: Count = K,
     with_: options.With = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch photos that --photos names by their addresses")
+    ] = False,
     strict: Strict = False,
     json_: Annotated[
         bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
@@ -58,6 +61,7 @@ def refresh(
     import threading
     from datetime import datetime
 
+    from core.market.download.limits import Limits
     from core.serving.refresh.loop import document, keep_fresh, seconds_of, source_of, status
     from core.serving.refresh.store import Follower
 
@@ -83,7 +87,7 @@ def refresh(
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        keep_fresh(run, sources, pause, stop, report, k, follow, with_)
+        keep_fresh(run, sources, pause, stop, report, k, follow, with_, Limits() if download else None)
     finally:
         signal.signal(signal.SIGTERM, before)
     if pause is None and failed:

@@ -11,6 +11,7 @@ class Columns:
     ACTION = "action"
     DURATION = "duration_s"
     PATH = "path"
+    URL = "url"
     PUBLISHED = "published_at"
     EXPIRES = "expires_at"
     DESCRIPTION = "description"

@@ -20,6 +20,7 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.documents import first_problem
 from core.market.io import TABLES, find_table, without_categories
+from core.market.photo_urls import is_url
 from core.market.tables import require
 
 #: Columns that a frame may carry as its index, as a frame does after `set_index`.
@@ -108,25 +109,29 @@ def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataF
     """Photos with paths that start at one folder, as a market has them, and that folder.
 
     Args:
-        photos: with `path`: absolute, or starting at `root`.
+        photos: with `path`: absolute, starting at `root`, or an address, which stays one; or with `url`.
         root: None: the current folder, or, where paths are absolute or climb out of it, one that all lie below.
 
     Raises:
         VibesError: no `path` column, or not one of the files is there.
     """
+    if C.URL in photos and C.PATH not in photos:
+        return photos, Path(os.path.abspath(root or "."))
     require(photos, source_of("photos"), (C.PATH,))
-    names = photos[C.PATH].dropna().astype("str")
+    given = photos[C.PATH].dropna().astype("str")
+    names = given[~given.map(is_url)]
     folder = os.path.abspath(root or ".")
     whole = {name: os.path.abspath(os.path.join(folder, name)) for name in names.unique()}
-    if root is None and any(not _below(path, folder) for path in whole.values()):
+    if root is None and len(names) and any(not _below(path, folder) for path in whole.values()):
         folder = os.path.dirname(os.path.commonpath([os.path.dirname(path) for path in whole.values()]))
     inside = names.map({name: _below(path, folder) or name for name, path in whole.items()})
-    if len(inside) and not any(map(os.path.isfile, whole.values())):
+    if len(inside) and C.URL not in photos and not any(map(os.path.isfile, whole.values())):
         raise VibesError(
             f"photos frame, column {C.PATH}: not one of {len(whole):,} files is there (the first would be "
             f"{whole[names.iloc[0]]}); give the folder that the paths start at as photo_root."
         )
-    return photos.assign(**{C.PATH: inside.reindex(photos.index)}), Path(folder)
+    paths = given.mask(given.index.isin(names.index), inside)
+    return photos.assign(**{C.PATH: paths.reindex(photos.index)}), Path(folder)
 
 
 def _below(path: str, folder: str) -> str | None:

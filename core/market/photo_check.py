@@ -40,6 +40,25 @@ def photo_problem(path: Path, market_path: Path) -> str | None:
     return None
 
 
+def undecodable(path: Path) -> str | None:
+    """Why no picture can be made of a file that was just received, or None; all of its pixels are decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_known_formats()) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    return f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
+                image.load()
+    except Image.DecompressionBombError:
+        return f"has more than {MAX_PIXELS:,} pixels"
+    except Image.UnidentifiedImageError:
+        return "is no image"
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    return None
+
+
 def _known_formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)

@@ -16,6 +16,7 @@ from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
 from core.market.photo_check import photo_problem
+from core.market.photo_urls import FETCHED
 from core.market.splits import Catalogue, make_split
 
 MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
@@ -243,9 +244,14 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
             problems[problem].append(name)
             missing += problem == "is missing"
     each = market.photos.groupby(C.LISTING).size().to_numpy()
+    away = [name for name in problems.get("is missing", []) if name.startswith(FETCHED)]
+    if away:
+        problems["is missing"] = [name for name in problems["is missing"] if not name.startswith(FETCHED)]
+        problems[f"is not fetched yet (`vibes download {market.path}`)"] = away
     defects = [
         Defect(_file(market, "photos"), C.PATH, 0, names[0], f"{what}; the photo is skipped", len(names))
         for what, names in problems.items()
+        if names
     ]
     return PhotosProfile(
         count=len(paths),

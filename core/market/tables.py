@@ -14,6 +14,7 @@ from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.kinds import infer_kind, kind_of
+from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
 
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
@@ -169,10 +170,14 @@ def label_of(name: str) -> str:
 
 
 def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:
-    """Validate `photos`: rows on unknown listings and paths that leave the market are counted and skipped."""
+    """Validate `photos`: rows on unknown listings and paths that leave the market are counted and skipped.
+
+    A photo that is named by its address has the path that its file has once it is fetched (`core.market.photo_urls`).
+    """
+    raw = with_paths(raw)
     require(raw, path, (C.LISTING, C.PATH))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
-    notes.unread(raw, (C.LISTING, C.PATH, C.POSITION))
+    notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
     ids, paths = as_ids(raw[C.LISTING]), raw[C.PATH].astype("str").str.strip()
     empty = raw[C.PATH].isna().to_numpy() | (paths == "").to_numpy()
     notes.add(C.PATH, empty, raw[C.PATH], "is empty; the photo is skipped")

@@ -40,7 +40,7 @@ def write_market(
         VibesError: the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    if photos is not None and photo_root is not None:
+    if photos is not None and photo_root is not None and C.PATH in photos:
         for name in photos[C.PATH].dropna().astype("str"):
             if not leaves_market(name):
                 _place(Path(photo_root) / name, path / name)

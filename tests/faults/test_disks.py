@@ -47,6 +47,7 @@ COMMANDS = {
     "export": ["export", "{}/run", "{}/export"],
     "check": ["check", "{}/market"],
     "photos": ["photos", "{}/pictured"],
+    "download": ["download", "{}/addressed"],
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
@@ -86,6 +87,9 @@ def test_a_command_is_done_or_says_in_one_sentence_why_not(name, state, tmp_path
         (place / "movies").mkdir()
         for file, line in MOVIES.items():
             (place / "movies" / file).write_text(line)
+        (place / "addressed").mkdir()
+        (place / "addressed" / "listings.csv").write_text("listing_id,rooms\na,1\n")
+        (place / "addressed" / "photos.csv").write_text("listing_id,url\na,http://127.0.0.1:9/a.jpg\n")
         begin(place / "shown", Setup(design="split", a=Arm(run="a"), b=Arm(run="b")))
         before = _answers(place / "run")
         fill(place) if state == "full" else read_only(place)

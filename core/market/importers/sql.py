@@ -98,7 +98,7 @@ class Sql(Importer):
                 source = sql.table(table, schema=schema or None)
             columns = list(_asked(connection, name, source, empty=True).keys())
             for needed in NEEDED[name]:
-                if needed not in columns:
+                if needed not in columns and not (needed == C.PATH and C.URL in columns):
                     raise VibesError(
                         f"What --{name} selects has no column '{needed}' (it has {', '.join(columns)}); write a query that gives "
                         f"one that name, such as SELECT {columns[0]} AS {needed}, ..."

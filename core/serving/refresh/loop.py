@@ -14,6 +14,7 @@ import pandas as pd
 from core.defaults import K
 from core.errors import VibesError
 from core.market.database import QUERY, query_of
+from core.market.download.limits import Limits
 from core.market.durable import only_writer
 from core.run.run import Run
 from core.serving.refresh.refresher import Look, Refresher, Stopped
@@ -31,6 +32,7 @@ def keep_fresh(
     k: int = K,
     after: Callable[[Run], object] = lambda run: None,
     beside: str | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Look at the sources every `every` seconds (None: once) until `stop` is set, which also ends a look half-way.
 
@@ -39,6 +41,7 @@ def keep_fresh(
     Args:
         report: gets what each look brought, or why it failed.
         beside: what is added to the model in pushes, see `Run.recommend`.
+        limits: within which new photos are fetched by their addresses; None: they are not.
         after: gets the run at the start and after each look that published something.
 
     Raises:
@@ -50,7 +53,7 @@ def keep_fresh(
             raise Stopped
 
     with only_writer(path, "vibes refresh"):
-        refresher, first, behind = Refresher(path, sources, k, tick, beside), True, True
+        refresher, first, behind = Refresher(path, sources, k, tick, beside, limits), True, True
         while not stop.is_set():
             started = time.monotonic()
             try:

@@ -1,4 +1,4 @@
-"""Photo files of new listings, brought into the market under the name of their content."""
+"""Photo files of new listings, brought into the market under the name of their content or of their address."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ import pandas as pd
 from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
 from core.market.defects import Defect
+from core.market.download.job import bring
+from core.market.download.limits import Limits
 from core.market.durable import atomic_path
+from core.market.photo_urls import path_of, with_paths
 from core.market.tables import Notes, as_ids, require
 from core.market.values import to_numbers
 from core.serving.refresh.sources import Frame
 
 
-def photo_rows(market: Path, frame: Frame) -> tuple[pd.DataFrame, list[Defect]]:
+def photo_rows(market: Path, frame: Frame, limits: Limits | None = None) -> tuple[pd.DataFrame, list[Defect]]:
     """The photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
     Paths of a folder's file start at that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths of a database start at the
-    market and must be there. What cannot be used is told beside them, a defect a photo.
+    market and must be there. Photos that are named by an address are fetched within `limits` (None: only those that are
+    there already are taken). What cannot be used is told beside them, a defect a photo.
 
     Raises:
         VibesError: the frame lacks a column.
     """
     name = Path(frame.name)
-    require(frame.rows, name, (C.LISTING, C.PATH))
-    raw, notes = frame.rows.reset_index(drop=True), Notes(name.name)
-    notes.unread(raw, (C.LISTING, C.PATH, C.POSITION))
+    raw, notes = with_paths(frame.rows.reset_index(drop=True)), Notes(name.name)
+    require(raw, name, (C.LISTING, C.PATH))
+    notes.unread(raw, (C.LISTING, C.PATH, C.URL, C.POSITION))
+    away = _fetched(market, raw, limits)
     table = pd.DataFrame({C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH]})
     nobody = (table[C.LISTING].isna() | (table[C.LISTING] == "")).to_numpy(bool)
     notes.add(C.LISTING, nobody, raw[C.LISTING], "is empty; the photo is skipped")
@@ -41,7 +46,9 @@ def photo_rows(market: Path, frame: Frame) -> tuple[pd.DataFrame, list[Defect]]:
     rows = []
     for row, listing, path in table[~nobody[table.index]].itertuples(name=None):
         try:
-            if frame.folder is None:
+            if path in away or frame.folder is None:
+                if away.get(path):
+                    raise PhotoProblem(away[path])
                 locate(market, path)
             else:
                 path = _brought(market, locate(frame.folder, path))
@@ -52,6 +59,23 @@ def photo_rows(market: Path, frame: Frame) -> tuple[pd.DataFrame, list[Defect]]:
         else:
             rows.append((listing, path))
     return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), notes.defects
+
+
+def _fetched(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:
+    """By the path of each photo with an address: why its file is not there, or nothing.
+
+    Of such a photo the path is a name of its address, also where the table gives one: that one starts elsewhere.
+    """
+    if C.URL not in raw:
+        return {}
+    addressed = raw[C.URL].notna()
+    raw.loc[addressed, C.PATH] = raw.loc[addressed, C.URL].map(path_of)
+    wanted = dict(zip(raw.loc[addressed, C.PATH], raw.loc[addressed, C.URL], strict=True))
+    if limits is not None:
+        failed = bring(market, wanted, limits).failed
+        return {path: failed.get(path, "") for path in wanted}
+    said = "it is not fetched; `vibes refresh --download` fetches photos by their addresses"
+    return {path: "" if (market / path).is_file() else said for path in wanted}
 
 
 def _brought(market: Path, file: Path) -> str:

@@ -18,6 +18,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.documents import read_json, write_json
+from core.market.download.limits import Limits
 from core.market.market import Market
 from core.run.folder import PUSHES
 from core.run.generations import building, publish, stamp_of, sweep
@@ -88,6 +89,7 @@ class Refresher:
         sources: by `events`, `listings`, `photos`.
         k: recommendations a user with new events.
         beside: what is added to the model for these, see `Run.recommend`; None: nothing.
+        limits: within which new photos are fetched by their addresses; None: they are not.
         tick: called between pieces of work; may raise `Stopped`.
 
     Raises:
@@ -101,8 +103,10 @@ class Refresher:
         k: int = K,
         tick: Callable[[], None] = lambda: None,
         beside: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.path, self.sources, self.k, self.tick, self.beside = path, dict(sources), k, tick, beside
+        self._limits = limits
         self.run = Run.open(path)
         if beside is not None:
             self.run.additions(beside)  # says now where nothing was fitted
@@ -198,7 +202,7 @@ class Refresher:
         parts = []
         for frame in found.frames:
             try:
-                rows, defects = photo_rows(market.path, frame)
+                rows, defects = photo_rows(market.path, frame, self._limits)
                 parts.append(rows)
                 changes.note(frame, defects)
                 changes.taken.append(("photos", frame))

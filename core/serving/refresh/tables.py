@@ -12,6 +12,7 @@ from core.market.durable import copy_file
 from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import kind_of
 from core.market.market import Market
+from core.market.photo_urls import with_paths
 from core.market.tables import as_ids
 from core.market.values import to_moments, to_numbers
 
@@ -53,7 +54,7 @@ def whole_photos(market: Market) -> pd.DataFrame:
     source = find_table(market.tables, "photos")
     if source is None:
         return market.photos
-    raw = read_table(source)
+    raw = with_paths(read_table(source))
     table = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH].astype("str")})
     if C.POSITION in raw:
         table[C.POSITION] = to_numbers(raw[C.POSITION])[0]

@@ -1,0 +1,235 @@
+"""Fetching all photos of a market that are named by an address and are not there yet."""
+
+from __future__ import annotations
+
+import csv
+import queue
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from core.errors import VibesError
+from core.market.columns import Columns as C
+from core.market.download.address import Address
+from core.market.download.fetch import fetch
+from core.market.download.hosts import Web
+from core.market.download.limits import Failed, Limits, Stopped
+from core.market.durable import atomic_path, only_writer, sweep_left
+from core.market.io import find_table, read_table
+from core.market.market import Market
+from core.market.photo_urls import with_paths
+from core.progress import Counted, Report, silent
+from core.words import count
+
+#: Beside the tables of a market: what was not fetched, a row a photo, with the reason.
+FAILURES = "photos-failed.csv"
+LOCK = ".downloading"
+#: Seconds between two writings of the list of failures while a download runs.
+EVERY = 10.0
+
+
+@dataclass
+class Downloaded:
+    """What a download did; photos are counted by their file.
+
+    Attributes:
+        named: by an address; there: that were there before.
+        fetched, bytes: that came now, and how many bytes that were.
+        failed: the reason by path; left: that were not asked for, since the bytes were used up or the download ended.
+        received: bytes that came over the network, those of failures too.
+    """
+
+    named: int = 0
+    there: int = 0
+    fetched: int = 0
+    bytes: int = 0
+    received: int = 0
+    left: int = 0
+    used_up: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def text(self, failures: Path | None = None) -> str:
+        """One line over all; `failures` is the file that lists what was not fetched."""
+        line = (
+            f"{self.there + self.fetched:,} of {count(self.named, 'photo')} "
+            f"{'is' if self.there + self.fetched == 1 else 'are'} there: {self.fetched:,} fetched now ({self.bytes / 1e6:,.1f} MB), "
+            f"{self.there:,} before."
+        )
+        if self.failed:
+            line += f" {len(self.failed):,} failed" + (f", see {failures}." if failures else ".")
+        if self.left:
+            why = "the bytes that this call may receive are used up; run" if self.used_up else "run"
+            line += f" {self.left:,} left: {why} the same again."
+        return line
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, the failures counted by their reason."""
+        reasons = pd.Series(list(self.failed.values()), dtype="str").value_counts()
+        return asdict(self) | {
+            "failed": len(self.failed),
+            "reasons": {str(reason): int(number) for reason, number in reasons.items()},
+        }
+
+
+def download(
+    market: Path | str, limits: Limits | None = None, report: Report | None = None
+) -> tuple[Downloaded, Path | None]:
+    """Fetch the photos of a market folder that its table names by an address and that are not there yet.
+
+    What is there stays; each file is written under a temporary name and renamed, so that the same call goes on after any
+    interruption. What cannot be fetched is listed in `photos-failed.csv` of the folder, which goes when nothing is left to say.
+
+    Args:
+        limits: see there; None: the default ones.
+        report: called with each update of `core.progress`.
+
+    Returns:
+        what was done; the list of failures, None where there is none.
+
+    Raises:
+        VibesError: no photo is named by an address, somebody else downloads there, or the folder cannot be written.
+    """
+    path = Path(market)
+    opened = Market.open(path, events_too=False)
+    source = find_table(opened.tables, "photos")
+    raw = with_paths(read_table(source)) if source is not None else pd.DataFrame()
+    if C.URL not in raw or not raw[C.URL].notna().any():
+        raise VibesError(
+            f"{path} names no photo by an address, so there is nothing to fetch; write the addresses into the column "
+            f"{C.URL} or {C.PATH} of photos.parquet or photos.csv."
+        )
+    named = raw[raw[C.URL].notna()]
+    urls = dict(zip(named[C.PATH].astype("str").str.strip(), named[C.URL].astype("str"), strict=True))
+    photos = opened.photos[opened.photos[C.PATH].isin(urls)]
+    wanted = {name: urls[name] for name in photos[C.PATH].unique()}
+    with only_writer(path, "vibes download", LOCK):
+        log = Failures(path / FAILURES, photos, wanted)
+        found = bring(path, wanted, limits, report, log)
+        log.write(found.failed)
+    return found, log.file if found.failed else None
+
+
+def bring(
+    market: Path,
+    wanted: Mapping[str, str],
+    limits: Limits | None = None,
+    report: Report | None = None,
+    log: Failures | None = None,
+) -> Downloaded:
+    """Fetch photos, by their paths in the market the addresses, that are not there yet.
+
+    Raises:
+        VibesError: a file cannot be written.
+    """
+    report, found, todo = report or silent, Downloaded(named=len(wanted)), {}
+    root, safe = market.resolve(), {}
+    for name, url in wanted.items():
+        file = market / name
+        if file.parent not in safe:
+            safe[file.parent] = file.parent.resolve().is_relative_to(root)
+            if safe[file.parent]:
+                sweep_left(file.parent)
+        if not safe[file.parent]:
+            found.failed[name] = "its path is a link that leaves the market"
+        elif file.is_file() and file.stat().st_size:
+            found.there += 1
+        else:
+            todo[name] = url
+    web, answers = Web(limits or Limits()), queue.SimpleQueue()  # type: ignore[var-annotated]
+    lanes = _lanes(web, todo, found)
+    room = max(1, min(len(lanes), web.limits.hosts * web.limits.per_host))
+    with ThreadPoolExecutor(room, thread_name_prefix="photos") as pool:
+        try:
+            for lane in lanes:
+                pool.submit(_work, web, market, lane, answers)
+            pending, written = len(lanes), time.monotonic()
+            while pending:
+                report(Counted("photos", found.there + found.fetched + len(found.failed), len(wanted)))
+                name, done = answers.get()
+                if name is None:
+                    pending -= 1
+                    if isinstance(done, BaseException):
+                        raise done
+                elif isinstance(done, str):
+                    found.failed[name] = done
+                else:
+                    found.fetched, found.bytes = found.fetched + 1, found.bytes + done
+                if log is not None and found.failed and time.monotonic() - written > EVERY:
+                    log.write(found.failed)
+                    written = time.monotonic()
+        finally:
+            web.end()
+            pool.shutdown(cancel_futures=True)
+            web.close()
+            if (
+                log is not None and pending
+            ):  # it was told to end, or the disk is full: what is known is kept if it can be
+                with suppress(VibesError):
+                    log.write(found.failed)
+    found.received, found.used_up = web.received, web.used_up
+    found.left = len(wanted) - found.there - found.fetched - len(found.failed)
+    return found
+
+
+def _lanes(web: Web, todo: Mapping[str, str], found: Downloaded) -> list[deque[tuple[str, str]]]:
+    """The photos of each host, as often as it may be asked at the same time; first one lane of every host."""
+    by_host: dict[tuple[str, str, int], deque[tuple[str, str]]] = {}
+    for name, url in todo.items():
+        try:
+            address = Address.of(url)
+        except Failed as failed:
+            found.failed[name] = str(failed)
+        else:
+            key = (address.scheme, address.host, address.port)
+            by_host.setdefault(key, deque()).append((name, url))
+    return [each for n in range(web.limits.per_host) for each in by_host.values() if len(each) > n]
+
+
+def _work(web: Web, market: Path, lane: deque[tuple[str, str]], answers: queue.SimpleQueue[Any]) -> None:
+    """Fetch what is left in a lane, which others may empty as well."""
+    problem: BaseException | None = None
+    try:
+        while not web.stop.is_set():
+            try:
+                name, url = lane.popleft()
+            except IndexError:
+                break
+            try:
+                answers.put((name, fetch(web, url, market / name)))
+            except Failed as failed:
+                answers.put((name, str(failed)))
+    except Stopped:
+        pass
+    except BaseException as error:  # told where the whole is waited for
+        problem = error
+    answers.put((None, problem))
+
+
+class Failures:
+    """The list of what was not fetched."""
+
+    def __init__(self, file: Path, photos: pd.DataFrame, urls: Mapping[str, str]) -> None:
+        self.file, self._photos, self._urls = file, photos, urls
+
+    def write(self, failed: Mapping[str, str]) -> None:
+        """Write it, or remove it where nothing failed.
+
+        Raises:
+            VibesError: it cannot be written.
+        """
+        if not failed:
+            self.file.unlink(missing_ok=True)
+            return
+        rows = self._photos[self._photos[C.PATH].isin(failed)]
+        with atomic_path(self.file) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
+            table = csv.writer(out, lineterminator="\n")
+            table.writerow([C.LISTING, C.POSITION, C.URL, "reason"])
+            for listing, position, name in rows[[C.LISTING, C.POSITION, C.PATH]].itertuples(index=False):
+                table.writerow([listing, position, self._urls[name], failed[name]])
