@@ -87,11 +87,42 @@ function build(card, data, place, root) {
   return item
 }
 
+// Draws what changed: a card that stays as it was is the same node, and one of the same listing keeps its photo.
+function draw(list, data, root) {
+  const { cards, ...around } = data
+  const frame = JSON.stringify(around)
+  const same = new Map()
+  const photos = new Map()
+  for (const node of list.children) {
+    same.set(node.told, [...(same.get(node.told) ?? []), node])
+    if (node.photo) photos.set(node.photo, node)
+  }
+  const told = cards.map((card, place) => frame + JSON.stringify(card) + (data.layout === "mosaic" ? place : ""))
+  const nodes = told.map((one) => same.get(one)?.shift())
+  const kept = new Set(nodes)
+  cards.forEach((card, place) => {
+    if (nodes[place]) return
+    const node = build(card, data, place, root)
+    node.told = told[place]
+    node.photo = data.photos && card.photo ? [data.box, card.photo, card.alt, card.count, card.photos.length].join(" ") : ""
+    nodes[place] = node
+    const old = photos.get(node.photo)
+    if (!old || kept.has(old)) return
+    photos.delete(node.photo)
+    node.querySelector(".photo").replaceWith(old.querySelector(".photo"))
+  })
+  const wanted = new Set(nodes)
+  for (const node of [...list.children]) if (!wanted.has(node)) node.remove()
+  nodes.forEach((node, place) => {
+    if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null)
+  })
+}
+
 export default function ({ data, parentElement }) {
   const list = parentElement.querySelector(".gallery")
   const shown = JSON.stringify(data)
-  if (list.dataset.shown === shown) return
-  list.dataset.shown = shown
+  if (list.shown === shown) return
+  list.shown = shown
   list.className = `gallery ${data.layout}`
   list.style.setProperty("--box", data.box)
   list.style.setProperty("--ratio", data.ratio)
@@ -100,7 +131,7 @@ export default function ({ data, parentElement }) {
   list.style.setProperty("--rows", data.cards.length > 3 ? 3 : 2)
   list.setAttribute("aria-label", data.label)
   if (data.layout === "strip" || data.layout === "mosaic") list.tabIndex = 0
-  list.replaceChildren(...data.cards.map((card, place) => build(card, data, place, parentElement)))
+  draw(list, data, parentElement)
   const start = list.querySelector(".start")
   if (start) list.scrollLeft = start.offsetLeft - list.offsetLeft - (list.clientWidth - start.clientWidth) / 2
 }

@@ -1,6 +1,6 @@
 """The events of a market as arrays: users and listings by number, sorted by user and time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,21 @@ class EventLog:
         fresh = np.ones(len(self), bool)
         fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
         return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
+
+    def histories(self, rows: np.ndarray, count: np.ndarray) -> "EventLog":
+        """The events `rows` alone, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
+        what tells times are places in these histories."""
+        users = len(count)
+        return replace(
+            self,
+            user=np.repeat(np.arange(users, dtype=np.int32), count),
+            listing=self.listing[rows],
+            time=ranges(np.zeros(users, np.int64), count),
+            action=self.action[rows],
+            duration=self.duration[rows],
+            start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+            users=[str(number) for number in range(users)],
+        )
 
     def first_touch(self) -> np.ndarray:
         """(N,) bool: the user has no earlier event on this listing; of several at one time only one counts."""

@@ -12,7 +12,7 @@ from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.sequences import Meta
-from core.market.log import EventLog
+from core.market.log import EventLog, ranges
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report
@@ -126,9 +126,26 @@ class Engine:
         """
         from core.model.encoder import encode_histories
 
+        log, start, end = self._read(log, start, end)
         inputs, width = self.inputs(log), self.featurizer.width
         model, path = self._encoder()
         return encode_histories(model, inputs, start, end, width, listings=listings, **path.options)
+
+    def _read(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray
+    ) -> tuple[EventLog, np.ndarray, np.ndarray]:
+        """Log and bounds with the events that a model reads of these histories alone: what is made ready for each event of a
+        log would be most of the time of one request to a market of many."""
+        if (
+            self.featurizer.config.meta_control == "permuted"
+        ):  # an event's meta is that of another one of the log
+            return log, start, end
+        first = np.maximum(start, end - self.settings.training.max_listings)
+        count = end - first
+        if 2 * int(count.sum()) > len(log):
+            return log, start, end
+        part = log.histories(ranges(first, count), count)
+        return part, part.start[:-1], part.start[1:]
 
     def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
         return _inputs(self.features, listing, meta, self.settings)

@@ -22,6 +22,14 @@ def test_events_are_sorted_by_user_then_time_then_original_order(log_of_days):
     assert (log.user.dtype, log.listing.dtype, log.time.dtype) == (np.int32, np.int32, np.int64)
 
 
+def test_chosen_events_are_histories_of_their_own(log_of_days):
+    log = log_of_days([(0, 0, 1), (0, 1, 2), (1, 2, 1), (1, 3, 2), (1, 4, 3)])
+    part = log.histories(np.array([1, 3, 4]), np.array([1, 2]))
+    assert part.listing.tolist() == [1, 3, 4] and part.start.tolist() == [0, 1, 3]
+    assert (part.user.tolist(), part.time.tolist(), part.users) == ([0, 1, 1], [0, 0, 1], ["0", "1"])
+    assert (part.listings, part.timed, len(part)) == (log.listings, log.timed, 3)
+
+
 def test_events_at_the_same_moment_are_in_no_history_of_each_other(log_of_days):
     log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 2), (0, 3, 2), (0, 4, 3)])
     assert log.before.tolist() == [0, 1, 1, 1, 4]

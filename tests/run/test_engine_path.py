@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.features.featurizer import Featurizer
 from core.model.fast.choose import chosen
 
 
@@ -27,3 +28,19 @@ def test_every_path_gives_the_same_listings_and_histories(trained):
             (asked.encode_histories(log, start, end), exact.encode_histories(log, start, end)),
         ):
             assert np.sum(mine * theirs, axis=1).min() > least
+
+
+def test_a_request_reads_its_own_events_alone_and_gives_the_same_vectors(trained, monkeypatch):
+    log, engine = trained.log, trained.engine.in_float32()
+    start, end = log.start[:-1], log.start[1:]
+    whole = engine.encode_histories(
+        log, start, end, listings=trained.vectors("model")
+    )  # of nearly all events
+    some = np.array([int(np.diff(log.start).argmax()), 3])
+    told = []
+    meta = Featurizer.meta
+    monkeypatch.setattr(Featurizer, "meta", lambda self, log: told.append(len(log)) or meta(self, log))
+    part = engine.encode_histories(log, start[some], end[some], listings=trained.vectors("model"))
+    np.testing.assert_allclose(part, whole[some], atol=1e-6)
+    most = trained.manifest.settings.training.max_listings
+    assert told == [int(np.minimum(np.diff(log.start)[some], most).sum())]

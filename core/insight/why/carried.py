@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from core.market.log import EventLog, ranges
+from core.market.log import EventLog
 from core.run.run import Run
 
 NEWEST = 30  # events that are left out one by one; older ones carry little
@@ -29,7 +28,7 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
     """
     log = run.history_log(history)
     rows = [run.row(listing) for listing in listings]
-    scores, tried = without_each(run, log, 0, len(log), newest)
+    scores, tried, _ = without_each(run, log, 0, len(log), newest)
     found = np.zeros((len(log), len(listings)), np.float32)
     found[tried] = scores[0, rows] - scores[1:][:, rows]
     return found
@@ -37,14 +36,15 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
 
 def without_each(
     run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The model's scores of all listings for the history `start : end` of `log`, whole and without each of T events.
 
     A history is encoded with the run's own vectors of its listings, as lists are. Without its only event nothing is known,
     and all scores are 0.
 
     Returns:
-        (1 + T, L) float32, the whole history first, and (T,) rows of the log, the events that were left out.
+        (1 + T, L) float32, the whole history first; (T,) rows of the log, the events that were left out; (1, d) the vector of
+        the whole history.
     """
     vectors, late = run.vectors("model"), run.late_interaction
     # One more than the model reads, so that an older event moves up as it would.
@@ -56,24 +56,10 @@ def without_each(
     user = engine.encode_histories(log, begin, until, listings=vectors)  # (1, d)
     whole = late.scores(user, vectors, vectors, log.listing, begin, until)  # (1, L)
     if end - start == 1:
-        return np.concatenate([whole, np.zeros_like(whole)]), tried
+        return np.concatenate([whole, np.zeros_like(whole)]), tried, user
     rows = np.concatenate([np.delete(np.arange(first, end), event - first) for event in tried])
-    ends = (kept - 1) * np.arange(1, len(tried) + 1)
-    part, starts = _picked(log, rows, kept - 1), ends - (kept - 1)
+    part = log.histories(rows, np.full(len(tried), kept - 1))
+    starts, ends = part.start[:-1], part.start[1:]
     without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
-    return np.concatenate([whole, late.scores(without, vectors, vectors, part.listing, starts, ends)]), tried
-
-
-def _picked(log: EventLog, rows: np.ndarray, each: int) -> EventLog:
-    """The events `rows` as histories of `each` events."""
-    users = len(rows) // each
-    return replace(
-        log,
-        user=np.repeat(np.arange(users, dtype=np.int32), each),
-        listing=log.listing[rows],
-        time=ranges(np.zeros(users, np.int64), np.full(users, each)),
-        action=log.action[rows],
-        duration=log.duration[rows],
-        start=each * np.arange(users + 1, dtype=np.int64),
-        users=[str(number) for number in range(users)],
-    )
+    scores = late.scores(without, vectors, vectors, part.listing, starts, ends)
+    return np.concatenate([whole, scores]), tried, user

@@ -16,8 +16,8 @@ import numpy as np
 
 from core.errors import VibesError
 from core.insight.why.carried import NEWEST, without_each
-from core.insight.why.parts import Part, parts_of, picked
 from core.insight.why.photo_pairs import photo_places
+from core.insight.why.variants import to_encode, variants_of
 from core.market.log import EventLog
 from core.market.moments import Moment
 from core.run.asking import Asked, of_histories, of_users
@@ -85,7 +85,7 @@ def reasons(
     """
     began = time.monotonic()
     log, start, end = asked.log, int(asked.start[0]), int(asked.end[0])
-    scores, tried = without_each(run, log, start, end, events)  # (1 + T, L), (T,)
+    scores, tried, vector = without_each(run, log, start, end, events)  # (1 + T, L), (T,), (1, d)
     gain = _gain(maker, at, scores[0])
     placing = _Placing(_candidates(maker, log, start, end, at), gain)
     base = placing.places(scores, rows)  # (1 + T, K)
@@ -107,23 +107,23 @@ def reasons(
                 run.listing_ids[row], int(base[0, column]), float(scores[0, row]), _most(told), None, None
             )
         )
-    user = _Asking(run, log, start, end)
+    user = _Asking(run, vector, log, start, end)
     done, step = 0, 1
-    while done < len(rows):
-        # As many as the time that is left allows, by what the ones before took.
-        spent = time.monotonic() - began
-        if budget is not None and spent >= budget:
-            break
-        some = rows[done : done + step]
-        before = time.monotonic()
+    while done < len(rows) and (budget is None or time.monotonic() - began < budget):
+        # As many as the time that is left allows, by what those took that had to be encoded before.
+        new = np.cumsum(to_encode(run, rows[done:]))
+        end_of = done + max(1, int(np.searchsorted(new, step, "right")))
+        before, some = time.monotonic(), rows[done:end_of]
         for place, parts in enumerate(_parts(run, user, placing, scores[0], some), start=done):
             found[place] = replace(found[place], attributes=parts[0], photos=parts[1])
-        done += len(some)
-        each = (time.monotonic() - before) / len(some)
-        left = np.inf if budget is None else (budget - (time.monotonic() - began)) / max(each, 1e-6)
-        if left < 1:
-            break
-        step = int(min(left, AT_ONCE))
+        encoded = int(new[end_of - done - 1])
+        done = end_of
+        if encoded:
+            each = (time.monotonic() - before) / encoded
+            left = np.inf if budget is None else (budget - (time.monotonic() - began)) / max(each, 1e-6)
+            if left < 1 and done < len(rows) and to_encode(run, rows[done : done + 1])[0]:
+                break
+            step = int(max(1, min(left, AT_ONCE)))
     return found
 
 
@@ -146,7 +146,7 @@ def reasons_between(run: Run, maker: Recommender, of: int, row: int, at: int | N
     allowed = maker.eligible(at).copy()
     allowed[of] = False
     placing = _Placing(allowed, _gain(maker, at, scores[0]))
-    user = _Asking(run, None, 0, 0, vectors[of : of + 1])
+    user = _Asking(run, vectors[of : of + 1])
     ((attributes, photos),) = _parts(run, user, placing, scores[0], [row])
     place = int(placing.places(scores, [row])[0, 0])
     return Reasons(run.listing_ids[row], place, float(scores[0, row]), [], attributes, photos)
@@ -162,40 +162,38 @@ class _Placing:
     def places(self, scores: np.ndarray, rows: Sequence[int]) -> np.ndarray:
         """(S, K) from 1: the places of K listings by scores (S, L)."""
         whole = scores if self.gain is None else scores + self.gain
-        own = whole[:, rows]  # (S, K)
-        others = np.sort(whole[:, self.candidates], axis=1)
-        above = np.stack(
-            [len(line) - np.searchsorted(line, one, "right") for line, one in zip(others, own, strict=True)]
-        )
+        others = whole[:, self.candidates]  # (S, C)
+        return np.stack([1 + (others > whole[:, row, None]).sum(axis=1) for row in rows], axis=1)
+
+    def others(self, scores: np.ndarray) -> np.ndarray:
+        """(C,) scores (L,) of the candidates with what they gain, the lowest first, to find many places among."""
+        return np.sort((scores if self.gain is None else scores + self.gain)[self.candidates])
+
+    def among(self, others: np.ndarray, scores: np.ndarray, row: int, own: np.ndarray) -> np.ndarray:
+        """(V,) from 1: the places of one listing by other scores (V,) than its own of `scores` (L,), whose `others` these are."""
+        gain = 0.0 if self.gain is None else self.gain[row]
+        mine = own + gain
+        above = len(others) - np.searchsorted(others, mine, "right")
+        if self.candidates[row]:  # which is not above itself
+            above -= scores[row] + gain > mine
         return 1 + above
 
-    def place(self, scores: np.ndarray, row: int, score: float) -> int:
-        """The place of one listing whose score alone is another one."""
-        whole = scores if self.gain is None else scores + self.gain
-        mine = score + (0.0 if self.gain is None else float(self.gain[row]))
-        others = self.candidates.copy()
-        others[row] = False
-        return 1 + int((whole[others] > mine).sum())
 
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Asking:
-    """Whose list it is: scores of listings that have other vectors than the run's."""
+    """Whose list it is, by the vector (1, d): scores of listings that have other vectors than the run's."""
 
     run: Run
-    log: EventLog | None
-    start: int
-    end: int
-    vector: np.ndarray | None = None
+    vector: np.ndarray
+    log: EventLog | None = None
+    start: int = 0
+    end: int = 0
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """(V,) of listings with the vectors (V, d)."""
-        start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
         if self.log is None:
-            assert self.vector is not None
             return (self.vector @ vectors.T)[0]
-        if self.vector is None:
-            self.vector = self.run.engine.in_float32().encode_histories(self.log, start, end, listings=table)
+        start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
         return self.run.late_interaction.scores(self.vector, vectors, table, self.log.listing, start, end)[0]
 
 
@@ -203,36 +201,20 @@ def _parts(
     run: Run, user: _Asking, placing: _Placing, scores: np.ndarray, rows: Sequence[int]
 ) -> list[tuple[list[dict[str, Any]], list[dict[str, Any]]]]:
     """Of each of K listings its attributes and photos, all variants encoded together."""
-    engine = run.engine.in_float32()
-    tokens = engine.features.tokens
-    chosen: list[tuple[int, np.ndarray]] = []
-    of: list[tuple[int, Part]] = []
-    for number, row in enumerate(rows):
-        size = int(tokens.offset[row + 1] - tokens.offset[row])
-        chosen.append((row, np.ones(size, bool)))
-        of.append((number, Part("attribute")))  # whole, so that a difference is of one precision
-        for part, told in parts_of(engine.featurizer, tokens, row).items():
-            if not told.all():  # else nothing would be left
-                chosen.append((row, ~told))
-                of.append((number, part))
-    features = replace(engine.features, tokens=picked(tokens, chosen))
-    without = user.scores(replace(engine, features=features).encode_listings())  # (V,)
-    found: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = [([], []) for _ in rows]
-    whole = np.zeros(len(rows))
-    for (number, part), score in zip(of, without, strict=True):
-        if part == Part("attribute"):
-            whole[number] = score
-            continue
-        row, lower = rows[number], whole[number] - score
-        place = placing.place(scores, row, float(scores[row] - lower))
-        line: dict[str, Any] = {"adds": float(lower), "place_without": place}
-        if part.kind == "attribute":
-            found[number][0].append({"name": part.name} | line)
-        else:
-            places = photo_places(run, row)
-            shown = places[part.place] if 0 <= part.place < len(places) else part.place
-            found[number][1].append({"photo": int(shown)} | line)
-    return [(_most(attributes), _most(photos)) for attributes, photos in found]
+    found, others = [], placing.others(scores)
+    variants = variants_of(run, rows)
+    ends = np.cumsum([len(one.vectors) for one in variants])
+    told = np.split(user.scores(np.concatenate([one.vectors for one in variants])), ends[:-1])
+    for row, one, own in zip(rows, variants, told, strict=True):
+        lower = own[0] - own[1:]  # (V,)
+        places, photos = placing.among(others, scores, row, scores[row] - lower), photo_places(run, row)
+        by_kind: dict[str, list[dict[str, Any]]] = {"attribute": [], "photo": []}
+        for part, less, place in zip(one.parts, lower, places, strict=True):
+            shown = photos[part.place] if 0 <= part.place < len(photos) else part.place
+            what = {"name": part.name} if part.kind == "attribute" else {"photo": int(shown)}
+            by_kind[part.kind].append(what | {"adds": float(less), "place_without": int(place)})
+        found.append((_most(by_kind["attribute"]), _most(by_kind["photo"])))
+    return found
 
 
 def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int) -> np.ndarray:

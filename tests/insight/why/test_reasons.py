@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from core import Run, why
 from core.cli import app
 from core.errors import VibesError
+from core.insight.why import variants
+from core.insight.why.variants import _OF_RUN
 from core.market.columns import Columns as C
+from core.run.engine import Engine
 from core.serving.service.api import make_app
 from core.serving.service.newest import NewestState
 
@@ -78,6 +81,22 @@ def test_a_place_without_a_part_is_that_of_a_listing_or_history_that_never_had_i
 def user_vector(run: Run, events: np.ndarray) -> np.ndarray:
     start, end = np.array([events[0]]), np.array([events[-1] + 1])
     return run.engine.exact().encode_histories(run.log, start, end, listings=run.vectors("model"))[0]
+
+
+def test_a_listing_is_encoded_without_its_parts_once_whoever_asks(trained, monkeypatch):
+    first, second = trained.log.users[5], trained.log.users[6]
+    listings = trained.recommend(first, 4)[C.LISTING].tolist()
+    alone = {one: why(trained, second, one)[0] for one in listings}  # whatever was kept before
+    encoded, encode = [], Engine.encode_listings
+    monkeypatch.setattr(
+        Engine, "encode_listings", lambda self, *told: encoded.append(self) or encode(self, *told)
+    )
+    assert why(trained, second, listings) == list(alone.values())
+    assert [one.listing for one in why(trained, first, listings)] == listings and encoded == []
+    other = next(one for one in trained.listing_ids if trained.row(one) not in _OF_RUN[trained].by_row)
+    monkeypatch.setattr(variants, "KEPT", 3)
+    assert why(trained, first, [other])[0].attributes and len(encoded) == 1
+    assert list(_OF_RUN[trained].by_row) == [*map(trained.row, listings[-2:]), trained.row(other)]
 
 
 def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):

@@ -1,0 +1,61 @@
+"""The gallery draws what changed and nothing else, so that a step of a slider costs what it changes."""
+
+from pathlib import Path
+
+import pytest
+
+from app.kit import gallery as module
+
+KIT = Path(module.__file__).parent
+CODE = "\n".join(
+    (KIT / f"{name}.js").read_text(encoding="utf-8") for name in ("shared", "lightbox", "gallery")
+)
+#: The component on an empty page, and what tells which nodes there are: each gets a number when it is first seen.
+PAGE = """async (code) => {
+  document.body.innerHTML = '<div id="root"><ul class="gallery"></ul></div>'
+  const parentElement = document.getElementById("root")
+  const { default: draw } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))
+  const seen = new Map()
+  const number = (node) => seen.get(node) ?? (seen.set(node, seen.size), seen.get(node))
+  window.show = (data) => {
+    draw({ data, parentElement })
+    return [...parentElement.querySelectorAll(".card")].map((card) => [
+      number(card), number(card.querySelector("img")), card.querySelector(".score")?.textContent ?? "", card.className,
+    ])
+  }
+}"""
+pytestmark = pytest.mark.slow
+
+
+def card(name: str, score: str, tone: str = "") -> dict:
+    photo = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==#" + name
+    return {
+        "title": name, "href": f"/{name}", "photo": photo, "count": 1, "alt": name, "photos": [], "start": 0, "facts": [],
+        "same": "", "differs": "", "reasons": [], "score": score, "why": "", "badge": "", "step": "", "divider": "", "tone": tone,
+    }  # fmt: skip
+
+
+def frame(*cards: dict) -> dict:
+    return {
+        "cards": list(cards), "box": "4 / 3", "ratio": 1.33, "label": "All", "layout": "grid", "photos": True, "least": 190,
+        "height": 0, "dividers": False, "scoreHelp": "",
+    }  # fmt: skip
+
+
+def test_a_card_that_stays_is_the_same_node_and_a_photo_stays_with_its_listing(chromium):
+    page = chromium.new_page()
+    page.evaluate(PAGE, CODE)
+
+    def show(*cards: dict) -> list[list]:
+        return page.evaluate("(data) => window.show(data)", frame(*cards))
+
+    one, two, three = show(card("a", "1"), card("b", "2"), card("c", "3"))
+    assert len({node for row in (one, two, three) for node in row[:2]}) == 6
+    later = show(card("c", "3"), card("d", "9"), card("a", "1"), card("b", "7", "hit"))
+    assert (later[0], later[2]) == (three, one)  # moved, as they were
+    assert later[3][1] == two[1] and later[3][0] != two[0]  # another score, the same photo
+    assert later[3][2:] == ["7", "card hit"] and later[1][1] not in (one[1], two[1], three[1])
+    twice = show(card("a", "1"), card("a", "1"), card("c", "3"))
+    assert twice[0] == one and twice[2] == three and twice[1][:2] != one[:2] and twice[1][2:] == one[2:]
+    assert show() == []
+    page.close()
