@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.registry import PAGES
-from app.server import access, boundary, photo_route, shell
+from app.server import access, boundary, photo_route, report_route, shell
 from app.server.photos import base_path
 
 app = st.App(
@@ -16,6 +16,7 @@ app = st.App(
     on_script_error=boundary.show,  # callbacks and fragments fail outside of what a page draws
     routes=[
         *photo_route.routes(),
+        *report_route.routes(),
         *(route for page in PAGES for route in page.routes()),
         *shell.routes(base_path(), PAGES),
     ],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.insight.looks.look import look
     from core.insight.passport import passport
     from core.insight.selection.address import selection
+    from core.insight.sheet import photo_sheet
     from core.insight.why.reasons import why
     from core.market.market import Market
     from core.run.run import Run
@@ -38,6 +39,7 @@ __all__ = [
     "look",
     "monitor",
     "passport",
+    "photo_sheet",
     "selection",
     "train",
     "why",
@@ -55,6 +57,7 @@ _FACES = {
     "launch": "core.insight.launch.launch",
     "look": "core.insight.looks.look",
     "passport": "core.insight.passport",
+    "photo_sheet": "core.insight.sheet",
     "monitor": "core.serving.monitor.monitor",
     "selection": "core.insight.selection.address",
     "why": "core.insight.why.reasons",

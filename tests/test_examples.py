@@ -33,6 +33,7 @@ FACES = [
     "core.insight.looks.look:look",
     "core.insight.launch.launch:launch",
     "core.insight.selection.address:selection",
+    "core.insight.sheet:photo_sheet",
     "core.serving.monitor.monitor:monitor",
     "core.evaluation.result:Evaluation.frame",
     "core.run.folder:RunFolder.open",

@@ -7,9 +7,11 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from app.kit.sheets import sheet_button
 from app.server.runs import OpenRun
 from app.view.formats import plain
 from core.insight.selection.selection import Selection
+from core.market.columns import Columns as C
 
 
 class Written(Protocol):
@@ -54,17 +56,8 @@ def as_code(
             st.caption("Command")
             st.code(one.command(folder), language=None, wrap_lines=True)
             if isinstance(one, Selection):
-                st.download_button(
-                    f"{plain(one.label) or 'These rows'} as CSV"
-                    if len(selections) > 1
-                    else "These rows as CSV",
-                    partial(_csv, one, owner),
-                    f"{owner.name}-{one.kind}.csv",
-                    "text/csv",
-                    icon=":material/table:",
-                    on_click="ignore",
-                    key=f"{key}-csv-{number}",
-                )
+                name = plain(one.label) if len(selections) > 1 and one.label else "These rows"
+                _files(one, owner, name, f"{key}-{number}")
         if not link:
             return
         st.caption("This link in a notebook")
@@ -76,6 +69,29 @@ def as_code(
         )
 
 
+def _files(selection: Selection, owner: OpenRun, name: str, key: str) -> None:
+    """Buttons for the rows as a table and as a picture."""
+    with st.container(horizontal=True):
+        st.download_button(
+            f"{name} as CSV",
+            partial(_csv, selection, owner),
+            f"{owner.name}-{selection.kind}.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key=f"{key}-csv",
+        )
+        sheet_button(
+            owner, lambda: _pictured(selection, owner), f"{owner.name}-{selection.kind}", name, f"{key}-png"
+        )
+
+
 def _csv(selection: Selection, owner: OpenRun) -> bytes:
     """The rows with all attributes, in the encoding that spreadsheets read."""
     return selection.table(owner.run).to_csv(index=False).encode("utf-8-sig")
+
+
+def _pictured(selection: Selection, owner: OpenRun) -> tuple[list[str], list[str]]:
+    found = selection.frame(owner.run)
+    word = "Similarity" if selection.kind == "similar" else "Score"
+    return found[C.LISTING].tolist(), [f"{word} {score:.2f}" for score in found["score"]]

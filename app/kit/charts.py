@@ -1,4 +1,4 @@
-"""Charts: plotly figures in the colours of the viewer's theme, with exact values on hover and a PNG to download.
+"""Charts: plotly figures in the colours of the viewer's theme, with exact values on hover, a PNG and a CSV to download.
 
 Everything a figure needs comes with Streamlit's own page; the colours are those of `.streamlit/config.toml`.
 """
@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+
+from app.kit.chart_table import chart_table
 
 _SETTINGS = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 _CLEAR = "rgba(0,0,0,0)"
@@ -107,7 +109,7 @@ def template(chosen: Palette) -> go.layout.Template:
 def show_chart(
     figure: go.Figure, *, key: str, alt: str, height: int, buttons: Sequence[str] = (), **more: Any
 ) -> Any:
-    """Draw a figure in the viewer's theme, at a height known beforehand.
+    """Draw a figure in the viewer's theme, at a height known beforehand, and a button for its figures beneath.
 
     Args:
         key: of the element; also the name of the picture's file.
@@ -123,9 +125,20 @@ def show_chart(
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
     # Another key, another element: one that is there keeps the colours it was first drawn in.
-    return st.plotly_chart(
+    drawn = st.plotly_chart(
         figure, theme=None, key=f"{key}-{theme()}", height=height, config=config, alt=alt, **more
     )
+    st.download_button(
+        "Figures as CSV",
+        lambda: chart_table(figure).to_csv(index=False).encode("utf-8-sig"),
+        f"{key}.csv",
+        "text/csv",
+        icon=":material/table:",
+        type="tertiary",
+        on_click="ignore",
+        key=f"{key}-csv",
+    )
+    return drawn
 
 
 def escaped(text: str) -> str:

@@ -50,6 +50,24 @@ function clean(on) {
   }
 }
 
+function download(content, type, name) {
+  const anchor = element("a")
+  anchor.href = URL.createObjectURL(new Blob([content], { type }))
+  anchor.download = name
+  anchor.click()
+  URL.revokeObjectURL(anchor.href)
+}
+
+// One file with the figures of the run and a section for each view, made by the server.
+async function reported(report, pins) {
+  const answer = await fetch(report.address, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(pins),
+  })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(text)
+  download(text, "text/html", report.file)
+}
+
 function button(label, click, told) {
   const made = element("button", "", label)
   made.type = "button"
@@ -140,13 +158,23 @@ export default ({ parentElement, data }) => {
       const foot = element("div", "foot")
       const begin = button("Present", () => { box.close(); present(0) })
       begin.disabled = !pins.length
-      const save = button("Save as a file", () => {
-        const anchor = element("a")
-        anchor.href = URL.createObjectURL(new Blob([JSON.stringify(read(), null, 1)], { type: "application/json" }))
-        anchor.download = "pinned-views.json"
-        anchor.click()
-        URL.revokeObjectURL(anchor.href)
+      const said = element("span", "said")
+      said.setAttribute("role", "status")
+      const made = button("Report with these views", async () => {
+        made.disabled = true
+        said.textContent = "The report is being made …"
+        try {
+          await reported(data.report, read())
+          said.textContent = "The report was saved."
+        } catch (error) {
+          said.textContent = `The report could not be made: ${error.message}`
+        }
+        made.disabled = !read().length
       })
+      made.disabled = !pins.length
+      made.hidden = !data.report
+      made.title = "One file with figures, photos and limits, and a section for each view with its note"
+      const save = button("Save as a file", () => download(JSON.stringify(read(), null, 1), "application/json", "pinned-views.json"))
       save.disabled = !pins.length
       const file = element("input")
       file.type = "file"
@@ -158,10 +186,10 @@ export default ({ parentElement, data }) => {
           const usable = found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && !one.url.startsWith("//"))
           keep(usable.map((one) => ({ title: String(one.title ?? one.url), url: one.url, note: String(one.note ?? "") })))
         } catch {
-          foot.append(element("span", "", "This file holds no pinned views."))
+          said.textContent = "This file holds no pinned views."
         }
       })
-      foot.append(begin, save, button("Open a file", () => file.click()), file, button("Close", () => box.close()))
+      foot.append(begin, made, save, button("Open a file", () => file.click()), file, button("Close", () => box.close()), said)
       const empty = pins.length ? [] : [element("p", "", "Nothing is pinned yet. “Pin this view” keeps the page as it stands, with its link.")]
       box.replaceChildren(element("h2", "", "Pinned views"), ...empty, rows, foot)
     }

@@ -229,7 +229,7 @@ def demand(
 @app.command()
 def film(
     run: RunPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT.gif", help="file to write")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.gif|OUT.webp", help="file to write")],
     space: Annotated[
         str | None, typer.Option(help="whose map: photos (default), model or attributes")
     ] = None,
@@ -239,7 +239,9 @@ def film(
     from core.market.durable import atomic_path
     from core.run.run import Run
 
-    made = film_of(Run.open(run), space)
+    if out.suffix.lower() not in (".gif", ".webp"):
+        raise VibesError(f"OUT is {out}; a film is a .gif or a .webp, so give its name one of these endings.")
+    made = film_of(Run.open(run), space, "webp" if out.suffix.lower() == ".webp" else "gif")
     with atomic_path(out) as temporary:
         temporary.write_bytes(made)
     typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)
@@ -261,12 +263,20 @@ def explore(
 def report(
     run: RunPath,
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
+    pins: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="pinned views that the explorer saved; each becomes a section"
+        ),
+    ] = None,
 ) -> None:
     """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
     from core.report.page import write_report
+    from core.report.pins import read_pins
     from core.run.run import Run
 
-    write_report(Run.open(run), out)
+    pinned = [] if pins is None else read_pins(pins)
+    write_report(Run.open(run), out, pinned)
     typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
 
 

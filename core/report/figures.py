@@ -92,6 +92,12 @@ class Map:
     caption: str
 
     @property
+    def box(self) -> str:
+        """The part of the picture that has dots, as SVG's viewBox."""
+        x, y = self.places[:, 0], 1000 - self.places[:, 1]
+        return f"{x.min() - 20} {y.min() - 20} {np.ptp(x) + 40} {np.ptp(y) + 40}"
+
+    @property
     def dots(self) -> list[tuple[str, str]]:
         """Colour and SVG path of each group's dots, those between groups beneath all others."""
         drawn = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from core.insight.map.cluster_names import coded_attributes, portraits
 from core.insight.map.region import SIZE, grid_places
 from core.insight.map.tones import COLUMNS, LABEL, coded_tones
 from core.insight.map.vibe_map import read_map
+from core.insight.sheet import title_of
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.report.figures import Map
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 EXAMPLES, NEIGHBOURS = 3, 5
 DOTS = 4000  # of the map
 PHOTO = 300  # pixels of the longer side
-TITLE = 60  # letters
 SEED = 0
 
 
@@ -42,10 +42,18 @@ class Photo:
 
 def vibe_map(run: Run) -> Map | None:
     """The map of the photos, else of another space; None where it is not drawn."""
+    found = listings_map(run)
+    return None if found is None else thinned(found[0])
+
+
+def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
+    """The map of a space (None or one that has none: that of the photos, else another) with all n listings, (n,) their rows
+    in the market, and (n, 2) their places on the grid of `core.insight.map.region`; None where no map is drawn."""
     frame = read_map(run)
     if frame is None:
         return None
-    space = next((name for name in ("photos", "model", "attributes") if name in set(frame["space"])), None)
+    order = (space, "photos", "model", "attributes")
+    space = next((name for name in order if name in set(frame["space"])), None)
     mine = frame[frame["space"] == space]
     mine = mine[mine[C.LISTING].isin(run.market.listing_row)]
     if not len(mine):
@@ -55,14 +63,19 @@ def vibe_map(run: Run) -> Map | None:
     coded = [*coded_attributes(run.market, rows), *coded_tones(mine.reindex(columns=list(COLUMNS)))]
     told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
     groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
-    chosen = np.arange(len(mine))
-    if len(mine) > DOTS:
-        chosen = np.sort(np.random.default_rng(SEED).choice(len(mine), DOTS, replace=False))
-    places = grid_places(mine[["x", "y"]].to_numpy()).astype(int) * 1000 // SIZE
+    places = grid_places(mine[["x", "y"]].to_numpy())
     caption = (
         f"{count(len(mine), 'listing')} by {SPACES[str(space)]}; what is alike lies near to one another."
     )
-    return Map(places[chosen], cluster[chosen], groups, caption)
+    return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
+
+
+def thinned(whole: Map) -> Map:
+    """A map with so few dots that a document stays small: a sample of them."""
+    if len(whole.places) <= DOTS:
+        return whole
+    chosen = np.sort(np.random.default_rng(SEED).choice(len(whole.places), DOTS, replace=False))
+    return replace(whole, places=whole.places[chosen], cluster=whole.cluster[chosen])
 
 
 def photo_grids(run: Run) -> list[list[Photo]]:
@@ -107,16 +120,3 @@ def photo_data(market: Market, path: str) -> str | None:
         stream = io.BytesIO()
         image.convert("RGB").save(stream, "WEBP", quality=72)
     return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
-
-
-def title_of(market: Market, listing: str) -> str:
-    """What a listing is called, cut to a line; its number where it has no title."""
-    row = market.listing_row.get(listing)
-    if row is None:
-        return "Listing"
-    column = market.config.title
-    if column in market.listings.columns:
-        text = market.listings[column].iat[row]
-        if isinstance(text, str) and text.strip():
-            return text if len(text) <= TITLE else text[: TITLE - 1].rstrip() + "…"
-    return f"Listing no. {row + 1:,}"

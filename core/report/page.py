@@ -6,6 +6,7 @@ from the network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from core.market.columns import Columns as C
 from core.market.documents import write_text
 from core.report.looks import photo_grids, vibe_map
 from core.report.measured import Quality, ablation, quality, slices_of, training
+from core.report.pins import Pin, RunOf, only, pinned_views
 from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, limits, method, share
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import lines, measured_on, size_titles
@@ -25,18 +27,23 @@ if TYPE_CHECKING:
     from core.run.run import Run
 
 
-def write_report(run: Run, out: Path) -> None:
-    """Write the report of `run` to the file `out`.
+def write_report(run: Run, out: Path, pins: Sequence[Pin] = ()) -> None:
+    """Write the report of `run`, with pinned views of the explorer, to the file `out`.
 
     Raises:
         VibesError: the market is gone, a file of the run is damaged, or `out` cannot be written.
     """
-    write_text(out, report_html(run))
+    write_text(out, report_html(run, pins))
 
 
-def report_html(run: Run) -> str:
-    """The report as one document that needs nothing else; the same run gives the same document."""
-    return render(context(run))
+def report_html(run: Run, pins: Sequence[Pin] = (), run_of: RunOf | None = None) -> str:
+    """The report as one document that needs nothing else; the same run gives the same document.
+
+    Args:
+        pins: views that were pinned in the explorer, each a section.
+        run_of: opens the run that a pin names, where there is more than this one.
+    """
+    return render({**context(run), "pins": pinned_views(pins, run_of or only(run))})
 
 
 def render(shown: dict[str, Any]) -> str:
@@ -68,6 +75,7 @@ def context(run: Run) -> dict[str, Any]:
     metrics = run.metrics or {}
     return {
         "head": _head(run),
+        "pins": [],
         "quality": _quality(run),
         "slices": slices_of(metrics) if metrics.get("results") else None,
         "training": training(run),

@@ -1,8 +1,10 @@
 """Views are pinned, noted and shown one after the other, by mouse and by keyboard, wide and on a phone."""
 
+import pandas as pd
 from browser.conftest import WIDE_AND_PHONE
 from browser.seeing import wait_until_quiet
 from browser.test_axe import troubles
+from PIL import Image
 from playwright.sync_api import expect
 
 
@@ -66,3 +68,36 @@ def test_pins_go_to_a_file_and_come_back(page, explorer, tmp_path):
     expect(views.get_by_text("holds no pinned views")).to_be_visible()
     views.get_by_role("button", name="Close").click()
     expect(page.get_by_role("button", name="Pinned views (1)")).to_be_visible()
+
+
+def test_pinned_views_become_a_report(page, explorer, tmp_path):
+    page.goto("/similar?listing=l05&k=6")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").click()
+    page.get_by_role("button", name="Pinned views (1)").click()
+    views = page.get_by_role("dialog", name="Pinned views")
+    views.get_by_role("textbox").fill("Look at <these>")
+    with page.expect_download() as download:
+        views.get_by_role("button", name="Report with these views").click()
+    expect(views.get_by_role("status")).to_have_text("The report was saved.")
+    download.value.save_as(tmp_path / "report.html")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Look at &lt;these&gt;" in html and "/similar?listing=l05" in html
+    address = f"{explorer.url}/report/{explorer.run.name}"
+    assert page.request.post(address, data="[]", headers={"Content-Type": "text/plain"}).status == 415
+    assert page.request.post(address, data={"url": "/"}).status == 400
+    assert page.request.post(f"{explorer.url}/report/none", data=[]).status == 404
+
+
+def test_rows_and_charts_are_files(page):
+    page.goto("/cold?listing=l05")
+    wait_until_quiet(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Figures as CSV").click()
+    table = pd.read_csv(download.value.path())
+    assert {"series", "x", "y"} <= set(table) and (table["series"] == "This listing").sum() == 1
+    page.get_by_text("As code").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="These rows as PNG").click()
+    with Image.open(download.value.path()) as sheet:
+        assert sheet.format == "PNG" and sheet.width > 1000

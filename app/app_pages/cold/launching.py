@@ -12,6 +12,7 @@ from app.kit.cards import listing_card
 from app.kit.gallery import gallery
 from app.kit.photo_rows import photo_rows
 from app.kit.score_help import SIMILAR, user_score_help
+from app.kit.sheets import sheet_button
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count, plain
@@ -163,3 +164,6 @@ def competing(opened: OpenRun, found: Launch) -> None:
         score_help=SIMILAR,
         least=150,
     )
+    ids = [opened.view.ids[row] for _, row in rows]
+    lines = [f"Similarity {found.competitors['score'].iloc[at]:.2f}" for at, _ in rows]
+    sheet_button(opened, lambda: (ids, lines), f"{opened.name}-competitors", "These", "competitors-png")

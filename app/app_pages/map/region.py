@@ -11,6 +11,7 @@ from app.kit.cards import listing_card
 from app.kit.empty import empty
 from app.kit.gallery import gallery
 from app.kit.pagination import page_of
+from app.kit.sheets import sheet_button
 from app.server.params import set_params
 from app.view import formats
 from app.view.market import MarketView
@@ -88,6 +89,10 @@ def _downloads(one: SpaceMap, chosen: np.ndarray) -> None:
     )
     st.download_button(
         "Parquet", parquet, f"{name}.parquet", icon=":material/download:", on_click="ignore", key="parquet"
+    )
+    ids = one.opened.view.ids
+    sheet_button(
+        one.opened, lambda: ([ids[row] for row in one.rows[chosen]], []), name, "Photos", "region-png"
     )
 
 

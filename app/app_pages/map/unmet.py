@@ -9,6 +9,7 @@ import streamlit as st
 from app.app_pages.map.points import SpaceMap, address
 from app.kit.cards import listing_card
 from app.kit.gallery import gallery
+from app.kit.sheets import sheet_button
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, run_key
 from app.view.formats import count, plain, shorten
@@ -121,6 +122,15 @@ def _place(one: SpaceMap, at: int | None, number: int, place: UnmetPlace) -> Non
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{number}. {plain(place.name)}**  \n{plain(sentence(place.last))}", width="content")
         marked = chosen_place(one, at) == number
+        lines = ["Most wished for"] * len(place.wanted) + ["Nearest of what is live"] * len(place.nearest)
+        sheet_button(
+            one.opened,
+            lambda: ([*place.wanted, *place.nearest], lines),
+            f"{one.opened.name}-unmet-{number}",
+            "Photos",
+            f"unmet-png-{number}",
+            place.name,
+        )
         st.button(
             "Show all" if marked else "Mark on the map",
             icon=":material/close:" if marked else ":material/search:",

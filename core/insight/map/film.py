@@ -1,8 +1,9 @@
-"""The map of a space over the days of its market, as a moving picture (GIF) for a slide."""
+"""The map of a space over the days of its market, as a moving picture (GIF or WebP) for a slide."""
 
 from __future__ import annotations
 
 import io
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -14,6 +15,7 @@ from core.market.columns import Columns as C
 from core.run.run import Run
 from core.words import count
 
+Kind = Literal["gif", "webp"]
 WIDTH, HEIGHT, FOOT, MARGIN = 960, 640, 56, 24  # pixels; the foot has the date
 FRAMES = 120  # at most: a longer time goes in steps of several days
 PACE = 120  # milliseconds a frame
@@ -33,13 +35,14 @@ COLOURS = (
 )  # fmt: skip
 
 
-def film(run: Run, space: str | None = None) -> bytes:
-    """A GIF: on each day the listings that were live in the colour of their group, those touched that day larger and with a rim.
+def film(run: Run, space: str | None = None, kind: Kind = "gif") -> bytes:
+    """A moving picture: on each day the listings that were live in the colour of their group, those touched that day larger and with a rim.
 
     The map is drawn first where it is not yet.
 
     Args:
         space: whose map; None: "photos" where the run has it, else its first.
+        kind: "gif", which every program shows, or "webp", which is smaller.
 
     Raises:
         VibesError: no such map, or the events have no times.
@@ -68,15 +71,19 @@ def film(run: Run, space: str | None = None) -> bytes:
     step = -(-len(days) // FRAMES)
     shown = [*range(0, len(days) - 1, step), len(days) - 1]
     pictures = [_picture(days, day, rows, where, colour, font) for day in shown]
+    options: dict[str, Any] = {"optimize": False}
+    if kind == "webp":
+        pictures = [one.convert("RGB") for one in pictures]
+        options = {"lossless": True, "method": 0, "quality": 20}  # slower ways save little on plain discs
     stream = io.BytesIO()
     pictures[0].save(
         stream,
-        "GIF",
+        kind.upper(),
         save_all=True,
         append_images=pictures[1:],
         duration=[PACE] * (len(pictures) - 1) + [REST],
         loop=0,
-        optimize=False,
+        **options,
     )
     return stream.getvalue()
 

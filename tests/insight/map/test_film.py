@@ -43,6 +43,20 @@ def test_it_has_a_picture_a_day_up_to_so_many(mapped, monkeypatch):
     assert gone in shown and last[-2, -2].tolist() == [11, 18, 20]  # the line of the days is at its end
 
 
+@pytest.mark.slow
+def test_as_webp_it_has_the_same_pictures(mapped, monkeypatch):
+    monkeypatch.setattr(module, "FRAMES", 3)
+    with (
+        Image.open(io.BytesIO(film(mapped))) as gif,
+        Image.open(io.BytesIO(film(mapped, None, "webp"))) as webp,
+    ):
+        assert (webp.format, webp.n_frames) == ("WEBP", gif.n_frames)
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            webp.seek(number)
+            assert np.array_equal(np.asarray(gif.convert("RGB")), np.asarray(webp.convert("RGB")))
+
+
 def test_what_cannot_be_filmed_is_told(mapped, bare):
     with pytest.raises(VibesError, match="no map of the space 'photos'"):
         film(mapped, "photos")

@@ -1,0 +1,85 @@
+"""Pinned views in the report: each with its note and what it shows."""
+
+import json
+
+import pytest
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market
+from helpers.commands import vibes
+
+from core import Run
+from core.errors import VibesError
+from core.insight.map.vibe_map import read_map
+from core.report.page import report_html
+from core.report.pins import Pin, only, pinned_views, pins_of, read_pins
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pins")
+    found = embed_run(paint_market(folder / "market", listings=12, users=4, events=6), folder / "run")
+    write_map(found)
+    return Run.open(found)
+
+
+def view(run, url):
+    return pinned_views([Pin("One", url, "a note")], only(run))[0]
+
+
+def test_a_list_has_its_listing_and_the_rows_of_the_page(run):
+    found = view(run, "/similar?listing=l05&space=photos&k=4")
+    (strip,) = found.strips
+    market = run.market.listings.set_index("listing_id")["title"]
+    expected = ["l05", *run.similar("l05", 4, space="photos")["listing_id"]]
+    assert [one.title for one in strip.photos] == [market[one] for one in expected]
+    assert strip.framed and all(one.data for one in strip.photos[:2])
+    assert strip.command == "vibes similar RUN l05 -k 4 --space photos"
+
+
+def test_the_map_has_the_group_on_the_day_and_its_listings(run):
+    whole, group = view(run, "/map"), view(run, "/map?group=0&day=2024-03-02")
+    frame = read_map(run)
+    of_photos = frame[frame["space"] == "photos"]
+    assert len(whole.map.places) == len(of_photos) and not whole.strips
+    members = int((of_photos["cluster"] == 0).sum())
+    assert (group.map.cluster == 0).sum() == members == len(group.strips[0].photos)
+    assert group.told == f"On 2024-03-02 {len(of_photos)} of {len(of_photos)} listings were live."
+
+
+def test_what_cannot_be_shown_says_why(run):
+    assert "run 'other'" in view(run, "/similar?listing=l05&run=other").told
+    assert "How good are the recommendations" in view(run, "/").told
+    assert "l99" in view(run, "/similar?listing=l99").told
+    assert "names no user" in view(run, "/users").told
+    assert "Nothing was filled in" in view(run, "/cold?view=new").told
+
+
+def test_the_report_holds_them_in_order_and_escapes_notes(run):
+    pins = [Pin("B", "/similar?listing=l05&k=3", "<b>bold</b>"), Pin("A", "/map")]
+    html = report_html(run, pins)
+    assert "&lt;b&gt;bold" in html and "<b>bold" not in html and "<script" not in html
+    assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How good are")
+    assert "Pinned views" not in report_html(run)
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("{", "no JSON"),
+        ('{"url": 1}', "no pinned views"),
+        ('[{"url": "https://example.org"}]', "no pinned views"),
+        (json.dumps([{"url": "/"}] * 61), "a report takes 60"),
+    ],
+)
+def test_a_file_without_pins_is_refused(text, said):
+    with pytest.raises(VibesError, match=said):
+        pins_of(text)
+
+
+def test_the_command_takes_the_file_that_the_explorer_saved(run, tmp_path):
+    (tmp_path / "pins.json").write_text(json.dumps([{"title": "Mine", "url": "/map", "note": "Look"}]))
+    assert read_pins(tmp_path / "pins.json") == [Pin("Mine", "/map", "Look")]
+    vibes("report", run.path, tmp_path / "out.html", "--pins", tmp_path / "pins.json")
+    assert "<bdi>Mine</bdi>" in (tmp_path / "out.html").read_text(encoding="utf-8")
+    refused = vibes("report", run.path, tmp_path / "no.html", "--pins", tmp_path / "none", check=2)
+    assert "Cannot read the pinned views" in refused.stderr and not (tmp_path / "no.html").exists()
