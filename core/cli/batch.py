@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
 Out = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        metavar="DIR", help="with --all: folder for the files; the same command again goes on there"
+        metavar="DIR",
+        help="with --all: folder for the files, here (the same command again goes on there) or on object storage (s3://...)",
     ),
 ]
 At = Annotated[
@@ -143,12 +144,14 @@ def rules_of(
 
 
 def batch(
-    kind: "Kind", run: Path, out: Path | None, rules: "Rules", at: str | None, space: str | None,
+    kind: "Kind", run: Path, out: str | None, rules: "Rules", at: str | None, space: str | None,
     engine: str, workers: int | None, chunk: int, as_json: bool, beside: str | None = None,
 ) -> None:  # fmt: skip
     """Score every listing or user into `out`."""
 
     from core.market.durable import only_writer
+    from core.market.storage import is_address, shown
+    from core.serving.batch.delivery import delivered
     from core.serving.batch.local import score_here
     from core.serving.batch.work import prepare
 
@@ -156,19 +159,17 @@ def batch(
         raise VibesError("Option --all needs --out DIR, the folder that the files are written to.")
     if engine not in ("local", "ray"):
         raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
-    started = time.monotonic()
-    with only_writer(out, f"vibes {kind} --all"), progress_bar() as progress:
-        work = prepare(
-            run,
-            out,
-            kind,
-            rules,
-            space,
-            at,
-            chunk,
-            progress,
-            beside,
+    if engine == "ray" and is_address(out):
+        raise VibesError(
+            f"Option --engine ray fills a folder that all of its machines have, and --out is {shown(out)}; use --engine local."
         )
+    started = time.monotonic()
+    with (
+        delivered(out) as folder,
+        only_writer(folder, f"vibes {kind} --all"),
+        progress_bar() as progress,
+    ):
+        work = prepare(run, folder, kind, rules, space, at, chunk, progress, beside)
         if engine == "local":
             made = score_here(work, workers, progress)
         else:
@@ -176,7 +177,8 @@ def batch(
 
             made = score_on_ray(work.folder, workers or cores(), progress)
     seconds = time.monotonic() - started
-    told = {"out": str(out), "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
+    out = shown(out) if is_address(out) else out
+    told = {"out": out, "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
     if as_json:
         typer.echo(json.dumps(told))
     else:

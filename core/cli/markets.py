@@ -11,8 +11,12 @@ from core.errors import VibesError, printable
 from core.market.importers import IMPORTERS
 from core.words import count
 
-FromSql = Annotated[
-    str | None, typer.Option(metavar="SELECT", help="sql: a table's name, a query, or a .sql file with one")
+From = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="sql: a table's name, a query, or a .sql file with one; tables: where it lies, from PATH on or by its address",
+    ),
 ]
 
 
@@ -23,18 +27,19 @@ def import_(
         str,
         typer.Argument(
             metavar="PATH",
-            help="folder with the source's files, or one of several files of events; of sql: a SQLAlchemy address",
+            help="folder with the source's files, or one of several files of events; of sql: a SQLAlchemy address; of tables: a "
+            "folder here or on object storage (s3://bucket/folder)",
         ),
     ],
     market: MarketPath,
-    listings: FromSql = None,
-    photos: FromSql = None,
-    events: FromSql = None,
+    listings: From = None,
+    photos: From = None,
+    events: From = None,
     photo_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="sql: where paths of photos start")
+        str | None, typer.Option(metavar="DIR", help="sql, tables: where paths of photos start")
     ] = None,
 ) -> None:
-    """Make a market folder from files in a known format, or (sql) from the tables of a database."""
+    """Make a market folder from files in a known format, from tables on object storage (tables) or in a database (sql)."""
     from core.market.importers import import_market
 
     told = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 New = Annotated[
     str | None,
     typer.Option(
-        metavar="NEW", help="folder that grows with parquet or CSV files, or a SQL query (or .sql file)"
+        metavar="NEW",
+        help="folder that grows with parquet or CSV files, here or on object storage (s3://...), or a SQL query (or .sql file)",
     ),
 ]
 

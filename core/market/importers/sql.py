@@ -49,10 +49,10 @@ class Sql(Importer):
         listings: str | None = None,
         photos: str | None = None,
         events: str | None = None,
-        photo_root: Path | None = None,
+        photo_root: Path | str | None = None,
     ) -> None:
         self.told = {"listings": listings, "photos": photos, "events": events}
-        self.photo_root = photo_root
+        self.photo_root = None if photo_root is None else Path(photo_root)
 
     def write(self, path: Path | str, target: Path) -> None:
         engine = engine_of(str(path), "PATH")

@@ -16,10 +16,12 @@ from core.errors import VibesError
 from core.market.database import QUERY, query_of
 from core.market.download.limits import Limits
 from core.market.durable import only_writer
+from core.market.storage import is_address
 from core.run.run import Run
 from core.serving.refresh.refresher import Look, Refresher, Stopped
 from core.serving.refresh.sources import FolderSource, Source
 from core.serving.refresh.sql import SqlSource
+from core.serving.refresh.storage import StorageSource
 from core.words import count
 
 
@@ -77,11 +79,13 @@ def keep_fresh(
 
 
 def source_of(name: str, told: str, database: str | None) -> Source:
-    """What `--events`, `--listings` or `--photos` means: a folder, a query, or a file ending in `.sql` that holds one.
+    """What `--events`, `--listings` or `--photos` means: a folder here or on a storage, a query, or a `.sql` file that holds one.
 
     Raises:
         VibesError: a query without a database, or neither a folder nor a query.
     """
+    if is_address(told):
+        return StorageSource(told, f"--{name}")
     query = query_of(told, name)
     if QUERY.match(query):
         if database is None:

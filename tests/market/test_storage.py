@@ -1,0 +1,224 @@
+"""Tables on a storage by their address: fsspec's own memory, files of this machine, and a host of files."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import sys
+import threading
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from helpers.commands import vibes
+
+from core.errors import VibesError
+from core.market import storage
+from core.market.importers import import_market
+from core.market.market import Market
+from core.market.storage import Place, asked, shown
+from core.serving.refresh.sources import advanced
+from core.serving.refresh.storage import StorageSource
+from tests.market.download.hosting import picture
+
+fsspec = pytest.importorskip("fsspec")
+
+
+@pytest.fixture
+def memory():
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+def put(files, path, table):
+    with files.open(path, "wb") as out:
+        pq.write_table(
+            table if isinstance(table, pa.Table) else pa.Table.from_pandas(table, preserve_index=False), out
+        )
+
+
+HOMES = pd.DataFrame({"listing_id": ["a", "b", "c"], "rooms": [1, 2, 3], "town": ["Ulm", "Bonn", "Ulm"]})
+
+
+def shop(files, root):
+    """Listings as one file, photos as CSV, events in parts by day, whose types differ."""
+    files.makedirs(f"{root}/photos", exist_ok=True)
+    put(files, f"{root}/listings.parquet", HOMES)
+    with files.open(f"{root}/photos/a.jpg", "wb") as out:
+        out.write(picture())
+    with files.open(f"{root}/photos.csv", "wb") as out:
+        out.write(
+            b"listing_id,position,path\na,0,photos/a.jpg\nb,0,https://example.com/b.jpg\nc,0,../secret\n"
+        )
+    for day, seconds in (
+        ("2024-05-01", pa.array([3], pa.int32())),
+        ("2024-05-02", pa.array([2.5], pa.float64())),
+    ):
+        files.makedirs(f"{root}/events/day={day}", exist_ok=True)
+        rows = {
+            "user_id": ["u"],
+            "listing_id": ["a"],
+            "timestamp": [f"{day}T10:00:00"],
+            "duration_s": seconds,
+        }
+        put(files, f"{root}/events/day={day}/part-0.parquet", pa.table(rows))
+    with files.open(f"{root}/events/_SUCCESS.parquet", "wb") as out:
+        out.write(b"no table")
+    with files.open(f"{root}/market.toml", "wb") as out:
+        out.write(b'name = "From afar"\n')
+
+
+def seen(path: Path) -> Market:
+    market = Market.open(path, now=pd.Timestamp("2025-01-01", tz="UTC"))
+    assert market.name == "From afar" and market.listings["rooms"].tolist() == [1, 2, 3]
+    assert market.events["duration_s"].tolist() == [3.0, 2.5]
+    assert (
+        market.photos["listing_id"].tolist() == ["a", "b"]
+        and (path / "photos" / "a.jpg").read_bytes() == picture()
+    )
+    return market
+
+
+def test_a_market_is_imported_from_a_storage_in_whatever_parts(memory, tmp_path):
+    shop(memory, "/shop")
+    done = vibes("import", "tables", "memory://shop", tmp_path / "m")
+    assert "Wrote the market" in done.stderr
+    seen(tmp_path / "m")
+    here = fsspec.filesystem("file")
+    shop(here, str(tmp_path / "here"))
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / "market.toml").write_text('name = "Mine"\n')  # stays
+    for path in (f"file://{tmp_path}/here", str(tmp_path / "here")):
+        import_market(
+            "tables",
+            path,
+            tmp_path / "n",
+            events="events/day=2024-05-0[12]/*.parquet",
+            photos="memory://shop/photos.csv",
+        )
+        assert Market.open(tmp_path / "n").name == "Mine" and len(Market.open(tmp_path / "n").events) == 2
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "says"),
+    [
+        ({}, {}, "There is no memory://shop; check the address of PATH"),
+        ({"other.parquet": HOMES}, {}, "holds no listings.parquet, listings.csv"),
+        ({"listings.parquet": HOMES[["rooms"]]}, {}, r"memory://shop/listings.parquet lacks the column listing_id \(it has rooms\)"),
+        ({"listings.parquet": HOMES[:0]}, {}, "has no row"),
+        ({"listings.parquet": b"PAR1 no table"}, {}, "listings.parquet cannot be read .* export it again"),
+        ({"listings.parquet": HOMES, "events.parquet": HOMES}, {}, "events.parquet lacks the column user_id"),
+        ({"listings.parquet": HOMES}, {"events": "clicks"}, "--events: there is no table memory://shop/clicks"),
+        ({"listings.parquet": HOMES, "photos.parquet": HOMES}, {}, "lacks the column path or url"),
+        ({"listings.parquet": HOMES, "photos.parquet": HOMES.assign(path="a.jpg")}, {}, "Not one of 1 photos is there .*--photo-root"),
+        ({"listings/1.parquet": HOMES, "listings/2.parquet": HOMES.assign(rooms="x")}, {}, "listings cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_or_odd_is_one_sentence_and_nothing_is_written(memory, tmp_path, files, told, says):
+    for name, table in files.items():
+        memory.pipe_file(f"/shop/{name}", table) if isinstance(table, bytes) else put(
+            memory, f"/shop/{name}", table
+        )
+    with pytest.raises(VibesError, match=says) as caught:
+        import_market("tables", "memory://shop", tmp_path / "m", **told)
+    assert "\n" not in str(caught.value) and not (tmp_path / "m" / "listings.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("nowhere://bucket/shop", "begins with 'nowhere://', which fsspec does not know"),
+        ("s3://me:secret@bucket/shop?token=secret", "the Python package s3fs; install it with pip"),
+    ],
+)
+def test_a_protocol_that_is_not_there_is_named_without_secrets(address, says, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(VibesError, match=says) as caught:
+        Place.of(address, "PATH")
+    assert "secret" not in str(caught.value)
+
+
+def test_without_fsspec_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[storage\]'"):
+        Place.of("s3://bucket", "PATH")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (PermissionError("Access Denied"), "give credentials as its library takes them"),
+        (type("NoCredentialsError", (Exception,), {})("Unable to locate credentials"), "give credentials"),
+        (ConnectionError("Could not connect to https://me:secret@s3/"), "check the network"),
+        (type("ClientError", (Exception,), {})("SignatureDoesNotMatch https://s3/a?X-Amz-Signature=secret"), "give credentials"),
+        (FileNotFoundError(2, "secret"), "There is no s3://b; check the address of --out"),
+        (RuntimeError(), r"cannot be read \(RuntimeError\)"),
+    ],
+)  # fmt: skip
+def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
+    place = Place(None, "b", "s3://b", "--out")
+    with pytest.raises(VibesError, match=says) as caught, asked(place):
+        raise error
+    assert (
+        "secret" not in str(caught.value) and storage.is_address("s3://b") and not storage.is_address("C://b")
+    )
+    assert shown("https://u:p@h/a?sig=1") == "https://h/a"
+
+
+def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
+    source = StorageSource("memory://news", "--events")
+    with pytest.raises(VibesError, match="There is no memory://news"):
+        source.look({})
+    put(memory, "/news/a.parquet", HOMES)
+    memory.pipe_file("/news/day=2/b.csv", b"listing_id,rooms\nd,4\n")
+    memory.pipe_file("/news/_temporary/c.csv", b"listing_id\nx\n")
+    memory.pipe_file("/news/bad.parquet", b"no table")
+    found = source.look({})
+    assert [frame.name for frame in found.frames] == ["memory://news/a.parquet", "memory://news/day=2/b.csv"]
+    assert found.frames[1].rows["rooms"].tolist() == ["4"] and len(found.problems) == 1
+    assert (
+        found.problems[0].startswith("memory://news/bad.parquet cannot be read")
+        and "/tmp" not in found.problems[0]
+    )
+    state = advanced(found.state, [frame.mark for frame in found.frames])
+    memory.pipe_file("/news/bad.parquet", b"")
+    assert not source.look(state).frames
+    memory.pipe_file("/news/day=2/b.csv", b"listing_id,rooms\nd,4\ne,5\n")
+    assert [len(frame.rows) for frame in source.look(state).frames] == [2]
+
+
+@pytest.mark.slow
+def test_a_host_of_files_is_a_storage_too(tmp_path):
+    pytest.importorskip("aiohttp")
+    shop(fsspec.filesystem("file"), str(tmp_path / "shop"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        import_market("tables", f"http://127.0.0.1:{server.server_address[1]}/shop", tmp_path / "m")
+        seen(tmp_path / "m")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.slow
+def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
+    vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, "--chunk", 40)
+    vibes("recommend", trained.path, "--all", "--out", tmp_path / "here", "--k", 3, "--chunk", 40)
+    there = sorted(name.rpartition("/")[2] for name in memory.find("/lists/today"))
+    assert there == sorted(path.name for path in (tmp_path / "here").iterdir())
+    for path in (tmp_path / "here").glob("*.parquet"):
+        assert memory.cat_file(f"/lists/today/{path.name}") == path.read_bytes()
+    done = vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, check=2)
+    assert "memory://lists/today holds _job.json already" in done.stderr
+    memory.rm_file("/lists/today/_job.json")  # as if it had been interrupted
+    vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, "--chunk", 80)
+    left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
+    assert "_job.json" in left and len(left) < len(there)
