@@ -291,7 +291,10 @@ def monitor(
     ] = None,
     with_: options.With = None,
     memo: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="write a memo in sentences: .md or .html")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="write a memo in sentences, .md or .html, each linked to its queries"
+        ),
     ] = None,
     prometheus: Annotated[
         Path | None, typer.Option(metavar="FILE.prom", help="write the figures for a textfile collector")
@@ -305,17 +308,21 @@ def monitor(
     """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
     from core.market.io import write_table
     from core.serving.monitor.checks import Thresholds
+    from core.serving.monitor.evidence import About, write_evidence
     from core.serving.monitor.monitor import look
 
     limits = Thresholds.told(thresholds, threshold or [])
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
+    about: About = {}
     with progress_bar() as progress:
-        found, asked = look(run, limits, by, since, with_, progress=progress)
+        found, asked = look(run, limits, by, since, with_, progress=progress, about=about)
     if memo is not None:
-        from core.report.memo import write_memo
+        from core.report.memo import evidence_folder, write_memo
+        from core.run.run import Run
 
-        write_memo(found, memo)
+        folder = evidence_folder(memo)
+        write_memo(found, memo, write_evidence(found, asked, about, Run.open(run), folder))
     if prometheus is not None:
         from core.market.documents import write_text
 

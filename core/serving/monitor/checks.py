@@ -158,15 +158,20 @@ class Monitored(BaseModel):
     @property
     def quiet(self) -> list[str]:
         """What the other checks found, a sentence each; of the attributes, which are many, one for all."""
+        return [sentence for sentence, _ in self.quiet_checks]
+
+    @property
+    def quiet_checks(self) -> list[tuple[str, Check]]:
+        """The sentences of `quiet`, each with its check; that of the attributes with the farthest one."""
         rest = [check for check in self.checks if not check.crossed]
-        found = [check.sentence for check in rest if check.name != "attribute"]
+        found = [(check.sentence, check) for check in rest if check.name != "attribute"]
         attributes = [check for check in rest if check.name == "attribute"]
         if attributes:
             most = max(attributes, key=lambda one: (one.value or 0) - (one.floor or 0))
             told = (
                 f"{count(len(attributes), 'attribute')} crossed no threshold; the farthest: {most.sentence}"
             )
-            found.append(told)
+            found.append((told, most))
         return found
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from core.run.rules import Groups, Rules
 from core.run.run import Run
 from core.scoring.metrics import Coverage
 from core.serving.monitor.checks import Check, Thresholds
+from core.serving.monitor.evidence import About
 from core.words import count
 
 #: Lists that are made, at most; draws of them; a listing is young for so many days.
@@ -106,6 +107,44 @@ def concentration_check(now: Shown, then: Shown | None, limits: Thresholds) -> C
     return Check(name="concentration", value=value, before=before, crossed=bool(crossed), sentence=told + ".", look=look)  # fmt: skip
 
 
+def about(run: Run, now: Shown, by: str | None) -> About:
+    """The listings (L,) that each check of lists is about: in no list; not among the tenth that is shown most; of the sellers who
+    are shown most; young."""
+    places, since = now.places(), run.catalogue.since
+    most = np.argsort(-np.where(now.live, places, -1), kind="stable")[: max(1, int(now.live.sum()) // 10)]
+    found = {
+        ("coverage", ""): now.live & (places == 0),
+        ("concentration", ""): ~np.isin(np.arange(len(places)), most),
+        ("young", ""): (since > np.iinfo(np.int64).min) & (now.at - since <= YOUNG * DAY),
+    }
+    if by is not None:
+        codes = _sellers(run, by)[0]
+        found["sellers", by] = np.isin(codes, _top(codes, now)[0]) & (codes >= 0)
+    return found
+
+
+def _sellers(run: Run, by: str) -> tuple[np.ndarray, str | None]:
+    """(L,) a number of who offers each listing, below 0 where nobody says; the attribute's name."""
+    rules = Rules(at_most=1, seller=by).resolved(run.market, True)
+    codes = Groups.of(rules, run.market).seller
+    assert codes is not None
+    return codes, rules.seller
+
+
+def _top(codes: np.ndarray, now: Shown) -> tuple[np.ndarray, float, float, int]:
+    """The tenth of sellers with the most places; their shares of the places and of what is live; how many sellers there are."""
+    known = now.live & (codes >= 0)
+    sellers, who = np.unique(codes[known], return_inverse=True)
+    places, listings = np.bincount(who, now.places()[known]), np.bincount(who)
+    top = np.argsort(-places, kind="stable")[: max(1, round(len(sellers) / 10))]
+    return (
+        sellers[top],
+        float(places[top].sum() / max(1, places.sum())),
+        float(listings[top].sum() / listings.sum()),
+        len(sellers),
+    )
+
+
 def _draws(of: Shown) -> np.ndarray:
     rng, number = np.random.default_rng(0), len(of.rows)
     return np.array([gini(of.places(rng.integers(0, number, number))[of.live]) for _ in range(DRAWS)])
@@ -117,23 +156,17 @@ def seller_check(run: Run, now: Shown, by: str, limits: Thresholds) -> Check:
     Raises:
         VibesError: the market has no such attribute.
     """
-    rules = Rules(at_most=1, seller=by).resolved(run.market, True)
-    codes = Groups.of(rules, run.market).seller
-    assert codes is not None
-    known = now.live & (codes >= 0)
-    if not known.any():
+    codes, name = _sellers(run, by)
+    if not (now.live & (codes >= 0)).any():
         raise VibesError(
             f"Option --by names '{by}', which no live listing has; give another attribute of sellers."
         )
-    sellers, who = np.unique(codes[known], return_inverse=True)
-    places, listings = np.bincount(who, now.places()[known]), np.bincount(who)
-    top = np.argsort(-places, kind="stable")[: max(1, round(len(sellers) / 10))]
-    value, live = float(places[top].sum() / max(1, places.sum())), float(listings[top].sum() / listings.sum())
+    _, value, live, sellers = _top(codes, now)
     crossed = limits.top_tenth is not None and value > limits.top_tenth
-    label = next((one.label for one in run.market.attributes if one.name == rules.seller), by)
+    label = next((one.label for one in run.market.attributes if one.name == name), by)
     return Check(
         name="sellers", of=by, value=value, before=live, crossed=crossed,
-        sentence=f"The tenth of {count(len(sellers), 'value')} of {label} that is shown most has {value:.0%} of the places, with {live:.0%} "
+        sentence=f"The tenth of {count(sellers, 'value')} of {label} that is shown most has {value:.0%} of the places, with {live:.0%} "
         "of the live listings.",
         look=f"who they are; `--at-most N {by}` limits them in each list.",
     )  # fmt: skip

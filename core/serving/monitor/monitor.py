@@ -30,6 +30,7 @@ from core.run.run import Run
 from core.serving.monitor import lists
 from core.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from core.serving.monitor.drift import MOST, Group, attribute_checks, history_check, photo_check
+from core.serving.monitor.evidence import About
 from core.serving.monitor.groups import groups, new_rows
 from core.serving.monitor.newest import Newest, asked_newest, newest, recall_check
 
@@ -80,8 +81,12 @@ def look(
     beside: str | None = None,
     save: bool = True,
     progress: Report | bool = False,
+    about: About | None = None,
 ) -> tuple[Monitored, Evaluation | None]:
     """As `monitor`, and beside it the newest queries with their ranks; None where there are none.
+
+    Args:
+        about: is filled with the listings that each check is about, see `core.serving.monitor.evidence`.
 
     Raises:
         VibesError: see `monitor`.
@@ -94,9 +99,10 @@ def look(
     with shown(progress) as report:
         if found.any:
             asked = asked_newest(opened, found, beside, report)
+    about = {} if about is None else about
     checks = [recall_check(found, asked, opened.listing_ids, limits)]
-    checks += _list_checks(opened, found.split, by, beside, limits)
-    told, reached = _drift_checks(opened, found, limits)
+    checks += _list_checks(opened, found.split, by, beside, limits, about)
+    told, reached = _drift_checks(opened, found, limits, about)
     checks += [*told, *_age_checks(opened, limits)]
     begins = None
     if found.since is not None and found.any:
@@ -119,7 +125,7 @@ def look(
 
 
 def _list_checks(
-    run: Run, split: Split | None, by: str | None, beside: str | None, limits: Thresholds
+    run: Run, split: Split | None, by: str | None, beside: str | None, limits: Thresholds, about: About
 ) -> list[Check]:
     """What lists show, of whom, and how old it is; nothing in a market without events."""
     if not len(run.log):
@@ -133,6 +139,8 @@ def _list_checks(
         found.append(young)
     if split is not None and not run.transferred:
         found.append(lists.cold_check(run, now, split.train, then, limits))
+        about["cold", ""] = run.log.counts(split.train) == 0
+    about.update(lists.about(run, now, seller))
     return found
 
 
@@ -142,7 +150,7 @@ def _seller(run: Run) -> str | None:
     return next((name for name in names if SELLER.fullmatch(name)), None)
 
 
-def _drift_checks(run: Run, found: Newest, limits: Thresholds) -> tuple[list[Check], Any]:
+def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> tuple[list[Check], Any]:
     """How far listings, photos and histories have moved."""
     split = found.split
     own = split is not None and not run.transferred
@@ -167,6 +175,8 @@ def _drift_checks(run: Run, found: Newest, limits: Thresholds) -> tuple[list[Che
         checks += attribute_checks(seen, here, some, labels, limits)
         if photos is not None and (told := _photo_check(run, featurizer, photos, seen, some, limits)):
             checks.append(told)
+    for group, check in ((group, check) for group in some for check in checks if check.group == group.name):
+        about[check.name, check.of] = np.isin(np.arange(len(run.listing_ids)), group.rows)
     if split is not None and split.t1 is not None and found.any:
         checks += [one for one in [_history_check(run, split, found, limits)] if one is not None]
     return checks, reached

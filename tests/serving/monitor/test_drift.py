@@ -117,6 +117,13 @@ def test_a_memo_says_what_crossed_first_and_shows_every_name_as_it_is():
     assert "1 of 2 checks crossed its threshold." in found.text() and "after 2 refreshes" in found.text()
     told = memo_markdown(found)
     assert r"- \<b>Price\</b> of \*all\*. *Look at:* `vibes check`." in told and told.index("Price") < told.index("Fine")  # fmt: skip
+    links = {("attribute", "x"): ("a b-queries/x.csv", 1), ("coverage", ""): ("q.csv", 2000)}
+    told = memo_markdown(found, links)
+    assert (
+        r"\*all\*. ([1 query](a%20b-queries/x.csv)) *Look" in told
+        and "Fine. ([2,000 queries](q.csv))" in told
+    )
+    assert '<a href="a%20b-queries/x.csv">1 query</a>' in memo_html(found, links)
     assert "&lt;b&gt;Price" in memo_html(found) and "<li>Fine.</li>" in memo_html(found)
 
 

@@ -111,7 +111,29 @@ def test_doubled_prices_are_named_and_the_command_says_so_everywhere(shop, befor
     assert not any(check["crossed"] for check in again["checks"])
     wrong = vibes("monitor", run, "--threshold", "price=2", check=2).stderr
     assert "write NAME=VALUE with one of: recall_drop" in wrong
+    behind = pd.read_csv(shop / "a-queries" / "attribute-price.csv", dtype=str)
+    new = set(pd.read_parquet(before / "listings.parquet")["listing_id"].astype(str))
+    assert (
+        set(behind["target"]) <= new and 0 < len(behind) < found.queries
+    )  # those that asked for what changed
+    assert f"([{len(behind)} queries](a-queries/attribute-price.csv))" in (shop / "a.md").read_text()
+    lost = pd.read_csv(shop / "a-queries" / "recall.csv")
+    assert (lost["rank"] > 30).all() and lost["rank"].is_monotonic_decreasing
+    asked = pd.read_parquet(shop / "q.parquet")
+    assert len(lost) == (asked["rank"] > 30).sum()
+    files = {path.stem for path in (shop / "a-queries").iterdir()}
+    assert {
+        "recall",
+        "coverage",
+        "concentration",
+        "cold",
+        "histories",
+        "attribute-price",
+    } <= files and "vectors" not in files
+    cold = pd.read_csv(shop / "a-queries" / "cold.csv")
+    assert len(cold) == asked["cold_listing"].sum()
     page = vibes("monitor", run, "--memo", shop / "a.html", check=1)
+    assert '<a href="a-queries/attribute-price.csv">' in (shop / "a.html").read_text()
     assert "Price" in page.stdout and "<li>Price of the l" in (shop / "a.html").read_text()
 
 
