@@ -189,6 +189,10 @@ def serve(
     connections: Annotated[
         int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
     ] = 1024,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=256, help="processes that answer; --waiting and --connections hold for each"),
+    ] = 1,
     with_: options.With = None,
     events: Annotated[
         Path | None,
@@ -241,7 +245,7 @@ def serve(
 
     run_service(
         run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events, impressions, hash_users,
-        tried, split,
+        tried, split, workers,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,9 +27,10 @@ from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.metrics_file import parse_metrics
 from core.run.origin import MARKETS
+from core.run.shared import Shared
 from core.run.spaces import SPACES
 from core.scoring.late_interaction import LateInteraction
-from core.search.index import EXACT_TO, ExactIndex
+from core.search.index import EXACT_TO, ExactIndex, normalise
 
 PUSHES = "pushes.parquet"
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
@@ -49,7 +50,10 @@ class RunFolder:
         folder: where the embeddings, the model and the tables of this state lie: `path`, or one of its generations.
         generation: how many refreshes this state has behind it; 0 = as trained or embedded.
         made: where the state lies that this one is a refresh of; `folder` itself where it is none.
+        shared: where indexes are made that other processes use as well; None: they are this one's own.
     """
+
+    shared: Shared | None = None
 
     def __init__(
         self,
@@ -138,7 +142,14 @@ class RunFolder:
             raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
         if space not in self._indexes:
             check_finite(self.folder / "listings.npz", space, self._arrays[space])
-            self._indexes[space] = ExactIndex.of_stored(self._arrays[space])
+            stored = self._arrays[space]
+            self._indexes[space] = (
+                ExactIndex.of_stored(stored)
+                if self.shared is None
+                else self.shared.index(
+                    f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalise, stored)
+                )
+            )
         return self._indexes[space]
 
     def batch_index(self, space: str) -> ExactIndex:

@@ -19,6 +19,7 @@ from core.run.additions import Additions
 from core.run.boosts import read_boost
 from core.run.dials import position, read_dial
 from core.run.folder import RunFolder
+from core.run.gained import asking, gained_index, with_gain
 from core.run.rules import PINNED, RULED, Groups, Rules
 from core.run.select import Selector
 from core.scoring.ranking import Scorer
@@ -327,7 +328,7 @@ class Recommender:
             return self.run.batch_index(self.space) if self._batch else self.run.index(self.space)
         vectors = self.run.vectors(self.space)
         if not self._batch or len(vectors) <= EXACT_TO:
-            return ExactIndex(with_gain(vectors, gain))
+            return gained_index(self.run, self.space, gain)
         from core.search.index.choose import SAMPLE, choose
 
         known = np.flatnonzero(vectors.any(axis=1))
@@ -359,21 +360,6 @@ def likeness(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 NO_GROUPS = Groups(None, None, None)
-
-
-def with_gain(vectors: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """(L, d + 1) float32, whose inner products with `asking(queries)` are those of `vectors` (L, d) with the queries
-    + `gain` (L,); a zero row stays one.
-
-    The gain is the same for all users, so that every kind of index can search by it.
-    """
-    known = vectors.any(axis=1)
-    return np.column_stack([vectors, np.where(known, gain, np.float32(0))])
-
-
-def asking(queries: np.ndarray) -> np.ndarray:
-    """(B, d + 1): the queries (B, d) of vectors that stand `with_gain`."""
-    return np.column_stack([queries, np.ones(len(queries), np.float32)])
 
 
 def _keep(kept: dict, key: int | None, value: object) -> None:

@@ -1,16 +1,21 @@
 """The same requests to this project, Qdrant (local mode) and Milvus Lite: `python -m tests.benchmarks.engines [RUN] [--requests 200]`.
 
+With `--listings N` the run is one of N made-up homes (`tests/benchmarks/large_market.py`; kept in `--folder`), and what
+`tests/benchmarks/rules.py` measures, whole recommendations of this project under each rule, is told beside it. An engine that has
+not loaded its listings within `--load` seconds, or a rule that takes more than `--seconds`, is told with what it got done.
+
 Each holds the vectors of a run's live listings and their attributes, and is asked one request at a time, all engines in turns,
 for the 30 listings nearest to a listing under each rule. What an engine has no request for is told as such; where it has one,
-p50 and p99 in milliseconds, the processor time of a request in this process and those it started, which a busy machine changes
+p50 and p99 in milliseconds, requests a second, the processor time of a request in this process and those it started, which a busy machine changes
 least, and the mean share of the 30 that this project gives as well. Needs `qdrant-client` (not among the
 project's extras) beside the extra `milvus`; an engine that is not installed is left out.
 """
 
 import argparse
 import json
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,10 +27,12 @@ import psutil
 from core.market.columns import Columns as C
 from core.run.rules import Rules
 from core.run.run import Run
+from tests.benchmarks.other_engines import PART, Ask, K, TooSlow, milvus, qdrant
+from tests.benchmarks.rules import as_text
+from tests.benchmarks.rules import measure as recommend_under_rules
 
-DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
-K = 30
-Ask = Callable[[int], list[int]]
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "assets" / "demo" / "run"
 
 
 class Asked:
@@ -40,13 +47,27 @@ class Asked:
         names = {one.kind: one.name for one in reversed(self.run.market.attributes)}
         self.number, self.group = names["number"], names["category"]
         self.limit = float(listings[self.number].median())
-        self.blocked = [int(row) for row in range(0, len(self.rows), 9)]
+        self.blocked = [int(row) for row in range(0, len(self.rows), max(9, len(self.rows) // 41))]
         self.payload = pd.DataFrame(
             {"number": listings[self.number].astype(float), "group": listings[self.group].astype(str)}
         )
         since = listings[C.PUBLISHED].astype("int64") / 86_400e9 if C.PUBLISHED in listings else 0.0
         self.payload["day"] = pd.Series(since, index=listings.index, dtype=float)
         self.now = self.run.after_last_event / 86_400e9
+        where = listings[[C.LATITUDE, C.LONGITUDE]].astype(float)
+        self.payload["latitude"], self.payload["longitude"] = where[C.LATITUDE], where[C.LONGITUDE]
+        self.place = ",".join(f"{value:.5f}" for value in where.median())
+
+    def parts(self, until: float) -> Iterator[slice]:
+        """The rows some at a time.
+
+        Raises:
+            TooSlow: that took too long.
+        """
+        for first in range(0, len(self.rows), PART):
+            if time.monotonic() > until:
+                raise TooSlow(f"{first:,} of {len(self.rows):,} listings loaded in the time")
+            yield slice(first, first + PART)
 
 
 def ours(asked: Asked) -> dict[str, Ask]:
@@ -63,6 +84,7 @@ def ours(asked: Asked) -> dict[str, Ask]:
         "diversity": Rules(diversity=0.3),
         "not": Rules.of({"not": [blocked[0]]}),
         "fresh": Rules(boost=("fresh 0.5 14d",)),
+        "near": Rules(boost=(f"near {asked.place} 0.5 2km",)),
     }
     found = {}
     for name, rule in rules.items():
@@ -77,169 +99,77 @@ def ours(asked: Asked) -> dict[str, Ask]:
     return found
 
 
-def qdrant(asked: Asked, folder: Path) -> dict[str, Ask]:
-    from qdrant_client import QdrantClient, models
-
-    client = QdrantClient(path=str(folder / "qdrant"))
-    width = asked.vectors.shape[1]
-    client.create_collection(
-        "l", vectors_config=models.VectorParams(size=width, distance=models.Distance.COSINE)
-    )
-    points = [
-        models.PointStruct(id=row, vector=vector.tolist(), payload=told)
-        for row, (vector, told) in enumerate(
-            zip(asked.vectors, asked.payload.to_dict("records"), strict=True)
-        )
-    ]
-    client.upsert("l", points)
-
-    def without(row: int, more: Any = ()) -> Any:
-        return [models.HasIdCondition(has_id=[row, *more])]
-
-    def told(answer: Any) -> list[int]:
-        return [int(point.id) for point in answer.points]
-
-    def nearest(row: int, **filters: Any) -> list[int]:
-        chosen = models.Filter(must_not=without(row, filters.pop("blocked", ())), **filters)
-        return told(client.query_points("l", query=asked.vectors[row].tolist(), query_filter=chosen, limit=K))
-
-    def at_most(row: int) -> list[int]:
-        answer = client.query_points_groups(
-            "l", query=asked.vectors[row].tolist(), group_by="group", group_size=2, limit=K,
-            query_filter=models.Filter(must_not=without(row)),
-        )  # fmt: skip
-        hits = [hit for group in answer.groups for hit in group.hits]
-        return [int(hit.id) for hit in sorted(hits, key=lambda hit: -hit.score)][:K]
-
-    def diverse(row: int) -> list[int]:
-        query = models.NearestQuery(
-            nearest=asked.vectors[row].tolist(), mmr=models.Mmr(diversity=0.3, candidates_limit=100)
-        )
-        return told(
-            client.query_points("l", query=query, query_filter=models.Filter(must_not=without(row)), limit=K)
-        )
-
-    def unlike(row: int) -> list[int]:
-        query = models.RecommendQuery(
-            recommend=models.RecommendInput(positive=[row], negative=[asked.blocked[0]])
-        )
-        return told(client.query_points("l", query=query, limit=K))
-
-    def fresh(row: int) -> list[int]:
-        decay = models.ExpDecayExpression(
-            exp_decay=models.DecayParamsExpression(x="day", target=asked.now, scale=14.0, midpoint=0.5)
-        )
-        weighted = models.MultExpression(mult=[0.05, decay])
-        return told(
-            client.query_points(
-                "l",
-                prefetch=models.Prefetch(
-                    query=asked.vectors[row].tolist(), limit=len(asked.rows), filter=models.Filter(must_not=without(row))
-                ),
-                query=models.FormulaQuery(formula=models.SumExpression(sum=["$score", weighted])),
-                limit=K,
-            )
-        )  # fmt: skip
-
-    limit = models.FieldCondition(key="number", range=models.Range(lte=asked.limit))
-    return {
-        "none": nearest,
-        "where": lambda row: nearest(row, must=[limit]),
-        "block": lambda row: nearest(row, blocked=asked.blocked),
-        "at most": at_most,
-        "diversity": diverse,
-        "not": unlike,
-        "fresh": fresh,
-    }
-
-
-def milvus(asked: Asked, folder: Path) -> dict[str, Ask]:
-    from pymilvus import DataType, Function, FunctionType, MilvusClient
-
-    client = MilvusClient(str(folder / "milvus.db"))
-    schema = client.create_schema(auto_id=False)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=asked.vectors.shape[1])
-    schema.add_field("number", DataType.DOUBLE)
-    schema.add_field("group", DataType.VARCHAR, max_length=200)
-    schema.add_field("day", DataType.DOUBLE)
-    index = client.prepare_index_params()
-    index.add_index("vector", index_type="FLAT", metric_type="IP")
-    client.create_collection("l", schema=schema, index_params=index, consistency_level="Strong")
-    told = asked.payload.fillna(1e18).to_dict("records")  # fulfils no "at most"
-    rows = [
-        {"id": row, "vector": vector.tolist(), **one}
-        for row, (vector, one) in enumerate(zip(asked.vectors, told, strict=True))
-    ]
-    client.insert("l", rows)
-    client.load_collection("l")
-
-    def nearest(row: int, more: str = "", **options: Any) -> list[int]:
-        (answer,) = client.search(
-            "l", data=[asked.vectors[row].tolist()], limit=K, anns_field="vector",
-            filter=f"id != {row}{more}", search_params={"metric_type": "IP"}, **options,
-        )  # fmt: skip
-        return [int(hit["id"]) for hit in answer]
-
-    decay = Function(
-        name="fresh", input_field_names=["day"], function_type=FunctionType.RERANK,
-        params={"reranker": "decay", "function": "exp", "origin": asked.now, "scale": 14, "decay": 0.5},
-    )  # fmt: skip
-    return {
-        "none": nearest,
-        "where": lambda row: nearest(row, f" and number <= {asked.limit}"),
-        "block": lambda row: nearest(row, f" and id not in {asked.blocked}"),
-        "at most": lambda row: nearest(row, group_by_field="group", group_size=2),
-        "fresh": lambda row: nearest(row, ranker=decay),
-    }
-
-
-def measure(path: Path, requests: int) -> dict[str, dict[str, dict[str, Any]]]:
-    """By rule and engine: milliseconds and overlap, or why there is no answer."""
+def measure(
+    path: Path, requests: int, seconds: float = 600, load: float = 600
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, Any]]]]:
+    """How each engine loaded its listings; and by rule and engine milliseconds and overlap, or why there is no answer."""
     asked = Asked(path)
     rows = np.random.default_rng(0).choice(len(asked.rows), requests)
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    loaded: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory(prefix="vibes-") as place:
         engines = {"listing vibes": ours(asked)}
         for name, make in {"qdrant": qdrant, "milvus lite": milvus}.items():
+            begin, cpu, before = time.monotonic(), time.process_time(), psutil.Process().memory_info().rss
             try:
-                engines[name] = make(asked, Path(place))
+                engines[name] = make(asked, Path(place), begin + load)
+                loaded[name] = {"listings": len(asked.rows)}
             except ImportError as error:
-                print(f"{name} is left out: {error}")
-        for rule, mine in engines["listing vibes"].items():
-            spent: dict[str, list[float]] = {name: [] for name in engines}
-            worked = dict.fromkeys(engines, 0.0)
-            alike: dict[str, list[float]] = {name: [] for name in engines}
-            failed: dict[str, str] = {}
-            for number, row in enumerate(map(int, rows)):
-                wanted = set(mine(row))
-                for name, rules in engines.items():
-                    if rule not in rules or name in failed:
-                        failed.setdefault(name, "no such request")
-                        continue
-                    before, cpu, begin = _others(), time.process_time(), time.perf_counter()
-                    try:
-                        got = rules[rule](row)
-                    except Exception as error:  # whatever an engine says it cannot do
-                        failed[name] = " ".join(str(error).split())[:120]
-                        continue
-                    ended, worked_here = time.perf_counter(), time.process_time()
-                    if number >= 5:  # the first ones load what is loaded once
-                        spent[name].append(1000 * (ended - begin))
-                        worked[name] += 1000 * (worked_here - cpu + _others() - before)
-                        alike[name].append(len(wanted & set(got)) / max(1, len(wanted)))
-            found[rule] = {
-                name: {"cannot": failed[name]}
-                if name in failed
-                else {
-                    "p50_ms": float(np.percentile(spent[name], 50)),
-                    "p99_ms": float(np.percentile(spent[name], 99)),
-                    "cpu_ms": worked[name] / len(spent[name]),
-                    "overlap": float(np.mean(alike[name])),
+                print(f"{name} is left out: {error}", file=sys.stderr)
+            except TooSlow as error:
+                loaded[name] = {"cannot": str(error)}
+            if name in loaded:
+                loaded[name] |= {
+                    "seconds": round(time.monotonic() - begin, 1),
+                    "cpu_s": round(time.process_time() - cpu + _others(), 1),
+                    "gib": round((psutil.Process().memory_info().rss - before) / 2**30, 2),
                 }
-                for name in engines
-            }
-    return found
+        for rule in engines["listing vibes"]:
+            print(f"{rule} ...", file=sys.stderr)
+            found[rule] = _under(rule, engines, list(map(int, rows)), seconds)
+    return loaded, found
+
+
+def _under(
+    rule: str, engines: dict[str, dict[str, Ask]], rows: list[int], seconds: float
+) -> dict[str, dict[str, Any]]:
+    """By engine, all in turns; one that has had its seconds answers no more."""
+    spent: dict[str, list[float]] = {name: [] for name in engines}
+    worked = dict.fromkeys(engines, 0.0)
+    alike: dict[str, list[float]] = {name: [] for name in engines}
+    failed = {name: "no such request" for name, rules in engines.items() if rule not in rules}
+    warm, had = min(5, len(rows) // 4), dict.fromkeys(engines, 0.0)  # the first ones load what is loaded once
+    for number, row in enumerate(rows):
+        wanted: set[int] = set()
+        for name, rules in engines.items():
+            if name in failed or (had[name] > seconds and len(spent[name]) > 1):
+                continue
+            before, cpu, begin = _others(), time.process_time(), time.perf_counter()
+            try:
+                got = rules[rule](row)
+            except Exception as error:  # whatever an engine says it cannot do
+                failed[name] = " ".join(str(error).split())[:120]
+                continue
+            ended, worked_here = time.perf_counter(), time.process_time()
+            had[name] += ended - begin
+            wanted = wanted or set(got)  # this project is the first
+            if number >= warm:
+                spent[name].append(1000 * (ended - begin))
+                worked[name] += 1000 * (worked_here - cpu + _others() - before)
+                alike[name].append(len(wanted & set(got)) / max(1, len(wanted)))
+    return {
+        name: {"cannot": failed[name]}
+        if name in failed
+        else {
+            "requests": len(spent[name]),
+            "p50_ms": float(np.percentile(spent[name], 50)),
+            "p99_ms": float(np.percentile(spent[name], 99)),
+            "per_s": 1000 / float(np.mean(spent[name])),
+            "cpu_ms": worked[name] / len(spent[name]),
+            "overlap": float(np.mean(alike[name])),
+        }
+        for name in engines
+    }
 
 
 def _others() -> float:
@@ -249,24 +179,48 @@ def _others() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", nargs="?", type=Path, default=DEMO)
+    parser.add_argument("--listings", type=int)
+    parser.add_argument("--folder", type=Path, help="where the run of --listings is kept; default: nowhere")
     parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=600, help="of an engine under a rule")
+    parser.add_argument("--load", type=float, default=600, help="seconds in which an engine has to load")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
-    found = measure(told.run, told.requests)
+    with TemporaryDirectory(prefix="vibes-") as scratch:
+        run = told.run if told.listings is None else large(told.folder or Path(scratch), told.listings)
+        loaded, similar = measure(run, told.requests, told.seconds, told.load)
+        whole = {} if told.listings is None else recommend_under_rules(run, told.requests)
     if told.json:
-        print(json.dumps(found))
+        print(json.dumps({"loaded": loaded, "similar": similar, "recommend": whole}))
         return
-    for rule, by_engine in found.items():
+    for name, one in loaded.items():
+        print(f"{name}: {one}")
+    for rule, by_engine in similar.items():
         for name, one in by_engine.items():
             said = (
                 one.get("cannot")
-                or "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms, processor {cpu_ms:.2f} ms, overlap {overlap:.2f}".format(
+                or "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms, {per_s:.1f}/s, processor {cpu_ms:.2f} ms, overlap {overlap:.2f} ({requests})".format(
                     **one
                 )
             )
             print(f"{rule:<16}{name:<16}{said}")
+    if whole:
+        print(as_text(whole))
+
+
+def large(folder: Path, listings: int) -> Path:
+    """The run of so many made-up homes in a folder; made where it is not there."""
+    if not (folder / "run" / "run.toml").is_file():
+        sys.path.append(str(ROOT / "tests"))
+        from tests.benchmarks.large_market import make_large_run
+
+        print(f"making a market of {listings:,} listings ...", file=sys.stderr)
+        make_large_run(folder, listings, looked_at=False)
+    return folder / "run"
 
 
 if __name__ == "__main__":

@@ -33,30 +33,44 @@ WIDTHS = {"model": 128, "photos": 1280, "attributes": 512}  # as in the demo
 AMENITIES = ("Wifi", "Balcony", "Lift", "Garden", "Parking", "Sauna", "Dishwasher", "Fireplace")
 
 
-def make_large_run(folder: Path, listings: int = 100_000, users: int = 20_000, events: int = 10) -> Path:
-    """Write `folder/market` and `folder/run`; the same numbers give the same run."""
+def make_large_run(
+    folder: Path, listings: int = 100_000, users: int = 20_000, events: int = 10, looked_at: bool = True
+) -> Path:
+    """Write `folder/market` and `folder/run`; the same numbers give the same run.
+
+    Args:
+        looked_at: with photos, all spaces and a map; else the model's space alone, and a moment when each listing was published.
+    """
     rng = np.random.default_rng(0)
     group = np.sort(rng.integers(0, GROUPS, listings))[rng.permutation(listings)]
-    small = _write(folder / "small", rng, group[:LEARNED_FROM], 200, 8)
-    market = _write(folder / "market", rng, group, users, events)
+    small = _write(folder / "small", rng, group[:LEARNED_FROM], 200, 8, looked_at)
+    market = _write(folder / "market", rng, group, users, events, looked_at)
     run = folder / "run"
     settings = Settings(features=FeatureConfig(text=False), training=TrainingConfig(max_epochs=1, warmup=1))
-    encoder = ColourEncoder()
-    train(small, run, settings, embed_photos(small.path, small.photos, encoder))
-    photos = embed_photos(market.path, market.photos, encoder)
+    photos = None
+    if looked_at:
+        encoder = ColourEncoder()
+        train(small, run, settings, embed_photos(small.path, small.photos, encoder))
+        photos = embed_photos(market.path, market.photos, encoder)
+    else:
+        train(small, run, settings, None)
     save_prepared(run, Featurizer.load(run).transform(market, photos), market.fingerprint)
-    save_spaces(run, market, {name: _vectors(rng, group, width) for name, width in WIDTHS.items()})
+    widths = WIDTHS if looked_at else {"model": WIDTHS["model"]}
+    save_spaces(run, market, {name: _vectors(rng, group, width) for name, width in widths.items()})
     manifest = Manifest.load(run)
     changed = {"market": str(market.path.resolve()), "fingerprint": market.fingerprint}
     seal(run, manifest.model_copy(update=changed))
     for name in ("train.jsonl", "metrics.json"):
         (run / name).unlink(missing_ok=True)
-    _draw(run, rng, group)
+    if looked_at:
+        _draw(run, rng, group)
     shutil.rmtree(folder / "small")
     return run
 
 
-def _write(path: Path, rng: np.random.Generator, group: np.ndarray, users: int, events: int) -> Market:
+def _write(
+    path: Path, rng: np.random.Generator, group: np.ndarray, users: int, events: int, looked_at: bool
+) -> Market:
     """A market of homes whose type, size and price go with their group (L,)."""
     count = len(group)
     ids = np.array([f"home-{row:06d}" for row in range(count)])
@@ -95,18 +109,7 @@ def _write(path: Path, rng: np.random.Generator, group: np.ndarray, users: int, 
             "amenities": AttributeConfig(kind="multi", label="Amenities"),
         },
     )
-    (path / "photos").mkdir(parents=True)
-    files = sorted((DEMO / "photos").glob("*.webp"))[:FILES]
-    for file in files:
-        shutil.copy(file, path / "photos" / file.name)
-    shot = rng.integers(0, len(files), (count, PHOTOS))
-    photos = pd.DataFrame(
-        {
-            C.LISTING: np.repeat(ids, PHOTOS),
-            C.POSITION: np.tile(np.arange(PHOTOS), count),
-            C.PATH: np.array([f"photos/{file.name}" for file in files])[shot.ravel()],
-        }
-    )
+    photos = _photos(path, rng, ids) if looked_at else None
     first = rng.integers(0, count, users)
     near = (np.repeat(first, events) + rng.integers(0, 200, users * events)) % count
     log = pd.DataFrame(
@@ -119,8 +122,29 @@ def _write(path: Path, rng: np.random.Generator, group: np.ndarray, users: int, 
             C.DURATION: rng.uniform(1, 120, users * events).round(),
         }
     )
+    if not looked_at:  # published in the year before, but not after the first event
+        last = log[C.TIMESTAMP].max()
+        drawn = pd.Series(last - pd.to_timedelta(rng.integers(0, 365 * 86_400, count), unit="s"), index=ids)
+        touched = log.groupby(C.LISTING)[C.TIMESTAMP].min().reindex(ids)
+        table[C.PUBLISHED] = drawn.where(~(touched < drawn), touched).to_numpy()
     write_market(path, config, table, photos, log)
     return Market.open(path)
+
+
+def _photos(path: Path, rng: np.random.Generator, ids: np.ndarray) -> pd.DataFrame:
+    """Files of the demo, some for each listing."""
+    (path / "photos").mkdir(parents=True)
+    files = sorted((DEMO / "photos").glob("*.webp"))[:FILES]
+    for file in files:
+        shutil.copy(file, path / "photos" / file.name)
+    shot = rng.integers(0, len(files), (len(ids), PHOTOS))
+    return pd.DataFrame(
+        {
+            C.LISTING: np.repeat(ids, PHOTOS),
+            C.POSITION: np.tile(np.arange(PHOTOS), len(ids)),
+            C.PATH: np.array([f"photos/{file.name}" for file in files])[shot.ravel()],
+        }
+    )
 
 
 def _vectors(rng: np.random.Generator, group: np.ndarray, width: int) -> np.ndarray:

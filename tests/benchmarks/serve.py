@@ -1,7 +1,8 @@
-"""`vibes serve` under load: `python -m tests.benchmarks.serve [RUN] [--seconds 60] [--clients 200] [--json]`.
+"""`vibes serve` under load: `python -m tests.benchmarks.serve [RUN] [--seconds 60] [--clients 200] [--workers N] [--json]`.
 
 Two servers over the same run, each a process of its own: one gathers requests, the other (`--batch 1`) answers them one
-at a time. `wrk` (Debian: `apt-get install wrk`), a third process, posts real histories of the run's market, first to
+at a time; with `--workers N` the other is N processes that gather. Told is the memory of each process after the load, too: what is
+its own alone (USS), and its share of all (PSS). `wrk` (Debian: `apt-get install wrk`), a third process, posts real histories of the run's market, first to
 both in turns (so that a busy machine slows both alike), then to the first one alone for the whole time.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
+import psutil
 
 from core.market.columns import Columns as C
 from core.run.run import Run
@@ -51,9 +53,10 @@ def write_bodies(run: Run, path: Path, least: int) -> float:
 
 
 @contextmanager
-def serving(run: Path, batch: int) -> Iterator[str]:
-    """A server of its own; yields its address and ends it in order."""
+def serving(run: Path, batch: int, workers: int = 1) -> Iterator[tuple[str, int]]:
+    """A server of its own; yields its address and process, and ends it in order."""
     command = [sys.executable, "-m", "core", "serve", str(run), "--port", "0", "--batch", str(batch)]
+    command += ["--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
@@ -61,7 +64,7 @@ def serving(run: Path, batch: int) -> Iterator[str]:
         found = re.search(r"http://\S+", line)
         if found is None:
             raise SystemExit(line + process.stderr.read())
-        yield found[0]
+        yield found[0], process.pid
     finally:
         process.terminate()
         try:
@@ -71,6 +74,21 @@ def serving(run: Path, batch: int) -> Iterator[str]:
             ended = process.wait()
         if ended:
             print(f"the server with --batch {batch} ended with {ended}", file=sys.stderr)
+
+
+def memory(process: int) -> list[dict[str, float]]:
+    """MiB of the process that answers, or of each of its workers."""
+    several = [
+        one.pid for one in psutil.Process(process).children() if "spawn_main" in " ".join(one.cmdline())
+    ]
+    found = []
+    for pid in several or [process]:
+        told = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+        kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in told}
+        own = kilobytes["Private_Clean"] + kilobytes["Private_Dirty"]
+        sizes = {"uss": own, "pss": kilobytes["Pss"], "rss": kilobytes["Rss"]}
+        found.append({name: round(size / 1024, 1) for name, size in sizes.items()})
+    return found
 
 
 def load(address: str, bodies: Path, clients: int, seconds: int) -> dict[str, float]:
@@ -92,6 +110,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns on each server")
     parser.add_argument("--turn", type=int, default=6, help="seconds of a turn")
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument(
+        "--workers", type=int, default=1, help="of the other server; 1: it takes one at a time"
+    )
     parser.add_argument("--least", type=int, default=1, help="events of a history, at least")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
@@ -100,18 +121,19 @@ def main() -> None:
         raise SystemExit("This needs wrk; install it with `apt-get install wrk`.")
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(told.run, told.batch) as gathered,
-        serving(told.run, 1) as single,
+        serving(told.run, told.batch) as (gathered, process),
+        serving(told.run, told.batch if told.workers > 1 else 1, told.workers) as (other, others),
     ):
         bodies = Path(folder) / "bodies"
         events = write_bodies(Run.open(told.run), bodies, told.least)
-        for address in (gathered, single):
+        for address in (gathered, other):
             load(address, bodies, told.clients, 2)  # warm
         turns = [
-            [load(address, bodies, told.clients, told.turn) for address in (gathered, single)]
+            [load(address, bodies, told.clients, told.turn) for address in (gathered, other)]
             for _ in range(told.rounds)
         ]
         whole = load(gathered, bodies, told.clients, told.seconds)
+        held = {"gathered": memory(process), "other": memory(others)}
     rates = [sum(turn[which]["requests"] for turn in turns) / told.turn / told.rounds for which in (0, 1)]
     document = {
         "machine": f"{platform.machine()}, {platform.processor() or platform.system()}",
@@ -120,7 +142,9 @@ def main() -> None:
         "events_a_history": round(events, 1),
         "under_load": whole,
         "batched_requests_per_s": round(rates[0], 1),
-        "single_requests_per_s": round(rates[1], 1),
+        "other": f"{told.workers} workers" if told.workers > 1 else "one at a time",
+        "other_requests_per_s": round(rates[1], 1),
+        "memory_mib": held,
         "times": round(rates[0] / max(rates[1], 1e-9), 2),
         "turns": turns,
     }
@@ -134,8 +158,11 @@ def main() -> None:
     )
     print(
         f"in turns: {document['batched_requests_per_s']:.0f} requests/s gathered, "
-        f"{document['single_requests_per_s']:.0f} one at a time: x {document['times']}"
+        f"{document['other_requests_per_s']:.0f} {document['other']}: x {document['times']}"
     )
+    for name, processes in held.items():
+        for one in processes:
+            print(f"{name}: USS {one['uss']:.0f} MiB, PSS {one['pss']:.0f}, RSS {one['rss']:.0f}")
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ def latencies(path: Path, run: Run, requests: int) -> dict[str, Any]:
     users = [run.log.users[user] for user in rng.choice(len(run.log.users), requests + 5)]
     found: dict[str, Any] = {}
     for name, more in ASKED.items():
-        with serving(path, 64) as address:
-            server = next(one for one in psutil.Process().children() if "serve" in one.cmdline())
+        with serving(path, 64) as (address, process):
+            server = psutil.Process(process)
             for user in users[:5]:  # warm
                 urlopen(f"{address}/recommend/{user}?k=10{more}").read()
             for turn in (name, f"{name} again"):

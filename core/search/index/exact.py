@@ -94,6 +94,22 @@ def _by_faiss(
     return rows, scores
 
 
+def normalise(stored: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Write `stored` (L, d) of any float type, brought to length 1, into `vectors` (L, d) float32; gives (L,) bool, which are not zero.
+
+    Piece by piece, so that what is made on the way stays in the processor's cache: memory that was never touched before
+    costs more than the arithmetic.
+    """
+    known = np.zeros(len(stored), bool)
+    for begin in range(0, len(stored), PIECE):
+        some = vectors[begin : begin + PIECE]
+        some[:] = stored[begin : begin + PIECE]
+        norm = np.linalg.norm(some, axis=1, keepdims=True)  # (n, 1)
+        known[begin : begin + PIECE] = norm[:, 0] > 0
+        some /= np.where(norm > 0, norm, 1)
+    return known
+
+
 class ExactIndex:
     """Inner product over L2-normalised vectors (L, d); zero rows (nothing known in this space) are never found.
 
@@ -106,19 +122,9 @@ class ExactIndex:
 
     @classmethod
     def of_stored(cls, stored: np.ndarray) -> ExactIndex:
-        """The index of vectors (L, d) of any float type, which are brought to length 1.
-
-        Piece by piece, so that what is made on the way stays in the processor's cache: memory that was never touched
-        before costs more than the arithmetic.
-        """
-        vectors, known = np.empty(stored.shape, np.float32), np.zeros(len(stored), bool)
-        for begin in range(0, len(stored), PIECE):
-            some = vectors[begin : begin + PIECE]
-            some[:] = stored[begin : begin + PIECE]
-            norm = np.linalg.norm(some, axis=1, keepdims=True)  # (n, 1)
-            known[begin : begin + PIECE] = norm[:, 0] > 0
-            some /= np.where(norm > 0, norm, 1)
-        return cls(vectors, known)
+        """The index of vectors (L, d) of any float type, which are brought to length 1."""
+        vectors = np.empty(stored.shape, np.float32)
+        return cls(vectors, normalise(stored, vectors))
 
     @cached_property
     def known(self) -> np.ndarray:

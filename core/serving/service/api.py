@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
@@ -107,16 +109,15 @@ def make_app(
         metrics.run = current.path
         if impressions is not None:
             impressions.start()
-        metrics.waiting.set_function(lambda: sum(map(len, batchers)))
-        metrics.listings.set_function(lambda: len(current.served.run.listing_ids))
-        metrics.generation.set_function(lambda: current.served.run.generation)
-        metrics.opened.set_function(lambda: current.served.opened)
+        _follow(metrics, current, lambda: sum(map(len, batchers)))
 
         def opened(fine: bool) -> None:
             metrics.openings.labels("opened" if fine else "failed").inc()
 
         states = [current] if trial is None else [current, trial.b]
         following = [loop.create_task(one.follow(chosen.look_every, opened)) for one in states]
+        if metrics.together:  # any of the processes may be asked for the numbers of this one
+            following.append(loop.create_task(metrics.keep_looking()))
         yield
         for task in following:
             task.cancel()
@@ -148,6 +149,20 @@ def make_app(
     if chosen.access.token:
         _tell_of_token(app)
     return app
+
+
+def _follow(metrics: Metrics, current: NewestState, waiting: Callable[[], float]) -> None:
+    metrics.follow("vibes_waiting_requests", "Requests that wait for a batch", waiting, "livesum")
+    metrics.follow("vibes_listings", "Listings of the run", lambda: len(current.served.run.listing_ids))
+    metrics.follow(
+        "vibes_run_generation", "Refreshes that the run has behind it", lambda: current.served.run.generation
+    )
+    metrics.follow(
+        "vibes_run_opened_timestamp_seconds", "When this state was opened", lambda: current.served.opened
+    )
+    if metrics.together:
+        began = time.time()
+        metrics.follow("vibes_worker_started_timestamp_seconds", "When it began", lambda: began, "liveall")
 
 
 def _routes(app: FastAPI, *refused: int) -> None:
@@ -206,6 +221,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
             generation=run.generation,
             opened=current.served.opened,
             problem=current.problem or (state.trial.b.problem if state.trial else ""),
+            worker=os.getpid(),
         )
 
     @app.get(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import VibesError
@@ -25,14 +29,29 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
+#: Seconds between two looks at the numbers that other processes of the service tell as well.
+LOOK_S = 0.5
+#: Names a folder in which the processes of one service keep what they count; read by prometheus_client when it is imported.
+TOGETHER = "PROMETHEUS_MULTIPROC_DIR"
+
+
 class Metrics:
-    """The service's own registry, so that several services in one process do not mix."""
+    """The service's own registry, so that several services in one process do not mix.
+
+    Of a service of several processes each tells the same: counts and times of all of them added up, those of processes that
+    ended too; of numbers that come and go those of the living (the least of generation and listings, since a refresh has
+    arrived when all have it).
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.together = TOGETHER in os.environ
         PlatformCollector(registry=self.registry)
-        kept = self.registry
+        if self.together:
+            MultiProcessCollector(self.registry)
+        else:  # it tells of this process alone
+            ProcessCollector(registry=self.registry)
+        kept = None if self.together else self.registry
         self.requests = Counter("vibes_requests", "Requests answered", ["path", "status"], registry=kept)
         self.seconds = Histogram(
             "vibes_request_seconds", "From request to answer", ["path"], buckets=SECONDS, registry=kept
@@ -43,16 +62,33 @@ class Metrics:
         self.batch_seconds = Histogram(
             "vibes_batch_seconds", "Encoding and search of a batch", buckets=SECONDS, registry=kept
         )
-        self.waiting = Gauge("vibes_waiting_requests", "Requests that wait for a batch", registry=kept)
         self.openings = Counter("vibes_run_openings", "Newer states of the run", ["outcome"], registry=kept)
         self.unkept = Counter(
             "vibes_unkept_answers", "Answers that could not be kept as impressions", registry=kept
         )
-        self.listings = Gauge("vibes_listings", "Listings of the run", registry=kept)
-        self.generation = Gauge("vibes_run_generation", "Refreshes that the run has behind it", registry=kept)
+        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
         self.run: Path | None = None  # whose last look is told, where `vibes monitor` kept one
-        kept.register(MonitorCollector(self._monitored))
-        self.opened = Gauge("vibes_run_opened_timestamp_seconds", "When this state was opened", registry=kept)
+        self.registry.register(MonitorCollector(self._monitored))
+
+    def follow(self, name: str, what: str, value: Callable[[], float], of_all: str = "livemin") -> None:
+        """Tell a number that `look` asks for.
+
+        Args:
+            of_all: what is told of several processes: "livesum", "livemin", or "liveall" (each, by its number).
+        """
+        kept = None if self.together else self.registry
+        self._gauges.append((Gauge(name, what, registry=kept, multiprocess_mode=of_all), value))  # type: ignore[arg-type]
+
+    def look(self) -> None:
+        """Ask for the numbers that `follow` named."""
+        for gauge, value in self._gauges:
+            gauge.set(value())
+
+    async def keep_looking(self) -> None:
+        """Look for ever, so that whichever process is asked tells the numbers of this one."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)
 
     def _monitored(self) -> Monitored | None:
         with suppress(VibesError):  # a damaged file is no reason to tell nothing
@@ -66,6 +102,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of it in Prometheus' format."""
+        self.look()
         return generate_latest(self.registry)
 
 

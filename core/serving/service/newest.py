@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
+from core.run.shared import Shared
 from core.serving.live.log import LiveLog
 from core.serving.service.served import Served
 
@@ -18,12 +19,19 @@ class NewestState:
         served: the state in use.
         beside: what is added to the model where a request does not say.
         live: what users did since, and the log that takes it; None: the service takes no events.
+        shared: where the vectors lie that other processes use as well; None: they are this one's own.
         problem: why a newer state could not be opened; "" = there was none, or it is in use.
     """
 
-    def __init__(self, path: Path, beside: str | None = None, events: Path | None = None) -> None:
-        self.path, self.beside, self.problem = path, beside, ""
-        self.served = Served(path, beside)
+    def __init__(
+        self,
+        path: Path,
+        beside: str | None = None,
+        events: Path | None = None,
+        shared: Shared | None = None,
+    ) -> None:
+        self.path, self.beside, self.shared, self.problem = path, beside, shared, ""
+        self.served = Served(path, beside, shared)
         self.live: LiveLog | None = None
         if events is not None:
             self.knows_of(LiveLog(events, lambda: self.served.run))
@@ -33,7 +41,7 @@ class NewestState:
         self.live = self.served.live = live
 
     def _opened(self) -> Served:
-        served = Served(self.path, self.beside)
+        served = Served(self.path, self.beside, self.shared)
         served.live = self.live
         return served
 

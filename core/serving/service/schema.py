@@ -273,6 +273,7 @@ class Health(BaseModel):
     generation: int = Field(description="refreshes that the run has behind it")
     opened: float = Field(description="when this state was opened, Unix time")
     problem: str = Field(description="why a newer state could not be opened; empty: none")
+    worker: int = Field(description="the process that answers, of those of the service")
 
 
 class Problem(BaseModel):

@@ -18,6 +18,7 @@ from core.run.newcomers import Newcomers
 from core.run.recommender import Lists, Recommender
 from core.run.rules import RULED, Rules
 from core.run.run import Run
+from core.run.shared import Shared
 from core.serving.live.log import LiveLog
 from core.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
 
@@ -51,6 +52,7 @@ class Served:
 
     Args:
         beside: what is added to the model where a request does not say.
+        shared: where the vectors lie that other processes use as well; None: they are this one's own.
 
     Attributes:
         live: knows what users did since the run was made; None: nobody does.
@@ -59,8 +61,9 @@ class Served:
         VibesError: see `Run.open`, `Run.engine` and `Run.additions`.
     """
 
-    def __init__(self, path: Path, beside: str | None = None) -> None:
+    def __init__(self, path: Path, beside: str | None = None, shared: Shared | None = None) -> None:
         self.run, self.beside = Run.open(path), beside
+        self.run.shared = shared
         self.live: LiveLog | None = None
         self.opened = time.time()
         for space in self.run.spaces:

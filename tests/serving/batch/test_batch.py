@@ -22,8 +22,9 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.run.fits import Fit, save_fits
+from core.run.gained import asking
 from core.run.manifest import Manifest
-from core.run.recommender import Recommender, asking
+from core.run.recommender import Recommender
 from core.run.rules import Rules
 from core.run.run import Run
 from core.run.select import marginal

@@ -1,0 +1,98 @@
+"""One process that answers: everything opened, the server run until it is told to stop."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import VibesError
+from core.run.shared import Shared
+from core.serving.service.listening import address_of
+
+
+@contextmanager
+def serving_library() -> Iterator[None]:
+    """What is imported within comes with the extra `serve`; without it that is said."""
+    try:
+        yield
+    except ImportError as error:
+        raise VibesError(
+            f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
+        ) from error
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a service was asked to be; see `core.serving.service.server.serve`."""
+
+    run: Path
+    beside: str | None = None
+    most: int = 64
+    pause: float = 0.002
+    waiting: int = 1024
+    connections: int = 1024
+    events: Path | None = None
+    impressions: Path | None = None
+    hash_users: bool = False
+    other: tuple[Path, str | None] | None = None
+    split: float | None = None
+    shared: Path | None = None  # folder of the vectors that processes of this service share
+
+    def answer(self, listen: Callable[[], socket.socket], ready: Callable[[str], None]) -> None:
+        """Open the run, and then answer where `listen` says until SIGINT or SIGTERM.
+
+        Args:
+            ready: is told the address as soon as requests are taken.
+
+        Raises:
+            VibesError: a library is missing, or the run cannot be opened.
+        """
+        with serving_library():
+            from core.serving.experiment.setup import Arm, Setup, begin
+            from core.serving.experiment.trial import Trial
+            from core.serving.impressions.keeper import Impressions
+            from core.serving.service.api import Options, make_app
+            from core.serving.service.guard import Access
+            from core.serving.service.newest import NewestState
+            from core.serving.service.process import Server
+        access = Access.of_environment()
+        kept = None if self.impressions is None else Impressions(self.impressions, self.hash_users)
+        shared = None if self.shared is None else Shared(self.shared)
+        current, trial = NewestState(self.run, self.beside, self.events, shared), None
+        if self.other is not None:
+            assert self.impressions is not None
+            arms = (
+                Arm(run=str(self.run.resolve()), beside=self.beside),
+                Arm(run=str(self.other[0].resolve()), beside=self.other[1]),
+            )
+            wanted = Setup(
+                design="interleave" if self.split is None else "split",
+                a=arms[0],
+                b=arms[1],
+                share=self.split or 0.5,
+                events="" if self.events is None else str(self.events.resolve()),
+            )
+            second = NewestState(*self.other, shared=shared)
+            second.knows_of(current.live)
+            trial = Trial(begin(self.impressions, wanted), current, second)
+        options = Options(most=self.most, pause=self.pause, waiting=self.waiting, access=access)
+        listening = listen()
+        address = address_of(listening)
+        app = make_app(current, options, kept, trial)
+        server = Server(app, lambda: ready(address), self.connections)
+        gc.freeze()  # libraries and run stay: walking them again and again would only make requests wait
+
+        # uvicorn raises the signal again after its shutdown; having stopped in order is no failure.
+        stopping = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, lambda *_: None) for number in stopping}
+        try:
+            server.run(sockets=[listening])
+        finally:
+            listening.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
