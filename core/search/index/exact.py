@@ -12,8 +12,12 @@ AT_ONCE = 4_000_000
 EXACT_TO = 100_000
 #: Vectors that are brought to length 1 at once.
 PIECE = 512
+#: From so many scores on, the best of a row are sought by heaps of so many.
+MANY, FOLDS = 20_000, 64
 #: Below this share of allowed rows these are copied together first.
 FEW = 0.5
+#: The same for one query, which reads all vectors once, while a copy is written and read again.
+FEW_OF_ONE = 0.1
 
 
 def nearest(
@@ -28,7 +32,7 @@ def nearest(
         rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
     """
     queries = np.ascontiguousarray(queries, np.float32)
-    if allowed is not None and len(queries) > 1 and allowed.mean() < FEW:
+    if allowed is not None and allowed.mean() < (FEW if len(queries) > 1 else FEW_OF_ONE):
         some = np.flatnonzero(allowed)
         rows, scores = nearest(vectors[some], queries, k)
         return (np.where(rows >= 0, some[rows], -1) if len(some) else rows), scores
@@ -57,9 +61,12 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
         names (B, k) int64, -1 where there are fewer, and scores (B, k) float32, -inf where there are fewer.
     """
     count = min(k, scores.shape[1])
-    column = (
-        np.argpartition(-scores, count - 1, axis=1)[:, :count] if count else np.zeros((len(scores), 0), int)
-    )
+    if not count:
+        column = np.zeros((len(scores), 0), int)
+    elif scores.shape[1] < MANY or not len(scores):
+        column = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+    else:
+        column = np.stack([_largest(row, count) for row in scores])
     column.sort(axis=1)
     value = np.take_along_axis(scores, column, axis=1)
     order = np.argsort(-value, axis=1, kind="stable")
@@ -71,6 +78,21 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
     )
     rows[:, :count], found[:, :count] = np.where(np.isneginf(value), -1, named), value
     return rows, found
+
+
+def _largest(row: np.ndarray, count: int) -> np.ndarray:
+    """(count,) the places of the largest of many numbers (n,), in any order.
+
+    Folded into so many heaps, each heap's largest number is one of its own: the `count`-th largest of these is a bound that at
+    least `count` numbers reach and few others, which one pass finds.
+    """
+    heaps = len(row) // FOLDS
+    if count <= heaps:
+        most = row[: heaps * FOLDS].reshape(FOLDS, heaps).max(axis=0)
+        some = np.flatnonzero(row >= np.partition(most, heaps - count)[heaps - count])
+        if count <= len(some) <= FOLDS * count:  # else many are equal
+            return some[np.argsort(-row[some], kind="stable")[:count]]
+    return np.argpartition(-row, count - 1)[:count]
 
 
 def _by_faiss(

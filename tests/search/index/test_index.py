@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from core.search.index import ExactIndex
+from core.search.index.exact import best
 
 
 @pytest.fixture
@@ -39,3 +40,22 @@ def test_listings_without_a_vector_are_never_found(vectors):
 def test_nothing_allowed(vectors):
     rows, _ = ExactIndex(vectors).search(vectors[:2], 5, np.zeros(200, bool))
     assert (rows == -1).all()
+
+
+@pytest.mark.parametrize("made", ["all different", "many equal", "rising", "few finite", "none finite"])
+def test_the_best_of_many_scores_are_those_of_a_full_sort(made):
+    scores = np.random.default_rng(0).normal(size=(2, 30_001)).astype(np.float32)
+    if made == "many equal":
+        scores = np.round(scores)
+    elif made == "rising":
+        scores.sort(axis=1)
+    elif made != "all different":
+        scores[:, 40 if made == "few finite" else 0 :] = -np.inf
+    for k in (1, 62, 700):
+        rows, found = best(scores, k)
+        whole = np.sort(scores, axis=1)[:, ::-1][:, :k]
+        np.testing.assert_array_equal(found, whole)
+        there = rows >= 0
+        np.testing.assert_array_equal(there, np.isfinite(whole))
+        np.testing.assert_array_equal(np.take_along_axis(scores, rows, 1)[there], whole[there])
+        assert all(len(np.unique(row[row >= 0])) == (row >= 0).sum() for row in rows)
