@@ -94,11 +94,10 @@ def portraits(
                 found[number].append(Trait(label, text, piece, float(inside[at]), float(outside[at])))
     words = _words(market, rows, groups, len(size), seed)
     result: list[Portrait] = []
-    taken: set[str] = set()
+    taken: set[frozenset[str]] = set()  # pieces of the names so far
     for number, traits in enumerate(found):
         traits.sort(key=lambda one: -one.inside * np.log(one.lift))
         name = _name(traits, words[number], number, taken, leading)
-        taken.add(name)
         result.append(Portrait(name, traits, words[number]))
     return result
 
@@ -123,8 +122,10 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
 
 
 def _name(
-    traits: list[Trait], words: list[str], number: int, taken: set[str], leading: Collection[str]
+    traits: list[Trait], words: list[str], number: int, taken: set[frozenset[str]], leading: Collection[str]
 ) -> str:
+    """What leads, then what else tells most; more of it where another group has the same in any order. Words of texts are
+    quoted where nothing else holds, or nothing else tells two groups apart: alone they rarely say what a listing is."""
     first = list(dict.fromkeys(trait.piece for trait in traits if trait.label in leading))[:LEADING]
     best: dict[str, str] = {}  # of each label the trait that tells most: a second one says little more
     for trait in traits:
@@ -132,14 +133,16 @@ def _name(
             best.setdefault(trait.label, trait.piece)
     pieces = list(dict.fromkeys([*first, *best.values(), *(trait.piece for trait in traits)]))
     usual = min(len(first) + 1, len(first) + len(best)) if first else 2
-    quoted = [] if first else [f"“{word}”" for word in words]
-    kept = pieces[:usual] + quoted[: 1 if pieces else 3]
-    spare = pieces[usual : usual + 3] + quoted[len(kept) - len(pieces[:usual]) : 5]
-    while " · ".join(kept) in taken and spare:
+    quoted = [f"“{word}”" for word in words]
+    kept = pieces[:usual] if pieces else quoted[:3]
+    spare = pieces[usual : usual + 3] + quoted[: 3 if pieces else 0]
+    while frozenset(kept) in taken and spare:
         kept.append(spare.pop(0))
+    alike = frozenset(kept) in taken
+    taken.add(frozenset(kept))
     name = " · ".join(kept)
     name = name[:1].upper() + name[1:]
-    return name if name and name not in taken else f"{name} ({number + 1})" if name else f"Group {number + 1}"
+    return f"{name} ({number + 1})" if name and alike else name or f"Group {number + 1}"
 
 
 def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
+from core.insight.map.cluster_names import Trait, _name, apart, coded_attributes, most_typical, portraits
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
@@ -61,7 +61,7 @@ def test_traits_are_frequent_here_and_rare_elsewhere(market):
 
 def test_names_say_the_traits_and_never_an_identifier(market):
     boats, lofts = portraits(market, np.arange(40), GROUPS)
-    assert boats.name.startswith("Houseboat") and "“boat”" in boats.name
+    assert boats.name.startswith("Houseboat") and "“" not in boats.name + lofts.name
     assert lofts.name.startswith("Loft")
     assert not any(trait.label == "Host" for trait in boats.traits)
 
@@ -75,6 +75,21 @@ def test_no_two_names_are_alike(market):
     groups = np.arange(40) % 5
     names = [one.name for one in portraits(market, np.arange(40), groups)]
     assert len(set(names)) == 5 and all(names)
+
+
+def test_the_same_said_in_another_order_is_the_same_name():
+    wood, dark, sale = (
+        Trait("Photos", piece, piece, 0.9, 0.1) for piece in ("wood tones", "dark tones", "sale")
+    )
+    taken: set[frozenset[str]] = set()
+    assert _name([wood, dark, sale], [], 0, taken, ()) == "Wood tones · dark tones"
+    assert _name([dark, wood, sale], [], 1, taken, ()) == "Dark tones · wood tones · sale"
+    assert _name([dark, wood], ["barn"], 2, taken, ()) == "Dark tones · wood tones · “barn”"
+    assert _name([dark, wood], [], 3, taken, ()) == "Dark tones · wood tones (4)"
+    assert (
+        _name([], ["barn", "hay"], 4, taken, ()) == "“barn” · “hay”"
+        and _name([], [], 5, taken, ()) == "Group 6"
+    )
 
 
 def test_listings_between_the_groups_count_as_elsewhere(market):
