@@ -50,7 +50,8 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch)
         base = base.base
     assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
     monkeypatch.undo()
-    gained_index(first, "model", gain * 2)  # the one of before is nobody's any more
+    newer = gained_index(first, "model", gain * 2)  # the one of before is nobody's any more
+    np.testing.assert_array_equal(newer.vectors[:, -1], np.where(own.known, gain * 2, 0))
     assert len(list(tmp_path.glob("*.npy"))) == 4 and not list(tmp_path.glob(".writing*"))
 
 
