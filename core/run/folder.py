@@ -322,7 +322,7 @@ class RunFolder:
         """
         return self.after_last_event if at is None else moment_in_log(at, self.market.timed)
 
-    @property
+    @cached_property
     def after_last_event(self) -> int:
         """The moment after the last event known, in the time of the market's log."""
         return self.market.after_last_event

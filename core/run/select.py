@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ DIVERSITY_POOL = 4
 SPARE = 32
 #: The index's scores and ours differ by less; a list whose end lies nearer to the end of the pool is not settled.
 NOISE = 2e-6
+#: With a larger pool than this for no more queries than that, those are settled one by one, see `Selector._thinned`.
+THIN, ONE_BY_ONE = 512, 16
 #: Decimals that count of scores which a matrix product made.
 DECIMALS = 5
 #: What a pinned listing scores while a list is made: above every score, and a whole number in float32.
@@ -43,7 +45,7 @@ class Selector:
     pins: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.int64)
     )  # (n,) rows that stand first, in this order
-    _region: tuple[int, np.ndarray, ExactIndex] | None = field(default=None, repr=False)
+    _region: tuple[int, np.ndarray, ExactIndex | None] | None = field(default=None, repr=False)
     _ranked: np.ndarray = field(init=False, repr=False)  # (L,) bool: eligible and not pinned
 
     @property
@@ -102,6 +104,11 @@ class Selector:
                 rows[some], scores[some] = self._ordered(chosen, value, found)
                 later.append(some[~settled])
             todo, pool = np.concatenate(later), min(pool * 4, size)
+            if pool > THIN and len(todo) <= ONE_BY_ONE and self._counts and type(self.index) is ExactIndex:
+                for one in todo:
+                    mine = queries[one : one + 1], group, number[one : one + 1], struck, scored, pins
+                    rows[one], scores[one] = self._thinned(*mine)
+                todo = todo[:0]
         if len(pins):  # what stands there by a rule has a score as well
             line, place = np.nonzero(np.isin(rows, pins))
             at = rows[line, place]
@@ -110,12 +117,55 @@ class Selector:
             scores[line, place] = told
         return rows, scores
 
+    def _thinned(
+        self, query: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray, scored: bool,
+        pins: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """The list (1, k) of one query, where `at_most` strikes so much that a pool would have to hold nearly all listings:
+        whoever has as many in it as may be is left out of the next pool."""
+        seller, most = self.groups.seller, self.rules.at_most
+        assert seller is not None and most is not None
+        left = self._ranked.copy() if group is None else self._ranked & (self.groups.region == group)
+        inner = Selector(self.index, self.rules, replace(self.groups, region=None), left, self.width)
+        inner._ranked = left
+        pool = self.wanted + SPARE
+        found, value = _nothing(1)
+        if len(pins):
+            found, value = _first(pins, found, value)
+        while True:
+            more, worth = (inner._best_of if scored else inner._propose)(query, None, pool)
+            there = more[0] >= 0
+            found = np.concatenate([found, more[:, there]], axis=1)
+            value = np.concatenate([value, worth[:, there]], axis=1)
+            order = np.lexsort((found, -value), axis=1)
+            found, value = np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+            free = ~_within(number[:, None] * len(self.eligible) + found, struck)
+            chosen, settled = self._choose(found, value, free, not there.all())
+            if settled[0]:
+                return self._ordered(chosen, value, found)
+            left[more[0]] = False
+            sure = seller[found[0, free[0] & (value[0] > value[0, -1] + NOISE)]]  # of listings that stay
+            full = np.bincount(sure[sure >= 0], minlength=int(seller.max()) + 1) >= most
+            if full.any():
+                left &= ~full[seller] | (seller < 0)
+            else:
+                pool *= 4
+
+    @property
+    def _counts(self) -> bool:
+        return self.rules.at_most is not None and self.groups.seller is not None
+
     def _propose(self, queries: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
         """The best `pool` candidates (b, pool) of a group by exact score and then by row, -1 where there are fewer."""
         if group is None:
             found, _ = self.index.search(queries, pool, None if self._ranked.all() else self._ranked)
+        elif len(queries) == 1 and type(self.index) is ExactIndex:
+            # A copy of the group would cost more than a look at all.
+            allowed = np.zeros(len(self._ranked), bool)
+            allowed[self._members(group)] = True
+            found, _ = self.index.search(queries, pool, allowed)
         else:
-            members, index = self._members(group)
+            members, index = self._members(group), self._index(group)
             found, _ = index.search(queries, pool)
             found = np.where(found >= 0, members[found], -1)
         value = _products(queries, self.index.vectors, found)
@@ -124,7 +174,7 @@ class Selector:
 
     def _best_of(self, scores: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
         """As `_propose`, of scores (b, L): rounded, so that twins are equal wherever they stand in a matrix product."""
-        members = np.flatnonzero(self._ranked) if group is None else self._members(group)[0]  # (m,)
+        members = np.flatnonzero(self._ranked) if group is None else self._members(group)  # (m,)
         found, value = best(np.round(scores[:, members], DECIMALS), pool, members)
         value = np.where(found >= 0, value, -np.inf).astype(np.float64)
         order = np.lexsort((found, -value), axis=1)
@@ -134,7 +184,8 @@ class Selector:
         self, found: np.ndarray, value: np.ndarray, free: np.ndarray, whole: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Places (b, wanted) in the pool, -1 where there are fewer, and (b,) bool: nothing beyond the pool matters."""
-        if self.rules.at_most is not None and self.groups.seller is not None:
+        if self._counts:
+            assert self.groups.seller is not None
             free &= _occurrence(np.where(free, self.groups.seller[found], -1)) < self.rules.at_most
         place = np.argsort(~free, axis=1, kind="stable")[:, : self.wanted]
         there = np.take_along_axis(free, place, 1)
@@ -167,14 +218,23 @@ class Selector:
         return rows, scores
 
     def _size(self, group: int | None) -> int:
-        return int(self._ranked.sum()) if group is None else len(self._members(group)[0])
+        return int(self._ranked.sum()) if group is None else len(self._members(group))
 
-    def _members(self, group: int) -> tuple[np.ndarray, ExactIndex]:
-        """Rows of the eligible listings of a group and an index over them; the last group is kept."""
+    def _members(self, group: int) -> np.ndarray:
+        """(m,) rows of the eligible listings of a group; the last group is kept."""
         if self._region is None or self._region[0] != group:
-            members = np.flatnonzero(self._ranked & (self.groups.region == group))
+            self._region = (group, np.flatnonzero(self._ranked & (self.groups.region == group)), None)
+        return self._region[1]
+
+    def _index(self, group: int) -> ExactIndex:
+        """The index over `_members`, kept as they are."""
+        members = self._members(group)
+        assert self._region is not None
+        if self._region[2] is None:
             self._region = (group, members, ExactIndex(self.index.vectors[members]))
-        return self._region[1], self._region[2]
+        index = self._region[2]
+        assert index is not None
+        return index
 
 
 def _nothing(count: int) -> tuple[np.ndarray, np.ndarray]:

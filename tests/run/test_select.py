@@ -1,0 +1,45 @@
+"""A list under `at_most`, settled by leaving out who has had all, against one from a pool of all listings."""
+
+import numpy as np
+import pytest
+
+from core.run import select
+from core.run.rules import Groups, Rules
+from core.run.select import Selector
+from core.search.index import ExactIndex
+
+LISTINGS, QUERIES, K = 1500, 5, 12
+
+
+@pytest.fixture(scope="module")
+def market():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(LISTINGS, 8)).astype(np.float32)
+    vectors[300:500] = vectors[300]  # twins
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    seller = rng.choice([-1, 0, 1, 2, 3, 4], LISTINGS, p=[0.002, 0.6, 0.2, 0.15, 0.046, 0.002])
+    groups = Groups(rng.integers(0, 3, LISTINGS), seller, None)
+    banned = rng.integers(0, LISTINGS, 60), rng.integers(0, QUERIES, 60)
+    return ExactIndex(vectors), groups, rng.random(LISTINGS) < 0.8, rng.integers(0, 3, QUERIES), *banned
+
+
+@pytest.mark.parametrize("scored", [False, True])
+@pytest.mark.parametrize("most", [1, 2, 200])
+@pytest.mark.parametrize("more", [{}, {"region": True}, {"pins": [7, 400, 3]}, {"diversity": 0.5}])
+def test_the_same_list_comes_of_small_pools(market, monkeypatch, scored, most, more):
+    index, groups, eligible, region, banned, owner = market
+    region = region if more.get("region") else None
+    rules = Rules(k=K, at_most=most, seller="host", diversity=more.get("diversity", 0))
+    queries = index.vectors[[1, 301, 900, 17, 1200]]
+    asked = queries @ index.vectors.T if scored else queries
+    pins = np.array(more.get("pins", []), np.int64)
+    found, calls = [], []
+    whole = Selector._thinned
+    monkeypatch.setattr(Selector, "_thinned", lambda *told: calls.append(1) or whole(*told))
+    for thin in (0, LISTINGS):
+        monkeypatch.setattr(select, "THIN", thin)
+        made = Selector(index, rules, groups, eligible, pins=pins)
+        found.append(made.lists(asked, region, banned, owner, scored))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert calls or most == 200
