@@ -46,8 +46,13 @@ def open_run(name: str) -> OpenRun:
         VibesError: the run or its market is missing or cannot be read.
     """
     path = run_paths()[name]
+    return _open(name, str(path), _stamps(path))
+
+
+def _stamps(path: Path) -> tuple[int, ...]:
+    """Change whenever a run is written, embedded, refreshed or measured anew."""
     files = [path / name for name in ("run.toml", "current.json", "listings.npz", "metrics.json")]
-    return _open(name, str(path), tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files))
+    return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
@@ -58,12 +63,12 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
 
 
 def run_label(name: str) -> str:
-    """What to call a run in few words: what made it, and as much more as tells it from the others: its seed, its market,
-    its folder. One that cannot be opened is called by its folder."""
+    """What to call a run in few words: what made it, what sets it apart, and as much more as tells it from the others: its
+    seed, its market, its folder. One that cannot be opened is called by its folder."""
     told = {one: _told(one) for one in run_paths()}
     if not told[name]:
         return name
-    for parts in ((1, 2), (1, 2, 3), (0, 1, 2), (0, 1, 2, 3)):
+    for parts in ((1, 2, 4), (1, 2, 3, 4), (0, 1, 2, 4), (0, 1, 2, 3, 4)):
         labels = {
             one: ", ".join(words[part] for part in parts if words[part])
             for one, words in told.items()
@@ -76,21 +81,31 @@ def run_label(name: str) -> str:
 
 def run_sentence(name: str) -> str:
     """Everything by which a run is told apart, with the words for it."""
-    said = ("{}", "{}" if "without a model" in _told(name) else "preset {}", "reader {}", "{}")
+    said = ("{}", "{}" if "without a model" in _told(name) else "preset {}", "reader {}", "{}", "{}")
     words = [form.format(word) for form, word in zip(said, _told(name), strict=False) if word]
     return ", ".join([*words, f"folder {name}"])
 
 
 def _told(name: str) -> tuple[str, ...]:
-    """Market, preset, reader of histories and seed of a run; nothing of one that cannot be opened."""
+    """Market, preset, reader of histories and seed of a run, and what sets it apart beside these; nothing of one that cannot be opened."""
+    path = run_paths()[name]
     try:
-        run = open_run(name).run
+        return _said(str(path), _stamps(path))
     except Exception:  # the boundary tells why once it is looked at
         return ()
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _said(path: str, stamps: tuple[int, ...]) -> tuple[str, ...]:
+    """`_told`, from what the run says of itself: its market is read once it is looked at."""
+    run = Run.open(Path(path), events_too=False)
     settings, market = run.manifest.settings, run.manifest.market_name or run.path.resolve().name
     if not run.has_model:
-        return market, "without a model", "", ""
-    return market, settings.preset, settings.history, f"seed {settings.seed}"
+        return market, "without a model", "", "", ""
+    apart = (
+        "trained elsewhere" if run.transferred else "without photos" if not settings.features.photos else ""
+    )
+    return market, settings.preset, settings.history, f"seed {settings.seed}", apart
 
 
 def current_run() -> OpenRun:

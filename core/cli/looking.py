@@ -292,9 +292,9 @@ def demo(
     ] = False,
 ) -> None:
     """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
-    from core.demo.shipped import bundled_run
+    from core.demo.shipped import bundled_runs
 
-    run = bundled_run()
+    runs = bundled_runs()
     if rebuild:
         from core.demo.bundle import rebuild_demo
 
@@ -307,8 +307,8 @@ def demo(
             f"({largest['ranking']}).",
             err=True,
         )
-        run = made.path
-    _explore([run], port, browser)
+        runs = [made.path]
+    _explore(runs, port, browser)
 
 
 def _explore(runs: list[Path], port: int, browser: bool) -> None:

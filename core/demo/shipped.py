@@ -15,6 +15,8 @@ from core.run.named import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
+#: A smaller run of the same market, made by `core.demo.beside`, so that there is something to compare.
+BESIDE = "homes"
 
 
 def bundled_run() -> Path:
@@ -29,6 +31,15 @@ def bundled_run() -> Path:
             "`pip install -e '.[app,train]'` in a clone."
         )
     return ROOT / RUN
+
+
+def bundled_runs() -> list[Path]:
+    """The run that ships with the project, and the one that ships beside it.
+
+    Raises:
+        VibesError: the first is not there.
+    """
+    return [bundled_run(), *(one.parent for one in [ROOT / BESIDE / "run.toml"] if one.is_file())]
 
 
 def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:

@@ -19,8 +19,10 @@ from core.demo import bundle, shipped
 from core.demo.homes import VIBES
 from core.errors import VibesError
 from core.progress import Stage
+from core.run.prepared import load_prepared
 from core.run.run import Run
 
+ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
 
 
@@ -104,6 +106,25 @@ def test_a_copy_without_any_cache_recommends(demo, tmp_path):
     assert moved.market.path.resolve() == copy.resolve()
     user = moved.log.users[int(np.diff(moved.log.start).argmax())]
     pd.testing.assert_frame_equal(moved.recommend(user, 10), demo.recommend(user, 10))
+
+
+def test_a_second_run_lies_beside_it_so_that_two_can_be_compared(demo):
+    first, second = map(Run.open, shipped.bundled_runs())
+    assert (first.path, second.path) == (demo.path, shipped.ROOT / shipped.BESIDE)
+    assert size(second.path) <= 4 and second.spaces == ["model"] and second.transferred
+    assert not second.market_changed and second.listing_ids == demo.listing_ids
+    assert load_prepared(second.path, demo.market.fingerprint) is not None  # opening encodes no text
+    assert str(ROOT) not in (second.path / "run.toml").read_text(encoding="utf-8")
+    mine, theirs = (one.metrics["results"]["model"]["recall@30"] for one in (demo, second))
+    assert (
+        mine["low"]
+        > theirs["high"]
+        > theirs["low"]
+        > demo.metrics["results"]["popularity"]["recall@30"]["high"]
+    )
+    asked = ["user_id", "at", "target"]
+    queries = [pd.read_parquet(one.path / "queries.parquet", columns=asked) for one in (demo, second)]
+    pd.testing.assert_frame_equal(*(one.sort_values(asked, ignore_index=True) for one in queries))
 
 
 def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):

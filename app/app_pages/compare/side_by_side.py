@@ -121,7 +121,9 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
     if not spaces:
         empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
         return
-    switch("Compare by", "space", {name: LABELS[name] for name in spaces}, spaces[0])
+    space = spaces[0]
+    if len(spaces) > 1:
+        space = switch("Compare by", "space", {name: LABELS[name] for name in spaces}, space)
     st.subheader("What is like this listing?", anchor=False)
     gallery(
         [listing_card(opened, row)],
@@ -132,7 +134,6 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
         photos=opened.view.has_photos,
         least=220,
     )
-    space = str(st.session_state["space"])
     asked = [Selection("similar", listing, SHOWN, run_label(one.name), space) for one in (opened, other)]
     _lists([opened, other], asked, [SIMILAR, SIMILAR])
 
