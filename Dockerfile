@@ -1,14 +1,15 @@
 # CPU image: the explorer and the command `vibes`, as a user without rights.
 FROM python:3.11-slim-bookworm
 
-RUN useradd --create-home vibes && install -d -o vibes -g vibes /home/vibes/listing-vibes
+RUN useradd --create-home --uid 1000 vibes \
+ && install -d -o vibes -g vibes /home/vibes/listing-vibes /data /posted /shown
 WORKDIR /home/vibes/listing-vibes
 COPY --chown=vibes:vibes pyproject.toml README.md ./
 COPY --chown=vibes:vibes core core
 COPY --chown=vibes:vibes app app
 COPY --chown=vibes:vibes assets assets
 USER vibes
-RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir -e '.[app,train,serve,sql]'
+RUN python3 -m venv .venv && .venv/bin/pip install --no-cache-dir -e '.[app,train,serve,sql,storage]'
 ENV PATH="/home/vibes/listing-vibes/.venv/bin:$PATH" \
     LISTING_VIBES_HOST=0.0.0.0
 EXPOSE 8501

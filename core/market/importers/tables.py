@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -126,7 +126,10 @@ def _files(place: Place) -> list[str]:
             return sorted(
                 str(name) for name in place.files.glob(place.path) if _plain(name).endswith(TABLE_SUFFIXES)
             )
-        if place.files.isfile(place.path):
+        named = _plain(place.path).endswith(TABLE_SUFFIXES)
+        if (named or not place.files.isdir(place.path)) and place.files.isfile(
+            place.path
+        ):  # over http a folder is both
             return [place.path]
         if not place.files.isdir(place.path):
             return []
@@ -191,8 +194,11 @@ class _Table:
         self.place = place
         with asked(self.place):
             if _plain(files[0]).endswith(".parquet"):
+                root, source = "" if _many(place) else place.path, place.files
+                if "http" in str(place.files.protocol):  # many a server gives no part of a file
+                    files, root, source = self._fetched(files, Path(mkdtemp(dir=scratch)))
                 told: dict[str, Any] = {
-                    "filesystem": place.files, "format": "parquet", "partition_base_dir": "" if _many(place) else place.path,
+                    "filesystem": source, "format": "parquet", "partition_base_dir": root,
                     "partitioning": ds.HivePartitioning.discover(infer_dictionary=False),
                 }  # fmt: skip
                 first = ds.dataset(files, **told)
@@ -209,6 +215,19 @@ class _Table:
                     pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
                 )
         self.schema: pa.Schema = self._rows.schema.remove_metadata()
+
+    def _fetched(self, files: list[str], folder: Path) -> tuple[list[str], str, None]:
+        """Copies of the files here, below each other as they are there."""
+        found = []
+        for number, name in enumerate(files):
+            inside = _plain(name).removeprefix(self.place.path).strip("/")
+            local = folder / (
+                f"{number}.parquet" if _many(self.place) or not inside or leaves_market(inside) else inside
+            )
+            local.parent.mkdir(parents=True, exist_ok=True)
+            self.place.files.get_file(name, str(local))
+            found.append(str(local))
+        return found, str(folder), None
 
     def check(self, name: str) -> None:
         """Raises:
