@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from core.market.photo_check import FORMATS, MAX_PIXELS
+from core.market.photo_urls import FETCHED
 
 MAX_BYTES = 256 * 2**20
 _TOO_LARGE = f"too large (at most {MAX_PIXELS // 10**6} megapixels are read)"
@@ -38,7 +39,8 @@ def locate(market_path: Path, photo_path: object) -> Path:
             raise PhotoProblem("the path leaves the market folder")
         mode = file.stat().st_mode
     except FileNotFoundError as error:
-        raise PhotoProblem("the file is missing") from error
+        away = " (`vibes download MARKET` fetches it)" if photo_path.startswith(FETCHED) else ""
+        raise PhotoProblem(f"the file is missing{away}") from error
     except (OSError, RuntimeError, ValueError) as error:  # unreadable, a loop of links, a NUL in the name
         raise PhotoProblem(f"the path cannot be followed ({error})") from error
     if not stat.S_ISREG(mode):  # a folder, or a pipe that would block for ever
