@@ -24,7 +24,7 @@ import core.cli  # noqa: F401  (registers the commands)
 from core.cli.shared import app
 from core.run.run import Run
 from core.serving.service.guard import TOKEN
-from core.serving.service.process import GRACE_S
+from core.serving.service.workers import END_S
 
 yaml = pytest.importorskip("yaml")
 sql = pytest.importorskip("sqlalchemy")
@@ -135,14 +135,14 @@ def test_nobody_has_rights_or_writes_where_nothing_is_mounted_and_all_is_bounded
 
 
 def test_whoever_is_told_to_end_has_the_time_that_it_takes():
-    assert all(int(one["stop_grace_period"].rstrip("s")) > GRACE_S for one in OURS.values())
+    assert all(int(one["stop_grace_period"].rstrip("s")) > END_S for one in OURS.values())
     for name, template, workload in pods():
         if workload["kind"] == "Deployment":
             (container,) = template["spec"]["containers"]
             before = int(
                 container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [0, 0])[1]
             )
-            assert template["spec"]["terminationGracePeriodSeconds"] > before + GRACE_S, name
+            assert template["spec"]["terminationGracePeriodSeconds"] > before + END_S, name
 
 
 def probe(command: list[str]) -> tuple[int, str]:
@@ -301,7 +301,7 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
 
         user, listing = tables["events"]["user_id"].iloc[-1], tables["listings"]["listing_id"].iloc[5]
         assert ask(place, f"/recommend/{user}?k=3")
-        ask(place, "/events", {"events": [{"user_id": user, "listing_id": listing, "action": "view"}]})
+        ask(place, "/events", [{"user_id": user, "listing_id": listing, "action": "view"}])
         tables["listings"].iloc[:1].to_sql("listings", engine, index=False, if_exists="append")
         words = here(OURS["refresh"]["command"], tmp_path, address)
         assert words[-2:] == ["--every", "10m"]
@@ -328,7 +328,7 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
                 timeout=30,
             )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(GRACE_S + 5) == 0
+        assert process.wait(END_S + 5) == 0
     assert list((tmp_path / "shown").rglob("*.parquet")) or list((tmp_path / "shown").rglob("*.jsonl"))
     assert len(Run.open(tmp_path / "data" / "run").listing_ids) == len(tables["listings"])
     engine.dispose()
