@@ -1,11 +1,12 @@
-"""The explorer's own components: script and style lie in files beside the module that draws them, on a shared base."""
+"""The explorer's own components: script and style lie beside the module that draws them, or, where a notebook draws the same,
+in `core/widgets/web`, on a base that all share."""
 
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-_SHARED = Path(__file__).with_name("shared")
+from core.widgets.scripts import WEB, read
 
 
 def component(module: str, html: str, *parts: str) -> Any:
@@ -14,17 +15,14 @@ def component(module: str, html: str, *parts: str) -> Any:
     Args:
         module: `__file__` of the module that draws the component; its name is the component's.
         html: what the script fills.
-        parts: names of more scripts in the same folder, which come before the component's own.
+        parts: names of more scripts beside the component's own, which come before it.
     """
     own = Path(module).with_suffix("")
-    scripts = [_SHARED, *(own.with_name(part) for part in parts), own]
+    folder = own.parent if own.with_suffix(".js").is_file() else WEB
+    scripts = [WEB / "shared", *(folder / part for part in (*parts, own.name))]
     return st.components.v2.component(
         f"listing_vibes_{own.name}",
         html=html,
-        css=_read("css", [_SHARED, own]),
-        js=_read("js", scripts),
+        css=read("css", [scripts[0], scripts[-1]]),
+        js=read("js", scripts),
     )
-
-
-def _read(kind: str, files: list[Path]) -> str:
-    return "\n".join(file.with_suffix(f".{kind}").read_text(encoding="utf-8") for file in files)

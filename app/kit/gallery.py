@@ -5,9 +5,10 @@ from typing import Literal
 
 from app.kit.component import component
 from app.view.photo_box import BOXES
+from core.widgets.scripts import GALLERY, GALLERY_HTML
 
 MOSAIC = 320  # pixels high
-_component = component(__file__, '<ul class="gallery"></ul>', "lightbox")
+_component = component(__file__, GALLERY_HTML, *GALLERY[:-1])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Colours of the map: by group, by a value, or by the fifths of a number; one code a listing, and the legend."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -11,36 +10,10 @@ from app.view.market import MarketView
 from core.insight.map.cluster_names import Portrait
 from core.market.columns import Columns as C
 from core.market.market import Attribute
+from core.widgets.colours import UNKNOWN, Colouring, by_value
 
 CLUSTERS, PHOTOS, EVENTS = "clusters", "photos", "events"
-KINDS = 7  # colours of values; the rest share a grey
-OTHER, UNKNOWN = 7, 8  # codes
 FIFTHS = 5
-#: Seven colours that colour-blind readers tell apart, then other and unknown; each stands out 3:1 from its ground.
-VALUES = {
-    "light": [
-        "#0072b2",
-        "#c4500a",
-        "#00795a",
-        "#8e44ad",
-        "#7a5c00",
-        "#c2185b",
-        "#3d4a50",
-        "#858f94",
-        "#a08676",
-    ],
-    "dark": [
-        "#56b4e9",
-        "#f0a050",
-        "#35c79a",
-        "#c9a2e0",
-        "#e8d44d",
-        "#f585b3",
-        "#dfe6e8",
-        "#7d888d",
-        "#9a8172",
-    ],
-}
 #: From the lowest fifth to the highest: away from the ground, so that high values stand out; then two greys.
 SCALE = {
     "light": [
@@ -66,15 +39,6 @@ SCALE = {
         "#9a8172",
     ],
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Colouring:
-    """What each listing's colour says."""
-
-    codes: np.ndarray  # (n,) uint8
-    legend: list[tuple[str, int, int]]  # label, code, how many
-    scale: bool  # an order, from low to high
 
 
 def choices(view: MarketView) -> dict[str, str]:
@@ -108,7 +72,7 @@ def colouring(
     """
     if by == CLUSTERS:
         names = [one.name for one in portraits()]
-        return _values(cluster.astype(int), names, "Smaller groups", "Between the groups")
+        return by_value(cluster.astype(int), names, "Smaller groups", "Between the groups")
     if by == PHOTOS:
         return _fifths(np.array([float(len(view.photos(int(row)))) for row in rows]), formats.number)
     if by == EVENTS:
@@ -145,18 +109,7 @@ def _attribute(view: MarketView, rows: np.ndarray, item: Attribute) -> Colouring
             told = listings[item.name].iloc[rows]
     often = list(told.value_counts().index)
     codes = pd.Index(often).get_indexer(told) if often else np.full(len(told), -1)
-    return _values(codes, [formats.shorten(view.word(item, name), 40) for name in often], "Other", "Unknown")
-
-
-def _values(values: np.ndarray, names: list[str], other: str, unknown: str) -> Colouring:
-    """`values` (n,) are numbers of `names`, -1 unknown; the first seven have a colour, or all where seven suffice."""
-    codes = np.where(values < 0, UNKNOWN, np.minimum(values, OTHER)).astype(np.uint8)
-    size = np.bincount(codes, minlength=UNKNOWN + 1)
-    legend = [(name, code, int(size[code])) for code, name in enumerate(names[:KINDS])]
-    legend += [
-        (name, code, int(size[code])) for name, code in ((other, OTHER), (unknown, UNKNOWN)) if size[code]
-    ]
-    return Colouring(codes, legend, scale=False)
+    return by_value(codes, [formats.shorten(view.word(item, name), 40) for name in often], "Other", "Unknown")
 
 
 def _fifths(values: np.ndarray, told: Callable[[float], str]) -> Colouring:

@@ -3,44 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app.app_pages.map import palettes
 from app.app_pages.map.points import SpaceMap, address
 from app.kit.component import component
-from app.view.formats import count, shorten
+from app.view.formats import count
+from core.widgets.colours import VALUES
+from core.widgets.labels import HINT, labels
+from core.widgets.scripts import MAP, MAP_HTML
 
-_HTML = """
-<section class="vibe-map">
-  <div class="tools" role="toolbar" aria-label="Map tools"></div>
-  <div class="stage"><canvas tabindex="0" role="application"></canvas><div class="tip" aria-hidden="true" hidden></div></div>
-  <div class="aside">
-    <ol class="places" aria-label="Where demand is unmet" hidden></ol>
-    <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
-  </div>
-  <div class="time" role="group" aria-label="Days" hidden></div>
-  <ul class="legend"></ul>
-  <p class="told" role="status"></p>
-</section>
-"""
-_component = component(__file__, _HTML, "map_draw", "map_days", "map_unmet")
-LABEL = 90  # characters of a name on the map, of which the zoom shows more or fewer
+_component = component(__file__, MAP_HTML, *MAP[:-1])
 HEIGHT = 760  # pixels, known beforehand, so that what stands below does not move
 TIME = 48  # of these for the days
-HINT = (
-    "Point at a listing to see it here; click to keep it. With the keyboard: arrows go from listing to listing, "
-    "with Shift they move the map, + and − zoom, Enter opens what is like the listing."
-)
-
-
-def labels(one: SpaceMap) -> list[dict[str, object]]:
-    """The name of each cluster at the middle of its places, the largest first."""
-    found = []
-    for number, portrait in enumerate(one.portraits):
-        x, y = np.median(one.places[one.cluster == number], axis=0)
-        found.append({"text": shorten(portrait.name, LABEL), "x": int(x), "y": int(y)})
-    return found
 
 
 def vibe_map(
@@ -78,8 +53,8 @@ def vibe_map(
         "listing": address(opened, one.space, "listing", "0").replace("/listing/0?", "/listing/{number}?"),
         "legend": colours.legend,
         "legendLabel": f"Colours by {palettes.choices(opened.view)[by].lower()}",
-        "palette": palettes.SCALE if colours.scale else palettes.VALUES,
-        "labels": labels(one),
+        "palette": palettes.SCALE if colours.scale else VALUES,
+        "labels": labels(one.places, one.cluster, [portrait.name for portrait in one.portraits]),
         "outline": outline,
         "group": group,
         "photos": opened.view.has_photos,

@@ -16,6 +16,7 @@ from app.app_pages.map.routes import serve_day, serve_listing, serve_space
 from app.kit.days import market_days
 from app.server.runs import open_run
 from core.insight.map.region import grid_places
+from core.widgets.colours import UNKNOWN, VALUES
 
 
 @pytest.fixture
@@ -113,9 +114,9 @@ def test_the_export_holds_exactly_the_chosen_with_all_columns(run):
 
 def test_numbers_are_coloured_by_fifths_and_unknown_ones_apart(run):
     colours = one_map(run, "attributes").colours("built_year")
-    assert colours.scale and colours.legend[-1] == ("Unknown", palettes.UNKNOWN, 1)
+    assert colours.scale and colours.legend[-1] == ("Unknown", UNKNOWN, 1)
     assert colours.legend[0] == ("1990 to 1992", 0, 2) and colours.legend[-2][0] == "1998"
-    assert colours.codes[1] == palettes.UNKNOWN and sum(count for _, _, count in colours.legend) == 9
+    assert colours.codes[1] == UNKNOWN and sum(count for _, _, count in colours.legend) == 9
     assert one_map(run).colours("photos").legend == [("2", 2, 8)]
 
 
@@ -125,14 +126,14 @@ def test_every_choice_can_be_drawn(run):
         assert len(one.colours(by).codes) == 8
 
 
-@pytest.mark.parametrize("palette", [palettes.VALUES, palettes.SCALE])
+@pytest.mark.parametrize("palette", [VALUES, palettes.SCALE])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_stand_out_from_the_ground(palette, theme):
     from contrast import THEME, contrast
 
     for colour in palette[theme]:
         assert contrast(colour, THEME[theme]["backgroundColor"]) >= 3, colour
-    assert len(palette[theme]) == palettes.UNKNOWN + 1
+    assert len(palette[theme]) == UNKNOWN + 1
 
 
 def test_a_day_says_of_each_listing_whether_it_was_live_and_how_often_it_was_touched(run):

@@ -139,8 +139,7 @@ function light(map) {
 
 async function card(map, i) {
   if (!map.cards.has(i)) {
-    const answer = fetch(map.data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null))
-    map.cards.set(i, answer.catch(() => null))
+    map.cards.set(i, map.source.card(map.data, i).catch(() => null))
   }
   return map.cards.get(i)
 }
@@ -155,9 +154,11 @@ async function beside(map, i) {
   parts.push(element("p", "title", shown.title))
   if (shown.step) parts.push(element("p", "group", shown.step))
   parts.push(facts(shown, ""))
-  const further = link(shown, "further")
-  further.textContent = "What is like it"
-  parts.push(further)
+  if (shown.href) {
+    const further = link(shown, "further")
+    further.textContent = "What is like it"
+    parts.push(further)
+  }
   map.beside.replaceChildren(...parts)
 }
 
@@ -186,7 +187,7 @@ function pick(map, i) {
   if (i >= 0) {
     beside(map, i)
     card(map, i).then((shown) => {
-      if (shown && map.picked === i) map.told.textContent = [shown.title, shown.step, ...shown.facts.map((one) => one.join(" "))].join(", ")
+      if (shown && map.picked === i) map.told.textContent = [shown.title, shown.step, ...shown.facts.map((one) => one.join(" "))].filter(Boolean).join(", ")
     })
   }
   draw(map)
@@ -302,10 +303,16 @@ async function bytes(url) {
   return answer.arrayBuffer()
 }
 
+// Where the map's bytes and cards come from: the explorer's server, unless whoever draws brings a source of its own.
+const SERVER = {
+  bytes,
+  card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
+}
+
 async function load(map, data) {
   const [places, codes] = await Promise.all([
-    map.loaded === data.places ? null : bytes(data.places),
-    bytes(data.colours),
+    map.loaded === data.places ? null : map.source.bytes(data.places),
+    map.source.bytes(data.colours),
   ])
   if (map.data !== data) return
   if (places) {
@@ -326,11 +333,12 @@ async function load(map, data) {
   draw(map)
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue, source = SERVER }) {
   const host = parentElement.querySelector(".vibe-map")
   if (!MAPS.has(host)) MAPS.set(host, build(host))
   const map = MAPS.get(host)
   map.send = setTriggerValue
+  map.source = source
   map.mark = (place) => setTriggerValue("place", place)
   const shown = JSON.stringify(data)
   if (host.dataset.shown === shown) return

@@ -74,6 +74,19 @@ function build(card, data, place, root) {
     open.addEventListener("click", () => openLightbox(root, album, card.start))
     item.append(open)
   }
+  if (data.choose) {
+    const choose = element("button", "why", "")
+    choose.type = "button"
+    choose.setAttribute("aria-label", `Choose ${card.title}`)
+    choose.addEventListener("click", () => data.choose(card.id))
+    item.append(choose)
+    item.mark = (chosen) => {
+      const on = chosen.has(card.id)
+      choose.setAttribute("aria-pressed", String(on))
+      choose.textContent = on ? "✓ Chosen" : "Choose"
+      item.classList.toggle("hit", on)
+    }
+  }
   if (card.why) {
     const ask = element("button", "why", "Why?")
     ask.type = "button"

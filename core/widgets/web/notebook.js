@@ -1,0 +1,20 @@
+// A widget in a notebook: its own root, so that no style leaves it, in the theme of the notebook.
+function isDark() {
+  const told = document.body.dataset
+  if (told.jpThemeLight) return told.jpThemeLight === "false"
+  if (told.vscodeThemeKind) return told.vscodeThemeKind.includes("dark")
+  return matchMedia("(prefers-color-scheme: dark)").matches
+}
+
+function ground(el) {
+  const root = el.attachShadow({ mode: "open" })
+  const style = element("style", "", STYLE)
+  const body = element("div", "notebook")
+  body.innerHTML = HTML
+  const themed = () => body.classList.toggle("dark", isDark())
+  themed()
+  const watch = new MutationObserver(themed)
+  watch.observe(document.body, { attributes: true })
+  root.append(style, body)
+  return { body, end: () => watch.disconnect() }
+}

@@ -1,0 +1,113 @@
+"""The notebook's widgets in a real browser: drawn as the widget protocol does it, and a choice reaches the Python object."""
+
+import base64
+import json
+
+import pytest
+from browser.conftest import PATIENCE
+from browser.mapped import write_map
+from playwright.sync_api import expect
+
+from core import Run
+
+pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
+from core.widgets import GalleryWidget, MapWidget
+
+#: A model as the protocol has it, whose changes go to the Python object (`window.saved`), and its answers come back.
+PAGE = """
+async ({ code, state, bytes }) => {
+  for (const [name, text] of Object.entries(bytes))
+    state[name] = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer)
+  const heard = {}
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => { state[name] = value; changed.add(name) },
+    save_changes: () => { for (const name of changed) { window.saved(name, state[name]); tell(`change:${name}`) } changed.clear() },
+    on: (what, call) => (heard[what] ??= new Set()).add(call),
+    off: (what, call) => heard[what]?.delete(call),
+    send: async (content) => tell("msg:custom", await window.asked(content)),
+  }
+  const changed = new Set()
+  const tell = (what, ...more) => heard[what]?.forEach((call) => call(...more))
+  const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))
+  const el = document.body.appendChild(document.createElement("div"))
+  window.end = module.default.render({ model, el })
+}
+"""
+
+
+@pytest.fixture
+def blank(chromium):
+    context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    view = context.new_page()
+    troubles: list[str] = []
+    view.on("pageerror", lambda error: troubles.append(str(error)))
+    yield view
+    context.close()
+    assert not troubles, troubles
+
+
+def render(page, widget) -> None:
+    state, raw = {}, {}
+    for name in widget.keys:
+        value = getattr(widget, name)
+        if isinstance(value, bytes):
+            raw[name] = base64.b64encode(value).decode()
+        elif name in ("_data", "outline", "selected"):
+            state[name] = value
+    answers: list = []
+    widget.send = answers.append
+    page.expose_function("saved", lambda name, value: setattr(widget, name, value))
+
+    def asked(content):
+        widget._asked(widget, content, [])
+        return answers.pop()
+
+    page.expose_function("asked", asked)
+    page.evaluate(PAGE, {"code": widget._esm, "state": json.loads(json.dumps(state)), "bytes": raw})
+
+
+def test_cards_that_are_chosen_are_the_selection(blank, explorer):
+    run = Run.open(explorer.run)
+    widget = GalleryWidget(run, run.similar("l05", k=6))
+    render(blank, widget)
+    cards = blank.get_by_role("list", name="6 listings").get_by_role("listitem")
+    expect(cards.locator(".photo img.ready")).to_have_count(
+        sum(one in run.market.cover for one in widget.shown)
+    )
+    for place in (3, 1):
+        cards.nth(place).get_by_role("button").click()
+    expect(cards.nth(3).get_by_role("button")).to_have_attribute("aria-pressed", "true")
+    assert widget.selected == [widget.shown[1], widget.shown[3]]
+    assert widget.selection["listing_id"].tolist() == widget.selected
+    cards.nth(1).get_by_role("button").click()
+    assert widget.selected == [widget.shown[3]]
+
+
+def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, explorer):
+    write_map(explorer.run)
+    widget = MapWidget(Run.open(explorer.run))
+    render(blank, widget)
+    expect(blank.locator(".vibe-map")).to_have_attribute("data-drawn", str(widget._data["n"]))
+    blank.get_by_role("button", name="Choose what is in sight").click()
+    assert len(widget.selected) == widget._data["n"] and widget.outline
+    canvas = blank.locator("canvas")
+    canvas.focus()
+    blank.keyboard.press("ArrowRight")
+    card = blank.get_by_role("region", name="The listing pointed at")
+    expect(card.locator(".title")).to_contain_text("Home")
+    expect(card.get_by_role("link")).to_have_count(0)
+    blank.get_by_role("button", name="Draw around").click()
+    box = canvas.bounding_box()
+    blank.mouse.move(box["x"] + 3, box["y"] + 3)
+    blank.mouse.down()
+    for x, y in ((0.5, 0.02), (0.5, 0.98), (0.01, 0.98)):
+        blank.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+    blank.mouse.up()
+    expect(blank.get_by_role("status")).to_contain_text("listings chosen")
+    assert 0 < len(widget.selected) < widget._data["n"]
+    assert widget.selection["listing_id"].tolist() == widget.selected
+    blank.get_by_role("button", name="Whole map").click()
+    assert widget.outline == "" and not widget.selected
+    (explorer.run / "map.parquet").unlink()

@@ -1,0 +1,65 @@
+"""The widgets in Python: what is chosen is a table, what cannot be shown is said."""
+
+import doctest
+import inspect
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser.mapped import write_map
+from helpers.copies import copied
+
+from core import Run
+from core.errors import VibesError
+from core.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
+
+pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
+from core.widgets import GalleryWidget, MapWidget
+
+
+@pytest.fixture(scope="module")
+def run(trained, tmp_path_factory):
+    found = copied(trained, tmp_path_factory.mktemp("widgets"))
+    write_map(found.path)
+    return Run.open(found.path)
+
+
+@pytest.mark.parametrize("face", [GalleryWidget, MapWidget])
+def test_the_example_of_a_widget_runs(run, face):
+    text = inspect.getdoc(face) or ""
+    module = vars(sys.modules[face.__module__])
+    examples = doctest.DocTestParser().get_doctest(text, {**module, "run": run}, face.__name__, None, 0)
+    assert examples.examples
+    assert doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(examples).failed == 0
+
+
+def test_a_line_around_listings_chooses_them_and_tells_whoever_listens(run):
+    drawn, told = MapWidget(run), []
+    drawn.observe(lambda change: told.append(change["new"]), "selected")
+    x, y = np.frombuffer(drawn._places, "<u2")[:2].tolist()
+    drawn.outline = f"{x - 1},{y - 1};{x + 1},{y - 1};{x + 1},{y + 1};{x - 1},{y + 1}"
+    assert drawn.selected and told == [drawn.selected]
+    assert drawn.selection["listing_id"].tolist() == drawn.selected
+    assert drawn.selection.columns.tolist() == run.market.listings.columns.tolist()
+    drawn.outline = ""
+    assert drawn.selected == [] and len(drawn.selection) == 0
+    with pytest.raises(Exception, match="is no outline"):
+        drawn.outline = "1,2"
+
+
+def test_what_cannot_be_shown_is_said(run):
+    with pytest.raises(VibesError, match="no space 'photos'"):
+        MapWidget(run, "photos")
+    with pytest.raises(VibesError, match="1 to 200 listings, and 0"):
+        GalleryWidget(run, [])
+    with pytest.raises(VibesError, match="no listing 'x'"):
+        GalleryWidget(run, ["x"])
+    with pytest.raises(VibesError, match="no column 'listing_id'"):
+        GalleryWidget(run, pd.DataFrame({"a": [1]}))
+
+
+def test_the_scripts_are_those_of_the_explorer_with_one_way_out():
+    for parts, adapter, html in ((GALLERY, "gallery_widget", GALLERY_HTML), (MAP, "map_widget", MAP_HTML)):
+        module = notebook_module(parts, adapter, html)
+        assert module.count("export default") == 1
