@@ -31,6 +31,7 @@ _STYLES = """<style>
 .stApp .st-key-dial-place, .stApp .st-key-as-of { min-height: 2.5rem }
 .stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
 @media (max-width: 640px) {
+  .stApp .stHorizontalBlock:has(> .stColumn) { row-gap: 1rem }
   .stApp [class*="st-key-labelled-"] > .stElementContainer:has(.stButtonGroup), .stApp .st-key-by { min-height: 3.75rem }
   .stApp .st-key-labelled-picker > .st-key-q { min-height: 4.25rem }
   .stApp .st-key-labelled-picker { min-height: 16rem }

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.app_pages.map.days import Today
 from app.app_pages.map.points import SpaceMap
 from app.kit.cards import address, listing_card
 from app.kit.gallery import Card, gallery
@@ -14,8 +15,12 @@ TYPICAL = 8
 LEAST = 140  # smallest width of a photo
 
 
-def clusters(one: SpaceMap) -> None:
-    """All groups, the largest first; a page of them at a time."""
+def clusters(one: SpaceMap, today: Today | None = None) -> None:
+    """All groups, the largest first; a page of them at a time.
+
+    Args:
+        today: the day that the map shows, of which the groups' sizes are.
+    """
     st.header("Groups", anchor=False, help="Listings that lie close together on this map (HDBSCAN)")
     if not one.clusters:
         st.markdown("The listings of this map lie evenly, so no group stands out.")
@@ -29,7 +34,7 @@ def clusters(one: SpaceMap) -> None:
     many = whole("groups", SHOWN, 1, one.clusters)
     for number in range(min(many, one.clusters)):
         with st.container(border=True):
-            _group(one, number)
+            _group(one, number, today)
     if many < one.clusters:
         st.button(
             f"Show {min(MORE, one.clusters - many)} more of {one.clusters}",
@@ -39,12 +44,14 @@ def clusters(one: SpaceMap) -> None:
         )
 
 
-def _group(one: SpaceMap, number: int) -> None:
+def _group(one: SpaceMap, number: int, today: Today | None) -> None:
     opened, portrait = one.opened, one.portraits[number]
+    size = count(int(one.sizes[number]), "listing")
+    if today is not None:
+        live = int((today.live & (one.cluster == number)).sum())
+        size = f"{live:,} live on {today.said}, of {size}"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(
-            f"**{plain(portrait.name)}**  \n{count(int(one.sizes[number]), 'listing')}", width="content"
-        )
+        st.markdown(f"**{plain(portrait.name)}**  \n{size}", width="content")
         st.button(
             "Look at it",
             icon=":material/search:",

@@ -1,11 +1,22 @@
 """The map's days: what was live on each and what was touched, for the slider that goes through them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from app.app_pages.map.points import SpaceMap, address
 from app.kit.days import day_chosen, market_days
+from app.view.formats import moment
+
+
+@dataclass(frozen=True, eq=False)
+class Today:
+    """The day that a map shows."""
+
+    said: str  # "3 Mar 2025"
+    live: np.ndarray  # (n,) bool, points of the map that were live
+
 
 LIVE, MOST = 128, 127  # of the byte of a listing: the flag, and up to how many events are counted
 
@@ -22,6 +33,14 @@ def day_bytes(one: SpaceMap, day: int) -> bytes:
     live, touched = days.live(day)[one.rows], np.minimum(days.touched(day)[one.rows], MOST)
     found: np.ndarray = np.where(live, LIVE, 0) + touched
     return found.astype(np.uint8).tobytes()
+
+
+def today(one: SpaceMap) -> Today | None:
+    """The day that the address names; None for none."""
+    days, day = market_days(one.opened), day_chosen(one.opened)
+    if days is None or day is None:
+        return None
+    return Today(moment(days.begin(day)), days.live(day)[one.rows])
 
 
 def days_told(one: SpaceMap) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import streamlit as st
 from app.app_pages.map import drawing_job, palettes
 from app.app_pages.map import unmet as demand
 from app.app_pages.map.clusters import clusters
-from app.app_pages.map.days import days_told
+from app.app_pages.map.days import days_told, today
 from app.app_pages.map.points import SpaceMap, load_maps
 from app.app_pages.map.probes import probes
 from app.app_pages.map.region import region
@@ -88,9 +88,9 @@ def page() -> None:
     elif group is not None:
         picked = one.cluster == group
     if picked is not None:
-        region(one, picked, one.portraits[group].name if group is not None else None)
+        region(one, picked, one.portraits[group].name if group is not None else None, today(one))
     with boundary():
-        clusters(one)
+        clusters(one, today(one))
     with boundary():
         probes(opened)
 

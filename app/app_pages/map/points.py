@@ -1,6 +1,6 @@
 """The drawn maps of a run: places, groups and colours of all listings of a space, and the addresses of each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -14,7 +14,14 @@ from app.server.look_search import look_search
 from app.server.photos import base_path
 from app.server.runs import OpenRun
 from core.insight.map.cluster_looks import coded_looks
-from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, most_typical, portraits
+from core.insight.map.cluster_names import (
+    Coded,
+    Portrait,
+    coded_among,
+    coded_attributes,
+    most_typical,
+    portraits,
+)
 from core.insight.map.region import grid_places
 from core.insight.map.tones import COLUMNS, coded_tones
 from core.insight.map.tones import LABEL as TONES
@@ -81,6 +88,22 @@ class SpaceMap:
                 self.opened.view, self.rows, self.cluster, by, lambda: self.portraits
             )
         return self._colours[by]
+
+    def among(self, kept: np.ndarray) -> "SpaceMap":
+        """The same map with those listings alone where `kept` (n,) bool holds."""
+        found = replace(
+            self,
+            rows=self.rows[kept],
+            places=self.places[kept],
+            cluster=self.cluster[kept],
+            tones=self.tones[kept].reset_index(drop=True),
+            _colours={},
+            _typical={},
+        )
+        # A cached property: what is known of the values is not looked up again.
+        found.__dict__["coded"] = coded_among(self.coded, kept)
+        found.__dict__["portraits"] = self.portraits  # a group keeps its name from day to day
+        return found
 
     def points(self) -> bytes:
         """x and y of each listing, then its cluster: uint16 and int16, little endian."""

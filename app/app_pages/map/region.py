@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.app_pages.map.days import Today
 from app.app_pages.map.points import SpaceMap, export_frame
 from app.kit.cards import listing_card
+from app.kit.days import NAME as DAY
 from app.kit.empty import empty
 from app.kit.gallery import gallery
 from app.kit.pagination import page_of
@@ -23,10 +25,27 @@ LISTED = 1000  # lines of the table on the screen; the files have all
 LIFT_HELP = "How many times as often as elsewhere on the map"
 
 
-def region(one: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
-    """The listings where `chosen` (n,) bool holds; `name` is that of the group, if it is one."""
-    view, size = one.opened.view, int(chosen.sum())
+def region(one: SpaceMap, chosen: np.ndarray, name: str | None, today: Today | None = None) -> None:
+    """The listings where `chosen` (n,) bool holds; `name` is that of the group, if it is one.
+
+    Args:
+        today: the day that the map shows; None: all listings, whenever they were live.
+    """
+    view = one.opened.view
     st.header(formats.plain(name) if name else "The region", anchor=False)
+    all_chosen = chosen
+    if today is not None:
+        one, chosen = one.among(today.live), chosen[today.live]
+    size = int(chosen.sum())
+    if not size and today is not None and all_chosen.any():
+        empty(
+            f"None of these was live on {today.said}",
+            f"Over all days there are {formats.count(int(all_chosen.sum()), 'listing')} here.",
+            action="All days",
+            on_click=lambda: set_params(**{DAY: None}),
+            key="all-days",
+        )
+        return
     if not size:
         empty(
             "No listing lies in this region",
@@ -38,7 +57,9 @@ def region(one: SpaceMap, chosen: np.ndarray, name: str | None) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         share = size / len(one.rows)
-        st.markdown(f"**{formats.count(size, 'listing')}**, {100 * share:.1f}% of the map")
+        of = "of the map" if today is None else f"of those live on {today.said}"
+        of_all = "" if today is None else f"; {int(all_chosen.sum()):,} over all days"
+        st.markdown(f"**{formats.count(size, 'listing')}**, {100 * share:.1f}% {of}{of_all}")
         _downloads(one, chosen)
         st.button("Show all listings", icon=":material/close:", on_click=forget, key="forget")
     left, right = st.columns([3, 2], gap="large")

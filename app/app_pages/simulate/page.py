@@ -14,6 +14,7 @@ from app.kit.as_code import as_code
 from app.kit.dials import dial_place, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
+from app.kit.nothing_listed import nothing_listed
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params, whole
@@ -225,9 +226,11 @@ def recommended(
     k = whole("k", 12, 1, DEEP)
     now = asked(opened, history, options)
     if not now:
-        empty(
-            "There is nothing to recommend",
-            "No listing that is live passes the rules, or every one is in the history already.",
+        nothing_listed(
+            opened,
+            None,
+            options.rules,
+            "No listing that is live passes the rules, or every one is in the history already. Take a rule away.",
         )
         return
     earlier = asked(opened, read(opened, before(opened.name, name)), options)

@@ -13,6 +13,7 @@ from app.kit.dials import dial_place, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
+from app.kit.nothing_listed import nothing_listed
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
@@ -183,11 +184,13 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
     rows = known_rows(opened, found["listing_id"])
     if not rows:
-        empty(
-            "There is nothing to recommend",
+        nothing_listed(
+            opened,
+            asked.at,
+            options.rules,
             "No listing was live at that moment and passes the rules, or all were already in the history. Try another moment.",
-            action="Go to the last event",
-            on_click=lambda: set_params(at=int(np.diff(view.log.start)[user]), day=None),
+            "Go to the last event",
+            lambda: set_params(at=int(np.diff(view.log.start)[user]), day=None),
         )
         return
     later = touched_later(opened.view, user, at)

@@ -150,6 +150,16 @@ def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:
     return list(_coded_attributes(market, rows))
 
 
+def coded_among(coded: Sequence[Coded], kept: np.ndarray) -> list[Coded]:
+    """The values of those listings alone where `kept` (n,) bool holds, by their places among these."""
+    place = np.cumsum(kept) - 1  # (n,)
+    found = []
+    for label, told, places, codes in coded:
+        mine = kept[places]
+        found.append((label, told, place[places[mine]], codes[mine]))
+    return found
+
+
 def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
     for item in market.attributes:
         kind = kind_of(item.kind)

@@ -101,11 +101,14 @@ function draw(map) {
 }
 
 function legend(map, dark) {
-  const key = `${dark}|${map.only}|${map.data.colours}`
+  const key = `${dark}|${map.only}|${map.data.colours}|${map.now ? map.day : ""}`
   const list = map.host.querySelector(".legend")
   if (list.dataset.shown === key) return
   list.dataset.shown = key
   const focused = [...list.querySelectorAll("button")].indexOf(list.getRootNode().activeElement)
+  // On a day as many as were live then.
+  const live = new Array(256).fill(0)
+  if (map.now) for (let i = 0; i < map.n; i++) live[map.codes[i]] += map.now[i] >> 7
   list.replaceChildren(
     ...map.data.legend.map(([label, code, count]) => {
       const item = element("li")
@@ -115,7 +118,7 @@ function legend(map, dark) {
       button.setAttribute("aria-pressed", String(map.only === code))
       const sign = element("span", "sign")
       sign.style.background = map.palette[code]
-      button.append(sign, element("span", "", label), element("span", "number", count.toLocaleString("en")))
+      button.append(sign, element("span", "", label), element("span", "number", (map.now ? live[code] : count).toLocaleString("en")))
       button.addEventListener("click", () => {
         map.only = map.only === code ? null : code
         light(map)

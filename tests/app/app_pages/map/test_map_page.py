@@ -14,6 +14,7 @@ from looking import components, texts
 
 from app.app_pages.map import drawing_job
 from core import Run, demand
+from core.insight.days import MarketDays
 from core.insight.map.region import grid_places, inside, read_outline
 from core.insight.probes import probe_run
 
@@ -80,7 +81,11 @@ def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
         "Room type, most frequent", "Price per night, median", "Amenities, median number", "Year built, median",
     ]  # fmt: skip
     assert len(page.dataframe[0].value) == len(expected)
-    assert [button.label for button in page.get("download_button")][-3:] == ["CSV", "Parquet", "Photos as PNG"]
+    assert [button.label for button in page.get("download_button")][-3:] == [
+        "CSV",
+        "Parquet",
+        "Photos as PNG",
+    ]
     page.button(key="forget").click().run()
     assert page.query_params == {"space": "model"} and not page.dataframe
 
@@ -280,6 +285,28 @@ def test_a_place_has_figures_photos_files_and_can_be_marked(show, short):
     assert components(page, "vibe_map")[0]["unmet"]["chosen"] == 1
     page.toggle(key="unmet").set_value(False).run()
     assert page.query_params == {}
+
+
+def test_on_a_day_groups_and_regions_count_what_was_live_then(show, short):
+    run = Run.open(short)
+    days = MarketDays.of(run.log, run.catalogue)
+    last = len(days) - 1
+    frame, _ = places(short, "photos")
+    rows = [run.market.listing_row[one] for one in frame["listing_id"]]
+    live, group = days.live(last)[rows], frame["cluster"].to_numpy()
+    assert not live.all()
+    for number in range(group.max() + 1):
+        here, of_day = int((group == number).sum()), int((live & (group == number)).sum())
+        said = texts(show("map", short, space="photos", day=days.date(last), group=str(number)))
+        assert f"{of_day} live on" in said
+        if of_day:
+            share = 100 * of_day / live.sum()
+            assert (
+                f"**{of_day} listings**, {share:.1f}% of those live on" in said
+                and f"; {here} over all days" in said
+            )
+        else:
+            assert "None of these was live on" in said and f"{here} listings here" in said
 
 
 def test_too_few_listings_for_a_probe_are_told(show, mapped):

@@ -3,6 +3,7 @@
 import shutil
 from datetime import date
 
+import pandas as pd
 from looking import components, texts
 
 from core import Run
@@ -238,3 +239,17 @@ def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
         page = show("users", run, user="u1")
         found = [list(one.options) for one in page.segmented_control if one.key == "with"]
         assert found == ([options] if options else [])
+
+
+def test_where_nothing_is_live_any_more_the_page_says_why_and_leads_on(show, trained, tmp_path):
+    shutil.copytree(trained.parent, tmp_path / "copy")
+    run, market = tmp_path / "copy" / "run", tmp_path / "copy" / "market"
+    Manifest.load(run).model_copy(update={"market": str(market)}).save(run)
+    listings = pd.read_parquet(market / "listings.parquet")
+    listings["expires_at"] = pd.Timestamp("2024-02-03", tz="UTC")
+    listings.to_parquet(market / "listings.parquet", index=False)
+    page = show("users", run, user="u1", at="4", k="6")
+    assert "No listing is live at that moment" in texts(page) and "ended on 3 Feb 2024" in texts(page)
+    page.button(key="also-ended").click().run()
+    assert page.query_params["live"] == "0"
+    assert len(components(page, "gallery")[1]["cards"]) == 6

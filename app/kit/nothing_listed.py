@@ -1,0 +1,44 @@
+"""A list without a listing: why, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app.kit.empty import empty
+from app.server.params import set_params
+from app.server.runs import OpenRun
+from app.view.formats import moment as said
+from core.market.moments import Moment
+from core.run.rules import Rules
+
+
+def nothing_listed(
+    opened: OpenRun,
+    at: Moment | None,
+    rules: Rules,
+    why: str,
+    action: str = "",
+    on_click: Callable[..., Any] | None = None,
+) -> None:
+    """Say why there is nothing to recommend.
+
+    Args:
+        at: the moment of the list; None: after the last event.
+        why: the reason, where some listing is live at that moment, with its `action`.
+    """
+    time = opened.run.moment(at)
+    catalogue = opened.run.catalogue
+    if rules.live_only is False or bool(catalogue.live(time).any()):
+        empty("There is nothing to recommend", why, action=action, on_click=on_click)
+        return
+    when, ended = f" on {said(time)}", catalogue.until[catalogue.until <= time]
+    last = f"; the last of them ended on {said(int(ended.max()))}" if len(ended) else ""
+    empty(
+        "No listing is live at that moment",
+        f"Recommendations are of listings that are live{when if opened.view.log.timed else ''}, and there is none{last}. "
+        "Where the market goes on, its table of listings is older than its events.",
+        action="Also listings no longer live",
+        on_click=lambda: set_params(live=0),
+        key="also-ended",
+    )
