@@ -18,7 +18,7 @@ from core.insight.selection.params import (
     read_rules,
     usual,
 )
-from core.run.fits import NOTHING
+from core.run.fits import NOTHING, unasked_fit
 from core.run.rules import Rules
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
@@ -66,7 +66,7 @@ class ListOptions:
 
     rules: Rules
     beside: str | None = None
-    own: bool = False  # whether lists of the run add what it was trained beside
+    own: bool = False  # whether lists of the run add something unasked
 
     @property
     def score(self) -> str:
@@ -104,8 +104,9 @@ def _named(added: str) -> str:
 
 def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
     """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
-    shown but of a run that was trained beside recency."""
-    own = {OWN: NAMES["recency"]} if adds_its_own(opened.run) else {}
+    shown but of a run whose lists add something unasked."""
+    fit = unasked_fit(opened.run.manifest.settings) if adds_its_own(opened.run) else None
+    own = {} if fit is None else {OWN: NAMES["neighbours+recency" if fit.space else "recency"]}
     if not named and not own:
         return None
     options, default = own | {NOTHING: "Nothing", **named}, usual(opened.run, list(named))

@@ -1,7 +1,7 @@
 """What the number beside a listing means, in one place."""
 
 from app.server.runs import OpenRun
-from core.run.fits import NOTHING, trained_beside
+from core.run.fits import NOTHING, unasked_fit
 
 _ENDS = "1 is the same direction, 0 is nothing in common"
 #: Of two listings.
@@ -14,7 +14,7 @@ ADDED = "The model's similarity and what serving adds to it, weighed: it tells t
 def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = False) -> str:
     """Of a listing and a history, as this run's lists score them, or with what serving adds, where `beside` names some, or with
     what rules add, where scores are `moved`."""
-    own = trained_beside(opened.run.manifest.settings) is not None
+    own = unasked_fit(opened.run.manifest.settings) is not None
     if own if beside is None else beside != NOTHING:
         return ADDED
     if moved:

@@ -85,7 +85,7 @@ With = Annotated[
         "--with",
         metavar="PARTS",
         help="add to the model: recency, neighbours, ids, joined by +, weighed as `vibes evaluate` fitted it; nothing: the model "
-        "alone, also where it was trained beside recency",
+        "alone, also where lists add something unasked",
     ),
 ]
 Engine = Annotated[

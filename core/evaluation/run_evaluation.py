@@ -11,21 +11,21 @@ from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
 from core.market.documents import write_json
 from core.market.durable import copy_file, only_writer
-from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Split
+from core.model.settings import Settings
 from core.progress import Report
 from core.run.additions import Additions
-from core.run.fits import carry_fits, fit_of, load_fits, save_fits, trained_beside
+from core.run.fits import carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
-from core.run.scorer import as_served, model_scorer
+from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
 from core.scoring.baselines import Baseline, first_level
 from core.scoring.blends import Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
-from core.scoring.named import neighbours
-from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from core.scoring.named import NEAR_RECENT
 from core.scoring.ranking import Scorer
+from core.scoring.scorer import Named
 
 Rivals = Literal["all", "fast", "none"]
 #: The note on rivals that were not measured.
@@ -43,8 +43,8 @@ def evaluate_run(
     new_by: str | None = None,
     rivals: Rivals = "all",
 ) -> Evaluation:
-    """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, and
-    the scorers `also`.
+    """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, the best of
+    these beside what is recent, and the scorers `also`.
 
     With the `rivals` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
     choose from; with "none" all baselines and neighbours are, but for what stands beside the model.
@@ -89,46 +89,51 @@ def evaluate_run(
         first: list[Baseline] = []
     else:
         first = first_level(log, split, catalogue, report, settings.seed, rivals == "all", left_out)
-    near: list[Scorer] = [
-        Remembered(
-            VectorNeighbours.tune(run.vectors(space), log, split, catalogue, NEIGHBOURS[space], settings.seed)
-        )
-        for space in NEIGHBOURS
-        if space in run.spaces
-    ]
-    if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
-        near.append(Remembered(neighbours("text", run.market, log, split, catalogue, seed=settings.seed)))
+    near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split)]
     scorers: list[Scorer] = []
+    fitted: list[Scorer] = []
     if run.has_model and len(split.valid):
         kept = Remembered(model_scorer(run))
         added = with_serving(kept, first, near, log, split, catalogue, settings.seed)
-        scorers += [as_served(run, kept), *added[1:]]
+        fitted = added[1:]
+        scorers += [*alone(run, kept), *fitted]
     elif run.has_model:
         kept = Remembered(model_scorer(run))
         scorers += [
-            as_served(run, kept),
+            *alone(run, kept),
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
-    scorers += [*first, *([] if rivals == "none" else near), *also]
+    scorers += [*first, *([] if rivals == "none" else near)]
+    if rivals != "none" and near and len(split.valid):
+        scorers.append(RecencyPrior.tune(near, log, split, catalogue, settings.seed, NEAR_RECENT))
+    scorers += also
     found = evaluate(scorers, log, split, catalogue, seed=settings.seed, report=report, new_by=among)
-    if run.has_model and settings.training.recent_days:
-        fit = trained_beside(settings)
-        found.notes["model"] = (
-            f"trained beside the events of the last {settings.training.recent_days} days, "
-            + (
-                "to be served with recency"
-                if fit is None
-                else "which it adds to its scores; what is below adds to it without them"
-            )
-        )
+    if run.has_model and (note := _own_note(settings)):
+        found.notes["model"] = note
     if run.transferred and run.manifest.carried is not None:
         found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
     if left_out:
         found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     if len(split.valid):
-        return replace(found, fits=[fit for scorer in scorers if (fit := fit_of(scorer)) and fit.added])
+        return replace(found, fits=[fit for scorer in fitted if (fit := fit_of(scorer)) and fit.added])
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
+
+
+def _own_note(settings: Settings) -> str:
+    """What the row of the model has that the others of it have not; empty where that is nothing."""
+    days, fit = settings.training.recent_days, unasked_fit(settings)
+    trained = f"trained beside the events of the last {days} days, " if days else ""
+    if fit is None:
+        return trained and f"{trained}to be served with recency"
+    added = "recency and attribute neighbours" if fit.space else "recency"
+    return f"{trained}listed with {added}; {ALONE} is not, nor what is below it"
+
+
+def alone(run: Run, model: Scorer) -> list[Scorer]:
+    """The model as its lists are, and behind it without what these add, where they do."""
+    served = as_served(run, model)
+    return [model] if served is model else [served, Named(ALONE, model)]
 
 
 def with_serving(

@@ -12,9 +12,10 @@ from core.market.columns import Columns as C
 from core.market.splits import Queries, Split, make_split
 from core.run.additions import Additions
 from core.run.fits import load_fits
-from core.run.scorer import as_served, model_scorer
+from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
 from core.scoring.baselines import in_order
-from core.scoring.named import BY_SPACE, named_baseline
+from core.scoring.blends import RecencyPrior
+from core.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
 from core.scoring.neighbours import VectorNeighbours
 from core.scoring.ranking import Scorer, checked_scores
 
@@ -47,6 +48,8 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
         model = model_scorer(run)
         if name == MODEL:
             return as_served(run, model)
+        if name == ALONE:
+            return model
         fit = next((one for one in load_fits(run.path) if one.name == name), None)
         if fit is not None:
             return Additions(run, fit, split.train).scorer(model, run.log)
@@ -54,6 +57,8 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     space = BY_SPACE.get(spaced)
     if space is not None and space in run.spaces:
         return VectorNeighbours.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
+    if name == NEAR_RECENT:
+        return RecencyPrior.tune(untrained_neighbours(run, split), run.log, split, run.catalogue, seed, name)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:

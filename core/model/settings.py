@@ -70,6 +70,11 @@ class TrainingConfig(Forbidding):
     recency_served: bool = Field(
         False, description="filled in by training: lists add what the loss added without being asked"
     )
+    neighbours_served: float = Field(
+        0.0,
+        ge=0,
+        description="filled in by training: lists with that recency add so much of attribute neighbours, both standardised",
+    )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
         50,

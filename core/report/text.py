@@ -20,7 +20,7 @@ NAMES = {
     **{name: label for name, label in FIRST_LEVEL.items() if label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
-SERVED = "model +"  # the model and what serving adds to it: no rival of the model
+SERVED = "model "  # the model alone, or with what serving adds to it: no rival of the model
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 NAMED = 6  # columns that are named in a sentence
 SURE = 0.05  # corrected p-value from which a difference counts

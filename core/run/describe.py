@@ -11,7 +11,7 @@ from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.model.readers import READERS
 from core.model.settings import Settings
-from core.run.fits import trained_beside
+from core.run.fits import unasked_fit
 from core.run.folder import RunFolder
 from core.scoring.late_interaction import LateInteraction
 
@@ -27,12 +27,14 @@ def reader_sentence(settings: Settings) -> str:
 
 def added_sentence(settings: Settings) -> str:
     """What every list of a run adds to its model, behind a space; empty where that is nothing."""
-    fit = trained_beside(settings)
-    return (
-        f" Lists add what was touched in the last {fit.days} days, beside which it was trained."
-        if fit
-        else ""
-    )
+    fit = unasked_fit(settings)
+    if fit is None:
+        return ""
+    recent = f"what was touched in the last {fit.days} days"
+    if settings.training.recent_days:
+        recent += ", beside which it was trained"
+    near = f"; listings near the history by their attributes count {fit.share:g} times as much as what the model says"
+    return f" Lists add {recent}{near if fit.space else ''}."
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

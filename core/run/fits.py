@@ -24,6 +24,13 @@ FILE = "serving.json"
 #: What a list is asked for by that is to be of the bare model.
 NOTHING = "nothing"
 SPACES = {label: space for space, label in NEIGHBOURS.items()}
+#: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
+#: days count as recent, and how much attribute neighbours count beside the model, both standardised; then what one unit of
+#: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
+#: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` were chosen on
+#: the validation of two towns, see `assets/docs/figures.md` for others. Markets on either side of `LITTLE` have 4,000 events
+#: (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
+LITTLE, RECENT, NEAR, STANDARD, DECAY = 16_384, 60, 0.5, 1.2, 0.8
 
 
 class Fit(BaseModel):
@@ -53,29 +60,34 @@ class Fit(BaseModel):
         return self.ids is not None or self.space == "text"
 
 
-def trained_beside(settings: Settings) -> Fit | None:
-    """The recency that the loss of a model added to its scores, which every list of it adds as well; None: none.
+def unasked_fit(settings: Settings) -> Fit | None:
+    """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
+    neighbours, where there are few events; both to a model of other markets. None: nothing.
 
     Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
     """
     training = settings.training
-    if not training.recency_served or not training.recent_days:
+    if not training.recency_served:
         return None
+    days = training.recent_days or RECENT
+    if training.neighbours_served:
+        near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}
+        return Fit(name="model", days=days, weight=STANDARD, **near)
     weight = training.temperature / (
         1 + LateInteraction.of(training).weight
     )  # as scores are served, not as in the loss
-    return Fit(name="model", days=training.recent_days, weight=weight)
+    return Fit(name="model", days=days, weight=weight)
 
 
 def serving_fit(run: Path, settings: Settings, beside: str | None) -> Fit | None:
-    """What a list adds to the model of a run: what it was trained beside, unless `beside` asks for another row, as `fitted`
-    gives it, or for "nothing".
+    """What a list adds to the model of a run: `unasked_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
+    "nothing".
 
     Raises:
         VibesError: nothing of that name, or nothing fitted yet.
     """
     if beside is None:
-        return trained_beside(settings)
+        return unasked_fit(settings)
     return None if beside == NOTHING else fitted(run, beside)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.market.market import Market
 from core.model.readers import READERS
 from core.model.settings import Settings
+from core.run.fits import LITTLE, NEAR
 from core.run.manifest import KnownMarket, Manifest
 
 #: The folder with a run over each market, in the run folder of a model of several.
@@ -29,22 +32,23 @@ def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     """The settings of a model at work in `market`, and the fingerprint of what it was trained on.
 
     In one of several markets that it was trained on these are that market's own T1, T2 and fingerprint, so that no test
-    asks for what was learned. In another one a model of several looks at the listings of a history one by one as well.
+    asks for what was learned. In another one a model of several looks at the listings of a history one by one as well. In
+    both its lists add what `core.run.fits.unasked_fit` says, where there are few events.
     """
-    settings, fingerprint = _at_home(kept, market)
-    if settings.training.recency_served and not market.timed:  # nothing is recent
-        training = settings.training.model_copy(update={"recency_served": False})
-        settings = settings.model_copy(update={"training": training})
-    return settings, fingerprint
-
-
-def _at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
-    one = took_part(kept, market)
-    if one is None:
-        weight = kept.settings.training.late_interaction
-        if kept.markets is None or READERS[kept.settings.history].reads != "vectors" or weight == "auto":
-            return kept.settings, kept.trained_on
-        training = kept.settings.training.model_copy(update={"late_interaction": max(weight, ABROAD)})
-        return kept.settings.model_copy(update={"training": training}), kept.trained_on
-    split = kept.settings.split.model_copy(update={"t1": one.t1, "t2": one.t2})
-    return kept.settings.model_copy(update={"split": split}), one.fingerprint
+    own, trained_on = kept.settings, kept.trained_on
+    changed: dict[str, Any] = {}
+    if kept.markets is not None:
+        few = 0 < len(market.events) < LITTLE
+        changed = {"recency_served": few, "neighbours_served": NEAR if few else 0.0}
+    one, weight = took_part(kept, market), own.training.late_interaction
+    if one is not None:
+        split = own.split.model_copy(update={"t1": one.t1, "t2": one.t2})
+        own, trained_on = own.model_copy(update={"split": split}), one.fingerprint
+    elif kept.markets is not None and READERS[own.history].reads == "vectors" and weight != "auto":
+        changed["late_interaction"] = max(weight, ABROAD)
+    training = own.training.model_copy(update=changed)
+    if training.recency_served and not market.timed:  # nothing is recent
+        training = training.model_copy(update={"recency_served": False, "neighbours_served": 0.0})
+    if training.neighbours_served and not market.attributes:
+        training = training.model_copy(update={"neighbours_served": 0.0})
+    return own.model_copy(update={"training": training}), trained_on

@@ -1,11 +1,18 @@
 """The model as a scorer of the evaluation."""
 
+from core.market.kinds import kind_of
 from core.market.log import EventLog
+from core.market.splits import Split
 from core.run.additions import Additions
-from core.run.fits import trained_beside
+from core.run.fits import unasked_fit
 from core.run.run import Run
+from core.scoring.named import neighbours
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 from core.scoring.scorer import VectorScorer
+
+#: What tables call the model without what its lists add.
+ALONE = "model alone"
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
@@ -25,6 +32,19 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
 
 
 def as_served(run: Run, model: Scorer) -> Scorer:
-    """The run's `model`, as `model_scorer` gives it, with the recency that it was trained beside: as its lists are."""
-    fit = trained_beside(run.manifest.settings)
+    """The run's `model`, as `model_scorer` gives it, with what its lists add without being asked."""
+    fit = unasked_fit(run.manifest.settings)
     return model if fit is None else Additions(run, fit).scorer(model, run.log)
+
+
+def untrained_neighbours(run: Run, split: Split) -> list[VectorNeighbours]:
+    """Those by every space that the run's market has without a model, and by its texts, tuned on validation."""
+    log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
+    found = [
+        VectorNeighbours.tune(run.vectors(space), log, split, catalogue, label, seed)
+        for space, label in NEIGHBOURS.items()
+        if space in run.spaces
+    ]
+    if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
+        found.append(neighbours("text", run.market, log, split, catalogue, seed=seed))
+    return found

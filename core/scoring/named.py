@@ -17,6 +17,9 @@ from core.scoring.tuning import best, validation_sample
 #: Space by the name that grids give its neighbours.
 BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBOURS.items()}
 
+#: What tables call the best of the untrained neighbours beside a recency prior: what is to be had without any model.
+NEAR_RECENT = "neighbours + recency"
+
 
 def baseline_names() -> tuple[str, ...]:
     """All names that `named_baseline` knows."""

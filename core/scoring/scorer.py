@@ -1,4 +1,4 @@
-"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing."""
+"""Vectors as a scorer: how near a history's vector, and maybe its listings, come to every listing; and names for scorers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import numpy as np
 from core.market.log import EventLog
 from core.market.splits import Queries
 from core.scoring.late_interaction import LateInteraction
+from core.scoring.ranking import Scorer
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +26,15 @@ class VectorScorer:
         start, end = batch.start, batch.end
         users = self.encode(start, end)
         return self.late.scores(users, self.listings, self.listings, self.log.listing, start, end)
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """A scorer under another name."""
+
+    name: str
+    scorer: Scorer
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, those of the scorer."""
+        return self.scorer.score(batch)

@@ -36,7 +36,11 @@ SHAPE = ("preset", "encoder", "history", "features", "init")
 #: What is not taken from the run: the machine decides, or the market.
 OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
 #: What is as the run has it, also where it left it open.
-RECENT = {"recency_days": "recent_days", "recency_served": "recency_served"}
+RECENT = {
+    "recency_days": "recent_days",
+    "recency_served": "recency_served",
+    "neighbours_served": "neighbours_served",
+}
 #: Training of a model that knows most of what there is to learn is as many times shorter. At its own learning rate: a third or
 #: two thirds of it did worse on validation (Albany, two seeds).
 SHORTER = 5

@@ -10,16 +10,13 @@ from core.market.log import EventLog
 from core.market.splits import Split
 from core.model.readers import READERS
 from core.model.settings import Settings, TrainingConfig
+from core.run.fits import LITTLE, NEAR, RECENT
 from core.training.baskets import REAL_SHARE, simultaneous
 
 #: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
 #: them. Where one thing is looked for it gained nothing (one town, one seed), and it costs serving.
 LATE_WEIGHT = 0.5
-#: Days before a moment that count as recent, and training events of users with two or more below which they join the loss:
-#: from few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned. Markets
-#: measured on either side have 4,000 (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
-RECENT, LITTLE = 60, 16_384
-#: Steps between two validations where there are so few, so that patience ends sooner: the best weights come after some 60
+#: Steps between two validations where there are few training events, so that patience ends sooner: the best weights come after some 60
 #: steps of 200, and what follows is learned by heart.
 LITTLE_VALIDATE_EVERY = 10
 #: Users with two training events or more from which on a market is large.
@@ -38,8 +35,11 @@ LARGE_STEPS: dict[str, Any] = {
 EPOCHS, LEAST_STEPS = 5, 140
 
 
-def decided(settings: Settings, log: EventLog, split: Split, many: bool = False) -> TrainingConfig:
-    """The training of `settings` with nothing left open; what was given by hand stays. `many`: `log` is of several markets."""
+def decided(
+    settings: Settings, log: EventLog, split: Split, many: bool = False, attributes: bool = True
+) -> TrainingConfig:
+    """The training of `settings` with nothing left open; what was given by hand stays. `many`: `log` is of several markets;
+    `attributes`: there are some to find neighbours by."""
     training = settings.training
     found: dict[str, Any] = {}
     if training.bf16 is None:
@@ -53,12 +53,17 @@ def decided(settings: Settings, log: EventLog, split: Split, many: bool = False)
     count = np.bincount(log.user[split.train], minlength=1)
     little = split.protocol == "temporal" and count[count >= 2].sum() < LITTLE and not many
     if training.recency_days == "auto":
+        # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
         ordered = found.get("baskets", training.baskets) == "order"
         found["recency_days"] = RECENT if little and ordered else 0
     if little and "validate_every" not in training.model_fields_set:
         found["validate_every"] = LITTLE_VALIDATE_EVERY
     if "recency_served" not in training.model_fields_set:
         found["recency_served"] = bool(found.get("recency_days", training.recency_days))
+    if "neighbours_served" not in training.model_fields_set:
+        recent = found.get("recency_served", training.recency_served)
+        beside = little and recent and attributes and settings.features.attributes
+        found["neighbours_served"] = NEAR if beside else 0.0
     users = int((count >= 2).sum())
     if users >= LARGE:
         steps = max(LEAST_STEPS, math.ceil(EPOCHS * users / LARGE_STEPS["batch"]))

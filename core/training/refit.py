@@ -50,7 +50,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
             # Served as the run that it repeats.
             "training": training.model_copy(
                 update={"stop_after": manifest.steps, "recency_days": training.recent_days}
-                | {"recency_served": training.recency_served}
+                | {"recency_served": training.recency_served, "neighbours_served": training.neighbours_served}
             ),
         }
     )

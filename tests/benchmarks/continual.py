@@ -24,7 +24,8 @@ from core.evaluation.protocol import evaluate
 from core.market.market import Market
 from core.run.run import Run
 from core.run.scorer import as_served, model_scorer
-from tests.benchmarks.transfer import METRIC, Named, market_of, over_seeds, trained
+from core.scoring.scorer import Named
+from tests.benchmarks.transfer import METRIC, market_of, over_seeds, trained
 
 ANEW, FROM = "anew", "from"
 #: Share of the events between T1 and T2.

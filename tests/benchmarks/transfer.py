@@ -33,6 +33,7 @@ from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.run.spaces import embed_market
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from core.scoring.scorer import Named
 from core.training.start import train
 
 TOWNS = (
@@ -123,13 +124,6 @@ def measure(
         METRIC: {name: float(np.mean(of)) for name, of in values.items()},
         "by user": values,
     }
-
-
-class Named:
-    """A scorer under another name."""
-
-    def __init__(self, name: str, scorer: Any) -> None:
-        self.name, self.score = name, scorer.score
 
 
 def table(lines: list[dict]) -> str:

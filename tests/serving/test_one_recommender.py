@@ -67,11 +67,11 @@ OWN = {"recency_days": 20, "recency_served": True}
     params=[
         {},
         pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
-        pytest.param(OWN, marks=pytest.mark.slow, id="recency"),
+        pytest.param(OWN | {"neighbours_served": 0.5}, marks=pytest.mark.slow, id="unasked"),
     ],
 )
 def run(trained, tmp_path_factory, request) -> Run:
-    """As it is, with late interaction and with recency of its own, in float32 on the readable model: in bfloat16 a user's vector
+    """As it is, with late interaction and with what a small market's lists add unasked, in float32 on the readable model: in bfloat16 a user's vector
     depends a little on who is encoded with them."""
     path = tmp_path_factory.mktemp("one") / "run"
     shutil.copytree(trained.path, path)

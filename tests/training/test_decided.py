@@ -6,6 +6,7 @@ import pytest
 import core.training.decided as decided_module
 from core.market.splits import make_split
 from core.model.settings import Settings
+from core.run.fits import NEAR, RECENT
 from core.training.decided import LARGE_STEPS, LATE_WEIGHT, decided
 
 
@@ -26,11 +27,14 @@ def test_a_small_market_keeps_its_steps(random_log, always_live):
     assert found.baskets == "order" and found.late_interaction == 0.0 and found.bf16 is not None
 
 
-def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_live, monkeypatch):
+def test_a_market_with_few_events_is_unasked_fit_recency(random_log, always_live, monkeypatch):
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     found = decided(Settings(), log, split)
-    assert (found.recency_days, found.recency_served) == (decided_module.RECENT, True)
+    assert (found.recency_days, found.recency_served, found.neighbours_served) == (RECENT, True, NEAR)
+    assert decided(Settings(), log, split, attributes=False).neighbours_served == 0
+    without = Settings.of({"features": {"attributes": False}})
+    assert decided(without, log, split).neighbours_served == 0
     none = (0, False)
     for settings, more in (
         (Settings.of({"training": {"recency_days": 0}}), {}),
@@ -38,7 +42,7 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
         (Settings(), {"many": True}),
     ):
         found = decided(settings, log, split, **more)
-        assert (found.recency_days, found.recency_served) == none
+        assert (found.recency_days, found.recency_served) == none and not found.neighbours_served
     by_hand = decided(Settings.of({"training": {"recency_days": 7}}), log, split)
     assert (by_hand.recency_days, by_hand.recency_served) == (7, True)
     untimed = random_log(0, users=60, listings=30, events=900, timed=False)

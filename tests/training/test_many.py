@@ -12,6 +12,7 @@ from core.insight.why.explain import why
 from core.market.log import EventLog
 from core.market.splits import Catalogue, make_split
 from core.progress import Stage, Trained
+from core.run.fits import NEAR, unasked_fit
 from core.run.manifest import Manifest
 from core.run.origin import ABROAD
 from core.run.spaces import embed_market
@@ -76,6 +77,12 @@ def test_a_market_that_took_no_part_is_seen_from_inside_and_tested_by_its_own_ti
     found = evaluate(new, save=False)
     assert new.transferred and len(found.queries) == len(split.test)
     assert (new.late_interaction.weight, run[1][0].late_interaction.weight) == (ABROAD, 0)
+    # There are few events, so its lists add what is recent and what lies near, as those of the towns that it knows.
+    for one in (new, run[1][0]):
+        assert (
+            one.additions(None).fit == unasked_fit(one.manifest.settings)
+            and one.additions(None).fit.share == NEAR
+        )
     # With ten times the prices the same homes are as dear as before, so nothing changes.
     dear = market.listings.assign(price=market.listings["price"] * 10)
     inflated = Market.from_frames(

@@ -13,9 +13,12 @@ from core.market.log import DAY, EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
+from core.run.fits import NEAR
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.scoring.blends import RecencyPrior
+from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents
 from core.scoring.tuning import recall
 from core.training.batches import history_batches
@@ -51,9 +54,18 @@ def test_the_scores_of_a_step_gain_the_logarithm_of_what_is_recent(small_market,
     assert len(np.unique(gained.round(3))) > 3
 
 
+def ranks(scorer, log, queries, catalogue):
+    return np.concatenate(
+        [
+            pessimistic_ranks(scorer.score(b), allowed, b.target)
+            for _, b, allowed in batches(log, queries, catalogue, 64)
+        ]
+    )
+
+
 @pytest.mark.slow
 def test_what_validation_measures_is_the_model_beside_what_is_recent(small_market, quick, tmp_path):
-    settings = changed(quick, bf16=False, recency_days=DAYS)
+    settings = changed(quick, bf16=False, recency_days=DAYS, neighbours_served=0.0)
     progress = train(small_market, tmp_path / "run", settings, None)
     run = Run.open(tmp_path / "run")
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
@@ -64,11 +76,32 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert found[0] == pytest.approx(progress.best, abs=0.01)
     assert abs(found[1] - progress.best) > 0.1
     measured = evaluate_run(run)
-    assert measured.notes["model"].startswith(f"trained beside the events of the last {DAYS} days, which it")
+    assert measured.notes["model"] == (
+        f"trained beside the events of the last {DAYS} days, listed with recency; model alone is not, nor what is below it"
+    )
     test = make_split(log, catalogue).test
     figure = measured.to_dict()["results"]["model"]["recall@30"]["value"]
     assert figure == pytest.approx(recall(beside, log, test, catalogue), abs=1e-6)
     assert next(fit.added for fit in measured.fits) == "recency"
+    # With neighbours in its lists, too: another row of the model, and the same alone.
+    manifest = Manifest.load(run.path)
+    training = manifest.settings.training.model_copy(update={"neighbours_served": NEAR})
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(run.path)
+    near = evaluate_run(Run.open(run.path), rivals="fast")
+    assert near.notes["model"].endswith(
+        "listed with recency and attribute neighbours; model alone is not, nor what is below it"
+    )
+    assert np.array_equal(near.ranks["model alone"], measured.ranks["model alone"])
+    assert not np.array_equal(near.ranks["model"], measured.ranks["model"])
+    told = Run.open(run.path).additions(None)
+    assert np.array_equal(
+        near.ranks["model"],
+        ranks(told.scorer(model_scorer(run), log), log, make_split(log, catalogue).test, catalogue),
+    )
+    assert "neighbours + recency" in near.ranks and not any(
+        fit.name == "neighbours + recency" for fit in near.fits
+    )
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):

@@ -10,7 +10,8 @@ from app.kit import charts
 from app.kit.measures import RECALL_HELP, interval, method_name, percent
 from app.view.formats import count
 from core.report.paired import beside, hardest_rival
-from core.report.text import CEILING, SERVED, also_told, rivals
+from core.report.text import CEILING, also_told, rivals
+from core.run.scorer import ALONE
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",
@@ -89,8 +90,8 @@ def _listed(names: list[str]) -> str:
 
 def _chart(table: pd.DataFrame) -> go.Figure:
     """A dot and its interval for each method."""
-    named = {method_name("model"): "Model", method_name(CEILING): "Ceiling"}
-    served = method_name(SERVED)
+    named = {method_name("model"): "Model", method_name(ALONE): "Model", method_name(CEILING): "Ceiling"}
+    served = method_name("model") + " "
     series = charts.colours().series
     kinds = [
         charts.Kind("Model", series[0]),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from core.market.market import Attribute, Market
-from core.run.fits import NOTHING, load_fits, telling, trained_beside
+from core.run.fits import NOTHING, load_fits, telling, unasked_fit
 from core.run.folder import RunFolder
 from core.run.rules import Rules
 
@@ -59,19 +59,23 @@ def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
 
 
 def adds_its_own(run: RunFolder) -> bool:
-    """Whether every list of the run adds what it was trained beside, unless asked not to."""
-    return run.has_model and trained_beside(run.manifest.settings) is not None
+    """Whether every list of the run adds something without being asked to."""
+    return run.has_model and unasked_fit(run.manifest.settings) is not None
 
 
 def offered(run: RunFolder) -> list[str]:
-    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and no recency
-    where the run adds its own."""
+    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and nothing that
+    the run adds by itself."""
     known = [fit.added for fit in telling(load_fits(run.path))]
-    return [added for added in known if added != "recency"] if adds_its_own(run) else known
+    own = unasked_fit(run.manifest.settings) if run.has_model else None
+    if own is None:
+        return known
+    ours = ("recency", "neighbours+recency") if own.space else ("recency",)
+    return [added for added in known if added not in ours]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:
-    """What is added where the address does not say: nothing, but recency to a model that was trained beside it."""
+    """What is added where the address does not say: nothing, but what the run adds unasked, or recency to a model that was trained beside it."""
     if adds_its_own(run):
         return OWN
     trained = run.has_model and run.manifest.settings.training.recent_days

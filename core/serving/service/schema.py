@@ -130,7 +130,7 @@ class RecommendQuery(ListQuery):
         None,
         alias="with",
         description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds, "
-        "else the recency that the model was trained beside",
+        "else what a small market adds unasked: recency and attribute neighbours",
     )
 
     def request(self, user: str) -> Recommend:
