@@ -201,14 +201,19 @@ class Recommender:
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
         """(b, L) float32: every listing's score, with all that is added."""
+        table, late = self.run.vectors(self.space), self.run.late_interaction
+        return self.with_additions(
+            VectorScorer("model", table, lambda *_: vectors, log, late), log, start, end, at
+        )
+
+    def with_additions(
+        self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
+    ) -> np.ndarray:
+        """(b, L) float32: what `model` scores for the histories `start : end` (b,) of `log`, with what serving adds at a moment."""
         count = len(start)
         none = np.full(count, -1)
         queries = Queries(none, np.zeros(count, np.int32), none, np.full(count, at), start, end, masked=True)
-        table, late = self.run.vectors(self.space), self.run.late_interaction
-        model: Scorer = VectorScorer("model", table, lambda *_: vectors, log, late)
-        if self.additions is not None:
-            model = self.additions.personal(model, log)
-        scores = model.score(queries)
+        scores = (model if self.additions is None else self.additions.personal(model, log)).score(queries)
         gain = self.gain(self._when(at))
         return scores if gain is None else scores + gain
 

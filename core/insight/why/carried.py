@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from core.market.log import EventLog
+from core.run.asking import Asked
 from core.run.run import Run
 
 NEWEST = 30  # events that are left out one by one; older ones carry little
+
+
+class Without(NamedTuple):
+    """The model's scores of all listings for a history, whole and without each of T events."""
+
+    scores: np.ndarray  # (1 + T, L) float32, the whole history first
+    tried: np.ndarray  # (T,) rows of the log, the events that were left out
+    vector: np.ndarray  # (1, d) of the whole history
+    whole: Asked  # the history
+    shorter: Asked | None  # the T histories that remain; None where nothing does
 
 
 def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:
@@ -28,23 +40,17 @@ def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: in
     """
     log = run.history_log(history)
     rows = [run.row(listing) for listing in listings]
-    scores, tried, _ = without_each(run, log, 0, len(log), newest)
+    scores, tried, *_ = without_each(run, log, 0, len(log), newest)
     found = np.zeros((len(log), len(listings)), np.float32)
     found[tried] = scores[0, rows] - scores[1:][:, rows]
     return found
 
 
-def without_each(
-    run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The model's scores of all listings for the history `start : end` of `log`, whole and without each of T events.
+def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> Without:
+    """The model's scores of all listings for the history `start : end` of `log`, whole and without each of its newest events.
 
     A history is encoded with the run's own vectors of its listings, as lists are. Without its only event nothing is known,
     and all scores are 0.
-
-    Returns:
-        (1 + T, L) float32, the whole history first; (T,) rows of the log, the events that were left out; (1, d) the vector of
-        the whole history.
     """
     vectors, late = run.vectors("model"), run.late_interaction
     # One more than the model reads, so that an older event moves up as it would.
@@ -55,11 +61,12 @@ def without_each(
     begin, until = np.array([first]), np.array([end])
     user = engine.encode_histories(log, begin, until, listings=vectors)  # (1, d)
     whole = late.scores(user, vectors, vectors, log.listing, begin, until)  # (1, L)
+    asked = Asked(log, begin, until)
     if end - start == 1:
-        return np.concatenate([whole, np.zeros_like(whole)]), tried, user
+        return Without(np.concatenate([whole, np.zeros_like(whole)]), tried, user, asked, None)
     rows = np.concatenate([np.delete(np.arange(first, end), event - first) for event in tried])
     part = log.histories(rows, np.full(len(tried), kept - 1))
     starts, ends = part.start[:-1], part.start[1:]
     without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
     scores = late.scores(without, vectors, vectors, part.listing, starts, ends)
-    return np.concatenate([whole, scores]), tried, user
+    return Without(np.concatenate([whole, scores]), tried, user, asked, Asked(part, starts, ends))

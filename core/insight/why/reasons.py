@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import VibesError
-from core.insight.why.carried import NEWEST, without_each
+from core.insight.why.carried import NEWEST, Without, without_each
 from core.insight.why.photo_pairs import photo_places
 from core.insight.why.variants import to_encode, variants_of
 from core.market.log import EventLog
@@ -25,6 +25,7 @@ from core.run.queries import read_queries
 from core.run.recommender import Recommender
 from core.run.rules import Rules
 from core.run.run import Run
+from core.scoring.scorer import Made
 
 #: Variants of listings that are encoded together at first; a whole listing has some fifteen.
 AT_ONCE = 24
@@ -73,8 +74,9 @@ def reasons(
 ) -> list[Reasons]:
     """Why each of the listings `rows` was recommended for one history.
 
-    The score is the model's. Where `maker` adds what is recent or boosts, which is the same for every user, places count it;
-    neighbours and ids are not taken apart, and places are then those of the model alone, as `counted` says.
+    The score is the model's. Places count what `maker` adds, as lists do; neighbours of the history fall with an event, but stay
+    as they are where an attribute or a photo of the listing is left out. Ids are not taken apart: beside them places are
+    those of the model alone, as `counted` says.
 
     Args:
         asked: one history.
@@ -85,9 +87,9 @@ def reasons(
     """
     began = time.monotonic()
     log, start, end = asked.log, int(asked.start[0]), int(asked.end[0])
-    scores, tried, vector = without_each(run, log, start, end, events)  # (1 + T, L), (T,), (1, d)
-    gain = _gain(maker, at, scores[0])
-    placing = _Placing(_candidates(maker, log, start, end, at), gain)
+    without = without_each(run, log, start, end, events)
+    scores, tried, vector = without[:3]  # (1 + T, L), (T,), (1, d)
+    placing = _Placing(_candidates(maker, log, start, end, at), _gains(maker, at, without))
     base = placing.places(scores, rows)  # (1 + T, K)
     found = []
     for column, row in enumerate(rows):
@@ -128,12 +130,9 @@ def reasons(
 
 
 def counted(maker: Recommender) -> str:
-    """What places count: the model, or the model and what is the same for all users."""
-    return (
-        "model"
-        if maker.personal or not (maker.rules.boost or maker.rules.dial or maker.additions)
-        else "model and what is added for all"
-    )
+    """What places count: the model, or the model and what is added to it."""
+    more = maker.rules.boost or maker.rules.dial or maker.additions
+    return "model and what is added" if more and not _by_ids(maker) else "model"
 
 
 def reasons_between(run: Run, maker: Recommender, of: int, row: int, at: int | None) -> Reasons:
@@ -154,7 +153,7 @@ def reasons_between(run: Run, maker: Recommender, of: int, row: int, at: int | N
 
 @dataclass(frozen=True, eq=False)
 class _Placing:
-    """Places among the candidates (L,) bool, by scores and what is gained (L,)."""
+    """Places among the candidates (L,) bool, by scores and what is gained (S, L), or (1, L) by all scores alike."""
 
     candidates: np.ndarray
     gain: np.ndarray | None
@@ -166,12 +165,12 @@ class _Placing:
         return np.stack([1 + (others > whole[:, row, None]).sum(axis=1) for row in rows], axis=1)
 
     def others(self, scores: np.ndarray) -> np.ndarray:
-        """(C,) scores (L,) of the candidates with what they gain, the lowest first, to find many places among."""
-        return np.sort((scores if self.gain is None else scores + self.gain)[self.candidates])
+        """(C,) scores (L,) of the candidates with what they gain by the first, the lowest first, to find many places among."""
+        return np.sort((scores if self.gain is None else scores + self.gain[0])[self.candidates])
 
     def among(self, others: np.ndarray, scores: np.ndarray, row: int, own: np.ndarray) -> np.ndarray:
         """(V,) from 1: the places of one listing by other scores (V,) than its own of `scores` (L,), whose `others` these are."""
-        gain = 0.0 if self.gain is None else self.gain[row]
+        gain = 0.0 if self.gain is None else self.gain[0, row]
         mine = own + gain
         above = len(others) - np.searchsorted(others, mine, "right")
         if self.candidates[row]:  # which is not above itself
@@ -225,15 +224,42 @@ def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int
     return allowed
 
 
+def _by_ids(maker: Recommender) -> bool:
+    return maker.additions is not None and maker.additions.fit.ids is not None
+
+
 def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray | None:
-    """(L,) what every listing's score gains whoever asks."""
-    if maker.personal:
-        return None
+    """(1, L) what every listing's score of `scores` (L,) gains whoever asks."""
     gain = None if at is None else maker.gain_at(at)
     whole = scores[None] if gain is None else scores[None] + gain
     whole = maker.with_boosts(whole, at)
     moved = maker.rules.boost or maker.rules.unlike or maker.rules.dial or gain is not None
-    return whole[0] - scores if moved else None
+    return whole - scores if moved else None
+
+
+def _gains(maker: Recommender, at: int, without: Without) -> np.ndarray | None:
+    """(1 + T, L) or (1, L): what the scores of `without` gain, so that their sum has the order of the lists."""
+    scores = without.scores
+    if _by_ids(maker):
+        return None
+    if not maker.personal:
+        return _gain(maker, at, scores[0])
+    found = [_own_gain(maker, at, scores[:1], without.whole)]
+    if without.shorter is not None:
+        found.append(_own_gain(maker, at, scores[1:], without.shorter))
+    elif (gain := maker.gain_at(at)) is not None:  # nothing is near to no history
+        found.append(gain[None])
+    else:
+        found.append(np.zeros_like(scores[1:]))
+    return np.concatenate(found)
+
+
+def _own_gain(maker: Recommender, at: int, scores: np.ndarray, asked: Asked) -> np.ndarray:
+    """(S, L) what is added to the model's `scores` (S, L), in their unit: beside neighbours lists standardise them."""
+    whole = maker.with_additions(Made("model", scores), asked.log, asked.start, asked.end, at)
+    spread = np.std(scores, axis=1, keepdims=True, dtype=np.float64)  # (S, 1)
+    found: np.ndarray = spread * maker.with_boosts(whole, at) - scores
+    return found
 
 
 def _most(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

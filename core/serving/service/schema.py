@@ -218,7 +218,7 @@ class Why(BaseModel):
     listing_id: str
     place: int = Field(description="among all listings that may be in the list, by what `counts` names")
     score: float = Field(description="of the model alone")
-    counts: str = Field(description="what places count: model, and recency or boosts where they are added")
+    counts: str = Field(description="what places count: model, and what is added to it")
     events: list[WithoutEvent]
     attributes: list[WithoutAttribute] | None
     photos: list[WithoutPhoto] | None

@@ -1,6 +1,7 @@
 """Reasons agree with encoding anew and ranking anew, whoever asks for them."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,8 @@ from core.insight.why import variants
 from core.insight.why.variants import _OF_RUN
 from core.market.columns import Columns as C
 from core.run.engine import Engine
+from core.run.fits import NOTHING
+from core.run.manifest import Manifest
 from core.serving.service.api import make_app
 from core.serving.service.newest import NewestState
 
@@ -76,6 +79,35 @@ def test_a_place_without_a_part_is_that_of_a_listing_or_history_that_never_had_i
             changed[row] -= lower
             assert abs(told["place_without"] - place(changed, row, allowed)) <= 1
         assert one.photos == []
+
+
+def test_places_are_those_of_lists_that_add_neighbours_and_recency(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "run")
+    manifest = Manifest.load(tmp_path / "run")
+    training = manifest.settings.training.model_copy(
+        update={"recency_days": 20, "recency_served": True, "neighbours_served": 0.5}
+    )
+    settings = manifest.settings.model_copy(update={"training": training, "inference": "plain"})
+    manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    events = next(state(run, user)[0] for user in run.log.users if len(state(run, user)[0]) > 3)
+    user = run.log.users[run.log.user[events[0]]]
+    whole = run.recommend(user, 60)[C.LISTING].tolist()
+    chosen = [whole[0], whole[2], whole[20]]
+    assert [one.place for one in why(run, user, chosen)] == [1, 3, 21]
+    assert [one.place for one in why(run, user, chosen, beside=NOTHING)] != [1, 3, 21]
+    # Without its newest event the history is that of somebody else, whose list is made as any other.
+    told = pd.DataFrame({"listing_id": [run.listing_ids[row] for row in run.log.listing[events[:-1]]]})
+    told["action"] = [run.log.actions[code] if code >= 0 else None for code in run.log.action[events[:-1]]]
+    told["duration_s"] = run.log.duration[events[:-1]]
+    seen = run.listing_ids[run.log.listing[events[-1]]]
+    others = run.recommend(told, 120)[C.LISTING].tolist()
+    others = [one for one in others if one != seen]  # which stays out of the list that is explained
+    for one in why(run, user, chosen):
+        newest = next(event for event in one.events if event["event"] == len(events))
+        assert abs(newest["place_without"] - others.index(one.listing) - 1) <= 1
+    first = why(run, told.head(1), whole[0])[0]  # of its only event nothing is left but what is recent
+    assert first.events[0]["place_without"] >= 1
 
 
 def user_vector(run: Run, events: np.ndarray) -> np.ndarray:
