@@ -29,6 +29,7 @@ from core.run.generations import reading
 from core.run.manifest import Manifest
 from core.run.named import named_model
 from core.run.run import Run
+from core.run.scorer import ALONE
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.tuning import recall
 
@@ -194,8 +195,9 @@ def tried_on(run: Run) -> Tried:
         VibesError: the run's model is none of another market, or it was not evaluated.
     """
     results = (run.metrics or {}).get("results", {})
+    model = ALONE if ALONE in results else "model"  # what lists add unasked is no merit of the model
     one, other = (
-        results.get(name, {}).get("recall@30", {}).get("value") for name in ("model", NEIGHBOURS[SPACE])
+        results.get(name, {}).get("recall@30", {}).get("value") for name in (model, NEIGHBOURS[SPACE])
     )
     if not run.transferred or one is None or other is None:
         raise VibesError(
