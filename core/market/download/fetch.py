@@ -39,8 +39,9 @@ def fetch(web: Web, url: str, file: Path) -> int:
                 raise Stopped from failed
             if failed.again is not True or attempt == web.limits.retries:
                 raise
-            if failed.after is None:  # otherwise the host waits as a whole
-                web.sleep(_backoff(web, url, attempt))
+            wait = _backoff(web, url, attempt)
+            if failed.after is None or failed.after < wait:  # otherwise the host waits as a whole
+                web.sleep(wait)
     raise AssertionError  # the last attempt raises
 
 

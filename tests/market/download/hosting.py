@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import threading
 import time
 from collections import Counter
@@ -39,8 +40,8 @@ class Hosting:
 
 
 @contextmanager
-def hosting():
-    """`with hosting() as host`: a `Hosting` that answers on `host.url`."""
+def hosting(secure: ssl.SSLContext | None = None):
+    """`with hosting() as host`: a `Hosting` that answers on `host.url`, over TLS where `secure` has a certificate."""
     told = Hosting()
 
     class Handler(BaseHTTPRequestHandler):
@@ -147,7 +148,9 @@ def hosting():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    told.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if secure is not None:
+        server.socket = secure.wrap_socket(server.socket, server_side=True)
+    told.url = f"http{'s' if secure else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

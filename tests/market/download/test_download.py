@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -214,6 +216,26 @@ def test_a_host_that_asks_for_quiet_or_is_gone_is_left_alone(tmp_path):
             sum("gave no answer 5 times in a row" in reason for reason in reasons) >= 30
             and len(reasons) == 49
         )
+
+
+@pytest.mark.slow
+def test_a_host_needs_a_certificate_that_is_trusted(tmp_path, monkeypatch):
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key", "-out", tmp_path / "crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    with hosting(secure) as host:
+        place = market(tmp_path / "m", [f"{host.url}/ok/{number}" for number in range(4)])
+        found, _ = download(place, Limits(**HERE, robots=False))
+        assert set(found.failed.values()) == {"its host has no valid certificate (self-signed certificate)"}
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "crt"))
+        found, _ = download(place, Limits(**HERE))
+        assert found.fetched == 4
 
 
 @pytest.mark.slow
