@@ -75,7 +75,11 @@ class Place:
         return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), told)
 
     def __truediv__(self, name: str) -> Place:
-        return replace(self, path=f"{self.path}/{name}", shown=f"{self.shown}/{name}")
+        return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
+
+    def inside(self, name: str) -> str:
+        """How a file of the storage is called from this folder on."""
+        return name.strip("/").removeprefix(self.path.strip("/")).strip("/")
 
     def fetch(self, target: Path) -> None:
         """Copy the file to `target` on this machine.

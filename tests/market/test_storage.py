@@ -218,7 +218,20 @@ def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
         assert memory.cat_file(f"/lists/today/{path.name}") == path.read_bytes()
     done = vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, check=2)
     assert "memory://lists/today holds _job.json already" in done.stderr
+    vibes(
+        "similar", trained.path, "--all", "--out", "memory://lists", "--k", 3
+    )  # what lies deeper stays, and bars nothing
+    assert memory.isfile("/lists/_job.json") and memory.isfile("/lists/today/_job.json")
     memory.rm_file("/lists/today/_job.json")  # as if it had been interrupted
     vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, "--chunk", 80)
     left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
     assert "_job.json" in left and len(left) < len(there)
+
+
+def test_a_folder_of_its_own_name_and_the_root_are_told_apart(memory, tmp_path):
+    for place in ("/", "/news/x/news/"):
+        put(memory, f"{place}listings/a.parquet", HOMES.iloc[:1])
+    import_market("tables", "memory://", tmp_path / "m")
+    assert Market.open(tmp_path / "m").listings["listing_id"].tolist() == ["a"]
+    names = [frame.name for frame in StorageSource("memory://news", "--listings").look({}).frames]
+    assert names == ["memory://news/x/news/listings/a.parquet"]

@@ -134,12 +134,11 @@ def _files(place: Place) -> list[str]:
         if not place.files.isdir(place.path):
             return []
         found = [str(name) for name in place.files.find(place.path)]
-    start = len(found[0].partition(place.path.lstrip("/"))[0]) + len(place.path.lstrip("/")) if found else 0
     return sorted(
         name
         for name in found
         if _plain(name).endswith(".parquet")
-        and not any(part[:1] in ("_", ".") for part in name[start:].split("/"))
+        and not any(part[:1] in ("_", ".") for part in place.inside(name).split("/"))
     )
 
 
@@ -220,7 +219,7 @@ class _Table:
         """Copies of the files here, below each other as they are there."""
         found = []
         for number, name in enumerate(files):
-            inside = _plain(name).removeprefix(self.place.path).strip("/")
+            inside = self.place.inside(_plain(name))
             local = folder / (
                 f"{number}.parquet" if _many(self.place) or not inside or leaves_market(inside) else inside
             )

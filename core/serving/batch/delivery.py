@@ -30,7 +30,10 @@ def delivered(out: str) -> Iterator[Path]:
     place = Place.of(out, "--out")
     with asked(place):
         place.files.invalidate_cache()
-        there = {Path(name).name: str(name) for name in place.files.find(place.path)}
+        found = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
+    there = {
+        name: path for name, path in found.items() if "/" not in name
+    }  # deeper lie the lists of other days
     strange = [name for name in there if name.endswith(".parquet") and not name.startswith("part-")]
     if MANIFEST in there or strange:
         raise VibesError(

@@ -64,7 +64,7 @@ class StorageSource:
                 raise FileNotFoundError
         tables = []
         for path, entry in found.items():
-            name = str(path).rpartition(place.path.strip("/"))[2].strip("/")
+            name = place.inside(str(path))
             size = int(entry.get("size") or 0)
             hidden = any(part[:1] in ("_", ".") for part in name.split("/"))
             if size and name.endswith(TABLE_SUFFIXES) and not hidden:
