@@ -121,9 +121,8 @@ class Web:
             Stopped: they are more than are left.
         """
         with self._lock:
-            self.received += size
-            if self.received > self.limits.total_bytes:
-                self.used_up = True
+            self.used_up |= self.received + size > self.limits.total_bytes
+            self.received += 0 if self.used_up else size
         if self.used_up:
             self.end()
             raise Stopped
