@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -143,13 +144,13 @@ def bring(
         else:
             todo[name] = url
     web, answers = Web(limits or Limits()), queue.SimpleQueue()  # type: ignore[var-annotated]
-    lanes = _lanes(web, todo, found)
-    room = max(1, min(len(lanes), web.limits.hosts * web.limits.per_host))
-    with ThreadPoolExecutor(room, thread_name_prefix="photos") as pool:
+    hosts = _by_host(todo, found)
+    lanes = [min(web.limits.per_host, len(photos)) for photos in hosts]
+    with ThreadPoolExecutor(web.limits.hosts, thread_name_prefix="photos") as pool:
         try:
-            for lane in lanes:
-                pool.submit(_work, web, market, lane, answers)
-            pending, written = len(lanes), time.monotonic()
+            for photos, count_ in zip(hosts, lanes, strict=True):
+                pool.submit(_host, web, market, photos, count_, answers)
+            pending, written = sum(lanes), time.monotonic()
             while pending:
                 report(Counted("photos", found.there + found.fetched + len(found.failed), len(wanted)))
                 name, done = answers.get()
@@ -178,8 +179,8 @@ def bring(
     return found
 
 
-def _lanes(web: Web, todo: Mapping[str, str], found: Downloaded) -> list[deque[tuple[str, str]]]:
-    """The photos of each host, as often as it may be asked at the same time; first one lane of every host."""
+def _by_host(todo: Mapping[str, str], found: Downloaded) -> list[deque[tuple[str, str]]]:
+    """The photos of each host; what is no address that can be asked is told in `found`."""
     by_host: dict[tuple[str, str, int], deque[tuple[str, str]]] = {}
     for name, url in todo.items():
         try:
@@ -189,11 +190,23 @@ def _lanes(web: Web, todo: Mapping[str, str], found: Downloaded) -> list[deque[t
         else:
             key = (address.scheme, address.host, address.port)
             by_host.setdefault(key, deque()).append((name, url))
-    return [each for n in range(web.limits.per_host) for each in by_host.values() if len(each) > n]
+    return list(by_host.values())
+
+
+def _host(
+    web: Web, market: Path, photos: deque[tuple[str, str]], lanes: int, answers: queue.SimpleQueue[Any]
+) -> None:
+    """Fetch the photos of a host on so many threads, of which this is one."""
+    others = [threading.Thread(target=_work, args=(web, market, photos, answers)) for _ in range(lanes - 1)]
+    for other in others:
+        other.start()
+    _work(web, market, photos, answers)
+    for other in others:
+        other.join()
 
 
 def _work(web: Web, market: Path, lane: deque[tuple[str, str]], answers: queue.SimpleQueue[Any]) -> None:
-    """Fetch what is left in a lane, which others may empty as well."""
+    """Fetch what is left of a host's photos, which others may take as well."""
     problem: BaseException | None = None
     try:
         while not web.stop.is_set():

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from PIL import Image
 
 from core.errors import VibesError
 from core.market.download.address import Address, is_public
+from core.market.download.connection import Connection
 from core.market.download.job import FAILURES, download
 from core.market.download.limits import Failed, Limits
 from core.market.market import Market
@@ -199,6 +201,28 @@ def test_hosts_are_asked_no_oftener_than_told_and_keep_their_connections(tmp_pat
         took = max(host.times) - min(host.times)  # of 13 requests; one alone may arrive late
         assert host.most_busy == 2 and took > 12 * 0.03 - 0.02 and host.connections <= 3
         assert host.asked["/robots.txt"] == 1
+
+
+@pytest.mark.slow
+def test_no_more_hosts_are_asked_at_a_time_than_told(tmp_path):
+    with hosting() as one, hosting() as two, hosting() as three:
+        hosts, most = (one, two, three), []
+        urls = [f"{host.url}/slow/{number}" for host in hosts for number in range(6)]
+        with mock.patch.object(Connection, "chunks", _watched(hosts, most)):
+            found, _ = download(
+                market(tmp_path / "m", urls), Limits(**HERE, robots=False, hosts=2, per_host=3)
+            )
+        assert found.fetched == 18 and 1 <= max(most) <= 2
+
+
+def _watched(hosts, most):
+    real = Connection.chunks
+
+    def chunks(self, answer):
+        most.append(sum(host.busy > 0 for host in hosts))
+        yield from real(self, answer)
+
+    return chunks
 
 
 @pytest.mark.slow
