@@ -33,10 +33,10 @@ function presentedAt() {
 }
 
 function go(url) {
+  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0) // presenting begins at the foot of a page
   if (location.pathname + location.search === url) return
   history.pushState({}, "", url)
   dispatchEvent(new PopStateEvent("popstate"))
-  document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
 }
 
 function clean(on) {

@@ -18,6 +18,7 @@ def test_pinned_views_are_presented_with_their_notes(page, explorer):
     wait_until_quiet(page)
     page.get_by_role("button", name="Pin this view").focus()
     page.keyboard.press("Enter")
+    page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, main.scrollHeight)")
     page.get_by_role("button", name="Pinned views (2)").press("Enter")
     views = page.get_by_role("dialog", name="Pinned views")
     expect(views.get_by_role("listitem")).to_have_count(2)
@@ -30,6 +31,7 @@ def test_pinned_views_are_presented_with_their_notes(page, explorer):
     expect(stage).to_contain_text("1 of 2")
     expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
     expect(page.get_by_test_id("stHeader")).to_be_hidden()
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 0
     wait_until_quiet(page)
     expect(page.get_by_role("list", name="6 neighbours by model, the most alike first")).to_be_visible()
     expect(page.get_by_role("button", name="Rules")).to_be_hidden()

@@ -1,5 +1,6 @@
 """The groups of a map: what each is called and why, and a mosaic of its most typical photos."""
 
+import numpy as np
 import streamlit as st
 
 from app.app_pages.map.days import Today
@@ -25,7 +26,8 @@ def clusters(one: SpaceMap, today: Today | None = None) -> None:
     if not one.clusters:
         st.markdown("The listings of this map lie evenly, so no group stands out.")
         return
-    between = int((one.cluster < 0).sum())
+    there = np.ones(len(one.rows), bool) if today is None else today.live
+    between = int((there & (one.cluster < 0)).sum())
     line = f"{count(one.clusters, 'group')}"
     if between:
         line += f"; {count(between, 'listing')} {'lies' if between == 1 else 'lie'} between them"
