@@ -46,7 +46,11 @@ def make_large_run(
     small = _write(folder / "small", rng, group[:LEARNED_FROM], 200, 8, looked_at)
     market = _write(folder / "market", rng, group, users, events, looked_at)
     run = folder / "run"
-    settings = Settings(features=FeatureConfig(text=False), training=TrainingConfig(max_epochs=1, warmup=1))
+    settings = Settings(
+        preset="tiny",
+        features=FeatureConfig(text=False),
+        training=TrainingConfig(max_epochs=1, warmup=1),
+    )
     photos = None
     if looked_at:
         encoder = ColourEncoder()
