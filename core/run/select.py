@@ -206,7 +206,7 @@ class Selector:
         scores = np.where(there, np.take_along_axis(value, place, 1), 0).astype(np.float32)
         if self.rules.diversity:
             pick = marginal(
-                _take(self.index.vectors[:, : self.width], rows),
+                np.ascontiguousarray(_take(self.index.vectors, rows)[..., : self.width]),
                 scores,
                 there,
                 self.rules.k,
@@ -286,7 +286,8 @@ def _products(queries: np.ndarray, vectors: np.ndarray, found: np.ndarray) -> np
 
 
 def _take(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(b, p, d) the vectors of rows (b, p); `take` is many times quicker than an index of two dimensions."""
+    """(b, p, d) the vectors of rows (b, p); `take` is many times quicker than an index of two dimensions, but copies the whole of
+    what does not lie in one piece, such as some of the columns."""
     return np.take(vectors, rows, axis=0)
 
 
