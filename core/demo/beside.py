@@ -1,31 +1,57 @@
-"""A small run that ships beside the demo's, so that the page Compare has two runs to compare.
+"""Smaller runs that ship beside the demo's, so that the page Compare has something to compare.
 
-`python -m core.demo.beside` makes it: the same market by the model `homes`, which comes with the project and was trained on
-the attributes of real towns, as `vibes embed MARKET RUN --model homes` gives before anything is trained. Of a run there is
-what Compare needs: the model, its vectors of the listings, what it reads of them, and how it ranked the test queries.
+`python -m core.demo.beside [NAME ...]` makes them over the same market: "without-photos" is trained as the demo's run is, but
+is told no photos; "homes" is by the model of that name, which comes with the project and was trained on the attributes of real
+towns, as `vibes embed MARKET RUN --model homes` gives before anything is trained. Of a run there is what Compare needs: the
+model, its vectors of the listings, what it reads of them, and how it ranked the test queries.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from core.demo.shipped import BESIDE, ROOT
+from core.demo.bundle import SHIPPED, round_weights
+from core.demo.shipped import BESIDE, ROOT, RUN
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.market.market import Market
+from core.model.settings import Settings
 from core.progress import Report, Stage
 from core.progress.bar import ProgressBar
 from core.run.contents import seal
 from core.run.generations import RESULTS
+from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market, save_spaces
+from core.training.train import train
 
-MODEL = "homes"
+HOMES = "homes"
 
 
-def make_beside(report: Report, market: Path = ROOT, model: str | Path = MODEL) -> Run:
-    """Embed the demo's market by a model that ships, into its folder, with the least that Compare needs; and measure it."""
-    opened, target = Market.open(market), market / BESIDE
+def make_beside(name: str, report: Report, market: Path = ROOT, model: str | Path | None = None) -> Run:
+    """Make one of `core.demo.shipped.BESIDE` in the demo's folder, with the least that Compare needs; and measure it.
+
+    Args:
+        model: a run whose model it is, by name or folder; None: `homes`, or one that is trained now.
+    """
+    if name == HOMES:
+        return _made(name, report, market, model or HOMES)
+    with TemporaryDirectory(prefix="vibes-") as folder:
+        trained = Path(folder) / name
+        if model is None:
+            seed = Manifest.load(market / RUN).settings.seed
+            settings = Settings.model_validate({**SHIPPED, "seed": seed, "features": {"photos": 0}})
+            train(Market.open(market), trained, settings, None, report=report)
+        else:
+            shutil.copytree(model, trained)
+        round_weights(trained)
+        return _made(name, report, market, trained)
+
+
+def _made(name: str, report: Report, market: Path, model: str | Path) -> Run:
+    opened, target = Market.open(market), market / name
     shutil.rmtree(target, ignore_errors=True)
     manifest = embed_market(opened, target, None, Path(model), report)
     # The other spaces are as in the run that ships.
@@ -41,7 +67,8 @@ def make_beside(report: Report, market: Path = ROOT, model: str | Path = MODEL) 
 
 
 if __name__ == "__main__":
-    with ProgressBar() as progress:
-        made = make_beside(progress)
-    for file in sorted(made.path.iterdir()):
-        print(f"{file.name:24} {file.stat().st_size / 1e6:.2f} MB")
+    for asked in sys.argv[1:] or BESIDE:
+        with ProgressBar() as progress:
+            made = make_beside(asked, progress)
+        for file in sorted(made.path.iterdir()):
+            print(f"{asked}/{file.name:24} {file.stat().st_size / 1e6:.2f} MB")

@@ -109,10 +109,7 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     whole = run.with_name(f".{run.name}-trained")
     shutil.rmtree(whole, ignore_errors=True)
     run.rename(whole)
-    weights = load_file(whole / WEIGHTS)
-    with atomic_path(whole / WEIGHTS) as temporary:
-        save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
-    seal(whole, Manifest.load(whole))
+    round_weights(whole)
     manifest = embed_market(made.market, run, made.photos, whole)
     for path in (whole / name for name in BESIDE):
         if path.is_file():
@@ -129,6 +126,14 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     report(Stage("looking at the photos"))
     LookSearch.make(opened)
     return opened
+
+
+def round_weights(run: Path) -> None:
+    """Let the weights of a run folder be float16."""
+    weights = load_file(run / WEIGHTS)
+    with atomic_path(run / WEIGHTS) as temporary:
+        save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
+    seal(run, Manifest.load(run))
 
 
 def bundle(work: Path, report: Report, processes: int | None = None) -> Run:

@@ -15,8 +15,8 @@ from core.run.named import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"
-#: A smaller run of the same market, made by `core.demo.beside`, so that there is something to compare.
-BESIDE = "homes"
+#: Smaller runs of the same market, made by `core.demo.beside`, so that there is something to compare.
+BESIDE = ("without-photos", "homes")
 
 
 def bundled_run() -> Path:
@@ -34,12 +34,12 @@ def bundled_run() -> Path:
 
 
 def bundled_runs() -> list[Path]:
-    """The run that ships with the project, and the one that ships beside it.
+    """The run that ships with the project, and those that ship beside it.
 
     Raises:
         VibesError: the first is not there.
     """
-    return [bundled_run(), *(one.parent for one in [ROOT / BESIDE / "run.toml"] if one.is_file())]
+    return [bundled_run(), *(ROOT / name for name in BESIDE if (ROOT / name / "run.toml").is_file())]
 
 
 def compare(bundled: dict[str, Any], rebuilt: dict[str, Any]) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def test_two_runs_stand_side_by_side_at_first_sight(chromium, demo):
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(demo + "/compare?part=runs&listing=home-0007")
     expect(page.get_by_text("are in both lists")).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("heading", name="trained elsewhere")).to_be_visible()
+    expect(page.get_by_role("heading", name="without photos")).to_be_visible()
     page.get_by_text("Where they differ").click()
     expect(page.get_by_text("that both were asked")).to_be_visible(timeout=60_000)
     assert page.locator("[data-testid=stException]").count() == 0

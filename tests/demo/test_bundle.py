@@ -108,23 +108,29 @@ def test_a_copy_without_any_cache_recommends(demo, tmp_path):
     pd.testing.assert_frame_equal(moved.recommend(user, 10), demo.recommend(user, 10))
 
 
-def test_a_second_run_lies_beside_it_so_that_two_can_be_compared(demo):
-    first, second = map(Run.open, shipped.bundled_runs())
-    assert (first.path, second.path) == (demo.path, shipped.ROOT / shipped.BESIDE)
-    assert size(second.path) <= 4 and second.spaces == ["model"] and second.transferred
-    assert not second.market_changed and second.listing_ids == demo.listing_ids
-    assert load_prepared(second.path, demo.market.fingerprint) is not None  # opening encodes no text
-    assert str(ROOT) not in (second.path / "run.toml").read_text(encoding="utf-8")
-    mine, theirs = (one.metrics["results"]["model"]["recall@30"] for one in (demo, second))
-    assert (
-        mine["low"]
-        > theirs["high"]
-        > theirs["low"]
-        > demo.metrics["results"]["popularity"]["recall@30"]["high"]
-    )
+def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
+    first, *others = map(Run.open, shipped.bundled_runs())
+    assert first.path == demo.path and [one.path for one in others] == [
+        shipped.ROOT / name for name in shipped.BESIDE
+    ]
+    assert [one.transferred for one in others] == [False, True]
+    assert [one.manifest.settings.features.photos for one in (first, others[0])] == [4, 0]
+    assert others[0].manifest.settings.seed == demo.manifest.settings.seed
+    mine, plain, foreign = (one.metrics["results"]["model"]["recall@30"] for one in (demo, *others))
+    assert mine["low"] > plain["high"] and plain["low"] > foreign["high"]
+    assert foreign["low"] > demo.metrics["results"]["popularity"]["recall@30"]["high"]
     asked = ["user_id", "at", "target"]
-    queries = [pd.read_parquet(one.path / "queries.parquet", columns=asked) for one in (demo, second)]
-    pd.testing.assert_frame_equal(*(one.sort_values(asked, ignore_index=True) for one in queries))
+    queries = pd.read_parquet(demo.path / "queries.parquet", columns=asked).sort_values(
+        asked, ignore_index=True
+    )
+    for one in others:
+        assert size(one.path) <= 5 and one.spaces == ["model"]
+        assert not one.market_changed and one.listing_ids == demo.listing_ids
+        assert load_prepared(one.path, demo.market.fingerprint) is not None  # opening encodes no text
+        told = (one.path / "run.toml").read_text(encoding="utf-8")
+        assert str(ROOT) not in told and "/tmp" not in told
+        theirs = pd.read_parquet(one.path / "queries.parquet", columns=asked)
+        pd.testing.assert_frame_equal(queries, theirs.sort_values(asked, ignore_index=True))
 
 
 def test_a_place_without_the_demo_is_told_how_to_get_it(tmp_path, monkeypatch):
