@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.served import served  # noqa: E402
 
-from core.demo.shipped import bundled_run  # noqa: E402
+from core.demo.shipped import bundled_runs  # noqa: E402
 
 WIDTH, HEIGHT = 1440, 1150
 TARGET = ROOT / "assets" / "explorer.webp"
@@ -23,7 +23,7 @@ def main(listing: str = "home-0324") -> None:
     """Photograph the page of similar listings, light, and keep its upper part."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        served([bundled_run()], Path(folder) / "server.log") as server,
+        served(bundled_runs(), Path(folder) / "server.log") as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
