@@ -1,15 +1,10 @@
 """The gallery draws what changed and nothing else, so that a step of a slider costs what it changes."""
 
-from pathlib import Path
-
 import pytest
 
-from app.kit import gallery as module
+from core.widgets.scripts import GALLERY, WEB, read
 
-KIT = Path(module.__file__).parent
-CODE = "\n".join(
-    (KIT / f"{name}.js").read_text(encoding="utf-8") for name in ("shared", "lightbox", "gallery")
-)
+CODE = read("js", [WEB / name for name in ("shared", *GALLERY)])
 #: The component on an empty page, and what tells which nodes there are: each gets a number when it is first seen.
 PAGE = """async (code) => {
   document.body.innerHTML = '<div id="root"><ul class="gallery"></ul></div>'

@@ -15,6 +15,7 @@ from core.market.config import MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
 from core.model.settings import Settings
+from core.run.fits import NOTHING
 from core.run.manifest import Manifest
 from core.run.newcomers import Newcomers
 from core.run.run import Run
@@ -116,7 +117,7 @@ def same_weights_same_answers(run: Path, there: str, tmp_path: Path, least: floa
                 "histories beside a table": engine.encode_histories(log, start, end, opened.vectors("model")),
                 "exact embedded": embedded.vectors("model"),
                 "newcomer": Newcomers(opened).encode(cells, [photo], ["model"]).vectors["model"][None],
-                "recommended": opened.recommend(log.users[0], 12)
+                "recommended": opened.recommend(log.users[0], 12, beside=NOTHING)
                 .set_index("listing_id")["score"]
                 .sort_index(),
                 "similar": opened.similar(opened.listing_ids[0], 5)["listing_id"].tolist(),
