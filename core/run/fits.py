@@ -27,9 +27,9 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
 #: days count as recent, and how much attribute neighbours count beside the model, both standardised; then what one unit of
 #: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
-#: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` were chosen on
-#: the validation of two towns, see `assets/docs/figures.md` for others. Markets on either side of `LITTLE` have 4,000 events
-#: (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
+#: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
+#: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
+#: `LITTLE` have 4,000 events (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
 LITTLE, RECENT, NEAR, STANDARD, DECAY = 16_384, 60, 0.5, 1.2, 0.8
 
 
