@@ -5,10 +5,10 @@
 Each is loaded on first use, so that a light command pays for neither pandas nor torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from core.errors import VibesError
+from core.faces import face
 
 if TYPE_CHECKING:
     from core.evaluation.start import evaluate
@@ -65,16 +65,7 @@ _FACES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FACES:
-        raise AttributeError(f"module 'core' has no attribute {name!r}")
-    try:
-        return getattr(import_module(_FACES[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] == "core":
-            raise
-        raise VibesError(
-            f"core.{name} needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
+    return face(__name__, _FACES, "train", name)
 
 
 def __dir__() -> list[str]:

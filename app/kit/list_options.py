@@ -11,14 +11,14 @@ from app.server.runs import OpenRun
 from core.insight.selection.params import (
     OWN,
     WIDEST,
-    adds_its_own,
     beside_of,
     groupings,
     offered,
+    own_fit,
     read_rules,
     usual,
 )
-from core.run.fits import NOTHING, unasked_fit
+from core.run.fits import NOTHING
 from core.run.rules import Rules
 
 NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
@@ -105,7 +105,7 @@ def _named(added: str) -> str:
 def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
     """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
     shown but of a run whose lists add something unasked."""
-    fit = unasked_fit(opened.run.manifest.settings) if adds_its_own(opened.run) else None
+    fit = own_fit(opened.run)
     own = {} if fit is None else {OWN: NAMES["neighbours+recency" if fit.space else "recency"]}
     if not named and not own:
         return None

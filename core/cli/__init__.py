@@ -11,6 +11,7 @@ from core.cli import markets as _markets  # noqa: F401
 from core.cli import training as _training  # noqa: F401
 from core.cli import looking as _looking  # noqa: F401
 from core.cli import production as _production  # noqa: F401
+from core.cli import taking as _taking  # noqa: F401
 
 # isort: on
 from core.cli.shared import app

@@ -23,25 +23,18 @@ def photo_problem(path: Path, market_path: Path) -> str | None:
             return "is a link that leaves the market folder"
         if path.stat().st_size == 0:
             return "is an empty file"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_known_formats()) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    return f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
-                if not _ends_well(path, image.format or ""):
-                    image.load()
-    except Image.DecompressionBombError:
-        return f"has more than {MAX_PIXELS:,} pixels"
-    except Image.UnidentifiedImageError:
-        return "is no image"
-    except Exception as error:  # Pillow's decoders raise nearly anything; so does a name that no system takes
-        return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
-    return None
+    except Exception as error:  # of a name that no system takes
+        return _damage(error)
+    return _unreadable(path, whole=False)
 
 
 def undecodable(path: Path) -> str | None:
     """Why no picture can be made of a file that was just received, or None; all of its pixels are decoded."""
+    return _unreadable(path, whole=True)
+
+
+def _unreadable(path: Path, whole: bool) -> str | None:
+    """What keeps Pillow from a file; its pixels are decoded where `whole`, or where it does not end as its format must."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -49,14 +42,19 @@ def undecodable(path: Path) -> str | None:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     return f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
-                image.load()
+                if whole or not _ends_well(path, image.format or ""):
+                    image.load()
     except Image.DecompressionBombError:
         return f"has more than {MAX_PIXELS:,} pixels"
     except Image.UnidentifiedImageError:
         return "is no image"
     except Exception as error:  # Pillow's decoders raise nearly anything
-        return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        return _damage(error)
     return None
+
+
+def _damage(error: Exception) -> str:
+    return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
 def _known_formats() -> tuple[str, ...]:

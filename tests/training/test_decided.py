@@ -27,7 +27,7 @@ def test_a_small_market_keeps_its_steps(random_log, always_live):
     assert found.baskets == "order" and found.late_interaction == 0.0 and found.bf16 is not None
 
 
-def test_a_market_with_few_events_is_unasked_fit_recency(random_log, always_live, monkeypatch):
+def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_live, monkeypatch):
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     found = decided(Settings(), log, split)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from core.market.market import Attribute, Market
-from core.run.fits import NOTHING, load_fits, telling, unasked_fit
+from core.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
 from core.run.folder import RunFolder
 from core.run.rules import Rules
 
@@ -58,16 +58,21 @@ def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
     )
 
 
+def own_fit(run: RunFolder) -> Fit | None:
+    """What every list of the run adds without being asked to; None: nothing."""
+    return unasked_fit(run.manifest.settings) if run.has_model else None
+
+
 def adds_its_own(run: RunFolder) -> bool:
     """Whether every list of the run adds something without being asked to."""
-    return run.has_model and unasked_fit(run.manifest.settings) is not None
+    return own_fit(run) is not None
 
 
 def offered(run: RunFolder) -> list[str]:
     """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and nothing that
     the run adds by itself."""
     known = [fit.added for fit in telling(load_fits(run.path))]
-    own = unasked_fit(run.manifest.settings) if run.has_model else None
+    own = own_fit(run)
     if own is None:
         return known
     ours = ("recency", "neighbours+recency") if own.space else ("recency",)
