@@ -168,6 +168,7 @@ def test_a_graph_is_written_from_a_copy_on_the_cpu(second, market, photos, tmp_p
     assert model is run.engine.model and not path.packed
 
 
+@pytest.mark.slow
 def test_photo_and_text_encoders_follow(second):
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
     words = ["a flat by the sea", "quiet, with a garden"]

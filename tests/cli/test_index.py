@@ -11,6 +11,7 @@ from core.errors import VibesError
 from core.search.store.opening import open_store
 
 
+@pytest.mark.slow
 def test_a_folder_gets_what_is_live_and_a_measured_index(tmp_path):
     def call(*more):
         outcome = CliRunner().invoke(

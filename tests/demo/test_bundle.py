@@ -73,6 +73,7 @@ def test_the_vibe_is_in_no_column(demo):
             assert not set(table[name].dropna().astype(str).unique()) & set(VIBES), name
 
 
+@pytest.mark.slow
 def test_the_photos_name_the_vibe_and_the_words_do_not(demo, vibes):
     known = demo.index("photos").known
     assert known.mean() > 0.99

@@ -54,6 +54,7 @@ def test_it_says_what_is_known_and_how_far_the_rest_moved(trained, other):
     assert own.attributes_known == 1 and own.shift < found.shift and own.neighbours == 0.3
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_foretells_and_goes_on_to_the_runs_made_with_it(trained, other, tmp_path):
     run = copied(trained, tmp_path)
     calibrate(run, ROWS)

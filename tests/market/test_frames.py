@@ -220,6 +220,7 @@ def test_a_span_of_time_is_so_many_seconds():
     assert Market.from_frames(HOMES, clicks).events["duration_s"].tolist() == [90.0, 1.5]
 
 
+@pytest.mark.slow
 def test_without_a_path_the_market_lasts_until_python_ends():
     code = (
         "import pandas as pd; from core import Market;"

@@ -133,6 +133,7 @@ except VibesError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_more_leaves_the_whole_old_market(tiny_market):
     path = tiny_market()
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}

@@ -99,6 +99,7 @@ def test_an_empty_column_or_a_bare_identifier_is_no_attribute(folder):
     ]
 
 
+@pytest.mark.slow
 def test_the_fingerprint_changes_with_each_table_and_only_then(tiny_market):
     path = tiny_market()
     seen = {Market.open(path).fingerprint}

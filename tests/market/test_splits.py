@@ -70,6 +70,7 @@ def test_no_event_at_or_after_the_moment_and_no_expired_listing_reaches_a_query(
         assert bool(open_to_all) == (not candidates.all())
 
 
+@pytest.mark.slow
 @given(ROWS, st.randoms(use_true_random=False))
 def test_a_rewritten_future_changes_nothing_that_a_query_sees(log_of_days, rows, random):
     log = log_of_days(rows)

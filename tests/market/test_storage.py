@@ -85,6 +85,7 @@ def seen(path: Path) -> Market:
     return market
 
 
+@pytest.mark.slow
 def test_a_market_is_imported_from_a_storage_in_whatever_parts(memory, tmp_path):
     shop(memory, "/shop")
     done = vibes("import", "tables", "memory://shop", tmp_path / "m")

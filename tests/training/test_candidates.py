@@ -104,6 +104,7 @@ def test_which_columns_a_kind_of_negatives_has(case, kind):
         assert not candidates.negative[: candidates.fresh].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [("in-batch", "fresh", 6, 8), ("both", "fresh", 4, 8), ("bank", "fresh", 4, 8)]
 )

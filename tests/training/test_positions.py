@@ -155,6 +155,7 @@ def test_a_run_carries_what_it_needs_and_takes_listings_that_come_later(tiny_mar
     assert again.positions is None and "max_tokens" not in again.encoder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", ["listing-vectors", "cls", "readout"])
 def test_a_shorter_table_learns_the_same(tiny_market, quick, tmp_path, history):
     market = Market.open(tiny_market(listings=30, users=20, photos=0, events_per_user=20))
@@ -180,6 +181,7 @@ def test_a_run_from_before_opens_with_the_table_of_its_preset(market):
     assert len(ListingModel.of(featurizer.vocabulary, before).longformer.token_position.weight) == 1024
 
 
+@pytest.mark.slow
 def test_a_published_model_with_fewer_positions_than_the_preset_is_enough(market, tmp_path):
     transformers = pytest.importorskip("transformers")
     featurizer, features = fitted(market, {})

@@ -47,6 +47,7 @@ def copy_of(market, tmp_path):
     return tmp_path, photos
 
 
+@pytest.mark.slow
 def test_it_is_trained_once_and_gives_finite_vectors_that_tell_photos_apart(market, tmp_path, monkeypatch):
     folder, photos = copy_of(market, tmp_path)
     seen = []

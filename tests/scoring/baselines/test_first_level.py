@@ -40,6 +40,7 @@ def settings(scorer) -> dict:
     return {name: value for name, value in chosen.items() if isinstance(value, int | float)}
 
 
+@pytest.mark.slow
 def test_nothing_is_tuned_on_the_test_queries(random_log, always_live):
     log = random_log(12, users=60, listings=60, events=900)
     catalogue = always_live(log)

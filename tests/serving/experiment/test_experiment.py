@@ -43,6 +43,7 @@ def app(trained, second, folder, **design):
     return make_app(a, Options(pause=0), kept, Trial(setup, a, b)), setup
 
 
+@pytest.mark.slow
 def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, second, tmp_path):
     service, _ = app(trained, second, tmp_path, design="interleave")
     users = trained.log.users[:12]

@@ -79,6 +79,7 @@ def test_a_user_that_nobody_knew_has_a_list_from_the_first_event_on(service, tra
     assert [one["listing_id"] for one in why["events"]] == [trained.listing_ids[5]]
 
 
+@pytest.mark.slow
 def test_services_over_one_folder_know_of_each_other(trained, tmp_path):
     apps = [make_app(NewestState(trained.path, events=tmp_path), Options(pause=0)) for _ in range(2)]
     with serving(apps[0]) as one, serving(apps[1]) as two:

@@ -49,6 +49,7 @@ def named(checks):
     return {check.of for check in checks if check.crossed}
 
 
+@pytest.mark.slow
 def test_chance_names_nothing_and_what_was_planted_is_named(market):
     assert sum(bool(named(checked(market, seed=seed))) for seed in range(3)) == 0
     for seed in range(1):

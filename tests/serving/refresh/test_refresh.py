@@ -226,6 +226,7 @@ def test_one_refresh_at_a_time(shop):
         pass
 
 
+@pytest.mark.slow
 def test_a_generation_lives_as_long_as_somebody_reads_it(shop):
     refresher = shop.refresher()
     reader = Run.open(shop.run)
@@ -294,6 +295,7 @@ def test_what_cannot_be_read_is_told_and_stops_nothing_else(shop):
     assert look.new == 1 and len(look.problems) == 1
 
 
+@pytest.mark.slow
 def test_what_was_inferred_at_first_stays_whatever_new_rows_hold(trained, tmp_path):
     run = copied(trained, tmp_path)
     toml = run.market.path / "market.toml"

@@ -21,6 +21,7 @@ def run(tiny_market, tmp_path):
     return Run.open(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing_is_there(run, tmp_path):
     for name in ("listings", "photos/pictures"):
         (tmp_path / name).mkdir(parents=True)

@@ -4,6 +4,7 @@ import shutil
 from datetime import date
 
 import pandas as pd
+import pytest
 from looking import components, texts
 
 from core import Run
@@ -111,6 +112,7 @@ def test_a_market_without_events_says_why_and_points_on(show, eventless):
     assert page.page_link[0].label == "Go to similar listings"
 
 
+@pytest.mark.slow
 def test_a_market_without_times_actions_and_photos_shows_places_in_order(show, bare):
     page = show("users", bare, user="u1", at="3")
     strip, shown = components(page, "gallery")
@@ -218,6 +220,7 @@ def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained
     assert orders[0] != orders[1]
 
 
+@pytest.mark.slow
 def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
