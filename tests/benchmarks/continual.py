@@ -4,9 +4,11 @@
 
 The log of a town is cut at several T1, given as shares of its events; T2 lies a tenth of the events after each. At the
 first one a model is trained from nothing; at each later one a model from nothing ("anew") and one from the last step's
-model ("from"), both asked, as their lists are, what came after that step's T2. `OUT/continual.jsonl` gets one line of JSON a step and seed with
-each user's recall@30 and the processor time of both trainings; what is done is not done again. At the end a table: means
-over the seeds, paired differences over users, p after Holm over the steps.
+model ("from"), both asked, as their lists are, what came after that step's T2. What is forgotten: the last two models, anew and
+step by step, and the first one, which was trained there alone, are asked what came between the first two T2, which by then
+trained both of the last. `OUT/continual.jsonl` gets one line of JSON a step and seed with each user's recall@30 and the processor
+time of both trainings; what is done is not done again. At the end a table: means over the seeds, paired differences over
+users, p after Holm over the steps.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,13 @@ import numpy as np
 from core.evaluation.intervals import holm, paired_difference
 from core.evaluation.protocol import evaluate
 from core.market.market import Market
+from core.market.splits import Split
 from core.run.run import Run
 from core.run.scorer import as_served, model_scorer
 from core.scoring.scorer import Named
 from tests.benchmarks.transfer import METRIC, market_of, over_seeds, trained
 
-ANEW, FROM = "anew", "from"
+ANEW, FROM, BEFORE, FORGOTTEN = "anew", "from", "trained there", "what is forgotten"
 #: Share of the events between T1 and T2.
 VALIDATION = 0.1
 
@@ -39,39 +43,58 @@ def step(market: Market, until: float, times: np.ndarray, runs: Path, last: Path
     if last is not None:
         folders[FROM] = runs / f"from-{until}"
     for name, folder in folders.items():
-        started = time.process_time()
         more: dict[str, Any] = {"start": last} if name == FROM else {}
+        started, there = time.process_time(), (folder / "run.toml").is_file()
         trained(market, folder, config={"split": split}, seed=seed, **more)
-        seconds[name] = round(time.process_time() - started, 1)
+        if not there:
+            seconds[name] = round(time.process_time() - started, 1)
     opened = {name: Run.open(folder, market) for name, folder in folders.items()}
-    anew = opened[ANEW]
-    scorers = [Named(name, as_served(run, model_scorer(run))) for name, run in opened.items()]
-    found = evaluate(scorers, anew.log, anew.split(), anew.catalogue, seed=seed)
+    return {"until": until, "seed": seed, "processor_s": seconds, **asked(opened, opened[ANEW].split(), seed)}
+
+
+def forgotten(market: Market, first: float, second: float, final: float, runs: Path, seed: int) -> dict:
+    """The line of what is forgotten: the models until the shares `first` and `final`, asked what came between the first two T2."""
+    folders = {BEFORE: f"anew-{first}", ANEW: f"anew-{final}", FROM: f"from-{final}"}
+    opened = {name: Run.open(runs / folder, market) for name, folder in folders.items()}
+    split, end = opened[BEFORE].split(), Run.open(runs / f"anew-{second}", market).split().t2
+    assert end is not None  # of a log with timestamps
+    old = replace(split, test=split.test.take(split.test.at < end))
+    return {"until": FORGOTTEN, "seed": seed, "processor_s": {}, **asked(opened, old, seed)}
+
+
+def asked(runs: dict[str, Run], split: Split, seed: int) -> dict:
+    """What the models of the `runs` find, as their lists are, of the test queries of `split`."""
+    one = next(iter(runs.values()))
+    scorers = [Named(name, as_served(run, model_scorer(run))) for name, run in runs.items()]
+    found = evaluate(scorers, one.log, split, one.catalogue, seed=seed)
     column = found.cutoffs.names.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}
-    return {
-        "until": until,
-        "seed": seed,
-        "queries": len(found.queries),
-        "processor_s": seconds,
-        METRIC: {name: float(np.mean(of)) for name, of in values.items()},
-        "by user": values,
-    }
+    means = {name: float(np.mean(of)) for name, of in values.items()}
+    return {"queries": len(found.queries), METRIC: means, "by user": values}
 
 
 def table(lines: list[dict]) -> str:
     """Each step's means over the seeds and its difference, with p after Holm over the steps."""
-    steps = sorted({line["until"] for line in lines if FROM in line[METRIC]})
+    steps = list(dict.fromkeys(line["until"] for line in lines if FROM in line[METRIC]))
     means = [over_seeds([line for line in lines if line["until"] == one]) for one in steps]
     found = [paired_difference(one[FROM], one[ANEW]) for one in means]
     told = []
     for until, one, d, p in zip(steps, means, found, holm(np.array([d.p_value for d in found])), strict=True):
         mine = [line for line in lines if line["until"] == until]
-        spent = {name: np.mean([line["processor_s"][name] for line in mine]) for name in (ANEW, FROM)}
-        told.append(
-            f"until {until}: {mine[0]['queries']} queries, anew {one[ANEW].mean():.3f}, from {one[FROM].mean():.3f}, difference "
-            f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {p:.4f}; processor {spent[ANEW]:.0f} s and {spent[FROM]:.0f} s"
+        means_of = ", ".join(f"{name} {values.mean():.3f}" for name, values in one.items())
+        spent = [line["processor_s"] for line in mine if len(line["processor_s"]) == 2]
+        times = ", ".join(
+            f"{np.mean([s[name] for s in spent]):.0f} s {name}" for name in (ANEW, FROM) if spent
         )
+        told.append(
+            f"until {until}: {mine[0]['queries']} queries, {means_of}, from - anew {d.value:+.3f} "
+            f"({d.low:+.3f} to {d.high:+.3f}), p {p:.4f} after Holm; {times}"
+        )
+        if BEFORE in one:
+            d = paired_difference(one[FROM], one[BEFORE])
+            told.append(
+                f"  from - {BEFORE} {d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {d.p_value:.4f}"
+            )
     return "\n".join(told)
 
 
@@ -89,11 +112,15 @@ def main() -> None:
     times = np.asarray(market.events["timestamp"].dropna().astype("int64"))
     path = given.out / "continual.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    shares = [float(one) for one in given.until.split(",")]
     for seed in map(int, given.seeds.split(",")):
         runs, last = given.out / "runs" / f"{given.town}-{seed}", None
-        for until in map(float, given.until.split(",")):
+        for until in [*shares, FORGOTTEN]:
             if not any(line["until"] == until and line["seed"] == seed for line in lines):
-                lines.append(step(market, until, times, runs, last, seed))
+                if isinstance(until, float):
+                    lines.append(step(market, until, times, runs, last, seed))
+                else:
+                    lines.append(forgotten(market, shares[0], shares[1], shares[-1], runs, seed))
                 with path.open("a") as stream:
                     stream.write(json.dumps(lines[-1]) + "\n")
                 told = {key: value for key, value in lines[-1].items() if key != "by user"}

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file, save_file
 
@@ -20,18 +19,7 @@ from core.run.contents import seal
 from core.run.manifest import Manifest
 from core.run.named import MODELS
 from core.run.spaces import MODEL
-from tests.benchmarks.transfer import TOWNS, market_of, trained
-
-#: What takes longest to embed, where a newcomer has it.
-WITHOUT = ["description"]
-#: A minute of a core; longer trainings have not been tried.
-SETTINGS: dict[str, Any] = {
-    "preset": "tiny",
-    "training": {
-        "max_steps": 250, "fresh": 256, "window_listings": 512, "warmup": 30, "validate_every": 50, "validations": 5,
-        "average": 0.95,
-    },
-}  # fmt: skip
+from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, trained
 
 
 def ship(run: Path, target: Path) -> None:

@@ -1,13 +1,16 @@
 """Leave one town out: a model of the other towns at work in the one that took no part in its training.
 
-    python -m tests.benchmarks.transfer OUT [--data FOLDER] [--towns a,b] [--seeds 0,1,2] [--config FILE] [--preset tiny]
-        [--without description] [--no-fine] [--no-alone]
+    python -m tests.benchmarks.transfer OUT [--data FOLDER] [--towns a,b] [--seeds 0,1,2] [--config FILE] [--without a,b]
+        [--no-fine] [--no-own]
 
-For each town and seed: a model of all other towns, without training here ("zero-shot") and trained on from there
-("fine-tuned"; also with late interaction, `core/run/origin.py`, kept), beside the town's own model ("alone"), its neighbours
-by attributes, and what serving adds: zero-shot with neighbours and recency, and these two without any model. All are asked the town's own test queries. `OUT/transfer.jsonl` gets one line of
-JSON a town and seed, with each user's recall@30; what is done is not done again, and a training that was interrupted
-goes on. At the end a table: means over the seeds, paired differences over users, p after Holm over the towns.
+For each town and seed: a model of all other towns by the recipe of `homes`, without training here ("zero-shot") and trained on
+from there ("fine-tuned"), beside the town's own model by the same recipe ("own"). Each of the three as it lists without being
+asked, and alone; beside them what needs no model at all: attribute neighbours, and the best of the untrained neighbours with
+recency, as `vibes evaluate` fits both on the town's validation ("neighbours + recency"), and attribute neighbours with recency by
+the share and weight of small markets, with nothing fitted ("neighbours + recency, unfitted"). All are asked the town's own test queries.
+`OUT/runs` keeps the models, `OUT/transfer.jsonl` gets one line of JSON a town and seed, with each user's recall@30; what is done is
+not done again, and a training that was interrupted goes on. At the end a table: means over the seeds, paired differences over
+users, p after Holm over the towns, and the differences over the users of all towns.
 """
 
 from __future__ import annotations
@@ -15,23 +18,24 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.evaluation.intervals import holm, paired_difference
+from core.evaluation.intervals import Difference, holm, paired_difference
 from core.evaluation.protocol import evaluate
-from core.evaluation.run_evaluation import with_serving
 from core.market.config import MarketConfig
 from core.market.importers import import_market
 from core.market.market import Market
 from core.progress import shown
-from core.run.origin import ABROAD
+from core.run.additions import Additions
+from core.run.fits import DECAY, RECENT, STANDARD, Fit
 from core.run.run import Run
-from core.run.scorer import model_scorer
+from core.run.scorer import as_served, model_scorer, untrained_neighbours
 from core.run.spaces import embed_market
+from core.scoring.blends import RecencyPrior
+from core.scoring.named import NEAR_RECENT
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.scorer import Named
 from core.training.start import train
@@ -40,16 +44,30 @@ TOWNS = (
     "trentino-2015-10", "singapore-2023-09", "salem-or-2023-03", "albany-2024-11", "barossa-valley-2023-06",
     "antwerp-2015-10", "santa-cruz-county-2015-10", "oakland-2015-07",
 )  # fmt: skip
-ZERO, FINE, LATE, ALONE = "zero-shot", "fine-tuned", "fine-tuned, late", "alone"
-SERVED, NO_MODEL, BESIDE = (
-    "zero-shot + neighbours + recency",
-    "neighbours + recency",
-    "zero-shot + neighbours",
-)
+#: What takes longest to embed, where a newcomer has it.
+WITHOUT = ["description"]
+#: How `homes` is trained, a minute of a core; longer trainings have not been tried.
+SETTINGS: dict[str, Any] = {
+    "preset": "tiny",
+    "training": {
+        "max_steps": 250, "fresh": 256, "window_listings": 512, "warmup": 30, "validate_every": 50, "validations": 5,
+        "average": 0.95,
+    },
+}  # fmt: skip
+ZERO, FINE, OWN = "zero-shot", "fine-tuned", "own"
+UNFITTED = "neighbours + recency, unfitted"
 ATTRIBUTES = NEIGHBOURS["attributes"]
+
+
+def alone(name: str) -> str:
+    """What a model is called without what its lists add."""
+    return f"{name} alone"
+
+
 #: Whose difference is told.
 PAIRS = (
-    (ZERO, ATTRIBUTES), (BESIDE, ATTRIBUTES), (SERVED, NO_MODEL), (ZERO, ALONE), (FINE, ALONE), (LATE, FINE)
+    (ZERO, ATTRIBUTES), (alone(ZERO), ATTRIBUTES), (ZERO, NEAR_RECENT), (ZERO, UNFITTED), (ZERO, OWN), (FINE, OWN),
+    (alone(FINE), alone(OWN)), (FINE, ZERO), (FINE, NEAR_RECENT),
 )  # fmt: skip
 METRIC = "recall@30"
 
@@ -73,52 +91,56 @@ def trained(market: Any, run: Path, **options: Any) -> None:
             train(market, run, resume=(run / ".training" / "run.toml").is_file(), progress=report, **options)
 
 
+def both(name: str, run: Run) -> list[Named]:
+    """The model of a run as it lists, and alone."""
+    model = model_scorer(run)
+    return [Named(name, as_served(run, model)), Named(alone(name), model)]
+
+
+def without_model(run: Run, seed: int) -> list[Any]:
+    """What needs none: attribute neighbours, the best neighbours with recency, and these by the weights of small markets."""
+    log, catalogue, split = run.log, run.catalogue, run.split()
+    near = untrained_neighbours(run, split)
+    plain = VectorNeighbours.of(run.vectors("attributes"), log, DECAY)
+    fit = Fit(
+        name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=STANDARD
+    )  # share 0: standardised
+    return [
+        next(one for one in near if one.name == ATTRIBUTES),
+        RecencyPrior.tune(near, log, split, catalogue, seed, NEAR_RECENT),
+        Named(UNFITTED, Additions(run, fit).scorer(plain, log)),
+    ]
+
+
 def measure(
     town: str,
     seed: int,
     markets: dict[str, Market],
     out: Path,
-    options: dict[str, Any],
+    config: Any = SETTINGS,
     fine: bool = True,
-    alone: bool = True,
+    own: bool = True,
 ) -> dict:
     """The line of a town and seed."""
     here, runs, started = markets[town], out / "runs" / f"{town}-{seed}", time.process_time()
-    trained([one for name, one in markets.items() if name != town], runs / "others", seed=seed, **options)
+    trained([one for name, one in markets.items() if name != town], runs / "others", config=config, seed=seed)
     if not (runs / "zero" / "run.toml").is_file():
         embed_market(here, runs / "zero", None, runs / "others")
     zero = Run.open(runs / "zero", here)
-    log, catalogue, split = zero.log, zero.catalogue, zero.split()
-    near = VectorNeighbours.tune(zero.vectors("attributes"), log, split, catalogue, ATTRIBUTES, seed)
-    added = {
-        one.name: one for one in with_serving(model_scorer(zero), [], [near], log, split, catalogue, seed)
-    }
-    scorers: list[Any] = [
-        replace(model_scorer(zero), name=ZERO),
-        near,
-        Named(NO_MODEL, with_serving(near, [], [], log, split, catalogue, seed)[-1]),
-        Named(BESIDE, added["model + neighbours"]),
-        Named(SERVED, added["model + neighbours + recency"]),
-    ]
-    if alone:
-        # A small market's default adds recency to its lists; here it stands in rows of its own.
-        trained(here, runs / ALONE, seed=seed, **options, training={"recency_days": 0})
-        scorers.append(replace(model_scorer(Run.open(runs / ALONE, here)), name=ALONE))
+    scorers = [*both(ZERO, zero), *without_model(zero, seed)]
+    if own:
+        trained(here, runs / "own", config=config, seed=seed)
+        scorers += both(OWN, Run.open(runs / "own", here))
     if fine:
         trained(here, runs / "fine", seed=seed, start=runs / "others")
-        late = {"training": {"late_interaction": ABROAD}}
-        trained(here, runs / "late", config=late, seed=seed, start=runs / "others")
-        scorers += [
-            replace(model_scorer(Run.open(runs / folder, here)), name=name)
-            for folder, name in (("fine", FINE), ("late", LATE))
-        ]
-    found = evaluate(scorers, log, split, catalogue, seed=seed)
+        scorers += both(FINE, Run.open(runs / "fine", here))
+    found = evaluate(scorers, zero.log, zero.split(), zero.catalogue, seed=seed)
     column = found.cutoffs.names.index(METRIC)
     values = {name: found.user_values(name)[:, column].round(6).tolist() for name in found.names}
     return {
         "town": town,
         "seed": seed,
-        "listings": log.listings,
+        "listings": zero.log.listings,
         "queries": len(found.queries),
         "processor_s": round(time.process_time() - started),
         METRIC: {name: float(np.mean(of)) for name, of in values.items()},
@@ -127,7 +149,7 @@ def measure(
 
 
 def table(lines: list[dict]) -> str:
-    """Means over the seeds of each town, and differences with p after Holm over the towns."""
+    """Means over the seeds of each town, differences with p after Holm over the towns, and over the users of all."""
     towns = list(dict.fromkeys(line["town"] for line in lines))
     means = {town: over_seeds([line for line in lines if line["town"] == town]) for town in towns}
     names = list(dict.fromkeys(name for one in means.values() for name in one))
@@ -135,13 +157,27 @@ def table(lines: list[dict]) -> str:
     rows += [
         [town, *(f"{one[n].mean():.3f}" if n in one else "-" for n in names)] for town, one in means.items()
     ]
-    told = ["\n".join("  ".join(f"{cell:<28}" for cell in row).rstrip() for row in rows)]
+    told = ["\n".join("  ".join(f"{cell:<20}" for cell in row).rstrip() for row in rows)]
     for a, b in PAIRS:
-        both = [town for town, one in means.items() if a in one and b in one]
-        found = [paired_difference(means[town][a], means[town][b]) for town in both]
-        for town, one, p in zip(both, found, holm(np.array([d.p_value for d in found])), strict=True):
-            told.append(f"{town}: {a} - {b} {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}), p {p:.4f}")
+        with_both = [town for town, one in means.items() if a in one and b in one]
+        if not with_both:
+            continue
+        found = [paired_difference(means[town][a], means[town][b]) for town in with_both]
+        corrected = holm(np.array([d.p_value for d in found]))
+        ahead = sum(d.value > 0 for d in found)
+        told.append(f"{a} - {b}: ahead in {ahead} of {len(found)}")
+        told += [
+            f"  {town} {said(one)}, {p:.4f} after Holm"
+            for town, one, p in zip(with_both, found, corrected, strict=True)
+        ]
+        pooled = [np.concatenate([means[town][name] for town in with_both]) for name in (a, b)]
+        told.append(f"  {len(pooled[0])} users of all: {said(paired_difference(pooled[0], pooled[1]))}")
     return "\n".join(told)
+
+
+def said(one: Difference) -> str:
+    """A difference in a line."""
+    return f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f}), p {one.p_value:.4f}"
 
 
 def over_seeds(lines: list[dict]) -> dict[str, np.ndarray]:
@@ -157,30 +193,26 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--towns", default=",".join(TOWNS))
-    parser.add_argument("--seeds", default="0")
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--preset")
-    parser.add_argument("--without", default="", help="columns that are left out, a,b")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--config", type=Path, help="settings other than those of `homes`")
+    parser.add_argument("--without", default=",".join(WITHOUT), help="columns that are left out, a,b")
     parser.add_argument("--no-fine", action="store_true")
-    parser.add_argument("--no-alone", action="store_true")
+    parser.add_argument("--no-own", action="store_true")
     given = parser.parse_args()
     without = [name for name in given.without.split(",") if name]
     markets = {town: market_of(town, given.data, given.out, without) for town in TOWNS}
-    options = {"config": given.config, **({"preset": given.preset} if given.preset else {})}
+    config = given.config or SETTINGS
     path = given.out / "transfer.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     for seed in map(int, given.seeds.split(",")):
         for town in given.towns.split(","):
             if any(line["town"] == town and line["seed"] == seed for line in lines):
                 continue
-            lines.append(
-                measure(town, seed, markets, given.out, options, not given.no_fine, not given.no_alone)
-            )
+            lines.append(measure(town, seed, markets, given.out, config, not given.no_fine, not given.no_own))
             with path.open("a") as stream:
                 stream.write(json.dumps(lines[-1]) + "\n")
-            print(
-                json.dumps({key: value for key, value in lines[-1].items() if key != "by user"}), flush=True
-            )
+            told = {key: value for key, value in lines[-1].items() if key != "by user"}
+            print(json.dumps(told), flush=True)
     print(table(lines))
 
 
