@@ -54,13 +54,10 @@ class VectorBatch:
         inputs: Inputs,
         first: np.ndarray,
         end: np.ndarray,
-        number: np.ndarray | None = None,
+        number: np.ndarray,
         device: torch.device | str = "cpu",
     ) -> "VectorBatch":
-        """Windows `first[b] : end[b]` of the events.
-
-        `number` (L,) says in which row of a table each listing stands; None: in its own.
-        """
+        """Windows `first[b] : end[b]` of the events, whose listings stand in rows `number` (N,) of a table."""
         count = end - first
         real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)
         event = ranges(first, count)  # (R,)
@@ -70,10 +67,9 @@ class VectorBatch:
             table[real] = values
             return torch.from_numpy(table).to(device)
 
-        listing = inputs.listing[event] if number is None else number[inputs.listing[event]]  # (R,)
         none, meta = np.zeros(len(event), np.int64), inputs.meta
         return cls(
-            listing=rows(listing),
+            listing=rows(number[event]),
             action=rows(none if meta is None else meta.action[event]),
             duration=rows(none if meta is None else meta.duration[event]),
             real=torch.from_numpy(real).to(device),
