@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from core.errors import VibesError
@@ -31,6 +32,12 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
 #: `LITTLE` have 4,000 events (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
 LITTLE, RECENT, NEAR, STANDARD, DECAY = 16_384, 60, 0.5, 1.2, 0.8
+
+
+def repeated(by_user: np.ndarray) -> int:
+    """How many events are of users with two or more, of the events `by_user` (U,): nothing is learned from the others, so by these
+    a market is small (`LITTLE`)."""
+    return int(by_user[by_user >= 2].sum())
 
 
 class Fit(BaseModel):

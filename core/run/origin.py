@@ -8,7 +8,7 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.readers import READERS
 from core.model.settings import Settings
-from core.run.fits import LITTLE, NEAR
+from core.run.fits import LITTLE, NEAR, repeated
 from core.run.manifest import KnownMarket, Manifest
 
 #: The folder with a run over each market, in the run folder of a model of several.
@@ -29,13 +29,6 @@ def took_part(kept: Manifest, market: Market) -> KnownMarket | None:
     return None
 
 
-def repeated(market: Market) -> int:
-    """How many events of `market` are of users with two or more: from the others nothing is learned, so what counts as a small
-    market goes by these, here as in a training."""
-    by_user = market.events[C.USER].value_counts()
-    return int(by_user[by_user >= 2].sum())
-
-
 def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     """The settings of a model at work in `market`, and the fingerprint of what it was trained on.
 
@@ -46,7 +39,8 @@ def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     own, trained_on = kept.settings, kept.trained_on
     changed: dict[str, Any] = {}
     if kept.markets is not None:
-        few = len(market.events) > 0 and repeated(market) < LITTLE
+        by_user = market.events[C.USER].value_counts().to_numpy()  # (U,)
+        few = len(market.events) > 0 and repeated(by_user) < LITTLE
         changed = {"recency_served": few, "neighbours_served": NEAR if few else 0.0}
     one, weight = took_part(kept, market), own.training.late_interaction
     if one is not None:

@@ -10,7 +10,7 @@ from core.market.log import EventLog
 from core.market.splits import Split
 from core.model.readers import READERS
 from core.model.settings import Settings, TrainingConfig
-from core.run.fits import LITTLE, NEAR, RECENT
+from core.run.fits import LITTLE, NEAR, RECENT, repeated
 from core.training.baskets import REAL_SHARE, simultaneous
 
 #: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
@@ -51,7 +51,7 @@ def decided(
         baskets = found.get("baskets", training.baskets) == "set"
         found["late_interaction"] = LATE_WEIGHT if compares and baskets else 0.0
     count = np.bincount(log.user[split.train], minlength=1)
-    little = split.protocol == "temporal" and count[count >= 2].sum() < LITTLE and not many
+    little = split.protocol == "temporal" and repeated(count) < LITTLE and not many
     if training.recency_days == "auto":
         # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
         ordered = found.get("baskets", training.baskets) == "order"

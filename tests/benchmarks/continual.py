@@ -8,7 +8,7 @@ model ("from"), both asked, as their lists are, what came after that step's T2. 
 step by step, and the first one, which was trained there alone, are asked what came between the first two T2, which by then
 trained both of the last. `OUT/continual.jsonl` gets one line of JSON a step and seed with each user's recall@30 and the processor
 time of both trainings; what is done is not done again. At the end a table: means over the seeds, paired differences over
-users, p after Holm over the steps.
+users, p after Holm over the steps and what is forgotten.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def main() -> None:
     shares = [float(one) for one in given.until.split(",")]
     for seed in map(int, given.seeds.split(",")):
         runs, last = given.out / "runs" / f"{given.town}-{seed}", None
-        for until in [*shares, FORGOTTEN]:
+        # Two steps more train what came between the first two T2.
+        for until in [*shares, *([FORGOTTEN] if len(shares) > 2 else [])]:
             if not any(line["until"] == until and line["seed"] == seed for line in lines):
                 if isinstance(until, float):
                     lines.append(step(market, until, times, runs, last, seed))

@@ -102,9 +102,8 @@ def without_model(run: Run, seed: int) -> list[Any]:
     log, catalogue, split = run.log, run.catalogue, run.split()
     near = untrained_neighbours(run, split)
     plain = VectorNeighbours.of(run.vectors("attributes"), log, DECAY)
-    fit = Fit(
-        name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=STANDARD
-    )  # share 0: standardised
+    # Without a share of neighbours, since these are the scorer itself.
+    fit = Fit(name=UNFITTED, space="attributes", decay=DECAY, days=RECENT, weight=STANDARD)
     return [
         next(one for one in near if one.name == ATTRIBUTES),
         RecencyPrior.tune(near, log, split, catalogue, seed, NEAR_RECENT),

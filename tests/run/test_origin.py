@@ -3,17 +3,46 @@
 from dataclasses import replace
 
 import pandas as pd
+import pytest
 
+import core.run.origin as origin_module
 from core.market.columns import Columns as C
-from core.run.origin import repeated
+from core.market.market import Market
+from core.run.fits import repeated
+from core.run.manifest import Manifest
+from core.run.named import MODELS
+from core.run.origin import at_home
 
 
-def test_users_of_one_event_do_not_make_a_market_large(small_market):
-    events = small_market.events
-    before = repeated(small_market)
-    once = events.head(1)
+def of_two_or_more(market: Market) -> int:
+    return repeated(market.events[C.USER].value_counts().to_numpy())
+
+
+@pytest.fixture
+def crowded(small_market):
+    """With 50 users of one event each beside its own."""
+    once = small_market.events.head(1)
     many = pd.concat([once.assign(**{C.USER: f"once {number}"}) for number in range(50)])
-    assert repeated(replace(small_market, events=pd.concat([events, many], ignore_index=True))) == before
+    return replace(small_market, events=pd.concat([small_market.events, many], ignore_index=True))
+
+
+def test_users_of_one_event_do_not_make_a_market_large(small_market, crowded):
+    events = small_market.events
+    before = of_two_or_more(small_market)
+    assert of_two_or_more(crowded) == before
     assert 0 < before <= len(events)
+    once = events.head(1)
     twice = pd.concat([events, once.assign(**{C.USER: "new"}), once.assign(**{C.USER: "new"})])
-    assert repeated(replace(small_market, events=twice)) == before + 2
+    assert of_two_or_more(replace(small_market, events=twice)) == before + 2
+
+
+def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crowded, monkeypatch):
+    homes = Manifest.load(MODELS / "homes")
+    taught = of_two_or_more(crowded)
+    assert taught + 1 < len(crowded.events)
+    monkeypatch.setattr(origin_module, "LITTLE", taught + 1)
+    training = at_home(homes, crowded)[0].training
+    assert training.recency_served and training.neighbours_served > 0
+    monkeypatch.setattr(origin_module, "LITTLE", taught)
+    training = at_home(homes, crowded)[0].training
+    assert not training.recency_served and training.neighbours_served == 0
