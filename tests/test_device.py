@@ -76,6 +76,30 @@ def test_a_device_that_is_not_there_is_refused_in_a_sentence(monkeypatch, asked,
 
 
 @pytest.mark.parametrize(
+    "bf16_ns, instructions, found",
+    [(50, True, torch.bfloat16), (95, True, None), (190, True, None), (50, False, None)],
+    ids=["quicker", "hardly", "slower", "without"],
+)
+def test_a_cpu_multiplies_in_bfloat16_where_that_is_clearly_quicker(
+    monkeypatch, bf16_ns, instructions, found
+):
+    spent = 0
+
+    def linear(x: torch.Tensor, weight: torch.Tensor) -> None:
+        nonlocal spent
+        spent += bf16_ns if x.dtype is torch.bfloat16 else 100
+
+    monkeypatch.setattr(owner, "multiplies_bf16", lambda: instructions)
+    monkeypatch.setattr(owner.time, "process_time_ns", lambda: spent)
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+    owner._bf16_is_quicker.cache_clear()
+    try:
+        assert half(CPU) is found and has_bf16(CPU) == (found is not None)
+    finally:
+        owner._bf16_is_quicker.cache_clear()  # what was timed here is true of no machine
+
+
+@pytest.mark.parametrize(
     "bf16, capability, found",
     [(True, (9, 0), torch.bfloat16), (False, (7, 5), torch.float16), (False, (6, 1), None)],
 )

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.device import has_bf16
+from core.device import multiplies_bf16
 from core.model.config import PRESETS
 from core.model.encoder import batches_by_length
 from core.model.fast.linear import PackedLinear
@@ -35,7 +35,7 @@ from core.run.run import Run
 from core.serving.cost.measure import machine
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
-TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if has_bf16() else {})
+TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16() else {})
 
 
 def history_lengths(users: int) -> np.ndarray:

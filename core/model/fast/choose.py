@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from core.device import device, device_of, half
+from core.device import device, device_of, half, multiplies_bf16
 from core.model.fast.linear import onednn_packs
 from core.model.fast.model import FastModel
 from core.model.listing_model import ListingModel
@@ -43,7 +43,8 @@ class Inference:
 def chosen(asked: Asked = "auto", where: torch.device | None = None) -> Inference:
     """The path for `asked`: "auto" takes the fastest there, and what is lacking falls back with a log line.
 
-    A CPU has the packed path, in bfloat16 where it multiplies that. Other devices run the readable model, in their 16-bit
+    A CPU has the packed path, in bfloat16 where it multiplies that quicker than float32, or where "bf16" is asked for and it
+    has the instructions (workers that must agree may be of several kinds). Other devices run the readable model, in their 16-bit
     type by autocast, with torch's fused attention.
     """
     where = device() if where is None else where
@@ -57,8 +58,10 @@ def chosen(asked: Asked = "auto", where: torch.device | None = None) -> Inferenc
         if asked != "plain":
             logger.info("encoder: the readable model (a torch without oneDNN)")
         return Inference("plain")
+    if asked == "bf16" and multiplies_bf16():
+        dtype = torch.bfloat16
     if asked != "float32" and dtype is None:
-        logger.info("encoder: float32, since this CPU has no bfloat16 instructions")
+        logger.info("encoder: float32, since this CPU does not multiply bfloat16 quicker")
     return Inference("float32", packed=True) if dtype is None else Inference("bf16", dtype, packed=True)
 
 

@@ -166,10 +166,13 @@ def test_the_machine_and_the_settings_choose_the_path(engine, monkeypatch, caplo
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(choose, "half", lambda where: torch.bfloat16)
     assert choose.chosen("auto").name == "bf16" and not caplog.text
-    monkeypatch.setattr(choose, "half", lambda where: None)  # switched off: a CPU without the instructions
-    assert choose.chosen("auto") == choose.chosen("bf16")
+    monkeypatch.setattr(choose, "half", lambda where: None)  # switched off: a CPU that is no quicker by it
+    monkeypatch.setattr(choose, "multiplies_bf16", lambda: True)
     assert choose.chosen("auto").name == "float32" == engine.path
-    assert "no bfloat16 instructions" in caplog.text
+    assert "does not multiply bfloat16 quicker" in caplog.text
+    assert choose.chosen("bf16").name == "bf16"  # as workers on several kinds of machines must
+    monkeypatch.setattr(choose, "multiplies_bf16", lambda: False)  # a CPU without the instructions
+    assert choose.chosen("auto") == choose.chosen("bf16")
     expected = engine.exact().encode_listings()
     assert engine.exact().path == "plain"
     np.testing.assert_allclose(engine.encode_listings(), expected, atol=2e-5)
