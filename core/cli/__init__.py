@@ -1,5 +1,6 @@
 """The command `vibes`: each command is a few lines that call one function of `core`."""
 
+import gc
 import os
 import sys
 
@@ -30,6 +31,8 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A start makes half a million objects that stay: to look for garbage among them took a tenth of it.
+    gc.set_threshold(30_000, 20)
     limit_threads()
     try:
         app()

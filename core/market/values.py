@@ -17,6 +17,7 @@ CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|C
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 _AMOUNT = re.compile(rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$")
+_TEXT = {str}
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
@@ -104,6 +105,24 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
         cell = [cell]
     members = dict.fromkeys(str(member).strip() for member in cell)
     return [member for member in members if member]
+
+
+def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
+    """`to_set` of many cells: what several of them say alike is read once, and each has a list of its own."""
+    read: dict[Any, list[str]] = {}
+    found: list[list[str] | None] = []
+    for cell in column:
+        members = cell.tolist() if isinstance(cell, np.ndarray) and cell.ndim == 1 else cell
+        key = tuple(members) if isinstance(members, list) else members
+        # Only text reads alike where it is equal; 1, 1.0 and True do not.
+        if not isinstance(key, str) and not (isinstance(key, tuple) and _TEXT.issuperset(map(type, key))):
+            found.append(to_set(cell, separator))
+            continue
+        known = read.get(key)
+        if known is None:
+            known = read[key] = to_set(key, separator) or []
+        found.append(known.copy())
+    return found
 
 
 def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:

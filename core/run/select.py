@@ -46,6 +46,8 @@ class Selector:
         default_factory=lambda: np.zeros(0, np.int64)
     )  # (n,) rows that stand first, in this order
     _region: tuple[int, np.ndarray, ExactIndex | None] | None = field(default=None, repr=False)
+    #: One query (1, d) and its scores (1, L), for the pools that `at_most` asks of it one after the other.
+    _asked: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
     _ranked: np.ndarray = field(init=False, repr=False)  # (L,) bool: eligible and not pinned
 
     @property
@@ -87,7 +89,7 @@ class Selector:
         pins: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it, behind `pins` (n,)."""
-        propose = self._best_of if scored else self._propose
+        propose = self._best_of if scored else self._propose_again if self._again(queries) else self._propose
         k, size = self.rules.k, self._size(group)
         rows, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
         todo, pool = np.arange(len(queries)), min(self.wanted + SPARE, size)
@@ -127,13 +129,13 @@ class Selector:
         assert seller is not None and most is not None
         left = self._ranked.copy() if group is None else self._ranked & (self.groups.region == group)
         inner = Selector(self.index, self.rules, replace(self.groups, region=None), left, self.width)
-        inner._ranked = left
+        inner._ranked, inner._asked = left, self._asked
         pool = self.wanted + SPARE
         found, value = _nothing(1)
         if len(pins):
             found, value = _first(pins, found, value)
         while True:
-            more, worth = (inner._best_of if scored else inner._propose)(query, None, pool)
+            more, worth = (inner._best_of if scored else inner._propose_again)(query, None, pool)
             there = more[0] >= 0
             found = np.concatenate([found, more[:, there]], axis=1)
             value = np.concatenate([value, worth[:, there]], axis=1)
@@ -168,9 +170,29 @@ class Selector:
             members, index = self._members(group), self._index(group)
             found, _ = index.search(queries, pool)
             found = np.where(found >= 0, members[found], -1)
+        return self._by_score(queries, found)
+
+    def _by_score(self, queries: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows `found` (b, p) by exact score and then by row, with the scores."""
         value = _products(queries, self.index.vectors, found)
         order = np.lexsort((found, -value), axis=1)
         return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+
+    def _again(self, queries: np.ndarray) -> bool:
+        """Whether a query may be asked for one pool after the other, and its scores are better kept than made anew."""
+        return self._counts and len(queries) == 1 and type(self.index) is ExactIndex
+
+    def _propose_again(
+        self, query: np.ndarray, group: int | None, pool: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `_propose`, of one query (1, d) whose scores of all listings are kept."""
+        if self._asked is None or (self._asked[0] is not query and not np.array_equal(self._asked[0], query)):
+            self._asked = query, query @ self.index.vectors.T
+        members = None if self._ranked.all() else np.flatnonzero(self._ranked)  # (m,)
+        members = members if group is None else self._members(group)
+        scores = self._asked[1]
+        found, _ = best(scores if members is None else scores[:, members], pool, members)
+        return self._by_score(query, found)
 
     def _best_of(self, scores: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
         """As `_propose`, of scores (b, L): rounded, so that twins are equal wherever they stand in a matrix product."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,10 @@ def qdrant(asked: Asked, folder: Path, until: float) -> dict[str, Ask]:
     def nearest(row: int, **filters: Any) -> list[int]:
         chosen = models.Filter(must_not=without(row, filters.pop("blocked", ())), **filters)
         return told(client.query_points("l", query=asked.vectors[row].tolist(), query_filter=chosen, limit=K))
+
+    def same(row: int) -> list[int]:
+        value = models.MatchValue(value=asked.payload["group"].iat[row])
+        return nearest(row, must=[models.FieldCondition(key="group", match=value)])
 
     def at_most(row: int) -> list[int]:
         answer = client.query_points_groups(
@@ -106,6 +111,7 @@ def qdrant(asked: Asked, folder: Path, until: float) -> dict[str, Ask]:
     return {
         "none": plain,
         "where": lambda row: nearest(row, must=[limit]),
+        "same": same,
         "block": lambda row: nearest(row, blocked=asked.blocked),
         "at most": at_most,
         "diversity": diverse,
@@ -154,6 +160,7 @@ def milvus(asked: Asked, folder: Path, until: float) -> dict[str, Ask]:
     return {
         "none": nearest,
         "where": lambda row: nearest(row, f" and number <= {asked.limit}"),
+        "same": lambda row: nearest(row, f" and group == {json.dumps(told['group'].iat[row])}"),
         "block": lambda row: nearest(row, f" and id not in {asked.blocked}"),
         "at most": lambda row: nearest(row, group_by_field="group", group_size=2),
         "fresh": lambda row: nearest(row, ranker=decay),

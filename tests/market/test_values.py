@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from core.market.kinds import infer_kind
-from core.market.values import to_flags, to_moments, to_numbers, to_set
+from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,19 @@ def test_flags_in_every_spelling():
 def test_sets(cell, members):
     found = to_set(cell)
     assert found == members or members == []  # a hopeless cell may be anything but an exception
+
+
+def test_cells_read_together_read_as_each_alone():
+    several = [
+        "a | b|a", '["x", "y"]', "", "5", 5, 1, 1.0, True, None, float("nan"), pd.NA, ["1"], [1], [1.0], [True], [" a", "a", ""],
+        np.array(["a", "b"]), np.array([1, 1]), np.array(["1"], object), np.array([["a", "b"]]), ("a", "b"), ["a", None], {"a": 1},
+    ]  # fmt: skip
+    for separator in ("|", ","):
+        alone = [to_set(cell, separator) for cell in several + several[::-1]]
+        together = to_sets(pd.Series(several + several[::-1], dtype=object), separator)
+        assert together == alone
+    together[1].append("z")
+    assert together != alone and together[-2] == alone[-2]  # equal cells share nothing that can be changed
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
 from core.market.kinds._portrait import coded_values
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids
-from core.market.values import SEPARATOR, is_textual, to_set
+from core.market.values import SEPARATOR, to_set, to_sets
 
 
 def _brackets(cells: Cells) -> bool:
@@ -29,8 +29,7 @@ class Multi(Kind):
     claims = (Claim(90, _brackets), Claim(60, lambda cells: cells.holding("|") > 0.2))
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
-        sets = pd.Series([to_set(cell, separator) for cell in column], dtype=object)
-        return sets, *_other_separator(column, separator)
+        return pd.Series(to_sets(column, separator), dtype=object), *_other_separator(column, separator)
 
     def parse(self, value: Any, label: str, column: str) -> Any:
         return to_set(value)
@@ -66,9 +65,10 @@ def _members(column: pd.Series) -> list[Any]:
 def _other_separator(column: pd.Series, separator: str) -> tuple[np.ndarray, str]:
     """Where no cell is ever parted, and many hold what parts sets elsewhere: which do (N,) bool, and what to say."""
     nothing = np.zeros(len(column), bool)
-    if not is_textual(column):
+    words = np.fromiter((isinstance(cell, str) for cell in column), bool, len(column))  # (N,)
+    if not words.any():
         return nothing, ""
-    cells = column.where(column.map(lambda cell: isinstance(cell, str))).str.strip()
+    cells = column.where(words).str.strip()
     cells = cells.where(~cells.str.startswith("[", na=False))
     if cells.isna().all() or cells.str.contains(separator, regex=False, na=False).any():
         return nothing, ""
