@@ -142,7 +142,7 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
     """Queries at the chosen events: with a history, on a listing that is live and not yet in the history."""
     event = np.flatnonzero(chosen & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
-    event = event[catalogue.live(at, target) & log.first_touch()[event]]
+    event = event[catalogue.live(at, target) & log.first_touch[event]]
     user, target, at = log.user[event], log.listing[event], log.time[event]
     return Queries(event, user, target, at, log.start[user], before[event], masked=True)
 

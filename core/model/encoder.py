@@ -108,11 +108,12 @@ def encode_histories(
         first = inputs.newest(start, end)
         lengths = inputs.block_lengths(first, end) if model.reads == "blocks" else end - first
     if model.reads == "vectors" and listings is not None and device.type == "cpu":
-        number, table = inputs.listing, torch.from_numpy(listings)
+        number, table = None, torch.from_numpy(listings)
     elif model.reads == "vectors":
         # Each listing of the histories is encoded once, however many of them have it, and no others are handed over.
         rows = np.unique(inputs.listing[ranges(first, end - first)])
-        number = np.searchsorted(rows, inputs.listing)  # of events that are read; of others anything
+        number = np.zeros(inputs.features.tokens.listings, np.int32)  # (L,) of listings that are read
+        number[rows] = np.arange(len(rows), dtype=np.int32)
         if listings is None:
             found = encode_listings(model, inputs, rows, width, dtype=options.get("dtype"))
         else:

@@ -1,6 +1,7 @@
 """What sequences are made of, and how many tokens they have."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -49,7 +50,7 @@ class Inputs:
 
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """About how many tokens each history has; exact but for the cut at `max_tokens`."""
-        sizes = np.concatenate([[0], np.cumsum(np.diff(self.features.tokens.offset)[self.listing])])
+        sizes = self._token_ends
         first = np.maximum(start, end - self.max_listings)
         return np.minimum(1 + sizes[end] - sizes[first] + 2 * (end - first), self.max_tokens)
 
@@ -58,14 +59,14 @@ class Inputs:
 
         At most the newest `max_listings`, and no more than fit into `max_tokens`; always the newest one.
         """
-        sizes = self._block_ends()
+        sizes = self._block_ends
         fitting = np.searchsorted(sizes, sizes[end] - self.max_tokens)  # sizes[end] - sizes[fitting] fits
         first = np.maximum(np.maximum(start, end - self.max_listings), fitting)
         return np.maximum(np.minimum(first, end - 1), start)
 
     def block_lengths(self, first: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(B,) tokens of the events `first[b] : end[b]` where each is a block of its own."""
-        sizes = self._block_ends()
+        sizes = self._block_ends
         return sizes[end] - sizes[first]
 
     def blocks(self, first: np.ndarray, end: np.ndarray) -> Sequences:
@@ -75,9 +76,29 @@ class Inputs:
             self.features.tokens, self.listing, event, event + 1, self.meta, 1, self.max_tokens
         )
 
+    @cached_property
+    def _token_ends(self) -> np.ndarray:
+        """(N + 1,) tokens of the listings of all events before each; made once, since it is a pass over the whole log."""
+        return _ends(self._sizes())
+
+    @cached_property
     def _block_ends(self) -> np.ndarray:
-        """(N + 1,) tokens of all events before each."""
-        size = 1 + np.diff(self.features.tokens.offset)[self.listing]
+        """(N + 1,) tokens of all events before each, where each is a block of its own."""
+        size = self._sizes()
+        size += 1
         if self.meta is not None:
-            size = size + (self.meta.action > 0) + (self.meta.duration > 0)
-        return np.concatenate([[0], np.cumsum(size)])
+            size += self.meta.action > 0
+            size += self.meta.duration > 0
+        return _ends(size)
+
+    def _sizes(self) -> np.ndarray:
+        """(N,) int32 tokens of the listing of each event."""
+        return np.diff(self.features.tokens.offset).astype(np.int32)[self.listing]
+
+
+def _ends(size: np.ndarray) -> np.ndarray:
+    """(N + 1,) what lies before each of `size` (N,) int32; four bytes each where all together fit into them."""
+    whole = int(size.sum(dtype=np.int64))
+    ends = np.zeros(len(size) + 1, np.int32 if whole < np.iinfo(np.int32).max else np.int64)
+    np.cumsum(size, out=ends[1:], dtype=ends.dtype)
+    return ends

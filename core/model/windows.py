@@ -54,10 +54,13 @@ class VectorBatch:
         inputs: Inputs,
         first: np.ndarray,
         end: np.ndarray,
-        number: np.ndarray,
+        number: np.ndarray | None = None,
         device: torch.device | str = "cpu",
     ) -> "VectorBatch":
-        """Windows `first[b] : end[b]` of the events, whose listings stand in rows `number` (N,) of a table."""
+        """Windows `first[b] : end[b]` of the events.
+
+        `number` (L,) says in which row of a table each listing stands; None: in its own.
+        """
         count = end - first
         real = np.arange(count.max())[None, :] < count[:, None]  # (B, K)
         event = ranges(first, count)  # (R,)
@@ -67,9 +70,10 @@ class VectorBatch:
             table[real] = values
             return torch.from_numpy(table).to(device)
 
+        listing = inputs.listing[event] if number is None else number[inputs.listing[event]]  # (R,)
         none, meta = np.zeros(len(event), np.int64), inputs.meta
         return cls(
-            listing=rows(number[event]),
+            listing=rows(listing),
             action=rows(none if meta is None else meta.action[event]),
             duration=rows(none if meta is None else meta.duration[event]),
             real=torch.from_numpy(real).to(device),

@@ -19,9 +19,17 @@ def simultaneous(log: EventLog, train: np.ndarray) -> float:
     if not len(rows):
         return 0.0
     user, time, listing = log.user[rows], log.time[rows], log.listing[rows]
-    group = np.concatenate([[0], np.cumsum((np.diff(user) != 0) | (np.diff(time) != 0))])  # (n,) basket
-    pair = np.unique(np.stack([group, listing]), axis=1)[0]  # the basket of each different listing of one
-    return float((np.bincount(pair, minlength=group[-1] + 1)[group] > 1).mean())
+    new = (np.diff(user) != 0) | (np.diff(time) != 0)  # (n - 1,) where another basket begins
+    shared = np.append(False, ~new) | np.append(
+        ~new, False
+    )  # of baskets of more than one event, the others have no company
+    group = np.append(0, np.cumsum(new))[shared]  # (m,) basket
+    pair = (
+        np.unique(group * log.listings + listing[shared]) // log.listings
+    )  # that of each different listing of one
+    baskets, found = np.unique(pair, return_counts=True)
+    company = (found > 1)[np.searchsorted(baskets, group)]  # (m,)
+    return float(np.count_nonzero(company) / len(rows))
 
 
 def drawn_order(log: EventLog, train: np.ndarray, rng: np.random.Generator) -> np.ndarray:

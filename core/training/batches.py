@@ -7,7 +7,9 @@ history contains the first: B = 2 windows, rows 0:3 and 4:5, R = 4 events, and `
 the R events each example's history ends. So the cost grows with the events, not with the examples times their history.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -50,6 +52,43 @@ class Batch:
         return Batch(self.rows[taken], self.first[windows], self.end[windows], place)
 
 
+@dataclass(frozen=True, eq=False)
+class Plan(Sequence[Batch]):
+    """The batches of an epoch, each made when a step asks for it: all at once would be as large as the log.
+
+    Row g of `bounds` (G + 1,) says where the windows of batch g begin in `first` (W,) and `end` (W,), those of the epoch.
+    """
+
+    first: np.ndarray
+    end: np.ndarray
+    bounds: np.ndarray
+    made: Callable[[slice], Batch]  # of windows bounds[g] : bounds[g + 1]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    @overload
+    def __getitem__(self, number: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Batch]: ...
+
+    def __getitem__(self, number: int | slice) -> Batch | list[Batch]:
+        if isinstance(number, slice):
+            return [self[one] for one in range(*number.indices(len(self)))]
+        low, high = self.bounds[:-1][number], self.bounds[1:][number]
+        return self.made(slice(int(low), int(high)))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
+
+
+def _planned(groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of all `groups` (W,), one group after the other, and the bounds (G + 1,) of each."""
+    sizes = np.array([len(group) for group in groups], np.int64)
+    return np.concatenate([*groups, np.empty(0, np.int64)]).astype(np.int64), np.append(0, np.cumsum(sizes))
+
+
 def history_batches(
     examples: Examples,
     lengths: np.ndarray,
@@ -58,12 +97,11 @@ def history_batches(
     seed: int,
     epoch: int,
     mix: Mix | None = None,
-) -> list[Batch]:
+) -> Plan:
     """One epoch for histories with one `[CLS]` each: `batch` histories a step, see `epoch_batches`."""
-    return [
-        Batch(rows, examples.start[rows], examples.end[rows], np.arange(len(rows)))
-        for rows in epoch_batches(examples, lengths, batch, per_user, seed, epoch, mix)
-    ]
+    order, bounds = _planned(epoch_batches(examples, lengths, batch, per_user, seed, epoch, mix))
+    first, end = examples.start[order], examples.end[order]
+    return Plan(first, end, bounds, lambda g: Batch(order[g], first[g], end[g], np.arange(g.stop - g.start)))
 
 
 def window_batches(
@@ -75,7 +113,7 @@ def window_batches(
     seed: int,
     epoch: int,
     mix: Mix | None = None,
-) -> list[Batch]:
+) -> Plan:
     """One epoch for models that embed every prefix of a window: windows of similar length (in tokens), shuffled.
 
     A user gives at most `per_user` windows of at most `inputs.max_listings` events. Where the training history is
@@ -98,18 +136,18 @@ def window_batches(
     for chunk in np.array_split(taken, max(1, int(count[taken].sum()) // (listings * 16))):
         chunk = chunk[np.argsort(tokens[chunk], kind="stable")]
         groups.extend(_packed(chunk, count, batch, listings))
-    return [
-        _batch(examples, first[group], end[group], low[group], high[group])
-        for group in (groups[place] for place in rng.permutation(len(groups)))
-    ]
+    order, bounds = _planned([groups[place] for place in rng.permutation(len(groups))])
+    first, end, low, high = first[order], end[order], low[order], high[order]
+    return Plan(first, end, bounds, lambda g: _batch(examples, first[g], end[g], low[g], high[g]))
 
 
 def _cut_windows(
     examples: Examples, size: int, per_user: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
-    _, place = np.unique(examples.user[::-1], return_index=True)
-    last = len(examples) - 1 - place  # each user's last example: nothing after its history is read
+    last = np.flatnonzero(
+        np.diff(examples.user, append=-1)
+    )  # each user's last example: nothing after its history is read
     low, high = examples.start[last], examples.end[last]
     # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)

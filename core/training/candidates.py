@@ -44,15 +44,15 @@ def draw_candidates(
     else:
         fresh = np.setdiff1d(drawn, own)
         as_negative, needed = np.ones(len(fresh), bool), own
-    bank_rows = np.flatnonzero(np.isin(warm, needed, assume_unique=True))
+    bank_rows = np.searchsorted(warm, needed)  # positives are warm
     bank_rate = 0.0
     if config.negatives != "in-batch" and config.bank_size:
-        others = np.flatnonzero(~np.isin(warm, np.union1d(fresh[as_negative], needed), assume_unique=True))
+        out = np.searchsorted(warm, np.union1d(fresh[as_negative], needed))
+        others = len(warm) - len(out)
         room = max(config.bank_size - len(bank_rows), 0)
-        bank_rate = min(1.0, room / max(1, len(others)))
-        if len(others) > room:
-            others = np.sort(rng.choice(others, room, replace=False))
-        bank_rows = np.sort(np.concatenate([bank_rows, others]))
+        bank_rate = min(1.0, room / max(1, others))
+        drawn = np.sort(rng.choice(others, room, replace=False)) if others > room else np.arange(others)
+        bank_rows = np.sort(np.concatenate([bank_rows, _without(out, drawn)]))
     everywhere = np.ones(len(bank_rows), bool)
     return Candidates(
         listing=np.concatenate([fresh, warm[bank_rows]]),
@@ -64,6 +64,14 @@ def draw_candidates(
         negative=np.concatenate([as_negative, everywhere]),
         bank_rate=bank_rate,
     )
+
+
+def _without(out: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Where the `numbers` (n,) of the places that are left stand among all, the places `out` (m,), sorted, among them.
+
+    So that a step never lists a whole catalogue to draw a few of it: of the places 0 1 2 3 4 without 1 and 2, number 1 is 3.
+    """
+    return numbers + np.searchsorted(out - np.arange(len(out)), numbers, side="right")
 
 
 def candidate_masks(
@@ -86,14 +94,15 @@ def candidate_masks(
         negative &= among
     if masked:
         negative &= live_mask(catalogue, examples.at[rows], candidates.listing)
-    place = np.full(log.listings, -1, np.int64)
-    place[candidates.listing[candidates.positive]] = np.flatnonzero(candidates.positive)
+    place = np.full(log.listings, -1, np.int32)
+    place[candidates.listing[candidates.positive]] = np.flatnonzero(candidates.positive).astype(np.int32)
     own = examples.positive[rows]  # (E, P)
     column = np.where(own >= 0, place[own], -1)
     row, slot = np.nonzero(column >= 0)
     positive = np.zeros(negative.shape, bool)
     positive[row, column[row, slot]] = True
-    return positive, negative & ~positive, column[:, 0]
+    negative[row, column[row, slot]] = False
+    return positive, negative, column[:, 0]
 
 
 def inclusion_probability(

@@ -38,14 +38,16 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
     usable = split.train & (before > log.start[log.user])
     touches = split.train.copy()
     if masked:
-        first = log.first_touch()
+        first = log.first_touch
         usable, touches = usable & first, touches & first
     rows, touch = np.flatnonzero(usable), np.flatnonzero(touches)
     place = np.searchsorted(touch, rows)  # each usable row is itself a touch
-    following = place[:, None] + np.arange(positives)[None, :]  # (E, P)
-    inside = following < len(touch)
-    following = touch[np.minimum(following, max(len(touch) - 1, 0))] if len(touch) else following
-    same = inside & (log.user[following] == log.user[rows][:, None]) if len(rows) else inside
+    positive = np.full((len(rows), positives), -1, np.int32)  # (E, P)
+    for column in range(positives):  # one by one: all of a large log at once would be many times the log
+        inside = np.flatnonzero(place + column < len(touch))
+        following = touch[place[inside] + column]
+        same = log.user[following] == log.user[rows[inside]]
+        positive[inside[same], column] = log.listing[following[same]]
     count = np.bincount(log.user[split.train], minlength=len(log.users))
     train_span = np.stack(
         [log.start[:-1], log.start[:-1] + count], axis=1
@@ -55,9 +57,7 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         start=log.start[log.user[rows]],
         end=before[rows],
         at=log.time[rows],
-        positive=np.where(same, log.listing[following], -1).astype(np.int32)
-        if len(rows)
-        else following.astype(np.int32),
+        positive=positive,
         train_span=train_span,
     )
 
@@ -99,17 +99,21 @@ def exclusions(
     These are all listings of the user's own training future, and of the history where the protocol masks it.
     """
     different, again = np.unique(candidates, return_inverse=True)
-    place = np.full(log.listings, -1, np.int64)
-    place[different] = np.arange(len(different))
+    place = np.full(log.listings, -1, np.int32)
+    place[different] = np.arange(len(different), dtype=np.int32)
     begin = examples.start[rows] if history_too else examples.end[rows]
     length = examples.train_span[examples.user[rows], 1] - begin
     owner = np.repeat(np.arange(len(rows)), length)
     column = place[log.listing[ranges(begin, length)]]
     found = np.zeros((len(rows), len(different)), bool)
     found[owner[column >= 0], column[column >= 0]] = True
-    return found[:, again]
+    # Where no listing stands twice they come in order, as the candidates of one set of vectors do.
+    return found if (again == np.arange(len(again))).all() else found[:, again]
 
 
 def live_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """(B, C) bool: listings `candidates` that are live at the moments `at` (B,)."""
+    since, until = catalogue.since[candidates], catalogue.until[candidates]
+    if len(at) and since.max(initial=at.min()) <= at.min() and at.max() < until.min(initial=at.max() + 1):
+        return np.ones((len(at), len(candidates)), bool)  # always live: nothing to compare one by one
     return catalogue.live(at[:, None], candidates)

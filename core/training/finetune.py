@@ -15,7 +15,7 @@ from core.model.settings import Settings, TrainingConfig
 from core.progress import Report, Trained, Validated
 from core.training.bank import ItemBank
 from core.training.baskets import in_epoch
-from core.training.batches import Batch, history_batches, window_batches
+from core.training.batches import Batch, Plan, history_batches, window_batches
 from core.training.codes import redrawn
 from core.training.guard import check_bank, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
@@ -151,7 +151,7 @@ class _Finetuning:
         decay = self.config.average
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
-    def batches(self, epoch: int) -> list[Batch]:
+    def batches(self, epoch: int) -> Plan:
         """Those of an epoch, of whose `data` they are numbers."""
         config, seed = self.config, self.settings.seed
         self.data = in_epoch(self.source, epoch)
@@ -251,12 +251,10 @@ class _Finetuning:
         self.report(Trained(state.step, self.until, now.value, left))
         self.lines.write(entry)
 
-    def _bank_every(self, batches: list[Batch]) -> int:
+    def _bank_every(self, batches: Plan) -> int:
         """Steps between two encodings of the bank: as configured, or more where a large bank would take the time."""
         inputs, rows = self.data.inputs, self.data.warm
-        history_tokens = sum(inputs.history_lengths(batch.first, batch.end).sum() for batch in batches) / len(
-            batches
-        )
+        history_tokens = inputs.history_lengths(batches.first, batches.end).sum() / len(batches)
         fresh = min(self.config.fresh, len(rows)) * inputs.listing_lengths(rows).mean()
         return ItemBank.steps_between(inputs, rows, history_tokens + fresh, self.config.bank_every)
 

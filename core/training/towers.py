@@ -67,7 +67,7 @@ class Towers:
             windows = ReadoutBatch(blocks, end - first, device)
         else:
             assert rows is not None
-            windows = VectorBatch.of(inputs, first, end, self._place_of(rows)[inputs.listing], device)
+            windows = VectorBatch.of(inputs, first, end, self._place_of(rows), device)
         with self._draw(first, seed).active():
             found = self.model.prefixes(windows, *self.tables, vectors).float()  # (R, d)
         return found[torch.from_numpy(batch.place).to(device)]
@@ -76,12 +76,12 @@ class Towers:
         """(R, d) the vector of each event's listing, of `vectors` (U, d), those of the listings `rows` (U,)."""
         event = ranges(batch.first, batch.end - batch.first)  # (R,)
         place = self._place_of(rows)[self.inputs.listing[event]]
-        return vectors[torch.from_numpy(place).to(vectors.device)]
+        return vectors[torch.from_numpy(place.astype(np.int64)).to(vectors.device)]
 
     def _place_of(self, rows: np.ndarray) -> np.ndarray:
         """(L,) where each listing stands in `rows` (U,), -1: nowhere."""
-        number = np.full(self.inputs.features.tokens.listings, -1, np.int64)
-        number[rows] = np.arange(len(rows))
+        number = np.full(self.inputs.features.tokens.listings, -1, np.int32)
+        number[rows] = np.arange(len(rows), dtype=np.int32)
         return number
 
     def _draw(self, rows: np.ndarray, seed: int) -> Draw:

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.features.featurizer import FeatureConfig
@@ -63,6 +64,11 @@ def homes(rng: np.random.Generator, count: int) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def named(letter: str, number: np.ndarray) -> pa.Array:
+    """Ids such as "h12"."""
+    return pc.binary_join_element_wise(letter, pa.array(number).cast(pa.string()), "")
+
+
 def config(name: str) -> MarketConfig:
     """What the columns mean."""
     kinds = {
@@ -77,8 +83,8 @@ def config(name: str) -> MarketConfig:
     )
 
 
-def events(rng: np.random.Generator, path: Path, listings: int, users: int) -> int:
-    """Write events of users who look around in one region of the table, 100,000 users at a time."""
+def events(rng: np.random.Generator, path: Path, listings: int, users: int, each: int = EVENTS) -> int:
+    """Write events, `each` a user on average, of users who look around in one region of the table, 100,000 users at a time."""
     schema = pa.schema(
         [
             (C.USER, pa.string()),
@@ -91,15 +97,15 @@ def events(rng: np.random.Generator, path: Path, listings: int, users: int) -> i
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for first in range(0, users, 100_000):
             number = np.arange(first, min(first + 100_000, users))
-            count = 1 + rng.poisson(EVENTS - 1, len(number))
+            count = 1 + rng.poisson(each - 1, len(number))
             user = np.repeat(number, count)
             near = (
                 np.repeat(rng.integers(0, listings, len(number)), count) + rng.integers(0, 500, len(user))
             ) % listings
             moment = FIRST_DAY.value // 1000 + rng.integers(0, DAYS * 86_400_000_000, len(user))
             batch = {
-                C.USER: np.char.add("u", user.astype(str)),
-                C.LISTING: np.char.add("h", near.astype(str)),
+                C.USER: named("u", user),
+                C.LISTING: named("h", near),
                 C.TIMESTAMP: pa.array(moment, pa.int64()).cast(schema.field(C.TIMESTAMP).type),
                 C.ACTION: np.where(rng.random(len(user)) < 0.1, "message", "view"),
             }

@@ -37,7 +37,7 @@ def prefixes(model, inputs, first, end):
     if model.history == "readout":
         return model.prefixes(ReadoutBatch.of(inputs, first, end), photos, texts).detach().numpy()
     table = encode_listings(model, inputs, np.arange(30), 128)
-    batch = VectorBatch.of(inputs, first, end, inputs.listing)
+    batch = VectorBatch.of(inputs, first, end)
     return model.prefixes(batch, photos, texts, torch.from_numpy(table)).detach().numpy()
 
 
