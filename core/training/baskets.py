@@ -20,13 +20,11 @@ def simultaneous(log: EventLog, train: np.ndarray) -> float:
         return 0.0
     user, time, listing = log.user[rows], log.time[rows], log.listing[rows]
     new = (np.diff(user) != 0) | (np.diff(time) != 0)  # (n - 1,) where another basket begins
-    shared = np.append(False, ~new) | np.append(
-        ~new, False
-    )  # of baskets of more than one event, the others have no company
+    # (n,) of baskets of more than one event; the others have no company
+    shared = np.append(False, ~new) | np.append(~new, False)
     group = np.append(0, np.cumsum(new))[shared]  # (m,) basket
-    pair = (
-        np.unique(group * log.listings + listing[shared]) // log.listings
-    )  # that of each different listing of one
+    # The basket of each different listing of one.
+    pair = np.unique(group * log.listings + listing[shared]) // log.listings
     baskets, found = np.unique(pair, return_counts=True)
     company = (found > 1)[np.searchsorted(baskets, group)]  # (m,)
     return float(np.count_nonzero(company) / len(rows))

@@ -145,9 +145,8 @@ def _cut_windows(
     examples: Examples, size: int, per_user: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
-    last = np.flatnonzero(
-        np.diff(examples.user, append=-1)
-    )  # each user's last example: nothing after its history is read
+    # Each user's last example: nothing after its history is read.
+    last = np.flatnonzero(np.diff(examples.user, append=-1))
     low, high = examples.start[last], examples.end[last]
     # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)

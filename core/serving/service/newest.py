@@ -48,8 +48,8 @@ class NewestState:
     async def follow(self, every: float, observe: Callable[[bool], None]) -> None:
         """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
 
-        A look reads two small files. A state that cannot be opened is tried again at the next look; meanwhile the one
-        in use goes on.
+        A look reads two small files. A state that cannot be opened, whatever stands against it, is tried again at the
+        next look; meanwhile the one in use goes on.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -59,8 +59,9 @@ class NewestState:
                     self.served = await loop.run_in_executor(None, self._opened)
                     observe(True)
                 self.problem = ""
-            except (VibesError, OSError) as error:
-                self.problem = str(error)
+            except Exception as error:
+                known = isinstance(error, VibesError | OSError)
+                self.problem = str(error) if known else f"{type(error).__name__}: {error}"
                 observe(False)
 
     def _outdated(self) -> bool:

@@ -1,5 +1,6 @@
 """The service's answers: those of the run, whoever else is in the batch; problems as sentences; the newest state."""
 
+import asyncio
 import base64
 import time
 
@@ -279,6 +280,31 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
         assert client.get(f"/similar/{name}").status_code == 200  # the state in use goes on
         pointer.write_bytes(whole)
         _until(client, lambda health: not health["problem"])
+
+
+def test_a_state_whose_opening_fails_in_an_unknown_way_is_tried_again(trained, tmp_path, monkeypatch):
+    run = copied(trained, tmp_path)
+    current, tries = NewestState(run.path), iter([IndexError("index 80 is out of bounds")])
+    newer = current.served
+
+    def opened():
+        for error in tries:
+            raise error
+        return newer
+
+    monkeypatch.setattr(current, "_outdated", lambda: True)
+    monkeypatch.setattr(current, "_opened", opened)
+    heard: list[tuple[bool, str]] = []
+
+    async def two_looks() -> None:
+        task = asyncio.create_task(current.follow(0.01, lambda good: heard.append((good, current.problem))))
+        while len(heard) < 2 and not task.done():
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(two_looks())
+    problem = "IndexError: index 80 is out of bounds"
+    assert heard[:2] == [(False, problem), (True, problem)] and not current.problem
 
 
 def _until(client, fulfilled) -> dict:
