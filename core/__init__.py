@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.insight.selection.address import selection
     from core.insight.sheet import photo_sheet
     from core.insight.why.reasons import why
+    from core.market.download.job import download
     from core.market.market import Market
     from core.run.run import Run
     from core.serving.experiment.verdict import experiment
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "compare",
     "demand",
+    "download",
     "evaluate",
     "experiment",
     "launch",
@@ -55,6 +57,7 @@ _FACES = {
     "experiment": "core.serving.experiment.verdict",
     "demand": "core.insight.demand.demand",
     "launch": "core.insight.launch.launch",
+    "download": "core.market.download.job",
     "look": "core.insight.looks.look",
     "passport": "core.insight.passport",
     "photo_sheet": "core.insight.sheet",

@@ -22,6 +22,7 @@ FACES = [
     "core",
     "core.market.market:Market.open",
     "core.market.market:Market.from_frames",
+    "core.market.download.job:download",
     "core.model.settings:Settings.of",
     "core.training.start:train",
     "core.evaluation.start:evaluate",

@@ -80,24 +80,35 @@ class Downloaded:
 
 
 def download(
-    market: Path | str, limits: Limits | None = None, report: Report | None = None
+    market: Market | Path | str,
+    limits: Limits | Mapping[str, Any] | None = None,
+    report: Report | None = None,
 ) -> tuple[Downloaded, Path | None]:
-    """Fetch the photos of a market folder that its table names by an address and that are not there yet.
+    """Fetch the photos of a market that its table names by an address and that are not there yet.
+
+    >>> homes = pd.DataFrame({"listing_id": ["a", "b"], "price": [900, 700]})
+    >>> photos = pd.DataFrame({"listing_id": ["a"], "url": ["http://127.0.0.1/a.jpg"]})
+    >>> shop = Market.from_frames(homes, photos=photos, path=folder / "shop")
+    >>> found, failures = download(shop, {"per_host": 4})
+    >>> found.named, found.fetched, failures.name  # an address of this machine, which is asked only where limits say `private`
+    (1, 0, 'photos-failed.csv')
 
     What is there stays; each file is written under a temporary name and renamed, so that the same call goes on after any
     interruption. What cannot be fetched is listed in `photos-failed.csv` of the folder, which goes when nothing is left to say.
 
     Args:
-        limits: see there; None: the default ones.
+        market: an opened one, or its folder.
+        limits: `Limits`, or some of them by their names; None: the default ones.
         report: called with each update of `core.progress`.
 
     Returns:
         what was done; the list of failures, None where there is none.
 
     Raises:
-        VibesError: no photo is named by an address, somebody else downloads there, or the folder cannot be written.
+        VibesError: no photo is named by an address, somebody else downloads there, the folder cannot be written, or limits that there
+            are not.
     """
-    path = Path(market)
+    path, limits = market.path if isinstance(market, Market) else Path(market), Limits.of(limits)
     opened = Market.open(path, events_too=False)
     source = find_table(opened.tables, "photos")
     raw = with_paths(read_table(source)) if source is not None else pd.DataFrame()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from core.errors import VibesError
 
@@ -41,6 +42,23 @@ class Limits:
     private: bool = False
     robots: bool = True
     agent: str = "listing-vibes (vibes download)"
+
+    @classmethod
+    def of(cls, given: Limits | Mapping[str, Any] | None) -> Limits:
+        """Limits as they are given: whole, some by their names, or none.
+
+        Raises:
+            VibesError: one that there is not.
+        """
+        if isinstance(given, Limits):
+            return given
+        known = [one.name for one in fields(cls)]
+        for name in given or {}:
+            if name not in known:
+                raise VibesError(
+                    f"There is no limit '{name}' of a download; choose one of {', '.join(known)}."
+                )
+        return cls(**(given or {}))
 
     def __post_init__(self) -> None:
         """Raises:

@@ -18,7 +18,7 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.database import QUERY, engine_of, failed, queried, query_of
 from core.market.frames import as_table, photo_paths
-from core.market.importers import Importer
+from core.market.importers._three_tables import ThreeTables
 from core.market.io import TABLES
 from core.market.writer import write_market
 
@@ -31,7 +31,7 @@ NEEDED = {
 }
 
 
-class Sql(Importer):
+class Sql(ThreeTables):
     """Write the market of tables or queries of a database; columns are called as the market calls them (`SELECT buyer AS user_id`).
 
     Where nothing is said, the tables `listings`, `photos` and `events` are taken, the last two as far as there are such. A
@@ -41,18 +41,6 @@ class Sql(Importer):
         listings, photos, events: the name of a table, a query, or a file ending in `.sql` that holds one.
         photo_root: where paths of photos start.
     """
-
-    address = True
-
-    def __init__(
-        self,
-        listings: str | None = None,
-        photos: str | None = None,
-        events: str | None = None,
-        photo_root: Path | str | None = None,
-    ) -> None:
-        self.told = {"listings": listings, "photos": photos, "events": events}
-        self.photo_root = None if photo_root is None else Path(photo_root)
 
     def write(self, path: Path | str, target: Path) -> None:
         engine = engine_of(str(path), "PATH")

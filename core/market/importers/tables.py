@@ -17,7 +17,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.durable import atomic_path
-from core.market.importers import Importer
+from core.market.importers._three_tables import ThreeTables
 from core.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
 from core.market.photo_urls import is_url
 from core.market.storage import Place, asked, is_address
@@ -30,7 +30,7 @@ NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C
 ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
 
 
-class Tables(Importer):
+class Tables(ThreeTables):
     """Write the market of the tables in a folder here or at an address (`s3://bucket/shop`, whatever fsspec opens).
 
     A table is a file (`events.parquet`, `.csv`, `.csv.gz`) or a folder of Parquet files (`events/`, `events.parquet/`), those of
@@ -41,18 +41,6 @@ class Tables(Importer):
         listings, photos, events: where the table lies, by its address or from the folder on; may have wildcards.
         photo_root: where paths of photos start, instead of the folder.
     """
-
-    address = True
-
-    def __init__(
-        self,
-        listings: str | None = None,
-        photos: str | None = None,
-        events: str | None = None,
-        photo_root: str | None = None,
-    ) -> None:
-        self.told = {"listings": listings, "photos": photos, "events": events}
-        self.photo_root = photo_root
 
     def write(self, path: Path | str, target: Path) -> None:
         folder = Place.of(str(path), "PATH")

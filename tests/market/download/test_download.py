@@ -18,6 +18,7 @@ import pytest
 from helpers.commands import vibes
 from PIL import Image
 
+import core
 from core.errors import VibesError
 from core.market.download.address import Address, is_public
 from core.market.download.connection import Connection
@@ -342,3 +343,12 @@ def test_a_market_without_addresses_has_nothing_to_fetch(tmp_path):
         download(market(tmp_path / "m", ["photos/a.jpg"], "path"))
     with pytest.raises(VibesError, match="printable ASCII"):
         Limits(agent="a\r\nHost: b")
+
+
+def test_python_fetches_photos_of_an_opened_market_within_bounds_by_their_names(tmp_path, host):
+    opened = Market.open(market(tmp_path / "m", [f"{host.url}/ok/python-{number}" for number in range(3)]))
+    found, left = core.download(opened, {"private": True, "delay": 0.0})
+    assert (found.named, found.fetched, found.failed, left) == (3, 3, {}, None)
+    assert core.download(tmp_path / "m")[0].there == 3
+    with pytest.raises(VibesError, match="no limit 'hurry' of a download; choose one of photo_bytes,"):
+        core.download(opened, {"hurry": 1})
