@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
+from core.market.ids import order_of, rows_in
 from core.market.market import Market
 
 #: Events that are sorted at once where users can be looked at one by one.
@@ -51,11 +52,12 @@ class EventLog:
         codes, users = pd.factorize(events[C.USER])
         timed = C.TIMESTAMP in events.columns
         when = events[C.TIMESTAMP if timed else C.POSITION].astype("int64").to_numpy()
-        listing = events[C.LISTING].map(market.listing_row).to_numpy(np.int32)
-        order = np.lexsort((np.arange(len(events)), when, codes))
+        listing = rows_in(events[C.LISTING], market.listings[C.LISTING])
+        order = order_of(codes, when)
+        order = np.arange(len(events)) if order is None else order
         action = np.full(len(events), -1, np.int16)
         if C.ACTION in events.columns:
-            action = pd.Categorical(events[C.ACTION], categories=market.actions).codes.astype(np.int16)
+            action = rows_in(events[C.ACTION], market.actions).astype(np.int16)
         duration = np.full(len(events), np.nan, np.float32)
         if C.DURATION in events.columns:
             duration = events[C.DURATION].to_numpy(np.float32)

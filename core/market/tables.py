@@ -13,6 +13,7 @@ from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
+from core.market.ids import by_user_and_time, rows_in
 from core.market.kinds import infer_kind, kind_of
 from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
@@ -238,7 +239,7 @@ def events_table(
             f"{path} has neither 'timestamp' nor 'position'; add one, so that events have an order."
         )
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
-    strange = known.get_indexer(listings) < 0  # `isin` would hash all listings anew for each part
+    strange = rows_in(listings, known) < 0
     notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
     nobody = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")
@@ -258,5 +259,10 @@ def events_table(
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
-    table = table[~(bad | strange | nobody)].sort_values([C.USER, time_name], kind="stable")
+    out = bad | strange | nobody
+    if out.any():
+        table = table[~out]
+    order = by_user_and_time(table[C.USER], table[time_name].astype("int64").to_numpy())
+    if order is not None:
+        table = table.take(order)
     return table.reset_index(drop=True), actions, notes.defects
