@@ -6,6 +6,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.server.runs import OpenRun, RunKey, run_key
+from app.view.formats import time_left
 from core.insight.looks.search import LookSearch
 from core.progress import Counted, Update
 
@@ -37,14 +38,10 @@ def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
 
     def report(update: Update) -> None:
         if isinstance(update, Counted):
-            left = f", about {_minutes(update.left)} left" if update.left else ""
-            tell(update.done / max(update.total, 1), f"{update.done:,} of {update.total:,} photos{left}")
+            line = f"{update.done:,} of {update.total:,} photos{time_left(update.left)}"
+            tell(update.done / max(update.total, 1), line)
 
     tell(0.0, "Opening the photo encoder")
     with lock:  # two sessions would do the same work side by side
         if run_key(opened) not in found:
             found[run_key(opened)] = LookSearch.make(opened.run, report)
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

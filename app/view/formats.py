@@ -84,6 +84,11 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {rest} min" if rest else f"{hours:,} h"
 
 
+def time_left(seconds: float | None) -> str:
+    """What stands behind the progress of long work: `, about 45 s left`; nothing where nobody can say."""
+    return f", about {duration(seconds)} left" if seconds else ""
+
+
 def ordinal(number: int) -> str:
     """`1st`, `22nd`, `113th`."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")

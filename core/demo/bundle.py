@@ -122,7 +122,7 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     shutil.rmtree(run / RESULTS.folder)  # what ships is one state, and has it in one place
     (run / RESULTS.pointer).unlink()
     report(Stage("drawing the map"))
-    save_map(opened)
+    save_map(opened, report=report)
     report(Stage("looking at the photos"))
     LookSearch.make(opened)
     return opened

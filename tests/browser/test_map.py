@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
+import shutil
 
 import pandas as pd
 import pytest
-from browser.conftest import PHOTOS
+from browser.conftest import PHOTOS, serving
 from browser.mapped import write_map
 from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
 from browser.test_sizes import PHONE
@@ -13,6 +15,7 @@ from playwright.sync_api import expect
 
 from core.insight.map.region import SIZE, grid_places, inside, read_outline
 
+DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
 MARGIN = 0.94  # of the shorter side that the map takes
 
 
@@ -176,3 +179,20 @@ def test_it_fits_a_phone(page, drawn):
         "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
     )
     assert width <= 390
+
+
+@pytest.mark.slow
+def test_a_map_that_is_not_drawn_yet_says_how_far_it_is_and_then_stands_there(page, explorer, tmp_path):
+    for name in ("run", "market"):
+        shutil.copytree(explorer.run.parent / name, tmp_path / name)
+    (tmp_path / "run" / "map.parquet").unlink(missing_ok=True)
+    with serving(tmp_path / "run", tmp_path) as fresh:
+        page.goto(f"{fresh.url}/map?space=model")
+        status = page.get_by_text(re.compile(r"^Drawing the map: .*, about \d+ (s|min) left$"))
+        expect(status).to_be_visible(timeout=DRAWING)
+        step = page.get_by_test_id("stProgress").get_by_text(
+            re.compile(r"^(Comparing|Joining|Placing) .* by model$")
+        )
+        expect(step).to_be_visible(timeout=DRAWING)
+        expect(page.locator(".vibe-map")).to_have_attribute("data-drawn", "24", timeout=DRAWING)
+        expect(page.get_by_text("Drawing the map")).to_have_count(0, timeout=DRAWING)

@@ -4,6 +4,7 @@ The process ends with the server that started it.
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -16,8 +17,12 @@ from typing import IO
 
 import streamlit as st
 
+from core.progress import Counted
+
+PHOTOS = "reading photos"  # before the drawing itself, where they were not looked at yet
+#: Writes each update of its progress as a line.
 _SCRIPT = (
-    "import os, sys, threading, time\n"
+    "import json, os, sys, threading, time\n"
     "def stay(parent):\n"
     "    while os.getppid() == parent:\n"
     "        time.sleep(1)\n"
@@ -27,10 +32,14 @@ _SCRIPT = (
     "from core.errors import sentence_of\n"
     "from core.insight.looks.search import prepare_looks\n"
     "from core.insight.map.vibe_map import save_map\n"
+    "from core.progress import Counted, renamed\n"
+    "def told(update):\n"
+    "    if isinstance(update, Counted):\n"
+    "        print(json.dumps([update.what, update.done, update.total, update.left]), flush=True)\n"
     "try:\n"
     "    run = Run.open(sys.argv[1])\n"
-    "    prepare_looks(run)\n"
-    "    save_map(run)\n"
+    f"    prepare_looks(run, renamed(told, {PHOTOS!r}))\n"
+    "    save_map(run, report=told)\n"
     "except Exception as error:\n"
     "    sys.exit(sentence_of(error))\n"
 )
@@ -38,11 +47,28 @@ _SCRIPT = (
 
 @dataclass
 class Job:
-    """One drawing at work, or what became of it."""
+    """One drawing at work, or what became of it.
+
+    Attributes:
+        standing: the last that it told of its progress, and when.
+    """
 
     process: subprocess.Popen
     log: IO[bytes]
     started: float = field(default_factory=time.monotonic)
+    standing: tuple[Counted, float] | None = None
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Read what the process tells until it ends."""
+        assert self.process.stdout is not None  # a pipe
+        with self.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError):  # what a library prints
+                    what, done, total, left = json.loads(line)
+                    self.standing = Counted(what, done, total, left), time.monotonic()
 
     @property
     def at_work(self) -> bool:
@@ -53,6 +79,14 @@ class Job:
     def seconds(self) -> float:
         """How long ago it began."""
         return time.monotonic() - self.started
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left, None where nobody can say; between two updates the clock goes on."""
+        if self.standing is None or self.standing[0].left is None:
+            return None
+        told, when = self.standing
+        return max(1.0, (told.left or 0.0) - (time.monotonic() - when))
 
     @property
     def trouble(self) -> str:
@@ -83,7 +117,7 @@ def start(run: Path) -> Job:
             return jobs[key]
         log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the job
         process = subprocess.Popen(
-            [sys.executable, "-c", _SCRIPT, key, str(os.getpid())], stdout=subprocess.DEVNULL, stderr=log
+            [sys.executable, "-c", _SCRIPT, key, str(os.getpid())], stdout=subprocess.PIPE, stderr=log
         )
         jobs[key] = Job(process, log)
         return jobs[key]

@@ -18,10 +18,11 @@ from app.kit.spaces import LABELS, MEANINGS, missing_spaces
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params
 from app.server.runs import OpenRun, current_run
-from app.view.formats import count, plain
+from app.view.formats import count, duration, plain, time_left
 from core.insight.map.film import film
 from core.insight.map.region import inside, read_outline
 from core.insight.map.vibe_map import LEAST
+from core.progress import Counted
 
 KEY = "vibe-map"
 AT_ONCE = 20_000  # listings up to which a map is drawn without asking
@@ -207,12 +208,23 @@ def _at_work(opened: OpenRun) -> None:
     job = drawing_job.job_of(opened.run.path)
     if job is None or not job.at_work:
         st.rerun()
-    with st.status(f"Drawing the map: {job.seconds:.0f} s", expanded=True):
+    with st.status(f"Drawing the map: {duration(job.seconds)}{time_left(job.left)}", expanded=True):
+        if job.standing is None:
+            st.progress(0.0, "Starting")
+        else:
+            told, _ = job.standing
+            st.progress(min(1.0, told.done / max(told.total, 1)), _step(told))
         names = ", ".join(LABELS[name].lower() for name in opened.run.spaces)
         st.markdown(
             f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')} "
             f"({plain(names)}). It is done once for each run. You may leave this page; the drawing goes on."
         )
+
+
+def _step(told: Counted) -> str:
+    """What is done now, and of photos how many."""
+    doing = told.what[:1].upper() + told.what[1:]
+    return f"{doing}: {told.done:,} of {told.total:,}" if told.what == drawing_job.PHOTOS else doing
 
 
 def _drawn() -> None:

@@ -96,7 +96,7 @@ class LookSearch:
         )
 
 
-def prepare_looks(run: Run) -> None:
+def prepare_looks(run: Run, report: Report | None = None) -> None:
     """Make what `LookSearch.open` reads where that costs little: where the run's photos went through `ENCODER` already, so
     that the names of the map know what photos show, and the first search finds all prepared. What fails here is told to
     whoever searches.
@@ -105,7 +105,7 @@ def prepare_looks(run: Run) -> None:
     if not name.startswith(ENCODER) or not len(run.market.photos) or LookSearch.open(run) is not None:
         return
     with suppress(VibesError):
-        LookSearch.make(run)
+        LookSearch.make(run, report)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,18 @@ TONES = {
 LABEL = "Photos"
 
 
-def tones_of(market: Market, listings: Sequence[str]) -> pd.DataFrame:
-    """`light, chroma, tones` of the covers of `listings`, one row each, NaN where a listing has none that can be read."""
+def tones_of(
+    market: Market, listings: Sequence[str], tell: Callable[[float], None] = lambda share: None
+) -> pd.DataFrame:
+    """`light, chroma, tones` of the covers of `listings`, one row each, NaN where a listing has none that can be read.
+
+    Args:
+        tell: called with the share that is done.
+    """
     found = np.full((len(listings), len(COLUMNS)), np.nan, np.float32)
     for row, listing in enumerate(listings):
+        if not row % 100:
+            tell(row / len(listings))
         cover = market.cover.get(listing)
         if cover is None:
             continue

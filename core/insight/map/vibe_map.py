@@ -5,18 +5,27 @@ UMAP (McInnes, Healy and Melville 2018, arXiv 1802.03426) and HDBSCAN (Campello,
 
 from __future__ import annotations
 
+import warnings
 import zipfile
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.insight.map.pace import COVERS, LOOKED_AT, STEPS, Pace, expected
 from core.insight.map.tones import tones_of
 from core.market.columns import Columns as C
 from core.market.io import read_kept, require_numbers, write_table
+from core.progress import Report
 from core.run.run import Run
+from core.search.index.choose import choose
 
 NEIGHBOURS = 15
+#: Rounds in which listings are moved, and those where there are more than `MANY` of them; as umap-learn chooses.
+EPOCHS, EPOCHS_OF_MANY, MANY = 500, 200, 10_000
+AT_ONCE = 4_000_000  # similarities that are looked at together
 LEAST = 5  # listings that a space needs to be drawn
 SHARE = 28  # the smallest cluster is this part of all listings
 FILE = "map.parquet"
@@ -28,16 +37,23 @@ EVEN = (
 )
 EDGES = (0.01, 0.99)  # beyond which places are outliers, that do not say how large the map is
 BEYOND = 0.05  # how far beyond these edges an outlier may lie, as a part of the map
+#: Told how far a drawing is: which of `STEPS`, and what share of it is done.
+Tell: TypeAlias = Callable[[int, float], None]
 
 
-def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw_map(vectors: np.ndarray, seed: int = 0, tell: Tell | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(n, 2) places and (n,) cluster numbers of L2-normalised `vectors` (n, d); the same seed gives the same map.
 
     The largest cluster is number 0; -1 is a listing between clusters.
 
+    Args:
+        tell: called as the work goes on.
+
     Raises:
         VibesError: umap-learn is not installed.
     """
+    tell = tell or (lambda step, share: None)
+    tell(0, 0.0)
     try:
         from umap import UMAP
     except ImportError as error:
@@ -47,11 +63,30 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     from sklearn.cluster import HDBSCAN
 
     near = min(NEIGHBOURS, len(vectors) - 1)
-    # Spectral starts need more listings than dimensions; a seed means one thread, or no two maps would be alike.
-    start = "spectral" if len(vectors) > 10 * near else "random"
-    places = UMAP(n_neighbors=near, metric="cosine", random_state=seed, init=start, n_jobs=1).fit_transform(
-        vectors
-    )
+    # Found here: umap-learn's own search compiles for seconds and compares by one core, slower than a product of matrices.
+    rows, away = neighbours(vectors, near, lambda share: tell(0, share))
+    tell(1, 0.0)
+    epochs = epochs_of(len(vectors))
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message=r".*precomputed_knn\[2\]"
+        )  # needed only to place others later
+        # Spectral starts need more listings than dimensions; a seed means one thread, or no two maps would be alike.
+        places = UMAP(
+            n_neighbors=near,
+            metric="cosine",
+            precomputed_knn=(rows, away),
+            random_state=seed,
+            init="spectral" if len(vectors) > 10 * near else "random",
+            n_epochs=epochs,
+            n_jobs=1,
+            tqdm_kwds={
+                "disable": False,
+                "file": _Epochs(lambda share: tell(2, share)),
+                "bar_format": "{n}/{total}",
+            },
+        ).fit_transform(vectors)
+    tell(3, 0.0)
     smallest = max(LEAST, len(vectors) // SHARE)
     # Leaves, not the most persistent: a market splits into rent and sale first, and that tells nobody anything.
     found = HDBSCAN(
@@ -61,6 +96,42 @@ def draw_map(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     rank = np.empty(len(size), int)
     rank[np.argsort(-size, kind="stable")] = np.arange(len(size))
     return spread_out(places), np.where(found >= 0, rank[found], -1).astype(np.int32)
+
+
+def epochs_of(listings: int) -> int:
+    """Rounds in which so many listings are moved."""
+    return EPOCHS if listings <= MANY else EPOCHS_OF_MANY
+
+
+def neighbours(
+    vectors: np.ndarray, k: int, tell: Callable[[float], None] = lambda share: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `k` nearest of each of `vectors` (n, d), L2-normalised, itself among them: rows (n, k) int32 and cosine distances
+    (n, k) float32, the nearest first. Exact up to `core.search.index.EXACT_TO`."""
+    index, size = choose(vectors).index, max(1, AT_ONCE // len(vectors))
+    rows, away = np.empty((len(vectors), k), np.int32), np.empty((len(vectors), k), np.float32)
+    for begin in range(0, len(vectors), size):
+        tell(begin / len(vectors))
+        some = slice(begin, begin + size)
+        rows[some], score = index.search(vectors[some], k)
+        away[some] = np.maximum(1 - score, 0)
+    return rows, away
+
+
+class _Epochs:
+    """The file that umap-learn's bar is written to, which reads what share of the rounds is done."""
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        self._tell = tell
+
+    def write(self, text: str) -> None:
+        """A bar such as `12/500`, between characters that move the cursor."""
+        done, slash, total = text.strip("\r\n ").partition("/")
+        if slash and done.isdecimal() and total.isdecimal():
+            self._tell(int(done) / max(int(total), 1))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
 
 def spread_out(places: np.ndarray) -> np.ndarray:
@@ -76,33 +147,38 @@ def spread_out(places: np.ndarray) -> np.ndarray:
     return found.astype(np.float32)
 
 
-def map_frame(run: Run, seed: int = 0) -> pd.DataFrame:
+def map_frame(run: Run, seed: int = 0, report: Report | None = None) -> pd.DataFrame:
     """`space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings that a
     space knows nothing of are left out."""
+    known = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
+    drawn = {space: rows for space, rows in known.items() if len(rows) >= LEAST}
+    if not drawn:
+        return pd.DataFrame(columns=list(COLUMNS))
+    work: list[tuple[str, float]] = []
+    for number, (space, rows) in enumerate(drawn.items()):
+        seconds = expected(len(rows), run.vectors(space).shape[1], epochs_of(len(rows)), first=not number)
+        work += [(f"{step} by {space}", of_it) for step, of_it in zip(STEPS, seconds, strict=True)]
+    pace = Pace([*work, (COVERS, LOOKED_AT * len(run.market.cover))], report)
     parts = []
-    for space in run.spaces:
-        rows = np.flatnonzero(run.index(space).known)
-        if len(rows) < LEAST:
-            continue
-        places, cluster = draw_map(run.vectors(space)[rows], seed)
+    for number, (space, rows) in enumerate(drawn.items()):
+        places, cluster = draw_map(run.vectors(space)[rows], seed, pace.from_part(len(STEPS) * number))
         ids = np.asarray(run.listing_ids)[rows]
         parts.append(
             pd.DataFrame(
                 {"space": space, C.LISTING: ids, "x": places[:, 0], "y": places[:, 1], "cluster": cluster}
             )
         )
-    if not parts:
-        return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.concat(parts, ignore_index=True)
     if not len(run.market.photos):
         return frame
     names: list[str] = list(dict.fromkeys(frame[C.LISTING]))
-    return frame.merge(tones_of(run.market, names).assign(**{C.LISTING: names}), on=C.LISTING, how="left")
+    tones = tones_of(run.market, names, lambda share: pace.tell(len(work), share))
+    return frame.merge(tones.assign(**{C.LISTING: names}), on=C.LISTING, how="left")
 
 
-def save_map(run: Run, seed: int = 0) -> None:
+def save_map(run: Run, seed: int = 0, report: Report | None = None) -> None:
     """Write `map.parquet` into the run folder, with a note of the embeddings that it was drawn of."""
-    frame = map_frame(run, seed)
+    frame = map_frame(run, seed, report)
     frame.attrs[DRAWN_OF] = embeddings_of(run)
     write_table(run.path / FILE, frame)
 

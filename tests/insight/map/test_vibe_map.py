@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.map.vibe_map import BEYOND, WIDE, draw_map, spread_out, with_newcomers
+from core.insight.map.vibe_map import (
+    BEYOND,
+    WIDE,
+    draw_map,
+    map_frame,
+    neighbours,
+    spread_out,
+    with_newcomers,
+)
 
 
 def blobs(rng: np.random.Generator, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,6 +63,37 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained):
         spots = frame[["x", "y"]].to_numpy()[near]
         assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
     assert set(new["cluster"]) <= {0, 1}
+
+
+def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
+    vectors, _ = blobs(np.random.default_rng(3), (40, 30))
+    monkeypatch.setattr("core.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
+    shares = []
+    rows, away = neighbours(vectors, 6, shares.append)
+    for row, vector in enumerate(vectors):
+        cosine = vectors @ vector
+        assert rows[row].tolist() == np.argsort(-cosine, kind="stable")[:6].tolist() and rows[row, 0] == row
+        np.testing.assert_allclose(away[row], 1 - cosine[rows[row]], atol=1e-6)
+    assert (away >= 0).all() and shares == [begin / 70 for begin in range(0, 70, 7)]
+
+
+@pytest.mark.slow
+def test_drawing_tells_how_far_it_is_and_how_long_it_takes_yet(trained):
+    told = []
+    frame = map_frame(trained, report=told.append)
+    assert set(frame["space"]) == set(trained.spaces)
+    done = [update.done for update in told]
+    assert done == sorted(done) and done[0] == 0 and 90 < done[-1] <= 100
+    steps = list(dict.fromkeys(update.what for update in told))
+    first = trained.spaces[0]
+    assert steps[:4] == [
+        f"{step} by {first}"
+        for step in ("comparing listings", "joining what is alike", "placing listings", "finding groups")
+    ]
+    assert len(steps) == 4 * len(trained.spaces)  # of a market without photos
+    placing = [update for update in told if update.what == f"placing listings by {first}"]
+    assert len({update.done for update in placing}) > 3, "nothing is told while listings are placed"
+    assert all(update.left >= 0 for update in told) and told[-1].left < told[0].left
 
 
 @pytest.mark.slow

@@ -119,22 +119,36 @@ def test_colours_follow_the_choice_and_the_url(show, mapped):
     assert components(show("map", mapped, by="nonsense"), "vibe_map")[0]["legend"][-1][1] == 8
 
 
+def until(what, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "nothing came of it"
+        time.sleep(0.05)
+
+
 def test_no_map_yet_shows_the_work_and_then_the_map(show, trained, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     shutil.copytree(trained.parent / "market", tmp_path / "market")
     (tmp_path / "go").write_text("")
-    waits = f"import pathlib, time\nwhile pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)"
+    tells = (
+        'print("a word of a library")\nprint(\'["placing listings by photos", 40, 100, 75.0]\', flush=True)\n'
+    )
+    waits = f"import pathlib, time\n{tells}while pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)"
     monkeypatch.setattr(drawing_job, "_SCRIPT", waits)
+    drawing_job.start(run)
+    until(lambda: drawing_job.job_of(run).standing)
     page = show("map", run)
     assert page.status[0].label.startswith("Drawing the map")
+    assert page.status[0].label.endswith("s, about 1 min left")
+    (bar,) = page.get("progress")
+    assert bar.proto.value == 40 and bar.proto.text == "Placing listings by photos"
     assert "12 listings in 3 spaces" in texts(page)
     job = drawing_job.job_of(run)
     assert job.at_work and drawing_job.start(run) is job
     write_map(run)
     (tmp_path / "go").unlink()
-    while job.at_work:
-        time.sleep(0.05)
+    until(lambda: not job.at_work)
     page.run()
     assert len(components(page, "vibe_map")) == 1
 
