@@ -48,8 +48,8 @@ def rule_of(name: str, strength: float, place: str, seller: str | None) -> Rules
 class Prices:
     """The queries of a run, and what lists under a rule make of them."""
 
-    def __init__(self, run: Run, queries: int, seller: str | None) -> None:
-        self.run, self.seller = run, seller
+    def __init__(self, run: Run, queries: int, seller: str | None, beside: str | None = None) -> None:
+        self.run, self.seller, self.beside = run, seller, beside
         asked = run.split().test
         if len(asked) > queries:
             rows = np.sort(np.random.default_rng(0).choice(len(asked), queries, replace=False))
@@ -78,7 +78,7 @@ class Prices:
             if rule is None:
                 return None
             try:
-                maker = self.run.recommender(rules=rule)
+                maker = self.run.recommender(rules=rule, beside=self.beside)
             except VibesError:  # this market knows no moments, or no places
                 return None
             one = slice(query, query + 1)
@@ -107,9 +107,9 @@ class Prices:
         }  # fmt: skip
 
 
-def table(path: Path, queries: int, seller: str | None) -> pd.DataFrame:
+def table(path: Path, queries: int, seller: str | None, beside: str | None = None) -> pd.DataFrame:
     """One row a rule and strength."""
-    prices = Prices(Run.open(path), queries, seller)
+    prices = Prices(Run.open(path), queries, seller, beside)
     user = prices.asked.user
     none = prices.measure("none", 0.0)
     assert none is not None
@@ -174,6 +174,9 @@ def main() -> None:
     parser.add_argument("run", nargs="*", default=[str(DEMO)])
     parser.add_argument("--queries", type=int, default=600)
     parser.add_argument("--seller", help="the attribute of `at most`")
+    parser.add_argument(
+        "--with", dest="beside", help="what lists add to the model, or nothing; default: as they are served"
+    )
     parser.add_argument("--figure", type=Path, metavar="OUT.svg")
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
@@ -181,7 +184,7 @@ def main() -> None:
         given = dict(one.split("=", 1) for one in told.run)
         draw({name: pd.read_json(file) for name, file in given.items()}, told.figure)
         return
-    found = table(Path(told.run[0]), told.queries, told.seller)
+    found = table(Path(told.run[0]), told.queries, told.seller, told.beside)
     if told.json:
         print(json.dumps(found.to_dict("records")))
     else:
