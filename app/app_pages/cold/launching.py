@@ -26,8 +26,8 @@ ENDS = (0.01, 0.99)  # shares of listings that are below a slider's ends
 STEPS = 100
 
 
-def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> None:
-    """The audience of an entered listing, its place with them, and what it competes with."""
+def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> Launch:
+    """What may be dragged, and the audience of the entered listing and its place with them."""
     sliders(opened, cells, len(photos))
     with st.spinner("Asking the users …"):
         found = launched(opened, draft, cells, photos, advise=False)
@@ -46,8 +46,7 @@ def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes
     right.metric(
         "Middle place with them", place, help="Half of the audience would have it higher up in their list"
     )
-    people(opened, found)
-    competing(opened, found)
+    return found
 
 
 def sliders(opened: OpenRun, cells: dict[str, Any], photos: int) -> None:

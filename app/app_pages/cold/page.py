@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.app_pages.cold.advice import advised
 from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
-from app.app_pages.cold.launching import reach
+from app.app_pages.cold.launching import competing, people, reach
 from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
@@ -233,11 +233,12 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
     photos = usable(photos)
     contents = [content for _, content in photos]
     can_launch = opened.run.has_model and opened.view.has_events
-    top, advice = st.container(), st.container()
+    top = st.container()
     space = space_switch(opened)
     if space is None:
         return
-    with st.spinner("Encoding the listing …"):
+    told, place, reached, advice = st.container(), st.container(), st.container(), st.container()
+    with told, st.spinner("Encoding the listing …"):
         try:
             found = encoded(opened, space, draft, cells, contents)
         except VibesError as error:
@@ -247,19 +248,23 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
             found = encoded(opened, space, draft, cells, [])
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in found.broken:
-        st.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
+        told.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
+    launched = None
     if can_launch:
         with top:
-            reach(opened, draft, cells, contents)
-    placed = None
+            launched = reach(opened, draft, cells, contents)
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
+        with place, boundary():  # beside what is dragged, as it moves with it
+            place_among_all(opened, placed)
         neighbours(opened, placed, least=150, begun_with=st.query_params.get("like"))
-    if placed is not None:
-        place_among_all(opened, placed)
+    if launched is not None:
+        with reached:
+            people(opened, launched)
+            competing(opened, launched)
     if can_launch:
         with advice:  # last: what is asked for first is seen first
             advised(opened, draft, cells, contents)

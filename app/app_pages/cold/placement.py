@@ -14,12 +14,13 @@ from app.kit.as_code import as_code
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
+from app.kit.map_points import load_maps
 from app.kit.photo_rows import Row, newest_strip, photo_rows
 from app.kit.score_help import SIMILAR, user_score_help
 from app.kit.spaces import LABELS
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
-from app.view.formats import count, ordinal
+from app.view.formats import count, ordinal, plain
 from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
 from core.run.fits import NOTHING
@@ -72,29 +73,56 @@ def neighbours(opened: OpenRun, placed: Placement, least: int = 190, begun_with:
 
 
 def place_among_all(opened: OpenRun, placed: Placement) -> None:
-    """A picture of the space with the listing and its neighbours in it."""
+    """The listing among all others: on the map of the space where that is drawn, else along two directions of it."""
     st.header("Where it lands", anchor=False)
-    mean, directions, share = plane(opened, placed.space)
-    if directions.shape[1] < 2:
-        st.caption("This space has one direction only, so there is no picture of it.")
-        return
     if placed.space == "attributes" and placed.row is None:
         st.caption(
             "The picture is drawn for listings of the run only: a new one changes the attribute space itself. "
             "Choose another space to see it."
         )
         return
+    one = (load_maps(opened) or {}).get(placed.space)
+    if one is None:
+        _along_directions(opened, placed)
+        return
+    at, group = (one.standing(placed.row) if placed.row is not None else None) or one.landing(placed.vector)
+    if group >= 0:
+        link = address(opened, "map", space=placed.space, group=group)
+        said = f"In the group **[{plain(one.portraits[group].name)}]({link})** of the vibe map ({count(int(one.sizes[group]), 'listing')})."
+    else:
+        said = f"Between the groups of the [vibe map]({address(opened, 'map', space=placed.space)})."
+    st.markdown(said)
+    _show(opened, placed, dots(opened, placed, one.run_rows, one.places.astype(float), at))
+    st.caption(
+        "Each dot is a listing at its place on the vibe map, where what is alike lies near to one another. "
+        "Click a dot to see its listing."
+    )
+
+
+def _along_directions(opened: OpenRun, placed: Placement) -> None:
+    mean, directions, share = plane(opened, placed.space)
+    if directions.shape[1] < 2:
+        st.caption("This space has one direction only, so there is no picture of it.")
+        return
+    index = opened.run.index(placed.space)
+    rows = np.flatnonzero(index.known)
+    where = index.vectors[rows] @ directions - mean @ directions  # (n, 2)
+    _show(opened, placed, dots(opened, placed, rows, where, (placed.vector - mean) @ directions))
+    st.caption(
+        f"Each dot is a listing, at its place along the two directions in which listings differ most; these hold "
+        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. Once the "
+        f"[vibe map]({address(opened, 'map')}) is drawn, the listing is shown there. Click a dot to see its listing."
+    )
+
+
+def _show(opened: OpenRun, placed: Placement, table: pd.DataFrame) -> None:
     chosen = charts.show_chart(
-        _chart(dots(opened, placed, mean, directions)),
+        _chart(table),
         key=f"place-{placed.space}",
         alt="All listings as dots, with this listing and its neighbours marked by shape and colour",
         height=400,
         on_select="rerun",
         selection_mode="points",
-    )
-    st.caption(
-        f"Each dot is a listing, at its place along the two directions in which listings differ most; these hold "
-        f"{100 * share:.0f}\u00a0% of all difference, so two dots that touch may still differ. The neighbours are listed above. Click a dot to see its listing."
     )
     rows = [point["customdata"] for point in chosen.selection.points if point.get("customdata", -1) >= 0]
     if rows:
@@ -107,17 +135,25 @@ def place_among_all(opened: OpenRun, placed: Placement) -> None:
         )
 
 
-def dots(opened: OpenRun, placed: Placement, mean: np.ndarray, directions: np.ndarray) -> pd.DataFrame:
-    """One line a dot: x, y, Listing, row of the market (-1 where it has none), Kind; the listing itself comes last."""
+def dots(
+    opened: OpenRun, placed: Placement, rows: np.ndarray, where: np.ndarray, at: np.ndarray
+) -> pd.DataFrame:
+    """One line a dot: x, y, Listing, row of the market (-1 where it has none), Kind; the listing itself comes last.
+
+    Args:
+        rows: (n,) of the run, the listings there are.
+        where: (n, 2) their places.
+        at: (2,) that of the listing itself.
+    """
     run = opened.run
-    index = run.index(placed.space)
-    near = [run.listing_row[name] for name in placed.nearest[C.LISTING][:NEIGHBOURS]]
-    others = np.setdiff1d(np.flatnonzero(index.known), [*near, -1 if placed.row is None else placed.row])
+    nearest = np.array([run.listing_row[name] for name in placed.nearest[C.LISTING][:NEIGHBOURS]], np.int64)
+    near = np.flatnonzero(np.isin(rows, nearest))
+    others = np.flatnonzero(~np.isin(rows, [*nearest, -1 if placed.row is None else placed.row]))
     if len(others) > DOTS:
         others = np.sort(np.random.default_rng(0).choice(others, DOTS, replace=False))
-    rows = np.array([*others, *near], np.int64)
-    points = (np.vstack([index.vectors[rows], placed.vector]) - mean) @ directions
-    of_market = [opened.view.market.listing_row.get(run.listing_ids[row], -1) for row in rows]
+    shown = np.concatenate([others, near])
+    points = np.vstack([where[shown], at])
+    of_market = [opened.view.market.listing_row.get(run.listing_ids[row], -1) for row in rows[shown]]
     names = [opened.view.title(row) if row >= 0 else "" for row in of_market]
     kinds = ["Other listings"] * len(others) + ["Neighbours"] * len(near) + ["This listing"]
     return pd.DataFrame(

@@ -4,9 +4,9 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.map.days import Today
-from app.app_pages.map.points import SpaceMap
 from app.kit.cards import address, listing_card
 from app.kit.gallery import Card, gallery
+from app.kit.map_points import SpaceMap
 from app.server.params import set_params, whole
 from app.server.photos import SMALL, photo_url
 from app.view.formats import count, plain

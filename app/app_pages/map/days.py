@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from app.app_pages.map.points import SpaceMap, address
 from app.kit.days import day_chosen, market_days
+from app.kit.map_points import SpaceMap, address
 from app.view.formats import moment
 
 

@@ -3,17 +3,18 @@
 import numpy as np
 import streamlit as st
 
-from app.app_pages.map import drawing_job, palettes
+from app.app_pages.map import drawing_job
 from app.app_pages.map import unmet as demand
 from app.app_pages.map.clusters import clusters
 from app.app_pages.map.days import days_told, today
-from app.app_pages.map.points import SpaceMap, load_maps
 from app.app_pages.map.probes import probes
 from app.app_pages.map.region import region
 from app.app_pages.map.vibe_map import happened, vibe_map
+from app.kit import palettes
 from app.kit.days import NAME as DAY
 from app.kit.days import day_chosen, market_days
 from app.kit.empty import empty
+from app.kit.map_points import SpaceMap, load_maps
 from app.kit.spaces import LABELS, MEANINGS, missing_spaces
 from app.server.boundary import boundary
 from app.server.params import chosen, keep, set_params

@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from app.app_pages.map.days import Today
-from app.app_pages.map.points import SpaceMap, export_frame
 from app.kit.cards import listing_card
 from app.kit.days import NAME as DAY
 from app.kit.empty import empty
 from app.kit.gallery import gallery
+from app.kit.map_points import SpaceMap, export_frame
 from app.kit.pagination import page_of
 from app.kit.sheets import sheet_button
 from app.server.params import set_params

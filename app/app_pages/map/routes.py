@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.app_pages.map import palettes
 from app.app_pages.map.days import day_bytes
-from app.app_pages.map.points import load_maps
 from app.app_pages.map.unmet import codes, read_at
+from app.kit import palettes
 from app.kit.cards import listing_card
+from app.kit.map_points import load_maps
 from app.server.boundary import answering
 from app.server.numbers import NUMBER
 from app.server.photos import base_path

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.app_pages.map.points import SpaceMap, address
 from app.kit.cards import listing_card
 from app.kit.gallery import gallery
+from app.kit.map_points import SpaceMap, address
 from app.kit.sheets import sheet_button
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, run_key

@@ -5,9 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.app_pages.map import palettes
-from app.app_pages.map.points import SpaceMap, address
+from app.kit import palettes
 from app.kit.component import component
+from app.kit.map_points import SpaceMap, address
 from app.view.formats import count
 from core.widgets.colours import VALUES
 from core.widgets.labels import HINT, labels

@@ -203,10 +203,7 @@ def read_map(run: Run) -> pd.DataFrame | None:
 
 def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` and behind it the listings of the run that are not on it, so that what stands is not moved.
-
-    A new listing stands at the mean of its `NEIGHBOURS` nearest on the map, weighed as UMAP weighs the edges from which it
-    starts to place new data (McInnes et al. 2018, section 3.1; the distance to the nearest counts as 0), and belongs to the
-    group that most of this weight is in.
+    See `place_among`.
     """
     parts = [frame]
     for space in [space for space in run.spaces if (frame["space"] == space).any()]:
@@ -223,19 +220,30 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
         places, clusters = mine[["x", "y"]].to_numpy(float), mine["cluster"].to_numpy(int)
         x, y, cluster = [], [], []
         for row in new:
-            away = 1 - vectors[rows] @ vectors[row]  # (n,)
-            near = np.argsort(away, kind="stable")[:NEIGHBOURS]
-            gap = away[near] - away[near].min()
-            weight = np.exp(-gap / max(float(gap.mean()), 1e-9))
-            weight /= weight.sum()
-            at = weight @ places[near]
-            groups, where = np.unique(clusters[near], return_inverse=True)
+            at, group = place_among((vectors @ vectors[row])[rows], places, clusters)
             x.append(at[0])
             y.append(at[1])
-            cluster.append(groups[np.argmax(np.bincount(where, weight))])
+            cluster.append(group)
         told = {"space": space, C.LISTING: [run.listing_ids[row] for row in new], "x": x, "y": y}
         parts.append(pd.DataFrame({**told, "cluster": np.array(cluster, np.int32)}))
     return frame if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def place_among(alike: np.ndarray, places: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, int]:
+    """Where another listing stands on a map of n listings, to which it has the cosines `alike` (n,), and which stand at
+    `places` (n, 2) in `clusters` (n,): its place (2,) and its group.
+
+    It stands at the mean of its `NEIGHBOURS` nearest, weighed as UMAP weighs the edges from which it starts to place new data
+    (McInnes et al. 2018, section 3.1; the distance to the nearest counts as 0), and belongs to the group that most of this
+    weight is in.
+    """
+    away = 1 - alike
+    near = np.argsort(away, kind="stable")[:NEIGHBOURS]
+    gap = away[near] - away[near].min()
+    weight = np.exp(-gap / max(float(gap.mean()), 1e-9))
+    weight /= weight.sum()
+    groups, where = np.unique(clusters[near], return_inverse=True)
+    return weight @ places[near], int(groups[np.argmax(np.bincount(where, weight))])
 
 
 def embeddings_of(run: Run) -> str:

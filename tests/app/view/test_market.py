@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from browser.painted import paint_market
 
-from app.app_pages.map.palettes import colouring
 from app.app_pages.map.region import summary
 from app.app_pages.similar.attribute_match import match
 from app.app_pages.similar.differences import same_and_different
+from app.kit.palettes import colouring
 from app.view.market import MarketView
 from app.view.search import SearchIndex
 from core.market.config import AttributeConfig, MarketConfig

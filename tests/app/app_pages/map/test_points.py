@@ -10,10 +10,10 @@ from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 from starlette.requests import Request
 
-from app.app_pages.map import palettes
-from app.app_pages.map.points import SpaceMap, export_frame, load_maps
 from app.app_pages.map.routes import serve_day, serve_listing, serve_space
+from app.kit import palettes
 from app.kit.days import market_days
+from app.kit.map_points import SpaceMap, export_frame, load_maps
 from app.server.runs import open_run
 from core.insight.map.region import grid_places
 from core.widgets.colours import UNKNOWN, VALUES

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.app_pages.map.palettes import Colouring, colouring
+from app.kit.palettes import Colouring, colouring
 from app.server.look_search import look_search
 from app.server.photos import base_path
 from app.server.runs import OpenRun
@@ -25,7 +25,7 @@ from core.insight.map.cluster_names import (
 from core.insight.map.region import grid_places
 from core.insight.map.tones import COLUMNS, coded_tones
 from core.insight.map.tones import LABEL as TONES
-from core.insight.map.vibe_map import FILE, read_map
+from core.insight.map.vibe_map import FILE, place_among, read_map
 from core.market.columns import Columns as C
 
 
@@ -69,15 +69,26 @@ class SpaceMap:
         return portraits(self.opened.view.market, self.rows, groups, coded=self.coded, leading=leading)
 
     @cached_property
-    def _run_rows(self) -> np.ndarray:
+    def run_rows(self) -> np.ndarray:
+        """(n,) rows of the run."""
         ids, place = self.opened.view.ids, self.opened.run.listing_row
         return np.array([place[ids[row]] for row in self.rows], np.int64)  # (n,)
+
+    def standing(self, row: int) -> tuple[np.ndarray, int] | None:
+        """The place (2,) and the group of a listing of the run, by its row there; None where the map does not have it."""
+        at = np.flatnonzero(self.run_rows == row)
+        return (self.places[at[0]].astype(float), int(self.cluster[at[0]])) if len(at) else None
+
+    def landing(self, vector: np.ndarray) -> tuple[np.ndarray, int]:
+        """The place (2,) and the group of a listing that is not on the map, by its `vector` (d,); nothing else moves."""
+        alike = (self.opened.run.vectors(self.space) @ vector)[self.run_rows]  # (n,)
+        return place_among(alike, self.places.astype(float), self.cluster)
 
     def typical(self, number: int, k: int) -> list[int]:
         """Rows of the market of a cluster's most typical listings."""
         if (number, k) not in self._typical:
             members = np.flatnonzero(self.cluster == number)
-            vectors = self.opened.run.vectors(self.space)[self._run_rows[members]]  # (m, d)
+            vectors = self.opened.run.vectors(self.space)[self.run_rows[members]]  # (m, d)
             self._typical[number, k] = self.rows[members[most_typical(vectors, k)]].tolist()
         return self._typical[number, k]
 
