@@ -16,6 +16,7 @@ from app.kit.sheets import sheet_button
 from app.server.params import set_params, whole
 from app.server.runs import OpenRun, known_rows
 from app.view.formats import count, plain
+from core.insight.launch.comparable import comparable
 from core.insight.launch.launch import Launch
 from core.market.columns import Columns as C
 from core.market.market import Attribute
@@ -27,8 +28,7 @@ STEPS = 100
 
 
 def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> Launch:
-    """What may be dragged, and the audience of the entered listing and its place with them."""
-    sliders(opened, cells, len(photos))
+    """The audience of an entered listing, and its place with them."""
     with st.spinner("Asking the users …"):
         found = launched(opened, draft, cells, photos, advise=False)
         begun = _begun(opened, draft, bool(photos))
@@ -52,7 +52,7 @@ def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes
 def sliders(opened: OpenRun, cells: dict[str, Any], photos: int) -> None:
     """What is dragged: two amounts, and which photo is the cover."""
     for item in dragged(opened):
-        low, high, step = _ends(opened, item, cells.get(item.name))
+        low, high, step = _ends(opened, item, cells)
         key, unit = f"drag-{item.name}", opened.view.unit(item)
         known = isinstance(cells.get(item.name), int | float)
         st.session_state[key] = float(cells[item.name]) if known else low
@@ -93,9 +93,11 @@ def dragged(opened: OpenRun) -> list[Attribute]:
     ]
 
 
-def _ends(opened: OpenRun, item: Attribute, now: Any) -> tuple[float, float, float]:
-    """The ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them."""
-    known = opened.view.market.listings[item.name].dropna().to_numpy(float)
+def _ends(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[float, float, float]:
+    """The ends of a slider and its step, 1, 2 or 5 of a power of ten, so that about a hundred lie between them; of a rent
+    those of rents, where the market has sales as well."""
+    market, now = opened.view.market, cells.get(item.name)
+    known = market.listings[item.name][comparable(market, cells, item.name)].dropna().to_numpy(float)
     low, high = np.quantile(known, ENDS) if len(known) else (0.0, 1.0)
     rough = max((high - low) / STEPS, 1e-9)
     unit = 10.0 ** np.floor(np.log10(rough))

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.app_pages.cold.advice import advised
 from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
-from app.app_pages.cold.launching import competing, people, reach
+from app.app_pages.cold.launching import competing, people, reach, sliders
 from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
@@ -249,19 +249,20 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
             st.caption(plain(f"Its photos do not count here. {sentence_of(error)}"))
     for number, reason in found.broken:
         told.warning(plain(f"{photos[number][0]} is left out: {reason}."), icon=":material/broken_image:")
-    launched = None
     if can_launch:
         with top:
-            launched = reach(opened, draft, cells, contents)
+            sliders(opened, cells, len(contents))
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
-        with place, boundary():  # beside what is dragged, as it moves with it
+        with place, boundary():  # first: it moves with what is dragged, while users are still asked
             place_among_all(opened, placed)
         neighbours(opened, placed, least=150, begun_with=st.query_params.get("like"))
-    if launched is not None:
+    if can_launch:
+        with top:
+            launched = reach(opened, draft, cells, contents)
         with reached:
             people(opened, launched)
             competing(opened, launched)

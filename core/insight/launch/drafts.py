@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.insight.launch.comparable import comparable
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
@@ -118,14 +119,16 @@ class Change:
 
 
 def single_changes(market: Market, draft: Draft, live: np.ndarray) -> Iterator[Change]:
-    """Every sensible change of one attribute alone: to values that `live` (L,) listings have, and a number by a few tenths.
+    """Every sensible change of one attribute alone: to values that `live` (L,) listings have, a number to those of `comparable`
+    ones, and by a few tenths.
 
     Titles, texts and places are no values that somebody chooses from, and are left as they are.
     """
     for item in market.attributes:
         if item.name == market.config.title or item.shown_as in ("text", "place"):
             continue
-        column = market.listings[item.name][live].dropna()
+        counts = live & comparable(market, draft.cells, item.name) if item.shown_as == "number" else live
+        column = market.listings[item.name][counts].dropna()
         if not len(column):
             continue
         now = draft.cells.get(item.name)

@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from core import VibesError, launch
+from core import Market, VibesError, launch
 from core.cli import app
 from core.insight.audience import Audience
+from core.insight.launch.comparable import between, comparable
 from core.insight.launch.crowd import Crowd
 from core.insight.launch.drafts import Draft, single_changes
 from core.insight.launch.launch import gains
@@ -118,3 +120,39 @@ def test_a_file_that_is_no_listing_is_one_sentence(trained, crowd, newcomers, tm
         launch(trained, draft, advise=False, crowd=crowd, newcomers=newcomers)
     done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", "nobody"])
     assert done.exit_code and "neither a listing" in str(done.exception)
+
+
+def deals(rng: np.random.Generator) -> Market:
+    """Rents and sales, whose prices lie far apart; colours that say nothing of them."""
+    count = 120
+    rent = np.arange(count) % 3 > 0
+    price = np.where(rent, rng.uniform(400, 2_000, count), rng.uniform(90_000, 400_000, count))
+    frame = pd.DataFrame(
+        {
+            "listing_id": [f"l{row}" for row in range(count)],
+            "deal": np.where(rent, "rent", "sale"),
+            "colour": rng.choice(["red", "green", "blue"], count),
+            "price": price.round(),
+        }
+    )
+    return Market.from_frames(frame)
+
+
+def test_an_amount_is_compared_with_those_of_its_kind_alone():
+    market = deals(np.random.default_rng(0))
+    rents = (market.listings["deal"] == "rent").to_numpy()
+    assert (comparable(market, {"deal": "rent", "colour": "red"}, "price") == rents).all()
+    assert (comparable(market, {"deal": "sale"}, "price") == ~rents).all()
+    for cells in ({}, {"colour": "red"}, {"deal": "swap"}, {"deal": None}):
+        assert comparable(market, cells, "price").all()
+    draft = Draft({"deal": "rent", "colour": "red", "price": 900.0})
+    tried = [
+        one.after
+        for one in single_changes(market, draft, np.ones(len(rents), bool))
+        if one.attribute == "price"
+    ]
+    assert tried and max(tried) <= 2_000
+    number, group = np.array([1.0, 2.0, 9.0, 10.0, 11.0]), np.array([0, 0, 1, 1, 1])
+    within = ((number - np.array([1.5, 1.5, 10, 10, 10])) ** 2).sum()
+    assert between(number, group) == pytest.approx(1 - within / ((number - number.mean()) ** 2).sum())
+    assert between(np.ones(4), np.array([0, 0, 1, 1])) == 0

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser.mapped import write_map
 from browser.painted import paint_market, train_run
 from looking import components, texts
 
 from core import Run, launch
 from core.insight.audience import Audience
 from core.insight.launch.crowd import Crowd
+from core.insight.map.region import grid_places
+from core.insight.map.vibe_map import place_among
 from core.market.market import Market
 from core.market.writer import write_market
 from core.run.newcomers import Newcomers
@@ -180,6 +183,32 @@ def test_what_is_dragged_and_what_is_taken_moves_the_draft_and_its_audience(show
     names: dict = {}
     exec(code, names)
     assert page.metric[0].value.startswith(f"{len(names['found'].audience)} of")
+
+
+@pytest.mark.slow
+def test_a_draft_is_shown_on_the_map_that_stands_and_moves_as_it_is_dragged(show, chilly, tmp_path):
+    for name in ("run", "market"):
+        shutil.copytree(chilly.parent / name, tmp_path / name)
+    frame = write_map(tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    mine = frame[frame["space"] == "model"].set_index("listing_id").loc[run.listing_ids]
+    grid = grid_places(frame[frame["space"] == "model"][["x", "y"]].to_numpy()).astype(float)
+
+    def shown(page):
+        dots = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+        assert sorted(x for kind in dots[:2] for x in kind["x"]) == sorted(grid[:, 0])
+        return dots[2]["x"][0], dots[2]["y"][0]
+
+    def expected(cells):
+        vector = Newcomers(run).encode(cells, [], ["model"]).vectors["model"]
+        return place_among(run.vectors("model") @ vector, grid, mine["cluster"].to_numpy(int))
+
+    page = show("cold", tmp_path / "run", view="new", like="l04", photos="0")
+    before = shown(page)
+    page.slider(key="drag-price").set_value(150.0).run()
+    at, group = expected(json.loads(page.query_params["draft"]))
+    assert shown(page) == pytest.approx(tuple(at), rel=1e-4) and before != shown(page)
+    assert ("In the group" in texts(page)) == (group >= 0) != ("Between the groups of the" in texts(page))
 
 
 def test_a_link_brings_the_entered_values_back(show, chilly):
