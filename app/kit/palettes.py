@@ -76,7 +76,7 @@ def colouring(
     if by == PHOTOS:
         return _fifths(np.array([float(len(view.photos(int(row)))) for row in rows]), formats.number)
     if by == EVENTS:
-        events = np.bincount(view.log.listing, minlength=len(view)).astype(float)
+        events = view.log.counts().astype(float)
         return _fifths(events[rows], formats.number)
     item = next(
         (one for one in view.attributes if (C.PLACE if one.shown_as == "place" else one.name) == by), None

@@ -75,7 +75,7 @@ class Audience:
         """(c, C) what the model says of `candidates` (C, d) for some of the users."""
         vectors, log = self.run.vectors("model"), self.run.log
         return self.run.late_interaction.scores(
-            self.vectors[users], candidates, vectors, log.listing, self.start[users], self.end[users]
+            self.vectors[users], candidates, vectors, log, self.start[users], self.end[users]
         )
 
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:

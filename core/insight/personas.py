@@ -49,7 +49,7 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
     users = np.empty(0, np.int64)
     if len(log):
         where = place[log.listing]
-        ok = where >= 0
+        ok = (where >= 0) & log.wanted
         shape = (len(log.users), len(listings))
         whole = sparse.csr_matrix((np.ones(ok.sum(), np.float32), (log.user[ok], where[ok])), shape)
         whole.data[:] = 1  # touched or not, however often
@@ -119,7 +119,7 @@ def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.nda
 def _last_events(run: Run, user: int) -> pd.DataFrame:
     """The newest event of each of a user's last listings, oldest first."""
     log = run.log
-    rows = np.arange(log.start[user], log.start[user + 1])
+    rows = np.flatnonzero(log.wanted[log.start[user] : log.start[user + 1]]) + log.start[user]
     newest = rows[::-1][np.unique(log.listing[rows][::-1], return_index=True)[1]]
     ids = run.market.listings[C.LISTING].tolist()
     known = [row for row in np.sort(newest) if ids[log.listing[row]] in run.listing_row][-LENGTH:]

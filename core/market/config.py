@@ -10,6 +10,9 @@ from core.errors import VibesError
 from core.market.documents import first_problem, read_toml, write_text
 from core.market.kinds import KindName, kind_of
 
+#: The action that says "not this" unless a market has others; it may be asked for before the first event has it.
+HIDE = "hide"
+
 
 class AttributeConfig(BaseModel):
     """One attribute: its kind, the label that people read, its unit, and what parts the members of a set in a cell."""
@@ -48,10 +51,11 @@ class MarketConfig(BaseModel):
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
     actions: list[str] = Field(default_factory=list)  # weakest first
+    unwanted: list[str] = Field(default_factory=lambda: [HIDE])  # actions that say "not this"
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
     privacy: PrivacyConfig = PrivacyConfig()
 
-    @field_validator("actions", "excluded")
+    @field_validator("actions", "unwanted", "excluded")
     @classmethod
     def _once(cls, names: list[str]) -> list[str]:
         twice = [name for name in names if names.count(name) > 1]

@@ -40,6 +40,7 @@ class EventLog:
     actions: list[str]
     listings: int  # L, how many listings the market has
     timed: bool
+    unwanted: tuple[str, ...] = ()  # the actions that say "not this"
 
     @classmethod
     def from_market(cls, market: Market) -> "EventLog":
@@ -73,10 +74,22 @@ class EventLog:
             actions=list(market.actions),
             listings=len(market.listings),
             timed=timed,
+            unwanted=tuple(market.config.unwanted),
         )
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @cached_property
+    def wanted(self) -> np.ndarray:
+        """(N,) bool: the event says what its user is after; False: "not this". THE place where that is told."""
+        codes = [code for code, name in enumerate(self.actions) if name in self.unwanted]
+        return ~np.isin(self.action, codes) if codes else np.ones(len(self), bool)
+
+    @cached_property
+    def some_unwanted(self) -> bool:
+        """Whether any event says "not this"; where none does, nothing is done otherwise than without the word."""
+        return not self.wanted.all()
 
     @property
     def before(self) -> np.ndarray:
@@ -100,6 +113,29 @@ class EventLog:
             start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
             users=[str(number) for number in range(users)],
         )
+
+    def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
+        """The histories `start : end` (B,) without what is not wanted, each as that of one user; some may be empty."""
+        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        kept = self.wanted[rows]
+        return self.histories(rows[kept], np.bincount(owner[kept], minlength=len(start)))
+
+    def not_this(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the histories `start : end` (B,) say "not this" of which listings, (n,) each, history by history."""
+        if not self.some_unwanted:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        said = ~self.wanted[rows]
+        return owner[said], self.listing[rows[said]].astype(np.int64)
+
+    def newest_wanted(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(B,) the row of the newest wanted event of each history `start : end`, of its newest where none is."""
+        if not self.some_unwanted:
+            return end - 1
+        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        newest, kept = end - 1, self.wanted[rows]
+        newest[owner[kept]] = rows[kept]  # of several the last
+        return newest
 
     @cached_property
     def first_touch(self) -> np.ndarray:
@@ -128,6 +164,8 @@ class EventLog:
         return low, low + int(np.searchsorted(self.time[low:high], at, side="left"))
 
     def counts(self, mask: np.ndarray | None = None) -> np.ndarray:
-        """(L,) int64: events per listing, of those where `mask` (N,) holds."""
+        """(L,) int64: wanted events per listing, of those where `mask` (N,) holds."""
+        if self.some_unwanted:
+            mask = self.wanted if mask is None else mask & self.wanted
         listing = self.listing if mask is None else self.listing[mask]
         return np.bincount(listing, minlength=self.listings)

@@ -18,7 +18,7 @@ from core.market.event_stream import event_frames, no_events
 from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
 from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import Shown, kind_of
-from core.market.tables import events_table, listings_table, photos_table
+from core.market.tables import events_table, listings_table, photos_table, unwanted_in_vain
 from core.market.user_names import UserNames
 from core.market.writer import write_market
 from core.words import count
@@ -118,7 +118,7 @@ class Market:
                 a temporary folder that is removed when Python ends: enough for a notebook, while a run that is to be
                 opened later needs a market that stays, and photos are embedded once for each folder.
             config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
-                `title`, `attributes`, `actions`, `excluded`, `note`).
+                `title`, `attributes`, `actions`, `unwanted`, `excluded`, `note`).
 
         Raises:
             VibesError: a table cannot be used as it is (it is called "listings frame" and so on), an unknown key, no
@@ -165,7 +165,7 @@ class Market:
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(read(source), source, known, config, moment)
-            defects = defects + found
+            defects = defects + found + unwanted_in_vain(events, actions, source, config)
             names = UserNames(path, config.privacy.users == "hashed")
             events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
         else:
@@ -203,6 +203,11 @@ class Market:
     def timed(self) -> bool:
         """True where events carry timestamps (else only their order is known)."""
         return C.TIMESTAMP in self.events.columns
+
+    @property
+    def known_actions(self) -> list[str]:
+        """The actions that a history may tell: those of the events, and those that say "not this"."""
+        return [*self.actions, *(name for name in self.config.unwanted if name not in self.actions)]
 
     @cached_property
     def names(self) -> UserNames:

@@ -64,6 +64,8 @@ class EventsProfile(_Part):
     per_listing: Spread
     listings_without: float  # share of listings without any event
     repeated: int  # events that repeat user, listing and time of another
+    unwanted: int  # events that say "not this"
+    unwanted_actions: list[str]  # by which of the actions
 
 
 class SplitProfile(_Part):
@@ -191,6 +193,8 @@ def _events(market: Market, log: EventLog) -> EventsProfile:
         per_listing=Spread.of(per_listing),
         listings_without=float((per_listing == 0).mean()),
         repeated=int(market.events.duplicated(keys).sum()),
+        unwanted=int((~log.wanted).sum()),
+        unwanted_actions=[name for name in log.actions if name in log.unwanted],
     )
 
 

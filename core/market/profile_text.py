@@ -58,8 +58,15 @@ def _events(events: EventsProfile | None) -> list[str]:
         return [_row("events", "none")]
     span = f", {events.first} to {events.last}" if events.first else ", in order, without times"
     actions = f"; actions: {', '.join(events.actions)}" if events.actions else ""
+    unwanted = []
+    if events.unwanted:
+        said = "event says" if events.unwanted == 1 else "events say"
+        unwanted = _wrapped(
+            f'{events.unwanted:,} {said} "not this" ({", ".join(events.unwanted_actions)}): no user is after what these are about'
+        )
     return [
         _cut(_row("events", f"{events.count:,} of {count(events.users, 'user')}{span}{actions}")),
+        *unwanted,
         _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
         _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
     ]

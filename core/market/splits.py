@@ -51,7 +51,7 @@ class Split:
     protocol: Protocol
     t1: int | None  # training ends (exclusive), nanoseconds UTC; None for leave-one-out
     t2: int | None  # validation ends (exclusive)
-    train: np.ndarray  # (N,) bool
+    train: np.ndarray  # (N,) bool, wanted events alone: what is not wanted stays in histories
     valid: Queries
     test: Queries
 
@@ -87,7 +87,10 @@ class Catalogue:
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """(Q, L) bool: which listings each query may recommend."""
         if not queries.masked:
-            return np.ones((len(queries), log.listings), bool)
+            allowed = np.ones((len(queries), log.listings), bool)
+            if log.some_unwanted:
+                allowed[log.not_this(queries.start, queries.end)] = False
+            return allowed
         allowed = self.live(queries.at[:, None])  # (Q, L)
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
@@ -125,7 +128,7 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
     t1, t2 = int(first) if t1 is None else t1, int(second) if t2 is None else t2
     if not t1 <= t2:
         raise VibesError("Training must end before validation ends; give a T1 that is not after T2.")
-    before, train = log.before, log.time < t1
+    before, train = log.before, (log.time < t1) & log.wanted
     if not train.any():
         raise VibesError("No event lies before T1, so nothing would train; give a later T1 or more events.")
     return Split(
@@ -139,8 +142,8 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
 
 
 def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chosen: np.ndarray) -> Queries:
-    """Queries at the chosen events: with a history, on a listing that is live and not yet in the history."""
-    event = np.flatnonzero(chosen & (before > log.start[log.user]))
+    """Queries at the chosen wanted events: with a history, on a listing that is live and not yet in the history."""
+    event = np.flatnonzero(chosen & log.wanted & (before > log.start[log.user]))
     user, target, at = log.user[event], log.listing[event], log.time[event]
     event = event[catalogue.live(at, target) & log.first_touch[event]]
     user, target, at = log.user[event], log.listing[event], log.time[event]
@@ -148,11 +151,14 @@ def _next_listing(log: EventLog, catalogue: Catalogue, before: np.ndarray, chose
 
 
 def _leave_one_out(log: EventLog) -> Split:
-    length = np.diff(log.start)
-    users = np.flatnonzero(length >= 3)
-    last = log.start[users + 1] - 1
-    train = np.ones(len(log), bool)
-    train[last] = train[last - 1] = False
+    wanted = np.flatnonzero(log.wanted)
+    end = np.searchsorted(
+        log.user[wanted], np.arange(1, len(log.users) + 1)
+    )  # (U,) behind each user's wanted events
+    users = np.flatnonzero(np.diff(end, prepend=0) >= 3)
+    last, before = wanted[end[users] - 1], wanted[end[users] - 2]
+    train = log.wanted.copy()
+    train[last] = train[before] = False
 
     def at(rows: np.ndarray) -> Queries:
         return Queries(
@@ -165,4 +171,4 @@ def _leave_one_out(log: EventLog) -> Split:
             masked=False,
         )
 
-    return Split("leave-one-out", None, None, train, valid=at(last - 1), test=at(last))
+    return Split("leave-one-out", None, None, train, valid=at(before), test=at(last))

@@ -11,7 +11,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, MarketConfig
+from core.market.config import HIDE, AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.ids import by_user_and_time, rows_in
 from core.market.kinds import infer_kind, kind_of
@@ -151,6 +151,36 @@ def excluded_in_vain(columns: list[str], path: Path, config: MarketConfig) -> li
     return found
 
 
+def unwanted_in_vain(
+    events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig
+) -> list[Defect]:
+    """What market.toml calls unwanted that is no action of `path`.
+
+    Raises:
+        VibesError: it names all actions that there are, or one that is none and spelt nearly as another.
+    """
+    if "unwanted" not in config.model_fields_set:
+        return []
+    named, found = config.unwanted, []
+    for name in named:
+        if name in actions or name == HIDE:
+            continue
+        near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in actions], 1, 0.8)
+        if near:
+            meant = next(other for other in actions if other.casefold() == near[0])
+            raise VibesError(
+                f"market.toml calls '{name}' unwanted, which is no action of {path}, while '{meant}' is one; correct the name in "
+                "market.toml, or remove it there."
+            )
+        found.append(Defect("market.toml", "unwanted", 0, name, f"is no action of {path.name}; remove it"))
+    if actions and set(actions) <= set(named) and len(events) and events[C.ACTION].notna().all():
+        raise VibesError(
+            f"market.toml calls all actions of {path} unwanted ({', '.join(actions)}), so that no event says what users are after; "
+            "leave one out there."
+        )
+    return found
+
+
 def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
     """Numbers such as "10,50", which are read as words since a comma parts thousands, are told so."""
     if not is_textual(column):
@@ -249,6 +279,8 @@ def events_table(
     if C.ACTION in raw.columns:
         words = as_ids(raw[C.ACTION])
         actions = actions or list(words.value_counts().index)  # the most frequent action is the weakest
+        # What is not wanted is known whatever else market.toml calls actions.
+        actions += [name for name in config.unwanted if name not in actions and (words == name).any()]
         unknown = words.notna().to_numpy() & ~words.isin(actions).to_numpy()
         notes.add(
             C.ACTION, unknown, words, f"is no action of market.toml ({', '.join(actions)}); read as unknown"

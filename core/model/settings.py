@@ -75,6 +75,11 @@ class TrainingConfig(Forbidding):
         ge=0,
         description="filled in by training: lists with that recency add so much of attribute neighbours, both standardised",
     )
+    unwanted_learned: bool = Field(
+        False,
+        description="filled in by training: the model reads what a history calls unwanted, and has learned what that means; else it "
+        "does not read it, and what is like it loses in lists",
+    )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
         50,

@@ -80,7 +80,7 @@ class Additions:
 
     @property
     def _known(self) -> np.ndarray:
-        return np.ones(len(self.run.log), bool) if self._train is None else self._train
+        return self.run.log.wanted if self._train is None else self._train
 
     @cached_property
     def _near(self) -> VectorNeighbours:

@@ -77,7 +77,8 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> Asked:
     if not length.all():
         raise VibesError("The history is empty, so there is nothing to go by; add at least one listing.")
     flat = [event for one in events for event in one]
-    actions = {name: number for number, name in enumerate(run.market.actions)}
+    names = run.market.known_actions
+    actions = {name: number for number, name in enumerate(names)}
     end = np.cumsum(length)
     start = end - length
     log = EventLog(
@@ -88,9 +89,10 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> Asked:
         duration=np.array([np.nan if e.duration_s is None else e.duration_s for e in flat], np.float32),
         start=np.append(start, end[-1:]),
         users=[""] * len(events),
-        actions=list(run.market.actions),
+        actions=names,
         listings=len(run.market.listings),
         timed=False,
+        unwanted=tuple(run.market.config.unwanted),
     )
     return Asked(log, start, end)
 
@@ -99,7 +101,7 @@ def check_events(run: RunFolder, events: Sequence[Event]) -> None:
     """Raises:
     VibesError: a listing or an action that the run does not know.
     """
-    actions = {name: number for number, name in enumerate(run.market.actions)}
+    actions = {name: number for number, name in enumerate(run.market.known_actions)}
     for event in events:
         run.row(event.listing)
         _action(actions, event.action)

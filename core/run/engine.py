@@ -122,8 +122,16 @@ class Engine:
     ) -> np.ndarray:
         """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised.
 
-        `listings` (L, d) float32, the embeddings of all listings, saves a model that reads them encoding them anew.
+        `listings` (L, d) float32, the embeddings of all listings, saves a model that reads them encoding them anew. Of a model
+        that has not learned what unwanted events mean these are left out, and a history of nothing else is 0.
         """
+        if log.some_unwanted and not self.settings.training.unwanted_learned:
+            log = log.wanted_only(start, end)
+            some = np.flatnonzero(np.diff(log.start))
+            found = np.zeros((len(start), self.featurizer.width), np.float32)
+            if len(some):
+                found[some] = self.encode_histories(log, log.start[some], log.start[some + 1], listings)
+            return found
         from core.model.encoder import encode_histories
 
         log, start, end = self._read(log, start, end)

@@ -24,15 +24,13 @@ from core.run.rules import PINNED, RULED, Groups, Rules
 from core.run.select import Selector
 from core.scoring.ranking import Scorer
 from core.scoring.scorer import VectorScorer
+from core.scoring.unwanted import NOT, likeness
 from core.search.index import EXACT_TO, ExactIndex
 
 #: Scores of all listings that are held at once.
 HELD = 16_000_000
 #: Moments whose masks and indexes are kept.
 KEPT = 4
-#: Standard deviations of a query's scores that a listing loses for each one of its likeness to what is not wanted. No log at
-#: hand has negatives to learn from, so it was chosen by its price, see `assets/docs/figures.md`.
-NOT = 0.3
 MINUTE = 60 * 10**9  # nanoseconds
 
 
@@ -109,19 +107,30 @@ class Recommender:
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
     ) -> Lists:
-        """Listings for the histories `start[q] : end[q]` (B,) of `log`, each of at least one event, at one moment."""
+        """Listings for the histories `start[q] : end[q]` (B,) of `log`, each of at least one event, at one moment.
+
+        What a history calls unwanted is in no list, and what is like it falls, unless the model has learned that.
+        """
+        if self._takes(log) and not self._score_all:
+            owner = np.unique(log.not_this(start, end)[0])
+            if 0 < len(owner) < len(start):  # the others' lists stay as they are beside anybody
+                rest = np.setdiff1d(np.arange(len(start)), owner)
+                parts = [self.recommend(log, start[some], end[some], at, k) for some in (owner, rest)]
+                order = np.argsort(np.append(owner, rest))
+                return Lists(*(column[order] for column in Lists.joined(parts)))
         vectors = self.run.engine.encode_histories(
             log, start, end, listings=self.run.vectors(self.space)
         )  # (B, d)
-        newest = log.listing[end - 1].astype(np.int64)  # (B,)
-        banned, owner = newest[:0], newest[:0]
+        newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
+        owner, banned = log.not_this(start, end)
+        score_all = self._score_all or (self._takes(log) and len(owner) > 0)
         if self.rules.drop_seen:
             length = end - start
             banned, owner = (
                 log.listing[ranges(start, length)].astype(np.int64),
                 np.repeat(np.arange(len(start)), length),
             )
-        if not self._score_all:
+        if not score_all:
             index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
             return self._lists(index, queries, newest, banned, owner, at, k)
 
@@ -196,6 +205,10 @@ class Recommender:
         ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
             return True
         return self.personal or bool(self.run.late_interaction.weight)
+
+    def _takes(self, log: EventLog) -> bool:
+        """Whether what a history of `log` calls unwanted takes from scores of the model: of what is like it."""
+        return self.run.late_interaction.takes and log.some_unwanted
 
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
@@ -353,15 +366,6 @@ def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
                 f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
             )
     return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
-
-
-def likeness(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(L,) float32: the greatest cosine of each listing (L, d) to one of `rows`, in standard deviations over all that have a
-    vector."""
-    like = (vectors[rows] @ vectors.T).max(axis=0)
-    spread = float(np.std(like, where=vectors.any(axis=1), dtype=np.float64))
-    found: np.ndarray = (like / spread if spread else like).astype(np.float32)
-    return found
 
 
 NO_GROUPS = Groups(None, None, None)

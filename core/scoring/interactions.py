@@ -88,15 +88,19 @@ class IdModel(Baseline):
 def history_matrix(log: EventLog, batch: Queries, decay: float) -> sparse.csr_array:
     """(B, L) float32: `decay ** age` at each listing of the history, age 0 for the one touched last.
 
-    A listing counts once, at its newest touch, and ages are counted in distinct listings.
+    A listing counts once, at its newest touch, and ages are counted in distinct listings. One whose newest touch says "not this"
+    does not count.
     """
     from scipy import sparse
 
     length = batch.length
     query = np.repeat(np.arange(len(batch)), length)  # (E,) of all events of all histories
     back = np.arange(len(query)) - np.repeat(np.cumsum(length) - length, length)  # 0 is the newest event
-    listing = log.listing[np.repeat(batch.end - 1, length) - back]
+    event = np.repeat(batch.end - 1, length) - back
+    listing = log.listing[event]
     newest = np.sort(np.unique(query * log.listings + listing, return_index=True)[1])
+    if log.some_unwanted:
+        newest = newest[log.wanted[event[newest]]]
     query, listing = query[newest], listing[newest]
     first = np.searchsorted(query, np.arange(len(batch)))  # where each query's listings begin
     age = np.arange(len(query)) - first[query]

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.market.log import ranges
+from core.market.log import EventLog, ranges
 from core.model.settings import TrainingConfig
+from core.scoring.unwanted import taken
 
 #: Cosines of events and listings that are held at once.
 HELD = 16_000_000
+#: A cosine that none is below: what is not wanted is near to nothing.
+LEAST = -1.0
 
 
 @dataclass(frozen=True)
@@ -24,30 +27,59 @@ class LateInteraction:
 
     weight: float = 0.0
     newest: int = 50  # events of a history that are read
+    learned: bool = False  # whether the model knows by itself what to make of events that are not wanted
 
     @classmethod
     def of(cls, config: TrainingConfig) -> LateInteraction:
         """As a model was trained; one of before this was known, or that left it open, has none."""
         weight = config.late_interaction
-        return cls(0.0 if weight == "auto" else weight, config.max_listings)
+        return cls(0.0 if weight == "auto" else weight, config.max_listings, config.unwanted_learned)
+
+    @property
+    def takes(self) -> bool:
+        """Whether what is like what a history calls unwanted falls: by its listings one by one, which nobody learned."""
+        return bool(self.weight) or not self.learned
 
     def scores(
         self,
         users: np.ndarray,
         candidates: np.ndarray,
         vectors: np.ndarray,
-        listing: np.ndarray,
+        log: EventLog,
         start: np.ndarray,
         end: np.ndarray,
     ) -> np.ndarray:
-        """(B, C) float32, between -1 and 1.
+        """(B, C) float32, between -1 and 1 where no history calls anything unwanted.
 
         Args:
             users: (B, d) the histories' vectors.
             candidates: (C, d) what is scored.
-            vectors: (L, d) all listings, of which the events' rows `listing` (N,) tell.
+            vectors: (L, d) all listings, of which the events of `log` tell.
             start: (B,) with `end` (B,) the events of each history, of at least one.
         """
+        found = self._wanted(users, candidates, vectors, log, start, end)
+        if not (self.takes and log.some_unwanted):
+            return found
+        whole = vectors is candidates
+        owner, rows = log.not_this(start, end)
+        for query in np.unique(owner):
+            one = slice(query, query + 1)
+            own = found[query]
+            if not whole:  # the unit is the spread over all listings, whichever are asked for
+                own = self._wanted(users[one], vectors, vectors, log, start[one], end[one])[0]
+            found[query] -= taken(own, vectors, rows[owner == query], None if whole else candidates)
+        return found
+
+    def _wanted(
+        self,
+        users: np.ndarray,
+        candidates: np.ndarray,
+        vectors: np.ndarray,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+    ) -> np.ndarray:
+        """(B, C) float32: the scores by what is wanted; see `scores`."""
         found: np.ndarray = users @ candidates.T
         if not self.weight:
             return found
@@ -56,7 +88,9 @@ class LateInteraction:
         for low in range(0, len(start), step):
             some = slice(low, low + step)
             count = end[some] - start[some]
-            events = listing[ranges(start[some], count)]  # (R,)
-            like = vectors[events] @ candidates.T  # (R, C)
+            events = ranges(start[some], count)  # (R,)
+            like = vectors[log.listing[events]] @ candidates.T  # (R, C)
+            if log.some_unwanted:
+                like[~log.wanted[events]] = LEAST
             found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
         return found / np.float32(1 + self.weight)

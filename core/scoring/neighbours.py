@@ -9,6 +9,7 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
 from core.scoring.interactions import history_matrix
 from core.scoring.tuning import DECAYS, best, validation_sample
+from core.scoring.unwanted import taken
 
 #: What the neighbours by each space are called.
 NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
@@ -20,6 +21,7 @@ class VectorNeighbours:
 
     A zero vector says that a listing has nothing in this space: it is scored `-inf` and does not speak in a history.
     Nothing is trained, so cold listings are served like any other.
+    What is like a listing that the history calls unwanted falls, as by a request's `not`.
     """
 
     log: EventLog = field(repr=False)
@@ -68,6 +70,10 @@ class VectorNeighbours:
         scores = mean @ self.vectors.T  # (B, L)
         if not present.all():
             scores[:, ~present] = -np.inf
+        if self.log.some_unwanted:
+            owner, rows = self.log.not_this(batch.start, batch.end)
+            for query in np.unique(owner):
+                scores[query] -= taken(scores[query], self.vectors, rows[owner == query])
         return scores
 
     @cached_property

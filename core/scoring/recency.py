@@ -12,7 +12,7 @@ from core.market.log import DAY, EventLog, ranges
 
 @dataclass(frozen=True, eq=False)
 class RecentEvents:
-    """Counts the events of each listing in the `days` strictly before a moment, whoever caused them.
+    """Counts the wanted events of each listing in the `days` strictly before a moment, whoever caused them.
 
     At any moment it counts what a market would know then. A log without timestamps has no common clock, so "recent" is
     the last `events` events of each user instead, and the count is one for all moments.
@@ -28,12 +28,14 @@ class RecentEvents:
     def over_days(cls, log: EventLog, days: int) -> RecentEvents:
         """Of a log with timestamps."""
         order = np.argsort(log.time, kind="stable")
+        if log.some_unwanted:
+            order = order[log.wanted[order]]
         return cls(days, None, log.time[order], log.listing[order], log.listings)
 
     @classmethod
     def over_events(cls, log: EventLog, known: np.ndarray, events: int) -> RecentEvents:
         """Of a log that knows only the order within each user; `known` (N,) bool are the events that count at all."""
-        rows = np.flatnonzero(known)
+        rows = np.flatnonzero(known & log.wanted)
         end = np.bincount(log.user[rows], minlength=len(log.users)).cumsum()[log.user[rows]]
         recent = rows[end - np.arange(len(rows)) <= events]  # 1 at a user's last known event
         return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)

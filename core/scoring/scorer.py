@@ -25,7 +25,7 @@ class VectorScorer:
         """(B, L) float32 cosine, or what late interaction makes of several."""
         start, end = batch.start, batch.end
         users = self.encode(start, end)
-        return self.late.scores(users, self.listings, self.listings, self.log.listing, start, end)
+        return self.late.scores(users, self.listings, self.listings, self.log, start, end)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from core.model.readers import READERS
 from core.model.settings import Settings, TrainingConfig
 from core.run.fits import LITTLE, NEAR, RECENT, repeated
 from core.training.baskets import REAL_SHARE, simultaneous
+from core.training.examples import training_ends
 
 #: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
 #: them. Where one thing is looked for it gained nothing (one town, one seed), and it costs serving.
@@ -19,6 +20,9 @@ LATE_WEIGHT = 0.5
 #: Steps between two validations where there are few training events, so that patience ends sooner: the best weights come after some 60
 #: steps of 200, and what follows is learned by heart.
 LITTLE_VALIDATE_EVERY = 10
+#: Unwanted events among the training events of users with two or more from which on a model learns what they mean. Below, a token
+#: of its own has been read too seldom to say anything; nobody measured where that begins.
+UNWANTED = 100
 #: Users with two training events or more from which on a market is large.
 LARGE = 16_384
 #: Steps of a large market: a listing that a step encodes serves more histories where there are more of them, so that
@@ -64,9 +68,17 @@ def decided(
         recent = found.get("recency_served", training.recency_served)
         beside = little and recent and attributes and settings.features.attributes
         found["neighbours_served"] = NEAR if beside else 0.0
+    if "unwanted_learned" not in training.model_fields_set:
+        found["unwanted_learned"] = settings.features.meta and _unwanted(log, split.train) >= UNWANTED
     users = int((count >= 2).sum())
     if users >= LARGE:
         steps = max(LEAST_STEPS, math.ceil(EPOCHS * users / LARGE_STEPS["batch"]))
         sizes = LARGE_STEPS | {"max_steps": min(steps, training.max_steps)}
         found |= {name: size for name, size in sizes.items() if name not in training.model_fields_set}
     return training.model_copy(update=found)
+
+
+def _unwanted(log: EventLog, train: np.ndarray) -> int:
+    """How many unwanted events come before a user's last event where `train` (N,) holds; so that user has two, at least."""
+    rows = np.flatnonzero(~log.wanted)
+    return int((rows < training_ends(log, train)[log.user[rows]]).sum())

@@ -48,10 +48,7 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         following = touch[place[inside] + column]
         same = log.user[following] == log.user[rows[inside]]
         positive[inside[same], column] = log.listing[following[same]]
-    count = np.bincount(log.user[split.train], minlength=len(log.users))
-    train_span = np.stack(
-        [log.start[:-1], log.start[:-1] + count], axis=1
-    )  # training events come first in time
+    train_span = np.stack([log.start[:-1], training_ends(log, split.train)], axis=1)
     return Examples(
         user=log.user[rows],
         start=log.start[log.user[rows]],
@@ -60,6 +57,15 @@ def make_examples(log: EventLog, split: Split, positives: int, within: bool = Fa
         positive=positive,
         train_span=train_span,
     )
+
+
+def training_ends(log: EventLog, train: np.ndarray) -> np.ndarray:
+    """(U,) int64: the row behind each user's last event where `train` (N,) holds; training events come first in time."""
+    if not log.some_unwanted:
+        return log.start[:-1] + np.bincount(log.user[train], minlength=len(log.users))
+    last, rows = log.start[:-1].copy(), np.flatnonzero(train)
+    np.maximum.at(last, log.user[rows], rows + 1)
+    return last
 
 
 def epoch_batches(
@@ -96,7 +102,8 @@ def exclusions(
 ) -> np.ndarray:
     """(B, C) bool: listings `candidates` (C,) that are no negatives for the examples `rows` (B,); one may stand there twice.
 
-    These are all listings of the user's own training future, and of the history where the protocol masks it.
+    These are all listings of the user's own training future, and of the history where the protocol masks it, but for what the
+    user called unwanted and nothing else: of that is told that it is less than what came next.
     """
     different, again = np.unique(candidates, return_inverse=True)
     place = np.full(log.listings, -1, np.int32)
@@ -104,7 +111,10 @@ def exclusions(
     begin = examples.start[rows] if history_too else examples.end[rows]
     length = examples.train_span[examples.user[rows], 1] - begin
     owner = np.repeat(np.arange(len(rows)), length)
-    column = place[log.listing[ranges(begin, length)]]
+    events = ranges(begin, length)
+    column = place[log.listing[events]]
+    if log.some_unwanted:
+        column = np.where(log.wanted[events], column, -1)
     found = np.zeros((len(rows), len(different)), bool)
     found[owner[column >= 0], column[column >= 0]] = True
     # Where no listing stands twice they come in order, as the candidates of one set of vectors do.

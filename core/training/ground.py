@@ -76,6 +76,7 @@ class Ground:
             actions=actions,
             listings=int(listings[-1]),
             timed=all(timed),
+            unwanted=tuple(dict.fromkeys(action for log in logs for action in log.unwanted)),
         )
         valid, test = (
             _queries([getattr(split, which) for split in splits], users, listings, events)

@@ -9,18 +9,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.scoring.late_interaction import LEAST
 from core.training.batches import Batch
 
 
-def late_scores(user: Tensor, item: Tensor, history: Tensor, batch: Batch, weight: float) -> Tensor:
+def late_scores(
+    user: Tensor,
+    item: Tensor,
+    history: Tensor,
+    batch: Batch,
+    weight: float,
+    unwanted: np.ndarray | None = None,
+) -> Tensor:
     """(E, C): cosine to the user's vector + `weight` x greatest cosine to a listing of the history.
 
     Args:
         user: (E, d) the examples' histories.
         item: (C, d) the candidates.
         history: (R, d) the listings of the windows' events.
+        unwanted: (R,) bool, those that are near to nothing; None: none of them.
     """
     like = history @ item.T  # (R, C)
+    if unwanted is not None:
+        like = like.masked_fill(torch.from_numpy(unwanted)[:, None].to(like.device), LEAST)
     event = greatest_so_far(like.detach(), batch.end - batch.first)  # (R, C)
     return user @ item.T + weight * like.gather(0, event[torch.from_numpy(batch.place).to(event.device)])
 

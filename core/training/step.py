@@ -173,7 +173,10 @@ def _softmax(
         scores = user @ item.T / config.temperature  # (E, C)
     else:
         weight = LateInteraction.of(config).weight
-        scores = late_scores(user, item, history, batch, weight) / config.temperature
+        unwanted = None
+        if data.log.some_unwanted:
+            unwanted = ~data.log.wanted[ranges(batch.first, batch.end - batch.first)]
+        scores = late_scores(user, item, history, batch, weight, unwanted) / config.temperature
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.

@@ -332,9 +332,7 @@ def _validation(
         ends = gathered(part, len(queries))
         ranks = np.zeros(len(queries), np.int64)
         for rows, batch, allowed in batches(log, queries, catalogue, 256):
-            scores = late.scores(
-                ends[rows], listings, listings, log.listing, batch.start, batch.end
-            )  # (B, L)
+            scores = late.scores(ends[rows], listings, listings, log, batch.start, batch.end)  # (B, L)
             if recent is not None:
                 scores += recency_prior(
                     recent.counts(batch.at), settings.training.temperature / (1 + late.weight)

@@ -18,8 +18,10 @@ def build_log(
     listings: int,
     users: int,
     timed: bool = True,
+    hides: Sequence[int] | np.ndarray = (),
 ) -> EventLog:
-    """A log of the given events, in the order that `EventLog` promises; user numbers are kept as they are."""
+    """A log of the given events, in the order that `EventLog` promises; user numbers are kept as they are. The events of the
+    numbers `hides` say "not this"."""
     user, listing, time = (np.asarray(part, np.int64) for part in (user, listing, time))
     order = np.lexsort((np.arange(len(user)), time, user))
     user = user[order]
@@ -27,13 +29,14 @@ def build_log(
         user=user.astype(np.int32),
         listing=listing[order].astype(np.int32),
         time=time[order],
-        action=np.full(len(user), -1, np.int16),
+        action=np.where(np.isin(order, hides), 0, -1).astype(np.int16),
         duration=np.full(len(user), np.nan, np.float32),
         start=np.searchsorted(user, np.arange(users + 1)),
         users=[f"u{number}" for number in range(users)],
-        actions=[],
+        actions=["hide"] if len(hides) else [],
         listings=listings,
         timed=timed,
+        unwanted=("hide",),
     )
 
 
@@ -58,7 +61,7 @@ def build_random_log(
 
 @pytest.fixture
 def make_log() -> Callable[..., EventLog]:
-    """`make_log(user, listing, time, listings, users, timed=True)`."""
+    """`make_log(user, listing, time, listings, users, timed=True, hides=())`."""
     return build_log
 
 

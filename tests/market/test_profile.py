@@ -155,3 +155,17 @@ def test_the_text_fits_one_screen_and_the_dictionary_is_json(tiny_market):
     assert max(map(len, lines)) <= WIDTH
     assert "61 columns, 61 named like leaks: review_scores_rating" in render(found)
     assert json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_what_says_not_this_is_told_and_counts_for_no_listing(folder):
+    listings = "listing_id,town\na,Ulm\nb,Ulm\n"
+    events = (
+        "user_id,listing_id,timestamp,action\n1,a,2024-01-03,view\n1,b,2024-01-04,hide\n2,a,2024-01-05,view\n"
+    )
+    found = profile(Market.open(folder(listings=listings, events=events)))
+    assert (found.events.unwanted, found.events.listings_without) == (1, 0.5)
+    text = render(found)
+    assert '1 event says "not this" (hide): no user is after what these are about' in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= WIDTH
+    without = profile(Market.open(folder("unwanted = []", "other", listings=listings, events=events)))
+    assert without.events.unwanted == 0 and "not this" not in render(without)

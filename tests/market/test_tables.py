@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from core.errors import VibesError
+from core.market.log import EventLog
 from core.market.market import Market
 from core.market.tables import as_ids, leaves_market
 
@@ -226,3 +227,33 @@ def test_identifiers_with_gaps_match_those_without(folder):
         "user_id,listing_id,position\nu,12.0,0\nu,13.0,1\nu,,2\n",
     )
     assert Market.open(folder(listings=listings, events=events)).events["listing_id"].tolist() == ["12", "13"]
+
+
+EVENTS = (
+    "user_id,listing_id,timestamp,action\n1,a,2024-01-03,view\n1,b,2024-01-04,hide\n2,b,2024-02-02,dismiss\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("toml", "wanted"),
+    [
+        (None, [True, False, True]),
+        ("unwanted = ['dismiss']", [True, True, False]),
+        ("unwanted = []", [True, True, True]),
+        ("actions = ['view', 'dismiss']", [True, False, True]),  # known, though it is not among them
+    ],
+)
+def test_the_market_says_which_actions_are_unwanted(folder, toml, wanted):
+    market = Market.open(folder(toml, listings=LISTINGS, events=EVENTS))
+    log = EventLog.from_market(market)
+    assert log.wanted.tolist() == wanted and not market.defects
+    assert "hide" in market.known_actions
+
+
+def test_an_action_that_nobody_has_is_told_and_a_misspelt_one_or_all_of_them_refused(folder):
+    (defect,) = Market.open(folder("unwanted = ['swipe']", listings=LISTINGS, events=EVENTS)).defects
+    assert str(defect) == "market.toml, column unwanted: 'swipe' is no action of events.csv; remove it"
+    with pytest.raises(VibesError, match=r"calls 'Hides' unwanted, .*while 'hide' is one; correct the name"):
+        Market.open(folder("unwanted = ['Hides']", listings=LISTINGS, events=EVENTS))
+    with pytest.raises(VibesError, match=r"calls all actions of .* unwanted .*; leave one out there"):
+        Market.open(folder("unwanted = ['view', 'hide', 'dismiss']", listings=LISTINGS, events=EVENTS))

@@ -8,7 +8,7 @@ from core import Market
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.run.boosts import read_boost
-from core.run.recommender import NOT
+from core.scoring.unwanted import NOT
 
 DAY = 86_400 * 10**9
 

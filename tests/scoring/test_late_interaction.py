@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.logs import build_log
 
 import core.scoring.late_interaction as late_interaction
 from core.model.settings import TrainingConfig
@@ -18,17 +19,19 @@ def asked():
     rng = np.random.default_rng(0)
     end = np.cumsum(rng.integers(1, 9, 12))
     start = np.concatenate([[0], end[:-1]])
-    return unit(rng, 12, 6), unit(rng, 20, 6), rng.integers(0, 20, end[-1]), start, end
+    owner = np.repeat(np.arange(12), end - start)
+    log = build_log(owner, rng.integers(0, 20, end[-1]), np.arange(end[-1]), listings=20, users=12)
+    return unit(rng, 12, 6), unit(rng, 20, 6), log, start, end
 
 
 @pytest.mark.parametrize("held", [16_000_000, 1])
 def test_scores_are_those_of_a_loop_over_queries_and_listings(asked, held, monkeypatch):
     monkeypatch.setattr(late_interaction, "HELD", held)
-    users, vectors, listing, start, end = asked
-    found = LateInteraction(0.5, newest=4).scores(users, vectors, vectors, listing, start, end)
+    users, vectors, log, start, end = asked
+    found = LateInteraction(0.5, newest=4).scores(users, vectors, vectors, log, start, end)
     assert found.dtype == np.float32
     for query in range(12):
-        history = listing[max(start[query], end[query] - 4) : end[query]]
+        history = log.listing[max(start[query], end[query] - 4) : end[query]]
         for row in range(20):
             nearest = max(float(vectors[event] @ vectors[row]) for event in history)
             expected = (float(users[query] @ vectors[row]) + 0.5 * nearest) / 1.5
@@ -36,8 +39,8 @@ def test_scores_are_those_of_a_loop_over_queries_and_listings(asked, held, monke
 
 
 def test_without_weight_they_are_cosines_to_the_last_bit(asked):
-    users, vectors, listing, start, end = asked
-    found = LateInteraction().scores(users, vectors, vectors, listing, start, end)
+    users, vectors, log, start, end = asked
+    found = LateInteraction().scores(users, vectors, vectors, log, start, end)
     np.testing.assert_array_equal(found, users @ vectors.T)
 
 

@@ -68,15 +68,23 @@ OWN = {"recency_days": 20, "recency_served": True}
         {},
         pytest.param({"late_interaction": 0.5}, marks=pytest.mark.slow, id="late"),
         pytest.param(OWN | {"neighbours_served": 0.5}, marks=pytest.mark.slow, id="unasked"),
+        pytest.param({"unwanted": ["favourite"]}, marks=pytest.mark.slow, id="hides"),
     ],
 )
 def run(trained, tmp_path_factory, request) -> Run:
-    """As it is, with late interaction and with what a small market's lists add unasked, in float32 on the readable model: in bfloat16 a user's vector
+    """As it is, with late interaction, with what a small market's lists add unasked and where an action says "not this", in float32 on the readable model: in bfloat16 a user's vector
     depends a little on who is encoded with them."""
     path = tmp_path_factory.mktemp("one") / "run"
     shutil.copytree(trained.path, path)
     manifest = Manifest.load(path)
-    training = manifest.settings.training.model_copy(update={"late_interaction": 0.0} | request.param)
+    asked = dict(request.param)
+    if unwanted := asked.pop("unwanted", None):
+        market = path.parent / "market"
+        shutil.copytree(trained.market.path, market)
+        text = (market / "market.toml").read_text("utf-8")
+        (market / "market.toml").write_text(f"unwanted = {json.dumps(unwanted)}\n{text}", "utf-8")
+        manifest = manifest.model_copy(update={"market": str(market)})
+    training = manifest.settings.training.model_copy(update={"late_interaction": 0.0} | asked)
     plain = manifest.settings.model_copy(update={"inference": "plain", "training": training})
     manifest.model_copy(update={"settings": plain}).save(path)
     save_fits(path, FITS)

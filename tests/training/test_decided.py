@@ -73,3 +73,23 @@ def test_baskets_bring_late_interaction_to_readers_of_vectors_alone(random_log, 
     assert found.baskets == "set" and found.late_interaction == LATE_WEIGHT
     assert decided(Settings.of({"history": "cls"}), log, split).late_interaction == 0
     assert decided(Settings.of({"training": {"baskets": "order"}}), log, split).late_interaction == 0
+
+
+def test_a_model_learns_what_is_unwanted_where_the_training_events_have_a_hundred(
+    random_log, always_live, make_log
+):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    early = np.flatnonzero(log.time < np.quantile(log.time, 0.5))
+    for count, learned in ((130, True), (99, False), (0, False)):
+        some = make_log(
+            log.user, log.listing, log.time, log.listings, 60, hides=early[:: len(early) // 150][:count]
+        )
+        split = make_split(some, always_live(some))
+        assert decided(Settings(), some, split).unwanted_learned == learned
+        assert not decided(Settings.of({"features": {"meta": False}}), some, split).unwanted_learned
+    late = np.flatnonzero(log.time > np.quantile(log.time, 0.85))  # none of them is there in training
+    some = make_log(log.user, log.listing, log.time, log.listings, 60, hides=late)
+    split = make_split(some, always_live(some))
+    assert not decided(Settings(), some, split).unwanted_learned
+    by_hand = Settings.of({"training": {"unwanted_learned": True}})
+    assert decided(by_hand, some, split).unwanted_learned

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers.logs import build_log
 
 from core.errors import VibesError
 from core.model.settings import Settings
@@ -26,12 +27,13 @@ def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns():
     rng = torch.Generator().manual_seed(1)
     table = torch.nn.functional.normalize(torch.randn(9, 4, generator=rng), dim=1)
     listing = np.array([3, 7, 5, 1, 3])
+    log = build_log([0, 0, 0, 1, 1], listing, range(5), listings=9, users=2)
     history = table[torch.from_numpy(listing)].clone().requires_grad_()
     batch = Batch(np.arange(3), np.array([0, 3]), np.array([3, 5]), np.array([1, 2, 4]))
     user = torch.nn.functional.normalize(torch.randn(3, 4, generator=rng), dim=1)
     found = late_scores(user, table, history, batch, 0.5)  # (3, 9)
     served = LateInteraction(0.5).scores(
-        user.numpy(), table.numpy(), table.numpy(), listing, np.array([0, 0, 3]), np.array([2, 3, 5])
+        user.numpy(), table.numpy(), table.numpy(), log, np.array([0, 0, 3]), np.array([2, 3, 5])
     )
     np.testing.assert_allclose(found.detach().numpy() / 1.5, served, atol=1e-6)
     column = 6

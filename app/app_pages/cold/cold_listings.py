@@ -52,7 +52,7 @@ def later_users(opened: OpenRun, row: int) -> set[str]:
     if end is None:
         return set()
     log = opened.view.log
-    rows = np.flatnonzero((log.listing == row) & (log.time >= end))
+    rows = np.flatnonzero((log.listing == row) & (log.time >= end) & log.wanted)
     return {log.users[number] for number in log.user[rows]}
 
 

@@ -273,7 +273,7 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
 
 def _before(opened: OpenRun, row: int, end: int) -> bool:
     log = opened.view.log
-    return bool(((log.listing == row) & (log.time < end)).any())
+    return bool(((log.listing == row) & (log.time < end) & log.wanted).any())
 
 
 with boundary():

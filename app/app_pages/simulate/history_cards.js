@@ -110,11 +110,20 @@ function adder(card, data) {
   node.setAttribute("aria-label", `Add ${card.title} to ${data.target}`)
   if (data.photos) node.append(photo(card))
   node.append(element("span", "plus", "+ Add"))
-  node.addEventListener("click", () => {
-    const list = tokens(data.name)
-    if (list.length < data.most) write(data.name, [...list, card.token])
-  })
+  node.addEventListener("click", () => add(data, card.token))
   return node
+}
+
+function add(data, token) {
+  const list = tokens(data.name)
+  if (list.length < data.most) write(data.name, [...list, token])
+}
+
+function refuser(card, data) {
+  const box = element("div", "buttons one")
+  const label = `Not this: ${card.title} and its like`
+  box.append(button(`${card.token}:unwanted`, "Not this", label, () => add(data, card.unwanted)))
+  return box
 }
 
 function build(card, number, data) {
@@ -134,6 +143,7 @@ function build(card, number, data) {
     if (data.scoreHelp) score.title = data.scoreHelp
     words.append(score)
   }
+  if (card.unwanted) words.append(refuser(card, data))
   if (data.kind === "history") words.append(controls(card, number, data))
   body.append(words)
   item.append(body)

@@ -45,7 +45,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         | {"at": at, "token": history.text.split(",")[at], "facts": []}
         for number, (at, event) in enumerate(history.events, start=1)
     ]
-    actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.actions]
+    actions = [{"token": quote(action, safe=""), "label": words(action)} for action in market.known_actions]
     durations = tells_durations(opened)
     least = 150 if BOXES[opened.box] < 1 else 170
     height = 136 + 34 * bool(actions) + 34 * durations
@@ -81,7 +81,8 @@ def choice(
     strip: bool = False,
     spoken: str = "",
 ) -> None:
-    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`.
+    """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`; of recommended ones,
+    which have scores, another click says "not this".
 
     `scores` are lines beneath them, and `score_help` says what these mean.
     """
@@ -90,7 +91,10 @@ def choice(
         event = token(Event(opened.view.ids[row]))
         score = scores[place] if scores else ""
         shown = list(marks[place]) if marks else []
-        cards.append(_card(opened, row, event, score=score) | {"marks": [asdict(one) for one in shown]})
+        more = {"marks": [asdict(one) for one in shown], "unwanted": ""}
+        if unwanted := opened.view.market.config.unwanted if scores and not strip else []:
+            more["unwanted"] = token(Event(opened.view.ids[row], unwanted[0]))
+        cards.append(_card(opened, row, event, score=score) | more)
     least = 150 if BOXES[opened.box] < 1 else 170
     height = 190 + 18 * len(opened.view.headline)
     if opened.view.has_photos:

@@ -32,6 +32,7 @@ def about(run: Run, space: str, told: Wishes, rows: np.ndarray) -> Portrait:
     asked, users = told.audience, users_of(told, rows)
     events = ranges(asked.start[users], asked.end[users] - asked.start[users])
     owner = np.repeat(users, asked.end[users] - asked.start[users])
+    events, owner = events[run.log.wanted[events]], owner[run.log.wanted[events]]
     pairs = np.unique(
         np.stack([owner, run.log.listing[events]], axis=1), axis=0
     )  # (T, 2), each listing once a user

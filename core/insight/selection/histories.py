@@ -40,7 +40,7 @@ def as_text(events: Iterable[Event]) -> str:
 def known_events(run: RunFolder, text: str) -> list[tuple[int, Event]]:
     """(place, event) of an address's events on listings that run and market have; an unknown action is left out."""
     tokens = text.split(EVENT)[:MOST] if text else []
-    known, actions = [], set(run.market.actions)
+    known, actions = [], set(run.market.known_actions)
     for place, event in enumerate(map(parse, tokens)):
         if event.listing in run.market.listing_row and event.listing in run.listing_row:
             known.append((place, event if event.action in actions else event._replace(action=None)))

@@ -60,7 +60,7 @@ def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NE
     engine = run.engine.in_float32()  # an event adds little: bfloat16 would blur it
     begin, until = np.array([first]), np.array([end])
     user = engine.encode_histories(log, begin, until, listings=vectors)  # (1, d)
-    whole = late.scores(user, vectors, vectors, log.listing, begin, until)  # (1, L)
+    whole = late.scores(user, vectors, vectors, log, begin, until)  # (1, L)
     asked = Asked(log, begin, until)
     if end - start == 1:
         return Without(np.concatenate([whole, np.zeros_like(whole)]), tried, user, asked, None)
@@ -68,5 +68,5 @@ def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NE
     part = log.histories(rows, np.full(len(tried), kept - 1))
     starts, ends = part.start[:-1], part.start[1:]
     without = engine.encode_histories(part, starts, ends, listings=vectors)  # (T, d)
-    scores = late.scores(without, vectors, vectors, part.listing, starts, ends)
+    scores = late.scores(without, vectors, vectors, part, starts, ends)
     return Without(np.concatenate([whole, scores]), tried, user, asked, Asked(part, starts, ends))

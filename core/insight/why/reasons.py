@@ -193,7 +193,7 @@ class _Asking:
         if self.log is None:
             return (self.vector @ vectors.T)[0]
         start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
-        return self.run.late_interaction.scores(self.vector, vectors, table, self.log.listing, start, end)[0]
+        return self.run.late_interaction.scores(self.vector, vectors, table, self.log, start, end)[0]
 
 
 def _parts(
@@ -221,6 +221,7 @@ def _candidates(maker: Recommender, log: EventLog, start: int, end: int, at: int
     allowed = maker.eligible(at).copy()
     if maker.rules.drop_seen:
         allowed[log.listing[start:end]] = False
+    allowed[log.not_this(np.array([start]), np.array([end]))[1]] = False
     return allowed
 
 

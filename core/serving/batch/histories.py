@@ -79,8 +79,8 @@ def cut_histories(
     return after
 
 
-def read_histories(path: Path, listings: int, timed: bool) -> EventLog:
-    """One file of `cut_histories` as a log, whose users are those of the file."""
+def read_histories(path: Path, market: Market) -> EventLog:
+    """One file of `cut_histories` of `market` as a log, whose users are those of the file."""
     table = pq.read_table(path)
     users, first = np.unique(table[C.USER].to_numpy(zero_copy_only=False), return_index=True)
     order = np.argsort(first)
@@ -95,8 +95,9 @@ def read_histories(path: Path, listings: int, timed: bool) -> EventLog:
         start=start,
         users=[str(name) for name in users],
         actions=[str(name) for name in action.categories],
-        listings=listings,
-        timed=timed,
+        listings=len(market.listings),
+        timed=market.timed,
+        unwanted=tuple(market.config.unwanted),
     )
 
 

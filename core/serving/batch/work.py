@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from core.errors import VibesError
 from core.market.durable import atomic_path
+from core.market.market import Market
 from core.market.moments import moment_in_log
 from core.progress import Report
 from core.run.additions import Additions
@@ -91,7 +92,7 @@ class Work:
 
     def _recommend(self, number: int) -> tuple[pa.Table, int]:
         path = part_path(self.folder / HISTORIES, number)
-        log = read_histories(path, len(self.ids), self.job.timed)
+        log = read_histories(path, self.run.market)
         found = self.maker.recommend(log, log.start[:-1], log.start[1:], self.job.at, self.job.rules.k)
         return self._table(pa.array(log.users, pa.string()), found), len(log.users)
 
@@ -115,12 +116,12 @@ class Work:
         return pa.table(columns, schema)
 
 
-def save_gain(folder: Path, fit: Fit, listings: int, timed: bool, at: int) -> None:
+def save_gain(folder: Path, fit: Fit, market: Market, at: int) -> None:
     """Write what recency adds to every listing's score at a moment, counted from the histories part by part."""
-    count = np.zeros(listings, np.float32)
+    count = np.zeros(len(market.listings), np.float32)
     for part in sorted((folder / HISTORIES).glob("part-*.parquet")):
-        log = read_histories(part, listings, timed)
-        count += RecentEvents.of(log, np.ones(len(log), bool), fit.days, fit.events).counts(np.array([at]))[0]
+        log = read_histories(part, market)
+        count += RecentEvents.of(log, log.wanted, fit.days, fit.events).counts(np.array([at]))[0]
     with atomic_path(folder / GAIN) as temporary, temporary.open("wb") as stream:
         np.save(stream, recency_prior(count, fit.weight))
 
@@ -195,7 +196,7 @@ def prepare(
             after = cut_histories(market, folder / HISTORIES, chunk, moment, report)
             moment = after if moment is None else moment
             if fit is not None and (fit.days is not None or fit.events is not None):
-                save_gain(folder, fit, len(run.listing_ids), market.timed, moment)
+                save_gain(folder, fit, market, moment)
             chunks = len(list((folder / HISTORIES).glob("part-*.parquet")))
         name = f"{run_path.resolve().name}-{told['fingerprint'][:8]}"
         job = Job(**told | {"at": moment}, name=name, timed=market.timed, chunks=chunks)

@@ -14,6 +14,8 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.sequential import LEVEL, POWER, AlwaysValid, always_valid, needed
 from core.market.columns import Columns as C
+from core.market.config import MarketConfig
+from core.market.market import Market
 from core.serving.experiment.setup import A, B, Setup, setup_of
 from core.serving.experiment.text import experiment_text
 from core.serving.impressions.tables import read_feedback, read_impressions
@@ -133,7 +135,7 @@ def experiment(
     Args:
         folder: that of `--impressions`.
         events: that of `--events`; None: as the services had it.
-        actions: events that count; None: all.
+        actions: events that count; None: all but those that say "not this".
 
     Raises:
         VibesError: the folder has no experiment, or there are no events.
@@ -158,6 +160,10 @@ def experiment(
                     f"No event has the action '{one}'; give one of: {', '.join(known) or 'none'}."
                 )
         told = told[told[C.ACTION].isin(actions)]
+    else:
+        market = _market(setup)
+        unwanted = (MarketConfig() if market is None else market.config).unwanted
+        told = told[~told[C.ACTION].isin(unwanted)]
     shown = shown[shown["kind"] == "recommend"]
     return _of(setup, shown, told)
 
@@ -221,13 +227,22 @@ def _shown(listing: str, position: int, photos: Mapping[str, str]) -> dict[str, 
 
 def _covers(setup: Setup) -> dict[str, str]:
     """The path of the first photo of every listing, by the market of A; empty where that is not at hand."""
+    market = _market(setup)
+    return (
+        {}
+        if market is None
+        else {listing: str((market.path / path).resolve()) for listing, path in market.cover.items()}
+    )
+
+
+def _market(setup: Setup) -> Market | None:
+    """The market of A; None where it is not at hand."""
     from core.run.run import Run
 
     try:
-        market = Run.open(Path(setup.a.run), events_too=False).market
+        return Run.open(Path(setup.a.run), events_too=False).market
     except VibesError:
-        return {}
-    return {listing: str((market.path / path).resolve()) for listing, path in market.cover.items()}
+        return None
 
 
 def _finite(number: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,9 @@ def check_export(run: Run, out: Path, format: str, seed: int = 0) -> Check:
         VibesError: see `Exported.open`.
     """
     exported, engine, log = Exported.open(run, out, format), run.engine.exact(), run.log
+    if not engine.settings.training.unwanted_learned:  # what is not wanted is not read
+        log = log.wanted_only(log.start[:-1], log.start[1:]) if log.some_unwanted else log
+        exported = replace(exported, log=log)
     rng, count, width = np.random.default_rng(seed), len(run.listing_ids), engine.featurizer.width
     users = np.sort(rng.permutation(np.flatnonzero(np.diff(log.start)))[:HISTORIES])
     start, end = log.start[users], log.start[users + 1]

@@ -66,9 +66,9 @@ class Pending:
         told = self._by_user.get(name)
         if not told:
             return []
-        had, log = _had(run, name, before), run.log
+        had = _had(run, name, before)
         known = {(one.at, one.event.listing) for one in had}
-        actions, fresh = set(log.actions), []
+        actions, fresh = set(run.market.known_actions), []
         for one in sorted(told, key=lambda one: one.at):
             listing, action, seconds = one.event
             if (before is not None and one.at >= before) or (one.at, listing) in known:

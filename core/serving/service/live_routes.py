@@ -37,7 +37,7 @@ def add_events(app: FastAPI, *refused: int) -> None:
     async def events(request: Request, _: Annotated[Nothing, Query()]) -> Response:
         """Take an event, or a list of them: whoever is told 200 finds them in the log whatever happens to the service."""
         market = state.current.served.run.market
-        posted = checked(await request.json(), market.timed, market.actions, time.time_ns(), sentence)
+        posted = checked(await request.json(), market.timed, market.known_actions, time.time_ns(), sentence)
         try:
             taken: Taken = await state.live.ask(posted)
         except Busy:

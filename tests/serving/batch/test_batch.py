@@ -297,7 +297,7 @@ def test_histories_on_disk_are_those_of_the_log(trained, tmp_path):
     assert after == log.time.max() + 1
     found = {}
     for number in range(len(list((tmp_path / "cut").iterdir()))):
-        part = read_histories(part_path(tmp_path / "cut", number), log.listings, log.timed)
+        part = read_histories(part_path(tmp_path / "cut", number), trained.market)
         assert len(part.users) <= 16
         for user, name in enumerate(part.users):
             rows = slice(part.start[user], part.start[user + 1])

@@ -71,6 +71,13 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
         other = shown[(shown["request_id"] == answers[users[3]]["request_id"]) & (shown["arm"] == B)][
             C.LISTING
         ].iloc[0]
+        hidden = shown[(shown["request_id"] == answers[users[11]]["request_id"]) & shown["arm"].notna()]
+        body = {
+            "user_id": users[11],
+            "listing_id": hidden[C.LISTING].iloc[0],
+            "action": "hide",
+        }  # no win for anybody
+        client.post("/events", json=body | {"request_id": answers[users[11]]["request_id"]})
         later = {"user_id": users[3], "listing_id": other, "request_id": answers[users[3]]["request_id"]}
         stray = {"user_id": users[3], "listing_id": other, "request_id": "of another service"}
         client.post("/events", json=[later, stray])
@@ -100,7 +107,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
     page = (tmp_path / "lost.html").read_text(encoding="utf-8")
     assert "Lists that A lost, the newest" in page and page.count("chosen, place") == 11 and "{{" not in page
     only = vibes("experiment", tmp_path / "shown", "--action", "message", check=2)
-    assert "No event has the action 'message'; give one of: view." in only.stderr
+    assert "No event has the action 'message'; give one of: view, hide." in only.stderr
 
 
 def test_split_users_keep_their_run_and_each_counts_once(trained, second, tmp_path):

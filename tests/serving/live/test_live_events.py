@@ -69,6 +69,15 @@ def test_the_next_request_of_a_user_knows_what_was_posted(service, trained):
     assert service.get(f"/recommend/{user}", params={"k": 9, "at": at}).json()["results"]
 
 
+def test_what_a_user_hides_is_gone_and_its_like_falls(service, trained):
+    user = trained.log.users[3]
+    before = found(service, user)
+    told = {"user_id": user, "listing_id": before[0], "action": "hide"}
+    assert service.post("/events", json=told).json()["accepted"] == 1
+    expected = trained.recommend(user, 9, rules={"not": [before[0]], "live_only": False})[C.LISTING].tolist()
+    assert found(service, user) == expected != before
+
+
 def test_a_user_that_nobody_knew_has_a_list_from_the_first_event_on(service, trained):
     assert service.get("/recommend/newcomer").status_code == 404
     service.post("/events", json={"user_id": "newcomer", "listing_id": trained.listing_ids[5]})

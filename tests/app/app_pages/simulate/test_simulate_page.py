@@ -51,7 +51,9 @@ def test_recommendations_are_those_of_the_run_for_that_history(show, trained):
     assert [card["token"] for card in strip(page)] == ["l04", "l07*add_to_favourites*40"]
     assert not page.expander[0].proto.expanded
     told = next(one for one in components(page, "history_cards") if one["kind"] == "history")
-    assert [one["label"] for one in told["actions"]] == ["View", "Add to favourites"] and told["durations"]
+    assert [one["label"] for one in told["actions"]] == ["View", "Add to favourites", "Hide"] and told[
+        "durations"
+    ]
 
 
 def from_history(events):
@@ -193,6 +195,7 @@ def test_without_photos_actions_and_times_it_works_as_well(show, bare):
     assert told["actions"] == [
         {"token": "view", "label": "View"},
         {"token": "add_to_favourites", "label": "Add to favourites"},
+        {"token": "hide", "label": "Hide"},
     ]
     assert told["photos"] is False and told["durations"] is False
     assert "Of all listings" in texts(page)
@@ -207,3 +210,16 @@ def test_how_many_goes_to_the_url(show, trained, k):
     page = show("simulate", trained, h="l04")
     page.segmented_control(key="k").set_value(int(k)).run()
     assert page.query_params["k"] == k
+
+
+def test_a_click_says_not_this_and_the_list_follows(show, trained):
+    page = show("simulate", trained, h="l04", k="6")
+    shown = recommended(page)
+    assert shown[0]["unwanted"] == f"{listings(shown)[0]}*hide"
+    assert not any(card.get("unwanted") for card in cards(page, ("choice", "Listings to add")))
+    page.query_params["h"] = f"l04,{shown[0]['unwanted']}"
+    page.run()
+    expected = Run.open(trained).recommend(
+        from_history([("l04", None, None), (listings(shown)[0], "hide", None)]), k=6
+    )
+    assert listings(recommended(page)) == expected["listing_id"].tolist()

@@ -1,0 +1,119 @@
+"""A history that says "not this", asked for by whatever way: as a request's `not`, and the same everywhere."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core.insight.why.reasons import why
+from core.market.columns import Columns as C
+from core.market.market import Market
+from core.model.settings import Settings
+from core.run.asking import Event
+from core.run.fits import Fit, save_fits
+from core.run.manifest import Manifest
+from core.run.run import Run
+from core.training.train import train
+
+NEAR = Fit(name="model + neighbours", space="attributes", decay=0.8, share=0.6)
+RECENT = Fit(name="model + recency", days=20, weight=0.3)
+
+
+@pytest.fixture(scope="module", params=[0.0, 0.5], ids=["plain", "late"])
+def run(trained, tmp_path_factory, request) -> Run:
+    path = tmp_path_factory.mktemp("hidden") / "run"
+    shutil.copytree(trained.path, path)
+    manifest = Manifest.load(path)
+    training = manifest.settings.training.model_copy(update={"late_interaction": request.param})
+    plain = manifest.settings.model_copy(update={"inference": "plain", "training": training})
+    manifest.model_copy(update={"settings": plain}).save(path)
+    save_fits(path, [NEAR, RECENT])
+    return Run.open(path)
+
+
+@pytest.mark.parametrize("rules", [{}, {"drop_seen": False}], ids=["dropped", "kept"])
+def test_a_hidden_listing_is_a_not_of_the_request(run, rules):
+    ids = run.listing_ids
+    history = [Event(ids[3], "view"), Event(ids[40]), Event(ids[77], "view")]
+    hidden = [ids[8], ids[50]]
+    told = [history[0], Event(hidden[0], "hide"), *history[1:], Event(hidden[1], "hide")]
+    by_history = run.recommend(told, 120, rules=rules)
+    by_request = run.recommend(history, 120, rules=rules | {"not": hidden})
+    assert by_history[C.LISTING].tolist() == by_request[C.LISTING].tolist()
+    assert not set(hidden) & set(by_history[C.LISTING])
+    np.testing.assert_allclose(by_history["score"], by_request["score"], atol=1e-5)
+    plain = run.recommend(history, 120, rules=rules)
+    assert by_history[C.LISTING].tolist() != plain[C.LISTING].tolist()
+    # What is recent is added to that.
+    recent = [run.recommend(one, 120, rules=rules, beside="recency") for one in (told, history)]
+    more = [
+        (one.set_index(C.LISTING)["score"] - bare.set_index(C.LISTING)["score"]).dropna()
+        for one, bare in zip(recent, (by_history, plain), strict=True)
+    ]
+    assert len(more[0]) > 20
+    np.testing.assert_allclose(more[0], more[1][more[0].index], atol=1e-4)
+
+
+def test_others_beside_it_keep_their_lists(run):
+    ids = run.listing_ids
+    plain, hiding = [Event(ids[3]), Event(ids[40])], [Event(ids[3]), Event(ids[40]), Event(ids[8], "hide")]
+    both = run.recommend([plain, hiding, plain], 20)
+    alone = [run.recommend(one, 20) for one in (plain, hiding, plain)]
+    for number, found in enumerate(alone):
+        part = both[20 * number : 20 * (number + 1)].drop(columns=C.USER).reset_index(drop=True)
+        assert part[C.LISTING].tolist() == found[C.LISTING].tolist()
+        np.testing.assert_allclose(part["score"], found["score"], atol=1e-6)
+
+
+def test_its_place_is_that_of_the_list_and_it_carries_what_is_not_like_it(run):
+    ids = run.listing_ids
+    told = [Event(ids[3]), Event(ids[40]), Event(ids[8], "hide")]
+    found = run.recommend(told, 5)
+    for place, one in enumerate(why(run, told, found[C.LISTING].tolist()), start=1):
+        assert one.place == place and one.score == pytest.approx(found["score"][place - 1], abs=1e-3)
+        assert {event["action"] for event in one.events} == {None, "hide"}
+
+
+def test_the_region_is_that_of_the_newest_listing_that_is_wanted(run):
+    table = run.market.listings
+    here, there = (table[C.LISTING][table["district"] == name].tolist() for name in ("Harbour", "Orchard"))
+    told = [Event(here[0]), Event(there[0], "hide")]
+    found = run.recommend(told, 3, rules={"same": "district", "live_only": False})
+    assert set(found[C.LISTING]) <= set(here)
+
+
+def test_who_hid_everything_still_has_a_list(run):
+    hidden = run.listing_ids[8]
+    for beside in (None, "neighbours", "recency"):
+        found = run.recommend([Event(hidden, "hide")], 5, beside=beside)
+        assert len(found) == 5 and hidden not in found[C.LISTING].tolist()
+
+
+def test_of_other_words_the_market_says_which_are_unwanted(run, tmp_path):
+    ids, market = run.listing_ids, tmp_path / "market"
+    shutil.copytree(run.market.path, market)
+    config = (market / "market.toml").read_text("utf-8")
+    (market / "market.toml").write_text('unwanted = ["view"]\n' + config, "utf-8")
+    other = Run.open(run.path, Market.open(market))
+    told = [Event(ids[3], "favourite"), Event(ids[8], "view")]
+    expected = run.recommend([told[0], Event(ids[8], "hide")], 10)
+    assert other.recommend(told, 10).equals(expected)
+
+
+@pytest.mark.slow
+def test_a_market_without_any_is_trained_and_listed_as_if_the_word_were_unknown(trained, tmp_path):
+    """To the last bit: the weights, what is measured, and the lists."""
+    settings = trained.manifest.settings
+    found = []
+    for name in ("hide", ""):
+        market = tmp_path / f"market{name}"
+        shutil.copytree(trained.market.path, market)
+        text = (market / "market.toml").read_text("utf-8")
+        if not name:
+            (market / "market.toml").write_text(f"unwanted = []\n{text}", "utf-8")
+        train(Market.open(market), tmp_path / f"run{name}", Settings(**settings.model_dump()), None)
+        run = Run.open(tmp_path / f"run{name}")
+        assert not run.manifest.settings.training.unwanted_learned
+        lists = run.recommend(run.log.users[:30], 20)
+        found.append(((run.path / "model.safetensors").read_bytes(), lists))
+    assert found[0][0] == found[1][0] and found[0][1].equals(found[1][1])

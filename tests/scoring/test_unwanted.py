@@ -1,0 +1,164 @@
+"""Events that say "not this": where they count for nothing, and what they take from scores."""
+
+import numpy as np
+import pytest
+from helpers.logs import build_log, build_random_log
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.market.log import EventLog
+from core.market.splits import Catalogue, Queries, make_split
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.interactions import Interactions, history_matrix
+from core.scoring.late_interaction import LateInteraction
+from core.scoring.neighbours import VectorNeighbours
+from core.scoring.recency import RecentEvents
+from core.scoring.unwanted import NOT, likeness
+from core.training.examples import exclusions, make_examples
+
+HIDES = st.sets(st.integers(0, 299), max_size=120)
+
+
+def hiding(seed: int, hides, timed: bool = True) -> EventLog:
+    log = build_random_log(seed, timed=timed)
+    return build_log(log.user, log.listing, log.time, log.listings, len(log.users), timed, sorted(hides))
+
+
+def always(log: EventLog) -> Catalogue:
+    bounds = np.iinfo(np.int64)
+    return Catalogue(np.full(log.listings, bounds.min), np.full(log.listings, bounds.max))
+
+
+def without(log: EventLog) -> EventLog:
+    """The same events but for those that are not wanted."""
+    kept = log.wanted
+    return build_log(
+        log.user[kept], log.listing[kept], log.time[kept], log.listings, len(log.users), log.timed
+    )
+
+
+@given(st.integers(0, 20), HIDES, st.booleans())
+def test_what_counts_interest_counts_as_if_they_had_not_been(seed, hides, timed):
+    log = hiding(seed, hides, timed)
+    bare, at = without(log), np.unique(log.time)
+    np.testing.assert_array_equal(log.counts(), bare.counts())
+    early = log.time < np.median(log.time)
+    np.testing.assert_array_equal(log.counts(early), bare.counts(early[log.wanted]))
+    known, all_of_bare = np.ones(len(log), bool), np.ones(len(bare), bool)
+    if timed:
+        counts = RecentEvents.over_days(log, 30).counts(at), RecentEvents.over_days(bare, 30).counts(at)
+    else:
+        counts = (
+            RecentEvents.over_events(log, known, 2).counts(at),
+            RecentEvents.over_events(bare, all_of_bare, 2).counts(at),
+        )
+    np.testing.assert_array_equal(*counts)
+
+
+@given(st.integers(0, 20), HIDES, st.booleans())
+def test_no_query_asks_for_one_and_none_is_listed_again(seed, hides, timed):
+    log = hiding(seed, hides, timed)
+    catalogue = always(log)
+    split = make_split(log, catalogue)
+    assert not (split.train & ~log.wanted).any()
+    for queries in (split.valid, split.test):
+        assert log.wanted[queries.event].all()
+        allowed = catalogue.candidates(log, queries)
+        for query, (start, end) in enumerate(zip(queries.start, queries.end, strict=True)):
+            history = np.arange(start, end)
+            assert not allowed[query, log.listing[history[~log.wanted[history]]]].any()
+    if not timed:  # of each user the last two that are wanted
+        for user, event in zip(split.test.user, split.test.event, strict=True):
+            own = np.flatnonzero((log.user == user) & log.wanted)
+            assert event == own[-1] and own[-2] in split.valid.event
+    bare = without(log)
+    fitted = Popularity.fit(log, split.train).counts
+    np.testing.assert_array_equal(fitted, np.bincount(log.listing[split.train], minlength=log.listings))
+    if timed and split.train.any():
+        ids = Interactions.of(log, split.train), Interactions.of(bare, split.train[log.wanted])
+        assert (ids[0].matrix != ids[1].matrix).nnz == 0 and (ids[0].warm == ids[1].warm).all()
+
+
+@given(st.integers(0, 20), HIDES, st.booleans())
+def test_none_is_a_positive_and_those_of_the_history_are_negatives(seed, hides, timed):
+    log = hiding(seed, hides, timed)
+    split = make_split(log, always(log))
+    examples = make_examples(log, split, positives=3)
+    everything = np.arange(log.listings)
+    rows = np.arange(len(examples))
+    shut = exclusions(examples, log, rows, everything, history_too=True)
+    for row in rows:
+        user = examples.user[row]
+        own = np.flatnonzero((log.user == user) & split.train)
+        wanted = set(log.listing[own].tolist())
+        assert set(examples.positive[row][examples.positive[row] >= 0].tolist()) <= wanted
+        begin, end = examples.train_span[user]
+        assert (begin, end) == (log.start[user], own[-1] + 1)
+        assert set(np.flatnonzero(shut[row]).tolist()) == {
+            int(log.listing[event]) for event in range(begin, end) if log.wanted[event]
+        }
+
+
+def test_where_there_is_none_nothing_is_done(random_log):
+    log = random_log(3)
+    assert log.unwanted == ("hide",) and log.wanted.all() and not log.some_unwanted
+    split = make_split(log, always(log))
+    count = np.bincount(log.user[split.train], minlength=len(log.users))
+    np.testing.assert_array_equal(make_examples(log, split, 2).train_span[:, 1], log.start[:-1] + count)
+    np.testing.assert_array_equal(split.train, log.time < split.t1)
+    assert all(len(part) == 0 for part in log.not_this(split.test.start, split.test.end))
+
+
+@pytest.fixture
+def asked():
+    """Two histories, of which the second calls listings 1 and 4 unwanted, and vectors of six listings."""
+    rng = np.random.default_rng(0)
+    log = build_log([0, 0, 1, 1, 1, 1], [0, 2, 3, 1, 5, 4], range(6), listings=6, users=2, hides=[3, 5])
+    vectors = rng.normal(size=(6, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return log, vectors, log.start[:-1], log.start[1:]
+
+
+def test_a_history_is_read_without_them_and_cut_to_them(asked):
+    log, _, start, end = asked
+    part = log.wanted_only(start, end)
+    assert part.listing.tolist() == [0, 2, 3, 5] and part.start.tolist() == [0, 2, 4]
+    owner, listing = log.not_this(start, end)
+    assert (owner.tolist(), listing.tolist()) == ([1, 1], [1, 4])
+    assert log.newest_wanted(start, end).tolist() == [1, 4]
+    assert log.newest_wanted(np.array([3]), np.array([4])).tolist() == [3]  # nothing else is there
+
+
+@pytest.mark.parametrize(("weight", "learned"), [(0.0, False), (0.5, False), (0.5, True), (0.0, True)])
+def test_the_model_loses_what_a_request_would_take_unless_it_has_learned(asked, weight, learned):
+    log, vectors, start, end = asked
+    late = LateInteraction(weight, learned=learned)
+    users = vectors[[0, 5]]
+    found = late.scores(users, vectors, vectors, log, start, end)
+    bare = LateInteraction(weight).scores(
+        users, vectors, vectors, (part := log.wanted_only(start, end)), part.start[:-1], part.start[1:]
+    )
+    np.testing.assert_allclose(found[0], bare[0], atol=1e-6)
+    loss = NOT * np.std(bare[1]) * likeness(vectors, np.array([1, 4]))
+    expected = bare[1] if learned and not weight else bare[1] - loss
+    np.testing.assert_allclose(found[1], expected, atol=1e-5)
+    some = late.scores(users, vectors[2:4], vectors, log, start, end)
+    np.testing.assert_allclose(some, found[:, 2:4], atol=1e-5)
+
+
+def test_neighbours_are_those_of_what_is_wanted_less_what_is_like_the_rest(asked):
+    log, vectors, start, end = asked
+    near = VectorNeighbours.of(vectors, log, decay=0.5)
+    queries = Queries(*([np.array([-1, -1])] * 3), np.array([9, 9]), start, end, True)
+    found = near.score(queries)
+    mean = (vectors[5] + 0.5 * vectors[3]) / 1.5
+    bare = mean @ vectors.T
+    loss = NOT * np.std(bare) * likeness(vectors, np.array([1, 4]))
+    np.testing.assert_allclose(found[1], bare - loss, atol=1e-5)
+    assert history_matrix(log, queries, 0.5).toarray()[1].tolist() == [0, 0, 0, 0.5, 0, 1]
+
+
+def test_a_listing_that_was_touched_and_then_hidden_speaks_no_more():
+    log = build_log([0, 0, 0], [2, 1, 2], range(3), listings=3, users=1, hides=[2])
+    queries = Queries(*([np.array([-1])] * 3), np.array([9]), np.array([0]), np.array([3]), True)
+    assert history_matrix(log, queries, 0.5).toarray()[0].tolist() == [0, 1, 0]
