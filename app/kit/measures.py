@@ -2,6 +2,7 @@
 
 from app.view.formats import MISSING, words
 from core.report.text import NAMES
+from core.words import percent
 
 RECALL_HELP = "Of the next listings people touched, how many were in our 30."
 
@@ -9,11 +10,6 @@ RECALL_HELP = "Of the next listings people touched, how many were in our 30."
 def method_name(name: str) -> str:
     """A scorer's name on the screen."""
     return NAMES.get(name, words(name))
-
-
-def percent(value: float) -> str:
-    """A share as a percentage with one decimal."""
-    return f"{100 * value:.1f}%"
 
 
 def interval(low: float | None, high: float | None) -> str:

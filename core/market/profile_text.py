@@ -5,7 +5,7 @@ import textwrap
 from core.errors import escaped
 from core.market.leaks import leaks_by_name
 from core.market.profile import AttributeProfile, EventsProfile, MarketProfile, PhotosProfile, Spread
-from core.words import count
+from core.words import count, percent
 
 WIDTH = 100
 MOST_ATTRIBUTES = 20
@@ -41,12 +41,8 @@ def _cut(line: str) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share with one decimal; what is not nothing is never shown as 0 and what is not all never as 100."""
-    if 0 < share < 0.001:
-        return "< 0.1 %"
-    if 0.999 < share < 1:
-        return "> 99.9 %"
-    return f"{100 * share:.1f} %"
+    """What is not nothing is never shown as 0 and what is not all never as 100."""
+    return percent(share, unit=" %", bounds=("< ", "> "))
 
 
 def _spread(spread: Spread) -> str:

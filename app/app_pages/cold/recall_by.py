@@ -9,12 +9,13 @@ import streamlit as st
 
 from app.kit import charts
 from app.kit.empty import empty, to_similar
-from app.kit.measures import RECALL_HELP, interval, method_name, percent
+from app.kit.measures import RECALL_HELP, interval, method_name
 from app.kit.spaces import missing_spaces
 from app.kit.unmeasured import unmeasured
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count
 from core.report.paired import hardest_rival
+from core.words import percent
 
 METRIC = "recall@30"
 MODEL = "model"

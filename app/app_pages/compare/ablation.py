@@ -7,12 +7,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.kit import charts
-from app.kit.measures import RECALL_HELP, interval, percent
+from app.kit.measures import RECALL_HELP, interval
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count, plain, words
 from core.ablation.table import ALL
 from core.report.text import NAMES, SURE
+from core.words import percent
 
 METRICS = {
     "recall": ("Recall", RECALL_HELP.replace("our 30", "the first k")),

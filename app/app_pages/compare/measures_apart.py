@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from app.app_pages.compare.ablation import METRICS, p_value
-from app.kit.measures import percent
 from app.view.formats import MISSING, count, plain, words
 from core.insight.comparison import Comparison
+from core.words import percent
 
 MAIN = "recall@30"
 HELP = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.view.formats import count
 from core.market.profile import MarketProfile
+from core.words import percent
 
 MISSING, LONELY, UNSEEN, COLD = 0.2, 0.3, 0.1, 0.3  # shares from which a thing is worth telling
 
@@ -114,4 +115,4 @@ def _events(profile: MarketProfile) -> list[DataWarning]:
 
 
 def _percent(share: float) -> str:
-    return "under 1%" if 0 < share < 0.01 else "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+    return percent(share, 0, bounds=("under ", "over "))

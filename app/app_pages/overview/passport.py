@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from app.kit.measures import percent
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, plain
 from core.insight.passport import Passport, passport
+from core.words import percent
 
 
 def show_passport(opened: OpenRun) -> None:

@@ -7,11 +7,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.kit import charts
-from app.kit.measures import RECALL_HELP, interval, method_name, percent
+from app.kit.measures import RECALL_HELP, interval, method_name
 from app.view.formats import count
 from core.report.paired import beside, hardest_rival
 from core.report.text import CEILING, also_told, rivals
 from core.run.scorer import ALONE
+from core.words import percent
 
 PROTOCOLS = {
     "temporal": "Trained on earlier events, tested on later ones.",

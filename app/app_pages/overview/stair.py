@@ -6,8 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.kit import charts
-from app.kit.measures import interval, percent
+from app.kit.measures import interval
 from core.ablation.stair import LABELS, Step
+from core.words import percent
 
 MEANS = {
     "Ids alone": "The best of the methods that know listings by their ids only",

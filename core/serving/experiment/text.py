@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.words import count
+from core.words import count, percent
 
 #: Below it the users are not split as they should be.
 UNBALANCED = 0.001
@@ -99,4 +99,4 @@ def _listing(one: Mapping[str, Any]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:+.1f} %"
+    return "unknown" if value is None else percent(value, unit=" %", signed=True)

@@ -1,0 +1,33 @@
+"""Words beside figures."""
+
+import pytest
+
+from core.words import count, percent
+
+
+def test_one_thing_and_many():
+    assert [count(number, "entry", "entries") for number in (0, 1, 1234)] == [
+        "0 entries",
+        "1 entry",
+        "1,234 entries",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("share", "options", "told"),
+    [
+        (0.12345, {}, "12.3%"),
+        (0.0004, {}, "0.0%"),
+        (0.0004, {"unit": " %", "bounds": ("< ", "> ")}, "< 0.1 %"),
+        (0.9996, {"unit": " %", "bounds": ("< ", "> ")}, "> 99.9 %"),
+        (0.004, {"decimals": 0, "bounds": ("under ", "over ")}, "under 1%"),
+        (0.996, {"decimals": 0, "bounds": ("under ", "over ")}, "over 99%"),
+        (0.5, {"decimals": 0, "bounds": ("under ", "over ")}, "50%"),
+        (0.0, {"bounds": ("< ", "> ")}, "0.0%"),
+        (1.0, {"bounds": ("< ", "> ")}, "100.0%"),
+        (0.0123, {"unit": " %", "signed": True}, "+1.2 %"),
+        (-0.0123, {"unit": " %", "signed": True}, "-1.2 %"),
+    ],
+)
+def test_a_share_as_it_is_read(share, options, told):
+    assert percent(share, **options) == told
