@@ -10,6 +10,8 @@ import pandas as pd
 from core.market.log import DAY, EventLog
 from core.market.splits import Catalogue
 
+LIVE, MOST = 128, 127  # of a listing's byte: the flag, and up to how many events are counted
+
 
 @dataclass(frozen=True, eq=False)
 class MarketDays:
@@ -64,3 +66,16 @@ class MarketDays:
         """(L,) int64: how many events of the day each listing has."""
         events = self.listing[self.start[day] : self.start[day + 1]]
         return np.bincount(events, minlength=len(self.catalogue.since))
+
+    def codes(self, day: int, rows: np.ndarray) -> np.ndarray:
+        """(n,) uint8 of some listings by their rows (n,): `LIVE` where one was live that day, and how many events it had, up to
+        `MOST`.
+
+        Raises:
+            IndexError: there is no such day.
+        """
+        if not 0 <= day < len(self):
+            raise IndexError(day)
+        touched = np.minimum(self.touched(day)[rows], MOST)
+        found: np.ndarray = (np.where(self.live(day)[rows], LIVE, 0) + touched).astype(np.uint8)
+        return found

@@ -10,6 +10,7 @@ import pandas as pd
 import traitlets
 
 from core.errors import VibesError
+from core.insight.days import MarketDays
 from core.insight.map.region import inside, read_outline
 from core.insight.map.vibe_map import save_map
 from core.market.columns import Columns as C
@@ -21,7 +22,7 @@ from core.widgets.colours import VALUES, by_value
 from core.widgets.labels import HINT, labels
 from core.widgets.scripts import MAP, MAP_HTML, notebook_module
 
-HEIGHT = 620  # pixels
+HEIGHT, TIME = 620, 48  # pixels, and those of the days
 
 
 class MapWidget(anywidget.AnyWidget):
@@ -34,14 +35,18 @@ class MapWidget(anywidget.AnyWidget):
 
     Attributes:
         outline: the line, as the link of the explorer's map has it: `x,y;x,y;...` on a grid of 50,000 steps; "" for none.
+        day: number of the day that is shown, from that of the first event on; -1 for all days. The slider is there where events
+            have times on several days.
         selected: ids of the listings within it; `observe` tells of every change.
     """
 
     _esm = notebook_module(MAP, "map_widget", MAP_HTML)
+    _days: MarketDays | None = None
     _data = traitlets.Dict().tag(sync=True)
     _places = traitlets.Bytes().tag(sync=True)
     _codes = traitlets.Bytes().tag(sync=True)
     outline = traitlets.Unicode().tag(sync=True)
+    day = traitlets.Int(-1).tag(sync=True)
     selected = traitlets.List(traitlets.Unicode())
 
     def __init__(self, run: Run, space: str | None = None, **more: Any) -> None:
@@ -65,6 +70,7 @@ class MapWidget(anywidget.AnyWidget):
         drawn, rows, places = found
         self.run, self._rows, self._grid, self._cluster = run, rows, places, drawn.cluster
         self._names = [name for name, _ in drawn.groups]
+        self._days = MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
         colours = by_value(drawn.cluster, self._names, "Smaller groups", "Between the groups")
         data = {
             "n": len(rows),
@@ -76,9 +82,10 @@ class MapWidget(anywidget.AnyWidget):
             "labels": labels(places, drawn.cluster, self._names),
             "group": None,
             "photos": bool(run.market.cover),
-            "days": None,
+            "days": self._days
+            and {"first": self._days.first, "count": len(self._days), "at": None, "address": "day/{day}"},
             "unmet": None,
-            "height": HEIGHT,
+            "height": HEIGHT + (TIME if self._days else 0),
             "box": "4 / 3",
             "label": f"Map of {drawn.caption}",
             "hint": HINT,
@@ -96,6 +103,17 @@ class MapWidget(anywidget.AnyWidget):
             )
         return text
 
+    @traitlets.validate("day")
+    def _there(self, proposal: Any) -> int:
+        number, days = int(proposal["value"]), self._days
+        if number >= (0 if days is None else len(days)) or number < -1:
+            raise traitlets.TraitError(
+                "There are no days to go through; leave day at -1."
+                if days is None
+                else f"There is no day {number}; give 0 ({days.date(0)}) to {len(days) - 1} ({days.date(len(days) - 1)}), or -1."
+            )
+        return number
+
     @traitlets.observe("outline")
     def _chosen(self, _change: Any) -> None:
         outline = read_outline(self.outline) if self.outline else None
@@ -108,11 +126,14 @@ class MapWidget(anywidget.AnyWidget):
         return chosen_frame(self.run, self.selected)
 
     def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        number = (
-            content.get("number") if isinstance(content, dict) and content.get("kind") == "card" else None
-        )
-        if isinstance(number, int) and 0 <= number < len(self._rows):
+        asked = content if isinstance(content, dict) else {}
+        kind, number = asked.get("kind"), asked.get("number")
+        if not isinstance(number, int):
+            return
+        if kind == "card" and 0 <= number < len(self._rows):
             self.send({"kind": "card", "number": number, "card": self._card(number)})
+        if kind == "day" and self._days is not None and 0 <= number < len(self._days):
+            self.send({"kind": "day", "number": number}, [self._days.codes(number, self._rows).tobytes()])
 
     def _card(self, number: int) -> dict[str, Any]:
         """A listing as the map shows it, by its number on the map."""

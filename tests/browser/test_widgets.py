@@ -9,6 +9,7 @@ from browser.mapped import write_map
 from playwright.sync_api import expect
 
 from core import Run
+from core.insight.days import MarketDays
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
 from core.widgets import GalleryWidget, MapWidget
@@ -16,8 +17,8 @@ from core.widgets import GalleryWidget, MapWidget
 #: A model as the protocol has it, whose changes go to the Python object (`window.saved`), and its answers come back.
 PAGE = """
 async ({ code, state, bytes }) => {
-  for (const [name, text] of Object.entries(bytes))
-    state[name] = new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer)
+  const viewed = (text) => new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer)
+  for (const [name, text] of Object.entries(bytes)) state[name] = viewed(text)
   const heard = {}
   const model = {
     get: (name) => state[name],
@@ -25,7 +26,10 @@ async ({ code, state, bytes }) => {
     save_changes: () => { for (const name of changed) { window.saved(name, state[name]); tell(`change:${name}`) } changed.clear() },
     on: (what, call) => (heard[what] ??= new Set()).add(call),
     off: (what, call) => heard[what]?.delete(call),
-    send: async (content) => tell("msg:custom", await window.asked(content)),
+    send: async (content) => {
+      const [told, buffers] = await window.asked(content)
+      tell("msg:custom", told, buffers.map(viewed))
+    },
   }
   const changed = new Set()
   const tell = (what, ...more) => heard[what]?.forEach((call) => call(...more))
@@ -54,10 +58,12 @@ def render(page, widget) -> None:
         value = getattr(widget, name)
         if isinstance(value, bytes):
             raw[name] = base64.b64encode(value).decode()
-        elif name in ("_data", "outline", "selected"):
+        elif name in ("_data", "outline", "day", "selected"):
             state[name] = value
     answers: list = []
-    widget.send = answers.append
+    widget.send = lambda content, buffers=(): answers.append(
+        [content, [base64.b64encode(one).decode() for one in buffers]]
+    )
     page.expose_function("saved", lambda name, value: setattr(widget, name, value))
 
     def asked(content):
@@ -105,9 +111,42 @@ def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, exp
     for x, y in ((0.5, 0.02), (0.5, 0.98), (0.01, 0.98)):
         blank.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
     blank.mouse.up()
-    expect(blank.get_by_role("status")).to_contain_text("listings chosen")
+    expect(blank.get_by_role("status").last).to_contain_text("listings chosen")
     assert 0 < len(widget.selected) < widget._data["n"]
     assert widget.selection["listing_id"].tolist() == widget.selected
     blank.get_by_role("button", name="Whole map").click()
     assert widget.outline == "" and not widget.selected
     (explorer.run / "map.parquet").unlink()
+
+
+def test_the_days_of_the_map_are_gone_through_in_a_notebook_too(blank, explorer):
+    write_map(explorer.run)
+    run = Run.open(explorer.run)
+    widget = MapWidget(run, "model")
+    days = MarketDays.of(run.log, run.catalogue)
+    render(blank, widget)
+    drawn = blank.locator(".vibe-map")
+    expect(drawn).to_have_attribute("data-day", "-1")
+    slider = blank.get_by_role("slider", name="Day")
+    slider.focus()
+    blank.keyboard.press("Home")
+    expect(drawn).to_have_attribute("data-day", "0")
+    blank.keyboard.press("ArrowRight")
+    expect(drawn).to_have_attribute("data-day", "1")
+    live, touched = days.live(1)[widget._rows], days.touched(1)[widget._rows]
+    expect(blank.get_by_role("status").last).to_contain_text(
+        f"{live.sum()} of {len(live)} listings live, {(touched > 0).sum()} touched that day"
+    )
+    until(lambda: widget.day == 1, blank)
+    blank.get_by_role("button", name="All days").click()
+    expect(drawn).to_have_attribute("data-day", "-1")
+    until(lambda: widget.day == -1, blank)
+    (explorer.run / "map.parquet").unlink()
+
+
+def until(what, page) -> None:
+    for _ in range(200):
+        if what():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("nothing came of it")

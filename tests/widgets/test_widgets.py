@@ -12,6 +12,7 @@ from helpers.copies import copied
 
 from core import Run
 from core.errors import VibesError
+from core.insight.days import MarketDays
 from core.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
@@ -46,6 +47,23 @@ def test_a_line_around_listings_chooses_them_and_tells_whoever_listens(run):
     assert drawn.selected == [] and len(drawn.selection) == 0
     with pytest.raises(Exception, match="is no outline"):
         drawn.outline = "1,2"
+
+
+def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused(run):
+    drawn, answers = MapWidget(run), []
+    days = MarketDays.of(run.log, run.catalogue)
+    drawn.send = lambda content, buffers: answers.append((content, buffers))
+    drawn._asked(drawn, {"kind": "day", "number": 3}, [])
+    ((content, (codes,)),) = answers
+    found = np.frombuffer(codes, np.uint8)
+    assert content == {"kind": "day", "number": 3}
+    assert ((found >= 128) == days.live(3)[drawn._rows]).all()
+    assert (found % 128 == np.minimum(days.touched(3)[drawn._rows], 127)).all() and (found % 128).any()
+    drawn._asked(drawn, {"kind": "day", "number": len(days)}, [])
+    assert len(answers) == 1
+    drawn.day = len(days) - 1
+    with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
+        drawn.day = len(days)
 
 
 def test_what_cannot_be_shown_is_said(run):

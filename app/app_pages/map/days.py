@@ -18,21 +18,16 @@ class Today:
     live: np.ndarray  # (n,) bool, points of the map that were live
 
 
-LIVE, MOST = 128, 127  # of the byte of a listing: the flag, and up to how many events are counted
-
-
 def day_bytes(one: SpaceMap, day: int) -> bytes:
-    """(n,) one byte a point of the map: 128 where it was live that day, and how many events it had, up to 127.
+    """(n,) one byte a point of the map, see `core.insight.days.MarketDays.codes`.
 
     Raises:
         IndexError: there is no such day.
     """
     days = market_days(one.opened)
-    if days is None or not 0 <= day < len(days):
+    if days is None:
         raise IndexError(day)
-    live, touched = days.live(day)[one.rows], np.minimum(days.touched(day)[one.rows], MOST)
-    found: np.ndarray = np.where(live, LIVE, 0) + touched
-    return found.astype(np.uint8).tobytes()
+    return days.codes(day, one.rows).tobytes()
 
 
 def today(one: SpaceMap) -> Today | None:

@@ -51,7 +51,7 @@ function dayOf(map, number) {
   const url = map.data.days.address.replace("{day}", number)
   if (!map.dayBytes.has(url)) {
     if (map.dayBytes.size > 400) map.dayBytes.clear()
-    const asked = bytes(url).then((found) => new Uint8Array(found))
+    const asked = map.source.bytes(url).then((found) => new Uint8Array(found))
     asked.catch(() => map.dayBytes.delete(url))
     map.dayBytes.set(url, asked)
   }

@@ -3,32 +3,37 @@ export default {
   render({ model, el }) {
     const { body, end } = ground(el)
     const asked = new Map()
-    const answer = (message) => {
-      if (message?.kind !== "card") return
-      asked.get(message.number)?.(message.card)
-      asked.delete(message.number)
+    const whole = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
+    const ask = (kind, number) => new Promise((done) => {
+      asked.set(`${kind}/${number}`, done)
+      model.send({ kind, number })
+    })
+    const answer = (message, buffers) => {
+      const name = `${message?.kind}/${message?.number}`
+      asked.get(name)?.(message?.kind === "day" ? whole(buffers[0]) : message?.card)
+      asked.delete(name)
     }
     const source = {
-      bytes: async (name) => {
-        const view = model.get(name)
-        return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)
-      },
-      card: (_data, number) => new Promise((done) => {
-        asked.set(number, done)
-        model.send({ kind: "card", number })
-      }),
+      bytes: async (name) => (name.startsWith("day/") ? ask("day", Number(name.slice(4))) : whole(model.get(name))),
+      card: (_data, number) => ask("card", number),
     }
-    const show = () => drawn({
-      data: { ...model.get("_data"), outline: model.get("outline") }, parentElement: body, setTriggerValue: send, source,
-    })
+    const show = () => {
+      const data = model.get("_data")
+      const day = model.get("day")
+      drawn({
+        data: { ...data, outline: model.get("outline"), days: data.days && { ...data.days, at: day < 0 ? null : day } },
+        parentElement: body, setTriggerValue: send, source,
+      })
+    }
     const send = (what, value) => {
-      if (what !== "outline") return
-      model.set("outline", value)
+      if (what !== "outline" && what !== "day") return
+      model.set(what, value)
       model.save_changes()
       show()
     }
     model.on("msg:custom", answer)
     model.on("change:outline", show)
+    model.on("change:day", show)
     model.on("change:_data", show)
     show()
     body.querySelector('[title="Show all listings"]').addEventListener("click", () => send("outline", ""))
@@ -36,6 +41,7 @@ export default {
       end()
       model.off("msg:custom", answer)
       model.off("change:outline", show)
+      model.off("change:day", show)
       model.off("change:_data", show)
     }
   },
