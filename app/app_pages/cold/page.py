@@ -137,6 +137,8 @@ def one(opened: OpenRun, listing: str) -> None:
         st.caption("Nobody touched this listing yet.")
     elif cold:
         st.caption(f"{count(touched, 'event')}, all after training ended: the model never saw one of them.")
+    elif end is None:
+        st.caption(f"This listing is not cold: it had {count(touched, 'event')}.")
     else:
         st.caption(f"This listing is not cold: it had events before training ended, {touched:,} in all.")
     photos = photo_cards(opened, row, LARGE)

@@ -92,7 +92,7 @@ def place_among_all(opened: OpenRun, placed: Placement) -> None:
     else:
         said = f"Between the groups of the [vibe map]({address(opened, 'map', space=placed.space)})."
     st.markdown(said)
-    _show(opened, placed, dots(opened, placed, one.run_rows, one.places.astype(float), at))
+    _show(opened, placed, dots(opened, placed, one.run_rows, one.places.astype(float), at), even=True)
     st.caption(
         "Each dot is a listing at its place on the vibe map, where what is alike lies near to one another. "
         "Click a dot to see its listing."
@@ -115,9 +115,12 @@ def _along_directions(opened: OpenRun, placed: Placement) -> None:
     )
 
 
-def _show(opened: OpenRun, placed: Placement, table: pd.DataFrame) -> None:
+def _show(opened: OpenRun, placed: Placement, table: pd.DataFrame, even: bool = False) -> None:
+    figure = _chart(table)
+    if even:  # as the map stands: both axes at one scale
+        figure.update_yaxes(scaleanchor="x")
     chosen = charts.show_chart(
-        _chart(table),
+        figure,
         key=f"place-{placed.space}",
         alt="All listings as dots, with this listing and its neighbours marked by shape and colour",
         height=400,

@@ -14,6 +14,14 @@ from core.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # a number with at most so many different values is told by its values
 YEARS = (1500, 2100)
+#: What the lowest and the highest third of numbers in such units are called.
+ENDS = (
+    (frozenset({"m²", "m2", "sqm", "sq m", "sq ft", "sqft", "ft²", "ha", "acres"}), ("small", "large")),
+    (
+        frozenset({"s", "min", "h", "minutes", "hours", "days", "nights", "weeks", "months"}),
+        ("short", "long"),
+    ),
+)
 
 
 def _looks_so(cells: Cells) -> bool:
@@ -60,11 +68,14 @@ class Number(Kind):
             return coded_values(label, known.map(lambda value: f"{value:g}"))
         inside = label[:1].lower() + label[1:] if label[1:2].islower() else label
         year = not unit and known.between(*YEARS).all()
-        few, many = ("early", "late") if year else ("low", "high") if unit else ("few", "many")
+        few, many = ("early", "late") if year else ends_of(unit)
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
-        pieces = [
-            f"{inside} {word}" if year else f"{word} {inside}" for word in (few, many)
-        ]  # "built in late"
+        if year:
+            pieces = [
+                f"{word} years" if inside == "year" else f"{inside} {word}" for word in (few, many)
+            ]  # "built in late"
+        else:
+            pieces = [f"{word} {inside}" for word in (few, many)]
         told = list(zip(("the lowest third", "the highest third"), pieces, strict=True))
         return label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
 
@@ -86,6 +97,14 @@ class Number(Kind):
         found, fraction = number_bins(entry, listings[entry.name].to_numpy(float))
         present = np.flatnonzero(found >= 0)
         return [Told(present, 0, entry.first + found[present], found[present], fraction[present])]
+
+
+def ends_of(unit: str) -> tuple[str, str]:
+    """What the lowest and the highest of numbers are called: few and many without a unit, small and large areas, short and long
+    times, all else low and high."""
+    if not unit:
+        return "few", "many"
+    return next((ends for units, ends in ENDS if unit.lower() in units), ("low", "high"))
 
 
 def number_bins(entry: AttributeVocabulary, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

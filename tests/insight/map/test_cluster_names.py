@@ -6,6 +6,7 @@ import pytest
 
 from core.insight.map.cluster_names import Trait, _name, apart, coded_attributes, most_typical, portraits
 from core.market.config import AttributeConfig, MarketConfig
+from core.market.kinds import kind_of
 from core.market.market import Market
 from core.market.writer import write_market
 
@@ -69,6 +70,23 @@ def test_names_say_the_traits_and_never_an_identifier(market):
 def test_a_bare_number_is_told_with_what_it_counts(market):
     pieces = {trait.piece for trait in portraits(market, np.arange(40), GROUPS)[1].traits}
     assert "Floor 3" in pieces and "high price" in pieces
+
+
+@pytest.mark.parametrize(
+    ("label", "unit", "start", "told"),
+    [
+        ("Area", "m²", 40, ["small area", "large area"]),
+        ("Living area", "sq ft", 400, ["small living area", "large living area"]),
+        ("Running time", "min", 80, ["short running time", "long running time"]),
+        ("Price", "EUR", 90, ["low price", "high price"]),
+        ("Guests", "", 1, ["few guests", "many guests"]),
+        ("Built in", "", 1950, ["built in early", "built in late"]),
+        ("Year", "", 1950, ["early years", "late years"]),
+    ],
+)
+def test_the_lowest_and_the_highest_are_called_as_a_person_would(label, unit, start, told):
+    _, pieces, _, _ = kind_of("number").portrait(label, unit, pd.Series(np.arange(start, start + 30)))
+    assert [piece for _, piece in pieces] == told
 
 
 def test_no_two_names_are_alike(market):
