@@ -317,27 +317,19 @@ def _validation(
 
     def recall(model: ListingModel) -> tuple[float, float]:
         now = inputs if live is None else live.inputs(inputs, live.encode_all(model, processes))
-        own, mine = processes.mine(log.listings), processes.mine(len(queries))
-        part = encode_listings(model, now, own, width, dtype=dtype)
+        part = encode_listings(model, now, processes.mine(log.listings), width, dtype=dtype)
         listings = gathered(part, log.listings)
-        part = encode_histories(
-            model,
-            now,
-            queries.start[mine],
-            queries.end[mine],
-            width,
-            listings=listings,
-            dtype=dtype,
-        )
-        ends = gathered(part, len(queries))
-        ranks = np.zeros(len(queries), np.int64)
-        for rows, batch, allowed in batches(log, queries, catalogue, 256):
+        mine = queries.take(processes.mine(len(queries)))  # each process ranks its own
+        ends = encode_histories(model, now, mine.start, mine.end, width, listings=listings, dtype=dtype)
+        ranks = np.zeros(len(mine), np.int64)
+        for rows, batch, allowed in batches(log, mine, catalogue, 256):
             scores = late.scores(ends[rows], listings, listings, log, batch.start, batch.end)  # (B, L)
             if recent is not None:
                 scores += recency_prior(
                     recent.counts(batch.at), settings.training.temperature / (1 + late.weight)
                 )
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
+        ranks = gathered(ranks, len(queries))
         values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)
         return float(hard), float(smooth)
