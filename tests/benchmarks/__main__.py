@@ -29,6 +29,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "encoder": (["--preset", "tiny", "mini", "small", "base"], ["--preset", "tiny", "--users", "16", "--repeat", "1"]),
     "readers": ([], ["--preset", "tiny", "--lengths", "8", "--seconds", ".1", "--repeat", "1"]),
     "encoder_growth": ([RUN], [RUN, "--most", "1000", "--listings", "10000", "--preset", "tiny"]),
+    "growth": ([], ["--sizes", "200"]),
     "training": ([], ["--preset", "tiny", "--steps", "1", "--curve", "1"]),
     "startup": (["--listings", "100000"], ["--listings", "1000", "--repeat", "1"]),
     "evaluation": ([], ["--listings", "2000", "--queries", "200", "--repeat", "1"]),

@@ -1,6 +1,6 @@
 """A market of a million listings and a million users without photos: embedded, indexed, every list made; time and memory.
 
-    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--seconds 600] [--json]
+    python -m tests.benchmarks.million FOLDER [--listings N] [--users N] [--seconds 600] [--only-market] [--json]
 
 Each stage is the command itself in a process of its own, whose peak memory is what the system saw of it (wait4). A stage
 of lists that is not through after `--seconds` is killed and projected from the files that are there. Seconds of the
@@ -12,15 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -33,6 +28,7 @@ from core.market.writer import write_market
 from core.model.settings import Settings, TrainingConfig
 from core.serving.cost.measure import machine
 from core.training.train import train
+from tests.benchmarks.stages import stage
 
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
 DAYS, CITIES, SELLERS = 60, 400, 50_000
@@ -42,8 +38,8 @@ AMENITIES = np.array(["wifi", "lift", "garden", "parking", "sauna", "fireplace",
 
 
 def homes(rng: np.random.Generator, count: int) -> pd.DataFrame:
-    """`count` listings whose place, size and price go together."""
-    city = rng.integers(0, CITIES, count)
+    """`count` listings whose place, size and price go together, city by city."""
+    city = np.sort(rng.integers(0, CITIES, count))
     area = np.round(np.exp(rng.normal(4.2, 0.45, count)))
     have = rng.random((count, len(AMENITIES))) < 0.35
     return pd.DataFrame(
@@ -114,12 +110,25 @@ def events(rng: np.random.Generator, path: Path, listings: int, users: int, each
     return total
 
 
+def make_market(folder: Path, listings: int, users: int, each: int, rng: np.random.Generator) -> None:
+    """Write `folder/market`, and `folder/new` with ten more homes and 100 more events; what is there is kept."""
+    if (folder / "market" / "events.parquet").is_file():
+        return
+    write_market(folder / "market", config("A million homes"), homes(rng, listings), None, None)
+    events(rng, folder / "market" / "events.parquet", listings, users, each)
+    new, some = folder / "new", np.random.default_rng(1)
+    for name in ("listings", "events"):
+        (new / name).mkdir(parents=True, exist_ok=True)
+    fresh = homes(some, 10)
+    fresh[C.LISTING] = "new " + fresh[C.LISTING]
+    fresh.to_parquet(new / "listings" / "a.parquet")
+    events(some, new / "events" / "a.parquet", listings, 100, 1)
+
+
 def make(folder: Path, listings: int, users: int) -> dict[str, float]:
     """Write `folder/market` and train `folder/small-run` on a market like it; what is there is kept."""
     rng = np.random.default_rng(0)
-    if not (folder / "market" / "events.parquet").is_file():
-        write_market(folder / "market", config("A million homes"), homes(rng, listings), None, None)
-        events(rng, folder / "market" / "events.parquet", listings, users)
+    make_market(folder, listings, users, EVENTS, rng)
     if not (folder / "small-run" / "run.toml").is_file():
         write_market(folder / "small", config("Some homes"), homes(rng, SMALL[0]), None, None)
         events(rng, folder / "small" / "events.parquet", *SMALL)
@@ -131,44 +140,6 @@ def make(folder: Path, listings: int, users: int) -> dict[str, float]:
         )
         train(Market.open(folder / "small"), folder / "small-run", settings, None)
     return {"listings": listings, "users": users}
-
-
-def stage(arguments: list[str], limit: float = 0, out: Path | None = None) -> dict[str, float]:
-    """Run a command: wall and processor seconds and the peak of its memory.
-
-    With `out` it is killed `limit` seconds after its first file is there.
-    """
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "core", *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    first, before, killed = None, 0.0, False
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
-        now = time.monotonic() - started
-        if out is not None and first is None and any(out.glob("part-*.parquet")):
-            first, before = now, sum(psutil.Process(process.pid).cpu_times()[:2])
-        if first is not None and now - first > limit and not killed:
-            os.kill(process.pid, signal.SIGKILL)
-            killed = True
-        time.sleep(0.1)
-    if status and not killed:
-        raise SystemExit(process.stderr.read().decode() if process.stderr else "failed")
-    spent = usage.ru_utime + usage.ru_stime
-    found = {
-        "seconds": round(time.monotonic() - started, 1),
-        "processor seconds": round(spent, 1),
-        "peak GiB": round(usage.ru_maxrss / 2**20, 2),
-        "through": not killed,
-    }
-    if first is None:
-        return found
-    return found | {
-        "seconds to the first file": round(first, 1),
-        "processor seconds after it": round(spent - before, 1),
-    }
 
 
 def lists(arguments: list[str], out: Path, limit: float, each: int) -> dict[str, float]:
@@ -198,8 +169,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--k", type=int, default=30)
     parser.add_argument("--chunk", type=int, default=2048)
+    parser.add_argument("--each", type=int, default=EVENTS, help="events of a user, on average")
+    parser.add_argument("--only-market", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.only_market:
+        make_market(given.folder, given.listings, given.users, given.each, np.random.default_rng(0))
+        return
     folder, told = (
         given.folder,
         {"machine": machine(), "cores": os.cpu_count(), "threads": os.environ.get("OMP_NUM_THREADS", "all")},

@@ -1,0 +1,188 @@
+"""How every command grows with a market: made homes, as many users, five events each; no photos, no texts, preset tiny.
+
+    python -m tests.benchmarks.growth [FOLDER] [--sizes 1000 10000 100000] [--figure OUT.svg] [--json]
+
+Each command is a process of its own (see `stages`), one thread each. What is in FOLDER/growth.json already is not measured
+again; without FOLDER all lies in a temporary one.
+
+train     60 steps with one validation at their end, all of the command; "step" is what one of the last 40 steps takes of it,
+          by a training of 20 steps beside it
+embed     all listings with the model of the smallest size
+evaluate  the test queries by `--rivals none`
+similar, recommend   30 for one listing, for one user
+refresh   100 events and ten listings that are new
+serve     until /health answers;  explore  until its first page is drawn
+
+Seconds are the processor's, which other work on the machine hardly disturbs. The exponents of seconds and of GiB ~ listings ** exponent
+are fitted to what is above the smallest size's, since most of that is start-up; "-" where nothing grows by a fifth at two sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.stages import stage
+
+COMMANDS = ("train", "step", "embed", "evaluate", "similar", "recommend", "refresh", "serve", "explore")
+STEPS = (20, 60)
+SECONDS, PEAK = "processor seconds", "peak GiB"
+SETTINGS = """history = "listing-vectors"
+[features]
+text = false
+[training]
+max_steps = {steps}
+warmup = 10
+validate_every = 1000
+"""
+#: The explorer's first page, drawn from start to end as for a visitor's browser.
+PAGE = """import sys
+from streamlit.testing.v1 import AppTest
+import app
+sys.argv = ["main.py", sys.argv[1]]
+driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=600).run()
+assert not driver.exception, driver.exception
+"""
+
+
+def measured(folder: Path, size: int, model: Path) -> dict[str, dict[str, Any]]:
+    """What each command takes on a market of `size` listings; `model` is the run whose model embeds."""
+    here = folder / str(size)
+    make = [str(here), "--listings", str(size), "--users", str(size), "--only-market"]
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.million", *make], check=True)
+    market, run, found = here / "market", here / f"run-{STEPS[-1]}", {}
+    for steps in STEPS:
+        config = here / f"{steps}.toml"
+        config.write_text(SETTINGS.format(steps=steps))
+        train = [
+            "train",
+            str(market),
+            str(here / f"run-{steps}"),
+            "--preset",
+            "tiny",
+            "--config",
+            str(config),
+        ]
+        found[f"train {steps}"] = stage(train)
+    first, last = (found.pop(f"train {steps}") for steps in STEPS)
+    each = (last[SECONDS] - first[SECONDS]) / (STEPS[-1] - STEPS[0])
+    found["train"] = last
+    found["step"] = {SECONDS: round(each, 4), PEAK: last[PEAK]}
+    found["embed"] = stage(["embed", str(market), str(here / "embedded"), "--model", str(model)])
+    found["evaluate"] = stage(["evaluate", str(run), "--rivals", "none"])
+    found["similar"] = stage(["similar", str(run), "h7", "-k", "30"])
+    found["recommend"] = stage(["recommend", str(run), "u7", "-k", "30"])
+    found["serve"] = stage(["serve", str(run), "--port", "0"], until="/health")
+    found["explore"] = stage([str(run)], program=("-c", PAGE))
+    new = here / "new"
+    found["refresh"] = stage(
+        ["refresh", str(run), "--events", str(new / "events"), "--listings", str(new / "listings")]
+    )
+    return found
+
+
+def grown(folder: Path, sizes: list[int]) -> dict[str, Any]:
+    """What is measured at each size; written to `folder` after every one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept, model = folder / "growth.json", folder / str(sizes[0]) / f"run-{STEPS[-1]}"
+    told: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {"sizes": {}}
+    for size in sizes:
+        if str(size) not in told["sizes"]:
+            print(f"{size:,} listings ...", file=sys.stderr)
+            told["sizes"][str(size)] = measured(folder, size, model)
+            kept.write_text(json.dumps(told, indent=1))
+    return told
+
+
+def exponent(sizes: list[int], costs: list[float]) -> float | None:
+    """Of cost - that of the smallest ~ size ** exponent, least squares in logarithms; None: nothing grows enough to tell."""
+    grown = [
+        (math.log(s), math.log(c - costs[0])) for s, c in zip(sizes, costs, strict=True) if c > 1.2 * costs[0]
+    ]
+    if len(grown) < 2:
+        return None
+    (x, y), n = zip(*grown, strict=True), len(grown)
+    mx, my = sum(x) / n, sum(y) / n
+    return sum((a - mx) * (b - my) for a, b in grown) / sum((a - mx) ** 2 for a in x)
+
+
+def draw(told: dict[str, Any], path: Path) -> None:
+    """Seconds and memory by listings, a curve each command."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    sizes = [int(size) for size in told["sizes"]]
+    with matplotlib.rc_context({"svg.hashsalt": "vibes", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(9, 4.2), layout="constrained")
+        FigureCanvasSVG(figure)
+        colours = matplotlib.colormaps["tab10"].colors
+        for axes, what in zip(figure.subplots(1, 2), (SECONDS, PEAK), strict=True):
+            for colour, name in zip(colours, COMMANDS, strict=False):
+                if name == "step" and what == PEAK:
+                    continue
+                costs = [told["sizes"][str(size)][name][what] for size in sizes]
+                axes.plot(
+                    sizes,
+                    costs,
+                    "o-",
+                    color=colour,
+                    label="a training step" if name == "step" else name,
+                    ms=4,
+                )
+            axes.set(xscale="log", yscale="log", xlabel="listings (and users)", ylabel=what)
+            axes.grid(alpha=0.3)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def table(told: dict[str, Any]) -> list[str]:
+    """Rows of Markdown: seconds / GiB at each size, and the exponent."""
+    sizes = [int(size) for size in told["sizes"]]
+    rows = [
+        "| | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent |",
+        "|---" * (len(sizes) + 2) + "|",
+    ]
+    for name in COMMANDS:
+        ours = [told["sizes"][str(size)][name] for size in sizes]
+        grows = [exponent(sizes, [one[what] for one in ours]) for what in (SECONDS, PEAK)][
+            : 1 + (name != "step")
+        ]
+        told_as = ", ".join("-" if one is None else f"{one:.2f}" for one in grows)
+        cells = [
+            f"{1000 * one[SECONDS]:.0f} ms"
+            if name == "step"
+            else f"{one[SECONDS]:.1f} s, {one[PEAK]:.2f} GiB"
+            for one in ours
+        ]
+        rows.append(f"| {name} | " + " | ".join(cells) + f" | {told_as} |")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--figure", type=Path, metavar="OUT.svg")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as temporary:
+        told = grown(Path(temporary) if given.folder is None else given.folder, given.sizes)
+    if given.figure is not None:
+        draw(told, given.figure)
+    print(json.dumps(told) if given.json else "\n".join(table(told)))
+
+
+if __name__ == "__main__":
+    main()
