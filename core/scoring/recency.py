@@ -56,12 +56,19 @@ class RecentEvents:
         if listings is None:
             return self._counts(at)
         asked, again = np.unique(listings, return_inverse=True)
+        twice = len(asked) < len(listings)
+        column = np.arange(len(asked))
+        if (
+            not twice
+        ):  # counted where they stand; to put (B, C) in order afterwards would take as long as to count
+            column[again] = np.arange(len(asked))
         order, start = self._by_listing
         count = start[asked + 1] - start[asked]  # (n,) events of each
-        rows, column = order[ranges(start[asked], count)], np.repeat(np.arange(len(asked)), count)
+        rows, of = order[ranges(start[asked], count)], np.repeat(column, count)
         by_time = np.argsort(rows)  # the events stand in the order of time
-        only = replace(self, time=self.time[rows[by_time]], listing=column[by_time], listings=len(asked))
-        return only._counts(at).take(again, axis=1)
+        only = replace(self, time=self.time[rows[by_time]], listing=of[by_time], listings=len(asked))
+        found = only._counts(at)
+        return found.take(again, axis=1) if twice else found
 
     @cached_property
     def _by_listing(self) -> tuple[np.ndarray, np.ndarray]:
@@ -75,18 +82,18 @@ class RecentEvents:
         if self.days is None:
             counts = np.bincount(self.listing, minlength=self.listings).astype(np.float32)
             return np.broadcast_to(counts, (len(at), self.listings))
-        moments, which = np.unique(at, return_inverse=True)  # (T,)
-        high = np.searchsorted(self.time, moments, side="left")  # strictly before the moment
-        low = np.searchsorted(self.time, moments - self.days * DAY, side="left")
-        counts = np.zeros((len(moments), self.listings), np.float32)
+        order = np.argsort(at, kind="stable")
+        high = np.searchsorted(self.time, at[order], side="left")  # strictly before the moment
+        low = np.searchsorted(self.time, at[order] - self.days * DAY, side="left")
+        counts = np.empty((len(at), self.listings), np.float32)
         running = np.zeros(self.listings, np.float32)
-        left = right = low[0] if len(moments) else 0
-        for row in range(len(moments)):  # the window slides: what enters is added, what leaves is taken away
-            np.add.at(running, self.listing[right : high[row]], 1)
-            np.subtract.at(running, self.listing[left : low[row]], 1)
-            left, right = low[row], high[row]
+        left = right = low[0] if len(at) else 0
+        for row, since, until in zip(order, low, high, strict=True):  # the window slides:
+            np.add.at(running, self.listing[right:until], 1)  # what enters is added,
+            np.subtract.at(running, self.listing[left:since], 1)  # what leaves is taken away
+            left, right = since, until
             counts[row] = running
-        return counts[which]
+        return counts
 
 
 def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
