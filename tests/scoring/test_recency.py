@@ -30,7 +30,7 @@ def test_counts_are_those_of_the_days_strictly_before(recent):
             assert found[row, listing] == there.sum()
 
 
-@pytest.mark.parametrize("asked", [[], [8], [3, 0, 3, 8, 7], list(range(LISTINGS))])
+@pytest.mark.parametrize("asked", [[], [8], [5, 2, 0, 6], [3, 0, 3, 8, 7], list(range(LISTINGS))])
 def test_of_a_few_listings_they_are_those_of_all(recent, asked):
     at = np.array([29, 12, 0, 12]) * DAY
     listings = np.array(asked, np.int64)
