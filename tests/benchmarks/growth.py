@@ -1,6 +1,6 @@
 """How every command grows with a market: made homes, as many users, five events each; no photos, no texts, preset tiny.
 
-    python -m tests.benchmarks.growth [FOLDER] [--sizes 1000 10000 100000] [--figure OUT.svg] [--json]
+    python -m tests.benchmarks.growth [FOLDER] [--sizes 1000 10000 100000] [--train-to N] [--figure OUT.svg] [--json]
 
 Each command is a process of its own (see `stages`), one thread each. What is in FOLDER/growth.json already is not measured
 again; without FOLDER all lies in a temporary one.
@@ -52,31 +52,20 @@ assert not driver.exception, driver.exception
 """
 
 
-def measured(folder: Path, size: int, model: Path) -> dict[str, dict[str, Any]]:
-    """What each command takes on a market of `size` listings; `model` is the run whose model embeds."""
+def measured(folder: Path, size: int, model: Path, train_too: bool = True) -> dict[str, dict[str, Any]]:
+    """What each command takes on a market of `size` listings; `model` is the run whose model embeds.
+
+    Without `train_too` nothing is trained or evaluated, and the other commands work on what was embedded.
+    """
     here = folder / str(size)
     make = [str(here), "--listings", str(size), "--users", str(size), "--only-market"]
     subprocess.run([sys.executable, "-m", "tests.benchmarks.million", *make], check=True)
-    market, run, found = here / "market", here / f"run-{STEPS[-1]}", {}
-    for steps in STEPS:
-        config = here / f"{steps}.toml"
-        config.write_text(SETTINGS.format(steps=steps))
-        train = [
-            "train",
-            str(market),
-            str(here / f"run-{steps}"),
-            "--preset",
-            "tiny",
-            "--config",
-            str(config),
-        ]
-        found[f"train {steps}"] = stage(train)
-    first, last = (found.pop(f"train {steps}") for steps in STEPS)
-    each = (last[SECONDS] - first[SECONDS]) / (STEPS[-1] - STEPS[0])
-    found["train"] = last
-    found["step"] = {SECONDS: round(each, 4), PEAK: last[PEAK]}
-    found["embed"] = stage(["embed", str(market), str(here / "embedded"), "--model", str(model)])
-    found["evaluate"] = stage(["evaluate", str(run), "--rivals", "none"])
+    run, found = here / (f"run-{STEPS[-1]}" if train_too else "embedded"), {}
+    if train_too:
+        found |= _trained(here)
+    found["embed"] = stage(["embed", str(here / "market"), str(here / "embedded"), "--model", str(model)])
+    if train_too:
+        found["evaluate"] = stage(["evaluate", str(run), "--rivals", "none"])
     found["similar"] = stage(["similar", str(run), "h7", "-k", "30"])
     found["recommend"] = stage(["recommend", str(run), "u7", "-k", "30"])
     found["serve"] = stage(["serve", str(run), "--port", "0"], until="/health")
@@ -88,7 +77,28 @@ def measured(folder: Path, size: int, model: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def grown(folder: Path, sizes: list[int]) -> dict[str, Any]:
+def _trained(here: Path) -> dict[str, dict[str, Any]]:
+    """What training in the folder `here` takes, and one of its steps."""
+    found = []
+    for steps in STEPS:
+        config = here / f"{steps}.toml"
+        config.write_text(SETTINGS.format(steps=steps))
+        train = [
+            "train",
+            str(here / "market"),
+            str(here / f"run-{steps}"),
+            "--preset",
+            "tiny",
+            "--config",
+            str(config),
+        ]
+        found.append(stage(train))
+    first, last = found
+    each = (last[SECONDS] - first[SECONDS]) / (STEPS[-1] - STEPS[0])
+    return {"train": last, "step": {SECONDS: round(each, 4), PEAK: last[PEAK]}}
+
+
+def grown(folder: Path, sizes: list[int], train_to: int) -> dict[str, Any]:
     """What is measured at each size; written to `folder` after every one."""
     folder.mkdir(parents=True, exist_ok=True)
     kept, model = folder / "growth.json", folder / str(sizes[0]) / f"run-{STEPS[-1]}"
@@ -96,7 +106,7 @@ def grown(folder: Path, sizes: list[int]) -> dict[str, Any]:
     for size in sizes:
         if str(size) not in told["sizes"]:
             print(f"{size:,} listings ...", file=sys.stderr)
-            told["sizes"][str(size)] = measured(folder, size, model)
+            told["sizes"][str(size)] = measured(folder, size, model, size <= train_to)
             kept.write_text(json.dumps(told, indent=1))
     return told
 
@@ -128,9 +138,10 @@ def draw(told: dict[str, Any], path: Path) -> None:
             for colour, name in zip(colours, COMMANDS, strict=False):
                 if name == "step" and what == PEAK:
                     continue
-                costs = [told["sizes"][str(size)][name][what] for size in sizes]
+                there = [size for size in sizes if name in told["sizes"][str(size)]]
+                costs = [told["sizes"][str(size)][name][what] for size in there]
                 axes.plot(
-                    sizes,
+                    there,
                     costs,
                     "o-",
                     color=colour,
@@ -148,23 +159,23 @@ def table(told: dict[str, Any]) -> list[str]:
     """Rows of Markdown: seconds / GiB at each size, and the exponent."""
     sizes = [int(size) for size in told["sizes"]]
     rows = [
-        "| | " + " | ".join(f"{size:,}" for size in sizes) + " | exponent |",
+        "| | " + " | ".join(f"{size:,}" for size in sizes) + " | exponents |",
         "|---" * (len(sizes) + 2) + "|",
     ]
     for name in COMMANDS:
-        ours = [told["sizes"][str(size)][name] for size in sizes]
-        grows = [exponent(sizes, [one[what] for one in ours]) for what in (SECONDS, PEAK)][
-            : 1 + (name != "step")
-        ]
-        told_as = ", ".join("-" if one is None else f"{one:.2f}" for one in grows)
-        cells = [
-            f"{1000 * one[SECONDS]:.0f} ms"
-            if name == "step"
-            else f"{one[SECONDS]:.1f} s, {one[PEAK]:.2f} GiB"
-            for one in ours
-        ]
-        rows.append(f"| {name} | " + " | ".join(cells) + f" | {told_as} |")
+        ours = {size: told["sizes"][str(size)][name] for size in sizes if name in told["sizes"][str(size)]}
+        measures = (SECONDS,) if name == "step" else (SECONDS, PEAK)
+        grows = [exponent(list(ours), [one[what] for one in ours.values()]) for what in measures]
+        cells = [_cell(name, ours.get(size)) for size in sizes]
+        cells.append(", ".join("-" if one is None else f"{one:.2f}" for one in grows))
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
     return rows
+
+
+def _cell(name: str, one: dict[str, Any] | None) -> str:
+    if one is None:
+        return "not measured"
+    return f"{1000 * one[SECONDS]:.0f} ms" if name == "step" else f"{one[SECONDS]:.1f} s, {one[PEAK]:.2f} GiB"
 
 
 def main() -> None:
@@ -173,12 +184,18 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument(
+        "--train-to",
+        type=int,
+        default=10**9,
+        help="larger sizes are embedded alone, neither trained nor evaluated",
+    )
     parser.add_argument("--figure", type=Path, metavar="OUT.svg")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as temporary:
-        told = grown(Path(temporary) if given.folder is None else given.folder, given.sizes)
+        told = grown(Path(temporary) if given.folder is None else given.folder, given.sizes, given.train_to)
     if given.figure is not None:
         draw(told, given.figure)
     print(json.dumps(told) if given.json else "\n".join(table(told)))
