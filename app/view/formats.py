@@ -126,7 +126,10 @@ def identity(identifier: str, kind: str, row: int) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` so that markdown shows it as it is: no format, picture or link comes of it, nor does a mark turn what follows."""
+    """`text` so that markdown shows it as it is: no format, picture or link comes of it, nor does a mark turn what follows.
+
+    Round brackets stay as they are: they make a link only behind square ones, and labels are read aloud with what stands in them.
+    """
     parted = _ADDRESS.sub("\u2060", printable(text))
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|<>~$:&=-])", r"\\\1", parted)
-    return re.sub(r"^(\d+)\.", r"\1\\.", escaped)
+    escaped = re.sub(r"([\\`*_{}\[\]#+!|<>~$:&=-])", r"\\\1", parted)
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", escaped)

@@ -73,8 +73,9 @@ def test_shortening_keeps_whole_words():
 
 
 def test_markdown_in_data_is_shown_as_it_is():
-    assert formats.plain("*old* $5 [x](y)") == "\\*old\\* \\$5 \\[x\\]\\(y\\)"
-    assert formats.plain("1. Street") == "1\\. Street"
+    assert formats.plain("*old* $5 [x](y)") == "\\*old\\* \\$5 \\[x\\](y)"
+    assert formats.plain("1. Street") == "1\\. Street" and formats.plain("1) Street") == "1\\) Street"
+    assert formats.plain("Price (€)") == "Price (€)"  # a label, which is read aloud
     assert formats.plain("www.x.org a@b &lt;") == "www\u2060.x.org a\u2060@b \\&lt;"
     assert "https://" not in formats.plain("https://x.org")
     assert formats.plain("a\u202eb\x1b[2J\nc") == "a\\\\u202eb\\\\x1b\\[2J c"

@@ -178,7 +178,7 @@ def test_what_is_odd_is_told_by_label(show, tmp_path):
     listings = opened.listings.assign(built_year=opened.listings["built_year"].where(rows % 2 == 0))
     write_market(market, opened.config, listings.assign(room_type="Private room"), opened.photos)
     page = show("overview", embed_run(market, tmp_path / "run"))
-    assert "**Often unknown\\: Year built \\(50%\\).**" in texts(page)
+    assert "**Often unknown\\: Year built (50%).**" in texts(page)
     assert "**The same everywhere\\: Room type.**" in texts(page)
     assert "1 listing without a photo" in texts(page)
 
