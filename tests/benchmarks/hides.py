@@ -11,7 +11,11 @@ have. Half of the events in the fifth with the least interest, drawn by chance, 
 and asked the test queries that all of them have: the moments at which a wanted event comes next. Nobody's log: the figures show the
 tool, not the world.
 
-    python -m tests.benchmarks.hides WORK [--seeds 0 1 2] [--steps N]
+    python -m tests.benchmarks.hides WORK trained [--seeds 0 1 2] [--steps N]
+    python -m tests.benchmarks.hides WORK shipped
+
+The second trains nothing: the demo's own model, neighbours and ItemKNN read the hides as actions like any other, not at all, or
+subtract them, on 4,000 of the queries.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from core.demo.bundle import ENCODER, SHIPPED
-from core.demo.shipped import ROOT
+from core.demo.shipped import ROOT, bundled_run
 from core.demo.simulate import simulate
 from core.evaluation.intervals import bootstrap_means, interval
 from core.features.photos.opening import load_photo_encoder
@@ -40,6 +44,7 @@ from core.model.settings import Settings
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.interactions import Interactions
 from core.scoring.metrics import user_means
 from core.scoring.neighbours import VectorNeighbours
 from core.scoring.ranking import batches, pessimistic_ranks
@@ -140,6 +145,50 @@ def main(work: Path, seeds: list[int], steps: int) -> None:
     print(text)
 
 
+def shipped(work: Path) -> None:
+    """Ask the demo's own model, which learned from those events as clicks, and what needs no training."""
+    told, market = markets(work)["ordinary"], Market.open(ROOT)
+    hidden = told.events[C.ACTION] == "hide"
+    runs = {}
+    for name in ("ordinary", "left out", "subtracted"):
+        config = market.config.model_copy(update={"unwanted": [] if name == "ordinary" else ["hide"]})
+        events = told.events[~hidden].reset_index(drop=True) if name == "left out" else told.events
+        actions = [*market.actions, "hide"]
+        of = Market(market.path, config, market.listings, market.photos, events, actions, market.attributes)
+        runs[name] = Run.open(bundled_run(), of)
+    log = runs["subtracted"].log
+    t1, t2 = (int(one) for one in np.quantile(log.time, [0.7, 0.8], method="lower"))
+    queries = shared(runs, t1, t2)
+    count = len(queries["ordinary"])
+    some = np.sort(np.random.default_rng(0).choice(count, min(4000, count), replace=False))
+    queries = {name: of.take(some) for name, of in queries.items()}
+    same = queries["subtracted"]
+    hiding = np.unique(log.not_this(same.start, same.end)[0])
+    for what in ("model", "photos", "attributes", "ItemKNN"):
+        found = {}
+        for name, run in runs.items():
+            train = make_split(run.log, run.catalogue, "temporal", t1, t2).train
+            scorer = (
+                model_scorer(run)
+                if what == "model"
+                else ItemKNN.fit(Interactions.of(run.log, train))
+                if what == "ItemKNN"
+                else VectorNeighbours.of(run.vectors(what), run.log, 0.8)
+            )
+            found[name] = hits(scorer, run, queries[name], log, same)
+        for which, rows in (("all", np.arange(len(some))), ("with a hide", hiding)):
+            users = {
+                name: user_means(one[rows][:, None], same.user[rows])[:, 0] for name, one in found.items()
+            }
+            print(what, which, len(rows), {name: summary(values) for name, values in users.items()})
+            for one, other in (
+                ("left out", "ordinary"),
+                ("subtracted", "left out"),
+                ("subtracted", "ordinary"),
+            ):
+                print(f"  {one} - {other}", summary(users[one] - users[other]))
+
+
 def summary(values: np.ndarray) -> list[float]:
     """Mean over users with its 95 % interval."""
     low, high = interval(bootstrap_means(values[:, None]))
@@ -174,5 +223,9 @@ if __name__ == "__main__":
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("what", nargs="?", choices=["trained", "shipped"], default="trained")
     given = parser.parse_args()
-    main(given.work, given.seeds, given.steps)
+    if given.what == "shipped":
+        shipped(given.work)
+    else:
+        main(given.work, given.seeds, given.steps)
