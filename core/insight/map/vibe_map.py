@@ -115,6 +115,8 @@ def neighbours(
         some = slice(begin, begin + size)
         rows[some], score = index.search(vectors[some], k)
         away[some] = np.maximum(1 - score, 0)
+    # Not merely nearly: umap-learn reads how dense a place is off the first distance that is not 0.
+    away[rows == np.arange(len(rows))[:, None]] = 0
     return rows, away
 
 

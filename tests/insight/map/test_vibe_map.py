@@ -74,6 +74,9 @@ def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
         cosine = vectors @ vector
         assert rows[row].tolist() == np.argsort(-cosine, kind="stable")[:6].tolist() and rows[row, 0] == row
         np.testing.assert_allclose(away[row], 1 - cosine[rows[row]], atol=1e-6)
+    assert (away[:, 0] == 0).all(), (
+        "umap-learn takes the first distance above 0 for that to the nearest other"
+    )
     assert (away >= 0).all() and shares == [begin / 70 for begin in range(0, 70, 7)]
 
 
