@@ -1,6 +1,7 @@
 """A cold listing as a person checks it: one of the market, and a new one with an uploaded photo."""
 
 import json
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
@@ -74,6 +75,10 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     photo = run.market.path / "photos" / "l03_0.png"
     page.locator('input[type="file"]').set_input_files(photo)
     expect(page.get_by_text("l03_0.png")).to_be_visible()
+    # No file that a run of the page that is broken off takes with it.
+    expect(page.get_by_alt_text("Photo 1 of the listing")).to_have_attribute(
+        "src", re.compile("^data:image/webp")
+    )
     page.get_by_label("Title").fill("A new home")
     page.get_by_label("Title").press("Enter")
     expect(page.get_by_role("heading", name="A new home")).to_be_visible()

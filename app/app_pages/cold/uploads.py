@@ -1,5 +1,7 @@
 """Uploaded photos: looked at by our own reader before the page draws one or the model sees it."""
 
+from base64 import b64encode
+
 import streamlit as st
 
 from app.view.formats import plain
@@ -11,12 +13,16 @@ SMALL = 116  # pixels
 
 
 @st.cache_data(show_spinner=False, max_entries=2 * MOST)
-def _looked_at(content: bytes) -> tuple[bytes, str]:
-    """A small picture of a photo, or why there is none."""
+def _looked_at(content: bytes) -> tuple[str, str]:
+    """A small picture of a photo as a data address, or why there is none.
+
+    Not as a file of Streamlit's: these go with a run of the page that is broken off before it shows them, and a browser that asks
+    in between keeps a broken picture, since the next run gives it the same address.
+    """
     try:
-        return preview(content, 2 * SMALL), ""
+        return f"data:image/webp;base64,{b64encode(preview(content, 2 * SMALL)).decode()}", ""
     except Exception as error:  # whatever a file does to a decoder costs that file only
-        return b"", sentence_of(error)
+        return "", sentence_of(error)
 
 
 def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

@@ -95,7 +95,8 @@ def test_drawing_tells_how_far_it_is_and_how_long_it_takes_yet(trained):
     ]
     assert len(steps) == 4 * len(trained.spaces)  # of a market without photos
     placing = [update for update in told if update.what == f"placing listings by {first}"]
-    assert len({update.done for update in placing}) > 3, "nothing is told while listings are placed"
+    # A bar is written ten times a second at most, and so few listings are soon placed.
+    assert len({update.done for update in placing}) > 1, "nothing is told while listings are placed"
     assert all(update.left >= 0 for update in told) and told[-1].left < told[0].left
 
 

@@ -115,6 +115,15 @@ def user_vector(run: Run, events: np.ndarray) -> np.ndarray:
     return run.engine.exact().encode_histories(run.log, start, end, listings=run.vectors("model"))[0]
 
 
+def as_told(found, expected):
+    """Whether both tell the same, numbers to within 1e-5."""
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(as_told(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(as_told, found, expected))
+    return abs(found - expected) < 1e-5 if isinstance(expected, float) else found == expected
+
+
 def test_a_listing_is_encoded_without_its_parts_once_whoever_asks(trained, monkeypatch):
     first, second = trained.log.users[5], trained.log.users[6]
     listings = trained.recommend(first, 4)[C.LISTING].tolist()
@@ -123,7 +132,9 @@ def test_a_listing_is_encoded_without_its_parts_once_whoever_asks(trained, monke
     monkeypatch.setattr(
         Engine, "encode_listings", lambda self, *told: encoded.append(self) or encode(self, *told)
     )
-    assert why(trained, second, listings) == list(alone.values())
+    # Not to the last bit: some processors multiply a row of a large batch in another order than by itself.
+    together = [one.to_dict() for one in why(trained, second, listings)]
+    assert as_told(together, [one.to_dict() for one in alone.values()])
     assert [one.listing for one in why(trained, first, listings)] == listings and encoded == []
     other = next(one for one in trained.listing_ids if trained.row(one) not in _OF_RUN[trained].by_row)
     monkeypatch.setattr(variants, "KEPT", 3)
