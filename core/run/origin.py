@@ -39,7 +39,10 @@ def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
     own, trained_on = kept.settings, kept.trained_on
     changed: dict[str, Any] = {}
     if kept.markets is not None:
-        by_user = market.events[C.USER].value_counts().to_numpy()  # (U,)
+        events = market.events
+        if C.ACTION in events.columns:  # what is not wanted trains nothing
+            events = events[~events[C.ACTION].isin(market.config.unwanted)]
+        by_user = events[C.USER].value_counts().to_numpy()  # (U,)
         few = len(market.events) > 0 and repeated(by_user) < LITTLE
         changed = {"recency_served": few, "neighbours_served": NEAR if few else 0.0}
     one, weight = took_part(kept, market), own.training.late_interaction

@@ -46,3 +46,11 @@ def test_lists_of_homes_add_recency_and_neighbours_by_the_events_that_teach(crow
     monkeypatch.setattr(origin_module, "LITTLE", taught)
     training = at_home(homes, crowded)[0].training
     assert not training.recency_served and training.neighbours_served == 0
+
+
+def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
+    homes, events = Manifest.load(MODELS / "homes"), small_market.events
+    hidden = events.assign(**{C.ACTION: "hide"})
+    market = replace(small_market, events=pd.concat([events, hidden], ignore_index=True))
+    monkeypatch.setattr(origin_module, "LITTLE", of_two_or_more(small_market) + 1)
+    assert at_home(homes, market)[0].training.recency_served
