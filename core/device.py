@@ -19,7 +19,7 @@ from core.errors import VibesError
 
 VARIABLE = "LISTING_VIBES_DEVICE"
 CPU = torch.device("cpu")
-#: Turns of the two types, and by how much bfloat16 must win. Seen: 1.9 on an AMD, .53 on an Intel without AMX, so that a busy
+#: Turns of the two types, and by how much bfloat16 must win. Seen: 2 on an AMD, .53 on an Intel without AMX, so that a busy
 #: machine does not decide otherwise today than yesterday.
 TURNS, CLEARLY = 9, 1.2
 
