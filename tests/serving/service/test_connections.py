@@ -95,7 +95,9 @@ def test_half_open_connections_make_room_for_others(port):
         with closing(opened(port, ASK % b"quick")) as client:
             assert told(client).endswith(b'"quick"')
         closed = [is_closed(one) for one in half_open]
-        assert all(closed[: 2 * MOST]) and not any(closed[-MOST // 2 :])  # the oldest make room
+        # The oldest make room. Of those that are there at the end, who began to ask first is not always who came first: many
+        # are accepted at once, and read in whatever order their bytes are ready.
+        assert all(closed[: 2 * MOST]) and closed[-MOST:].count(False) > MOST // 2
 
 
 def test_who_is_being_answered_makes_no_room(port):
