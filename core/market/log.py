@@ -22,6 +22,11 @@ def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.arange(length.sum()) + np.repeat(start - before, length)
 
 
+def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows (R,) of the histories `start : end` (B,), one after the other, and of which of them each is (R,)."""
+    return ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+
+
 @dataclass(frozen=True, eq=False)
 class EventLog:
     """N events of U users, sorted by (user, time, original order).
@@ -116,7 +121,7 @@ class EventLog:
 
     def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
         """The histories `start : end` (B,) without what is not wanted, each as that of one user; some may be empty."""
-        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        rows, owner = _events_of(start, end)
         kept = self.wanted[rows]
         return self.histories(rows[kept], np.bincount(owner[kept], minlength=len(start)))
 
@@ -124,7 +129,7 @@ class EventLog:
         """Which of the histories `start : end` (B,) say "not this" of which listings, (n,) each, history by history."""
         if not self.some_unwanted:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        rows, owner = _events_of(start, end)
         said = ~self.wanted[rows]
         return owner[said], self.listing[rows[said]].astype(np.int64)
 
@@ -132,7 +137,7 @@ class EventLog:
         """(B,) the row of the newest wanted event of each history `start : end`, of its newest where none is."""
         if not self.some_unwanted:
             return end - 1
-        rows, owner = ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+        rows, owner = _events_of(start, end)
         newest, kept = end - 1, self.wanted[rows]
         newest[owner[kept]] = rows[kept]  # of several the last
         return newest

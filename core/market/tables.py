@@ -140,15 +140,20 @@ def excluded_in_vain(columns: list[str], path: Path, config: MarketConfig) -> li
     for name in config.excluded:
         if name in columns or name == C.PLACE:
             continue
-        near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in open_], 1, 0.8)
-        if near:
-            meant = next(other for other in open_ if other.casefold() == near[0])
+        meant = _meant(name, open_)
+        if meant is not None:
             raise VibesError(
                 f"market.toml excludes '{name}', which {path} does not have, while '{meant}' would reach the model; "
                 "correct the name in market.toml, or remove it there."
             )
         found.append(Defect("market.toml", "excluded", 0, name, f"is no column of {path.name}; remove it"))
     return found
+
+
+def _meant(name: str, others: list[str]) -> str | None:
+    """The one of `others` that is spelt nearly as `name`, None where there is none."""
+    near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in others], 1, 0.8)
+    return next(other for other in others if other.casefold() == near[0]) if near else None
 
 
 def unwanted_in_vain(
@@ -165,9 +170,8 @@ def unwanted_in_vain(
     for name in named:
         if name in actions or name == HIDE:
             continue
-        near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in actions], 1, 0.8)
-        if near:
-            meant = next(other for other in actions if other.casefold() == near[0])
+        meant = _meant(name, actions)
+        if meant is not None:
             raise VibesError(
                 f"market.toml calls '{name}' unwanted, which is no action of {path}, while '{meant}' is one; correct the name in "
                 "market.toml, or remove it there."

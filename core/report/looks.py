@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.report.figures import Map
 from core.report.text import SPACES
-from core.run.thumbs import thumbnail
+from core.run.thumbs import data_address, thumbnail
 from core.words import count
 
 if TYPE_CHECKING:
@@ -119,4 +118,4 @@ def photo_data(market: Market, path: str) -> str | None:
         image.thumbnail((PHOTO, PHOTO))
         stream = io.BytesIO()
         image.convert("RGB").save(stream, "WEBP", quality=72)
-    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return data_address(stream.getvalue())

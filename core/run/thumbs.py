@@ -1,6 +1,7 @@
 """Small pictures of photos for screens: of a market's, made once, and of one that somebody just handed in."""
 
 import io
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,11 @@ def preview(content: bytes, size: int = 320) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
     return stream.getvalue()
+
+
+def data_address(webp: bytes) -> str:
+    """The bytes of a WebP as an address that a page holds itself."""
+    return f"data:image/webp;base64,{b64encode(webp).decode()}"
 
 
 def originals(market: Market, paths: Sequence[str]) -> list[tuple[str, bytes]]:

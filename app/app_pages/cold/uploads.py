@@ -1,12 +1,10 @@
 """Uploaded photos: looked at by our own reader before the page draws one or the model sees it."""
 
-from base64 import b64encode
-
 import streamlit as st
 
 from app.view.formats import plain
 from core.errors import sentence_of
-from core.run.thumbs import preview
+from core.run.thumbs import data_address, preview
 
 MOST = 30  # photos of one listing
 SMALL = 116  # pixels
@@ -20,7 +18,7 @@ def _looked_at(content: bytes) -> tuple[str, str]:
     in between keeps a broken picture, since the next run gives it the same address.
     """
     try:
-        return f"data:image/webp;base64,{b64encode(preview(content, 2 * SMALL)).decode()}", ""
+        return data_address(preview(content, 2 * SMALL)), ""
     except Exception as error:  # whatever a file does to a decoder costs that file only
         return "", sentence_of(error)
 
