@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.kit.asked_in_vain import asked_in_vain
 from app.kit.presenter import presenter
 from app.kit.run_selector import run_selector
 from app.kit.theme_watch import theme_watch
@@ -24,7 +25,7 @@ several = len(run_paths()) > 1
 page = st.navigation(pages, position="hidden" if several else "top")
 st.set_page_config(page_title=f"{page.title} · Listing Vibes")
 st.logo(ICON, size="large")
-with boundary():
+with asked_in_vain(), boundary():
     if several:
         run_selector(pages)
     page.run()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.server.params import in_vain, quoted
 from app.server.runs import OpenRun, RunKey, run_key
 from core.insight.days import MarketDays
 
@@ -21,4 +22,12 @@ def market_days(opened: OpenRun) -> MarketDays | None:
 def day_chosen(opened: OpenRun) -> int | None:
     """The number of the day that the URL names; None for none."""
     days, text = market_days(opened), st.query_params.get(NAME, "")
-    return days.number(text) if days is not None and text else None
+    found = days.number(text) if days is not None and text else None
+    if text and found is None:
+        known = (
+            "events of this market have no days to go through"
+            if days is None
+            else f"this market has days from {days.date(0)} to {days.date(len(days) - 1)}"
+        )
+        in_vain(f"The link asks for {quoted(NAME, text)}, but {known}; it is left out.")
+    return found

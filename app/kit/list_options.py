@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.kit.switch import switch
-from app.server.params import keep, set_params, whole
+from app.server.params import chosen, in_vain, keep, quoted, set_params, whole
 from app.server.runs import OpenRun
 from core.insight.selection.params import (
     OWN,
@@ -16,6 +16,7 @@ from core.insight.selection.params import (
     offered,
     own_fit,
     read_rules,
+    rules_left_out,
     usual,
 )
 from core.run.fits import NOTHING
@@ -108,13 +109,14 @@ def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
     fit = own_fit(opened.run)
     own = {} if fit is None else {OWN: NAMES["neighbours+recency" if fit.space else "recency"]}
     if not named and not own:
+        if (asked := st.query_params.get("with", NOTHING)) != NOTHING:
+            in_vain(f"The link asks for {quoted('with', asked)}, and this run adds nothing to the model.")
         return None
     options, default = own | {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
     if len(options) <= SEVERAL:
         added = switch("Add to the model", "with", options, default, help=HELP)
     else:
-        added = st.query_params.get("with", default)
-        added = st.session_state["with"] = added if added in options else default
+        added = st.session_state["with"] = chosen("with", list(options), default)
         st.selectbox(
             "Add to the model",
             list(options),
@@ -131,7 +133,10 @@ def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
 def rules_button(opened: OpenRun, users: bool = True) -> Rules:
     """The rules of a list behind a button, as `vibes recommend` and `vibes similar` take them."""
     view = opened.view
-    now = read_rules(view.market, st.query_params.to_dict(), users)
+    params = st.query_params.to_dict()
+    now = read_rules(view.market, params, users)
+    for part in rules_left_out(view.market, params, users):
+        in_vain(f"The link's rule {quoted(*part)} is none of this market's; it is left out.")
     labels = {item.name: item.label for item in groupings(view.market)}
     changed = len([name for name in RULES[1:] if st.query_params.get(name) is not None]) + bool(now.same)
     with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.server.params import set_params, whole
+from app.server.params import in_vain, set_params, whole
 from app.server.runs import OpenRun
-from app.view.formats import count, plain, printable
+from app.view.formats import count, plain, printable, shorten
 from core.market.columns import Columns as C
 from core.market.market import Attribute
 from core.run.thumbs import originals
@@ -76,6 +76,28 @@ def read_draft(opened: OpenRun, text: str) -> dict[str, Any]:
         if usable:
             cells[name] = list(dict.fromkeys(value)) if isinstance(value, list) else value
     return cells
+
+
+def tell_left_out(opened: OpenRun) -> None:
+    """Have the page say what of the address cannot be the beginning of a listing here."""
+    like, text = st.query_params.get("like", ""), st.query_params.get("draft", "")
+    if like and begun_with(opened) is None:
+        in_vain(
+            f"The link begins with the listing “{like}”, which is none of this market; begin with another."
+        )
+    try:
+        given = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        in_vain("The values of the link cannot be read, so none is filled in.")
+        return
+    lost = [f"“{shorten(name, 30)}”" for name in given if name not in read_draft(opened, text)]
+    if lost:
+        in_vain(
+            f"Of the link's values {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''} "
+            f"{'is' if len(lost) == 1 else 'are'} left out: this market has no such field, or not with such a value."
+        )
 
 
 def _is_text(value: str) -> bool:

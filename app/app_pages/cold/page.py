@@ -8,7 +8,7 @@ import streamlit as st
 from app.app_pages.cold.advice import advised
 from app.app_pages.cold.cold_listings import ColdListings, cold_listings, encoded, later_users, training_end
 from app.app_pages.cold.launching import competing, people, reach, sliders
-from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form
+from app.app_pages.cold.listing_form import PHOTOS, begun, fill_form, newcomer_form, tell_left_out
 from app.app_pages.cold.placement import Placement, first_users, neighbours, place_among_all
 from app.app_pages.cold.recall_by import recall_by
 from app.app_pages.cold.uploads import usable
@@ -175,6 +175,7 @@ def one(opened: OpenRun, listing: str) -> None:
 
 def entered(opened: OpenRun) -> None:
     """A listing of one's own: where to begin, then the form and beside it where the listing lands, at every change."""
+    tell_left_out(opened)
     if not begun(opened) and not st.session_state.get(PHOTOS):
         beginning(opened)
         return

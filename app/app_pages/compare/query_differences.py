@@ -14,7 +14,7 @@ from app.kit.measures import method_name
 from app.kit.photo_rows import Row, Strip, newest_strip, photo_rows
 from app.kit.unmeasured import unmeasured
 from app.server.boundary import told
-from app.server.params import keep, set_params, whole
+from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, known_rows, open_run
 from app.view import formats
 from core.insight.rankings import unlike
@@ -42,8 +42,8 @@ def queries_apart(opened: OpenRun) -> None:
         return
     labels = list(options)
     codes = {f"{run}/{scorer}": label for label, (run, scorer) in options.items()}
-    first = codes.get(st.query_params.get("a", ""), labels[0])
-    second = codes.get(st.query_params.get("b", ""), _rival(options, first))
+    first = codes.get(chosen("a", list(codes), ""), labels[0])
+    second = codes.get(chosen("b", list(codes), ""), _rival(options, first))
     st.session_state["a"], st.session_state["b"] = first, second
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for key, label in (("a", "First"), ("b", "Second")):

@@ -17,7 +17,7 @@ from app.kit.empty import empty
 from app.kit.map_points import SpaceMap, load_maps
 from app.kit.spaces import LABELS, MEANINGS, missing_spaces
 from app.server.boundary import boundary
-from app.server.params import chosen, keep, set_params
+from app.server.params import chosen, in_vain, keep, set_params
 from app.server.runs import OpenRun, current_run
 from app.view.formats import count, duration, plain, time_left
 from core.insight.map.film import film
@@ -108,6 +108,8 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     groups = [str(number) for number in range(one.clusters)]
     st.session_state["group"] = chosen("group", groups, "") or None
     st.session_state["unmet"] = demand.offered(opened) and st.query_params.get("unmet") == "1"
+    if st.query_params.get("unmet") == "1" and not demand.offered(opened):
+        in_vain("The link asks where demand is unmet, which takes a trained model and events.")
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-map"):
         st.segmented_control(
             "Map of",
@@ -157,7 +159,7 @@ def choice(one: SpaceMap) -> tuple[np.ndarray | None, int | None]:
     text = st.query_params.get("region", "")
     outline = read_outline(text) if text else None
     if text and outline is None:
-        st.caption("The region in the link cannot be read, so none is shown.")
+        in_vain("The region in the link cannot be read, so none is shown.")
     group = st.session_state["group"]
     return outline, int(group) if group is not None and outline is None else None
 

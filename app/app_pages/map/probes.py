@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.kit import charts
 from app.kit.spaces import LABELS
-from app.server.params import keep
+from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view import formats
 from core.errors import VibesError
@@ -29,8 +29,7 @@ def probes(opened: OpenRun) -> None:
     if not numbers:
         st.markdown("This market has no number, such as a price or an area, that photos could be asked for.")
         return
-    asked = st.query_params.get("probe")
-    st.session_state["probe"] = asked if asked in numbers else None
+    st.session_state["probe"] = chosen("probe", list(numbers), "") or None
     st.selectbox(
         "Can photos tell …",
         list(numbers),

@@ -10,7 +10,7 @@ from app.kit.cards import listing_card
 from app.kit.gallery import gallery
 from app.kit.map_points import SpaceMap, address
 from app.kit.sheets import sheet_button
-from app.server.params import set_params, whole
+from app.server.params import in_vain, quoted, set_params, whole
 from app.server.runs import OpenRun, run_key
 from app.view.formats import count, plain, shorten
 from core.errors import VibesError
@@ -64,7 +64,13 @@ def layer(one: SpaceMap, at: int | None, chosen: int | None) -> dict[str, Any]:
 
 def chosen_place(one: SpaceMap, at: int | None) -> int | None:
     """The number of the place that the URL names, from 1."""
-    return whole("place", 0, 0, min(MOST, len(unmet(one, at).places))) or None
+    number = whole("place", 0, 0, 99)
+    if number > min(MOST, len(unmet(one, at).places)):
+        in_vain(
+            f"The link asks for {quoted('place', str(number))}, and there are not so many; it is left out."
+        )
+        return None
+    return number or None
 
 
 def places(one: SpaceMap, at: int | None) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.similar.filters import days, shown, told
-from app.server.params import set_params
+from app.server.params import in_vain, quoted, set_params
 from app.server.runs import OpenRun
 from app.view.formats import count, plain
 from app.view.market import MarketView
@@ -18,7 +18,11 @@ RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 
 def filters(opened: OpenRun) -> Filters:
     """The filters that the URL holds."""
-    return Filters.read(opened.view.market, st.query_params.to_dict())
+    params = st.query_params.to_dict()
+    found = Filters.read(opened.view.market, params)
+    for part in found.left_out(params):
+        in_vain(f"The link's filter {quoted(*part)} is none of this market's; it is left out.")
+    return found
 
 
 def filters_button(opened: OpenRun, row: int | None = None) -> None:

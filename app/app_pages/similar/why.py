@@ -10,7 +10,7 @@ from app.kit.cards import listing_card
 from app.kit.gallery import Card, gallery
 from app.kit.spaces import LABELS
 from app.server.boundary import boundary
-from app.server.params import set_params
+from app.server.params import in_vain, set_params
 from app.server.photos import photo_url
 from app.server.runs import OpenRun, run_key
 from app.view.formats import count, plain
@@ -26,6 +26,8 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
     """Open the explanation that the URL asks for, if it asks for one."""
     other = st.query_params.get("why")
     number = opened.view.market.listing_row.get(other) if other else None
+    if other and number is None:
+        in_vain(f"The link asks why “{other}” is here, which is no listing of this market.")
     if number is None or number == row:
         return
 

@@ -55,6 +55,22 @@ class Filters:
             day if has_dates(market) else None,
         )
 
+    def left_out(self, params: Mapping[str, str]) -> list[tuple[str, str]]:
+        """(name, value) of what the address that these were read from cannot mean."""
+        found = []
+        for name in ("km", "on"):
+            if params.get(name) and getattr(self, name) is None:
+                found.append((name, params[name]))
+        low, _, high = params.get("price", "").partition("-")
+        if (low and self.low is None) or (high and self.high is None):
+            found.append(("price", params["price"]))
+        values = {f"{name}:{value}" for name, value in self.values}
+        found += [("is", part) for part in params.get("is", "").split("|") if part and part not in values]
+        found += [
+            ("same", name) for name in params.get("same", "").split(",") if name and name not in self.same
+        ]
+        return found
+
     def params(self) -> dict[str, str | None]:
         """As the address keeps it."""
         band = f"{_bare(self.low)}-{_bare(self.high)}"

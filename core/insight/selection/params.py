@@ -20,8 +20,13 @@ _WHOLE = re.compile(r"-?[0-9]{1,11}")
 def whole(params: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """A parameter that must be a whole number, held within `low` and `high`."""
     text = params.get(name, "")
-    value = int(text) if _WHOLE.fullmatch(text) else default
+    value = int(text) if is_whole(text) else default
     return max(low, min(high, value))
+
+
+def is_whole(text: str) -> bool:
+    """Whether a parameter is a whole number."""
+    return _WHOLE.fullmatch(text) is not None
 
 
 def groupings(market: Market) -> list[Attribute]:
@@ -56,6 +61,20 @@ def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
         fill=params.get("fill") == "1",
         **texts,
     )
+
+
+def rules_left_out(market: Market, params: Mapping[str, str], users: bool) -> list[tuple[str, str]]:
+    """(name, value) of the rules of an address that `read_rules` cannot mean, and leaves out."""
+    names = {item.name for item in groupings(market)}
+    given = {name: params[name] for name in ("per", "same", "live", "seen", "fill") if params.get(name)}
+    may = {"per": names, "live": {"0", "1"}, "seen": {"0", "1"}, "fill": {"0", "1"}}
+    found = [(name, value) for name, value in given.items() if name in may and value not in may[name]]
+    found += [
+        (one, params[one]) for one in ("variety", "most") if params.get(one) and not is_whole(params[one])
+    ]
+    if users and "same" in given:
+        found += [("same", part) for part in given["same"].split(",") if part not in names]
+    return found
 
 
 def own_fit(run: RunFolder) -> Fit | None:
