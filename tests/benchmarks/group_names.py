@@ -3,11 +3,13 @@
 A rater who has learned what the words of names mean from one half of the listings (one logistic regression a word, from the
 vectors of photos and of attributes) is shown eight listings of a group from the other half, and picks its name among four:
 its own and those of three other groups of the map. Names are made of the first half alone. Today's rule beside the one before
-it: traits in order, no tones of the covers, words of titles whatever they say. Chance is one in four.
+it: traits in order, no tones of the covers, words of titles whatever they say. Chance is one in four. How many names of the whole
+map are a number, or end in one, is told too.
 """
 
 import argparse
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -28,22 +30,27 @@ from core.run.run import Run
 SHOWN, AMONG, TURNS = 8, 4, 40
 AXES = 48  # of each kind of vectors that the rater sees
 LEAST = 3  # listings of a group in the held-out half
+NUMBERED = re.compile(r"^Group \d+$|\(\d+\)$")
 #: Words that the rule before left out: no numbers, and none of the later ones.
 FORMER_STOP = frozenset(cluster_names._STOP.partition(" must may ")[0].split())
 
 
-def _former(traits, words, number, taken, _leading) -> str:  # type: ignore[no-untyped-def]
-    pieces = list(dict.fromkeys(trait.piece for trait in traits))
-    quoted = [f"“{word}”" for word in words]
-    kept = pieces[:2] + quoted[: 1 if pieces else 3]
-    spare = pieces[2:5] + quoted[len(kept) - len(pieces[:2]) : 5]
-    while " · ".join(kept) in taken and spare:
-        kept.append(spare.pop(0))
-    if " · ".join(kept) in taken:
-        kept[-1:] = [f"{''.join(kept[-1:])} ({number + 1})"]
-    name = " · ".join(kept)
-    taken.add(name)
-    return name[:1].upper() + name[1:] or f"Group {number + 1}"
+def _former(traits, words, *_others) -> list[str]:  # type: ignore[no-untyped-def]
+    taken: set[str] = set()
+    found = []
+    for number, (mine, spoken) in enumerate(zip(traits, words, strict=True)):
+        pieces = list(dict.fromkeys(trait.piece for trait in mine))
+        quoted = [f"“{word}”" for word in spoken]
+        kept = pieces[:2] + quoted[: 1 if pieces else 3]
+        spare = pieces[2:5] + quoted[len(kept) - len(pieces[:2]) : 5]
+        while " · ".join(kept) in taken and spare:
+            kept.append(spare.pop(0))
+        if " · ".join(kept) in taken:
+            kept[-1:] = [f"{''.join(kept[-1:])} ({number + 1})"]
+        name = " · ".join(kept)
+        taken.add(name)
+        found.append(name[:1].upper() + name[1:] or f"Group {number + 1}")
+    return found
 
 
 def named(
@@ -56,7 +63,7 @@ def named(
     with (
         mock.patch.object(cluster_names, "STOP", FORMER_STOP),
         mock.patch.object(cluster_names, "_valued", lambda _market: set()),
-        mock.patch.object(cluster_names, "_name", _former),
+        mock.patch.object(cluster_names, "names_of", _former),
     ):
         return portraits(run.market, rows, group, coded=[one for one in coded if one[0] != LABEL])
 
@@ -95,6 +102,7 @@ def measure(run: Run, halves: int, spaces: list[str]) -> dict[str, Any]:
         seen = {name: run.vectors(name)[rows] for name in ("photos", "attributes") if name in run.spaces}
         shares: dict[tuple[str, str], list[float]] = {}
         example: dict[str, list[str]] = {}
+        numbered: dict[str, int] = {}
         for half in range(halves):
             rng = np.random.default_rng(half)
             learned = np.zeros(len(rows), bool)
@@ -109,6 +117,10 @@ def measure(run: Run, halves: int, spaces: list[str]) -> dict[str, Any]:
                 eyes_on["both"] = np.concatenate(list(eyes_on.values()), axis=1)
             evidence: dict[str, dict[str, np.ndarray]] = {eyes: {} for eyes in eyes_on}
             turns = _turns(group, ~learned, groups, rng)
+            if not half:
+                for rule in ("before", "today"):
+                    told = named(run, rows, group, coded, space, rule)
+                    numbered[rule] = sum(bool(NUMBERED.search(one.name)) for one in told)
             for rule in ("before", "today"):
                 told = named(run, rows[learned], group[learned], half_coded, space, rule)
                 names = [one.name for one in told]
@@ -128,6 +140,7 @@ def measure(run: Run, halves: int, spaces: list[str]) -> dict[str, Any]:
                 for (rule, eyes), values in shares.items()
             },
             "names": example,
+            "numbered": numbered,
         }
     return found
 
@@ -233,7 +246,7 @@ def main() -> None:
         for said, share in one["right"].items():
             print(f"  {said:24} {share['mean']:.3f} ({share['low']:.3f} to {share['high']:.3f})")
         for rule, names in one["names"].items():
-            print(f"  {rule}: {'; '.join(names)}")
+            print(f"  {rule}, {one['numbered'][rule]} numbered: {'; '.join(names)}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from core.insight.days import MarketDays
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
 from core.widgets import GalleryWidget, MapWidget
+from core.widgets.scripts import WEB, read
 
 #: A model as the protocol has it, whose changes go to the Python object (`window.saved`), and its answers come back.
 PAGE = """
@@ -150,3 +151,31 @@ def until(what, page) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError("nothing came of it")
+
+
+LABELS = """
+(code) => {
+  const { labelText, saying } = new Function(code + "\\nreturn { labelText, saying }")()
+  const context = { measureText: (text) => ({ width: text.length }) }
+  return (names, room) => {
+    const said = new Set()
+    return names.map((name) => {
+      const text = labelText(context, name, room, said)
+      said.add(saying(text))
+      return text
+    })
+  }
+}
+"""
+
+
+def test_labels_on_the_map_say_more_the_closer_one_looks_and_no_two_the_same(blank):
+    names = ["Wood · dark · rent", "Dark · wood · sale", "Wood · dark", "Wood · bright", "Wood"]
+    said = blank.evaluate_handle(LABELS, read("js", [WEB / "map_labels"]))
+    at = {
+        room: said.evaluate("(told, [names, room]) => told(names, room)", [names, room])
+        for room in (4, 11, 40)
+    }
+    assert at[40] == names
+    assert at[11] == ["Wood · dark", "Wood · sale", "Dark", "Wood", "Wood"]
+    assert at[4] == ["Wood", "Dark", "Wood", "Bright", "Wood"]  # where nothing is left the first part stands

@@ -16,7 +16,7 @@ from core.insight.demand.demand_text import demand_text
 from core.insight.demand.places import candidate_places
 from core.insight.demand.surely import LEVEL, Lifts, lifts, surest
 from core.insight.demand.wishes import Wishes
-from core.insight.map.cluster_names import Trait
+from core.insight.map.traits import Trait
 from core.market.log import DAY
 from core.market.moments import Moment
 from core.progress import Counted, Report

@@ -10,17 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from core.errors import printable
+from core.insight.map.naming import names_of
+from core.insight.map.traits import Held, Trait
 from core.market.kinds import Coded, kind_of
 from core.market.market import Market
 
-COMMON, LIFT = (
-    0.4,
-    1.25,
-)  # a trait holds for at least this share of a group, and so many times as often as elsewhere
 TEXTS = 300  # texts read of each group
-LEADING = 2  # traits that lead a name
-BESIDE = 1.5  # lift from which another trait may follow them
 WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 # Words that say nothing about a listing however rare they are.
 _STOP = (
@@ -38,22 +33,6 @@ _NUMBERS = (
 STOP = frozenset((_STOP + " " + _NUMBERS).split())
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _HTML = re.compile(r"<[^>]+>")
-
-
-@dataclass(frozen=True)
-class Trait:
-    """Something that holds for many listings of a group and for fewer elsewhere."""
-
-    label: str  # of the attribute
-    text: str  # the value in words
-    piece: str  # both, as part of a name
-    inside: float  # share of the group
-    outside: float  # share of all others
-
-    @property
-    def lift(self) -> float:
-        """How many times as often as elsewhere."""
-        return self.inside / max(self.outside, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -79,27 +58,12 @@ def portraits(
     `coded_attributes(market, rows)`, for those who ask for several groupings of the same listings. Names begin with the
     traits whose label is in `leading`.
     """
-    size = np.bincount(groups[groups >= 0]) if (groups >= 0).any() else np.zeros(0, int)
-    found: list[list[Trait]] = [[] for _ in size]
-    group = np.where(groups < 0, len(size), groups)  # the last one: listings between the groups
-    for label, pieces, place, code in coded_attributes(market, rows) if coded is None else coded:
-        flat = np.bincount(group[place] * len(pieces) + code, minlength=(len(size) + 1) * len(pieces))
-        counts = flat.reshape(len(size) + 1, len(pieces))
-        total = counts.sum(axis=0)
-        for number, members in enumerate(size):
-            inside = counts[number] / members
-            outside = (total - counts[number]) / max(1, len(rows) - members)
-            for at in np.flatnonzero((inside >= COMMON) & (inside >= LIFT * outside)):
-                text, piece = map(printable, pieces[at])
-                found[number].append(Trait(label, text, piece, float(inside[at]), float(outside[at])))
-    words = _words(market, rows, groups, len(size), seed)
-    result: list[Portrait] = []
-    taken: set[frozenset[str]] = set()  # pieces of the names so far
-    for number, traits in enumerate(found):
-        traits.sort(key=lambda one: -one.inside * np.log(one.lift))
-        name = _name(traits, words[number], number, taken, leading)
-        result.append(Portrait(name, traits, words[number]))
-    return result
+    held = Held(coded_attributes(market, rows) if coded is None else coded, groups)
+    count = len(held.size)
+    traits = [held.traits(number) for number in range(count)]
+    words = _words(market, rows, groups, count, seed)
+    names = names_of(traits, words, leading, held.finer, held.never_both)
+    return [Portrait(*told) for told in zip(names, traits, words, strict=True)]
 
 
 def apart(
@@ -119,30 +83,6 @@ def most_typical(vectors: np.ndarray, k: int) -> np.ndarray:
     """The `k` of a group's L2-normalised `vectors` (m, d) that are nearest to their mean."""
     nearness = vectors @ vectors.mean(axis=0)  # (m,)
     return np.argsort(-nearness, kind="stable")[:k]
-
-
-def _name(
-    traits: list[Trait], words: list[str], number: int, taken: set[frozenset[str]], leading: Collection[str]
-) -> str:
-    """What leads, then what else tells most; more of it where another group has the same in any order. Words of texts are
-    quoted where nothing else holds, or nothing else tells two groups apart: alone they rarely say what a listing is."""
-    first = list(dict.fromkeys(trait.piece for trait in traits if trait.label in leading))[:LEADING]
-    best: dict[str, str] = {}  # of each label the trait that tells most: a second one says little more
-    for trait in traits:
-        if trait.label not in leading and (not first or trait.lift >= BESIDE):
-            best.setdefault(trait.label, trait.piece)
-    pieces = list(dict.fromkeys([*first, *best.values(), *(trait.piece for trait in traits)]))
-    usual = min(len(first) + 1, len(first) + len(best)) if first else 2
-    quoted = [f"“{word}”" for word in words]
-    kept = pieces[:usual] if pieces else quoted[:3]
-    spare = pieces[usual : usual + 3] + quoted[: 3 if pieces else 0]
-    while frozenset(kept) in taken and spare:
-        kept.append(spare.pop(0))
-    alike = frozenset(kept) in taken
-    taken.add(frozenset(kept))
-    name = " · ".join(kept)
-    name = name[:1].upper() + name[1:]
-    return f"{name} ({number + 1})" if name and alike else name or f"Group {number + 1}"
 
 
 def coded_attributes(market: Market, rows: np.ndarray) -> list[Coded]:

@@ -8,7 +8,7 @@ import pandas as pd
 #: (label, [(value in words, piece of a name)], places of the listings, the values' numbers) of one attribute.
 Coded = tuple[str, list[tuple[str, str]], np.ndarray, np.ndarray]
 VALUES = 200  # values of one attribute that are looked at, the frequent ones
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d+([.,]\d+)?")
 _IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
 
 

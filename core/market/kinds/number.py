@@ -68,7 +68,7 @@ class Number(Kind):
             return coded_values(label, known.map(lambda value: f"{value:g}"))
         inside = label[:1].lower() + label[1:] if label[1:2].islower() else label
         year = not unit and known.between(*YEARS).all()
-        few, many = ("early", "late") if year else ends_of(unit)
+        few, many = ("early", "late") if year else ends_of(label, unit)
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
         if year:
             pieces = [
@@ -99,10 +99,10 @@ class Number(Kind):
         return [Told(present, 0, entry.first + found[present], found[present], fraction[present])]
 
 
-def ends_of(unit: str) -> tuple[str, str]:
-    """What the lowest and the highest of numbers are called: few and many without a unit, small and large areas, short and long
-    times, all else low and high."""
-    if not unit:
+def ends_of(label: str, unit: str) -> tuple[str, str]:
+    """What the lowest and the highest of numbers are called: few and many of what is counted, such as Guests, small and large
+    areas, short and long times, all else low and high."""
+    if not unit and label.endswith("s") and not label.endswith("ss"):
         return "few", "many"
     return next((ends for units, ends in ENDS if unit.lower() in units), ("low", "high"))
 

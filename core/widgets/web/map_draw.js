@@ -147,44 +147,6 @@ function paintPoints(context, map, ratio, ground, ink) {
   context.drawImage(over, 0, 0)
 }
 
-// As many parts of a name as the zoom gives room for, but always the first: finer the closer one looks.
-function labelText(context, name, room) {
-  const parts = name.split(" · ")
-  let text = parts[0]
-  for (const part of parts.slice(1)) {
-    const longer = `${text} · ${part}`
-    if (context.measureText(longer).width > room) break
-    text = longer
-  }
-  return text
-}
-
-// Names of the largest groups, as many as fit without overlap.
-function paintLabels(context, map, ratio, ink, ground, font) {
-  const { width, height } = context.canvas
-  context.font = `600 ${12.5 * ratio}px ${font}`
-  context.textAlign = "center"
-  context.textBaseline = "middle"
-  const taken = []
-  for (const label of map.labels) {
-    const x = (label.x - map.x) * map.unit * ratio + width / 2
-    const y = (map.y - label.y) * map.unit * ratio + height / 2
-    if (x < 0 || y < 0 || x > width || y > height) continue
-    const text = labelText(context, label.text, width * 0.22 * Math.min(4, map.zoom))
-    const half = context.measureText(text).width / 2 + 4 * ratio
-    const at = Math.max(half, Math.min(width - half, x))
-    const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
-    if (taken.some((one) => box[0] < one[2] && box[2] > one[0] && box[1] < one[3] && box[3] > one[1])) continue
-    taken.push(box)
-    context.globalAlpha = 0.8
-    context.fillStyle = ground
-    context.fillRect(box[0], box[1] + ratio, box[2] - box[0], box[3] - box[1] - 2 * ratio)
-    context.globalAlpha = 1
-    context.fillStyle = ink
-    context.fillText(text, at, y)
-  }
-}
-
 function paintOutline(context, map, ratio, line, ink) {
   if (line.length < 2) return
   const { width, height } = context.canvas

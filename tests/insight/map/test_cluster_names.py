@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.map.cluster_names import Trait, _name, apart, coded_attributes, most_typical, portraits
+from core.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.kinds import kind_of
 from core.market.market import Market
@@ -72,6 +72,11 @@ def test_a_bare_number_is_told_with_what_it_counts(market):
     assert "Floor 3" in pieces and "high price" in pieces
 
 
+def test_half_a_number_is_told_so_too():
+    _, pieces, _, _ = kind_of("number").portrait("Bathrooms", "", pd.Series([1.0, 1.5, 1.5, 2.5]))
+    assert [piece for _, piece in pieces] == ["Bathrooms 1.5", "Bathrooms 1", "Bathrooms 2.5"]
+
+
 @pytest.mark.parametrize(
     ("label", "unit", "start", "told"),
     [
@@ -80,6 +85,7 @@ def test_a_bare_number_is_told_with_what_it_counts(market):
         ("Running time", "min", 80, ["short running time", "long running time"]),
         ("Price", "EUR", 90, ["low price", "high price"]),
         ("Guests", "", 1, ["few guests", "many guests"]),
+        ("Floor", "", 1, ["low floor", "high floor"]),
         ("Built in", "", 1950, ["built in early", "built in late"]),
         ("Year", "", 1950, ["early years", "late years"]),
     ],
@@ -95,19 +101,22 @@ def test_no_two_names_are_alike(market):
     assert len(set(names)) == 5 and all(names)
 
 
-def test_the_same_said_in_another_order_is_the_same_name():
-    wood, dark, sale = (
-        Trait("Photos", piece, piece, 0.9, 0.1) for piece in ("wood tones", "dark tones", "sale")
-    )
-    taken: set[frozenset[str]] = set()
-    assert _name([wood, dark, sale], [], 0, taken, ()) == "Wood tones · dark tones"
-    assert _name([dark, wood, sale], [], 1, taken, ()) == "Dark tones · wood tones · sale"
-    assert _name([dark, wood], ["barn"], 2, taken, ()) == "Dark tones · wood tones · “barn”"
-    assert _name([dark, wood], [], 3, taken, ()) == "Dark tones · wood tones (4)"
-    assert (
-        _name([], ["barn", "hay"], 4, taken, ()) == "“barn” · “hay”"
-        and _name([], [], 5, taken, ()) == "Group 6"
-    )
+def test_what_few_have_names_a_group_that_nothing_common_does_and_tells_it_from_its_namesake(market):
+    """Bright photos are those of 60 of 200 in the second group and of 6 in the first, which is otherwise the same; in the last
+    group nothing is common, but a third of it is blue, as hardly any other."""
+    rows, groups = np.arange(800) % 40, np.repeat([0, 1, 2, -1], 200)
+    parts = [("wood", "wood"), ("bright", "bright"), ("dim", "dim"), ("blue", "blue")]
+    who = [
+        np.arange(0, 400),
+        np.concatenate([np.arange(0, 6), np.arange(200, 260), np.arange(420, 450), np.arange(600, 700)]),
+        np.concatenate([np.arange(6, 76), np.arange(260, 275), np.arange(450, 480), np.arange(700, 800)]),
+        np.concatenate([np.arange(480, 550), np.arange(275, 295)]),
+    ]
+    coded = [("Photos", parts, np.concatenate(who), np.repeat(np.arange(4), [len(one) for one in who]))]
+    first, second, third = portraits(market, rows, groups, coded=coded, leading=("Photos",))
+    assert first.name == "Wood · dim"  # and the namesake as the other end
+    assert second.name == "Wood · bright"
+    assert third.name == "Blue"
 
 
 def test_listings_between_the_groups_count_as_elsewhere(market):
