@@ -46,6 +46,8 @@ class EventLog:
     listings: int  # L, how many listings the market has
     timed: bool
     unwanted: tuple[str, ...] = ()  # the actions that say "not this"
+    #: (N,) bool, which events say it, where markets are joined in which other actions do; None: those of `unwanted`.
+    refused: np.ndarray | None = None
 
     @classmethod
     def from_market(cls, market: Market) -> "EventLog":
@@ -88,6 +90,8 @@ class EventLog:
     @cached_property
     def wanted(self) -> np.ndarray:
         """(N,) bool: the event says what its user is after; False: "not this". THE place where that is told."""
+        if self.refused is not None:
+            return ~self.refused
         codes = [code for code, name in enumerate(self.actions) if name in self.unwanted]
         return ~np.isin(self.action, codes) if codes else np.ones(len(self), bool)
 
@@ -115,6 +119,7 @@ class EventLog:
             time=ranges(np.zeros(users, np.int64), count),
             action=self.action[rows],
             duration=self.duration[rows],
+            refused=None if self.refused is None else self.refused[rows],
             start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
             users=[str(number) for number in range(users)],
         )

@@ -76,7 +76,7 @@ class Ground:
             actions=actions,
             listings=int(listings[-1]),
             timed=all(timed),
-            unwanted=tuple(dict.fromkeys(action for log in logs for action in log.unwanted)),
+            refused=np.concatenate([~log.wanted for log in logs]),
         )
         valid, test = (
             _queries([getattr(split, which) for split in splits], users, listings, events)

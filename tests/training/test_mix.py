@@ -42,6 +42,20 @@ def test_joined_markets_keep_their_users_histories_and_queries_apart(small_marke
     assert np.array_equal(both.known[len(one.known) :], one.known + listings)
 
 
+def test_what_one_joined_market_calls_unwanted_another_may_want(small_market, quick):
+    one = Ground.of(small_market, quick.split)
+    action = one.log.actions[0]
+    refusing = replace(one, log=replace(one.log, unwanted=(action,)))
+    both = Ground.joined([one, refusing], ["a", "b"]).log
+    events = len(one.log)
+    said = one.log.action == 0
+    assert said.any() and both.some_unwanted
+    assert both.wanted[:events].all() and np.array_equal(both.wanted[events:], ~said)
+    rows = np.array([events + np.flatnonzero(said)[0], np.flatnonzero(said)[0]])
+    assert both.histories(rows, np.array([1, 1])).wanted.tolist() == [False, True]
+    assert not Ground.joined([one, one], ["a", "b"]).log.some_unwanted
+
+
 def test_codes_are_drawn_anew_and_keep_who_shares_one():
     vocabulary = Vocabulary(
         attributes=[AttributeVocabulary(name="x", kind="category", first=1, values=["a"], buckets=8)]
