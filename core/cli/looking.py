@@ -241,7 +241,9 @@ def film(
 
     if out.suffix.lower() not in (".gif", ".webp"):
         raise VibesError(f"OUT is {out}; a film is a .gif or a .webp, so give its name one of these endings.")
-    made = film_of(Run.open(run), space, "webp" if out.suffix.lower() == ".webp" else "gif")
+    opened = Run.open(run)
+    with progress_bar() as progress:
+        made = film_of(opened, space, "webp" if out.suffix.lower() == ".webp" else "gif", progress)
     with atomic_path(out) as temporary:
         temporary.write_bytes(made)
     typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)

@@ -14,6 +14,7 @@ from core.insight.days import MarketDays
 from core.insight.map.region import inside, read_outline
 from core.insight.map.vibe_map import save_map
 from core.market.columns import Columns as C
+from core.progress import Report, shown
 from core.report.looks import listings_map, photo_of
 from core.run.describe import described
 from core.run.run import Run
@@ -49,11 +50,14 @@ class MapWidget(anywidget.AnyWidget):
     day = traitlets.Int(-1).tag(sync=True)
     selected = traitlets.List(traitlets.Unicode())
 
-    def __init__(self, run: Run, space: str | None = None, **more: Any) -> None:
+    def __init__(
+        self, run: Run, space: str | None = None, progress: Report | bool = True, **more: Any
+    ) -> None:
         """Show the map of a run, which is drawn first where it is not yet.
 
         Args:
             space: "photos", "model" or "attributes"; None: "photos" where the run has it, else its first.
+            progress: where the map is drawn first: called with each update of `core.progress`, or True for lines on stderr.
             more: for the widget itself, such as `layout`.
 
         Raises:
@@ -63,7 +67,8 @@ class MapWidget(anywidget.AnyWidget):
             raise VibesError(f"{run.path} has no space '{space}'; it has: {', '.join(run.spaces)}.")
         found = listings_map(run, space)
         if found is None:
-            save_map(run)
+            with shown(progress) as report:
+                save_map(run, report=report)
             found = listings_map(run, space)
         if found is None:
             raise VibesError(f"{run.path} has too few listings for a map.")

@@ -13,10 +13,11 @@ from helpers.copies import copied
 from core import Run
 from core.errors import VibesError
 from core.insight.days import MarketDays
+from core.progress import Counted, bar
 from core.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
-from core.widgets import GalleryWidget, MapWidget
+from core.widgets import GalleryWidget, MapWidget, map_widget
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,25 @@ def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused
     drawn.day = len(days) - 1
     with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
         drawn.day = len(days)
+
+
+def test_a_map_that_is_drawn_first_says_how_far_it_is(run, tmp_path, monkeypatch, capsys):
+    def drawing(run, report):
+        report(Counted("placing listings", 1, 2))
+        write_map(run.path)
+
+    monkeypatch.setattr(map_widget, "save_map", drawing)
+    told: list = []
+    bare = Run.open(copied(run, tmp_path / "a").path)
+    (bare.path / "map.parquet").unlink()
+    MapWidget(bare, progress=told.append)
+    assert told == [Counted("placing listings", 1, 2)]
+    monkeypatch.setattr(bar, "FIRST_S", 0)
+    (bare.path / "map.parquet").unlink()
+    MapWidget(bare)
+    assert "placing listings: 1 of 2" in capsys.readouterr().err
+    MapWidget(bare)
+    assert not capsys.readouterr().err  # the map stands
 
 
 def test_what_cannot_be_shown_is_said(run):

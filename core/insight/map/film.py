@@ -12,6 +12,7 @@ from core.errors import VibesError
 from core.insight.days import MarketDays
 from core.insight.map.vibe_map import read_map, save_map
 from core.market.columns import Columns as C
+from core.progress import Counted, Report, silent
 from core.run.run import Run
 from core.words import count
 
@@ -35,7 +36,7 @@ COLOURS = (
 )  # fmt: skip
 
 
-def film(run: Run, space: str | None = None, kind: Kind = "gif") -> bytes:
+def film(run: Run, space: str | None = None, kind: Kind = "gif", report: Report | None = None) -> bytes:
     """A moving picture: on each day the listings that were live in the colour of their group, those touched that day larger and with a rim.
 
     The map is drawn first where it is not yet.
@@ -43,6 +44,7 @@ def film(run: Run, space: str | None = None, kind: Kind = "gif") -> bytes:
     Args:
         space: whose map; None: "photos" where the run has it, else its first.
         kind: "gif", which every program shows, or "webp", which is smaller.
+        report: called as the work goes on.
 
     Raises:
         VibesError: no such map, or the events have no times.
@@ -52,7 +54,7 @@ def film(run: Run, space: str | None = None, kind: Kind = "gif") -> bytes:
         raise VibesError(f"The events of {run.market.path} have no days to go through, so there is no film.")
     frame = read_map(run)
     if frame is None:
-        save_map(run)
+        save_map(run, report=report)
         frame = read_map(run)
     spaces = [name for name in run.spaces if frame is not None and (frame["space"] == name).any()]
     space = space or ("photos" if "photos" in spaces else "".join(spaces[:1]))
@@ -70,7 +72,10 @@ def film(run: Run, space: str | None = None, kind: Kind = "gif") -> bytes:
     font = ImageFont.load_default(22)
     step = -(-len(days) // FRAMES)
     shown = [*range(0, len(days) - 1, step), len(days) - 1]
-    pictures = [_picture(days, day, rows, where, colour, font) for day in shown]
+    pictures = []
+    for number, day in enumerate(shown, 1):
+        pictures.append(_picture(days, day, rows, where, colour, font))
+        (report or silent)(Counted("pictures", number, len(shown)))
     options: dict[str, Any] = {"optimize": False}
     if kind == "webp":
         pictures = [one.convert("RGB") for one in pictures]

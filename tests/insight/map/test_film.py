@@ -62,3 +62,13 @@ def test_what_cannot_be_filmed_is_told(mapped, bare):
         film(mapped, "photos")
     with pytest.raises(VibesError, match="no days to go through"):
         film(bare)
+
+
+@pytest.mark.slow
+def test_it_tells_how_far_it_is_of_a_map_that_is_drawn_first_too(trained, tmp_path, monkeypatch):
+    run, told = Run.open(copied(trained, tmp_path).path), []
+    monkeypatch.setattr(module, "FRAMES", 3)
+    film(run, report=told.append)
+    names = list(dict.fromkeys(one.what for one in told))
+    assert names[0].startswith("comparing listings") and names[-1] == "pictures"
+    assert (told[-1].done, told[-1].total) == (len([one for one in told if one.what == "pictures"]),) * 2
