@@ -1,11 +1,9 @@
 """The notebook's widgets in a real browser: drawn as the widget protocol does it, and a choice reaches the Python object."""
 
-import base64
-import json
-
 import pytest
 from browser.conftest import PATIENCE
 from browser.mapped import write_map
+from browser.notebook import render
 from playwright.sync_api import expect
 
 from core import Run
@@ -14,31 +12,6 @@ from core.insight.days import MarketDays
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
 from core.widgets import GalleryWidget, MapWidget
 from core.widgets.scripts import WEB, read
-
-#: A model as the protocol has it, whose changes go to the Python object (`window.saved`), and its answers come back.
-PAGE = """
-async ({ code, state, bytes }) => {
-  const viewed = (text) => new DataView(Uint8Array.from(atob(text), (one) => one.charCodeAt(0)).buffer)
-  for (const [name, text] of Object.entries(bytes)) state[name] = viewed(text)
-  const heard = {}
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => { state[name] = value; changed.add(name) },
-    save_changes: () => { for (const name of changed) { window.saved(name, state[name]); tell(`change:${name}`) } changed.clear() },
-    on: (what, call) => (heard[what] ??= new Set()).add(call),
-    off: (what, call) => heard[what]?.delete(call),
-    send: async (content) => {
-      const [told, buffers] = await window.asked(content)
-      tell("msg:custom", told, buffers.map(viewed))
-    },
-  }
-  const changed = new Set()
-  const tell = (what, ...more) => heard[what]?.forEach((call) => call(...more))
-  const module = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))
-  const el = document.body.appendChild(document.createElement("div"))
-  window.end = module.default.render({ model, el })
-}
-"""
 
 
 @pytest.fixture
@@ -51,28 +24,6 @@ def blank(chromium):
     yield view
     context.close()
     assert not troubles, troubles
-
-
-def render(page, widget) -> None:
-    state, raw = {}, {}
-    for name in widget.keys:
-        value = getattr(widget, name)
-        if isinstance(value, bytes):
-            raw[name] = base64.b64encode(value).decode()
-        elif name in ("_data", "outline", "day", "selected"):
-            state[name] = value
-    answers: list = []
-    widget.send = lambda content, buffers=(): answers.append(
-        [content, [base64.b64encode(one).decode() for one in buffers]]
-    )
-    page.expose_function("saved", lambda name, value: setattr(widget, name, value))
-
-    def asked(content):
-        widget._asked(widget, content, [])
-        return answers.pop()
-
-    page.expose_function("asked", asked)
-    page.evaluate(PAGE, {"code": widget._esm, "state": json.loads(json.dumps(state)), "bytes": raw})
 
 
 def test_cards_that_are_chosen_are_the_selection(blank, explorer):
@@ -159,8 +110,9 @@ LABELS = """
   const context = { measureText: (text) => ({ width: text.length }) }
   return (names, room) => {
     const said = new Set()
+    const whole = new Set(names.map(saying))
     return names.map((name) => {
-      const text = labelText(context, name, room, said)
+      const text = labelText(context, name, room, said, whole)
       said.add(saying(text))
       return text
     })
@@ -170,12 +122,30 @@ LABELS = """
 
 
 def test_labels_on_the_map_say_more_the_closer_one_looks_and_no_two_the_same(blank):
-    names = ["Wood · dark · rent", "Dark · wood · sale", "Wood · dark", "Wood · bright", "Wood"]
+    names = [
+        "Wood · dark · rent",
+        "Dark · wood · sale",
+        "Wood · dark",
+        "Wood · bright",
+        "Wood",
+        "Rent · wood",
+    ]
     said = blank.evaluate_handle(LABELS, read("js", [WEB / "map_labels"]))
     at = {
         room: said.evaluate("(told, [names, room]) => told(names, room)", [names, room])
         for room in (4, 11, 40)
     }
     assert at[40] == names
-    assert at[11] == ["Wood · dark", "Wood · sale", "Dark", "Wood", "Wood"]
-    assert at[4] == ["Wood", "Dark", "Wood", "Bright", "Wood"]  # where nothing is left the first part stands
+    assert at[11] == ["Dark · rent", "Wood · sale", "Wood · dark", "Bright", "Wood", "Rent · wood"]
+    assert at[4] == [
+        "Dark",
+        "Sale",
+        "Wood · dark",
+        "Bright",
+        "Wood",
+        "Rent",
+    ]  # no two alike, though it takes more room
+    assert said.evaluate("(told) => told(['Wood', 'Wood'], 9)") == [
+        "Wood",
+        "Wood",
+    ]  # where nothing else is left

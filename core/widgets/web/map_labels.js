@@ -16,12 +16,14 @@ function saying(text) {
   return text.toLowerCase().split(" · ").sort().join(" · ")
 }
 
-// A name in as many parts as the zoom gives room for: finer the closer one looks. Where a larger group's label says the same, it
-// begins at a later part, which that one may not have.
-function labelText(context, name, room, said) {
+// A name in as many parts as the zoom gives room for: finer the closer one looks. Where a larger group's label says the same, or
+// it is all that another group's name has (`whole`), it begins at a later part, else it has more parts than there is room for.
+function labelText(context, name, room, said, whole) {
   const parts = name.split(" · ")
+  const free = (text) => !said.has(saying(text)) && (saying(text) === saying(name) || !whole.has(saying(text)))
   const ways = parts.map((_, at) => fitting(context, parts.slice(at), room))
-  const text = ways.find((one) => !said.has(saying(one))) ?? ways[0]
+  const longer = parts.map((_, at) => parts.slice(0, at + 1).join(" · "))
+  const text = [...ways, ...longer].find(free) ?? ways[0]
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
@@ -33,11 +35,12 @@ function paintLabels(context, map, ratio, ink, ground, font) {
   context.textBaseline = "middle"
   const taken = []
   const said = new Set()
+  const whole = new Set(map.labels.map((label) => saying(label.text)))
   for (const label of map.labels) {
     const x = (label.x - map.x) * map.unit * ratio + width / 2
     const y = (map.y - label.y) * map.unit * ratio + height / 2
     if (x < 0 || y < 0 || x > width || y > height) continue
-    const text = labelText(context, label.text, width * 0.22 * Math.min(4, map.zoom), said)
+    const text = labelText(context, label.text, width * 0.22 * Math.min(4, map.zoom), said, whole)
     const half = context.measureText(text).width / 2 + 4 * ratio
     const at = Math.max(half, Math.min(width - half, x))
     const box = [at - half, y - 10 * ratio, at + half, y + 10 * ratio]
