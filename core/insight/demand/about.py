@@ -39,8 +39,13 @@ def about(run: Run, space: str, told: Wishes, rows: np.ndarray) -> Portrait:
     touched, live = pairs[:, 1], np.flatnonzero(told.live)
     both = np.concatenate([touched, live])
     group = np.repeat([0, -1], [len(touched), len(live)])
-    leading = (TONES,) if space == "photos" else ()
-    return portraits(run.market, both, group, coded=repeated(_known(run), both), leading=leading)[0]
+    coded = repeated(_known(run), both)
+    return portraits(run.market, both, group, coded=coded, leading=leading_of(space))[0]
+
+
+def leading_of(space: str) -> tuple[str, ...]:
+    """Labels of the traits that names of a space's places begin with."""
+    return (TONES,) if space == "photos" else ()
 
 
 def live_nearest(told: Wishes, rows: np.ndarray, k: int) -> np.ndarray:

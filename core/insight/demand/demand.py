@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.insight.demand.about import about, live_nearest
+from core.insight.demand.about import about, leading_of, live_nearest
 from core.insight.demand.demand_text import demand_text
 from core.insight.demand.places import candidate_places
 from core.insight.demand.surely import LEVEL, Lifts, lifts, surest
 from core.insight.demand.wishes import Wishes
+from core.insight.map.naming import names_of
 from core.insight.map.traits import Trait
 from core.market.log import DAY
 from core.market.moments import Moment
@@ -148,7 +149,9 @@ def demand(
     found = [_lifts(one, places, least, len(places) * len(told), seed) for one in told]
     named = surest(found, places, len(known), least, OVERLAP) if places else []
     described = [_described(opened, space, told, found, place, places[place], least) for place in named]
-    return Demand(opened.market.name, str(opened.path), space, least, len(places), _apart(described))
+    return Demand(
+        opened.market.name, str(opened.path), space, least, len(places), _apart(described, leading_of(space))
+    )
 
 
 def _start(run: Run, moment: int) -> int | None:
@@ -211,13 +214,14 @@ def _figures(run: Run, told: Wishes, found: Lifts, place: int, rows: np.ndarray,
     )
 
 
-def _apart(places: list[UnmetPlace]) -> list[UnmetPlace]:
-    """The same with names of which no two are alike."""
-    taken: dict[str, int] = {}
+def _apart(places: list[UnmetPlace], leading: Collection[str]) -> list[UnmetPlace]:
+    """The same with names of which no two are alike: what else tells of a place follows, else a number."""
+    longer = names_of([place.traits for place in places], [place.words for place in places], leading)
+    taken: set[str] = set()
     found = []
-    for place in places:
-        taken[place.name] = taken.get(place.name, 0) + 1
-        again = taken[place.name]
-        name = place.name if again == 1 else f"{place.name} ({again})"
-        found.append(UnmetPlace(**{**place.__dict__, "name": name}))
+    for number, (place, more) in enumerate(zip(places, longer, strict=True), 1):
+        ways = (place.name, more, f"{place.name} ({number})")
+        name = next(one for one in ways if one not in taken)
+        taken.add(name)
+        found.append(replace(place, name=name))
     return found

@@ -10,9 +10,10 @@ import pytest
 import core
 from core import Run, VibesError
 from core.insight.demand.about import repeated
-from core.insight.demand.demand import demand
+from core.insight.demand.demand import UnmetPlace, _apart, demand
 from core.insight.demand.places import candidate_places
 from core.insight.demand.wishes import NEAR, Wishes
+from core.insight.map.traits import Trait
 from core.market.log import DAY
 
 
@@ -101,3 +102,19 @@ def test_a_listing_that_stands_often_is_counted_often():
         (at, c) for at, row in enumerate(rows) for p, c in zip(*coded[0][2:], strict=True) if p == row
     )
     assert (label, told) == coded[0][:2] and sorted(zip(place.tolist(), code.tolist(), strict=True)) == slow
+
+
+def test_places_of_one_name_are_told_apart_by_what_else_is_known_of_them():
+    wood, rent, sale = (Trait("", one, one, 0.9, 0.1) for one in ("wood", "rent", "sale"))
+    places = [
+        UnmetPlace("Wood · rent", [], traits, words, [], [], [])
+        for traits, words in (
+            ([wood, rent], []),
+            ([wood, rent, sale], []),
+            ([rent, wood], ["barn"]),
+            ([wood, rent], []),
+        )
+    ]
+    assert [one.name for one in _apart(places, ())] == [
+        "Wood · rent", "Wood · rent · sale", "Rent · wood · “barn”", "Wood · rent (4)",
+    ]  # fmt: skip
