@@ -1,6 +1,6 @@
 """Embeddings of many bare listings or histories, batch by batch, without gradient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ from torch import nn
 from core.device import device_of, mixed_precision, place
 from core.market.log import ranges
 from core.model.embeddings import TokenBatch
-from core.model.fast.model import TOKENS, FastModel
+from core.model.fast.model import FastModel
 from core.model.inputs import Inputs
 from core.model.listing_model import ListingModel
 from core.model.windows import ReadoutBatch, VectorBatch
+from core.packed.batches import TOKENS, batches_by_length
 from core.progress import Counted, Report
 
 #: Padded tokens of one inference batch: large enough for the matrix units, small enough for the cache.
@@ -22,16 +23,6 @@ TOKENS_PER_BATCH = 8192
 ELSEWHERE = 8
 #: The same where a token is a whole listing: few tokens a history, of very different numbers, so that padding weighs more.
 VECTORS_PER_BATCH = 1024
-
-
-def batches_by_length(lengths: np.ndarray, tokens: int = TOKENS_PER_BATCH) -> Iterator[np.ndarray]:
-    """Row numbers in batches of similar length, each of at most about `tokens` padded tokens, longest first."""
-    order = np.argsort(-lengths, kind="stable")
-    first = 0
-    while first < len(order):
-        size = max(1, tokens // int(max(lengths[order[first]], 1)))
-        yield order[first : first + size]
-        first += size
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from core.device import device, place
-from core.model.machine import keep_memory
+from core.packed.machine import keep_memory
 
 
 @contextmanager

@@ -26,11 +26,11 @@ import torch
 
 from core.device import multiplies_bf16
 from core.model.config import PRESETS
-from core.model.encoder import batches_by_length
-from core.model.fast.linear import PackedLinear
-from core.model.fast.model import TOKENS, FastLongformer
+from core.model.fast.model import FastLongformer
 from core.model.longformer import Longformer
-from core.model.machine import keep_memory
+from core.packed.batches import TOKENS, batches_by_length
+from core.packed.linear import PackedLinear
+from core.packed.machine import keep_memory
 from core.run.run import Run
 from core.serving.cost.measure import machine
 

@@ -29,7 +29,7 @@ from core.model.config import PRESETS
 from core.model.fast.choose import chosen
 from core.model.fast.model import FastLongformer
 from core.model.longformer import Longformer
-from core.model.machine import keep_memory
+from core.packed.machine import keep_memory
 from core.run.run import Run
 from core.search.index.choose import K, choose
 from core.serving.cost.measure import machine

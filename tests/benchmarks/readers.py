@@ -29,8 +29,8 @@ from core.features.units import unit_rows
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.listing_model import ListingModel
-from core.model.machine import keep_memory
 from core.model.settings import Settings
+from core.packed.machine import keep_memory
 from core.run.engine import Engine
 from core.serving.cost.measure import machine
 

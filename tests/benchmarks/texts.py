@@ -1,9 +1,12 @@
-"""Sentence vectors of texts a second: MiniLM in float32 beside bfloat16, and how near the vectors are.
+"""Sentence vectors of texts a second: MiniLM by `transformers` as it comes beside ours, and how near the vectors are.
 
-    python -m tests.benchmarks.texts [--words 15 60 240] [--texts 32] [--repeat 3] [--json]
+    python -m tests.benchmarks.texts [MARKET] [--texts 400] [--words 240] [--repeat 3] [--json]
 
-Made texts of so many words, one thread, in turns; the clock is the process's CPU time, the best turn counts. MiniLM reads
-at most 256 tokens of a text.
+The titles and descriptions of MARKET (by default the demo), listing by listing, as many as asked; with `--words` also made
+texts of so many words. Theirs: float32, eager, batches of 32 as the texts come, and the same sorted by length, which is
+what `sentence-transformers` does. Ours: `embed_texts` into an empty cache, which embeds twins once, in float32 and, where
+the processor has instructions for it, in bfloat16. One thread, in turns; the clock is the process's CPU time, loading left
+out; the best turn counts. MiniLM reads at most 256 tokens of a text.
 """
 
 from __future__ import annotations
@@ -11,55 +14,114 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from core.device import has_bf16
-from core.features.texts.encoder import load_text_encoder
-from core.model.machine import keep_memory
+from core.device import has_bf16, multiplies_bf16
+from core.features.texts.encoder import embed_texts, load_text_encoder
+from core.market.market import Market
+from core.packed.machine import keep_memory
 from core.serving.cost.measure import machine
 
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 WORDS = "the bright quiet flat by the harbour with a view of the old town and its garden has two rooms"
+BATCH = 32
 
 
-def measure(words: int, texts: int, repeat: int) -> dict[str, float]:
-    """Milliseconds a text of both sides, and the least cosine between their vectors."""
+def of_market(path: Path, count: int) -> list[str]:
+    """The first `count` titles and descriptions, listing by listing."""
+    listings = Market.open(path).listings
+    columns = [name for name in ("title", "description") if name in listings]
+    cells = listings[columns].to_numpy(dtype=object).ravel()
+    return [cell.strip() for cell in cells if isinstance(cell, str) and cell.strip()][:count]
+
+
+def made(words: int, count: int) -> list[str]:
+    """`count` texts of `words` words."""
     rng = np.random.default_rng(words)
-    asked = [" ".join(rng.choice(WORDS.split(), words)) for _ in range(texts)]
+    return [" ".join(rng.choice(WORDS.split(), words)) for _ in range(count)]
+
+
+def plain(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
+    """(N, 384) vectors as the model's card says, in batches as the texts come."""
+    parts = []
+    for first in range(0, len(texts), BATCH):
+        tokens = tokenizer(
+            texts[first : first + BATCH], padding=True, truncation=True, max_length=256, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            states, mask = model(**tokens).last_hidden_state, tokens["attention_mask"].unsqueeze(-1).float()
+            pooled = (states * mask).sum(1) / mask.sum(1)
+        parts.append(torch.nn.functional.normalize(pooled, dim=1).numpy())
+    return np.concatenate(parts)
+
+
+def measure(name: str, texts: list[str], repeat: int) -> dict[str, Any]:
+    """CPU milliseconds a text of every side, how often the plain one's speed, and the least cosine to its vectors."""
+    from transformers import AutoModel, AutoTokenizer
+
     exact = load_text_encoder()
-    sides = {"float32": exact} | ({"bf16": exact.halved} if has_bf16() else {})
+    model = AutoModel.from_pretrained(exact.folder, attn_implementation="eager", local_files_only=True).eval()
+    tokenizer = AutoTokenizer.from_pretrained(exact.folder, local_files_only=True)
+    order = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
+    sides: dict[str, Callable[[], np.ndarray]] = {
+        "transformers": lambda: plain(model, tokenizer, texts),
+        "length-sorted": lambda: plain(model, tokenizer, [texts[row] for row in order])[np.argsort(order)],
+        "float32": lambda: embed_texts(texts, encoder=exact).vectors,
+    }
+    if multiplies_bf16():
+        sides["bf16"] = lambda: embed_texts(texts, encoder=exact.halved).vectors
     best, vectors = dict.fromkeys(sides, np.inf), {}
-    for _ in range(1 + repeat):  # the first turn warms up
-        for name, encoder in sides.items():
+    for turn in range(1 + repeat):  # the first turn warms up
+        for side, run in sides.items():
             begun = time.process_time()
-            vectors[name] = encoder.encode(asked)
-            best[name] = min(best[name], time.process_time() - begun)
-    found = {"words": words} | {f"{name} ms": 1000 * seconds / texts for name, seconds in best.items()}
-    if "bf16" in sides:
-        found["x"] = best["float32"] / best["bf16"]
-        found["least cosine"] = float((vectors["float32"] * vectors["bf16"]).sum(axis=1).min())
-    return found
+            vectors[side] = run()
+            best[side] = min(best[side], time.process_time() - begun if turn else np.inf)
+    pieces = [len(one) for one in tokenizer(texts, truncation=True, max_length=256)["input_ids"]]
+    return {
+        "texts": name,
+        "count": len(texts),
+        "distinct": len(set(texts)),
+        "tokens": {"mean": float(np.mean(pieces)), "most": max(pieces)},
+        "taken here": "bf16" if has_bf16() else "float32",
+        "sides": {
+            side: {
+                "ms": 1000 * seconds / len(texts),
+                "x": best["transformers"] / seconds,
+                "least cosine": float((vectors[side] * vectors["transformers"]).sum(axis=1).min()),
+                "largest difference": float(np.abs(vectors[side] - vectors["transformers"]).max()),
+            }
+            for side, seconds in best.items()
+        },
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--words", nargs="*", type=int, default=[15, 60, 240])
-    parser.add_argument("--texts", type=int, default=32)
+    parser.add_argument("market", type=Path, nargs="?", default=DEMO)
+    parser.add_argument("--texts", type=int, default=400)
+    parser.add_argument("--words", nargs="*", type=int, default=[])
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    rows = [measure(words, given.texts, given.repeat) for words in given.words]
+    rows = [measure(given.market.name, of_market(given.market, given.texts), given.repeat)]
+    rows += [measure(f"{words} words", made(words, BATCH), given.repeat) for words in given.words]
     if given.json:
         print(json.dumps({"machine": machine(), "texts": rows}, indent=1))
         return
     print(machine())
     for row in rows:
-        print("  ".join(f"{name} {value:.6g}" for name, value in row.items()))
+        print({name: value for name, value in row.items() if name != "sides"})
+        for side, values in row["sides"].items():
+            print(f"  {side:14}" + "  ".join(f"{name} {value:.7g}" for name, value in values.items()))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from core.features.featurizer import FeatureConfig, Featurizer
 from core.market.log import EventLog
 from core.market.market import Market
 from core.model.checkpoint import load_state, load_weights, save_state, save_weights
-from core.model.encoder import ListingModel, batches_by_length, encode_histories, encode_listings
+from core.model.encoder import ListingModel, encode_histories, encode_listings
 from core.model.settings import Settings
+from core.packed.batches import batches_by_length
 from core.run.engine import make_inputs
 
 

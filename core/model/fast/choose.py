@@ -7,10 +7,10 @@ from typing import Any, Literal
 import torch
 
 from core.device import device, device_of, half, multiplies_bf16
-from core.model.fast.linear import onednn_packs
 from core.model.fast.model import FastModel
 from core.model.listing_model import ListingModel
-from core.model.machine import keep_memory
+from core.packed.linear import onednn_packs
+from core.packed.machine import keep_memory
 
 logger = logging.getLogger(__name__)
 

@@ -13,17 +13,15 @@ from torch.nn import functional as F
 from core.errors import VibesError
 from core.model.attention import block_causal
 from core.model.embeddings import TokenBatch
-from core.model.fast.attention import Whole, over_window
 from core.model.fast.layers import FastLayer
-from core.model.fast.rows import Rows
 from core.model.listing_model import ListingModel
 from core.model.longformer import Layer, Longformer
 from core.model.readers import READERS
 from core.model.user_pass import UserPass
 from core.model.windows import ReadoutBatch, VectorBatch
-
-#: Tokens of one batch: enough for the matrix units, few enough for a core's cache.
-TOKENS = 2048
+from core.packed.attention import Whole, over_window
+from core.packed.batches import TOKENS
+from core.packed.rows import Rows
 
 
 class FastLongformer:

@@ -11,10 +11,11 @@ import numpy as np
 from core.defaults import K
 from core.errors import VibesError
 from core.market.log import EventLog, ranges
-from core.model.encoder import batches_by_length
+from core.model.encoder import TOKENS_PER_BATCH
 from core.model.export.formats import Graph
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
 from core.model.export.trace import open_graph
+from core.packed.batches import batches_by_length
 from core.run.engine import Engine
 from core.run.prepared import weights_digest
 from core.run.run import Run
@@ -149,6 +150,6 @@ def _encode(
     graph: Graph, inputs: Callable[[np.ndarray], Arrays], lengths: np.ndarray, width: int
 ) -> np.ndarray:
     out = np.zeros((len(lengths), width), np.float32)
-    for rows in batches_by_length(lengths):
+    for rows in batches_by_length(lengths, TOKENS_PER_BATCH):
         out[rows] = graph(inputs(rows))
     return out

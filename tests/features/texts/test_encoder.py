@@ -196,3 +196,41 @@ def test_a_folder_without_a_model_is_one_clear_sentence(small_model, tmp_path):
     (small_model / "config.json").write_text("{")
     with pytest.raises(VibesError, match=r"config\.json is not JSON"):
         load_text_encoder(small_model)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
+def test_packed_texts_have_the_vectors_of_padded_ones_in_any_company(minilm, half):
+    encoder = minilm.halved if half else minilm
+    assert encoder._packed is not None and encoder._packed.dtype is (
+        torch.bfloat16 if half else torch.float32
+    )
+    texts = [*TEXTS, "!", "word " * 5000, *(f"a flat of {n} rooms" for n in range(300))]
+    padded = np.concatenate([minilm._padded(texts[first : first + 4]) for first in range(0, len(texts), 4)])
+    found = encoder.encode(texts)  # more than one pack
+    if half:
+        assert 1 > (found * padded).sum(axis=1).min() > 0.9995
+        return
+    np.testing.assert_allclose(found, padded, atol=2e-6, rtol=0)
+    np.testing.assert_allclose(encoder.encode(texts[::-7]), found[::-7], atol=2e-6, rtol=0)
+
+
+def test_a_model_that_is_no_bert_is_read_as_transformers_reads_it(minilm, tmp_path):
+    from transformers import AutoTokenizer, ElectraConfig, ElectraModel
+
+    torch.manual_seed(0)
+    config = ElectraConfig(hidden_size=16, embedding_size=16, num_hidden_layers=1, num_attention_heads=2,
+                           intermediate_size=16)  # fmt: skip
+    ElectraModel(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(minilm.folder, local_files_only=True).save_pretrained(tmp_path)
+    encoder = load_text_encoder(tmp_path)
+    found = encoder.encode([*TEXTS * 10])
+    assert encoder._packed is None and found.shape == (40, 16)
+    np.testing.assert_allclose(found[36:], encoder._padded(TEXTS), atol=1e-5)
+
+
+def test_long_texts_are_handed_over_in_smaller_batches(minilm, tmp_path):
+    calls: list[Counted | Stage] = []
+    embed_texts(
+        [f"{n} " + "word " * 500 for n in range(14)], tmp_path, calls.append, encoder=Counting(minilm.folder)
+    )
+    assert [one.done for one in calls if isinstance(one, Counted)] == [0, 6, 12, 14]

@@ -12,12 +12,13 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.model.config import EncoderConfig
 from core.model.encoder import encode_histories, encode_listings
-from core.model.fast import attention, choose, linear
+from core.model.fast import choose
 from core.model.fast.model import FastLongformer, FastModel
-from core.model.fast.rows import Rows
 from core.model.listing_model import ListingModel
 from core.model.longformer import Longformer
 from core.model.settings import Settings
+from core.packed import attention, linear
+from core.packed.rows import Rows
 from core.run.engine import Engine, make_inputs
 
 LENGTHS = [1, 2, 15, 16, 17, 70, 130, 300]

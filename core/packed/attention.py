@@ -63,7 +63,7 @@ class Bands:
 
 
 def over_window(size: int, window: int, hidden: Tensor | None) -> Whole | Bands:
-    """The attention of rows of `size` tokens in a window, `hidden` (B, 1, 1, L) of `core.model.fast.rows.Rows`."""
+    """The attention of rows of `size` tokens in a window, `hidden` (B, 1, 1, L) of `core.packed.rows.Rows`."""
     if size > 2 * BLOCK + window:
         return Bands(size, window, hidden)
     if size <= window // 2 + 1:

@@ -1,0 +1,107 @@
+"""A BERT over packed texts: the mean-pooled vectors of `core.features.texts.encoder` on a CPU, without padding.
+
+Devlin et al. 2018, arXiv 1810.04805. Shapes: B texts, n word pieces of all of them (N filled up), d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.packed.attention import Whole
+from core.packed.batches import TOKENS, batches_by_length
+from core.packed.layer import Attend, PackedLayer, Parts
+from core.packed.linear import onednn_packs
+from core.packed.machine import keep_memory
+from core.packed.rows import Rows
+
+
+def can_be_packed(model: Any) -> bool:
+    """Whether a transformers model is a plain BERT on a CPU where weights can be reordered."""
+    config = model.config
+    return (
+        config.model_type == "bert"
+        and config.hidden_act == "gelu"
+        and not getattr(config, "is_decoder", False)
+        and getattr(config, "position_embedding_type", "absolute") in ("absolute", None)
+        and model.device.type == "cpu"
+        and onednn_packs()
+    )
+
+
+class SummingLayer(PackedLayer):
+    """As `PackedLayer`, but what goes on from layer to layer stays in float32, as does each norm.
+
+    For bfloat16: of the top 30 by whitened vectors it keeps .993 instead of .989, for some 2 % of the time.
+    """
+
+    def __init__(self, parts: Parts, dtype: torch.dtype, rows: int) -> None:
+        super().__init__(parts, dtype, rows)
+        self.norms = [
+            (norm.normalized_shape, norm.weight.detach().float(), norm.bias.detach().float(), norm.eps)
+            for norm in (parts.attention_norm, parts.ffn_norm)
+        ]
+
+    def among(self, x: Tensor, rows: Rows, attend: Attend) -> Tensor:
+        """x (N, d) float32 to (N, d) float32."""
+        q, k, v = rows.apart(self.qkv(x.to(self.dtype)), 3, self.heads)  # each (B, H, L, dh)
+        return self._rest(x, rows.together(attend(q, k, v)))
+
+    def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = F.layer_norm(self.out(attended).float().add_(x), *self.norms[0])
+        return F.layer_norm(self.down(self.up.gelu(x.to(self.dtype))).float().add_(x), *self.norms[1])
+
+
+class PackedBert:
+    """A `transformers.BertModel` without gradient; its layers' weights are copied in one dtype."""
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        keep_memory()
+        self.embeddings, self.dtype = model.embeddings, dtype
+        heads = model.config.num_attention_heads
+        with torch.no_grad():
+            kind = PackedLayer if dtype is torch.float32 else SummingLayer
+            self.layers = [kind(_parts(layer, heads), dtype, TOKENS) for layer in model.encoder.layer]
+
+    @torch.inference_mode()
+    def encode(self, pieces: Sequence[Sequence[int]]) -> np.ndarray:
+        """Word pieces of each of N texts, none empty, to (N, d) float32, mean-pooled and L2-normalised."""
+        lengths = np.array([len(one) for one in pieces])
+        out = np.empty((len(pieces), self.embeddings.word_embeddings.embedding_dim), np.float32)
+        for rows in batches_by_length(lengths, TOKENS):
+            flat = np.concatenate([np.asarray(pieces[row], np.int64) for row in rows])
+            out[rows] = self._pooled(torch.from_numpy(flat), torch.from_numpy(lengths[rows])).numpy()
+        return out
+
+    def _pooled(self, pieces: Tensor, length: Tensor) -> Tensor:
+        """pieces (n,) text by text, length (B,) of each, to (B, d)."""
+        rows, made = Rows(length), self.embeddings
+        text = torch.repeat_interleave(torch.arange(len(length)), length)  # (n,) which one it is of
+        place = torch.arange(len(pieces)) - rows.start[text]  # (n,)
+        x = made.word_embeddings(pieces).add_(made.position_embeddings(place))
+        x = rows.fill(made.LayerNorm(x.add_(made.token_type_embeddings.weight[0])))  # (N, d)
+        attend = Whole(rows.hidden())
+        for layer in self.layers:
+            x = layer.among(x, rows, attend)
+        total = torch.zeros(len(length), x.shape[1]).index_add_(0, text, x[: len(pieces)])
+        return F.normalize(total, dim=1)  # of the sum as of the mean
+
+
+def _parts(layer: Any, heads: int) -> Parts:
+    own = layer.attention.self
+    return Parts(
+        heads,
+        own.query,
+        own.key,
+        own.value,
+        layer.attention.output.dense,
+        layer.attention.output.LayerNorm,
+        layer.intermediate.dense,
+        layer.output.dense,
+        layer.output.LayerNorm,
+    )
