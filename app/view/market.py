@@ -35,7 +35,7 @@ class MarketView:
     @cached_property
     def ids(self) -> list[str]:
         """Listing ids by row."""
-        return [str(value) for value in self.market.listings[C.LISTING]]
+        return self.market.listings[C.LISTING].tolist()
 
     @cached_property
     def log(self) -> EventLog:

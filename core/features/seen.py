@@ -50,13 +50,9 @@ class Spread(_Part):
         kind, counts = kind_of(entry.kind), np.zeros(entry.size)
         single, single_there = 0, kind.missing(listings, entry.name)
         for told in kind.tell(entry, listings):
-            ids = (
-                told.value
-                if told.value is not None
-                else np.array([i for s in told.sets or () for i in s], int)
-            )
+            ids = told.ids
             ids = ids[(ids >= 1) & (ids <= entry.size)]
-            np.add.at(counts, ids - 1, 1)
+            counts += np.bincount(ids - 1, minlength=entry.size)
             single += told.sets is None
         whole = max(1.0, float((~single_there).sum()) if single else counts.sum())
         return cls(entry=entry, shares=(counts / whole).round(6).tolist(), missing=float(single_there.mean()))

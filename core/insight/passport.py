@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from core import __version__
 from core.errors import VibesError
 from core.features.carried import Carried
 from core.features.content_spaces import content_spaces
@@ -18,8 +19,10 @@ from core.features.featurizer import Featurizer
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
 from core.features.within import inside
+from core.insight.foretold import FILE as CALIBRATION
 from core.insight.foretold import LEVEL, Foretold, Tried, foretell, load_tried, save_tried
 from core.market.durable import only_writer
+from core.market.kept import content, kept
 from core.market.kinds import AttributeVocabulary, kind_of
 from core.market.log import EventLog
 from core.market.market import Market
@@ -148,8 +151,7 @@ def passport(
     name = origin.market_name if origin else manifest.market_name
     carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
     here = read_by(featurizer, opened)
-    near = nearest(seen, here)
-    distances = near.distances(here) if near else {}
+    near, distances = nearest(seen, here)
     known = _values_known(featurizer, here)
     if photos is None and featurizer.photo is not None and len(opened.photos):
         with suppress(VibesError):  # not embedded yet, which the passport does not wait for
@@ -188,6 +190,23 @@ def passport(
     )
 
 
+def kept_passport(run: Run, neighbours: float | None) -> Passport:
+    """The passport of a run's own market before its model, without asking the neighbours; counted once for each state of both.
+
+    Raises:
+        VibesError: as `passport`.
+    """
+    of = [__version__, str(run.path), run.market.fingerprint, neighbours]
+    files = ("run.toml", "vocabulary.json", "features.safetensors", "seen.json", CALIBRATION)
+    return kept(
+        run.market.path,
+        "passport",
+        [*of, *(content(run.folder / name) for name in files)],
+        Passport,
+        lambda: passport(run.market, run, neighbours=neighbours, ask=False),
+    )
+
+
 def tried_on(run: Run) -> Tried:
     """How the model of another market did in the market of `run`, which was evaluated.
 
@@ -221,14 +240,14 @@ def calibrate(model: Run | Path | str, tried: Sequence[Run | Tried]) -> list[Tri
     return rows
 
 
-def nearest(seen: Sequence[SeenMarket], market: Market) -> SeenMarket | None:
-    """The known market from which the least would have to move; an attribute that it lacks counts as all."""
+def nearest(seen: Sequence[SeenMarket], market: Market) -> tuple[SeenMarket | None, dict[str, float]]:
+    """The known market from which the least would have to move, where an attribute that it lacks counts as all; and its
+    distances by attribute."""
 
-    def far(one: SeenMarket) -> float:
-        found = one.distances(market)
-        return float(np.mean([found.get(attribute.name, 1.0) for attribute in market.attributes] or [1.0]))
+    def far(one: tuple[SeenMarket, dict[str, float]]) -> float:
+        return float(np.mean([one[1].get(attribute.name, 1.0) for attribute in market.attributes] or [1.0]))
 
-    return min(seen, key=far, default=None)
+    return min(((one, one.distances(market)) for one in seen), key=far, default=(None, {}))
 
 
 def _values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
@@ -247,8 +266,7 @@ def _known_share(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
     told = kind.fit(listings, entry.name, 2, 1)
     counts = np.zeros(1 + told.size)
     for one in kind.tell(told.model_copy(update={"first": 1, "buckets": 0}), listings):
-        ids = one.value if one.value is not None else np.array([i for s in one.sets or () for i in s], int)
-        np.add.at(counts, ids, 1)
+        counts += np.bincount(one.ids, minlength=len(counts))
     there = set(entry.values)
     mine = [counts[1 + place] for place, value in enumerate(told.values) if value in there]
     return float(sum(mine) / max(1.0, counts[1:].sum()))

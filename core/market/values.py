@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from core.market.garbage import none_meanwhile
+
 #: What parts the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
@@ -109,19 +111,25 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
 
 def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
     """`to_set` of many cells: what several of them say alike is read once, and each has a list of its own."""
-    read: dict[Any, list[str]] = {}
+    read: dict[Any, list[str]] = {}  # of text, and of tuples of text alone
     found: list[list[str] | None] = []
-    for cell in column:
-        members = cell.tolist() if isinstance(cell, np.ndarray) and cell.ndim == 1 else cell
-        key = tuple(members) if isinstance(members, list) else members
-        # Only text reads alike where it is equal; 1, 1.0 and True do not.
-        if not isinstance(key, str) and not (isinstance(key, tuple) and _TEXT.issuperset(map(type, key))):
-            found.append(to_set(cell, separator))
-            continue
-        known = read.get(key)
-        if known is None:
-            known = read[key] = to_set(key, separator) or []
-        found.append(known.copy())
+    with none_meanwhile():
+        for cell in column:
+            members = cell.tolist() if isinstance(cell, np.ndarray) and cell.ndim == 1 else cell
+            key = tuple(members) if isinstance(members, list) else members
+            try:
+                known = read.get(key)
+            except TypeError:  # a list in a list
+                known = None
+            if known is None:
+                # Only text reads alike where it is equal; 1, 1.0 and True do not.
+                if not isinstance(key, str) and not (
+                    isinstance(key, tuple) and _TEXT.issuperset(map(type, key))
+                ):
+                    found.append(to_set(cell, separator))
+                    continue
+                known = read[key] = to_set(key, separator) or []
+            found.append(known.copy())
     return found
 
 

@@ -1,6 +1,9 @@
-"""Start-up: `vibes --help`, and `vibes similar` on a run of 10,000 listings, each as a new process.
+"""Start-up: `vibes --help`, `vibes similar` on a run of 10,000 listings, and the explorer's first page, each as a new process.
 
-    python -m tests.benchmarks.startup [--listings 10000] [--repeat 5] [--json]
+    python -m tests.benchmarks.startup [--listings 10000] [--run RUN] [--repeat 5] [--json]
+
+With `--run` that run is asked, such as one of a million listings that `large_market` made; else one is made, whose homes have ten
+attributes and a set of amenities each. "page" is the explorer's first page, drawn from start to end with all that it imports.
 
 Cold: a new process each time, with the files dropped from the system's cache where it lets us (POSIX_FADV_DONTNEED on
 the run and on Python's own files); the first number is that of the very first start. CPU seconds (user and system)
@@ -24,12 +27,16 @@ import numpy as np
 import pandas as pd
 
 from core.market.market import Market
+from core.run.run import Run
 from core.run.spaces import embed_market
 from core.serving.cost.measure import machine
+from tests.benchmarks.growth import PAGE
+
+AMENITIES = np.array(["wifi", "lift", "garden", "parking", "sauna", "fireplace", "balcony", "terrace"])
 
 
 def make_run(folder: Path, listings: int) -> tuple[Path, str]:
-    """A run of a market of so many listings with ten attributes; returns it and a listing's id."""
+    """A run of a market of so many listings with ten attributes and a set; returns it and a listing's id."""
     rng = np.random.default_rng(0)
     market = folder / "market"
     market.mkdir()
@@ -39,10 +46,17 @@ def make_run(folder: Path, listings: int) -> tuple[Path, str]:
     for name in ("price", "rooms", "area", "beds", "age"):
         table[name] = rng.integers(1, 500, listings).astype(float)
     table.to_parquet(market / "listings.parquet")
+    have = rng.random((listings, len(AMENITIES))) < 0.35
+    table["amenities"] = [AMENITIES[row].tolist() for row in have]
     events = pd.DataFrame({"user_id": ["u"], "listing_id": ["home-0"], "position": [0]})
     events.to_parquet(market / "events.parquet")
     embed_market(Market.open(market), folder / "run", None)
     return folder / "run", "home-7"
+
+
+def opened(run: Path) -> tuple[Path, str]:
+    """A run that is there, and the id of one of its listings."""
+    return run, Run.open(run).listing_ids[7]
 
 
 def forget(folders: list[Path]) -> None:
@@ -59,11 +73,11 @@ def forget(folders: list[Path]) -> None:
                     os.close(handle)
 
 
-def timed(arguments: list[str]) -> tuple[float, float]:
-    """Seconds on the wall and of CPU that a new `vibes` process takes."""
+def timed(program: list[str]) -> tuple[float, float]:
+    """Seconds on the wall and of CPU that a new process of Python takes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "core", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, *program], check=True, stdout=subprocess.DEVNULL)
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -74,13 +88,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--listings", type=int, default=10_000)
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run, listing = make_run(Path(folder), given.listings)
-        commands = {"--help": ["--help"], "similar": ["similar", str(run), listing]}
-        result: dict[str, object] = {"machine": machine(), "listings": given.listings}
+        run, listing = make_run(Path(folder), given.listings) if given.run is None else opened(given.run)
+        vibes = ["-m", "core"]
+        commands = {
+            "--help": [*vibes, "--help"],
+            "similar": [*vibes, "similar", str(run), listing],
+            "page": ["-c", PAGE, str(run)],
+        }
+        result: dict[str, object] = {"machine": machine(), "listings": len(Run.open(run).listing_ids)}
         for name, arguments in commands.items():
             forget([run, Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("stdlib"))])
             first = timed(arguments)

@@ -41,6 +41,11 @@ def test_a_rating_in_a_text_is_seen(text):
     assert leaks_by_text(pd.DataFrame({"name": [text] * 3 + ["Flat"] * 7})) == ["name"]
 
 
+def test_of_very_many_texts_some_are_read_evenly():
+    sold = ["Flat"] * 440_000 + ["Flat · ★4.87"] * 60_000  # one behind another
+    assert leaks_by_text(pd.DataFrame({"name": sold, "other": ["Flat"] * 500_000})) == ["name"]
+
+
 def test_ordinary_texts_tell_no_rating():
     texts = ["★MODERN loft ★", "★New York loft", "2.5 baths", "open 24/7", None, "10 minutes to 5th avenue"]
     assert leaks_by_text(pd.DataFrame({"name": texts})) == []

@@ -29,9 +29,7 @@ def page() -> None:
     counts(opened)
     with boundary():
         quality(opened)
-    if opened.run.transferred:
-        with boundary():
-            show_passport(opened)
+    fill_passport = show_passport(opened) if opened.run.transferred else None
     with boundary():
         ingredients(opened)
     st.header("What do you want to do?", anchor=False)
@@ -40,6 +38,9 @@ def page() -> None:
         show_still_good(opened)
     with boundary():
         odd(opened)
+    if fill_passport is not None:
+        with boundary():
+            fill_passport()
 
 
 def notices(opened: OpenRun) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from itertools import chain, islice
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.market.garbage import none_meanwhile
+
 #: Known members of a set, or words of a text, at most.
 MOST_VALUES = 4000
+#: Different cells, at most, that are kept to tell which say the same.
+ALIKE = 100_000
 #: Share of values beyond what a vocabulary can tell apart, above which it no longer serves.
 MOST = 0.5
 
@@ -58,6 +63,13 @@ class Told:
     fraction: np.ndarray | None = None
     sets: list[list[int]] | None = None
 
+    @property
+    def ids(self) -> np.ndarray:
+        """All ids that the tokens have, one after another."""
+        if self.value is not None:
+            return self.value
+        return np.fromiter(chain.from_iterable(self.sets or ()), np.int64)
+
     @classmethod
     def of_sets(cls, sets: list[list[int]], key: int = 0) -> Told:
         """A token for each of the L `sets` that is not empty."""
@@ -65,10 +77,21 @@ class Told:
         return cls(present, key, sets=[sets[row] for row in present])
 
 
-def frequent(values: Iterable[Any], min_count: int) -> list[str]:
+def frequent(counts: Mapping[str, int], min_count: int) -> list[str]:
     """The values that occur at least `min_count` times, the frequent ones first."""
-    counts = sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
-    return [value for value, count in counts if count >= min_count]
+    kept = [(value, count) for value, count in counts.items() if count >= min_count]
+    return [value for value, _ in sorted(kept, key=lambda item: (-item[1], item[0]))]
+
+
+def members_count(cells: Iterable[Iterable[str]]) -> Counter[str]:
+    """In how many cells each member occurs; cells that say the same are taken apart once."""
+    found: Counter[str] = Counter()
+    left = iter(cells)
+    while some := list(islice(left, ALIKE)):
+        for cell, count in Counter(map(tuple, some)).items():
+            for member in set(cell):
+                found[member] += count
+    return found
 
 
 def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
@@ -76,7 +99,23 @@ def ids_of(entry: AttributeVocabulary) -> dict[str, int]:
     return {value: entry.first + position for position, value in enumerate(entry.values)}
 
 
-def member_ids(entry: AttributeVocabulary, cells: Iterable[Iterable[str]]) -> list[list[int]]:
-    """Ids of the known members of each cell, each once; empty where there is none."""
+def member_ids(
+    entry: AttributeVocabulary, cells: Iterable[Iterable[str]], alike: bool = True
+) -> list[list[int]]:
+    """Ids of the known members of each cell, each once; empty where there is none. Where many cells are `alike`, those that say
+    the same are looked up once and share a list."""
     known = ids_of(entry)
-    return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]
+    with none_meanwhile():
+        if not alike:
+            return [[known[member] for member in dict.fromkeys(cell) if member in known] for cell in cells]
+        read: dict[tuple[str, ...], list[int]] = {}
+        found = []
+        for cell in cells:
+            key = tuple(cell)
+            ids = read.get(key)
+            if ids is None:
+                ids = [known[member] for member in dict.fromkeys(key) if member in known]
+                if len(read) < ALIKE:
+                    read[key] = ids
+            found.append(ids)
+        return found

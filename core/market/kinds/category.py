@@ -19,7 +19,9 @@ class Category(Kind):
     claims = (Claim(10, lambda cells: not cells.identifying),)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
-        kept = frequent(listings[name].dropna(), min_count)
+        code, values = pd.factorize(listings[name])
+        counts = np.bincount(code[code >= 0], minlength=len(values)).tolist()
+        kept = frequent(dict(zip(values, counts, strict=True)), min_count)
         return AttributeVocabulary(name=name, kind="category", values=kept, buckets=UNSEEN_BUCKETS)
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
@@ -33,8 +35,6 @@ def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
     known = ids_of(entry)
 
     def lookup(value: object) -> int:
-        if pd.isna(value):
-            return 0
         text = str(value)
         found = known.get(text)
         if found is None and entry.buckets:
@@ -42,4 +42,6 @@ def category_ids(entry: AttributeVocabulary, column: pd.Series) -> np.ndarray:
             return entry.first + len(entry.values) + int.from_bytes(digest) % entry.buckets
         return found or 0
 
-    return np.array([lookup(value) for value in column], np.int32)
+    code, values = pd.factorize(column)  # (L,), -1 where missing; each value once
+    ids = np.array([*map(lookup, values), 0], np.int32)
+    return ids[code]

@@ -56,7 +56,10 @@ class Flag(Kind):
         return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
-        known = ids_of(entry)
-        values = np.array([known.get(word, 0) for word in self.words(listings, entry.name)], np.int32)
+        known, column = ids_of(entry), listings[entry.name]
+        no, yes = (known.get(word, 0) for word in ("no", "yes"))
+        flags = column.astype("boolean")
+        values = np.where(flags.fillna(False).to_numpy(bool), yes, no).astype(np.int32)
+        values[column.isna().to_numpy()] = 0
         present = np.flatnonzero(values > 0)
         return [Told(present, value=values[present])]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
 from core.market.kinds._portrait import coded_values
-from core.market.kinds._told import MOST_VALUES, frequent, member_ids
+from core.market.kinds._told import MOST_VALUES, frequent, member_ids, members_count
 from core.market.values import SEPARATOR, to_set, to_sets
 
 
@@ -51,7 +51,7 @@ class Multi(Kind):
         return coded_values(label, known.explode().dropna())
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
-        kept = frequent((member for cell in listings[name].dropna() for member in set(cell)), min_count)
+        kept = frequent(members_count(listings[name].dropna()), min_count)
         return AttributeVocabulary(name=name, kind="multi", values=kept[:MOST_VALUES])
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:

@@ -1,5 +1,7 @@
 """Free text: a title, a description."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ import pandas as pd
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Kind, Told
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids
 
+_WORD = re.compile(r"[^\W_]+")
 #: More different values than these, mostly of several words, are titles and no categories.
 MOST_CATEGORIES = 500
 
@@ -37,17 +40,23 @@ class Text(Kind):
         return np.logical_or.reduce([hit.to_numpy(bool, na_value=False) for hit in hits])
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
-        kept = frequent((word for cell in listings[name].dropna() for word in set(words(cell))), min_count)
+        code, texts = pd.factorize(listings[name])  # each text is taken apart once
+        times = np.bincount(code[code >= 0], minlength=len(texts)).tolist()
+        counts: Counter[str] = Counter()
+        for text, count in zip(texts, times, strict=True):
+            for word in set(words(text)):
+                counts[word] += count
+        kept = frequent(counts, min_count)
         return AttributeVocabulary(name=name, kind="text", values=kept[:MOST_VALUES])
 
     def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
         if not use_words:
             return []
-        cells = (words(cell) if isinstance(cell, str) else [] for cell in listings[entry.name])
-        return [Told.of_sets(member_ids(entry, cells), key=1)]
+        code, texts = pd.factorize(listings[entry.name])
+        each = member_ids(entry, map(words, texts), alike=False)
+        return [Told.of_sets([each[one] if one >= 0 else [] for one in code.tolist()], key=1)]
 
 
 def words(text: str) -> list[str]:
     """Lower-case words of a text, punctuation stripped; numbers stay."""
-    cleaned = "".join(letter if letter.isalnum() else " " for letter in text.lower())
-    return cleaned.split()
+    return _WORD.findall(text.lower())

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from core.errors import VibesError
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.kinds import KINDS, Cells, infer_kind, kind_of
+from core.market.kinds import KINDS, Cells, _told, infer_kind, kind_of
+from core.market.kinds.text import words
 from core.market.market import Attribute, Market
 
 #: Cells of a file, the third of them missing.
@@ -135,3 +136,26 @@ def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
 def test_kinds_need_no_torch():
     code = "import sys; from core.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_words_of_a_text_are_what_stands_between_all_else():
+    signs = "".join(map(chr, (*range(0x3000), 0x1D7D8, 0x10FFFF)))
+    for text in (f"Zwei_Zimmer, 3½ m² ünd  {signs}", *(f"a{sign}b" for sign in signs)):
+        plain = "".join(letter if letter.isalnum() else " " for letter in text.lower())
+        assert words(text) == plain.split()
+
+
+def test_cells_that_say_the_same_are_told_as_cells_of_their_own(monkeypatch):
+    monkeypatch.setattr(_told, "ALIKE", 2)  # different cells that are kept
+    rng = np.random.default_rng(0)
+    members = np.array(["wifi", "pool", "lift", "new"])
+    cells = [members[rng.random(4) < 0.5].tolist() if rng.random() < 0.9 else None for _ in range(60)]
+    listings = pd.DataFrame({"x": pd.Series(cells, dtype=object)})
+    entry = kind_of("multi").fit(listings, "x", 2, 3)
+    often = {name: sum(name in (cell or []) for cell in cells) for name in members}
+    assert entry.values == sorted(often, key=lambda name: (-often[name], name))
+    known = {name: place for place, name in enumerate(entry.values)}
+    (one,) = kind_of("multi").tell(entry, listings)
+    assert one.listing.tolist() == [row for row, cell in enumerate(cells) if cell]
+    assert one.sets == [[known[name] for name in cell] for cell in cells if cell]
+    assert one.ids.tolist() == [known[name] for cell in cells for name in cell or []]
