@@ -160,7 +160,7 @@ def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> 
     checks: list[Check] = []
     featurizer, market = run.engine.featurizer, run.market
     here, photos = read_by(featurizer, market), _photos(run, featurizer)
-    seen = nearest(load_seen(run.folder), here)
+    seen, _ = nearest(load_seen(run.folder), here)
     if seen is None and own:  # an earlier version trained it: of what it saw, as the market has it now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new_rows(some))
         seen = SeenMarket.of(market, trained, featurizer, None)
