@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from core import __version__
 from core.errors import VibesError
 from core.features.carried import Carried
 from core.features.content_spaces import content_spaces
@@ -33,6 +32,7 @@ from core.run.manifest import Manifest
 from core.run.named import named_model
 from core.run.run import Run
 from core.run.scorer import ALONE
+from core.run.spaces import library_versions
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.tuning import recall
 
@@ -196,7 +196,7 @@ def kept_passport(run: Run, neighbours: float | None) -> Passport:
     Raises:
         VibesError: as `passport`.
     """
-    of = [__version__, str(run.path), run.market.fingerprint, neighbours]
+    of = [library_versions().get("listing-vibes"), str(run.path), run.market.fingerprint, neighbours]
     files = ("run.toml", "vocabulary.json", "features.safetensors", "seen.json", CALIBRATION)
     return kept(
         run.market.path,
