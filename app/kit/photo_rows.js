@@ -29,7 +29,7 @@ function strip(one, data) {
   return part
 }
 
-function row(one, data) {
+function row(one, data, kept) {
   const item = element("li", "row")
   const head = element("div", "head")
   const body = link(one.head, "body")
@@ -48,9 +48,15 @@ function row(one, data) {
     further.textContent = one.further
     head.append(further)
   }
-  const strips = element("div", "strips")
-  strips.append(...one.strips.map((each) => strip(each, data)))
-  item.append(head, strips)
+  // The same photos in the same frame are the same nodes: what changes is mostly a figure at the left.
+  const told = JSON.stringify([one.strips, data.box, data.photos])
+  item.strips = kept.get(told)?.shift()
+  if (!item.strips) {
+    item.strips = element("div", "strips")
+    item.strips.told = told
+    item.strips.append(...one.strips.map((each) => strip(each, data)))
+  }
+  item.append(head, item.strips)
   return item
 }
 
@@ -63,5 +69,7 @@ export default function ({ data, parentElement }) {
   list.classList.toggle("bare", !data.subject)
   list.classList.toggle("titles", !data.photos)
   list.setAttribute("aria-label", data.label)
-  list.replaceChildren(...data.rows.map((one) => row(one, data)))
+  const kept = new Map()
+  for (const { strips } of list.children) kept.set(strips.told, [...(kept.get(strips.told) ?? []), strips])
+  list.replaceChildren(...data.rows.map((one) => row(one, data, kept)))
 }

@@ -1,6 +1,7 @@
 """A listing entered by hand, from one of the market or from nothing: a field for each attribute, and photos."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from app.server.params import in_vain, set_params, whole
 from app.server.runs import OpenRun
 from app.view.formats import count, plain, printable, shorten
 from core.market.columns import Columns as C
-from core.market.market import Attribute
+from core.market.market import Attribute, Market
 from core.run.thumbs import originals
 
 OPTIONS = 200  # values of a category or set to choose from, the most common
@@ -92,7 +93,8 @@ def tell_left_out(opened: OpenRun) -> None:
     if not isinstance(given, dict):
         in_vain("The values of the link cannot be read, so none is filled in.")
         return
-    lost = [f"“{shorten(name, 30)}”" for name in given if name not in read_draft(opened, text)]
+    known = read_draft(opened, text) if given else {}
+    lost = [f"“{shorten(name, 30)}”" for name in given if name not in known]
     if lost:
         in_vain(
             f"Of the link's values {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''} "
@@ -309,5 +311,10 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
 
 def _whole(opened: OpenRun, name: str) -> bool:
     """Whether all numbers of a column are whole."""
-    known = opened.view.market.listings[name].dropna()
+    return _all_whole(opened.view.market, name)
+
+
+@lru_cache(maxsize=256)
+def _all_whole(market: Market, name: str) -> bool:
+    known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())

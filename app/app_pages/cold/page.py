@@ -255,17 +255,16 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
     if can_launch:
         with top:
             sliders(opened, cells, len(contents))
+            launched = reach(opened, draft, cells, contents)  # first: it is what a value is dragged for
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
         empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
-        with place, boundary():  # first: it moves with what is dragged, while users are still asked
+        with place, boundary():
             place_among_all(opened, placed)
         neighbours(opened, placed, least=150, begun_with=st.query_params.get("like"))
     if can_launch:
-        with top:
-            launched = reach(opened, draft, cells, contents)
         with reached:
             people(opened, launched)
             competing(opened, launched)

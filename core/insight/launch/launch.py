@@ -104,9 +104,7 @@ def launch(
     found = crowd.reached(place[:, 0])
     changes = covers = None
     if advise:
-        # Beside what is encoded here too, so that a change is compared with its own beginning.
-        base = vectors if row is None else newcomers.encode_models([draft.cells], draft.photos)
-        changes, covers = _changes(run, draft, crowd, newcomers, base), _covers(draft, crowd, newcomers, base)
+        changes, covers = _advice(run, draft, crowd, newcomers)
     return Launch(
         len(crowd),
         crowd.k,
@@ -143,29 +141,32 @@ def _draft(run: Run, listing: Any, photos: Sequence[bytes]) -> tuple[Draft, int 
     return Draft.of_listing(run.market, str(listing)), row
 
 
-def _changes(run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, base: np.ndarray) -> pd.DataFrame:
+def _advice(
+    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Single changes and covers, all encoded in one pass with the draft itself, with which each is compared."""
     live = run.catalogue.live(crowd.people.at)
     tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))
-    columns = ["attribute", "before", "after", "audience", "gain", "low", "high"]
-    if not tried:
-        return pd.DataFrame(columns=columns)
-    vectors = newcomers.encode_models([one.cells for one in tried], draft.photos)
-    rows = [
-        (one.attribute, one.before, one.after, *figures)
-        for one, figures in zip(tried, gains(crowd, base, vectors), strict=True)
-    ]
-    found = pd.DataFrame(rows, columns=columns)
-    return found.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
-
-
-def _covers(draft: Draft, crowd: Crowd, newcomers: Newcomers, base: np.ndarray) -> pd.DataFrame | None:
     count = len(draft.photos)
-    if count < 2:
-        return None
-    orders = [[first, *(other for other in range(count) if other != first)] for first in range(count)]
-    vectors = newcomers.encode_models([draft.cells] * count, draft.photos, orders)
-    rows = [(photo, *figures) for photo, figures in enumerate(gains(crowd, base, vectors))]
-    return pd.DataFrame(rows, columns=["photo", "audience", "gain", "low", "high"])
+    as_is = list(range(count))
+    firsts = as_is if count > 1 else []
+    vectors = newcomers.encode_models(
+        [draft.cells, *(one.cells for one in tried), *[draft.cells] * len(firsts)],
+        draft.photos,
+        [as_is] * (1 + len(tried)) + [[first, *(n for n in as_is if n != first)] for first in firsts],
+    )
+    figures = gains(crowd, vectors[:1], vectors[1:])
+    columns = ["attribute", "before", "after", "audience", "gain", "low", "high"]
+    rows = [
+        (one.attribute, one.before, one.after, *told)
+        for one, told in zip(tried, figures[: len(tried)], strict=True)
+    ]
+    changes = pd.DataFrame(rows, columns=columns)
+    changes = changes.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
+    if not firsts:
+        return changes, None
+    covers = [(first, *told) for first, told in zip(firsts, figures[len(tried) :], strict=True)]
+    return changes, pd.DataFrame(covers, columns=["photo", *columns[3:]])
 
 
 def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray) -> list[tuple[int, int, int, int]]:
