@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 WEB = Path(__file__).with_name("web")
-MAP, GALLERY = ("map_draw", "map_labels", "map_days", "map_unmet", "vibe_map"), ("lightbox", "gallery")
+MAP = ("map_draw", "map_labels", "map_photos", "map_days", "map_unmet", "vibe_map")
+GALLERY = ("lightbox", "gallery")
 MAP_HTML = """
 <section class="vibe-map">
   <div class="tools" role="toolbar" aria-label="Map tools"></div>

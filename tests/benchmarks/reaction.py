@@ -1,22 +1,25 @@
 """How long the explorer takes to react on a market of 100,000 listings, measured in the browser.
 
-    python tests/benchmarks/reaction.py [--json] [--listings N] [--repeat N] [--folder FOLDER]
+    python tests/benchmarks/reaction.py [--json] [--listings N] [--repeat N] [--folder FOLDER] [--only frames]
 
 Server and browser run on this machine's first two cores. Times are from the click (or the address, or the end of the
 drawn line) to the moment when the script is through and every photo in the page that the browser asked for is there;
-the clock is the page's own. `--folder` keeps the market and the run for the next time.
+the clock is the page's own. **Frames**: a map with photos as points is dragged to and fro; counted is how often the browser
+painted it anew (`requestAnimationFrame`). `--folder` keeps the market and the run for the next time.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
+import math
 import os
 import platform
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ from browser.seeing import QUIET, wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
 
 SESSIONS = 10
+PANNED = 6.0  # seconds that a map is dragged
+STEPS = ("similar", "adding", "map", "lasso", "frames", "memory")
 LIMITS = {
     "similar listings p50": 0.6,
     "similar listings p95": 1.2,
@@ -40,6 +45,7 @@ LIMITS = {
     "lasso to grid p50": 1.5,
     "server memory": 2.0,
 }
+SMOOTH = 30  # frames a second, at least
 #: Seconds from now until `done` holds and nothing is at work: the script, elements to be drawn anew, photos.
 WATCH = """
 (done, start) => new Promise((tell, fail) => {
@@ -84,6 +90,7 @@ def similar(page: Page, url: str, repeat: int) -> list[float]:
     """From a click on a neighbour to its page, walking on from neighbour to neighbour."""
     page.goto(f"{url}/similar?listing=home-000100")
     wait_until_quiet(page)
+    page.wait_for_selector("a.body[href*=listing]")
     page.wait_for_load_state("networkidle")
     seconds = []
     for turn in range(repeat + 1):
@@ -101,6 +108,8 @@ def similar(page: Page, url: str, repeat: int) -> list[float]:
 def adding(page: Page, url: str, repeat: int) -> list[float]:
     """From "+ Add" on a recommended listing to the recommendations of the longer history."""
     page.goto(f"{url}/simulate?h=home-000100,home-000200,home-000300")
+    wait_until_quiet(page)
+    page.wait_for_selector(".cards.grid button.pick")
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     seconds = []
@@ -151,6 +160,54 @@ def lasso(page: Page, url: str, listings: int, repeat: int) -> list[float]:
     return seconds
 
 
+#: Counts the paintings of the map, and the time between the frames in which it was painted anew.
+FRAMES = """() => {
+  window.painted = []
+  const put = CanvasRenderingContext2D.prototype.putImageData
+  CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+    window.painted.push(performance.now())
+    return put.apply(this, given)
+  }
+}"""
+
+
+def frames(page: Page, url: str, listings: int, zoom: int, photos: bool = True) -> dict[str, Any]:
+    """How many times a second the map is painted while it is dragged about, `zoom` steps zoomed in."""
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.goto(f"{url}/map")
+    page.wait_for_selector(f'.vibe-map[data-drawn="{listings}"]', timeout=120_000)
+    wait_until_quiet(page)
+    if not photos:
+        page.get_by_role("button", name="Photos", exact=True).click()
+    for _ in range(zoom):
+        page.get_by_role("button", name="Zoom in").click()
+    shown, count = -1, page.locator(".vibe-map").get_attribute
+    while photos and zoom >= 3 and shown != int(count("data-photos") or 0):  # all that are in sight have come
+        shown = int(count("data-photos") or 0)
+        page.wait_for_timeout(1500)
+    box = page.locator(".vibe-map canvas").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.evaluate(FRAMES)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    started = time.monotonic()
+    step = 0
+    while time.monotonic() - started < PANNED:
+        step += 1
+        page.mouse.move(x + 150 * math.sin(step / 12), y + 90 * math.sin(step / 19))
+    page.mouse.up()
+    painted = [float(one) for one in page.evaluate("window.painted")]
+    apart = sorted(late - early for early, late in itertools.pairwise(painted))
+    return {
+        "a second": 1000 * (len(painted) - 1) / (painted[-1] - painted[0]),
+        "p95 ms": apart[round(0.95 * (len(apart) - 1))],
+        "n": len(painted),
+        "photos": int(count("data-photos") or 0),
+        "moved": step,
+    }
+
+
 def memory(browser: Browser, url: str, server: int) -> float:
     """GiB of the server's resident memory while `SESSIONS` sessions are open, each having used three pages."""
     contexts = [browser.new_context() for _ in range(SESSIONS)]
@@ -182,8 +239,10 @@ def spent(server: int) -> tuple[float, float]:
     return used(family), used(browser)
 
 
-def measure(run: Path, listings: int, repeat: int, told: Callable[[str], None]) -> dict[str, Any]:
-    """All figures of one server over `run`."""
+def measure(
+    run: Path, listings: int, repeat: int, only: Sequence[str], told: Callable[[str], None]
+) -> dict[str, Any]:
+    """The figures of one server over `run`, of those of `STEPS` that are asked for."""
     load = os.getloadavg()[0]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -198,18 +257,32 @@ def measure(run: Path, listings: int, repeat: int, told: Callable[[str], None]) 
         page.wait_for_selector(QUIET, timeout=1_800_000)  # on a busy machine, too
         figures: dict[str, Any] = {"opening the run": [time.monotonic() - started]}
         cpu: dict[str, list[float]] = {}  # of server and browser, for each reaction
-        for name, series in (("similar listings", similar), ("adding to a history", adding)):
+        for step, name, series in (
+            ("similar", "similar listings", similar),
+            ("adding", "adding to a history", adding),
+        ):
+            if step not in only:
+                continue
             told(name)
             before = spent(server.process.pid)
             figures[name] = series(page, server.url, repeat)
             after = spent(server.process.pid)
             cpu[name] = [(late - early) / (repeat + 1) for early, late in zip(before, after, strict=True)]
-        told("the map")
-        figures["map first drawn"] = drawn(browser, server.url, listings, 1 + repeat // 4)
-        told("lasso to grid")
-        figures["lasso to grid"] = lasso(page, server.url, listings, 1 + repeat // 4)
-        told(f"{SESSIONS} sessions")
-        resident = memory(browser, server.url, server.process.pid)
+        if "map" in only:
+            told("the map")
+            figures["map first drawn"] = drawn(browser, server.url, listings, 1 + repeat // 4)
+        if "lasso" in only:
+            told("lasso to grid")
+            figures["lasso to grid"] = lasso(page, server.url, listings, 1 + repeat // 4)
+        smooth: dict[str, Any] = {}
+        for name, zoom, photos in (("photos", 4, True), ("dots", 4, False), ("whole map", 0, True)):
+            if "frames" in only:
+                told(f"frames, {name}")
+                smooth[name] = frames(page, server.url, listings, zoom, photos)
+        resident = None
+        if "memory" in only:
+            told(f"{SESSIONS} sessions")
+            resident = memory(browser, server.url, server.process.pid)
         browser.close()
     return {
         "machine": f"{platform.processor() or platform.machine()}, cores used: 2 of {os.cpu_count()}",
@@ -217,6 +290,7 @@ def measure(run: Path, listings: int, repeat: int, told: Callable[[str], None]) 
         "listings": listings,
         "seconds": {name: summary(values) for name, values in figures.items()},
         "cpu seconds of server and browser": cpu,  # they tell more than the clock where others use the cores, too
+        "frames": smooth,
         "server memory GiB": resident,
     }
 
@@ -235,17 +309,19 @@ def summary(values: list[float]) -> dict[str, Any]:
 
 
 def verdicts(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """Measured and asked for, by what."""
-    seconds = found["seconds"]
-    measured = {
-        "similar listings p50": seconds["similar listings"]["p50"],
-        "similar listings p95": seconds["similar listings"]["p95"],
-        "adding to a history p50": seconds["adding to a history"]["p50"],
-        "map first drawn": seconds["map first drawn"]["first"],  # with the server's own work for it
-        "lasso to grid p50": seconds["lasso to grid"]["p50"],
-        "server memory": found["server memory GiB"],
+    """Measured and asked for, by what; of what was measured."""
+    named = {
+        "similar listings p50": ("similar listings", "p50"),
+        "similar listings p95": ("similar listings", "p95"),
+        "adding to a history p50": ("adding to a history", "p50"),
+        "map first drawn": ("map first drawn", "first"),  # with the server's own work for it
+        "lasso to grid p50": ("lasso to grid", "p50"),
     }
-    return {name: (measured[name], limit) for name, limit in LIMITS.items()}
+    seconds = found["seconds"]
+    measured = {name: seconds[of][what] for name, (of, what) in named.items() if of in seconds}
+    if found["server memory GiB"] is not None:
+        measured["server memory"] = found["server memory GiB"]
+    return {name: (value, LIMITS[name]) for name, value in measured.items()}
 
 
 def main() -> None:
@@ -256,6 +332,7 @@ def main() -> None:
     options.add_argument("--listings", type=int, default=100_000)
     options.add_argument("--repeat", type=int, default=20)
     options.add_argument("--folder", type=Path)
+    options.add_argument("--only", nargs="*", default=list(STEPS), choices=STEPS)
     options.add_argument("--json", action="store_true")
     given = options.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -266,7 +343,11 @@ def main() -> None:
             print(f"making a market of {given.listings:,} listings …", file=sys.stderr)
             make_large_run(folder, given.listings)
         found = measure(
-            folder / "run", given.listings, given.repeat, lambda step: print(step, "…", file=sys.stderr)
+            folder / "run",
+            given.listings,
+            given.repeat,
+            given.only,
+            lambda step: print(step, "…", file=sys.stderr),
         )
     if given.json:
         print(json.dumps(found | {"asked for": LIMITS}, indent=1))
@@ -277,6 +358,12 @@ def main() -> None:
         print(f"{name:26} {value:6.2f} {unit:3} (at most {limit:g}) {'held' if value <= limit else 'MISSED'}")
     for name, (server, browser) in found["cpu seconds of server and browser"].items():
         print(f"CPU for {name}: server {server:.2f} s, browser {browser:.2f} s")
+    for name, one in found["frames"].items():
+        held = "held" if one["a second"] >= SMOOTH else "MISSED"
+        print(
+            f"frames, {name:18} {one['a second']:6.1f} a second (at least {SMOOTH}) {held}; p95 {one['p95 ms']:.0f} ms apart, "
+            f"{one['photos']} photos in sight"
+        )
     opening = found["seconds"]["opening the run"]["p50"]
     print(f"{'opening the run, once':26} {opening:6.2f} s")
 

@@ -5,12 +5,15 @@ import io
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser.conftest import PHOTOS, serving
 from browser.mapped import write_map
+from browser.painted import colour_of
 from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
 from browser.test_sizes import PHONE
+from PIL import Image
 from playwright.sync_api import expect
 
 from core.insight.map.region import SIZE, grid_places, inside, read_outline
@@ -129,6 +132,58 @@ def test_nothing_jumps_after_the_first_paint(page, drawn):
     open_map(page)
     page.wait_for_load_state("networkidle")
     assert shift_after_first_paint(page) < 0.1
+
+
+def test_who_has_zoomed_in_sees_photos_instead_of_dots(page, drawn, explorer):
+    page.set_viewport_size({"width": 1440, "height": 1200})  # the whole map is in sight
+    page.goto("/map")
+    card = page.locator(".vibe-map")
+    expect(card).to_have_attribute("data-drawn", "23")  # one listing has no photo
+    wait_until_quiet(page)
+    expect(card).to_have_attribute("data-photos", "0")  # the whole map is of dots
+    page.get_by_role("button", name="Photos", exact=True).click()  # off: no photo however near
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_timeout(300)
+    expect(card).to_have_attribute("data-photos", "0")
+    page.get_by_role("button", name="Photos", exact=True).click()
+    expect(card).not_to_have_attribute("data-photos", "0")
+    page.get_by_role("button", name="Whole map").click()
+    expect(card).to_have_attribute("data-photos", "0")
+    # A listing in the middle of the sight: its photo is painted there, and pointing at it tells of it.
+    frame = pd.read_parquet(explorer.run / "map.parquet")
+    frame = frame[frame["space"] == "photos"].reset_index(drop=True)
+    places = grid_places(frame[["x", "y"]].to_numpy())
+    box = page.locator(".vibe-map canvas").bounding_box()
+    span = 2 * abs(places.astype(float) - SIZE / 2).max(axis=0)
+    unit = min(box["width"] / span[0], box["height"] / span[1]) * MARGIN
+    row = int(np.argmin(((places - SIZE / 2.0) ** 2).sum(axis=1)))
+    at = [
+        box["x"] + box["width"] / 2 + (places[row, 0] - SIZE / 2) * unit,
+        box["y"] + box["height"] / 2 - (places[row, 1] - SIZE / 2) * unit,
+    ]
+    page.locator(".vibe-map canvas").focus()
+    page.mouse.move(*at)
+    for _ in range(5):
+        page.mouse.wheel(0, -100)
+    expect(card).not_to_have_attribute("data-photos", "0")
+    page.mouse.move(at[0] + 1, at[1])
+    title = page.get_by_role("region", name="The listing pointed at").locator(".title")
+    expect(title).to_be_visible()
+    number = int(re.match(r"Home (\d+)", title.inner_text()).group(1))
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] - 2)  # nothing covers the photo
+    expected = colour_of(number, 0, PHOTOS)
+
+    def painted():
+        with Image.open(io.BytesIO(page.screenshot())) as shot:
+            seen = [
+                shot.convert("RGB").getpixel((round(at[0]) + right, round(at[1]) + down))
+                for right in (-24, 0, 24)
+                for down in (-24, 0, 24)
+            ]
+        return any(max(abs(a - b) for a, b in zip(one, expected, strict=True)) < 16 for one in seen)
+
+    assert painted() or (page.wait_for_timeout(1000), painted())[1]
 
 
 def test_a_flat_map_fills_its_frame(page, drawn, explorer):

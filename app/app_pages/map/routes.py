@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from app.app_pages.map.days import day_bytes
@@ -17,8 +17,9 @@ from app.kit.cards import listing_card
 from app.kit.map_points import load_maps
 from app.server.boundary import answering
 from app.server.numbers import NUMBER
-from app.server.photos import base_path
+from app.server.photos import SMALL, base_path
 from app.server.runs import OpenRun, open_run, run_paths
+from core.run.thumbs import thumbnail
 
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -68,6 +69,21 @@ def serve_day(request: Request) -> Response:
 
 
 @answering
+def serve_photo(request: Request) -> Response:
+    """The cover of a listing, by its number on the map of a space."""
+    opened = _run_of(request)
+    maps = load_maps(opened) if opened is not None else None
+    one, number = (maps or {}).get(request.path_params["space"]), request.path_params["number"]
+    if opened is None or one is None or number >= len(one.rows):
+        return _nothing("There is no such listing.")
+    photos = opened.view.photos(int(one.rows[number]))
+    cover = thumbnail(opened.view.market, photos[0], SMALL) if photos else None
+    if cover is None:
+        return _nothing("This listing has no photo that can be read.")
+    return FileResponse(cover, headers=_FOREVER)
+
+
+@answering
 def serve_listing(request: Request) -> Response:
     """One listing as a card of the gallery, by its number on the map of a space."""
     opened = _run_of(request)
@@ -89,5 +105,6 @@ def routes() -> list[Route]:
     return [
         Route(f"{base}/listing/{{number:{NUMBER}}}", serve_listing),
         Route(f"{base}/day/{{number:{NUMBER}}}", serve_day),
+        Route(f"{base}/photo/{{number:{NUMBER}}}", serve_photo),
         Route(f"{base}/{{what}}", serve_space),
     ]

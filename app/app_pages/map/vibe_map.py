@@ -58,6 +58,7 @@ def vibe_map(
         "outline": outline,
         "group": group,
         "photos": opened.view.has_photos,
+        "photo": address(opened, one.space, "photo", "0").replace("/photo/0?", "/photo/{number}?"),
         "days": days,
         "unmet": unmet,
         "height": height,

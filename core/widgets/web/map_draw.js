@@ -100,7 +100,9 @@ function pointsOf(context, map, ratio, ground, ink) {
   const faint = map.palette.map((colour) => packed(mixed(colour, ground, 0.22)))
   const gone = map.palette.map((colour) => packed(mixed(colour, ground, 0.12)))
   const unit = map.unit * ratio
+  const hidden = showsPhotos(map) ? map.photos.hidden : null
   const paint = (i, colour, offsets = small) => {
+    if (hidden && hidden[i]) return
     const px = Math.round((map.places[2 * i] - map.x) * unit + width / 2)
     const py = Math.round((map.y - map.places[2 * i + 1]) * unit + height / 2)
     if (px < -whole || py < -whole || px >= width + whole || py >= height + whole) return

@@ -7,6 +7,7 @@ const TOOLS = [
   ["out", "−", "Zoom out"],
   ["whole", "Whole map", "Show all listings"],
   ["sight", "Choose what is in sight", "Make all listings within the frame the region"],
+  ["photos", "Photos", "Show photos instead of dots once zoomed in"],
 ]
 const MAPS = new WeakMap()
 
@@ -23,7 +24,7 @@ function build(host) {
   const tools = host.querySelector(".tools")
   const map = {
     host, n: 0, x: SIZE / 2, y: SIZE / 2, zoom: 1, unit: 1, span: [SIZE, SIZE], mode: "move", picked: -1, hovered: -1, line: [],
-    places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, labels: [],
+    places: new Uint16Array(), codes: new Uint8Array(), clusters: new Int16Array(), lit: null, litOf: 0, labels: [], photos: photosOf(), withPhotos: true,
     palette: [], only: null, cards: new Map(), canvas: host.querySelector("canvas"), stage: host.querySelector(".stage"),
     tip: host.querySelector(".tip"), beside: host.querySelector(".beside"), told: host.querySelector(".told"), data: null,
   }
@@ -53,6 +54,10 @@ function use(map, tool) {
     map.mode = tool
     for (const name of ["move", "lasso"]) map.buttons[name].setAttribute("aria-pressed", String(name === tool))
     map.canvas.dataset.mode = tool
+  } else if (tool === "photos") {
+    map.withPhotos = !map.withPhotos
+    map.buttons.photos.setAttribute("aria-pressed", String(map.withPhotos))
+    if (map.withPhotos && map.zoom < FROM) map.zoom = FROM
   } else if (tool === "whole") {
     Object.assign(map, { x: SIZE / 2, y: SIZE / 2, zoom: 1 })
   } else if (tool === "sight") {
@@ -87,8 +92,10 @@ function draw(map) {
     map.unit = Math.min(clientWidth / map.span[0], clientHeight / map.span[1]) * 0.94 * map.zoom
     const { ground, ink, dark, font } = themed(map.host)
     map.palette = map.data.palette[dark ? "dark" : "light"]
+    if (showsPhotos(map)) planPhotos(map, clientWidth, clientHeight)
     paintHalos(map.context, map, ratio, dark)
     paintPoints(map.context, map, ratio, ground, hex(ink))
+    paintPhotos(map.context, map, ratio)
     paintOutline(map.context, map, ratio, map.line.length ? map.line : map.outline, ink)
     paintLabels(map.context, map, ratio, ink, ground, font)
     paintNumbers(map.context, map, ratio, dark, font)
@@ -96,6 +103,7 @@ function draw(map) {
     if (marked >= 0) paintRing(map.context, map, ratio, marked, ink, ground)
     legend(map, dark)
     map.host.dataset.drawn = String(map.n)
+    map.host.dataset.photos = String(showsPhotos(map) ? map.photos.tiles.filter((i) => map.photos.shown.has(i)).length : 0)
     map.host.dataset.day = map.now || map.day < 0 ? String(map.day) : ""
   })
 }
@@ -133,6 +141,7 @@ function legend(map, dark) {
 
 // Which points are drawn strongly: those of the region, of the chosen group or of the chosen colour; null is all.
 function light(map) {
+  map.litOf += 1
   if (map.only !== null) map.lit = map.codes.map((code) => Number(code === map.only))
   else if (map.outline.length) map.lit = insideOutline(map.places, map.outline)
   else if (map.unmet && map.data.unmet?.chosen) map.lit = Uint8Array.from(map.unmet, (one) => Number(one === map.data.unmet.chosen))
@@ -222,6 +231,11 @@ function listen(map) {
     const [x, y] = [event.clientX - box.left, event.clientY - box.top]
     return [map.x + (x - box.width / 2) / map.unit, map.y - (y - box.height / 2) / map.unit, x, y]
   }
+  // The listing of the photo that is pointed at, else of the nearest point.
+  const at = (x, y, reach) => {
+    const pictured = photoUnder(map, x, y)
+    return pictured >= 0 ? pictured : nearest(map.places, map.cells, x, y, reach / map.unit)
+  }
   let from = null
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return
@@ -232,7 +246,7 @@ function listen(map) {
   })
   canvas.addEventListener("pointermove", (event) => {
     const [x, y, left, top] = onGrid(event)
-    if (!from) return void hover(map, nearest(map.places, map.cells, x, y, 12 / map.unit), left, top)
+    if (!from) return void hover(map, at(x, y, 12), left, top)
     const [dx, dy] = [event.clientX - from.at[0], event.clientY - from.at[1]]
     from.moved ||= Math.hypot(dx, dy) > 4
     if (map.mode === "lasso") map.line.push([x, y])
@@ -247,7 +261,7 @@ function listen(map) {
     const [x, y] = onGrid(event)
     if (!moved) {
       map.line = []
-      return pick(map, nearest(map.places, map.cells, x, y, 16 / map.unit))
+      return pick(map, at(x, y, 16))
     }
     if (map.mode === "lasso") {
       let near = 1.5 / map.unit
@@ -310,6 +324,7 @@ async function bytes(url) {
 const SERVER = {
   bytes,
   card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
+  photo: (data, i) => squareOf(data.photo.replace("{number}", i)),
 }
 
 async function load(map, data) {
@@ -325,6 +340,7 @@ async function load(map, data) {
     map.cells = cellsOf(map.places)
     map.span = spanOf(map.places)
     map.cards.clear()
+    map.photos = photosOf()
     map.loaded = data.places
     Object.assign(map, { picked: -1, hovered: -1, shown: -1, x: SIZE / 2, y: SIZE / 2, zoom: 1, only: null })
     map.beside.replaceChildren(element("p", "hint", data.hint))
@@ -355,6 +371,8 @@ export default function ({ data, parentElement, setTriggerValue, source = SERVER
   map.outline = data.outline ? data.outline.split(";").map((corner) => corner.split(",").map(Number)) : []
   host.style.setProperty("--box", data.box)
   host.style.setProperty("--height", `${data.height}px`)
+  map.buttons.photos.hidden = !pictured(map)
+  map.buttons.photos.setAttribute("aria-pressed", String(map.withPhotos))
   map.canvas.setAttribute("aria-label", data.label)
   map.canvas.setAttribute("aria-description", data.hint)
   map.host.querySelector(".legend").setAttribute("aria-label", data.legendLabel)

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser.mapped import write_map
-from browser.painted import embed_run, paint_market
+from browser.painted import colour_of, embed_run, paint_market
+from PIL import Image
 from starlette.requests import Request
 
-from app.app_pages.map.routes import serve_day, serve_listing, serve_space
+from app.app_pages.map.routes import serve_day, serve_listing, serve_photo, serve_space
 from app.kit import palettes
 from app.kit.days import market_days
 from app.kit.map_points import SpaceMap, export_frame, load_maps
@@ -72,6 +73,16 @@ def test_a_listing_comes_as_a_card(run):
     assert card["href"] == "/similar?listing=l02" and card["photo"].startswith("/photo/run/320/0?listing=l02")
     assert card["step"] == one_map(run).portraits[0].name
     assert json.loads(ask("listing", space="attributes", number=2).body)["href"].endswith("&space=attributes")
+
+
+def test_a_cover_comes_small_by_the_number_on_the_map(run):
+    answer = serve_photo(asked("", number=2))
+    with Image.open(answer.path) as cover:
+        seen = cover.convert("RGB").getpixel((cover.width // 2, cover.height // 2))
+    assert max(abs(a - b) for a, b in zip(seen, colour_of(2, 0, 2), strict=True)) < 12
+    assert serve_photo(asked("", space="attributes", number=8)).status_code == 404  # without a photo
+    assert serve_photo(asked("", number=8)).status_code == 404
+    assert serve_photo(asked("", run="other", number=0)).status_code == 404
 
 
 @pytest.mark.parametrize(

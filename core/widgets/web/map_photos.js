@@ -1,0 +1,131 @@
+// Photos as points: who has zoomed in sees covers instead of dots, one for each square of the map in which listings lie, in
+// a frame of the listing's colour. A square belongs to the map, so that photos stay where they are while it is moved, and is
+// half as large from one level to the next.
+const TILE = 52 // pixels of a photo, at least
+const FROM = 3 // zoom from which photos are drawn
+const KEPT = 800 // photos in memory
+const AT_ONCE = 6 // photos that are asked for at a time
+
+const photosOf = () => ({ shown: new Map(), asked: new Set(), queue: [], broken: new Set(), tiles: [], plan: "", from: "" })
+
+// Whether a map draws photos now, and may draw them at all.
+const pictured = (map) => Boolean(map.data.photos && map.source.photo)
+const showsPhotos = (map) => pictured(map) && map.zoom >= FROM && map.withPhotos
+
+// The listing of each square in sight: of those that stand out, the one that comes first; [listing, ...].
+function plan(map, side, columns, rows, left, low) {
+  const chosen = new Int32Array(columns * rows).fill(-1)
+  const [width, height] = [columns * side, rows * side]
+  const clamp = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor((value * CELLS) / SIZE)))
+  const [first, last] = [clamp(left), clamp(left + width)]
+  for (let row = clamp(low); row <= clamp(low + height); row++) {
+    for (let at = map.cells.start[row * CELLS + first]; at < map.cells.start[row * CELLS + last + 1]; at++) {
+      const i = map.cells.order[at]
+      const [x, y] = [map.places[2 * i] - left, map.places[2 * i + 1] - low]
+      if (x < 0 || y < 0 || x >= width || y >= height) continue
+      if ((map.lit && !map.lit[i]) || (map.now && map.now[i] < FLAG) || map.photos.broken.has(i)) continue
+      const square = Math.floor(y / side) * columns + Math.floor(x / side)
+      if (chosen[square] < 0 || i < chosen[square]) chosen[square] = i
+    }
+  }
+  return Array.from(chosen).filter((i) => i >= 0)
+}
+
+// Squares are halved while they are larger than need be; those at the edge of the sight are there whole.
+const sideOf = (map) => 2 ** Math.ceil(Math.log2(TILE / map.unit))
+
+// Before the points: those that have a photo in sight are not drawn. Width and height are pixels of the page.
+function planPhotos(map, width, height) {
+  const side = sideOf(map)
+  const [halfX, halfY] = [width / 2 / map.unit, height / 2 / map.unit]
+  const [left, low] = [Math.floor((map.x - halfX) / side) - 1, Math.floor((map.y - halfY) / side) - 1]
+  const [columns, rows] = [Math.ceil((2 * halfX) / side) + 3, Math.ceil((2 * halfY) / side) + 3]
+  const key = [side, left, low, columns, rows, map.day, map.now ? 1 : 0, map.litOf, map.loaded, map.photos.broken.size].join()
+  if (map.photos.hidden?.length !== map.n) map.photos.hidden = new Uint8Array(map.n)
+  if (map.photos.plan !== key) {
+    map.photos.hidden.fill(0)
+    map.photos.plan = key
+    map.photos.tiles = plan(map, side, columns, rows, left * side, low * side)
+    for (const i of map.photos.tiles) map.photos.hidden[i] = Number(map.photos.shown.has(i))
+    ask(map)
+  }
+}
+
+// What is in sight is asked for, the middle first; what waited and is out of sight is forgotten.
+function ask(map) {
+  const { photos } = map
+  const away = (i) => (map.places[2 * i] - map.x) ** 2 + (map.places[2 * i + 1] - map.y) ** 2
+  photos.queue = photos.tiles.filter((i) => !photos.shown.has(i) && !photos.asked.has(i)).sort((a, b) => away(a) - away(b))
+  while (photos.asked.size < AT_ONCE && photos.queue.length) fetchPhoto(map, photos.queue.shift())
+}
+
+async function fetchPhoto(map, i) {
+  const { photos } = map
+  photos.asked.add(i)
+  const found = await map.source.photo(map.data, i).catch(() => null)
+  photos.asked.delete(i)
+  if (map.photos !== photos) return // another map by now
+  if (found) {
+    photos.shown.set(i, found)
+    photos.hidden[i] = Number(photos.tiles.includes(i))
+  } else photos.broken.add(i)
+  for (const old of photos.shown.keys()) {
+    if (photos.shown.size <= KEPT) break
+    if (!photos.hidden[old]) photos.shown.delete(old)
+  }
+  ask(map)
+  draw(map)
+}
+
+function paintPhotos(context, map, ratio) {
+  if (!showsPhotos(map)) return
+  const { width, height } = context.canvas
+  const side = sideOf(map)
+  const room = Math.round(Math.min(side * map.unit, 1.6 * TILE) * 0.94 * ratio)
+  const rim = Math.max(1, Math.round(1.5 * ratio))
+  for (const i of map.photos.tiles) {
+    const image = map.photos.shown.get(i)
+    if (!image) continue
+    const [x, y] = photoAt(map, i, side)
+    const [left, top] = [Math.round((x - map.x) * map.unit * ratio + width / 2 - room / 2), Math.round((map.y - y) * map.unit * ratio + height / 2 - room / 2)]
+    context.fillStyle = map.palette[map.codes[i]]
+    context.fillRect(left, top, room, room)
+    context.drawImage(image, left + rim, top + rim, room - 2 * rim, room - 2 * rim)
+  }
+}
+
+// Where the photo of a listing stands: in its square, as near to its place as its room allows, so that none covers another.
+function photoAt(map, i, side) {
+  const slack = Math.max(0, side - Math.min(side, (1.6 * TILE) / map.unit)) / 2
+  return [0, 1].map((axis) => {
+    const middle = (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side
+    return Math.max(middle - slack, Math.min(middle + slack, map.places[2 * i + axis]))
+  })
+}
+
+// The listing whose photo lies under a place of the map; -1 for none.
+function photoUnder(map, x, y) {
+  if (!showsPhotos(map)) return -1
+  const side = sideOf(map)
+  const half = (Math.min(side * map.unit, 1.6 * TILE) * 0.47) / map.unit
+  for (const i of map.photos.tiles) {
+    if (!map.photos.shown.has(i)) continue
+    const [left, low] = photoAt(map, i, side)
+    if (Math.abs(x - left) <= half && Math.abs(y - low) <= half) return i
+  }
+  return -1
+}
+
+// A small square of the middle of a photo, made ready to be drawn without decoding it again.
+async function squareOf(url) {
+  const answer = await fetch(url)
+  if (!answer.ok) return null
+  const whole = await createImageBitmap(await answer.blob())
+  const side = Math.min(whole.width, whole.height)
+  const room = Math.round(1.6 * TILE * Math.min(2, window.devicePixelRatio || 1))
+  const small = await createImageBitmap(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, {
+    resizeWidth: room, resizeHeight: room, resizeQuality: "medium",
+  })
+  whole.close()
+  return small
+}
