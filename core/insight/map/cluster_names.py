@@ -158,7 +158,9 @@ def _valued(market: Market) -> set[str]:
             continue
         values = market.listings[item.name].dropna()
         if values.map(type).isin((str, list)).all():
-            found.update(word for value in values.explode().astype(str).unique() for word in _spoken(value))
+            found.update(
+                word for value in values.explode().dropna().astype(str).unique() for word in _spoken(value)
+            )
     return found
 
 

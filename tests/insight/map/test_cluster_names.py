@@ -67,6 +67,13 @@ def test_names_say_the_traits_and_never_an_identifier(market):
     assert not any(trait.label == "Host" for trait in boats.traits)
 
 
+def test_a_listing_with_an_empty_set_is_one_without_any(market):
+    before = portraits(market, np.arange(40), GROUPS)
+    market.listings.at[39, "amenities"] = []
+    boats, lofts = portraits(market, np.arange(40), GROUPS)
+    assert [boats.name, lofts.name] == [one.name for one in before]
+
+
 def test_a_bare_number_is_told_with_what_it_counts(market):
     pieces = {trait.piece for trait in portraits(market, np.arange(40), GROUPS)[1].traits}
     assert "Floor 3" in pieces and "high price" in pieces
