@@ -31,7 +31,7 @@ def evaluate(
     """Rank the target of every query (default: the test queries of `split`) by every scorer.
 
     The first scorer is the one that the others are compared with. A rank is pessimistic: equal scores count against
-    it. Memory is bounded by `batch_size` x L scores a scorer, and by 64 MiB. With `new_by` the same scores are ranked a second time, without the
+    it. Memory is bounded by `batch_size` x L scores a scorer, and by 64 MiB for each of four. With `new_by` the same scores are ranked a second time, without the
     candidates that share its attribute with the history, over the queries whose target is such a new listing: `.new`.
 
     Raises:
@@ -48,7 +48,7 @@ def evaluate(
     if len(set(names)) != len(names) or not names:
         raise ValueError(f"scorers need distinct names, got {names}")
     all_listings, new = (_Ranking(names, len(queries), log.listings, cutoffs.coverage) for _ in range(2))
-    for rows, batch, allowed in batches(log, queries, catalogue, batch_size):
+    for rows, batch, allowed in batches(log, queries, catalogue, batch_size, len(scorers)):
         if split.protocol == "temporal" and not allowed[np.arange(len(batch)), batch.target].all():
             raise ValueError("a query's target is not among its candidates")
         unlike = allowed if new_by is None else allowed & new_by.candidates(log.listing, batch)
@@ -113,5 +113,7 @@ class _Ranking:
         kept = np.ones(len(batch), bool) if asked is None else asked
         self.asked[rows], self.candidates[rows] = kept, allowed.sum(axis=1)
         self.ranks[name][rows] = pessimistic_ranks(scores, allowed, batch.target)
-        shown = top(scores[kept], allowed[kept], self.k)
-        self.coverage[name].add(shown, allowed[kept], batch.user[kept])
+        if asked is not None:
+            scores, allowed = scores[kept], allowed[kept]
+        query, listing = top(scores, allowed, self.k)
+        self.coverage[name].add(batch.user[kept][query], listing, allowed)

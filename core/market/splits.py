@@ -1,6 +1,7 @@
 """Temporal and leave-one-out splits, and the queries that the evaluation asks (design: the protocol)."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -81,8 +82,15 @@ class Catalogue:
     def live(self, at: np.ndarray | int, listings: np.ndarray | slice = slice(None)) -> np.ndarray:
         """bool: which of the `listings` (rows, all by default) are live at the moments `at`, broadcast as numpy does:
         one moment gives (L,), moments (Q, 1) give (Q, L), moments (n,) of rows (n,) give (n,)."""
-        found: np.ndarray = (self.since[listings] <= at) & (at < self.until[listings])
+        found: np.ndarray = self.since[listings] <= at
+        if self._expires:
+            found &= at < self.until[listings]
         return found
+
+    @cached_property
+    def _expires(self) -> bool:
+        """Whether any listing has an end; of a million for many moments each comparison is a pass over all."""
+        return bool((self.until < FOREVER).any())
 
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """(Q, L) bool: which listings each query may recommend."""

@@ -65,12 +65,12 @@ class Coverage:
         self.high = np.full(listings, -1, np.int64)  # (L,)
         self.candidate = np.zeros(listings, bool)  # (L,)
 
-    def add(self, shown: np.ndarray, allowed: np.ndarray, user: np.ndarray) -> None:
-        """Count the lists `shown` (B, L) bool of the users `user` (B,), chosen from the candidates `allowed`."""
-        self.candidate |= allowed.any(axis=0)
-        row, listing = np.nonzero(shown)
-        np.minimum.at(self.low, listing, user[row])
-        np.maximum.at(self.high, listing, user[row])
+    def add(self, user: np.ndarray, listing: np.ndarray, allowed: np.ndarray) -> None:
+        """Count the `listing`s (n,) that were in lists of the users `user` (n,), chosen from the candidates `allowed` (B, L)."""
+        for mine in allowed:
+            self.candidate |= mine
+        np.minimum.at(self.low, listing, user)
+        np.maximum.at(self.high, listing, user)
 
     @property
     def value(self) -> float:

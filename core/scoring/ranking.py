@@ -10,6 +10,8 @@ from core.market.splits import Catalogue, Queries
 
 #: Scores (B, L) of a batch that one scorer gives, 64 MiB of float32; several scorers may hold theirs at once.
 HELD = 16_000_000
+#: Scorers whose scores may be held at once without asking for smaller batches.
+SCORERS = 4
 #: Parts of a row whose best scores bound its k best.
 GROUPS = 512
 #: Scores of a few queries that stay in a core's own cache while they are compared.
@@ -34,13 +36,15 @@ class Scorer(Protocol):
 
 
 def batches(
-    log: EventLog, queries: Queries, catalogue: Catalogue, batch_size: int
+    log: EventLog, queries: Queries, catalogue: Catalogue, batch_size: int, scorers: int = SCORERS
 ) -> Iterator[tuple[slice, Queries, np.ndarray]]:
     """(rows, queries of the batch, (B, L) bool candidates) until all queries have been seen.
 
-    A batch has `batch_size` queries, or as many fewer as keep its scores below `HELD`.
+    A batch has `batch_size` queries, or as many fewer as keep the scores of so many `scorers` below `SCORERS` times `HELD`: of a
+    million listings a product of many queries takes a third of what it takes of few.
     """
-    batch_size = max(1, min(batch_size, HELD // max(1, log.listings)))
+    held = HELD * max(1, SCORERS // max(1, scorers))
+    batch_size = max(1, min(batch_size, held // max(1, log.listings)))
     for low in range(0, len(queries), batch_size):
         rows = slice(low, min(low + batch_size, len(queries)))
         batch = queries.take(rows)
@@ -125,37 +129,33 @@ def _behind_all(ranks: np.ndarray, allowed: np.ndarray, target: np.ndarray) -> n
     return ranks
 
 
-def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:
-    """(B, L) bool: the k best candidates, ties in catalogue order; never one scored `-inf`."""
-    listings = scores.shape[1]
-    open_scores = np.where(allowed, scores, -np.inf)  # (B, L)
-    possible = open_scores > -np.inf
-    if k >= listings:
-        return possible
-    edge = _kth_best(open_scores, k)[:, None]  # (B, 1)
-    chosen = possible & (open_scores >= edge)
-    crowded = np.flatnonzero(_counts(chosen) > k)  # ties at the edge
-    if len(crowded):
-        better = open_scores[crowded] > edge[crowded]
-        tied = chosen[crowded] & ~better
-        room = k - better.sum(axis=1, keepdims=True)
-        chosen[crowded] = better | (tied & (np.cumsum(tied, axis=1, dtype=np.int32) <= room))
-    return chosen
+def top(scores: np.ndarray, allowed: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k best candidates of each row of `scores` (B, L), ties in catalogue order; never one scored `-inf`.
 
-
-def _kth_best(scores: np.ndarray, k: int) -> np.ndarray:
-    """(B,) the k-th largest of each row (L,); k < L.
-
-    The k-th largest of the largest of `GROUPS` parts is a bound that few scores reach, and only these are ordered.
+    Returns:
+        rows (n,) and listings (n,), both ascending.
     """
-    listings = scores.shape[1]
-    deep = listings // GROUPS
+    chosen = []
+    for own, mine in zip(scores, allowed, strict=True):  # a row at a time stays in the processor's cache
+        open_scores = np.where(mine, own, -np.inf)  # (L,)
+        bound = _bound(open_scores, k)
+        # (n,) few more than k, where there are as many
+        some = np.flatnonzero(open_scores >= bound if bound > -np.inf else open_scores > bound)
+        if len(some) > k:
+            values = open_scores[some]
+            edge = np.partition(values, len(values) - k)[len(values) - k]
+            better, tied = values > edge, np.flatnonzero(values == edge)
+            better[tied[: k - np.count_nonzero(better)]] = True
+            some = some[better]
+        chosen.append(some)
+    lengths = [len(one) for one in chosen]
+    return np.repeat(np.arange(len(chosen)), lengths), np.concatenate([np.zeros(0, np.int64), *chosen])
+
+
+def _bound(scores: np.ndarray, k: int) -> float:
+    """What the k-th largest of `scores` (L,) is at least: the k-th largest of the largest of `GROUPS` parts; few reach it."""
+    deep = len(scores) // GROUPS
     if k > GROUPS or deep < 2:
-        return np.partition(scores, listings - k, axis=1)[:, listings - k]
-    parts = scores[:, : deep * GROUPS].reshape(len(scores), deep, GROUPS).max(axis=1)  # (B, GROUPS)
-    bound = np.partition(parts, GROUPS - k, axis=1)[:, GROUPS - k]
-    found = np.empty_like(bound)
-    for row, least in enumerate(bound):
-        some = scores[row][scores[row] >= least]
-        found[row] = np.partition(some, len(some) - k)[len(some) - k]
-    return found
+        return -np.inf
+    parts = scores[: deep * GROUPS].reshape(deep, GROUPS).max(axis=0)  # (GROUPS,)
+    return float(np.partition(parts, GROUPS - k)[GROUPS - k])

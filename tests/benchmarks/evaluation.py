@@ -59,11 +59,16 @@ def parts(listings: int, repeat: int) -> dict[str, float]:
         open_scores = np.where(allowed, own, -np.inf)
         return open_scores >= np.partition(open_scores, listings - K, axis=1)[:, listings - K, None]
 
+    def marked(rows: np.ndarray, listings: np.ndarray) -> np.ndarray:
+        shown = np.zeros(own.shape, bool)
+        shown[rows, listings] = True
+        return shown
+
     sides: dict[str, Callable[[], np.ndarray]] = {
         "weights, whole": whole,
         "weights": lambda: ranks_of_sums(own, beside, weights, allowed, target),
         "lists, partition": partitioned,
-        "lists": lambda: top(own, allowed, K),
+        "lists": lambda: marked(*top(own, allowed, K)),
     }
     if not np.array_equal(whole(), sides["weights"]()) or not np.array_equal(partitioned(), sides["lists"]()):
         raise SystemExit("the sides differ")

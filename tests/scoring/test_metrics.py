@@ -27,19 +27,12 @@ def test_a_user_with_many_queries_counts_once():
     assert means.mean() == 0.625  # a mean over queries would say 0.4
 
 
-def shown(lists: list[list[int]], listings: int) -> np.ndarray:
-    table = np.zeros((len(lists), listings), bool)
-    for row, chosen in enumerate(lists):
-        table[row, chosen] = True
-    return table
-
-
 def test_coverage_counts_listings_of_any_list_among_those_that_were_ever_candidates():
     coverage = Coverage(6)
     allowed = np.ones((2, 6), bool)
     allowed[:, 5] = False  # never a candidate
-    coverage.add(shown([[0, 1], [1, 2]], 6), allowed, np.array([4, 9]))
-    coverage.add(shown([[0, 2]], 6), allowed[:1], np.array([4]))
+    coverage.add(np.array([4, 4, 9, 9]), np.array([0, 1, 1, 2]), allowed)
+    coverage.add(np.array([4, 4]), np.array([0, 2]), allowed[:1])
     assert coverage.value == 3 / 5
     # without user 4 listing 0 falls away, without user 9 none does: jackknife variance 1/2 * (1/2)^2 * 2 listings^2
     low, high = coverage.interval(np.array([4, 9]))
@@ -55,7 +48,7 @@ def test_coverage_interval_holds_the_expected_coverage_at_least_nine_times_in_te
     for _ in range(150):
         lists = np.argsort(-(taste + rng.gumbel(size=(users, listings))), axis=1)[:, :k]
         coverage = Coverage(listings)
-        coverage.add(shown(lists.tolist(), listings), np.ones((users, listings), bool), np.arange(users))
+        coverage.add(np.repeat(np.arange(users), k), lists.ravel(), np.ones((users, listings), bool))
         found.append((coverage.value, *coverage.interval(np.arange(users))))
     value, low, high = np.array(found).T
     inside = (low <= value.mean()) & (value.mean() <= high)

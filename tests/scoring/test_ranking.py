@@ -31,11 +31,11 @@ def test_lists_are_those_of_a_stable_sort(k):
     scores = rng.integers(0, 4, (60, 12)).astype(np.float32)
     scores[rng.random((60, 12)) < 0.2] = -np.inf
     allowed = rng.random((60, 12)) < 0.7
-    chosen = top(scores, allowed, k)
+    rows, listings = top(scores, allowed, k)
     for row in range(60):
         open_rows = [i for i in range(12) if allowed[row, i] and scores[row, i] > -np.inf]
         expected = sorted(open_rows, key=lambda i, row=row: (-scores[row, i], i))[:k]
-        assert np.flatnonzero(chosen[row]).tolist() == sorted(expected)
+        assert listings[rows == row].tolist() == sorted(expected)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
@@ -70,11 +70,26 @@ def test_a_batch_of_a_large_catalogue_has_few_queries(monkeypatch, random_log, a
 
 @pytest.mark.parametrize("k", [1, 5, 8, 9])
 @pytest.mark.parametrize("values", [3, 1000])
-def test_the_kth_best_is_found_among_few(monkeypatch, k, values):
+def test_lists_are_found_among_few(monkeypatch, k, values):
     """With ties and closed listings, and a rest behind the last whole part."""
     monkeypatch.setattr(ranking, "GROUPS", 8)
     rng = np.random.default_rng(k)
     scores = rng.integers(0, values, (50, 43)).astype(np.float32)
     scores[rng.random(scores.shape) < 0.3] = -np.inf
     scores[0, 4:] = -np.inf  # fewer than k are open
-    assert ranking._kth_best(scores, k).tolist() == np.sort(scores, axis=1)[:, -k].tolist()
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    expected = [(row, at) for row in range(50) for at in sorted(order[row]) if scores[row, at] > -np.inf]
+    assert (
+        list(zip(*map(np.ndarray.tolist, top(scores, np.ones_like(scores, bool), k)), strict=True))
+        == expected
+    )
+
+
+def test_few_scorers_are_asked_more_queries_at_once(monkeypatch, random_log, always_live):
+    monkeypatch.setattr(ranking, "HELD", 100)
+    log = random_log(3, users=20, listings=30, events=200)
+    queries = make_split(log, always_live(log)).test
+    sizes = [
+        next(iter(batches(log, queries, always_live(log), 256, scorers)))[0].stop for scorers in (1, 2, 4, 9)
+    ]
+    assert sizes == [13, 6, 3, 3]

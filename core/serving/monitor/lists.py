@@ -37,11 +37,9 @@ class Shown:
     def coverage(self) -> tuple[float, float | None, float | None]:
         """Value, low and high."""
         found, users = Coverage(len(self.live)), np.arange(len(self.rows))
-        found.candidate |= self.live
         there = self.rows >= 0
         user = np.repeat(users, there.sum(axis=1))
-        np.minimum.at(found.low, self.rows[there], user)
-        np.maximum.at(found.high, self.rows[there], user)
+        found.add(user, self.rows[there], self.live[None])
         return found.value, *found.interval(users)
 
     def places(self, lists: np.ndarray | None = None) -> np.ndarray:
