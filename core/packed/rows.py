@@ -22,12 +22,14 @@ def rounded(size: int, step: int) -> int:
 class Rows:
     """B sequences of `length` (B,) tokens that stand one after the other, and where each token is when padded."""
 
-    def __init__(self, length: Tensor, round_tokens: bool = True) -> None:
-        self.length = length
-        self.count, self.size = len(length), rounded(int(length.max()), ROUND_LENGTH)  # B, L
+    def __init__(self, length: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
+        """dtype: of the products; attention in float32 is not oneDNN's, so that L is the longest as it is."""
+        self.length, longest = length, int(length.max())
+        self.count = len(length)  # B
+        self.size = longest if dtype is torch.float32 else rounded(longest, ROUND_LENGTH)  # L
         self.start = length.cumsum(0) - length  # (B,) row of each sequence's first token
         tokens = int(length.sum())
-        self.filled = rounded(tokens, ROUND_TOKENS) if round_tokens else tokens  # N
+        self.filled = rounded(tokens, ROUND_TOKENS)  # N
         at = torch.arange(self.size)
         self.real = at < length[:, None]  # (B, L)
         # A place without a token reads its sequence's first one: finite numbers, which the mask hides.
@@ -37,7 +39,8 @@ class Rows:
         self.back = self.real.flatten().nonzero().squeeze(1)  # (n,)
         if self.filled > tokens:
             self.back = torch.cat([self.back, self.back.new_zeros(self.filled - tokens)])  # (N,)
-        self.whole = tokens == self.filled == self.count * self.size
+        self.even = tokens == self.count * self.size
+        self.whole = self.even and tokens == self.filled
         self._apart: dict[tuple[int, int], Tensor] = {}
         self._together: dict[int, Tensor] = {}
 
@@ -47,11 +50,16 @@ class Rows:
 
     def padded(self, flat: Tensor) -> Tensor:
         """flat (N, d) to (B, L, d)."""
-        rows = flat if self.whole else flat.index_select(0, self.into)
+        rows = flat[: len(self.into)] if self.even else flat.index_select(0, self.into)
         return rows.view(self.count, self.size, -1)
 
     def apart(self, flat: Tensor, parts: int, heads: int) -> Tensor:
-        """flat (N, parts * d) to padded rows, head by head, in one pass: (parts, B, H, L, dh)."""
+        """flat (N, parts * d) to padded rows, head by head: (parts, B, H, L, dh).
+
+        In one pass; in float32 as a view of the padded rows, whose attention takes heads that are no blocks of memory.
+        """
+        if flat.dtype is torch.float32:
+            return self.padded(flat).view(self.count, self.size, parts, heads, -1).permute(2, 0, 3, 1, 4)
         index = self._apart.get((parts, heads))
         if index is None:
             column = torch.arange(parts * heads).view(parts, 1, heads, 1)
@@ -61,8 +69,11 @@ class Rows:
         return found.view(parts, self.count, heads, self.size, -1)
 
     def together(self, padded: Tensor) -> Tensor:
-        """padded (B, H, L, dh) to (N, d), newly made, in one pass."""
+        """padded (B, H, L, dh), newly made, to (N, d), which may be written, in one pass."""
         heads = padded.shape[1]
+        if padded.stride(1) < padded.stride(2):  # in memory (B, L, H, dh)
+            rows = padded.transpose(1, 2).reshape(self.count * self.size, -1)
+            return rows if self.whole else rows.index_select(0, self.back)
         index = self._together.get(heads)
         if index is None:
             row = self.back // self.size * (heads * self.size) + self.back % self.size  # (N,)

@@ -80,7 +80,7 @@ class PackedBert:
 
     def _pooled(self, pieces: Tensor, length: Tensor) -> Tensor:
         """pieces (n,) text by text, length (B,) of each, to (B, d)."""
-        rows, made = Rows(length), self.embeddings
+        rows, made = Rows(length, self.dtype), self.embeddings
         text = torch.repeat_interleave(torch.arange(len(length)), length)  # (n,) which one it is of
         place = torch.arange(len(pieces)) - rows.start[text]  # (n,)
         x = made.word_embeddings(pieces).add_(made.position_embeddings(place))

@@ -38,7 +38,7 @@ class FastLongformer:
 
         tokens (n, d) float32, sequence by sequence; length (B,) of each; position, kind and item (n,) long.
         """
-        rows = Rows(length)
+        rows = Rows(length, self.dtype)
         x = self.embed(tokens, rows, position, kind, item)
         hidden = rows.hidden()
         attend = {w: over_window(rows.size, w, hidden) for w in set(self.config.windows[:-1])}
@@ -50,7 +50,7 @@ class FastLongformer:
         self, tokens: Tensor, length: Tensor, asking: Tensor, position: Tensor, kind: Tensor, item: Tensor
     ) -> Tensor:
         """(B, Q, d) float32: block-causal rows without windows, the tokens `asking` (B, Q) of each."""
-        rows = Rows(length)
+        rows = Rows(length, self.dtype)
         x = self.embed(tokens, rows, position, kind, item)
         block = rows.padded(rows.fill(item[:, None])).squeeze(-1)  # (B, L)
         visible = block_causal(rows.real, block)  # (B, 1, L, L)
@@ -124,7 +124,7 @@ class FastUserPass:
     def newest(self, vectors: Tensor, batch: VectorBatch) -> Tensor:
         """vectors (U, d) to (B, d) float32, L2-normalised: each window as a whole."""
         x, _ = self.model.start(vectors, batch)  # (B, K, d)
-        rows = Rows(batch.real.sum(1))
+        rows = Rows(batch.real.sum(1), self.dtype)
         x = rows.fill(x[batch.real].to(self.dtype))  # (N, d)
         at = torch.arange(rows.size)
         causal = Whole(hiding(at[:, None] >= at))  # padding comes last, so that it is hidden, too

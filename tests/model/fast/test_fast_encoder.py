@@ -77,7 +77,9 @@ def test_long_rows_go_by_bands_and_give_the_same(monkeypatch):
     q, k, v = (torch.randn(2, 2, 300, 8) for _ in range(3))
     hidden = Rows(torch.tensor([300, 211])).hidden()[..., :300]
     at = torch.arange(300)
-    whole = attention.attend(q, k, v, attention.band(at, at, 20) + hidden)
+    mask = attention.band(at, at, 20) + hidden
+    whole = torch.softmax(q @ k.transpose(2, 3) + mask, -1) @ v
+    torch.testing.assert_close(attention.attend(q, k, v, mask), whole, atol=1e-6, rtol=0)
     bands = attention.over_window(300, 20, hidden)
     assert isinstance(bands, attention.Bands)
     torch.testing.assert_close(bands(q, k, v), whole, atol=1e-5, rtol=0)
@@ -95,10 +97,12 @@ def test_rows_are_packed_padded_and_packed_again():
     assert Rows(torch.tensor([32, 32])).whole and Rows(torch.tensor([32, 32])).hidden() is None
 
 
-@pytest.mark.parametrize("length", [[3, 40, 1], [32, 32]], ids=["filled up", "whole"])
-def test_heads_are_taken_apart_and_put_together_again(length):
-    rows, heads = Rows(torch.tensor(length)), 4
-    flat = torch.randn(rows.filled, 3 * heads * 8)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
+@pytest.mark.parametrize("length", [[3, 40, 1], [32, 32], [11, 11]], ids=["filled up", "whole", "even"])
+def test_heads_are_taken_apart_and_put_together_again(length, dtype):
+    rows, heads = Rows(torch.tensor(length), dtype), 4
+    assert rows.size == (max(length) if dtype is torch.float32 else {40: 48, 32: 32, 11: 16}[max(length)])
+    flat = torch.randn(rows.filled, 3 * heads * 8).to(dtype)
     for parts in (3, 2):
         x = flat[:, : parts * heads * 8].contiguous()
         found = rows.apart(x, parts, heads)
@@ -106,7 +110,10 @@ def test_heads_are_taken_apart_and_put_together_again(length):
         expected = rows.padded(x).unflatten(-1, (parts, heads, 8)).permute(2, 0, 3, 1, 4)
         torch.testing.assert_close(found, expected, atol=0, rtol=0)
     tokens = sum(length)
-    torch.testing.assert_close(rows.together(found[1])[:tokens], x[:tokens, heads * 8 :], atol=0, rtol=0)
+    for laid in (found[1], found[1].contiguous()):
+        together = rows.together(laid)
+        assert together.shape == (rows.filled, heads * 8)
+        torch.testing.assert_close(together[:tokens], x[:tokens, heads * 8 :], atol=0, rtol=0)
 
 
 def test_too_long_a_row_is_refused():
