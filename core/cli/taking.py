@@ -12,7 +12,14 @@ from core.model.export.formats import FORMATS
 
 
 @app.command()
-def cost(run: RunPath, json_: Json = False) -> None:
+def cost(
+    run: RunPath,
+    json_: Json = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="measure the peak memory of each command as well, which runs them all"),
+    ] = False,
+) -> None:
     """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
     from core.run.run import Run
     from core.serving.cost.measure import measure
@@ -20,6 +27,11 @@ def cost(run: RunPath, json_: Json = False) -> None:
 
     opened = Run.open(run)
     found = measure(opened)
+    if memory:
+        from core.serving.cost.memory import measure_memory
+
+        with progress_bar() as progress:
+            found = found.model_copy(update={"memory": measure_memory(opened, progress)})
     found.save(opened.path)
     typer.echo(found.model_dump_json() if json_ else as_text(found))
 

@@ -1,14 +1,18 @@
 """What a larger market costs: constants that are measured, and arithmetic that follows them."""
 
 import re
+import sys
 
+import numpy as np
 import pytest
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
 from core.run.run import Run
 from core.serving.cost import measure as cost
-from core.serving.cost.measure import Constants, measure
+from core.serving.cost import memory
+from core.serving.cost.measure import Constants, Peak, measure
+from core.serving.cost.memory import peak_of
 from core.serving.cost.table import as_text, measured_on, scale
 
 FOUND = Constants(
@@ -48,6 +52,50 @@ def test_the_table_says_what_it_rests_on():
     assert "1,000 a second and core" in text and "27,778 core-hours" in text and "16.7 core-minutes" in text
     assert len(text.splitlines()) == 10
     assert "A <fast> one (2 cores), preset tiny in bf16" in measured_on(FOUND)
+
+
+PEAKS = {
+    "train": Peak(listings=10_200, bytes=3 * 2**30, part_listings=200, part_bytes=2**30),
+    "serve": Peak(listings=10_200, bytes=2**30 + 1, part_listings=200, part_bytes=2**30),
+    "evaluate": Peak(listings=10_200, bytes=2**31, part_listings=200),
+}
+
+
+def test_memory_is_reckoned_where_it_grew():
+    train, serve, evaluate = PEAKS.values()
+    assert train.each == 2**31 / 10_000 and train.at(20_200) == 5 * 2**30
+    assert serve.each is None and serve.at(10**6) is None and evaluate.at(10**6) is None
+    text = as_text(FOUND.model_copy(update={"memory": PEAKS})).splitlines()
+    assert len(text) == 13 and "Memory of train" in text[10] and "201 GiB" in text[10]
+    assert "3.00 GiB at 10,200 listings, 215 kB each" in text[10]
+    assert text[11].split()[3:5] == ["-", "-"] and "hardly more than at 200" in text[11]
+    assert "measured at this size alone" in text[12]
+
+
+def test_a_command_that_fails_is_named_with_what_it_said():
+    with pytest.raises(VibesError, match=r"`vibes similar nowhere x` failed.*nowhere"):
+        peak_of([sys.executable, "-m", "core", "similar", "nowhere", "x"])
+
+
+@pytest.mark.slow
+def test_the_peak_is_that_of_the_process_alone():
+    filled = np.ones(60_000_000)  # 480 MB that the parent has
+    small = peak_of([sys.executable, "-c", "pass"])
+    large = peak_of([sys.executable, "-c", "filled = bytearray(200 * 2**20)"])
+    assert len(filled) and small < 60 * 2**20 and 190 * 2**20 < large - small < 215 * 2**20
+
+
+@pytest.mark.slow
+def test_every_command_is_measured_and_the_run_stays_as_it_was(trained, monkeypatch):
+    monkeypatch.setattr(memory, "PART", 60)
+    run = Run.open(trained.path)
+    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+    found = memory.measure_memory(run)
+    assert set(found) == set(memory.COMMANDS)
+    for one in found.values():
+        assert one.listings == len(run.listing_ids) and 50 * 2**20 < one.bytes < 4 * 2**30
+    assert found["embed"].part_bytes is not None and found["serve"].part_bytes is not None
+    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
 @pytest.mark.slow

@@ -31,7 +31,35 @@ FILE = "cost.json"
 #: What is encoded, searched and searched in to measure; a second or two for a small model.
 LISTINGS, USERS, QUERIES, SEARCHED, CODED = 512, 512, 256, 100_000, 20_000
 REPEATS = 3
+#: How much more memory the whole market must take than its small part for that to be no chance.
+GREW = 1.1
 SEED = 0
+
+
+class Peak(BaseModel):
+    """The most memory of a command: on the market of a run with so many `listings`, and on a part of it with `part_listings`.
+
+    `part_bytes` is None where the part was too small for the command, or the market is no larger than that.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listings: int
+    bytes: int
+    part_listings: int
+    part_bytes: int | None = None
+
+    @property
+    def each(self) -> float | None:
+        """Bytes that one more listing takes, with the users, events and photos that it has here; None where what grew is not to be
+        told from chance."""
+        if self.part_bytes is None or self.bytes < GREW * self.part_bytes:
+            return None
+        return (self.bytes - self.part_bytes) / (self.listings - self.part_listings)
+
+    def at(self, size: int) -> float | None:
+        """Bytes for `size` listings, in proportion."""
+        return None if self.each is None else self.bytes + self.each * (size - self.listings)
 
 
 class Constants(BaseModel):
@@ -46,6 +74,7 @@ class Constants(BaseModel):
         codes_s: listings that a search by IVF-PQ looks at a second, with all that it does besides.
         row_bytes: of one place of a list as compressed parquet.
         token_flops: operations that a token takes in the encoder (counted, not measured).
+        memory: of each command; empty where it was not asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +93,7 @@ class Constants(BaseModel):
     codes_s: float
     row_bytes: float
     token_flops: float
+    memory: dict[str, Peak] = {}
 
     @classmethod
     def load(cls, run: Path) -> Constants | None:

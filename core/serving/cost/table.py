@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.model.readers import READERS
 from core.search.index.approximate import EFFORT, lists_of
 from core.search.index.choose import EXACT_TO, HNSW_TO, SKETCH_TO
-from core.serving.cost.measure import Constants, K
+from core.serving.cost.measure import Constants, K, Peak
 
 SIZES = (1_000_000, 100_000_000)
 NIGHT_H = 8.0
@@ -94,6 +94,9 @@ def lines(found: Constants) -> list[list[str]]:
     def row(what: str, rests: str, cell: Callable[[Scale], str]) -> list[str]:
         return [what, rests, *(cell(one) for one in sizes)]
 
+    def peak(one: Peak) -> Callable[[Scale], str]:
+        return lambda s: "-" if (asked := one.at(s.size)) is None else f"{asked / 2**30:,.3g} GiB"
+
     return [
         row("Encode all listings", f"{found.listings_s:,.0f} a second and core", lambda s: _hours(s.embed_h)),
         row("Encode all users", f"{found.users_s:,.0f} a second and core", lambda s: _hours(s.users_h)),
@@ -104,7 +107,18 @@ def lines(found: Constants) -> list[list[str]]:
         row("One GPU to encode all", f"its arithmetic alone, assumed: {GPU_FLOPS / 1e12:.0f} TFLOP/s, {GPU_SHARE:.0%} of it reached", lambda s: _hours(s.gpu_h, "")),
         row("Vectors", f"{found.width} numbers of 4 bytes", lambda s: f"{s.vectors_gb:,.3g} GB"),
         row("Lists on disk", f"{K} places a listing, {found.row_bytes:.1f} bytes each", lambda s: f"{s.output_gb:,.3g} GB"),
+        *(row(f"Memory of {name}", _rests(one), peak(one)) for name, one in found.memory.items()),
     ]  # fmt: skip
+
+
+def _rests(one: Peak) -> str:
+    """What the memory of a command was here, and what a listing adds."""
+    here = f"{one.bytes / 2**30:.2f} GiB at {one.listings:,} listings"
+    if one.each is not None:
+        return f"{here}, {one.each / 1000:,.3g} kB each with its users, events and photos"
+    if one.part_bytes is None:
+        return f"{here}, measured at this size alone"
+    return f"{here}, hardly more than at {one.part_listings:,}"
 
 
 def measured_on(found: Constants) -> str:
