@@ -171,7 +171,7 @@ FRAMES = """() => {
 }"""
 
 
-def frames(page: Page, url: str, listings: int, zoom: int, photos: bool = True) -> dict[str, Any]:
+def frames(page: Page, url: str, server: int, listings: int, zoom: int, photos: bool) -> dict[str, Any]:
     """How many times a second the map is painted while it is dragged about, `zoom` steps zoomed in."""
     page.set_viewport_size({"width": 1440, "height": 1000})
     page.goto(f"{url}/map")
@@ -192,17 +192,19 @@ def frames(page: Page, url: str, listings: int, zoom: int, photos: bool = True) 
     page.mouse.move(x, y)
     page.mouse.down()
     started = time.monotonic()
-    step = 0
+    step, used = 0, spent(server)[1]
     while time.monotonic() - started < PANNED:
         step += 1
         page.mouse.move(x + 150 * math.sin(step / 12), y + 90 * math.sin(step / 19))
     page.mouse.up()
+    used = spent(server)[1] - used
     painted = [float(one) for one in page.evaluate("window.painted")]
     apart = sorted(late - early for early, late in itertools.pairwise(painted))
     return {
         "a second": 1000 * (len(painted) - 1) / (painted[-1] - painted[0]),
         "p95 ms": apart[round(0.95 * (len(apart) - 1))],
         "n": len(painted),
+        "cpu ms a frame": 1000 * used / len(painted),  # of all that the browser does
         "photos": int(count("data-photos") or 0),
         "moved": step,
     }
@@ -278,7 +280,7 @@ def measure(
         for name, zoom, photos in (("photos", 4, True), ("dots", 4, False), ("whole map", 0, True)):
             if "frames" in only:
                 told(f"frames, {name}")
-                smooth[name] = frames(page, server.url, listings, zoom, photos)
+                smooth[name] = frames(page, server.url, server.process.pid, listings, zoom, photos)
         resident = None
         if "memory" in only:
             told(f"{SESSIONS} sessions")
@@ -362,6 +364,7 @@ def main() -> None:
         held = "held" if one["a second"] >= SMOOTH else "MISSED"
         print(
             f"frames, {name:18} {one['a second']:6.1f} a second (at least {SMOOTH}) {held}; p95 {one['p95 ms']:.0f} ms apart, "
+            f"{one['cpu ms a frame']:.0f} ms of the browser's processor time a frame, "
             f"{one['photos']} photos in sight"
         )
     opening = found["seconds"]["opening the run"]["p50"]

@@ -88,11 +88,16 @@ function radiusFor(n, zoom) {
   return Math.min(8, plain * Math.min(2.5, Math.sqrt(zoom)))
 }
 
-// All points as small discs, written straight into a picture: a hundred thousand take a few milliseconds.
+// All points as small discs, written straight into a picture that is kept from frame to frame: a hundred thousand take a few
+// milliseconds.
 function pointsOf(context, map, ratio, ground, ink) {
   const { width, height } = context.canvas
-  const image = context.createImageData(width, height)
-  const pixels = new Uint32Array(image.data.buffer)
+  if (map.image?.width !== width || map.image.height !== height) {
+    map.image = context.createImageData(width, height)
+    map.pixels = new Uint32Array(map.image.data.buffer)
+  }
+  const { pixels, places, codes, now, lit } = map
+  pixels.fill(0)
   const radius = radiusFor(map.n, map.zoom) * ratio
   const small = disc(radius)
   const whole = Math.ceil(2 * radius)
@@ -100,32 +105,45 @@ function pointsOf(context, map, ratio, ground, ink) {
   const faint = map.palette.map((colour) => packed(mixed(colour, ground, 0.22)))
   const gone = map.palette.map((colour) => packed(mixed(colour, ground, 0.12)))
   const unit = map.unit * ratio
+  const [left, top] = [width / 2 - map.x * unit, height / 2 + map.y * unit]
   const hidden = showsPhotos(map) ? map.photos.hidden : null
-  const paint = (i, colour, offsets = small) => {
-    if (hidden && hidden[i]) return
-    const px = Math.round((map.places[2 * i] - map.x) * unit + width / 2)
-    const py = Math.round((map.y - map.places[2 * i + 1]) * unit + height / 2)
+  const paint = (i, colour, rows = small) => {
+    if (hidden !== null && hidden[i]) return
+    const px = Math.round(places[2 * i] * unit + left)
+    const py = Math.round(top - places[2 * i + 1] * unit)
     if (px < -whole || py < -whole || px >= width + whole || py >= height + whole) return
-    for (const [dx, dy] of offsets) {
-      const x = px + dx
-      const y = py + dy
-      if (x >= 0 && y >= 0 && x < width && y < height) pixels[y * width + x] = colour
+    let y = py - (rows.length >> 1)
+    for (let row = 0; row < rows.length; row++, y++) {
+      if (y < 0 || y >= height) continue
+      const end = y * width + Math.min(width - 1, px + rows[row])
+      for (let at = y * width + Math.max(0, px - rows[row]); at <= end; at++) pixels[at] = colour
     }
   }
   // On a day what was not live is all but gone, and what was touched is larger, the more the oftener.
-  const live = (i) => !map.now || map.now[i] >= FLAG
-  if (map.now) for (let i = 0; i < map.n; i++) if (!live(i)) paint(i, gone[map.codes[i]])
-  if (map.lit) for (let i = 0; i < map.n; i++) if (!map.lit[i] && live(i)) paint(i, faint[map.codes[i]])
-  for (let i = 0; i < map.n; i++) if ((!map.lit || map.lit[i]) && live(i)) paint(i, strong[map.codes[i]])
-  if (map.now) paintTouched(map, radius, ratio, paint, strong, packed(parts(ink)))
-  return image
+  if (now) eachInSight(map, width / unit, height / unit, whole / unit, (i) => now[i] < FLAG && paint(i, gone[codes[i]]))
+  if (lit) eachInSight(map, width / unit, height / unit, whole / unit, (i) => !lit[i] && (!now || now[i] >= FLAG) && paint(i, faint[codes[i]]))
+  eachInSight(map, width / unit, height / unit, whole / unit, (i) => (!lit || lit[i]) && (!now || now[i] >= FLAG) && paint(i, strong[codes[i]]))
+  if (now) paintTouched(map, radius, ratio, paint, strong, packed(parts(ink)))
+  return map.image
 }
 
+// Each point that may be in sight: all of a whole map, else those of the cells that a frame so wide and high (on the grid) touches.
+function eachInSight(map, width, height, reach, visit) {
+  if (map.zoom < 2) {
+    for (let i = 0; i < map.n; i++) visit(i)
+    return
+  }
+  const cell = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor((value * CELLS) / SIZE)))
+  const [first, last] = [cell(map.x - width / 2 - reach), cell(map.x + width / 2 + reach)]
+  const { start, order } = map.cells
+  for (let row = cell(map.y - height / 2 - reach); row <= cell(map.y + height / 2 + reach); row++)
+    for (let at = start[row * CELLS + first]; at < start[row * CELLS + last + 1]; at++) visit(order[at])
+}
+
+// A disc as its rows from the top: how many pixels each goes to either side.
 const disc = (radius) => {
-  const [whole, offsets] = [Math.ceil(radius), []]
-  for (let dy = -whole; dy <= whole; dy++)
-    for (let dx = -whole; dx <= whole; dx++) if (dx * dx + dy * dy <= radius * radius) offsets.push([dx, dy])
-  return offsets
+  const whole = Math.floor(radius)
+  return Int32Array.from({ length: 2 * whole + 1 }, (_, row) => Math.floor(Math.sqrt(radius * radius - (row - whole) ** 2)))
 }
 
 // What was touched on the day, lit: larger discs with a rim, in four sizes.

@@ -6,7 +6,7 @@ const FROM = 3 // zoom from which photos are drawn
 const KEPT = 800 // photos in memory
 const AT_ONCE = 6 // photos that are asked for at a time
 
-const photosOf = () => ({ shown: new Map(), asked: new Set(), queue: [], broken: new Set(), tiles: [], plan: "", from: "" })
+const photosOf = () => ({ shown: new Map(), sized: new Map(), room: 0, asked: new Set(), queue: [], broken: new Set(), tiles: [], plan: "", from: "" })
 
 // Whether a map draws photos now, and may draw them at all.
 const pictured = (map) => Boolean(map.data.photos && map.source.photo)
@@ -71,7 +71,9 @@ async function fetchPhoto(map, i) {
   } else photos.broken.add(i)
   for (const old of photos.shown.keys()) {
     if (photos.shown.size <= KEPT) break
-    if (!photos.hidden[old]) photos.shown.delete(old)
+    if (photos.hidden[old]) continue
+    photos.shown.delete(old)
+    photos.sized.delete(old)
   }
   ask(map)
   draw(map)
@@ -90,8 +92,23 @@ function paintPhotos(context, map, ratio) {
     const [left, top] = [Math.round((x - map.x) * map.unit * ratio + width / 2 - room / 2), Math.round((map.y - y) * map.unit * ratio + height / 2 - room / 2)]
     context.fillStyle = map.palette[map.codes[i]]
     context.fillRect(left, top, room, room)
-    context.drawImage(image, left + rim, top + rim, room - 2 * rim, room - 2 * rim)
+    context.drawImage(sized(map.photos, i, image, room - 2 * rim), left + rim, top + rim)
   }
+}
+
+// A photo in the size in which it is painted, made once a zoom: scaling takes longer than painting.
+function sized(photos, i, image, room) {
+  if (photos.room !== room) {
+    photos.room = room
+    photos.sized.clear()
+  }
+  let found = photos.sized.get(i)
+  if (!found) {
+    found = new OffscreenCanvas(room, room)
+    found.getContext("2d").drawImage(image, 0, 0, room, room)
+    photos.sized.set(i, found)
+  }
+  return found
 }
 
 // Where the photo of a listing stands: in its square, as near to its place as its room allows, so that none covers another.

@@ -87,8 +87,9 @@ function draw(map) {
     const ratio = window.devicePixelRatio || 1
     const { clientWidth, clientHeight } = map.canvas
     if (!clientWidth) return
-    map.canvas.width = Math.round(clientWidth * ratio)
-    map.canvas.height = Math.round(clientHeight * ratio)
+    const [width, height] = [Math.round(clientWidth * ratio), Math.round(clientHeight * ratio)]
+    if (map.canvas.width !== width || map.canvas.height !== height) Object.assign(map.canvas, { width, height })
+    else map.context.clearRect(0, 0, width, height)
     map.unit = Math.min(clientWidth / map.span[0], clientHeight / map.span[1]) * 0.94 * map.zoom
     const { ground, ink, dark, font } = themed(map.host)
     map.palette = map.data.palette[dark ? "dark" : "light"]
