@@ -10,6 +10,11 @@ from core.report.text import USED_UP
 
 def unmeasured(opened: OpenRun) -> None:
     """The command; of a run that was trained on every event, who has the figures."""
+    if not opened.run.has_model:
+        st.markdown(
+            "This run has no trained model, so there is nothing to measure; train one with vibes train."
+        )
+        return
     if opened.run.trained_on_everything:
         st.markdown(USED_UP)
         return

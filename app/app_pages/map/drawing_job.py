@@ -86,6 +86,8 @@ class Job:
         if self.standing is None or self.standing[0].left is None:
             return None
         told, when = self.standing
+        if told.done >= told.total:
+            return None  # a step is through, and of the next nothing is known
         return max(1.0, (told.left or 0.0) - (time.monotonic() - when))
 
     @property

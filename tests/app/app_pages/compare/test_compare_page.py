@@ -255,3 +255,10 @@ def test_places_in_words():
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111, 1003)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th", "1,003rd",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_without_a_model_is_not_asked_to_be_measured(show, tmp_path):
+    run = embed_run(paint_market(tmp_path / "market"), tmp_path / "run")
+    page = show("compare", run, part="queries")
+    assert "This run has no trained model" in texts(page) and not page.code

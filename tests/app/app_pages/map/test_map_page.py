@@ -153,6 +153,17 @@ def test_no_map_yet_shows_the_work_and_then_the_map(show, trained, tmp_path, mon
     assert len(components(page, "vibe_map")) == 1
 
 
+def test_once_a_step_is_through_no_time_is_left_of_it(trained, monkeypatch):
+    waits = "import time\nprint('[\"photos\", 40, 40, 0.0]', flush=True)\ntime.sleep(60)"
+    monkeypatch.setattr(drawing_job, "_SCRIPT", waits)
+    job = drawing_job.start(trained)
+    until(lambda: job.standing)
+    assert job.left is None
+    job.process.kill()
+    job.process.wait()
+    drawing_job.forget(trained)
+
+
 def test_a_drawing_that_fails_says_why_and_can_be_tried_again(show, trained, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
