@@ -49,11 +49,11 @@ function row(one, data, kept) {
     head.append(further)
   }
   // The same photos in the same frame are the same nodes: what changes is mostly a figure at the left.
-  const told = JSON.stringify([one.strips, data.box, data.photos])
-  item.strips = kept.get(told)?.shift()
+  const shown = JSON.stringify([one.strips, data.box, data.photos])
+  item.strips = kept.get(shown)?.shift()
   if (!item.strips) {
     item.strips = element("div", "strips")
-    item.strips.told = told
+    item.strips.told = shown
     item.strips.append(...one.strips.map((each) => strip(each, data)))
   }
   item.append(head, item.strips)
