@@ -129,7 +129,7 @@ def training(run: Run) -> Curve | None:
     if len(found) < 2:
         return None
     steps, values = zip(*found, strict=True)
-    told = f"from {share(min(values))} to {share(max(values))}"
+    told = f"between {share(min(values))} and {share(max(values))}, highest at step {steps[values.index(max(values))]:,}"
     return Curve(
         steps, values, f"Recall@30 on the validation queries over {max(steps):,} training steps; {told}."
     )

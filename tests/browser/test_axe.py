@@ -21,6 +21,7 @@ PATHS = [
     "/users?user=u1&day=2024-03-05",
     "/cold",
     "/cold?listing=l08",
+    "/cold?view=new",
     '/cold?view=new&draft={"price":90}',
     "/cold?view=figures",
     "/compare",

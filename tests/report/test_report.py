@@ -155,7 +155,7 @@ def test_training_and_ablation_are_told_where_they_are(run):
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64", "k": "Int64"})
     table.to_parquet(run / "ablation.parquet")
     html = report_html(Run.open(run))
-    assert "from 10.0% to 25.0%" in words(html)
+    assert "between 10.0% and 25.0%, highest at step 9" in words(html)
     assert "Where a line names another variant, it is compared with that one" in words(html)
     assert "▼ no &lt;photos&gt;" in html and "-10.0 points to full, p .004" in html
 
