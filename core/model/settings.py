@@ -127,7 +127,12 @@ class TrainingConfig(Forbidding):
         20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
     )
     validation_queries: int = Field(1000, ge=1)
-    max_listings: int = Field(50, ge=1, le=50)
+    max_listings: int = Field(
+        50,
+        ge=1,
+        le=500,
+        description="the newest listings of a history that are read; its table of places grows with it",
+    )
     bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
     checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
 
@@ -219,13 +224,25 @@ class Settings(Forbidding):
     def asked_encoder_config(self) -> EncoderConfig:
         """The preset with its changes: how many tokens of a history are read at most.
 
+        A place for each of `training.max_listings` listings, and no fewer than the preset has.
+
         Raises:
             VibesError: an unknown size or sizes that do not fit together.
         """
+        preset = PRESETS[self.preset]
+        places = max(preset.max_items, 1 + self.training.max_listings)
+        sizes = preset.model_dump() | {"max_items": places} | self.encoder
         try:
-            return EncoderConfig.model_validate(PRESETS[self.preset].model_dump() | self.encoder)
+            found = EncoderConfig.model_validate(sizes)
         except ValidationError as error:
             raise VibesError(f"[encoder]: {first_problem(error)}") from error
+        if found.max_items <= self.training.max_listings:
+            raise VibesError(
+                f"[encoder] max_items is {found.max_items}, which leaves places for {found.max_items - 1} of the "
+                f"{self.training.max_listings} listings of training.max_listings; leave it out, or set it to "
+                f"{1 + self.training.max_listings}."
+            )
+        return found
 
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":

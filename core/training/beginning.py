@@ -122,6 +122,15 @@ class Beginning:
         for name in SHAPE:
             if name in given.model_fields_set:
                 self._same(name, getattr(given, name), getattr(self.manifest.settings, name))
+        if "max_listings" in given.training.model_fields_set:
+            own = self.manifest.settings
+            asked = own.model_copy(
+                update={
+                    "training": own.training.model_copy(update={"max_listings": given.training.max_listings})
+                }
+            )
+            if asked.encoder_config() != own.encoder_config():  # places are weights
+                self._same("training.max_listings", given.training.max_listings, own.training.max_listings)
 
     def _same(self, name: str, wanted: Any, own: Any) -> None:
         """Raises:

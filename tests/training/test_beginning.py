@@ -102,6 +102,7 @@ def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
         ({"preset": "small"}, "of which preset is 'tiny', not 'small'"),
         ({"history": "cls"}, "of which history is 'listing-vectors', not 'cls'"),
         ({"encoder": {"width": 64}}, "of which encoder.width is 32, not 64"),
+        ({"training": {"max_listings": 80}}, "of which training.max_listings is 50, not 80"),
         ({"features": {"text_views": ["tfidf"]}}, "of which features.text_views is"),
         ({"training": {"recipe": "two-stage"}}, "two-stage"),
     ],

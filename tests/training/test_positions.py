@@ -195,3 +195,20 @@ def test_a_published_model_with_fewer_positions_than_the_preset_is_enough(market
         start_from(tmp_path, ListingModel.of(featurizer.vocabulary, settings).longformer)
     settings = with_positions(settings, market, featurizer, features)
     start_from(tmp_path, ListingModel.of(featurizer.vocabulary, settings).longformer)
+
+
+@pytest.mark.parametrize("history", ["listing-vectors", "readout"])
+def test_a_longer_history_gets_a_place_for_each_of_its_listings(history):
+    places = {
+        most: Settings.model_validate({"history": history, "training": {"max_listings": most}})
+        .encoder_config()
+        .max_items
+        for most in (3, 50, 200)
+    }
+    assert places == {3: 51, 50: 51, 200: 201}
+
+
+def test_too_few_places_by_hand_are_refused():
+    settings = Settings.model_validate({"encoder": {"max_items": 51}, "training": {"max_listings": 60}})
+    with pytest.raises(VibesError, match="max_items is 51, which leaves places for 50 of the 60 listings"):
+        settings.encoder_config()
