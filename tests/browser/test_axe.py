@@ -22,7 +22,7 @@ PATHS = [
     "/cold",
     "/cold?listing=l08",
     "/cold?view=new",
-    '/cold?view=new&draft={"price":90}',
+    '/cold?view=new&draft={"price":90,"amenities":["Wifi"]}',
     "/cold?view=figures",
     "/compare",
     "/compare?part=runs&listing=l05",
