@@ -86,16 +86,21 @@ def test_the_peak_is_that_of_the_process_alone():
 
 
 @pytest.mark.slow
-def test_every_command_is_measured_and_the_run_stays_as_it_was(trained, monkeypatch):
+def test_every_command_is_measured_and_run_and_market_stay_as_they_were(trained, monkeypatch):
     monkeypatch.setattr(memory, "PART", 60)
     run = Run.open(trained.path)
-    before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
+
+    def state():
+        here = [*run.path.rglob("*"), *run.market.path.glob("*")]
+        return {path: path.stat().st_mtime_ns for path in here if path.is_file()}
+
+    before = state()
     found = memory.measure_memory(run)
     assert set(found) == set(memory.COMMANDS)
     for one in found.values():
         assert one.listings == len(run.listing_ids) and 50 * 2**20 < one.bytes < 4 * 2**30
     assert found["embed"].part_bytes is not None and found["serve"].part_bytes is not None
-    assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
+    assert state() == before
 
 
 @pytest.mark.slow

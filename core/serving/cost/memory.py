@@ -37,7 +37,7 @@ WATCHED = Path(__file__).with_name("watched.py")
 
 
 def measure_memory(run: Run, report: Report | None = None) -> dict[str, Peak]:
-    """Bytes at the peak of each of `COMMANDS`, on the run's market and on its small part; the run itself is left as it is.
+    """Bytes at the peak of each of `COMMANDS`, on the run's market and on its small part; run and market are left as they are.
 
     Of a training two steps are made, of a service it is waited until it answers. A command that the small part is too small for
     (its events leave nothing to test on) has no peak there.
@@ -52,10 +52,12 @@ def measure_memory(run: Run, report: Report | None = None) -> dict[str, Peak]:
     run.needs_model()
     with tempfile.TemporaryDirectory() as kept:
         place = Path(kept)
-        whole = _peaks(run, run.market, place / "whole", report, must=True)
+        rows = np.arange(len(run.market.listings))
+        # A copy: a refresh takes what is new into the market, too.
+        whole = _peaks(run, _copied(run.market, rows, place / "market"), place / "whole", report, must=True)
         part = {}
-        if len(run.market.listings) > PART:
-            small = _part(run.market, place / "market")
+        if len(rows) > PART:
+            small = _copied(run.market, _most_touched(run.market), place / "small")
             part = _peaks(run, small, place / "part", report, must=False)
     return {
         name: Peak(
@@ -65,16 +67,22 @@ def measure_memory(run: Run, report: Report | None = None) -> dict[str, Peak]:
     }
 
 
-def _part(market: Market, path: Path) -> Market:
-    """A market of the listings of `market` with the most events, whose photos and caches lie where those of `market` do."""
+def _most_touched(market: Market) -> np.ndarray:
+    """(PART,) rows of the listings with the most events, ascending."""
     touched = np.bincount(market.events[C.LISTING].map(market.listing_row), minlength=len(market.listings))
-    rows = np.argsort(-touched, kind="stable")[:PART]
-    listings = market.listings.iloc[np.sort(rows)]
+    return np.sort(np.argsort(-touched, kind="stable")[:PART])
+
+
+def _copied(market: Market, rows: np.ndarray, path: Path) -> Market:
+    """A market of the listings `rows` of `market`, whose photos and caches lie where those of `market` do."""
+    listings = market.listings.iloc[rows]
     photos, events = (
         table[table[C.LISTING].isin(listings[C.LISTING])] for table in (market.photos, market.events)
     )
     write_market(path, market.config, listings, photos if len(photos) else None, events)
-    for there, name in ((market_cache(market.path), ".cache"), (market.path / "photos", "photos")):
+    folders = [one for one in market.path.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    cache = market_cache(market.path)
+    for there, name in [(one, one.name) for one in folders] + [(cache, ".cache")]:
         if there.is_dir():
             (path / name).symlink_to(there.resolve(), target_is_directory=True)
     return Market.open(path)
