@@ -42,6 +42,7 @@ function buildDays(map) {
 function tellDay(map) {
   clearTimeout(map.telling)
   map.telling = setTimeout(() => {
+    map.telling = 0
     if (map.playing || map.data.days.at === (map.day < 0 ? null : map.day)) return
     map.send("day", map.day)
   }, SETTLES)
@@ -123,7 +124,9 @@ async function loadDays(map, data) {
   row.hidden = !data.days
   if (!data.days) return
   const at = data.days.at === null ? -1 : data.days.at
-  if (map.playing || (map.day === at && (map.now || at < 0) && map.dayFrom === data.days.address)) return showDay(map)
+  // A page that is drawn for the day before must not undo where the user went since.
+  const further = map.telling && map.dayFrom === data.days.address
+  if (map.playing || further || (map.day === at && (map.now || at < 0) && map.dayFrom === data.days.address)) return showDay(map)
   map.dayFrom = data.days.address
   await goToDay(map, at)
 }
