@@ -30,7 +30,6 @@ _STYLES = """<style>
 .stApp .st-key-theme-watch { display: none }
 .stApp button[kind="primary"] p, .stApp button[kind="primary"] span { color: light-dark(#ffffff, #14191b) }
 .stApp [data-testid="stMultiSelectTagsContainer"] [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
-.stApp .stTable td, .stApp .stTable th { overflow-wrap: anywhere }
 .stApp .st-key-dial-place, .stApp .st-key-as-of { min-height: 2.5rem }
 .stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
 @media (max-width: 640px) {
