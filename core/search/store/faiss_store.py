@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import only_writer, sweep_left
+from core.market.kept import content
 from core.search.index.approximate import ApproximateIndex
 from core.search.index.choose import SKETCH_TO, Chosen, choose
 from core.search.index.exact import best
@@ -62,7 +63,7 @@ class FaissStore:
 
     def __init__(self, folder: Path, width: int, segments: list[Segment]) -> None:
         self.folder, self.width, self._segments = folder, width, segments
-        self._seen = _bytes(folder / MANIFEST)
+        self._seen = content(folder / MANIFEST)
 
     @classmethod
     def open(cls, place: Path | str, width: int | None = None) -> Self:
@@ -128,7 +129,7 @@ class FaissStore:
             VibesError: somebody else wrote the store since it was opened.
         """
         with only_writer(self.folder, "vibes index", wait=True):
-            if _bytes(self.folder / MANIFEST) != self._seen:
+            if content(self.folder / MANIFEST) != self._seen:
                 raise VibesError(
                     f"{self.folder} was written by another process since it was opened; run the same again."
                 )
@@ -143,7 +144,7 @@ class FaissStore:
         ]
         before = _read(self.folder / MANIFEST) or {"segments": []}
         write_json(self.folder / MANIFEST, {"width": self.width, "segments": parts})
-        self._seen = _bytes(self.folder / MANIFEST)
+        self._seen = content(self.folder / MANIFEST)
         sweep_left(self.folder)
         self._sweep({part["name"] for part in (*parts, *before["segments"])})
 
@@ -202,10 +203,6 @@ def _read(path: Path) -> dict[str, Any] | None:
         return _State.model_validate(content).model_dump()
 
     return read_json(path, "fill the store again", state)
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
 
 
 def _open(segments: Path, part: dict[str, Any], width: int) -> Segment:

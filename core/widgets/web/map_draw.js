@@ -61,21 +61,21 @@ function spanOf(places) {
   return far.map((half) => 2 * half)
 }
 
+// Each point of the cells that a box of the grid touches, cell by cell.
+function eachNear(cells, left, low, right, high, visit) {
+  const cell = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor((value * CELLS) / SIZE)))
+  const [first, last, top] = [cell(left), cell(right), cell(high)]
+  for (let row = cell(low); row <= top; row++)
+    for (let at = cells.start[row * CELLS + first]; at < cells.start[row * CELLS + last + 1]; at++) visit(cells.order[at])
+}
+
 function nearest(places, cells, x, y, reach) {
-  const low = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value - reach) * CELLS) / SIZE)))
-  const high = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor(((value + reach) * CELLS) / SIZE)))
   let best = -1
   let least = reach * reach
-  for (let row = low(y); row <= high(y); row++) {
-    for (let column = low(x); column <= high(x); column++) {
-      const cell = row * CELLS + column
-      for (let at = cells.start[cell]; at < cells.start[cell + 1]; at++) {
-        const i = cells.order[at]
-        const away = (places[2 * i] - x) ** 2 + (places[2 * i + 1] - y) ** 2
-        if (away <= least) [least, best] = [away, i]
-      }
-    }
-  }
+  eachNear(cells, x - reach, y - reach, x + reach, y + reach, (i) => {
+    const away = (places[2 * i] - x) ** 2 + (places[2 * i + 1] - y) ** 2
+    if (away <= least) [least, best] = [away, i]
+  })
   return best
 }
 
@@ -133,11 +133,8 @@ function eachInSight(map, width, height, reach, visit) {
     for (let i = 0; i < map.n; i++) visit(i)
     return
   }
-  const cell = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor((value * CELLS) / SIZE)))
-  const [first, last] = [cell(map.x - width / 2 - reach), cell(map.x + width / 2 + reach)]
-  const { start, order } = map.cells
-  for (let row = cell(map.y - height / 2 - reach); row <= cell(map.y + height / 2 + reach); row++)
-    for (let at = start[row * CELLS + first]; at < start[row * CELLS + last + 1]; at++) visit(order[at])
+  const [halfX, halfY] = [width / 2 + reach, height / 2 + reach]
+  eachNear(map.cells, map.x - halfX, map.y - halfY, map.x + halfX, map.y + halfY, visit)
 }
 
 // A disc as its rows from the top: how many pixels each goes to either side.

@@ -2,6 +2,7 @@
 // a frame of the listing's colour. A square belongs to the map, so that photos stay where they are while it is moved, and is
 // half as large from one level to the next.
 const TILE = 52 // pixels of a photo, at least
+const LARGEST = 1.6 * TILE // and at most
 const FROM = 3 // zoom from which photos are drawn
 const KEPT = 800 // photos in memory
 const AT_ONCE = 6 // photos that are asked for at a time
@@ -16,18 +17,13 @@ const showsPhotos = (map) => pictured(map) && map.zoom >= FROM && map.withPhotos
 function plan(map, side, columns, rows, left, low) {
   const chosen = new Int32Array(columns * rows).fill(-1)
   const [width, height] = [columns * side, rows * side]
-  const clamp = (value) => Math.max(0, Math.min(CELLS - 1, Math.floor((value * CELLS) / SIZE)))
-  const [first, last] = [clamp(left), clamp(left + width)]
-  for (let row = clamp(low); row <= clamp(low + height); row++) {
-    for (let at = map.cells.start[row * CELLS + first]; at < map.cells.start[row * CELLS + last + 1]; at++) {
-      const i = map.cells.order[at]
-      const [x, y] = [map.places[2 * i] - left, map.places[2 * i + 1] - low]
-      if (x < 0 || y < 0 || x >= width || y >= height) continue
-      if ((map.lit && !map.lit[i]) || (map.now && map.now[i] < FLAG) || map.photos.broken.has(i)) continue
-      const square = Math.floor(y / side) * columns + Math.floor(x / side)
-      if (chosen[square] < 0 || i < chosen[square]) chosen[square] = i
-    }
-  }
+  eachNear(map.cells, left, low, left + width, low + height, (i) => {
+    const [x, y] = [map.places[2 * i] - left, map.places[2 * i + 1] - low]
+    if (x < 0 || y < 0 || x >= width || y >= height) return
+    if ((map.lit && !map.lit[i]) || (map.now && map.now[i] < FLAG) || map.photos.broken.has(i)) return
+    const square = Math.floor(y / side) * columns + Math.floor(x / side)
+    if (chosen[square] < 0 || i < chosen[square]) chosen[square] = i
+  })
   return Array.from(chosen).filter((i) => i >= 0)
 }
 
@@ -83,7 +79,7 @@ function paintPhotos(context, map, ratio) {
   if (!showsPhotos(map)) return
   const { width, height } = context.canvas
   const side = sideOf(map)
-  const room = Math.round(Math.min(side * map.unit, 1.6 * TILE) * 0.94 * ratio)
+  const room = Math.round(Math.min(side * map.unit, LARGEST) * 0.94 * ratio)
   const rim = Math.max(1, Math.round(1.5 * ratio))
   for (const i of map.photos.tiles) {
     const image = map.photos.shown.get(i)
@@ -113,7 +109,7 @@ function sized(photos, i, image, room) {
 
 // Where the photo of a listing stands: in its square, as near to its place as its room allows, so that none covers another.
 function photoAt(map, i, side) {
-  const slack = Math.max(0, side - Math.min(side, (1.6 * TILE) / map.unit)) / 2
+  const slack = Math.max(0, side - Math.min(side, LARGEST / map.unit)) / 2
   return [0, 1].map((axis) => {
     const middle = (Math.floor(map.places[2 * i + axis] / side) + 0.5) * side
     return Math.max(middle - slack, Math.min(middle + slack, map.places[2 * i + axis]))
@@ -124,7 +120,7 @@ function photoAt(map, i, side) {
 function photoUnder(map, x, y) {
   if (!showsPhotos(map)) return -1
   const side = sideOf(map)
-  const half = (Math.min(side * map.unit, 1.6 * TILE) * 0.47) / map.unit
+  const half = (Math.min(side * map.unit, LARGEST) * 0.47) / map.unit
   for (const i of map.photos.tiles) {
     if (!map.photos.shown.has(i)) continue
     const [left, low] = photoAt(map, i, side)
@@ -139,7 +135,7 @@ async function squareOf(url) {
   if (!answer.ok) return null
   const whole = await createImageBitmap(await answer.blob())
   const side = Math.min(whole.width, whole.height)
-  const room = Math.round(1.6 * TILE * Math.min(2, window.devicePixelRatio || 1))
+  const room = Math.round(LARGEST * Math.min(2, window.devicePixelRatio || 1))
   const small = await createImageBitmap(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, {
     resizeWidth: room, resizeHeight: room, resizeQuality: "medium",
   })
