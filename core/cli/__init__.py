@@ -33,6 +33,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A start makes half a million objects that stay: to look for garbage among them took a tenth of it.
     gc.set_threshold(30_000, 20)
+    # Else pydantic asks every installed package whether it has plugins for it, which takes a twentieth of a start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     limit_threads()
     try:
         app()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import VibesError
-from core.features.featurizer import Featurizer
 from core.features.within import inside
 from core.market.kinds import kind_of
 from core.market.market import Market
+
+if TYPE_CHECKING:
+    from core.features.featurizer import Featurizer
 
 #: Names that a sentence lists; of more it says how many.
 MOST_NAMES = 6

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import t as student
 
 from core.market.documents import read_json, write_json
 
@@ -61,6 +60,8 @@ def foretell(tried: Sequence[Tried], shift: float, neighbours: float) -> Foretol
 
 
 def _forecast(rows: Sequence[Tried], shift: float, neighbours: float) -> tuple[float, float, float]:
+    from scipy.stats import t as student  # most models are tried in too few markets to ask it
+
     ratio = np.log([row.model / row.neighbours for row in rows])
     ones = np.ones((len(rows), 1))
     line = np.column_stack([ones, [row.shift for row in rows]])

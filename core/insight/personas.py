@@ -7,16 +7,18 @@ user. In a market without events the groups are of listings, and the ones in the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from core.features.units import unit_rows
 from core.insight.map.cluster_names import portraits
 from core.market.columns import Columns as C
 from core.run.run import Run
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 GROUPS = 6
 POINTS = 4000  # users or listings that are grouped, at most
@@ -41,6 +43,8 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     if space is None:
         return []
+    from scipy import sparse
+
     log, listings = run.log, run.vectors(space)
     rows = np.array([run.market.listing_row.get(name, -1) for name in run.listing_ids])
     place = np.full(len(run.market.listings), -1)
@@ -81,6 +85,8 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Group (n,) of each of `points` (n, d; L2-normalised), and the centres (g, d), g <= `groups`; none is empty."""
+    import faiss
+
     points = np.ascontiguousarray(points, np.float32)  # as faiss takes them
     rng = np.random.default_rng(seed)
     chosen = [int(rng.integers(len(points)))]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.io import check_text, find_table, read_table
+from core.market.io import check_text, find_table, read_header, read_table
 from core.market.tables import events_table
 from core.market.user_names import UserNames
 
@@ -54,7 +54,7 @@ def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, 
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}), list(
             config.actions
         )
-    raw = next(_parts(source, 1)).iloc[:0]
+    raw = read_header(source)
     events, actions, _ = events_table(raw, source, pd.Index([]), config, pd.Timestamp.now("UTC"))
     return events, actions
 

@@ -1,7 +1,8 @@
 """Reading tables, and writing them so that nothing is ever half-written."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,15 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         VibesError: the file is no table of its kind, or its header does not fit its rows.
     """
-    try:
+    with _told(path):
         return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong while a table is read, in one sentence."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise VibesError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
     except OSError as error:
@@ -106,11 +114,24 @@ def table_columns(path: Path) -> list[str]:
     return [str(name) for name in pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns]
 
 
+def read_header(path: Path) -> pd.DataFrame:
+    """A table without its rows.
+
+    Raises:
+        VibesError: as `read_table`.
+    """
+    if path.suffix != ".parquet":
+        return read_table(path).iloc[:0]
+    with _told(path):
+        return without_categories(pq.read_schema(path).empty_table().to_pandas())
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     # By its path pyarrow opens a file twice, and reads rows of the new one by the footer of the old one where the file
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
-        table = without_categories(pd.read_parquet(file))
+        # `pd.read_parquet` would load all of Arrow's data sets for one file.
+        table = without_categories(pq.ParquetFile(file).read(use_pandas_metadata=True).to_pandas())
     for name, column in table.items():
         if pd.api.types.is_string_dtype(column.dtype):
             check_text(pa.array(column), f"{path}, column {name}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import VibesError
-from core.features.featurizer import FeatureConfig
+from core.features.config import FeatureConfig
 from core.market.documents import first_problem, read_toml
 from core.model.config import PRESETS, EncoderConfig
 from core.model.losses import LOSSES

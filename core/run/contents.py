@@ -25,6 +25,8 @@ FILES = (
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
+#: The spaces that `listings.npz` may hold.
+SPACES = ("model", "photos", "attributes")
 READ_WHOLE = 64 * 2**20  # bytes
 AT_ONCE = 512  # vectors
 

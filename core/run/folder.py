@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -21,16 +21,17 @@ from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.market.user_names import NumberedUsers
-from core.run.contents import check_finite, check_loaded, check_opened, read_spaces
-from core.run.engine import Engine
+from core.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.metrics_file import parse_metrics
 from core.run.origin import MARKETS
 from core.run.shared import Shared
-from core.run.spaces import SPACES
 from core.scoring.late_interaction import LateInteraction
 from core.search.index import EXACT_TO, ExactIndex, normalise
+
+if TYPE_CHECKING:
+    from core.run.engine import Engine
 
 PUSHES = "pushes.parquet"
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
@@ -278,6 +279,8 @@ class RunFolder:
         Raises:
             VibesError: the market changed since, so that its listings are not those of the embeddings.
         """
+        from core.run.engine import Engine  # what encodes nothing needs none of what makes features
+
         if self.market.listings[C.LISTING].tolist() != self.listing_ids:
             raise VibesError(
                 f"The listings of {self.market.path} are not those that {self.path} was embedded from; "

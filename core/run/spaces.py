@@ -20,7 +20,7 @@ from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Notice, Report
-from core.run.contents import is_sound, read_spaces, seal
+from core.run.contents import SPACES, is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
@@ -29,7 +29,6 @@ from core.run.npz import write_npz
 from core.run.origin import MARKETS, at_home, took_part
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
-SPACES = ("model", "photos", "attributes")
 #: The files of a run that are its model.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
 #: What tells of its training, and of what it was tried on; runs of before have none.

@@ -166,12 +166,21 @@ def test_the_help_tells_each_command_in_a_whole_sentence():
     assert "..." not in told.removeprefix("Usage: ").split("Commands:")[1]
 
 
-def test_similar_loads_neither_torch_nor_scipy(folders):
+def test_similar_loads_only_what_a_list_needs(folders):
     """What a list by stored vectors does not need takes longer to load than the list to make."""
     listing = pd.read_parquet(folders / "market" / "events.parquet")["listing_id"].iloc[0]
     code = f"import sys; sys.argv = ['vibes', 'similar', {str(folders / 'run')!r}, {listing!r}]\n"
     code += "from core import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
-    code += "print([m for m in ('torch', 'scipy.sparse', 'faiss', 'sklearn') if m in sys.modules], file=sys.stderr)"
+    heavy = (
+        "torch",
+        "scipy.sparse",
+        "faiss",
+        "sklearn",
+        "pyarrow.dataset",
+        "PIL",
+        "core.features.featurizer",
+    )
+    code += f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr.strip() == "[]" and listing not in done.stdout
 

@@ -7,9 +7,7 @@ Ward's (1963).
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
-from scipy.cluster.hierarchy import linkage
 
 from core.insight.personas import spherical_kmeans
 
@@ -28,6 +26,8 @@ def candidate_places(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
     low, high = max(SMALLEST, SHARE * count), LARGEST * count
     if high < low:
         return []
+    from scipy.cluster.hierarchy import linkage  # pages that name no place need not wait for it
+
     parts = [np.array([row]) for row in range(count)] if count <= WHOLE else _groups(vectors, seed)
     centres = np.stack([vectors[part].mean(axis=0) for part in parts])
     found = [part for part in parts if low <= len(part) <= high]
@@ -40,6 +40,8 @@ def candidate_places(vectors: np.ndarray, seed: int = 0) -> list[np.ndarray]:
 
 
 def _groups(vectors: np.ndarray, seed: int) -> list[np.ndarray]:
+    import faiss
+
     rng = np.random.default_rng(seed)
     some = np.sort(rng.choice(len(vectors), min(SAMPLE, len(vectors)), replace=False))
     _, centres = spherical_kmeans(vectors[some], GROUPS, seed)

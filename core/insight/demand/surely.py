@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom
 
 DRAWS = 200  # of the bootstrap over users
 LEVEL = 0.95
@@ -47,6 +46,8 @@ def lifts(
         live: (P,) live listings of each place, of `total`.
         least: the lift from which there are too few.
     """
+    from scipy.stats import binom  # pages that ask for no lift need not wait for it
+
     rng = np.random.default_rng(seed)
     weight = rng.poisson(1.0, (DRAWS, len(wishes))).astype(np.float32)  # (B, U)
     weight[:, 0] += weight.sum(axis=1) == 0  # a handful of users may all be left out

@@ -1,11 +1,17 @@
 """A causal pass of the encoder's layers over listing vectors."""
 
-import torch
+from __future__ import annotations
 
-from core.features.tokens.vocabulary import Vocabulary
-from core.model.config import EncoderConfig
+from typing import TYPE_CHECKING
+
 from core.model.readers import Reader
-from core.model.user_pass import CausalPass, Newest, UserPass
+
+if TYPE_CHECKING:  # a page says how a history is read, for which torch need not be loaded
+    import torch
+
+    from core.features.tokens.vocabulary import Vocabulary
+    from core.model.config import EncoderConfig
+    from core.model.user_pass import CausalPass, Newest
 
 
 class ListingVectors(Reader):
@@ -14,10 +20,13 @@ class ListingVectors(Reader):
     sentence = "each listing alone through the Longformer, then a causal pass over the vectors"
 
     def user_pass(self, vocabulary: Vocabulary, config: EncoderConfig) -> CausalPass:
+        from core.model.user_pass import UserPass
+
         return UserPass(vocabulary, config)
 
     def fast(self, made: CausalPass, dtype: torch.dtype) -> Newest:
         from core.model.fast.model import FastUserPass
+        from core.model.user_pass import UserPass
 
         assert isinstance(made, UserPass)
         return FastUserPass(made, dtype)

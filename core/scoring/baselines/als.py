@@ -1,11 +1,12 @@
 """Implicit-feedback matrix factorisation by alternating least squares (Hu, Koren & Volinsky 2008), by `implicit`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
@@ -14,6 +15,7 @@ from core.scoring.tuning import DECAYS, best, validation_sample
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
+    from scipy import sparse
     from threadpoolctl import threadpool_limits
 
 # factors, regularisation, alpha: small markets want few factors or a firm hand, short histories a large alpha
@@ -40,7 +42,7 @@ class Als(IdModel):
     slow = True
 
     interactions: Interactions = field(repr=False)
-    model: "AlternatingLeastSquares" = field(repr=False)
+    model: AlternatingLeastSquares = field(repr=False)
     factors: int
     regularization: float
     alpha: float
@@ -57,7 +59,7 @@ class Als(IdModel):
         decay: float = 1.0,
         iterations: int = ITERATIONS,
         seed: int = 0,
-    ) -> "Als":
+    ) -> Als:
         """Factorise the training events."""
         from implicit.cpu.als import AlternatingLeastSquares
 
@@ -73,7 +75,7 @@ class Als(IdModel):
         return cls(interactions, model, factors, regularization, alpha, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Als":
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Als:
         """The settings with the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
 
@@ -86,7 +88,7 @@ class Als(IdModel):
         return best(trials(), log, validation_sample(split, seed), catalogue)
 
     @classmethod
-    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> "Als":
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Als:
         """See `IdModel`."""
         factors = int(settings["factors"])
         return cls.fit(interactions, **settings | {"factors": factors}, seed=seed)  # type: ignore[arg-type]
@@ -99,7 +101,7 @@ class Als(IdModel):
         return self.interactions.spread(users @ self.model.item_factors.T)
 
 
-def _one_blas_thread() -> "threadpool_limits":
+def _one_blas_thread() -> threadpool_limits:
     from threadpoolctl import threadpool_limits
 
     # `implicit` has threads of its own; with BLAS threads inside each it warns, and is many times slower
@@ -108,4 +110,6 @@ def _one_blas_thread() -> "threadpool_limits":
 
 def _csr(matrix: sparse.csr_array) -> sparse.csr_matrix:
     """As the older sparse class that `implicit` knows."""
+    from scipy import sparse
+
     return sparse.csr_matrix(matrix)

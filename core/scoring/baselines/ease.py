@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.linalg import lapack
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
@@ -43,6 +42,8 @@ class Ease(IdModel):
             ValueError: the penalty is not above 0.
             TooManyListings: too many warm listings for a dense inverse.
         """
+        from scipy.linalg import lapack  # tables of methods ask for names alone
+
         if not penalty > 0:
             raise ValueError(f"EASE's penalty must be above 0, got {penalty}")
         count = len(interactions.warm)

@@ -1,15 +1,20 @@
 """Item-based nearest neighbours on co-occurrence (Sarwar et al. 2001, with shrinkage as in Bell & Koren 2007)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
 from core.scoring.interactions import IdModel, Interactions
 from core.scoring.tuning import DECAYS, best, validation_sample
+
+if TYPE_CHECKING:
+    from scipy import sparse  # loaded where a matrix is made: tables of methods ask for names alone
 
 SHRINKS = (20.0, 0.0, 5.0, 100.0)
 DENSE = 12_000  # warm listings up to which all similarities are kept, as one dense matrix
@@ -41,8 +46,10 @@ class ItemKNN(IdModel):
         shrink: float = 20.0,
         decay: float = 0.9,
         neighbours: int | None = None,
-    ) -> "ItemKNN":
+    ) -> ItemKNN:
         """Similarities of the training events; `neighbours` keeps only the most similar ones of each listing."""
+        from scipy import sparse
+
         users = np.sqrt(interactions.matrix.sum(axis=0))  # (W,)
         parts = []
         columns = interactions.matrix.tocsc()
@@ -60,7 +67,7 @@ class ItemKNN(IdModel):
         return cls(interactions, similarity, shrink, decay)
 
     @classmethod
-    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "ItemKNN":
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> ItemKNN:
         """The shrinkage and recency weight with the best validation recall@30."""
         interactions = Interactions.of(log, split.train)
         neighbours = _neighbours(interactions)
@@ -74,13 +81,15 @@ class ItemKNN(IdModel):
         return best(trials(), log, validation_sample(split, seed), catalogue)
 
     @classmethod
-    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> "ItemKNN":
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:
         """See `IdModel`."""
         return cls.fit(interactions, neighbours=_neighbours(interactions), **settings)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, -inf for cold listings."""
         scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
+        from scipy import sparse
+
         return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
 
 
@@ -91,6 +100,8 @@ def _neighbours(interactions: Interactions) -> int | None:
 
 def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:
     """The `most` largest values of each row."""
+    from scipy import sparse
+
     keep = np.ones(block.nnz, bool)
     for low, high in zip(block.indptr[:-1], block.indptr[1:], strict=True):
         if high - low > most:

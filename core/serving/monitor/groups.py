@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.run.contents import read_spaces
-from core.run.folder import SPACES
+from core.run.contents import SPACES, read_spaces
 from core.run.run import Run
 from core.serving.monitor.checks import Monitored, Reached
 from core.serving.monitor.drift import Group

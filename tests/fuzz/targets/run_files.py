@@ -15,13 +15,12 @@ from core.insight.map.vibe_map import read_map
 from core.insight.rankings import load_rankings
 from core.market.documents import read_json
 from core.report.measured import training
-from core.run.contents import read_spaces
+from core.run.contents import SPACES, read_spaces
 from core.run.fits import load_fits
 from core.run.generations import stamp_of
 from core.run.manifest import Manifest
 from core.run.metrics_file import parse_metrics
 from core.run.run import Run
-from core.run.spaces import SPACES
 from core.search.store.faiss_store import FaissStore
 from core.search.store.protocol import Between
 from core.serving.cost.measure import Constants

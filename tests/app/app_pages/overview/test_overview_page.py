@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -34,6 +36,16 @@ def test_counts_note_and_next_step(show, trained):
     assert [link.label for link in page.page_link] == doors
     assert not page.warning
     assert "A model of the preset tiny, reader listing-vectors, seed 0" in texts(page)
+
+
+def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
+    code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
+    code += "import app; from streamlit.testing.v1 import AppTest\n"
+    code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=60).run()\n"
+    code += "heavy = ('torch', 'scipy', 'faiss', 'sklearn', 'transformers', 'matplotlib')\n"
+    code += "print(page.title[0].value, [m for m in heavy if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Tiny town []"
 
 
 def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained, tmp_path):
