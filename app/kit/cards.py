@@ -25,6 +25,7 @@ def listing_card(opened: OpenRun, row: int, **more: Any) -> Card:
     title = view.title(row)
     params = more.pop("params", {})
     told = {
+        "id": view.ids[row],
         "title": title,
         "href": address(opened, "similar", listing=view.ids[row], **params),
         "photo": cover_url(opened.name, view, row),

@@ -26,3 +26,9 @@ def component(module: str, html: str, *parts: str) -> Any:
         css=read("css", [scripts[0], scripts[-1]]),
         js=read("js", scripts),
     )
+
+
+def happened(key: str, what: str) -> Any:
+    """What the user has just done to the component of a key, such as the `outline` drawn; None for nothing of that."""
+    value = st.session_state.get(key)
+    return value.get(what) if value else None

@@ -1,10 +1,11 @@
-"""Vibe dials: "more like these, less like those", picked from a list and named, and a slider that moves the list along it."""
+"""Vibe dials: "more like these, less like those", chosen on cards and named, and a slider that moves the list along it."""
 
 from collections.abc import Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.kit.examples import SIDES, examples, field_of, make, making, take_field
 from app.kit.spaces import LABELS, MEANINGS
 from app.server.params import set_params
 from app.server.runs import OpenRun
@@ -21,13 +22,22 @@ HELP = (
 )
 
 
-def dial_place() -> DeltaGenerator:
-    """Room in a row of controls for the button that makes a dial; it is drawn once the list is there to pick from."""
-    return st.container(key="dial-place", width=160)
+def dial_button() -> None:
+    """The button that begins a dial: from then on cards of lists are its examples by a click; another click ends that."""
+    now = making()
+    with st.container(key="dial-place", width=160):
+        st.button(
+            "No new dial" if now else "Vibe dial",
+            icon=":material/close:" if now else ":material/tune:",
+            key="open-dial",
+            on_click=make,
+            args=(not now,),
+            width="stretch",
+        )
 
 
-def dial_sliders(opened: OpenRun, rules: Rules) -> None:
-    """A slider for each dial of the address, with a way to take it away."""
+def dial_sliders(opened: OpenRun, rules: Rules) -> DeltaGenerator:
+    """A slider for each dial of the address, with a way to take it away; room for `new_dial` beneath."""
     for number, text in enumerate(rules.dial):
         try:
             dial = read_dial(text)
@@ -54,57 +64,83 @@ def dial_sliders(opened: OpenRun, rules: Rules) -> None:
                 on_click=_write,
                 args=([one for place, one in enumerate(rules.dial) if place != number],),
             )
+    return st.container()
 
 
 def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules: Rules) -> None:
-    """The button that makes a dial of listings of this list (rows of the market) or of ids that are typed."""
+    """What a dial that is being made has: a name, a space, and its examples, which are clicked on cards, chosen among the
+    listings of this list (rows of the market) or typed as ids."""
+    if not making():
+        return
     ids = [opened.view.ids[row] for row in rows]
     names = {
         one: f"{number}. {shorten(opened.view.title(row), 50)}"
         for number, (one, row) in enumerate(zip(ids, rows, strict=True), start=1)
     }
-    with place, st.popover("Vibe dial", icon=":material/tune:", width=150):
-        st.markdown("Listings as examples make a direction, and a slider moves the list along it.")
-        st.text_input("What to call it", key="dial-name", placeholder="lighter, more rustic", max_chars=40)
-        for key, label in (("dial-more", "More like these"), ("dial-less", "Less like those")):
-            st.multiselect(
-                label,
-                ids,
-                key=key,
-                format_func=lambda one: names.get(one, one),
-                accept_new_options=True,
-                placeholder="Listings of this list, or ids",
+    picked = [one for side in SIDES for one in examples(side)]
+    offered = [name for name in LABELS if name in opened.run.spaces]
+    if st.session_state.get("dial-space") not in offered:
+        st.session_state.pop("dial-space", None)
+    with place, st.container(border=True, key="new-dial"):
+        st.markdown(
+            "Examples make a direction, and a slider moves the list along it. On the cards below, "
+            "**More** makes a listing an example to go towards, **Less** one to go away from."
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-dial"):
+            st.text_input(
+                "What to call it",
+                key="dial-name",
+                placeholder="lighter, more rustic",
+                max_chars=40,
+                width=280,
             )
-        offered = [name for name in LABELS if name in opened.run.spaces]
-        if st.session_state.get("dial-space") not in offered:
-            st.session_state["dial-space"] = offered[0]
-        st.segmented_control(
-            "Direction in",
-            offered,
-            key="dial-space",
-            format_func=LABELS.__getitem__,
-            required=True,
-            help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in offered),
-        )
-        picked = st.session_state.get("dial-more") or st.session_state.get("dial-less")
-        st.button(
-            "Make the dial",
-            key="make-dial",
-            disabled=not picked,
-            on_click=_make,
-            args=(opened, list(rules.dial)),
-        )
+            st.segmented_control(
+                "Direction in",
+                offered,
+                default=offered[
+                    0
+                ],  # not told by the session, whose word is lost with a drawing that a click breaks off
+                key="dial-space",
+                format_func=LABELS.__getitem__,
+                required=True,
+                help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in offered),
+            )
+            st.button(
+                "Make the dial",
+                key="make-dial",
+                type="primary",
+                disabled=not picked,
+                on_click=_make,
+                args=(opened, list(rules.dial)),
+            )
+        for (side, label), column in zip(SIDES.items(), st.columns(2), strict=True):
+            key, shown = field_of(side)
+            with column, st.container(key=f"labelled-dial-{side}"):
+                st.multiselect(
+                    label,
+                    list(dict.fromkeys([*ids, *picked, *shown])),
+                    default=shown,
+                    key=key,
+                    format_func=lambda one: names.get(one) or _named(opened, one),
+                    accept_new_options=True,
+                    placeholder="Click on cards, or choose here",
+                    on_change=take_field,
+                    args=(side, key),
+                )
+
+
+def _named(opened: OpenRun, listing: str) -> str:
+    row = opened.view.market.listing_row.get(listing)
+    return listing if row is None else shorten(opened.view.title(row), 50)
 
 
 def _make(opened: OpenRun, dials: list[str]) -> None:
     known = opened.run.listing_row
-    more, less = (
-        tuple(one for one in st.session_state.get(key) or () if one in known)
-        for key in ("dial-more", "dial-less")
-    )
+    more, less = (tuple(one for one in examples(side) if one in known) for side in SIDES)
     if not more and not less:
         return
     name = " ".join(st.session_state.get("dial-name", "").replace(";", " ").split()) or "like these"
+    make(False)
     _write([*dials, str(Dial(name, BEGUN, st.session_state["dial-space"], more, less))])
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from app.kit.component import component
+from app.kit.examples import HIGH, example_marks
 from app.view.photo_box import BOXES
 from core.widgets.scripts import GALLERY, GALLERY_HTML
 
@@ -24,6 +25,7 @@ class Reason:
 class Card:
     """One card; what is empty is left out."""
 
+    id: str = ""  # of the listing
     title: str = ""
     href: str = ""  # no link where empty
     photo: str | None = None
@@ -53,6 +55,7 @@ def gallery(
     photos: bool = True,
     least: int = 190,
     score_help: str = "",
+    examples: bool = False,
 ) -> None:
     """Show `cards`.
 
@@ -63,9 +66,12 @@ def gallery(
             a height known beforehand, so that what stands below does not move.
         photos: whether cards have a photo box at all (a market without photos has none).
         least: smallest width of a card in pixels; on a phone two cards stand side by side.
+        examples: whether a click makes a card an example of a vibe dial, while one is being made.
     """
+    marks, callback = example_marks(key) if examples else (None, {})
     dividers = any(card.divider for card in cards)
     height = MOSAIC if layout == "mosaic" else _strip_height(cards, BOXES[box], photos, least, dividers)
+    height += HIGH * (marks is not None)
     data = {
         "cards": [asdict(card) for card in cards],
         "box": box,
@@ -77,8 +83,9 @@ def gallery(
         "height": height,
         "dividers": dividers,
         "scoreHelp": score_help,
+        "examples": marks,
     }
-    _component(key=key, data=data, height="content" if layout == "grid" else height)
+    _component(key=key, data=data, height="content" if layout == "grid" else height, **callback)
 
 
 def _strip_height(cards: list[Card], ratio: float, photos: bool, width: int, dividers: bool) -> int:

@@ -3,7 +3,8 @@
 Without the address, the browser guesses the server's path from the page's: `/similar` costs two requests that fail
 before the right ones, and two errors in the console. Without the preloads, each kind of widget is fetched only when
 the first of its kind is drawn, as a grey box of another height, and the page jumps. Without the styles, the page is
-narrow until the script has said that it is wide, and rows of widgets grow once these are drawn.
+narrow until the script has said that it is wide, and rows of widgets grow once these are drawn. Without the script of tables,
+those that are scrolled are not by keyboard.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +29,7 @@ _ADDRESS = (
 _STYLES = """<style>
 .stMainBlockContainer.block-container { max-width: none }
 .stApp .st-key-theme-watch { display: none }
-.stApp button[kind="primary"] p, .stApp button[kind="primary"] span { color: light-dark(#ffffff, #14191b) }
+.stApp button[kind="primary"]:enabled :is(p, span) { color: light-dark(#ffffff, #14191b) }
 .stApp [data-testid="stMultiSelectTagsContainer"] [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
 .stApp .st-key-dial-place, .stApp .st-key-as-of { min-height: 2.5rem }
 .stApp [class*="st-key-labelled-"], .stApp .st-key-at { min-height: 4.25rem }
@@ -44,6 +45,28 @@ _STYLES = """<style>
   .stApp [class*="st-key-uploader-"] { height: 6rem }
 }
 </style>"""
+#: A table that is wider than its place is scrolled by keyboard, too: it takes the focus, as a region named like the table.
+_TABLES = """<script>
+(() => {
+  let waiting = false
+  const mark = () => {
+    waiting = false
+    for (const table of document.querySelectorAll('[data-testid="stTable"] table')) {
+      const box = table.parentElement
+      if (box.scrollWidth <= box.clientWidth) {
+        if (box.dataset.wide) for (const name of ["tabindex", "role", "aria-label", "data-wide"]) box.removeAttribute(name)
+      } else if (!box.hasAttribute("tabindex")) {
+        const label = table.getAttribute("aria-label") || "Table"
+        for (const [name, value] of Object.entries({ tabindex: 0, role: "region", "aria-label": label, "data-wide": 1 }))
+          box.setAttribute(name, value)
+      }
+    }
+  }
+  const soon = () => { if (!waiting) waiting = Boolean(requestAnimationFrame(mark)) }
+  new MutationObserver(soon).observe(document, { childList: true, subtree: true })
+  addEventListener("resize", soon)
+})()
+</script>"""
 _COMMON = (
     "BidiComponent",
     "Button",
@@ -67,7 +90,7 @@ def page_html(base: str, parts: tuple[str, ...]) -> str:
         for script in (_STATIC / "static" / "js").glob(f"{part}.*.js")
     ]
     early = "".join(f'import("{base}/static/js/{name}");' for name in scripts)
-    head = _ADDRESS.format(base=base) + _STYLES + f'<script type="module">{early}</script>'
+    head = _ADDRESS.format(base=base) + _STYLES + _TABLES + f'<script type="module">{early}</script>'
     source = source.replace("<title>Streamlit</title>", f"<title>{TITLE}</title>")
     return source.replace("<head>", "<head>" + head, 1)
 

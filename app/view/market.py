@@ -11,6 +11,7 @@ import pandas as pd
 
 from app.view import formats
 from core.errors import printable
+from core.market.codes import is_code
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
@@ -169,8 +170,15 @@ class MarketView:
         return attribute.name in self._years
 
     @cached_property
+    def codes(self) -> set[str]:
+        """Names of the categories whose values are codes, see `core.market.codes`."""
+        categories = [item.name for item in self.attributes if item.shown_as == "category"]
+        return {name for name in categories if is_code(self.market.listings[name])}
+
+    @cached_property
     def headline(self) -> list[Attribute]:
-        """The attributes of a card: a price first, then the short ones that most listings have, in their order."""
+        """The attributes of a card: a price first, then the short ones that most listings have, in their order, and codes
+        where too few remain."""
         priced = [item for item in self.attributes if formats.is_money(self.unit(item))][:1]
         known = {
             name: float(self.market.listings[name].notna().mean())
@@ -182,8 +190,11 @@ class MarketView:
             for item in self.attributes
             if item.shown_as in ("number", "category") and known[item.name] >= 0.5 and item not in priced
         ]
-        if len(short) + len(priced) < HEADLINE:
-            short += [item for item in self.attributes if item.shown_as == "multi"]
+        codes = [item for item in short if item.name in self.codes]
+        words = [item for item in short if item not in codes]
+        if len(words) + len(priced) < HEADLINE:
+            words += [item for item in self.attributes if item.shown_as == "multi"]
+        short = words + codes
         return (priced + short)[:HEADLINE]
 
     def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:

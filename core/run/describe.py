@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from core.errors import VibesError, printable
+from core.market.codes import is_code
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.model.readers import READERS
@@ -38,7 +39,7 @@ def added_sentence(settings: Settings) -> str:
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
-    """`found` (listing_id, score) with a title and up to `attributes` readable columns, where the market is at hand."""
+    """`found` (listing_id, score) with a title and up to `attributes` readable columns, those of words before codes, where the market is at hand."""
     try:
         market = run.market
     except VibesError:
@@ -46,7 +47,8 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     title = market.config.title
-    shown = [a for a in market.attributes if kind_of(a.kind).short and a.name != title][:attributes]
+    short = [a for a in market.attributes if kind_of(a.kind).short and a.name != title]
+    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:attributes]  # codes last
     columns = ([("title", title)] if title in market.listings else []) + [(a.label, a.name) for a in shown]
     for label, name in columns:
         values = market.listings[name]

@@ -1,4 +1,4 @@
-"""A vibe dial by keyboard and by mouse, and the list as code, wide and on a phone."""
+"""Vibe dials by keyboard and by mouse, and the list as code, wide and on a phone."""
 
 from browser.conftest import WIDE_AND_PHONE
 from browser.seeing import assert_listings, assert_whole, wait_until_quiet
@@ -6,6 +6,11 @@ from browser.test_axe import troubles
 from playwright.sync_api import expect
 
 from core import Run, selection
+
+
+def example(page, side: str, row: int):
+    """The button that makes a listing an example, of the first card that has one."""
+    return page.get_by_role("button", name=f"{side} like Home {row} by", exact=False).first
 
 
 @WIDE_AND_PHONE
@@ -17,18 +22,29 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     plain = run.similar("l05", 6)["listing_id"].tolist()
     assert_listings(near, plain)
     page.get_by_role("button", name="Vibe dial").press("Enter")
-    page.get_by_label("What to call it").fill("more rustic")
+    name = page.get_by_label("What to call it")
+    name.fill("more rustic")
+    name.press("Enter")
+    wait_until_quiet(page)
     more = page.get_by_role("combobox", name="More like these")
+    more.click()
     more.fill("6.")
     more.press("Enter")
     page.keyboard.press("Escape")
+    first, last = int(plain[0][1:]), int(plain[5][1:])
+    expect(example(page, "More", last)).to_have_attribute("aria-pressed", "true")
+    example(page, "Less", last).click()  # it leaves the other side
+    example(page, "Less", first).click()
+    example(page, "Less", first).click()
+    example(page, "More", last).click()
     wait_until_quiet(page)
-    if not page.get_by_role("button", name="Make the dial").is_visible():
-        page.get_by_role("button", name="Vibe dial").click()
+    expect(page.get_by_text(f"6. Home {last} by")).to_have_count(1)
+    assert not troubles(page, "a dial that is being made")
     page.get_by_role("button", name="Make the dial").click()
     slider = page.get_by_role("slider", name="More rustic")
     expect(slider).to_have_value("1")
     wait_until_quiet(page)
+    expect(example(page, "More", last)).to_have_count(0)
     slider.focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
@@ -44,3 +60,53 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     page.get_by_role("button", name="Without more rustic").click()
     wait_until_quiet(page)
     assert_listings(near, plain)
+
+
+@WIDE_AND_PHONE
+def test_cards_are_chosen_by_keyboard_faster_than_the_page_answers(page, explorer):
+    run = Run.open(explorer.run)
+    page.goto("/users?user=u1&at=4&k=6")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Vibe dial").press("Enter")
+    listed = page.get_by_role("list", name="Recommendations, the best first")
+    more = listed.get_by_role("button", name="More like")
+    expect(more).to_have_count(6)
+    ids = [one.split(":")[0] for one in more.evaluate_all("all => all.map((one) => one.dataset.key)")]
+    for place in (1, 2, 4):
+        more.nth(place).focus()
+        page.keyboard.press("Enter")
+    last = listed.get_by_role("button", name="Less like").nth(5)
+    last.focus()
+    page.keyboard.press("Space")
+    make = page.get_by_role("button", name="Make the dial")
+    expect(make).to_be_enabled()
+    wait_until_quiet(page)
+    expect(last).to_be_focused()
+    expect(listed.locator("[aria-pressed=true]")).to_have_count(4)
+    for field, many in (("More like these", 3), ("Less like those", 1)):
+        expect(
+            page.get_by_test_id("stMultiSelect").filter(has_text=field).locator("[data-tag-index]")
+        ).to_have_count(many)
+    make.press("Enter")
+    sides = "+".join([*(f"%2B{ids[place]}" for place in (1, 2, 4)), f"-{ids[5]}"])
+    expect(page).to_have_url(f"{explorer.url}/users?user=u1&at=4&k=6&dial=like+these+1+model+{sides}")
+    wait_until_quiet(page)
+    assert_listings(listed, selection(run, page.url)["listing_id"].tolist())
+
+
+@WIDE_AND_PHONE
+def test_cards_of_a_line_up_and_of_a_made_up_history_are_chosen(page, explorer):
+    for path, side in (("/similar?listing=l05&k=6&view=lineup", "Less"), ("/simulate?h=l05,l06&k=6", "More")):
+        page.goto(path)
+        wait_until_quiet(page)
+        page.get_by_role("button", name="Vibe dial").click()
+        button = page.get_by_role("button", name=f"{side} like").nth(2)
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        listing = button.get_attribute("data-key").split(":")[0]
+        page.get_by_role("button", name="Make the dial").click()
+        sign = {"Less": "-", "More": "%2B"}[side]
+        expect(page).to_have_url(
+            f"{explorer.url}{path.replace(',', '%2C')}&dial=like+these+1+model+{sign}{listing}"
+        )
+        wait_until_quiet(page)

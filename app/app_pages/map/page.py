@@ -9,8 +9,9 @@ from app.app_pages.map.clusters import clusters
 from app.app_pages.map.days import days_told, today
 from app.app_pages.map.probes import probes
 from app.app_pages.map.region import region
-from app.app_pages.map.vibe_map import happened, vibe_map
+from app.app_pages.map.vibe_map import vibe_map
 from app.kit import palettes
+from app.kit.component import happened
 from app.kit.days import NAME as DAY
 from app.kit.days import day_chosen, market_days
 from app.kit.empty import empty

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import streamlit as st
-
 from app.kit import palettes
 from app.kit.component import component
 from app.kit.map_points import SpaceMap, address
@@ -74,9 +72,3 @@ def vibe_map(
         on_day_change=on_day,
         on_place_change=on_place,
     )
-
-
-def happened(key: str, what: str) -> Any:
-    """What the user has just done: the `outline` drawn, the `day` gone to, the `place` chosen; None for nothing of that."""
-    value = st.session_state.get(key)
-    return value.get(what) if value else None

@@ -11,7 +11,7 @@ SAME, DIFFERENT = 4, 4  # things that are told at most
 def same_and_different(view: MarketView, query: int, other: int) -> tuple[str, str]:
     """(what is the same, what differs) of the listings at two rows; attributes that either lacks are left out."""
     same, differs = [], []
-    for item in view.attributes:
+    for item in sorted(view.attributes, key=lambda item: item.name in view.codes):  # words first
         if item.shown_as == "text":
             continue
         found = match(view, item, query, other)

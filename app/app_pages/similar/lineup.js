@@ -2,13 +2,14 @@
 const SIGNS = { same: "✓", close: "≈" }
 const SPOKEN = { same: "the same: ", close: "close: ", different: "different: ", unknown: "" }
 
-function heading(card, data, note) {
+function heading(region, card, data, note) {
   const cell = element("th", note ? "query" : "")
   cell.scope = "col"
   const body = card.href ? link(card, "body") : element("div", "body")
   if (data.photos) body.append(photo({ ...card, count: 0 }))
   body.append(element("span", "title", card.title))
   cell.append(body, element("span", "note", note || card.score))
+  if (data.choices && !note) cell.append(chooser(region, card, data.choices))
   return cell
 }
 
@@ -25,17 +26,22 @@ function comparison(found) {
   return cell
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
   const region = parentElement.querySelector(".lineup")
+  const data = examples ? { ...told, choices: SIDES } : told
   const shown = JSON.stringify(data)
-  if (region.dataset.shown === shown) return
+  if (region.dataset.shown !== shown) show(region, data)
   region.dataset.shown = shown
+  markExamples(region, examples, setTriggerValue)
+}
+
+function show(region, data) {
   region.style.setProperty("--box", data.box)
   region.setAttribute("aria-label", data.label)
   const head = element("tr")
   const corner = element("td", "corner")
-  head.append(corner, heading(data.query, data, "This listing"))
-  head.append(...data.others.map((card) => heading(card, data)))
+  head.append(corner, heading(region, data.query, data, "This listing"))
+  head.append(...data.others.map((card) => heading(region, card, data)))
   const rows = data.rows.map((row) => {
     const line = element("tr")
     const label = element("th", "", row.label)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.app_pages.similar.attribute_match import match
 from app.kit.component import component
+from app.kit.examples import example_marks
 from app.kit.gallery import Card
 from app.view.formats import shorten
 from app.view.market import MarketView
@@ -55,4 +56,5 @@ def lineup(
         "box": box,
         "label": "Attributes of this listing and of its neighbours",
     }
-    _component(key=key, data=data)
+    marks, callback = example_marks(key)
+    _component(key=key, data={**data, "examples": marks}, **callback)

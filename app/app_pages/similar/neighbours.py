@@ -58,6 +58,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
         label=f"{count(len(others), 'neighbour')} by {selection.label.lower()}, the most alike first",
         photos=opened.view.has_photos,
         score_help=MOVED if moves_scores(rules) else SIMILAR,
+        examples=True,
     )
     as_code(opened, [selection])
     return others
@@ -102,6 +103,7 @@ def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Ru
                 label=f"{count(len(cards), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
                 photos=opened.view.has_photos,
                 least=150,
+                examples=True,
             )
     as_code(opened, list(selections.values()))
     return list(where)

@@ -9,7 +9,7 @@ from app.app_pages.similar.listing_picker import choose, choose_any, picker
 from app.app_pages.similar.neighbours import asked, one_space, side_by_side
 from app.app_pages.similar.why import why_dialog
 from app.kit.cards import photo_cards
-from app.kit.dials import dial_place, dial_sliders, new_dial
+from app.kit.dials import dial_button, dial_sliders, new_dial
 from app.kit.empty import empty
 from app.kit.gallery import gallery
 from app.kit.list_options import rules_button
@@ -112,8 +112,8 @@ def neighbours(opened: OpenRun, row: int) -> None:
         st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
         filters_button(opened, row)
         rules = rules_button(opened, users=False)
-        place_of_dial = dial_place()
-    dial_sliders(opened, rules)
+        dial_button()
+    place_of_dial = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
     if space is None:

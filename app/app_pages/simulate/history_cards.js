@@ -126,7 +126,7 @@ function refuser(card, data) {
   return box
 }
 
-function build(card, number, data) {
+function build(card, number, data, list) {
   const item = element("li", "card")
   const body = element("div", "body")
   if (data.kind === "choice") body.append(adder(card, data))
@@ -144,18 +144,23 @@ function build(card, number, data) {
     words.append(score)
   }
   if (card.unwanted) words.append(refuser(card, data))
+  if (data.choices) words.append(chooser(list, card, data.choices))
   if (data.kind === "history") words.append(controls(card, number, data))
   body.append(words)
   item.append(body)
   return item
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".cards")
-  const shown = JSON.stringify(data)
-  if (list.dataset.shown === shown) return
+  const data = examples ? { ...told, choices: SIDES } : told
+  if (list.dataset.shown !== JSON.stringify(data)) show(list, data, parentElement)
+  markExamples(list, examples, setTriggerValue)
+}
+
+function show(list, data, parentElement) {
   const grew = data.kind === "history" && data.cards.length > Number(list.dataset.count || 0)
-  list.dataset.shown = shown
+  list.dataset.shown = JSON.stringify(data)
   list.dataset.count = data.cards.length
   list.className = `cards ${data.layout}`
   list.style.setProperty("--box", data.box)
@@ -164,7 +169,7 @@ export default function ({ data, parentElement }) {
   const root = list.getRootNode()
   const held = list.contains(root.activeElement) ? root.activeElement.dataset.key : null
   const place = held ? [...list.querySelectorAll("[data-key]")].indexOf(root.activeElement) : -1
-  list.replaceChildren(...data.cards.map((card, number) => build(card, number, data)))
+  list.replaceChildren(...data.cards.map((card, number) => build(card, number, data, list)))
   if (data.layout === "strip") list.tabIndex = 0
   if (grew) list.scrollLeft = list.scrollWidth
   if (held) {

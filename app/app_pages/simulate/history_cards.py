@@ -9,6 +9,7 @@ import numpy as np
 from app.app_pages.simulate.history import Simulated
 from app.kit.cards import listing_card
 from app.kit.component import component
+from app.kit.examples import HIGH, example_marks
 from app.server.runs import OpenRun
 from app.view.formats import words
 from app.view.photo_box import BOXES
@@ -125,6 +126,8 @@ def _card(opened: OpenRun, row: int, event: str, **more: str) -> dict:
 
 
 def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, **data: object) -> None:
+    marks, callback = example_marks(key) if data["kind"] == "choice" else (None, {})
+    height = None if height is None else height + HIGH * (marks is not None)
     whole = {
         "actions": [],
         "durations": False,
@@ -135,5 +138,6 @@ def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, *
         "photos": opened.view.has_photos,
         "box": opened.box,
         "most": MOST,
+        "examples": marks,
     }
-    _component(key=key, data=whole, height="content" if height is None else height)
+    _component(key=key, data=whole, height="content" if height is None else height, **callback)

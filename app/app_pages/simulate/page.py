@@ -11,7 +11,7 @@ from app.app_pages.simulate.save_history import save_history
 from app.app_pages.simulate.start_from import start_from
 from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.as_code import as_code
-from app.kit.dials import dial_place, dial_sliders, new_dial
+from app.kit.dials import dial_button, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
 from app.kit.nothing_listed import nothing_listed
@@ -62,8 +62,8 @@ def page() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rules"):
             beside = beside_switch(opened, additions(opened))
             options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
-            place_of_dial = dial_place()
-        dial_sliders(opened, options.rules)
+            dial_button()
+        place_of_dial = dial_sliders(opened, options.rules)
         k = whole("k", 12, 1, DEEP)
         listings = [one for name in filled for one, *_ in asked(opened, histories[name], options)[:k]]
         rows = list(dict.fromkeys(row for _, row in known_rows(opened, listings)))

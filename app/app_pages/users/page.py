@@ -9,7 +9,7 @@ from app.app_pages.users.known import Known, known_until
 from app.app_pages.users.user_picker import choose_any_user, choose_user, user_picker
 from app.kit.as_code import as_code
 from app.kit.cards import listing_card
-from app.kit.dials import dial_place, dial_sliders, new_dial
+from app.kit.dials import dial_button, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
 from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
@@ -104,6 +104,7 @@ def history(opened: OpenRun, user: int) -> Known:
         layout="strip",
         photos=opened.view.has_photos,
         least=150 if opened.view.has_photos else 190,
+        examples=True,
     )
     return known
 
@@ -177,8 +178,8 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
             "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
         )
         options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
-        place_of_dial = dial_place()
-    dial_sliders(opened, options.rules)
+        dial_button()
+    place_of_dial = dial_sliders(opened, options.rules)
     with st.spinner("Asking the model …"):
         asked = selection(opened, user, known, k, options)
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
@@ -232,6 +233,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         label="Recommendations, the best first",
         photos=view.has_photos,
         score_help=user_score_help(opened, beside, moves_scores(options.rules)),
+        examples=True,
     )
     as_code(opened, [asked])
     new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)

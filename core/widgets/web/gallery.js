@@ -54,7 +54,7 @@ function reasons(card) {
   return list
 }
 
-function build(card, data, place, root) {
+function build(card, data, place, root, list) {
   const item = element("li", `card ${card.tone}`)
   const whole = data.layout === "mosaic"
   if (data.dividers) item.append(element("p", "divider", card.divider))
@@ -74,19 +74,7 @@ function build(card, data, place, root) {
     open.addEventListener("click", () => openLightbox(root, album, card.start))
     item.append(open)
   }
-  if (data.choose) {
-    const choose = element("button", "why", "")
-    choose.type = "button"
-    choose.setAttribute("aria-label", `Choose ${card.title}`)
-    choose.addEventListener("click", () => data.choose(card.id))
-    item.append(choose)
-    item.mark = (chosen) => {
-      const on = chosen.has(card.id)
-      choose.setAttribute("aria-pressed", String(on))
-      choose.textContent = on ? "✓ Chosen" : "Choose"
-      item.classList.toggle("hit", on)
-    }
-  }
+  if (data.choices && card.id) item.append(chooser(list, card, data.choices))
   if (card.why) {
     const ask = element("button", "why", "Why?")
     ask.type = "button"
@@ -115,7 +103,7 @@ function draw(list, data, root) {
   const kept = new Set(nodes)
   cards.forEach((card, place) => {
     if (nodes[place]) return
-    const node = build(card, data, place, root)
+    const node = build(card, data, place, root, list)
     node.told = told[place]
     node.photo = data.photos && card.photo ? [data.box, card.photo, card.alt, card.count, card.photos.length].join(" ") : ""
     nodes[place] = node
@@ -131,11 +119,16 @@ function draw(list, data, root) {
   })
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".gallery")
+  const data = examples ? { ...told, choices: SIDES } : told
   const shown = JSON.stringify(data)
-  if (list.shown === shown) return
+  if (list.shown !== shown) show(list, data, parentElement)
   list.shown = shown
+  markExamples(list, examples, setTriggerValue)
+}
+
+function show(list, data, parentElement) {
   list.className = `gallery ${data.layout}`
   list.style.setProperty("--box", data.box)
   list.style.setProperty("--ratio", data.ratio)

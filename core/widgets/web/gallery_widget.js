@@ -1,12 +1,12 @@
 // The gallery of a notebook: what is chosen goes to the model.
+const CHOICES = [{ side: "chosen", off: "Choose", on: "✓ Chosen", told: "Choose" }]
+
 export default {
   render({ model, el }) {
     const { body, end } = ground(el)
-    const mark = () => {
-      const chosen = new Set(model.get("selected"))
-      for (const item of body.querySelectorAll(".card")) item.mark(chosen)
-    }
-    const choose = (id) => {
+    const list = body.querySelector(".gallery")
+    const mark = () => markChosen(list, new Map(model.get("selected").map((id) => [id, "chosen"])))
+    list.choose = (id) => {
       const chosen = new Set(model.get("selected"))
       if (!chosen.delete(id)) chosen.add(id)
       // In the gallery's order, so that the same choice is the same list.
@@ -15,7 +15,7 @@ export default {
       mark()
     }
     const show = () => {
-      drawn({ data: { ...model.get("_data"), choose }, parentElement: body })
+      drawn({ data: { ...model.get("_data"), choices: CHOICES }, parentElement: body })
       mark()
     }
     show()

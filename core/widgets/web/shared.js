@@ -54,3 +54,53 @@ function facts(card, className = "facts") {
   }
   return list
 }
+
+// What a card can be chosen for, in words before and after; the sides of a vibe dial that is being made.
+const SIDES = [
+  { side: "more", off: "+ More", on: "✓ More", told: "More like" },
+  { side: "less", off: "− Less", on: "✓ Less", told: "Less like" },
+]
+
+// The buttons by which a card of a list is chosen; `list.choose` is told, and `markChosen` shows what came of it.
+function chooser(list, card, choices) {
+  const box = element("div", "choices")
+  const buttons = choices.map(({ side, told }) => {
+    const button = element("button", "choice")
+    button.type = "button"
+    button.dataset.key = `${card.id}:${side}`
+    button.setAttribute("aria-label", `${told} ${card.title}`)
+    button.addEventListener("click", () => list.choose(card.id, side))
+    return button
+  })
+  box.mark = (chosen) => choices.forEach(({ side, off, on }, place) => {
+    const is = chosen.get(card.id) === side
+    buttons[place].setAttribute("aria-pressed", String(is))
+    buttons[place].textContent = is ? on : off
+  })
+  box.append(...buttons)
+  return box
+}
+
+function markChosen(list, chosen) {
+  for (const box of list.querySelectorAll(".choices")) {
+    box.mark(chosen)
+    box.closest(".card")?.classList.toggle("chosen", Boolean(box.querySelector("[aria-pressed=true]")))
+  }
+}
+
+// Marks the examples of a dial, as the server told them and as clicks since have it: each click goes with those that are not
+// answered yet, so that none is lost where several come at once.
+function markExamples(list, examples, send) {
+  if (!examples) return
+  const chosen = new Map(SIDES.flatMap(({ side }) => examples[side].map((id) => [id, side])))
+  list.clicks = (list.clicks ?? []).filter(([number]) => number > examples.answered)
+  for (const [, id, side] of list.clicks) chosen.set(id, side)
+  list.choose = (id, side) => {
+    const number = Math.max(Date.now(), (list.clicks.at(-1)?.[0] ?? examples.answered) + 1)
+    list.clicks.push([number, id, chosen.get(id) === side ? "" : side])
+    chosen.set(id, list.clicks.at(-1)[2])
+    markChosen(list, chosen)
+    send("example", list.clicks)
+  }
+  markChosen(list, chosen)
+}

@@ -3,6 +3,7 @@
 import pytest
 from looking import components, texts
 
+from app.kit.examples import sided
 from core import Run, selection
 
 pytestmark = pytest.mark.slow
@@ -11,6 +12,10 @@ pytestmark = pytest.mark.slow
 def ids(page, label):
     found = next(one for one in components(page, "gallery") if label in one["label"])
     return [card["href"].split("listing=")[1].split("&")[0] for card in found["cards"]]
+
+
+def marks(page, label):
+    return next(one for one in components(page, "gallery") if label in one["label"])["examples"]
 
 
 @pytest.mark.parametrize(
@@ -23,15 +28,19 @@ def ids(page, label):
 def test_a_dial_is_made_moved_and_taken_away(show, trained, where, params, label):
     page = show(where, trained, **params)
     plain = ids(page, label)
+    page.button(key="open-dial").click().run()
     assert page.button(key="make-dial").disabled
     page.text_input(key="dial-name").set_value("more; rustic")
-    page.multiselect(key="dial-more").set_value(plain[4:6])
-    page.multiselect(key="dial-less").set_value([plain[0]]).run()
+    page.multiselect(key="dial-more-1").set_value(plain[4:6]).run()
+    page.multiselect(key="dial-less-1").set_value([plain[0], plain[5]]).run()
+    assert marks(page, label) == {"more": [plain[4]], "less": [plain[0], plain[5]], "answered": 0}
+    assert page.multiselect(key="dial-more-2").value == [plain[4]]
+    page.multiselect(key="dial-more-2").set_value(plain[4:6]).run()
     page.button(key="make-dial").click().run()
     made = page.query_params["dial"]
     made = made[0] if isinstance(made, list) else made
     assert made == f"more rustic 1 model +{plain[4]} +{plain[5]} -{plain[0]}"
-    assert page.slider(key="dial-0").value == 1.0
+    assert page.slider(key="dial-0").value == 1.0 and marks(page, label) is None
     page.slider(key="dial-0").set_value(3.0).run()
     moved = ids(page, label)
     assert moved != plain and not page.exception
@@ -44,6 +53,13 @@ def test_a_dial_is_made_moved_and_taken_away(show, trained, where, params, label
     assert ids(page, label) == plain
     page.button(key="no-dial-0").click().run()
     assert "dial" not in page.query_params and ids(page, label) == plain
+
+
+def test_a_click_puts_a_listing_on_a_side_takes_it_off_or_to_the_other():
+    now = {"more": ["a", "b"], "less": ["c"]}
+    clicks = [(1, "d", "less"), (2, "a", ""), (3, "c", "more"), (4, "b", "less"), (5, "b", "more")]
+    assert sided(now, clicks) == {"more": ["c", "b"], "less": ["d"]}
+    assert now == {"more": ["a", "b"], "less": ["c"]}
 
 
 def test_a_dial_moves_what_a_made_up_history_gets(show, trained):

@@ -1,5 +1,7 @@
 """A market as the screen shows it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.writer import write_market
+from core.run.describe import described
 
 
 def view_of(path) -> MarketView:
@@ -91,6 +94,22 @@ def test_a_category_of_ids_is_told_by_numbers_the_most_frequent_first(tmp_path):
 
 def test_the_headline_begins_with_the_price(shop):
     assert [item.label for item in shop.headline] == ["Price", "Kind of home", "Tags"]
+
+
+def test_words_stand_before_codes_on_a_card_and_in_a_table(tmp_path):
+    frame = pd.DataFrame(
+        {"listing_id": list("ab"), "product_code": ["108775", "110065"], "year": ["1995", "2001"]}
+    )
+    frame["type"], frame["colour"], frame["group"] = ["Vest top", "Bra"], ["Black", None], "Women"
+    config = MarketConfig(attributes={name: AttributeConfig(kind="category") for name in frame.columns[1:]})
+    write_market(tmp_path / "shop", config, frame)
+    view = view_of(tmp_path / "shop")
+    assert [item.name for item in view.headline] == ["year", "type", "colour"]
+    assert same_and_different(view, 0, 1) == ("Women", "Year 2001, Bra, Product code 110065")
+    run = SimpleNamespace(market=view.market)
+    assert list(described(run, pd.DataFrame({"listing_id": ["a"], "score": [1.0]}))) == [
+        "listing", "Year", "Type", "Colour", "Group", "score",
+    ]  # fmt: skip
 
 
 def test_photos_are_in_their_order_and_titles_in_full(tmp_path):
