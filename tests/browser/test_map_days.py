@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from core import Run
 from core.insight.days import MarketDays
+from core.widgets.scripts import WEB, read
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,38 @@ def test_a_users_list_on_a_day(page, short):
     page.wait_for_url("**day=2024-03-05**")
     expect(page.get_by_text("on the morning of 5 Mar 2024", exact=False)).to_be_visible()
     wait_until_quiet(page)
+
+
+#: The days alone on an empty page: `goTo` moves the slider, `drawn` brings what a page that is drawn says, `sent` is what was told.
+DAYS = """async (code) => {
+  document.body.innerHTML = '<div id="host"><div class="time"></div><p class="told"></p></div>'
+  const names = "export { buildDays, loadDays, draw }; function draw() {}"
+  const { buildDays, loadDays } = await import(URL.createObjectURL(new Blob([code + names], { type: "text/javascript" })))
+  const host = document.getElementById("host")
+  const days = (at) => ({ address: "/days/{day}", first: 19000, count: 30, at })
+  const map = { host, n: 2, told: host.querySelector(".told"), data: { days: days(null) } }
+  map.source = { bytes: async () => new Uint8Array([128, 0]).buffer }
+  window.sent = []
+  map.send = (_, day) => window.sent.push(day)
+  buildDays(map)
+  window.drawn = (at) => loadDays(map, (map.data = { days: days(at) }))
+  await window.drawn(null)
+}"""
+
+
+def test_a_click_is_not_lost_to_the_page_that_is_drawn_for_the_day_before(chromium):
+    page = chromium.new_page()
+    page.evaluate(DAYS, read("js", [WEB / "shared", WEB / "map_days"]))
+    slider, date = page.get_by_role("slider", name="Day"), page.locator(".date")
+    slider.fill("5")
+    page.wait_for_function("() => window.sent.length === 1")
+    page.get_by_role("button", name="All days").click()
+    page.evaluate("() => window.drawn(5)")  # the page of that day comes only now
+    expect(date).to_have_text("All days")
+    page.wait_for_function("() => window.sent.length === 2")
+    assert page.evaluate("window.sent") == [5, -1]
+    page.evaluate("() => window.drawn(null)")
+    expect(date).to_have_text("All days")
+    page.evaluate("() => window.drawn(7)")  # a link to another day leads there
+    expect(date).not_to_have_text("All days")
+    page.close()
