@@ -10,6 +10,13 @@ import pyarrow.compute as pc
 
 def rows_in(ids: pd.Series, known: Any) -> np.ndarray:
     """(N,) int32: where each of the strings `ids` (N,) stands among the different strings `known` (L,); -1: nowhere."""
+    if len(ids) < len(known):  # the fewer are kept in the table that the others are looked up in
+        coded = _coded(ids)
+        there = pc.index_in(_arrow(known), value_set=coded.dictionary).fill_null(-1).to_numpy()  # (L,)
+        place = np.full(len(coded.dictionary) + 1, -1, np.int32)
+        place[there] = np.arange(len(there), dtype=np.int32)
+        place[-1] = -1  # what was not found, and what is missing
+        return place[coded.indices.fill_null(-1).to_numpy()]
     places = pc.index_in(_arrow(ids), value_set=_arrow(known)).fill_null(-1)
     return np.array(places.to_numpy(), np.int32)  # a copy: Arrow's own is only to be read
 
@@ -19,8 +26,7 @@ def by_user_and_time(users: pd.Series, time: np.ndarray) -> np.ndarray | None:
 
     No user may be missing.
     """
-    whole = _arrow(users)
-    coded = (whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
+    coded = _coded(users)
     rank = np.empty(len(coded.dictionary), np.int32)
     rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank), dtype=np.int32)
     user = rank[coded.indices.to_numpy()]  # (N,)
@@ -32,6 +38,11 @@ def order_of(user: np.ndarray, time: np.ndarray) -> np.ndarray | None:
     later = user[1:] > user[:-1]
     later |= (user[1:] == user[:-1]) & (time[1:] >= time[:-1])
     return None if later.all() else np.lexsort((time, user))
+
+
+def _coded(strings: Any) -> pa.DictionaryArray:
+    whole = _arrow(strings)
+    return (whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole).dictionary_encode()
 
 
 def _arrow(strings: Any) -> Any:

@@ -17,6 +17,7 @@ from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
 from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
 from core.market.io import TABLES, find_table, read_table
+from core.market.kept_listings import Listings, kept_listings
 from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table, unwanted_in_vain
 from core.market.user_names import UserNames
@@ -87,7 +88,7 @@ class Market:
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
-        return cls._checked(path, config, sources, read_table, now, events_too, tables)
+        return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=tables == path)
 
     @classmethod
     def from_frames(
@@ -147,10 +148,15 @@ class Market:
         now: pd.Timestamp | None = None,
         events_too: bool = True,
         tables: Path | None = None,
+        keep: bool = False,
     ) -> "Market":
-        """The market of the tables that `read` gives of `sources`, by which messages call them."""
+        """The market of the tables that `read` gives of `sources`, by which messages call them; `keep` its listings as checked."""
+
+        def checked() -> Listings:
+            return Listings(*listings_table(read(source), source, config))
+
         source = sources["listings"]
-        listings, kinds, defects = listings_table(read(source), source, config)
+        listings, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
         known = pd.Index(listings[C.LISTING])
         photos = pd.DataFrame(
             {

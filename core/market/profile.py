@@ -1,6 +1,7 @@
 """The profile of a market: what it holds, how much of it is missing, what looks wrong or like a leak."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import find_table, table_columns
+from core.market.kept import content, kept
 from core.market.kinds import kind_of
 from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from core.market.log import EventLog
@@ -19,6 +21,8 @@ from core.market.photo_check import photo_problem
 from core.market.photo_urls import FETCHED
 from core.market.splits import Catalogue, make_split
 
+#: What says how the tables are counted.
+COUNTS = [Path(__file__).with_name(name) for name in ("profile.py", "leaks.py", "log.py", "splits.py")]
 MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
 
 
@@ -101,20 +105,25 @@ class PhotosProfile(_Part):
     broken: int
 
 
-class MarketProfile(_Part):
+class _Counted(_Part):
+    """What of a profile rests on the tables alone."""
+
+    attributes: list[AttributeProfile]
+    events: EventsProfile | None
+    live: LiveProfile | None  # None without timestamps
+    split: SplitProfile | None
+    split_problem: str | None  # why there is no split
+    leaks: dict[str, str]  # attribute -> why it looks like a leak
+
+
+class MarketProfile(_Counted):
     """All that `vibes check` tells; `to_dict` is its JSON document."""
 
     name: str
     path: str
     fingerprint: str
     listings: int
-    attributes: list[AttributeProfile]
     photos: PhotosProfile
-    events: EventsProfile | None
-    live: LiveProfile | None  # None without timestamps
-    split: SplitProfile | None
-    split_problem: str | None  # why there is no split
-    leaks: dict[str, str]  # attribute -> why it looks like a leak
     excluded: list[str]  # excluded columns that are in the file
     defects: list[str]
 
@@ -123,11 +132,23 @@ class MarketProfile(_Part):
         return self.model_dump(mode="json")
 
 
-def profile(market: Market) -> MarketProfile:
-    """Count, measure and look for leaks and defects; reads the headers of the photo files."""
-    log = EventLog.from_market(market)
+def profile(market: Market, keep: bool = False) -> MarketProfile:
+    """Count, measure and look for leaks and defects; reads the headers of the photo files.
+
+    Args:
+        keep: what rests on the tables alone is kept in the market's cache, and read from there where it was counted before.
+    """
+    if keep:
+        of = [
+            market.fingerprint,
+            len(market.events),
+            *map(content, COUNTS),
+        ]  # future events are not there yet
+        counted = kept(market.path, "profile", of, _Counted, lambda: _counted(market))
+    else:
+        counted = _counted(market)
     photos, found = _photos(market)
-    events = _events(market, log) if len(log) else None
+    events = counted.events
     defects = market.defects + found
     if events is not None and events.repeated:
         file = _file(market, "events")
@@ -141,7 +162,6 @@ def profile(market: Market) -> MarketProfile:
                 events.repeated,
             )
         )
-    split, problem = _split(market, log)
     source = find_table(market.tables, "listings")
     columns = table_columns(source) if source is not None else []
     return MarketProfile(
@@ -149,15 +169,24 @@ def profile(market: Market) -> MarketProfile:
         path=str(market.path),
         fingerprint=market.fingerprint,
         listings=len(market.listings),
-        attributes=[_attribute(market, attribute) for attribute in market.attributes],
         photos=photos,
+        excluded=[name for name in market.config.excluded if name in columns],
+        defects=[str(defect) for defect in defects],
+        **{name: getattr(counted, name) for name in _Counted.model_fields},
+    )
+
+
+def _counted(market: Market) -> _Counted:
+    log = EventLog.from_market(market)
+    events = _events(market, log) if len(log) else None
+    split, problem = _split(market, log)
+    return _Counted(
+        attributes=[_attribute(market, attribute) for attribute in market.attributes],
         events=events,
         live=_live(market, log) if events is not None and log.timed else None,
         split=split,
         split_problem=problem,
         leaks=_leaks(market, log),
-        excluded=[name for name in market.config.excluded if name in columns],
-        defects=[str(defect) for defect in defects],
     )
 
 

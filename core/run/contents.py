@@ -114,14 +114,14 @@ def is_sound(folder: Path, name: str) -> bool:
 
 
 def read_spaces(
-    path: Path, names: tuple[str, ...], widths: Mapping[str, int], finite: bool = True
+    path: Path, names: tuple[str, ...], widths: Mapping[str, int], whole: bool = True
 ) -> dict[str, np.ndarray]:
-    """The arrays of `listings.npz`: `listing_id` (L,), and of each space (L, d), all finite.
+    """The arrays of `listings.npz`: `listing_id` (L,), each once, and of each space (L, d), all finite.
 
     Args:
         names: of the spaces there may be; others are left out.
         widths: that a space must have.
-        finite: False: that is left to `check_finite`, so that nothing is read of vectors that nobody asks for.
+        whole: False: that is left to `rows_of` and `check_finite`, so that nothing is read of what nobody asks for.
 
     Raises:
         VibesError: it is damaged, or its arrays do not fit each other.
@@ -135,8 +135,8 @@ def read_spaces(
     ids = found.get("listing_id")
     if ids is None or ids.ndim != 1 or ids.dtype.kind != "U":
         raise damaged(path, "it has no listing ids")
-    if len(set(ids.tolist())) != len(ids):
-        raise damaged(path, "a listing id is there twice")
+    if whole:
+        rows_of(path, ids)
     if len(found) == 1:
         raise damaged(path, "it has no vectors")
     for name, vectors in found.items():
@@ -150,9 +150,21 @@ def read_spaces(
             raise damaged(
                 path, f"{name} is {vectors.shape[1]} wide, not {widths[name]} as the model of run.toml"
             )
-        if finite:
+        if whole:
             check_finite(path, name, vectors)
     return found
+
+
+def rows_of(path: Path, ids: np.ndarray) -> dict[str, int]:
+    """Row by listing id, of `ids` (L,).
+
+    Raises:
+        VibesError: one is there twice.
+    """
+    rows = {listing: row for row, listing in enumerate(ids.tolist())}
+    if len(rows) != len(ids):
+        raise damaged(path, "a listing id is there twice")
+    return rows
 
 
 def check_finite(path: Path, name: str, vectors: np.ndarray) -> None:

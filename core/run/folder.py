@@ -21,7 +21,7 @@ from core.market.market import Market
 from core.market.moments import Moment, moment_in_log
 from core.market.splits import Catalogue, Protocol, Split, make_split
 from core.market.user_names import NumberedUsers
-from core.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces
+from core.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces, rows_of
 from core.run.generations import Place, folder_of, results_of, settle, stamp_of
 from core.run.manifest import Manifest
 from core.run.metrics_file import parse_metrics
@@ -112,17 +112,17 @@ class RunFolder:
         check_loaded(self.folder, "listings.npz")
         model = {"model": self.manifest.settings.encoder_config().width}
         widths = model if self.has_model else {}
-        return read_spaces(self.folder / "listings.npz", SPACES, widths, finite=False)
+        return read_spaces(self.folder / "listings.npz", SPACES, widths, whole=False)
 
     @cached_property
     def listing_ids(self) -> list[str]:
         """Ids in listing order."""
-        return self._arrays["listing_id"].tolist()
+        return list(self.listing_row)
 
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row by listing id."""
-        return {listing: row for row, listing in enumerate(self.listing_ids)}
+        return rows_of(self.folder / "listings.npz", self._arrays["listing_id"])
 
     @property
     def spaces(self) -> list[str]:

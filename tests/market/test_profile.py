@@ -169,3 +169,26 @@ def test_what_says_not_this_is_told_and_counts_for_no_listing(folder):
     assert max(map(len, text.splitlines())) <= WIDTH
     without = profile(Market.open(folder("unwanted = []", "other", listings=listings, events=events)))
     assert without.events.unwanted == 0 and "not this" not in render(without)
+
+
+def test_what_rests_on_the_tables_is_counted_once_and_photos_are_looked_at_each_time(
+    tiny_market, monkeypatch
+):
+    path = tiny_market(listings=12, users=8, events_per_user=5, photos=2)
+    market = Market.open(path)
+    plain = profile(market)
+    assert profile(market, keep=True) == plain
+
+    def nobody(market: Market) -> None:
+        raise AssertionError("counted anew")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.market.profile._counted", nobody)
+        assert profile(Market.open(path), keep=True) == plain
+        gone = market.photos["path"].iloc[0]
+        (path / gone).unlink()
+        found = profile(Market.open(path), keep=True)
+    assert found.photos.missing == 1 and any(gone in told for told in found.defects)
+    events = path / "events.parquet"
+    pd.read_parquet(events).iloc[:-1].to_parquet(events)
+    assert profile(Market.open(path), keep=True) == profile(Market.open(path)) != found

@@ -135,7 +135,7 @@ def odd(opened: OpenRun) -> None:
 
 @st.cache_data(show_spinner=False, max_entries=8)
 def _profile(fingerprint: str, _opened: OpenRun) -> MarketProfile:
-    return profile(_opened.view.market)
+    return profile(_opened.view.market, keep=True)
 
 
 def _listed(names: list[str]) -> str:

@@ -96,9 +96,10 @@ def show_tasks(opened: OpenRun) -> None:
 def _a_listing(opened: OpenRun) -> str | None:
     """A listing to begin with: the one that most users touched, or that has the most photos."""
     view = opened.view
+    ids = view.market.listings["listing_id"]  # not `view.ids`: one name of a million
     if view.has_events:
-        return view.ids[int(view.log.counts().argmax())]
+        return str(ids.iat[int(view.log.counts().argmax())])
     if view.has_photos:
         photos = view.market.photos["listing_id"].map(view.market.listing_row).to_numpy(np.int64)
-        return view.ids[int(np.bincount(photos, minlength=len(view)).argmax())]
-    return view.ids[0] if len(view) else None
+        return str(ids.iat[int(np.bincount(photos, minlength=len(view)).argmax())])
+    return str(ids.iat[0]) if len(view) else None

@@ -1,0 +1,145 @@
+"""The listings of a large market as they were read and checked, kept in its cache as Arrow holds them.
+
+A file of Arrow (IPC, uncompressed) is mapped: texts, most of a table, lie there as pandas has them. Sets, which pandas holds as
+lists of Python, are made of the numbers of their members.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.errors import VibesError
+from core.market.caches import writable_cache
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.defects import Defect
+from core.market.documents import NOT_AS_MEANT
+from core.market.durable import atomic_path
+from core.market.garbage import none_meanwhile
+
+#: Listings from which on reading and checking takes longer than to look whether the file changed.
+FEWEST = 20_000
+FILE = "listings.arrow"
+_TOLD = b"listing-vibes"
+#: What says how a table is read: where it changes, what was kept is of no use.
+_READERS = ("columns.py", "config.py", "io.py", "tables.py", "values.py", "kept_listings.py", "kinds/*.py")
+
+
+class Listings(NamedTuple):
+    """What `core.market.tables.listings_table` gives."""
+
+    table: pd.DataFrame
+    kinds: dict[str, AttributeConfig]
+    defects: list[Defect]
+
+
+def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callable[[], Listings]) -> Listings:
+    """What `read` makes of the file `source`, or made before of the same bytes under the same configuration.
+
+    Args:
+        market: the folder in whose cache it is kept; where nothing can be written, all is read each time.
+    """
+    path = writable_cache(market) / FILE
+    asked = None
+    if path.is_file():
+        asked = _passport(source, config)
+        with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
+            if (found := _load(path, asked)) is not None:
+                return found
+    made = read()
+    if len(made.table) >= FEWEST:
+        with suppress(OSError, VibesError, pa.ArrowException):
+            _save(path, asked or _passport(source, config), made)
+    return made
+
+
+def _passport(source: Path, config: MarketConfig) -> str:
+    """sha256 over the file, the configuration and what reads them."""
+    digest = hashlib.sha256(f"{source.name} {pd.__version__} {pa.__version__} ".encode())
+    digest.update(config.model_dump_json().encode())
+    here = Path(__file__).parent
+    for path in (*(one for pattern in _READERS for one in sorted(here.glob(pattern))), source):
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _save(path: Path, passport: str, made: Listings) -> None:
+    names = [str(name) for name in made.table.columns]
+    sets = [name for name in names if made.table[name].dtype == object]
+    table = pa.Table.from_pandas(made.table.drop(columns=sets), preserve_index=False)
+    for name in sets:
+        cells = pa.array(made.table[name].tolist(), pa.large_list(pa.large_string()))
+        members = pc.dictionary_encode(cells.flatten())
+        offsets = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().cumsum()
+        coded = pa.LargeListArray.from_arrays(np.append(0, offsets), members, mask=pc.is_null(cells))
+        table = table.append_column(name, coded)
+    told = {
+        "of": passport,
+        "names": names,
+        "kinds": {name: one.model_dump(mode="json") for name, one in made.kinds.items()},
+        "defects": [_plain(one) for one in made.defects],
+    }
+    table = table.combine_chunks()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _TOLD: json.dumps(told).encode()})
+    with atomic_path(path, durable=False) as temporary:
+        with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+            writer.write_table(table)
+        back = _load(temporary, passport)
+        if back is None or not back.table.dtypes.equals(made.table.dtypes):
+            raise VibesError(f"{path} would not give back what it was made of.")
+
+
+def _load(path: Path, passport: str) -> Listings | None:
+    """What a file holds; None where it is of something else."""
+    # Whoever puts another file in the place of a mapped one is refused on Windows.
+    opened = pa.memory_map(str(path)) if os.name == "posix" else pa.BufferReader(path.read_bytes())
+    with opened as stream, pa.ipc.open_file(stream) as reader:
+        told = json.loads((reader.schema.metadata or {})[_TOLD])
+        if told["of"] != passport:
+            return None
+        table = reader.read_all()
+    table.validate(full=True)  # pandas would take any offsets for true
+    sets = [name for name in told["names"] if pa.types.is_large_list(table.schema.field(name).type)]
+    frame = table.drop_columns(sets).to_pandas(split_blocks=True).copy()  # numbers can be written to
+    for name in sets:
+        frame[name] = pd.Series(_cells(table.column(name)), dtype=object)
+    kinds = {name: AttributeConfig.model_validate(one) for name, one in told["kinds"].items()}
+    return Listings(frame[told["names"]], kinds, [_defect(one) for one in told["defects"]])
+
+
+def _cells(column: pa.ChunkedArray) -> np.ndarray:
+    """(L,) object: a list of its own for each set, None where it is missing."""
+    (whole,) = column.chunks
+    words = np.array(whole.values.dictionary.to_pylist(), object)  # (V,)
+    members = words[whole.values.indices.to_numpy()].tolist()
+    bounds = whole.offsets.to_numpy().tolist()
+    with none_meanwhile():
+        each = (members[low:high] for low, high in pairwise(bounds))
+        cells = np.fromiter(each, object, len(whole))
+    cells[whole.is_null().to_numpy(zero_copy_only=False)] = None
+    return cells
+
+
+def _plain(defect: Defect) -> dict[str, Any]:
+    rows = None if defect.rows is None else defect.rows.tolist()
+    return {
+        **{name: getattr(defect, name) for name in ("file", "column", "row", "value", "message", "count")},
+        "rows": rows,
+    }
+
+
+def _defect(told: dict[str, Any]) -> Defect:
+    rows = None if told["rows"] is None else np.array(told["rows"], np.int64)
+    return Defect(**{**told, "rows": rows})

@@ -1,0 +1,128 @@
+"""The checked listings of a large market are kept, and are the same as those that are read anew."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.market import kept_listings, market
+from core.market.kept_listings import FILE
+from core.market.market import Market
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(kept_listings, "FEWEST", 3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A market with every kind of column, missing cells, defects and an excluded column."""
+    homes = pd.DataFrame(
+        {
+            "listing_id": ["a", "b", "c", "d"],
+            "title": ["Loft", None, "Häuschen", "Hut"],
+            "kind": ["flat", "flat", None, "house"],
+            "rooms": ["2", "3", "many", "4"],
+            "pets": ["yes", "no", "maybe", None],
+            "amenities": ["wifi|sauna", None, "", "lift|wifi"],
+            "tags": ["x|y", "y|z", "x|z", "z|x"],
+            "latitude": [48.1, 48.2, np.nan, 148.0],
+            "longitude": [11.5, 11.6, 11.7, 11.8],
+            "published_at": ["2024-01-01", "someday", None, "2024-01-02"],
+            "host": ["u", "v", "w", "x"],
+        }
+    )
+    homes.to_csv(tmp_path / "listings.csv", index=False)
+    (tmp_path / "market.toml").write_text(
+        'title = "title"\nexcluded = ["host"]\n[attributes.amenities]\nkind = "multi"\n[attributes.tags]\nkind = "multi"\n'
+        '[attributes.rooms]\nkind = "number"\nlabel = "Rooms, all"\n[attributes.pets]\nkind = "flag"\n'
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often the listings were read and checked."""
+    asked, check = [], market.listings_table
+
+    def listings_table(*given):
+        asked.append(given)
+        return check(*given)
+
+    monkeypatch.setattr(market, "listings_table", listings_table)
+    return asked
+
+
+def same(one: Market, other: Market) -> None:
+    pd.testing.assert_frame_equal(one.listings, other.listings)
+    assert one.attributes == other.attributes
+    assert [str(defect) for defect in one.defects] == [str(defect) for defect in other.defects]
+    for mine, theirs in zip(one.defects, other.defects, strict=True):
+        assert (mine.rows is None) == (theirs.rows is None)
+        assert mine.rows is None or (mine.rows == theirs.rows).all()
+
+
+def test_what_is_kept_is_what_was_read(folder, reads):
+    first, again = Market.open(folder), Market.open(folder)
+    assert len(reads) == 1 and (folder / ".cache" / FILE).is_file()
+    same(first, again)
+    assert len(first.defects) >= 3
+    assert again.listings["amenities"].tolist() == [["wifi", "sauna"], None, None, ["lift", "wifi"]]
+    again.listings.loc[0, "longitude"] = 1.0  # it is nobody else's
+    again.listings["tags"][0].append("more")
+    same(first, Market.open(folder))
+
+
+def test_sets_of_one_length_stay_sets(folder, reads):
+    Market.open(folder)
+    assert Market.open(folder).listings["tags"].tolist() == [["x", "y"], ["y", "z"], ["x", "z"], ["z", "x"]]
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("file", ["listings.csv", "market.toml"])
+def test_a_changed_file_is_read_anew(folder, reads, file):
+    Market.open(folder)
+    path = folder / file
+    was = path.stat()
+    path.write_text(path.read_text().replace("sauna", "sofas").replace("Rooms, all", "Rooms, now"))
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))  # as large and as old as before
+    again = Market.open(folder)
+    assert len(reads) == 2
+    told = "sofas" in again.listings["amenities"][0], again.attributes[2].label == "Rooms, now"
+    assert told == (file == "listings.csv", file == "market.toml")
+    same(again, Market.open(folder))
+    assert len(reads) == 2
+
+
+def test_a_damaged_file_is_made_anew(folder, reads):
+    whole = Market.open(folder)
+    path = folder / ".cache" / FILE
+    good = path.read_bytes()
+    broken = [good[: len(good) // 2], b"", b"ARROW1" + bytes(100), good.replace(b'"names"', b'"nomes"')]
+    for count, bad in enumerate(broken, 2):
+        path.write_bytes(bad)
+        same(whole, Market.open(folder))
+        assert len(reads) == count
+        assert path.read_bytes() == good
+
+
+def test_small_markets_and_those_that_cannot_be_written_keep_nothing(folder, reads, monkeypatch):
+    monkeypatch.setattr(kept_listings, "FEWEST", 5)
+    Market.open(folder)
+    assert not (folder / ".cache").exists()
+    monkeypatch.setattr(kept_listings, "FEWEST", 3)
+    (folder / ".cache").write_text("a file where the folder would be")
+    same(Market.open(folder), Market.open(folder))
+    assert len(reads) == 3
+
+
+def test_another_state_of_the_tables_is_not_mixed_up_with_the_markets(folder, reads, tmp_path_factory):
+    other = tmp_path_factory.mktemp("state")
+    Market.open(folder)
+    (other / "market.toml").write_text((folder / "market.toml").read_text())
+    (other / "listings.csv").write_text((folder / "listings.csv").read_text().replace("sauna", "sofas"))
+    assert Market.open(folder, tables=other).listings["amenities"][0] == ["wifi", "sofas"]
+    assert Market.open(folder).listings["amenities"][0] == ["wifi", "sauna"]
+    assert len(reads) == 2
