@@ -37,6 +37,7 @@ def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
         ("recent-popularity", "recent popularity"),
         ("itemknn", "itemknn"),
         ("ease", "ease"),
+        ("sparse-ease", "sparse ease"),
         ("als", "als"),
         ("attribute-neighbours", "attribute neighbours"),
         ("text-neighbours", "text neighbours"),

@@ -30,6 +30,8 @@ class Baseline(ABC):
     order: ClassVar[int] = 100
     #: Fitted many times over to be tuned, each time in cubic time or many passes: what `--rivals fast` leaves out.
     slow: ClassVar[bool] = False
+    #: The name of the baseline that it approximates: measured only where that one is left out of a large market.
+    stands_in_for: ClassVar[str] = ""
 
     @classmethod
     @abstractmethod
@@ -48,6 +50,9 @@ class Baseline(ABC):
 
 class LeftOut(VibesError):
     """A baseline cannot serve this market; the others are measured without it."""
+
+    #: The reason in the words of tables.
+    why: ClassVar[str] = "too many listings"
 
 
 #: All of them by the names that grids give them.
@@ -69,7 +74,7 @@ def first_level(
     left_out: dict[str, str] | None = None,
 ) -> list[Baseline]:
     """Every baseline, tuned on validation recall@30; one that cannot serve so large a market is left out, with a warning
-    in the log that says so.
+    in the log that says so, and what stands in for it is measured.
 
     Args:
         slow_too: False: without those that take long (`Baseline.slow`).
@@ -80,16 +85,22 @@ def first_level(
     """
     missing = {} if left_out is None else left_out
     steps = [one for one in in_order().values() if slow_too or not one.slow]
-    missing |= {one.label or one.name: "takes long" for one in in_order().values() if one not in steps}
-    scorers = []
+    missing |= {
+        one.label or one.name: "takes long"
+        for one in in_order().values()
+        if one not in steps and not one.stands_in_for
+    }
+    scorers: list[Baseline] = []
     for done, baseline in enumerate(steps):
+        if any(one.name == baseline.stands_in_for for one in scorers):
+            continue
         if report is not None:
             report(Counted(f"baseline {baseline.name}", done, len(steps)))
         try:
             scorers.append(baseline.tune(log, split, catalogue, seed))
         except LeftOut as reason:
             logging.getLogger(__name__).warning("%s", reason)
-            missing[baseline.label or baseline.name] = "too many listings"
+            missing[baseline.label or baseline.name] = reason.why
     if report is not None:
         report(Counted("baselines", len(steps), len(steps)))
     return scorers

@@ -36,7 +36,8 @@ def scorers_of(log: EventLog, catalogue, t1: int, t2: int) -> list:
     first = first_level(log, split, catalogue)
     neighbours = VectorNeighbours.tune(vectors, log, split, catalogue)
     other = VectorNeighbours.tune(vectors[:, ::-1] ** 3, log, split, catalogue, "others")
-    return [*first, *with_serving(neighbours, first, [other], log, split, catalogue)]
+    stand_ins = [one.tune(log, split, catalogue) for one in BASELINES.values() if one.stands_in_for]
+    return [*first, *stand_ins, *with_serving(neighbours, first, [other], log, split, catalogue)]
 
 
 def asked_again(query: Queries, log: EventLog) -> Queries:
