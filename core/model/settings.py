@@ -122,7 +122,12 @@ class TrainingConfig(Forbidding):
     patience: int = Field(
         6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
     )
-    validate_every: int = Field(50, ge=1, description="steps, at most; every training validates at its end")
+    validate_every: int = Field(
+        50,
+        ge=1,
+        description="steps between two validations, at most; more where these would take a quarter of the time; every training "
+        "validates at its end",
+    )
     validations: int = Field(
         20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -106,7 +107,9 @@ class _Finetuning:
         batches = self.batches(0)
         self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))  # by the schedule
         self.until = min(self.planned, self.config.stop_after or self.planned)  # steps made, at most
-        self.bank_every = self._bank_every(batches)
+        self.bank_every = self._steps_for(batches, self.data.warm, self.config.bank_every)
+        everything = np.arange(data.log.listings)  # what a validation encodes, at most
+        self.least_between = self._steps_for(batches, everything, 1)
 
     @property
     def two_stage(self) -> bool:
@@ -133,13 +136,15 @@ class _Finetuning:
     @property
     def validate_every(self) -> int:
         """Steps between two validations: as configured, or fewer where few are planned. A small market has its best
-        weights early, between two coarse ones."""
-        return min(self.config.validate_every, max(1, self.planned // self.config.validations))
+        weights early, between two coarse ones. Of a large one a validation encodes more than many steps do, so that many
+        lie between two."""
+        often = min(self.config.validate_every, max(1, self.planned // self.config.validations))
+        return max(often, self.least_between)
 
     @property
     def patience(self) -> int:
         """Steps without a better validation before stopping."""
-        return self.config.patience * self.config.validate_every
+        return self.config.patience * max(self.config.validate_every, self.least_between)
 
     @property
     def evaluated(self) -> ListingModel:
@@ -251,12 +256,12 @@ class _Finetuning:
         self.report(Trained(state.step, self.until, now.value, left))
         self.lines.write(entry)
 
-    def _bank_every(self, batches: Plan) -> int:
-        """Steps between two encodings of the bank: as configured, or more where a large bank would take the time."""
-        inputs, rows = self.data.inputs, self.data.warm
+    def _steps_for(self, batches: Plan, rows: np.ndarray, at_least: int) -> int:
+        """Steps between two encodings of the listings `rows`: `at_least`, or more where so many would take the time."""
+        inputs, warm = self.data.inputs, self.data.warm
         history_tokens = inputs.history_lengths(batches.first, batches.end).sum() / len(batches)
-        fresh = min(self.config.fresh, len(rows)) * inputs.listing_lengths(rows).mean()
-        return ItemBank.steps_between(inputs, rows, history_tokens + fresh, self.config.bank_every)
+        fresh = min(self.config.fresh, len(warm)) * inputs.listing_lengths(warm).mean()
+        return ItemBank.steps_between(inputs, rows, history_tokens + fresh, at_least)
 
     def _bank_is_old(self) -> bool:
         state = self.state

@@ -22,9 +22,9 @@ from core.features.photos.vectors import PhotoVectors
 from core.features.seen import SeenMarket, save_seen
 from core.features.tokens.wordpiece import word_vectors
 from core.market.durable import only_writer, sweep_left
-from core.market.log import EventLog
+from core.market.log import EventLog, ranges
 from core.market.market import Market
-from core.market.splits import Catalogue, Split
+from core.market.splits import Catalogue, Queries, Split
 from core.model.checkpoint import load_weights
 from core.model.encoder import Inputs, ListingModel, encode_histories, encode_listings
 from core.model.pretrained import start_from
@@ -289,6 +289,19 @@ def _recent(log: EventLog, days: int) -> RecentEvents | None:
     return RecentEvents.over_days(log, days) if days else None
 
 
+def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:
+    """(n,) the listings whose vectors decide the ranks of `queries`: live at one of their moments, in a history, or aimed at.
+
+    All of them where what is unwanted is weighed by the spread over all.
+    """
+    if not queries.masked or log.some_unwanted:
+        return np.arange(log.listings)
+    needed = (catalogue.since <= queries.at.max()) & (catalogue.until > queries.at.min())
+    needed[log.listing[ranges(queries.start, queries.length)]] = True
+    needed[queries.target] = True
+    return np.flatnonzero(needed)
+
+
 def _validation(
     log: EventLog,
     split: Split,
@@ -308,6 +321,7 @@ def _validation(
         rng = np.random.default_rng([settings.seed, 2])
         queries = queries.take(np.sort(rng.choice(len(queries), limit, replace=False)))
     width, dtype = settings.encoder_config().width, settings.training.dtype
+    needed = _needed(log, queries, catalogue)
 
     processes, late = Processes.launched(), LateInteraction.of(settings.training)
 
@@ -317,8 +331,9 @@ def _validation(
 
     def recall(model: ListingModel) -> tuple[float, float]:
         now = inputs if live is None else live.inputs(inputs, live.encode_all(model, processes))
-        part = encode_listings(model, now, processes.mine(log.listings), width, dtype=dtype)
-        listings = gathered(part, log.listings)
+        part = encode_listings(model, now, needed[processes.mine(len(needed))], width, dtype=dtype)
+        listings = np.zeros((log.listings, width), np.float32)  # (L, d), the others are no candidates
+        listings[needed] = gathered(part, len(needed))
         mine = queries.take(processes.mine(len(queries)))  # each process ranks its own
         ends = encode_histories(model, now, mine.start, mine.end, width, listings=listings, dtype=dtype)
         ranks = np.zeros(len(mine), np.int64)

@@ -1,0 +1,71 @@
+"""What a validation encodes, and how often a large market is validated."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.training_pieces import changed, pieces
+
+from core.market.splits import Catalogue, make_split
+from core.training import train as training
+from core.training.finetune import _Finetuning
+
+
+@pytest.fixture
+def case(small_market, quick):
+    """A model, the data of its steps, and a catalogue of which a third ends before the first moment of validation."""
+    model, data = pieces(small_market, quick)
+    split = make_split(data.log, data.catalogue)
+    until, since = data.catalogue.until.copy(), data.catalogue.since
+    gone = np.arange(data.log.listings) % 3 == 0
+    gone[split.valid.target] = False
+    until[gone] = np.minimum(until[gone], split.valid.at.min())
+    return model, data, replace(split, valid=split.valid), Catalogue(since, until)
+
+
+def test_only_what_decides_a_rank_is_encoded_and_the_figure_is_that_of_all(case, quick, monkeypatch):
+    model, data, split, catalogue = case
+    encoded = []
+    encode = training.encode_listings
+    monkeypatch.setattr(
+        training, "encode_listings", lambda *given, **more: encoded.append(given[2]) or encode(*given, **more)
+    )
+
+    def figure() -> tuple[float, float]:
+        return training._validation(data.log, split, catalogue, data.inputs, quick)(model)
+
+    found = figure()
+    monkeypatch.setattr(training, "_needed", lambda log, queries, catalogue: np.arange(log.listings))
+    assert found == figure() and found[0] > 0
+    few, every = encoded
+    assert len(every) == data.log.listings and len(few) < 0.9 * len(every)
+    live = catalogue.candidates(data.log, split.valid).any(axis=0)
+    history = np.concatenate(
+        [data.log.listing[a:b] for a, b in zip(split.valid.start, split.valid.end, strict=True)]
+    )
+    assert np.isin(np.flatnonzero(live), few).all() and np.isin(history, few).all()
+
+
+def test_all_are_encoded_where_all_are_candidates_or_the_spread_over_all_counts(case):
+    _, data, split, catalogue = case
+    all_of_them = np.arange(data.log.listings)
+    open_ones = replace(split.valid, masked=False)
+    assert np.array_equal(training._needed(data.log, open_ones, catalogue), all_of_them)
+    log = replace(data.log, unwanted=(data.log.actions[0],))
+    assert log.some_unwanted and np.array_equal(training._needed(log, split.valid, catalogue), all_of_them)
+
+
+def test_a_market_of_many_listings_is_validated_less_often(small_market, quick, tmp_path):
+    def planned(**training_changes) -> _Finetuning:
+        settings = changed(quick, max_epochs=50, max_steps=400, **training_changes)
+        model, data = pieces(small_market, settings)
+        return _Finetuning(model, data, settings, tmp_path, None, lambda update: None, resume=False)
+
+    usual = planned(validate_every=5, validations=20, patience=4)
+    assert usual.least_between < 5 and (usual.validate_every, usual.patience) == (5, 20)
+    small = planned(validate_every=2, validations=20, patience=4, batch=2, fresh=1)
+    tokens = small.data.inputs.listing_lengths(np.arange(small.data.log.listings)).sum()
+    batches = small.batches(0)
+    step = small.data.inputs.history_lengths(batches.first, batches.end).sum() / len(batches)
+    assert small.least_between == pytest.approx(tokens / step, rel=0.3) and small.least_between > 5
+    assert small.validate_every == small.least_between and small.patience == 4 * small.least_between
