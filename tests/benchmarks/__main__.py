@@ -31,6 +31,7 @@ LINES: dict[str, tuple[list[str], list[str]]] = {
     "encoder_growth": ([RUN], [RUN, "--most", "1000", "--listings", "10000", "--preset", "tiny"]),
     "growth": ([], ["--sizes", "200"]),
     "training": ([], ["--preset", "tiny", "--steps", "1", "--curve", "1"]),
+    "processes": ([], ["--listings", "200", "--steps", "1", "2"]),
     "startup": (["--listings", "100000"], ["--listings", "1000", "--repeat", "1"]),
     "evaluation": ([], ["--listings", "2000", "--queries", "200", "--repeat", "1"]),
     "texts": ([], ["--words", "15", "--repeat", "1"]),

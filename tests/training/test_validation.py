@@ -1,14 +1,20 @@
 """What a validation encodes, and how often a large market is validated."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
+import torch
 from helpers.training_pieces import changed, pieces
 
 from core.market.splits import Catalogue, make_split
 from core.training import train as training
 from core.training.finetune import _Finetuning
+from core.training.processes import Processes
 
 
 @pytest.fixture
@@ -44,6 +50,61 @@ def test_only_what_decides_a_rank_is_encoded_and_the_figure_is_that_of_all(case,
         [data.log.listing[a:b] for a, b in zip(split.valid.start, split.valid.end, strict=True)]
     )
     assert np.isin(np.flatnonzero(live), few).all() and np.isin(history, few).all()
+
+
+class Together(Processes):
+    """One of several processes in one, each a thread of its own."""
+
+    parts: ClassVar[dict[int, torch.Tensor]] = {}
+    here: ClassVar[threading.Barrier]
+
+    def gather(self, own: torch.Tensor, count: int) -> torch.Tensor:
+        self.parts[self.rank] = own
+        self.here.wait()
+        whole = own.new_zeros((count, *own.shape[1:]))
+        for rank, part in self.parts.items():
+            whole[np.arange(rank, count, self.world)] = part
+        self.here.wait()
+        return whole
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_several_processes_share_a_validation_to_the_figure_of_one(case, quick, monkeypatch, world):
+    model, data, split, catalogue = case
+    one = training._validation(data.log, split, catalogue, data.inputs, quick)
+    alone = one(model)
+    encoded, histories, encode, read = {}, {}, training.encode_listings, training.encode_histories
+    rank = threading.local()
+
+    def listings(*given, **more):
+        encoded[rank.own] = given[2]
+        return encode(*given, **more)
+
+    def ends(*given, **more):
+        histories[rank.own] = len(given[2])
+        return read(*given, **more)
+
+    monkeypatch.setattr(Together, "here", threading.Barrier(world, timeout=60), raising=False)
+    monkeypatch.setattr(training, "encode_listings", listings)
+    monkeypatch.setattr(training, "encode_histories", ends)
+    launched = classmethod(lambda cls: Together(rank.own, world))
+    monkeypatch.setattr(training.Processes, "launched", launched)
+
+    def figure(number: int) -> tuple[float, float]:
+        rank.own = number
+        validate = training._validation(data.log, split, catalogue, data.inputs, quick)
+        return validate(deepcopy(model))
+
+    with ThreadPoolExecutor(world) as pool:
+        figures = list(pool.map(figure, range(world)))
+    for found in figures:
+        assert found == pytest.approx(alone, abs=1e-6)
+    needed = training._needed(data.log, split.valid, catalogue)
+    assert np.array_equal(
+        np.sort(np.concatenate(list(encoded.values()))), needed
+    )  # each listing by one of them
+    assert max(map(len, encoded.values())) - min(map(len, encoded.values())) <= 1
+    assert sum(histories.values()) == len(split.valid) and max(histories.values()) < len(split.valid)
 
 
 def test_all_are_encoded_where_all_are_candidates_or_the_spread_over_all_counts(case):

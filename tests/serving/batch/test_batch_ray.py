@@ -5,12 +5,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
 from core.errors import VibesError
 from core.run.rules import Rules
+from core.serving.batch import work
 from core.serving.batch.local import score_here
+from core.serving.batch.ray_engine import Scorer
 from core.serving.batch.work import prepare
 
 psutil = pytest.importorskip("psutil")
@@ -53,6 +56,26 @@ def workers_of(pid: int) -> list:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+def test_a_worker_reads_one_chunk_at_a_time_and_gives_ray_numbers_alone(trained, tmp_path, monkeypatch):
+    """So nothing waits in Ray's memory or is spilled to disk, however large the market."""
+    prepare(trained.path, tmp_path, "recommend", Rules(k=10), chunk=2)
+    read, reader = [], work.read_histories
+    monkeypatch.setattr(
+        work, "read_histories", lambda path, market: read.append(path) or reader(path, market)
+    )
+    scorer = Scorer(str(tmp_path))
+    assert not read and not list(tmp_path.glob("part-*"))
+    for numbers in ([3], [0, 1]):
+        told = scorer({"chunk": np.array(numbers)})
+        assert sorted(told) == ["chunk", "lists", "seconds"]
+        assert all(
+            np.asarray(value).dtype.kind in "if" and len(value) == len(numbers) for value in told.values()
+        )
+    assert [path.name for path in read] == [f"part-0000{n}.parquet" for n in (3, 0, 1)]
+    assert sorted(path.name for path in tmp_path.glob("part-*")) == sorted(path.name for path in read)
+    assert sum(ds.dataset(path).count_rows() for path in tmp_path.glob("part-*")) == 3 * 2 * 10
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
