@@ -18,6 +18,7 @@ from core.progress import Report, shown
 from core.report.looks import listings_map, photo_of
 from core.run.describe import described
 from core.run.run import Run
+from core.run.thumbs import thumbnail
 from core.widgets.chosen import chosen_frame, facts_of
 from core.widgets.colours import VALUES, by_value
 from core.widgets.labels import HINT, labels
@@ -137,8 +138,17 @@ class MapWidget(anywidget.AnyWidget):
             return
         if kind == "card" and 0 <= number < len(self._rows):
             self.send({"kind": "card", "number": number, "card": self._card(number)})
+        if kind == "photo" and 0 <= number < len(self._rows):
+            self.send({"kind": "photo", "number": number}, [self._photo(number)])
         if kind == "day" and self._days is not None and 0 <= number < len(self._days):
             self.send({"kind": "day", "number": number}, [self._days.codes(number, self._rows).tobytes()])
+
+    def _photo(self, number: int) -> bytes:
+        """A small WebP of the cover of a listing, by its number on the map; empty where there is none that can be read."""
+        market = self.run.market
+        cover = market.cover.get(str(market.listings[C.LISTING].iat[int(self._rows[number])]))
+        small = thumbnail(market, cover) if cover else None
+        return small.read_bytes() if small else b""
 
     def _card(self, number: int) -> dict[str, Any]:
         """A listing as the map shows it, by its number on the map."""

@@ -1,9 +1,13 @@
 """The notebook's widgets in a real browser: drawn as the widget protocol does it, and a choice reaches the Python object."""
 
+import io
+
 import pytest
-from browser.conftest import PATIENCE
+from browser.conftest import PATIENCE, PHOTOS
 from browser.mapped import write_map
 from browser.notebook import render
+from browser.painted import colour_of
+from PIL import Image
 from playwright.sync_api import expect
 
 from core import Run
@@ -68,6 +72,27 @@ def test_what_is_in_sight_or_drawn_around_on_the_map_is_the_selection(blank, exp
     assert widget.selection["listing_id"].tolist() == widget.selected
     blank.get_by_role("button", name="Whole map").click()
     assert widget.outline == "" and not widget.selected
+    (explorer.run / "map.parquet").unlink()
+
+
+def test_who_has_zoomed_in_sees_photos_in_a_notebook_too(blank, explorer):
+    write_map(explorer.run)
+    widget = MapWidget(Run.open(explorer.run), "photos")
+    render(blank, widget)
+    drawn = blank.locator(".vibe-map")
+    expect(drawn).to_have_attribute("data-photos", "0")  # the whole map is of dots
+    blank.get_by_role("button", name="Photos", exact=True).click()  # off
+    blank.get_by_role("button", name="Photos", exact=True).click()  # on, and so near that they show
+    canvas = blank.locator("canvas")
+    canvas.focus()
+    for _ in range(2):
+        blank.keyboard.press("ArrowRight")  # to a listing, which comes into sight
+    expect(drawn).not_to_have_attribute("data-photos", "0")
+    for number in (0, 7):
+        with Image.open(io.BytesIO(widget._photo(number))) as shown:
+            seen = shown.convert("RGB").getpixel((shown.width // 2, shown.height // 3))
+        painted = colour_of(int(widget._rows[number]), 0, PHOTOS)
+        assert max(abs(a - b) for a, b in zip(seen, painted, strict=True)) < 16
     (explorer.run / "map.parquet").unlink()
 
 

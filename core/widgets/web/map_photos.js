@@ -129,11 +129,14 @@ function photoUnder(map, x, y) {
   return -1
 }
 
-// A small square of the middle of a photo, made ready to be drawn without decoding it again.
-async function squareOf(url) {
+async function squareAt(url) {
   const answer = await fetch(url)
-  if (!answer.ok) return null
-  const whole = await createImageBitmap(await answer.blob())
+  return answer.ok ? squareOf(await answer.blob()) : null
+}
+
+// A small square of the middle of a photo, made ready to be drawn without decoding it again.
+async function squareOf(file) {
+  const whole = await createImageBitmap(file)
   const side = Math.min(whole.width, whole.height)
   const room = Math.round(LARGEST * Math.min(2, window.devicePixelRatio || 1))
   const small = await createImageBitmap(whole, (whole.width - side) / 2, (whole.height - side) / 2, side, side, {

@@ -10,12 +10,16 @@ export default {
     })
     const answer = (message, buffers) => {
       const name = `${message?.kind}/${message?.number}`
-      asked.get(name)?.(message?.kind === "day" ? whole(buffers[0]) : message?.card)
+      asked.get(name)?.(message?.kind === "card" ? message.card : whole(buffers[0]))
       asked.delete(name)
     }
     const source = {
       bytes: async (name) => (name.startsWith("day/") ? ask("day", Number(name.slice(4))) : whole(model.get(name))),
       card: (_data, number) => ask("card", number),
+      photo: async (_data, number) => {
+        const found = await ask("photo", number)
+        return found.byteLength ? squareOf(new Blob([found])) : null
+      },
     }
     const show = () => {
       const data = model.get("_data")

@@ -325,7 +325,7 @@ async function bytes(url) {
 const SERVER = {
   bytes,
   card: (data, i) => fetch(data.listing.replace("{number}", i)).then((found) => (found.ok ? found.json() : null)),
-  photo: (data, i) => squareOf(data.photo.replace("{number}", i)),
+  photo: (data, i) => squareAt(data.photo.replace("{number}", i)),
 }
 
 async function load(map, data) {

@@ -1,0 +1,97 @@
+"""Pictures of the guide, from the demo as it is: `python tests/browser/guide_pictures.py` writes those of `PICTURES` into assets/docs."""
+
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from browser.chromium import ARGUMENTS, executable  # noqa: E402
+from browser.seeing import wait_until_quiet  # noqa: E402
+from browser.served import served  # noqa: E402
+
+from core.demo.shipped import bundled_run  # noqa: E402
+
+WIDTH, HEIGHT = 1200, 1900
+LISTING, CARDS = "home-0324", 5
+CLOSER = 3  # clicks
+TO_THE_RIGHT = 560  # pixels that the map is moved: at its middle little lies
+
+
+def map_of_photos(page: Page, url: str) -> Image.Image:
+    """A part of the map of photos, so near that photos stand for listings."""
+    page.goto(f"{url}/map?space=photos")
+    host = page.locator(".vibe-map")
+    expect(host).to_have_attribute("data-drawn", re.compile("[0-9]+"))
+    wait_until_quiet(page)
+    for _ in range(CLOSER):
+        host.get_by_role("button", name="Zoom in").click()
+    box = host.locator("canvas").bounding_box()
+    middle = box["x"] + box["width"] / 5, box["y"] + box["height"] / 2
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + TO_THE_RIGHT, middle[1], steps=5)
+    page.mouse.up()
+    page.mouse.move(0, 0)
+    expect(host).not_to_have_attribute("data-photos", "0")
+    page.wait_for_timeout(5000)
+    return Image.open(io.BytesIO(host.locator(".stage").screenshot())).convert("RGB")
+
+
+def dial_by_cards(page: Page, url: str) -> Image.Image:
+    """A dial that is being made of the cards of a list."""
+    page.goto(f"{url}/similar?listing={LISTING}&k={CARDS}")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Vibe dial").click()
+    page.get_by_label("What to call it").fill("lighter")
+    page.get_by_label("What to call it").press("Enter")
+    cards = page.get_by_role("list", name=f"{CARDS} neighbours", exact=False)
+    for place, side in ((0, "More"), (2, "More"), (3, "Less")):
+        cards.get_by_role("button", name=f"{side} like").nth(place).click()
+    wait_until_quiet(page)
+    expect(cards.locator(".photo img.ready")).to_have_count(CARDS)
+    page.mouse.move(WIDTH - 1, 0)
+    page.wait_for_timeout(1500)
+    top = page.get_by_role("heading", name="What is like it").bounding_box()["y"]
+    box = cards.bounding_box()
+    whole = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    return whole.crop((0, int(top) - 10, WIDTH, min(whole.height, int(box["y"] + box["height"]) + 15)))
+
+
+PICTURES: dict[str, Callable[[Page, str], Image.Image]] = {
+    "map-of-photos.webp": map_of_photos,
+    "dial-by-cards.webp": dial_by_cards,
+}
+
+
+def main() -> None:
+    """Photograph, light."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served([bundled_run()], Path(folder) / "server.log") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=executable(), args=list(ARGUMENTS))
+        context = browser.new_context(
+            color_scheme="light",
+            reduced_motion="reduce",
+            viewport={"width": WIDTH, "height": HEIGHT},
+        )
+        context.set_default_timeout(120_000)
+        expect.set_options(timeout=120_000)
+        for name, picture in PICTURES.items():
+            page = context.new_page()
+            picture(page, server.url).save(ROOT / "assets" / "docs" / name, quality=80, method=6)
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
