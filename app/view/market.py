@@ -31,12 +31,12 @@ class MarketView:
     load_log: Callable[[], EventLog]
 
     def __len__(self) -> int:
-        return len(self.market.listings)
+        return len(self.market.plain)
 
     @cached_property
     def ids(self) -> list[str]:
         """Listing ids by row."""
-        return self.market.listings[C.LISTING].tolist()
+        return self.market.plain[C.LISTING].tolist()
 
     @cached_property
     def log(self) -> EventLog:

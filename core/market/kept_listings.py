@@ -1,7 +1,7 @@
 """The listings of a large market as they were read and checked, kept in its cache as Arrow holds them.
 
 A file of Arrow (IPC, uncompressed) is mapped: texts, most of a table, lie there as pandas has them. Sets, which pandas holds as
-lists of Python, are made of the numbers of their members.
+lists of Python, are made of the numbers of their members once somebody asks for the whole table.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,10 +37,24 @@ _TOLD = b"listing-vibes"
 _READERS = ("columns.py", "config.py", "io.py", "tables.py", "values.py", "kept_listings.py", "kinds/*.py")
 
 
-class Listings(NamedTuple):
-    """What `core.market.tables.listings_table` gives."""
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A table whose sets are not made yet."""
 
-    table: pd.DataFrame
+    plain: pd.DataFrame  # the other columns
+    sets: dict[str, pa.ChunkedArray]
+    names: list[str]  # of all columns, in order
+
+    def whole(self) -> pd.DataFrame:
+        """The table."""
+        sets = {name: pd.Series(_cells(column), dtype=object) for name, column in self.sets.items()}
+        return self.plain.assign(**sets)[self.names]
+
+
+class Listings(NamedTuple):
+    """What `core.market.tables.listings_table` gives; its table maybe in parts."""
+
+    table: pd.DataFrame | Parts
     kinds: dict[str, AttributeConfig]
     defects: list[Defect]
 
@@ -58,9 +73,9 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
             if (found := _load(path, asked)) is not None:
                 return found
     made = read()
-    if len(made.table) >= FEWEST:
+    if isinstance(made.table, pd.DataFrame) and len(made.table) >= FEWEST:
         with suppress(OSError, VibesError, pa.ArrowException):
-            _save(path, asked or _passport(source, config), made)
+            _save(path, asked or _passport(source, config), made.table, made)
     return made
 
 
@@ -75,12 +90,12 @@ def _passport(source: Path, config: MarketConfig) -> str:
     return digest.hexdigest()
 
 
-def _save(path: Path, passport: str, made: Listings) -> None:
-    names = [str(name) for name in made.table.columns]
-    sets = [name for name in names if made.table[name].dtype == object]
-    table = pa.Table.from_pandas(made.table.drop(columns=sets), preserve_index=False)
+def _save(path: Path, passport: str, frame: pd.DataFrame, made: Listings) -> None:
+    names = [str(name) for name in frame.columns]
+    sets = [name for name in names if frame[name].dtype == object]
+    table = pa.Table.from_pandas(frame.drop(columns=sets), preserve_index=False)
     for name in sets:
-        cells = pa.array(made.table[name].tolist(), pa.large_list(pa.large_string()))
+        cells = pa.array(frame[name].tolist(), pa.large_list(pa.large_string()))
         members = pc.dictionary_encode(cells.flatten())
         offsets = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().cumsum()
         coded = pa.LargeListArray.from_arrays(np.append(0, offsets), members, mask=pc.is_null(cells))
@@ -97,7 +112,7 @@ def _save(path: Path, passport: str, made: Listings) -> None:
         with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
             writer.write_table(table)
         back = _load(temporary, passport)
-        if back is None or not back.table.dtypes.equals(made.table.dtypes):
+        if back is None or not back.table.whole().dtypes.equals(frame.dtypes):
             raise VibesError(f"{path} would not give back what it was made of.")
 
 
@@ -111,12 +126,16 @@ def _load(path: Path, passport: str) -> Listings | None:
             return None
         table = reader.read_all()
     table.validate(full=True)  # pandas would take any offsets for true
-    sets = [name for name in told["names"] if pa.types.is_large_list(table.schema.field(name).type)]
-    frame = table.drop_columns(sets).to_pandas(split_blocks=True).copy()  # numbers can be written to
-    for name in sets:
-        frame[name] = pd.Series(_cells(table.column(name)), dtype=object)
+    if any(column.num_chunks != 1 for column in table.columns):
+        return None
+    sets = {
+        name: table.column(name)
+        for name in told["names"]
+        if pa.types.is_large_list(table.schema.field(name).type)
+    }
+    frame = table.drop_columns(list(sets)).to_pandas(split_blocks=True).copy()  # numbers can be written to
     kinds = {name: AttributeConfig.model_validate(one) for name, one in told["kinds"].items()}
-    return Listings(frame[told["names"]], kinds, [_defect(one) for one in told["defects"]])
+    return Listings(Parts(frame, sets, told["names"]), kinds, [_defect(one) for one in told["defects"]])
 
 
 def _cells(column: pa.ChunkedArray) -> np.ndarray:

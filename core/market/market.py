@@ -17,7 +17,7 @@ from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
 from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
 from core.market.io import TABLES, find_table, read_table
-from core.market.kept_listings import Listings, kept_listings
+from core.market.kept_listings import Listings, Parts, kept_listings
 from core.market.kinds import Shown, kind_of
 from core.market.tables import events_table, listings_table, photos_table, unwanted_in_vain
 from core.market.user_names import UserNames
@@ -156,8 +156,9 @@ class Market:
             return Listings(*listings_table(read(source), source, config))
 
         source = sources["listings"]
-        listings, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
-        known = pd.Index(listings[C.LISTING])
+        table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
+        listings: Any = table  # see `_Table`
+        known = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
         photos = pd.DataFrame(
             {
                 C.LISTING: pd.Series(dtype="str"),
@@ -182,7 +183,7 @@ class Market:
         names = [attribute.name for attribute in self.attributes]
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
         return (
-            f"Market '{self.name}': {count(len(self.listings), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
+            f"Market '{self.name}': {count(len(self.plain), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
             f"{count(len(self.photos), 'photo')}, {count(len(self.events), 'event')}"
         )
 
@@ -194,6 +195,24 @@ class Market:
     def shared(self) -> "Market":
         """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
         return self.renamed({one.name: self.config.shared_name(one.name) for one in self.attributes})
+
+    @property
+    def plain(self) -> pd.DataFrame:
+        """The listings as `listings` has them, maybe without the columns of sets: for whoever needs none of these."""
+        held = self.__dict__["_listings"]
+        table: pd.DataFrame = held.plain if isinstance(held, Parts) else held
+        return table
+
+    @property
+    def title(self) -> str | None:
+        """The column of the listings that names them; None where there is none."""
+        name = self.config.title
+        there = name in self.plain or any(attribute.name == name for attribute in self.attributes)
+        return name if there else None
+
+    def column(self, name: str) -> pd.Series:
+        """One column of the listings."""
+        return self.plain[name] if name in self.plain else self.listings[name]
 
     @property
     def tables(self) -> Path:
@@ -223,7 +242,7 @@ class Market:
     @cached_property
     def listing_row(self) -> dict[str, int]:
         """Row number by listing id."""
-        return {listing: row for row, listing in enumerate(self.listings[C.LISTING].tolist())}
+        return {listing: row for row, listing in enumerate(self.plain[C.LISTING].tolist())}
 
     @cached_property
     def cover(self) -> dict[str, str]:
@@ -239,18 +258,18 @@ class Market:
         return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
 
     def _on_disk(self) -> Iterator[pd.DataFrame]:
-        return event_frames(self.tables, self.listings[C.LISTING], self.config, self.names)
+        return event_frames(self.tables, self.plain[C.LISTING], self.config, self.names)
 
     def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
         """When each listing is live: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""
         low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
         bounds = []
         for name, default in ((C.PUBLISHED, low), (C.EXPIRES, high)):
-            if name in self.listings.columns:
-                moments = self.listings[name]
+            if name in self.plain.columns:
+                moments = self.plain[name]
                 bounds.append(np.where(moments.isna(), default, moments.astype("int64").to_numpy()))
             else:
-                bounds.append(np.full(len(self.listings), default))
+                bounds.append(np.full(len(self.plain), default))
         return bounds[0], bounds[1]
 
     @cached_property
@@ -263,6 +282,23 @@ class Market:
                 with source.open("rb") as stream:
                     digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()
+
+
+class _Table:
+    """The field `listings`: a table, or its parts until somebody asks for the whole."""
+
+    def __get__(self, market: Market, owner: type) -> pd.DataFrame:
+        held = market.__dict__["_listings"]
+        if isinstance(held, Parts):
+            held = market.__dict__["_listings"] = held.whole()
+        table: pd.DataFrame = held
+        return table
+
+    def __set__(self, market: Market, table: pd.DataFrame | Parts) -> None:
+        market.__dict__["_listings"] = table
+
+
+Market.listings = _Table()
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:

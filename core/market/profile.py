@@ -168,7 +168,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         name=market.name,
         path=str(market.path),
         fingerprint=market.fingerprint,
-        listings=len(market.listings),
+        listings=len(market.plain),
         photos=photos,
         excluded=[name for name in market.config.excluded if name in columns],
         defects=[str(defect) for defect in defects],
@@ -288,7 +288,7 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
     ]
     return PhotosProfile(
         count=len(paths),
-        listings_with=len(each) / len(market.listings),
+        listings_with=len(each) / len(market.plain),
         per_listing=Spread.of(each) if len(each) else None,
         opened=len(chosen),
         missing=missing,

@@ -46,12 +46,12 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
         return found
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
-    title = market.config.title
+    title = market.title
     short = [a for a in market.attributes if kind_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.listings[a.name]))[:attributes]  # codes last
-    columns = ([("title", title)] if title in market.listings else []) + [(a.label, a.name) for a in shown]
+    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # codes last
+    columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     for label, name in columns:
-        values = market.listings[name]
+        values = market.column(name)
         table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in found["score"]]
     if "rule" in found:
@@ -65,9 +65,9 @@ def with_titles(run: RunFolder, found: pd.DataFrame) -> pd.DataFrame:
         market = run.market
     except VibesError:
         return found
-    if market.config.title is None or market.config.title not in market.listings:
+    if market.title is None:
         return found
-    titles = market.listings[market.config.title]
+    titles = market.column(market.title)
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     return found.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
 

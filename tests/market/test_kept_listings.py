@@ -75,6 +75,27 @@ def test_what_is_kept_is_what_was_read(folder, reads):
     same(first, Market.open(folder))
 
 
+def test_sets_are_made_once_somebody_asks_for_them(folder, monkeypatch):
+    Market.open(folder)
+    made, cells = [], kept_listings._cells
+
+    def counted(column):
+        made.append(column)
+        return cells(column)
+
+    monkeypatch.setattr(kept_listings, "_cells", counted)
+    opened = Market.open(folder)
+    assert opened.plain.columns.tolist() == [
+        name for name in Market.open(folder).listings.columns if name not in ("amenities", "tags")
+    ]
+    made.clear()
+    assert opened.listing_row == {"a": 0, "b": 1, "c": 2, "d": 3} and "4 listings" in repr(opened)
+    assert opened.live_interval()[0].shape == (4,) and opened.column("kind")[3] == "house" and not made
+    assert opened.column("tags")[0] == ["x", "y"]
+    assert opened.listings is opened.listings is opened.plain
+    assert len(made) == 2  # one a column
+
+
 def test_sets_of_one_length_stay_sets(folder, reads):
     Market.open(folder)
     assert Market.open(folder).listings["tags"].tolist() == [["x", "y"], ["y", "z"], ["x", "z"], ["z", "x"]]

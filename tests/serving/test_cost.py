@@ -65,9 +65,10 @@ def test_memory_is_reckoned_where_it_grew():
     train, serve, evaluate = PEAKS.values()
     assert train.each == 2**31 / 10_000 and train.at(20_200) == 5 * 2**30
     assert serve.each is None and serve.at(10**6) is None and evaluate.at(10**6) is None
+    assert train.at(10**6) is not None and train.at(10**8) is None  # of ten thousand nobody can tell
     text = as_text(FOUND.model_copy(update={"memory": PEAKS})).splitlines()
     assert len(text) == 13 and "Memory of train" in text[10] and "201 GiB" in text[10]
-    assert "3.00 GiB at 10,200 listings, 215 kB each" in text[10]
+    assert "3.00 GiB at 10,200 listings, 215 kB each" in text[10] and "201 GiB             -" in text[10]
     assert text[11].split()[3:5] == ["-", "-"] and "hardly more than at 200" in text[11]
     assert "measured at this size alone" in text[12]
 

@@ -69,7 +69,7 @@ def counts(opened: OpenRun) -> None:
     market, view = opened.view.market, opened.view
     users = int(market.events["user_id"].nunique()) if view.has_events else 0
     numbers = {
-        "Listings": (len(market.listings), "Things on offer"),
+        "Listings": (len(market.plain), "Things on offer"),
         "Photos": (len(market.photos), "Pictures of listings"),
         "Users": (users, "People with at least one event"),
         "Events": (len(market.events), "Times that a user touched a listing"),

@@ -96,7 +96,7 @@ def show_tasks(opened: OpenRun) -> None:
 def _a_listing(opened: OpenRun) -> str | None:
     """A listing to begin with: the one that most users touched, or that has the most photos."""
     view = opened.view
-    ids = view.market.listings["listing_id"]  # not `view.ids`: one name of a million
+    ids = view.market.plain["listing_id"]  # not `view.ids`: one name of a million
     if view.has_events:
         return str(ids.iat[int(view.log.counts().argmax())])
     if view.has_photos:

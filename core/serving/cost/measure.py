@@ -33,6 +33,9 @@ LISTINGS, USERS, QUERIES, SEARCHED, CODED = 512, 512, 256, 100_000, 20_000
 REPEATS = 3
 #: How much more memory the whole market must take than its small part for that to be no chance.
 GREW = 1.1
+#: Nothing is reckoned for more than so many times the listings that were measured: below what a step of training compares (17,408)
+#: memory grows with every listing, and above hardly.
+FAR = 100
 SEED = 0
 
 
@@ -58,8 +61,10 @@ class Peak(BaseModel):
         return (self.bytes - self.part_bytes) / (self.listings - self.part_listings)
 
     def at(self, size: int) -> float | None:
-        """Bytes for `size` listings, in proportion."""
-        return None if self.each is None else self.bytes + self.each * (size - self.listings)
+        """Bytes for `size` listings, in proportion; None where that is not to be told."""
+        if self.each is None or size > FAR * self.listings:
+            return None
+        return self.bytes + self.each * (size - self.listings)
 
 
 class Constants(BaseModel):
