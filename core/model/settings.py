@@ -96,6 +96,11 @@ class TrainingConfig(Forbidding):
     token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(1e-3, gt=0)
+    value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it; "
+        "auto = 20 where 262,144 training events are of users with two or more, else 1",
+    )
     photo_rate: float = Field(
         0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"
     )
@@ -152,6 +157,11 @@ class TrainingConfig(Forbidding):
     def recent_days(self) -> int:
         """How many days before a moment the loss knew, 0: none, as of a run that left it open."""
         return 0 if self.recency_days == "auto" else self.recency_days
+
+    @property
+    def rate_of_values(self) -> float:
+        """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
+        return 1.0 if self.value_rate == "auto" else self.value_rate
 
     @property
     def softmaxes(self) -> list["TrainingConfig"]:

@@ -23,8 +23,9 @@ LITTLE_VALIDATE_EVERY = 10
 #: Unwanted events among the training events of users with two or more from which on a model learns what they mean. Below, a token
 #: of its own has been read too seldom to say anything; nobody measured where that begins.
 UNWANTED = 100
-#: Users with two training events or more from which on a market is large.
+#: Users with two training events or more from which on a market is large, and training events of such users.
 LARGE = 16_384
+LARGE_EVENTS = 16 * LARGE
 #: Steps of a large market: a listing that a step encodes serves more histories where there are more of them, so that
 #: the same processor time reads more of the log; its other positives are negatives enough.
 LARGE_STEPS: dict[str, Any] = {
@@ -35,8 +36,12 @@ LARGE_STEPS: dict[str, Any] = {
     "warmup": 40,
     "validations": 6,
 }
-#: Times that a large market is read, and steps that it gets at least.
-EPOCHS, LEAST_STEPS = 5, 140
+#: Times the learning rate for the vectors of attribute values where there are so many events: few of the steps show a value, and a
+#: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
+#: few events (H&M's week) that is soon learned by heart, and validation falls.
+VALUE_RATE = 20.0
+#: Times that a large market's users are read, and its events where it is large by these alone, and steps that it gets at least.
+EPOCHS, PASSES, LEAST_STEPS = 5, 2.5, 140
 
 
 def decided(
@@ -70,9 +75,13 @@ def decided(
         found["neighbours_served"] = NEAR if beside else 0.0
     if "unwanted_learned" not in training.model_fields_set:
         found["unwanted_learned"] = settings.features.meta and _unwanted(log, split.train) >= UNWANTED
-    users = int((count >= 2).sum())
-    if users >= LARGE:
-        steps = max(LEAST_STEPS, math.ceil(EPOCHS * users / LARGE_STEPS["batch"]))
+    users, events = int((count >= 2).sum()), repeated(count)
+    large = users >= LARGE or events >= LARGE_EVENTS
+    if training.value_rate == "auto":
+        found["value_rate"] = VALUE_RATE if events >= LARGE_EVENTS else 1.0
+    if large:
+        by_users, by_events = users / LARGE_STEPS["batch"], events / LARGE_STEPS["window_listings"]
+        steps = max(LEAST_STEPS, math.ceil(EPOCHS * by_users if users >= LARGE else PASSES * by_events))
         sizes = LARGE_STEPS | {"max_steps": min(steps, training.max_steps)}
         found |= {name: size for name, size in sizes.items() if name not in training.model_fields_set}
     return training.model_copy(update=found)

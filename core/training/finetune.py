@@ -86,7 +86,9 @@ class _Finetuning:
         self.device = self.processes.device
         model.to(self.device)
         config = self.config
-        self.optimizer = make_optimizer(model, config.learning_rate, config.weight_decay, config.photo_rate)
+        self.optimizer = make_optimizer(
+            model, config.learning_rate, config.weight_decay, config.photo_rate, config.rate_of_values
+        )
         self.tables = data.inputs.tensors(self.device)
         self.state, self.bank = TrainingState(), None
         self.state_file = run / ".training" / "state.safetensors"

@@ -6,29 +6,37 @@ from typing import Any
 import torch
 
 from core.features.photos.trainable import PREFIX
+from core.model.embeddings import TokenEmbedder
 
 
 def make_optimizer(
-    model: torch.nn.Module, rate: float, weight_decay: float, photo_rate: float = 1.0
+    model: torch.nn.Module, rate: float, weight_decay: float, photo_rate: float = 1.0, value_rate: float = 1.0
 ) -> torch.optim.AdamW:
     """AdamW; weight decay for matrices of linear layers, none for biases, norms and embedding tables.
 
-    Stages of a photo encoder have a group of their own, without decay: `set_rate` gives it the share `photo_rate`.
+    Stages of a photo encoder have a group of their own, without decay: `set_rate` gives it the share `photo_rate`; the tables
+    of attribute values (`core.model.embeddings.TokenEmbedder`) have `value_rate` times the rate of the rest.
     """
+    values: list[torch.nn.Parameter] = []
     blocks: list[torch.nn.Parameter] = []
     decayed: list[torch.nn.Parameter] = []
     plain: list[torch.nn.Parameter] = []
     tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    quick = {id(m.value.weight) for m in model.modules() if isinstance(m, TokenEmbedder) and value_rate != 1}
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and id(parameter) not in tables and not name.endswith("slope")
         if name.startswith(PREFIX):
             blocks.append(parameter)
+        elif id(parameter) in quick:
+            values.append(parameter)
         else:
             (decayed if is_matrix else plain).append(parameter)
     groups: list[dict[str, Any]] = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
+    if values:
+        groups.append({"params": values, "weight_decay": 0.0, "share": value_rate})
     if blocks:
         groups.append({"params": blocks, "weight_decay": 0.0, "share": photo_rate})
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)

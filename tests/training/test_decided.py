@@ -1,13 +1,15 @@
 """What a training leaves open is decided by the market, and what was given by hand stays."""
 
+import math
+
 import numpy as np
 import pytest
 
 import core.training.decided as decided_module
 from core.market.splits import make_split
 from core.model.settings import Settings
-from core.run.fits import NEAR, RECENT
-from core.training.decided import LARGE_STEPS, LATE_WEIGHT, decided
+from core.run.fits import NEAR, RECENT, repeated
+from core.training.decided import LARGE_STEPS, LATE_WEIGHT, VALUE_RATE, decided
 
 
 @pytest.fixture
@@ -57,6 +59,26 @@ def test_a_large_market_has_larger_steps_and_fewer(large):
     found = decided(Settings(), *large)
     assert {name: getattr(found, name) for name in LARGE_STEPS} == LARGE_STEPS
     assert found.max_steps == decided_module.LEAST_STEPS
+    assert (found.value_rate, found.rate_of_values) == (1, 1)
+
+
+def test_a_market_of_few_users_with_many_events_is_large_and_read_as_often(
+    random_log, always_live, monkeypatch
+):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    assert (decided(Settings(), log, split).batch, decided(Settings(), log, split).value_rate) == (256, 1)
+    events = repeated(np.bincount(log.user[split.train]))
+    monkeypatch.setattr(decided_module, "LARGE_EVENTS", events + 1)
+    assert decided(Settings(), log, split).batch == 256
+    monkeypatch.setattr(decided_module, "LARGE_EVENTS", events)
+    monkeypatch.setattr(decided_module, "LEAST_STEPS", 1)
+    monkeypatch.setitem(LARGE_STEPS, "window_listings", 16)
+    found = decided(Settings(), log, split)
+    assert {name: getattr(found, name) for name in LARGE_STEPS} == LARGE_STEPS
+    assert found.max_steps == math.ceil(decided_module.PASSES * events / 16)
+    assert (found.value_rate, found.rate_of_values) == (VALUE_RATE, VALUE_RATE)
+    assert decided(Settings.of({"training": {"value_rate": 3}}), log, split).value_rate == 3
 
 
 def test_what_was_given_stays_in_a_large_market(large):
