@@ -16,7 +16,6 @@ from core.insight.selection.params import (
     offered,
     own_fit,
     read_rules,
-    rules_left_out,
     usual,
 )
 from core.run.fits import NOTHING
@@ -134,8 +133,9 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
     """The rules of a list behind a button, as `vibes recommend` and `vibes similar` take them."""
     view = opened.view
     params = st.query_params.to_dict()
-    now = read_rules(view.market, params, users)
-    for part in rules_left_out(view.market, params, users):
+    left: list[tuple[str, str]] = []
+    now = read_rules(view.market, params, users, left)
+    for part in left:
         in_vain(f"The link's rule {quoted(*part)} is none of this market's; it is left out.")
     labels = {item.name: item.label for item in groupings(view.market)}
     changed = len([name for name in RULES[1:] if st.query_params.get(name) is not None]) + bool(now.same)

@@ -19,8 +19,9 @@ RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 def filters(opened: OpenRun) -> Filters:
     """The filters that the URL holds."""
     params = st.query_params.to_dict()
-    found = Filters.read(opened.view.market, params)
-    for part in found.left_out(params):
+    left: list[tuple[str, str]] = []
+    found = Filters.read(opened.view.market, params, left)
+    for part in left:
         in_vain(f"The link's filter {quoted(*part)} is none of this market's; it is left out.")
     return found
 

@@ -36,40 +36,40 @@ class Filters:
     on: dt.date | None = None
 
     @classmethod
-    def read(cls, market: Market, params: Mapping[str, str]) -> Filters:
-        """From an address; what it cannot mean is left out."""
-        low, _, high = params.get("price", "").partition("-")
-        known = {item.name for item in choices(market)}
-        pairs = [part.partition(":") for part in params.get("is", "").split("|")]
+    def read(
+        cls, market: Market, params: Mapping[str, str], left_out: list[tuple[str, str]] | None = None
+    ) -> Filters:
+        """From an address; what it cannot mean is left out, and `left_out` is told of it, (name, value) each."""
+        left: list[tuple[str, str]] = [] if left_out is None else left_out
+        km = _number(params.get("km", "")) if has_place(market) else None
         day = None
         with suppress(ValueError):
             day = dt.date.fromisoformat(params.get("on", ""))
-        if day is not None and day.year not in YEARS:
+        if day is not None and (day.year not in YEARS or not has_dates(market)):
             day = None
-        return cls(
-            _number(low) if price(market) else None,
-            _number(high) if price(market) else None,
-            tuple((n, value) for n, _, value in pairs if n in known and _readable(market, f"{n}={value}")),
-            tuple(name for name in params.get("same", "").split(",") if name in known),
-            _number(params.get("km", "")) if has_place(market) else None,
-            day if has_dates(market) else None,
-        )
-
-    def left_out(self, params: Mapping[str, str]) -> list[tuple[str, str]]:
-        """(name, value) of what the address that these were read from cannot mean."""
-        found = []
-        for name in ("km", "on"):
-            if params.get(name) and getattr(self, name) is None:
-                found.append((name, params[name]))
-        low, _, high = params.get("price", "").partition("-")
-        if (low and self.low is None) or (high and self.high is None):
-            found.append(("price", params["price"]))
-        values = {f"{name}:{value}" for name, value in self.values}
-        found += [("is", part) for part in params.get("is", "").split("|") if part and part not in values]
-        found += [
-            ("same", name) for name in params.get("same", "").split(",") if name and name not in self.same
+        left += [
+            (name, params[name])
+            for name, one in (("km", km), ("on", day))
+            if params.get(name) and one is None
         ]
-        return found
+        low, _, high = params.get("price", "").partition("-")
+        band = [_number(end) if price(market) else None for end in (low, high)]
+        if any(end and one is None for end, one in zip((low, high), band, strict=True)):
+            left.append(("price", params["price"]))
+        known = {item.name for item in choices(market)}
+        values, same = [], []
+        for part in params.get("is", "").split("|"):
+            name, _, value = part.partition(":")
+            if name in known and _readable(market, f"{name}={value}"):
+                values.append((name, value))
+            elif part:
+                left.append(("is", part))
+        for name in params.get("same", "").split(","):
+            if name in known:
+                same.append(name)
+            elif name:
+                left.append(("same", name))
+        return cls(band[0], band[1], tuple(values), tuple(same), km, day)
 
     def params(self) -> dict[str, str | None]:
         """As the address keeps it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from core.market.market import Attribute, Market
 from core.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
@@ -38,43 +38,51 @@ def groupings(market: Market) -> list[Attribute]:
     ]
 
 
-def read_rules(market: Market, params: Mapping[str, str], users: bool) -> Rules:
+def read_rules(
+    market: Market, params: Mapping[str, str], users: bool, left_out: list[tuple[str, str]] | None = None
+) -> Rules:
     """The rules of an address; what it cannot mean is left out, but for conditions, which are read with the list.
 
     Args:
         users: of a list for a user, where listings are to be live and unseen unless the address says otherwise.
+        left_out: is told what was left out, (name, value) each.
     """
     names = {item.name for item in groupings(market)}
-    per, live = params.get("per", ""), params.get("live")
+    left: list[tuple[str, str]] = [] if left_out is None else left_out
+
+    def one_of(name: str, may: Collection[str]) -> str:
+        value = params.get(name, "")
+        if value and value not in may:
+            left.append((name, value))
+        return value if value in may else ""
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        if params.get(name) and not is_whole(params[name]):
+            left.append((name, params[name]))
+        return whole(params, name, default, low, high)
+
+    per, live, seen, fill = (
+        one_of("per", names),
+        *(one_of(name, ("0", "1")) for name in ("live", "seen", "fill")),
+    )
+    variety, most = number("variety", 0, 0, WIDEST), number("most", 2, 1, 99)
     texts = {
         name: tuple(part for each in params.get(name, "").split(";") if (part := each.strip()))
         for name in TEXTS
     }
-    same = [name for name in params.get("same", "").split(",") if name in names]
+    same = params.get("same", "").split(",") if users else []  # of similar listings the filters do that
+    if params.get("same"):
+        left += [("same", part) for part in same if part not in names]
     return Rules(
-        live_only=live == "1" if live in ("0", "1") else None,
-        drop_seen=False if users and params.get("seen") == "1" else None,
-        same=tuple(same) if users else (),  # of similar listings the filters do that
-        at_most=whole(params, "most", 2, 1, 99) if per in names else None,
-        seller=per if per in names else None,
-        diversity=whole(params, "variety", 0, 0, WIDEST) / 10,
-        fill=params.get("fill") == "1",
+        live_only=live == "1" if live else None,
+        drop_seen=False if users and seen == "1" else None,
+        same=tuple(part for part in same if part in names),
+        at_most=most if per else None,
+        seller=per or None,
+        diversity=variety / 10,
+        fill=fill == "1",
         **texts,
     )
-
-
-def rules_left_out(market: Market, params: Mapping[str, str], users: bool) -> list[tuple[str, str]]:
-    """(name, value) of the rules of an address that `read_rules` cannot mean, and leaves out."""
-    names = {item.name for item in groupings(market)}
-    given = {name: params[name] for name in ("per", "same", "live", "seen", "fill") if params.get(name)}
-    may = {"per": names, "live": {"0", "1"}, "seen": {"0", "1"}, "fill": {"0", "1"}}
-    found = [(name, value) for name, value in given.items() if name in may and value not in may[name]]
-    found += [
-        (one, params[one]) for one in ("variety", "most") if params.get(one) and not is_whole(params[one])
-    ]
-    if users and "same" in given:
-        found += [("same", part) for part in given["same"].split(",") if part not in names]
-    return found
 
 
 def own_fit(run: RunFolder) -> Fit | None:

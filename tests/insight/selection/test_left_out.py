@@ -1,0 +1,55 @@
+"""What an address cannot mean is left out and told, by the reading itself."""
+
+import pandas as pd
+import pytest
+
+from core.insight.selection.filters import Filters
+from core.insight.selection.params import read_rules
+from core.market.market import Market
+
+
+@pytest.fixture(scope="module")
+def market():
+    """Homes of two kinds with a price."""
+    homes = pd.DataFrame(
+        {
+            "listing_id": ["a", "b", "c", "d"],
+            "type": ["flat", "flat", "hut", "hut"],
+            "rent": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    attributes = {"type": {"kind": "category"}, "rent": {"kind": "number", "unit": "EUR"}}
+    return Market.from_frames(homes, attributes=attributes)
+
+
+@pytest.mark.parametrize(
+    ("params", "rules", "left"),
+    [
+        ({"per": "type", "most": "3"}, {"seller": "type", "at_most": 3}, []),
+        ({"per": "mood", "most": "x"}, {}, [("per", "mood"), ("most", "x")]),
+        ({"live": "1", "fill": "yes"}, {"live_only": True}, [("fill", "yes")]),
+        ({"seen": "2", "variety": "x"}, {}, [("seen", "2"), ("variety", "x")]),
+        ({"same": "type,mood"}, {"same": ("type",)}, [("same", "mood")]),
+    ],
+)
+def test_rules(market, params, rules, left):
+    told: list[tuple[str, str]] = []
+    found = read_rules(market, params, True, told)
+    assert found.model_dump(exclude_defaults=True) == rules and told == left
+    assert read_rules(market, params, True) == found
+
+
+@pytest.mark.parametrize(
+    ("params", "filters", "left"),
+    [
+        ({"price": "1-3", "is": "type:hut"}, Filters(1.0, 3.0, (("type", "hut"),)), []),
+        ({"price": "1-x"}, Filters(1.0), [("price", "1-x")]),
+        ({"km": "3", "on": "2025-03-03"}, Filters(), [("km", "3"), ("on", "2025-03-03")]),
+        ({"is": "mood:x|type:flat", "same": "type,mood"}, Filters(values=(("type", "flat"),), same=("type",)),
+         [("is", "mood:x"), ("same", "mood")]),
+    ],
+)  # fmt: skip
+def test_filters(market, params, filters, left):
+    told: list[tuple[str, str]] = []
+    assert Filters.read(market, params, told) == filters and told == left
+    assert Filters.read(market, params) == filters
