@@ -86,7 +86,7 @@ class Meta:
 
 def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
     """Sequences of the bare listings `rows` (B,)."""
-    sizes = np.diff(tokens.offset)[rows]
+    sizes = tokens.offset[rows + 1] - tokens.offset[rows]  # no pass over the whole catalogue
     owner = np.arange(len(rows))
     return _assemble(tokens, rows, owner, np.zeros(len(rows), np.int64), sizes, len(rows), None, None)
 
@@ -115,7 +115,7 @@ def history_sequences(
     extra = np.zeros(len(event), np.int64)
     if meta is not None:
         extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
-    sizes = np.diff(tokens.offset)[rows]
+    sizes = tokens.offset[rows + 1] - tokens.offset[rows]
     # The running size of what is newer decides, so that a listing that does not fit takes all older ones along.
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
@@ -184,7 +184,7 @@ def _assemble(
         spot = (place + sizes + shift)[has]
         key[spot], value[spot], items[spot], kind[spot] = name, ids[has], item[has], TYPE_META
     set_size = np.zeros(n, np.int64)
-    in_set = np.diff(tokens.set_offset)[source]
+    in_set = tokens.set_offset[source + 1] - tokens.set_offset[source]
     set_size[target] = in_set
     return Sequences(
         length=length,

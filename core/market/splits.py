@@ -12,6 +12,8 @@ from core.market.market import Market
 
 Protocol = Literal["temporal", "leave-one-out"]
 FOREVER = np.iinfo(np.int64).max
+#: One listing in so many may change between the moments of a batch where all others are told for all moments together.
+FEW = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,26 @@ class Catalogue:
         """Whether any listing has an end; of a million for many moments each comparison is a pass over all."""
         return bool((self.until < FOREVER).any())
 
+    def _live_rows(self, at: np.ndarray) -> np.ndarray:
+        """(Q, L) bool: `live` at the moments `at` (Q,). Most listings are live at all of them or at none, which two passes tell for
+        all moments together."""
+        if len(at) < 2:
+            return self.live(at[:, None])
+        first, last = at.min(), at.max()
+        always = self.since <= first  # (L,)
+        changing = ~always & (self.since <= last)
+        if self._expires:
+            ended = self.until <= last
+            changing |= always & ended & (self.until > first)
+            always &= ~ended
+        some = np.flatnonzero(changing)
+        if len(some) * FEW > len(always):
+            return self.live(at[:, None])
+        found = np.broadcast_to(always, (len(at), len(always))).copy()
+        if len(some):
+            found[:, some] = self.live(at[:, None], some)
+        return found
+
     def candidates(self, log: EventLog, queries: Queries) -> np.ndarray:
         """(Q, L) bool: which listings each query may recommend."""
         if not queries.masked:
@@ -99,7 +121,7 @@ class Catalogue:
             if log.some_unwanted:
                 allowed[log.not_this(queries.start, queries.end)] = False
             return allowed
-        allowed = self.live(queries.at[:, None])  # (Q, L)
+        allowed = self._live_rows(queries.at)  # (Q, L)
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed

@@ -46,7 +46,9 @@ class Inputs:
 
     def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each bare listing, `[CLS]` included."""
-        return 1 + np.diff(self.features.tokens.offset)[rows]
+        offset = self.features.tokens.offset
+        found: np.ndarray = 1 + offset[rows + 1] - offset[rows]
+        return found
 
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """About how many tokens each history has; exact but for the cut at `max_tokens`."""

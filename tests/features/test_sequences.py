@@ -1,5 +1,8 @@
 """Token sequences against a slow, plain twin."""
 
+import tracemalloc
+from dataclasses import fields
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +16,7 @@ from core.features.tokens.tabular import (
     TYPE_CLS,
     TYPE_CONTENT,
     TYPE_META,
+    Tokens,
     tokenise,
 )
 from core.features.tokens.vocabulary import fit_vocabulary
@@ -90,6 +94,30 @@ def test_a_bare_listing_is_cls_and_its_tokens(market):
     assert flat(sequences) == expected
     assert sequences.length.tolist() == [1 + tokens.offset[r + 1] - tokens.offset[r] for r in rows]
     assert (sequences.item == 0).all()
+
+
+def test_a_few_sequences_of_a_large_catalogue_touch_nothing_else(market):
+    """What a batch costs does not grow with the catalogue: no array as long as that is made."""
+    _, small = market
+    times = 2_000
+    begin = np.arange(times)[:, None]
+    offsets = {
+        name: np.append((begin * every[-1] + every[:-1]).ravel(), times * every[-1])
+        for name, every in (("offset", small.offset), ("set_offset", small.set_offset))
+    }
+    rest = {f.name: np.tile(getattr(small, f.name), times) for f in fields(small) if f.name not in offsets}
+    large = Tokens(**offsets, **rest)
+    listing, start, end = np.arange(30, dtype=np.int32), np.array([0, 10]), np.array([10, 30])
+    tracemalloc.start()
+    try:
+        bare = listing_sequences(large, np.array([4, 60_000 - 1]))
+        told = history_sequences(large, listing, start, end, None, 50, 1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert flat(bare) == flat(listing_sequences(small, np.array([4, 29])))
+    assert flat(told) == flat(history_sequences(small, listing, start, end, None, 50, 1000))
+    assert large.listings == 60_000 and peak < 200_000
 
 
 @pytest.mark.parametrize("max_listings, max_tokens", [(50, 1000), (3, 1000), (50, 25), (50, 12)])
