@@ -19,7 +19,7 @@ from browser.served import served  # noqa: E402
 
 from core.demo.shipped import bundled_run  # noqa: E402
 
-WIDTH, HEIGHT = 1200, 1900
+WIDTH, HEIGHT, SCREEN = 1200, 1900, 1120
 LISTING, CARDS = "home-0324", 5
 CLOSER = 3  # clicks
 TO_THE_RIGHT = 560  # pixels that the map is moved: at its middle little lies
@@ -65,9 +65,38 @@ def dial_by_cards(page: Page, url: str) -> Image.Image:
     return whole.crop((0, int(top) - 10, WIDTH, min(whole.height, int(box["y"] + box["height"]) + 15)))
 
 
+def presenting(page: Page, url: str) -> Image.Image:
+    """A pinned view with its note, as it is presented."""
+    page.set_viewport_size({"width": WIDTH, "height": SCREEN})
+    page.goto(f"{url}/similar?listing={LISTING}&k={CARDS}&space=photos")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").click()
+    page.get_by_role("button", name="Pinned views (1)").click()
+    page.get_by_role("dialog", name="Pinned views").get_by_role("textbox").first.fill(
+        "Alike by their photos alone"
+    )
+    page.get_by_role("button", name="Present", exact=True).click()
+    expect(page.get_by_role("region", name="Presenting")).to_contain_text("1 of 1")
+    wait_until_quiet(page)
+    page.mouse.move(WIDTH - 1, 0)
+    page.wait_for_timeout(1500)
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
+def on_paper(page: Page, url: str) -> Image.Image:
+    """A draft of a listing with its audience and what would change it."""
+    page.goto(f"{url}/cold?view=new&like={LISTING}")
+    wait_until_quiet(page)
+    page.mouse.move(WIDTH - 1, 0)
+    page.wait_for_timeout(3000)
+    return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
 PICTURES: dict[str, Callable[[Page, str], Image.Image]] = {
     "map-of-photos.webp": map_of_photos,
     "dial-by-cards.webp": dial_by_cards,
+    "presenting.webp": presenting,
+    "on-paper.webp": on_paper,
 }
 
 
