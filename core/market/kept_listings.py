@@ -72,11 +72,23 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
         with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
             if (found := _load(path, asked)) is not None:
                 return found
+    before = _stamp(source)
     made = read()
     if isinstance(made.table, pd.DataFrame) and len(made.table) >= FEWEST:
         with suppress(OSError, VibesError, pa.ArrowException):
-            _save(path, asked or _passport(source, config), made.table, made)
+            passport = asked or _passport(source, config)
+            # Where another file came meanwhile, what was read is not what the passport is of.
+            if _stamp(source) == before:
+                _save(path, passport, made.table, made)
     return made
+
+
+def _stamp(source: Path) -> tuple[int, int, int] | None:
+    """Which file it is; None where there is none."""
+    with suppress(OSError):
+        found = source.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+    return None
 
 
 def _passport(source: Path, config: MarketConfig) -> str:

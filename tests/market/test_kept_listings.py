@@ -147,3 +147,19 @@ def test_another_state_of_the_tables_is_not_mixed_up_with_the_markets(folder, re
     assert Market.open(folder, tables=other).listings["amenities"][0] == ["wifi", "sofas"]
     assert Market.open(folder).listings["amenities"][0] == ["wifi", "sauna"]
     assert len(reads) == 2
+
+
+def test_a_table_that_is_replaced_while_it_is_read_is_read_anew(folder, monkeypatch):
+    check = market.listings_table
+
+    def listings_table(*given):
+        found = check(*given)
+        table = pd.read_csv(folder / "listings.csv", dtype=str)
+        table.assign(title="Castle").to_csv(folder / "new.csv", index=False)
+        (folder / "new.csv").replace(folder / "listings.csv")
+        return found
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(market, "listings_table", listings_table)
+        assert Market.open(folder).listings["title"].iat[0] == "Loft"
+    assert Market.open(folder).listings["title"].tolist() == ["Castle"] * 4
