@@ -97,9 +97,8 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
             st.segmented_control(
                 "Direction in",
                 offered,
-                default=offered[
-                    0
-                ],  # not told by the session, whose word is lost with a drawing that a click breaks off
+                # Not told by the session, whose word is lost with a drawing that a click breaks off.
+                default=offered[0],
                 key="dial-space",
                 format_func=LABELS.__getitem__,
                 required=True,
@@ -108,7 +107,6 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
             st.button(
                 "Make the dial",
                 key="make-dial",
-                type="primary",
                 disabled=not picked,
                 on_click=_make,
                 args=(opened, list(rules.dial)),

@@ -1,5 +1,7 @@
 """Drift against what chance makes of so few, what lists show, thresholds, and the memo."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,7 @@ def checked(market, change=lambda rows: rows, seed=0, number=60, limits=LIMITS):
     old, new = order[:300], order[300 : 300 + number]
     listings = market.listings.copy()
     listings.iloc[new] = change(listings.iloc[new].copy())
-    moved = Market(**{**vars(market), "listings": listings})
+    moved = replace(market, listings=listings)
     groups = [Group("new", "the new listings", new)]
     return attribute_checks(seen_of(market, old), moved, groups, {"price": "Price"}, limits)
 
