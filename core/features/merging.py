@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.features.featurizer import Features
-from core.features.tokens.tabular import Tokens
+from core.features.tokens.tabular import Tokens, sizes_of
 from core.market.log import ranges
 
 
@@ -32,9 +32,9 @@ def joined(first: Features, second: Features) -> Features:
 def selected(features: Features, rows: np.ndarray) -> Features:
     """The listings `rows` (n,) in that order, with the photo and text vectors that they use."""
     tokens = features.tokens
-    length = np.diff(tokens.offset)[rows]
+    length = sizes_of(tokens.offset, rows)
     token = ranges(tokens.offset[rows], length)  # (T,) of the old tokens
-    members = np.diff(tokens.set_offset)[token]
+    members = sizes_of(tokens.set_offset, token)
     photo, photos = _used(tokens.photo[token], features.photo)
     text, texts = _used(tokens.text[token], features.text)
     chosen = Tokens(

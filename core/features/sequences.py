@@ -28,6 +28,7 @@ from core.features.tokens.tabular import (
     TYPE_CONTENT,
     TYPE_META,
     Tokens,
+    sizes_of,
 )
 from core.features.tokens.vocabulary import Vocabulary
 from core.market.log import ranges
@@ -86,7 +87,7 @@ class Meta:
 
 def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
     """Sequences of the bare listings `rows` (B,)."""
-    sizes = tokens.offset[rows + 1] - tokens.offset[rows]  # no pass over the whole catalogue
+    sizes = sizes_of(tokens.offset, rows)
     owner = np.arange(len(rows))
     return _assemble(tokens, rows, owner, np.zeros(len(rows), np.int64), sizes, len(rows), None, None)
 
@@ -115,7 +116,7 @@ def history_sequences(
     extra = np.zeros(len(event), np.int64)
     if meta is not None:
         extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
-    sizes = tokens.offset[rows + 1] - tokens.offset[rows]
+    sizes = sizes_of(tokens.offset, rows)
     # The running size of what is newer decides, so that a listing that does not fit takes all older ones along.
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
@@ -184,7 +185,7 @@ def _assemble(
         spot = (place + sizes + shift)[has]
         key[spot], value[spot], items[spot], kind[spot] = name, ids[has], item[has], TYPE_META
     set_size = np.zeros(n, np.int64)
-    in_set = tokens.set_offset[source + 1] - tokens.set_offset[source]
+    in_set = sizes_of(tokens.set_offset, source)
     set_size[target] = in_set
     return Sequences(
         length=length,

@@ -10,6 +10,7 @@ import torch
 from core.device import place
 from core.features.featurizer import Features
 from core.features.sequences import Meta, Sequences, history_sequences, listing_sequences
+from core.features.tokens.tabular import sizes_of
 from core.market.log import ranges
 
 #: Features' vectors by device. A request reads a few rows of them: handing them over anew would take longer than the model.
@@ -46,9 +47,7 @@ class Inputs:
 
     def listing_lengths(self, rows: np.ndarray) -> np.ndarray:
         """Tokens of each bare listing, `[CLS]` included."""
-        offset = self.features.tokens.offset
-        found: np.ndarray = 1 + offset[rows + 1] - offset[rows]
-        return found
+        return 1 + sizes_of(self.features.tokens.offset, rows)
 
     def history_lengths(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """About how many tokens each history has; exact but for the cut at `max_tokens`."""

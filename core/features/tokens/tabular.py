@@ -43,6 +43,12 @@ class Tokens:
         return len(self.offset) - 1
 
 
+def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(B,) how long the runs `rows` (B,) are that `offset` (N + 1,) bounds, without a pass over all N."""
+    found: np.ndarray = offset[rows + 1] - offset[rows]
+    return found
+
+
 class TokenColumns:
     """Collects one slot (attribute, photo position, text) after the other, then sorts by listing."""
 

@@ -87,9 +87,9 @@ class ItemKNN(IdModel):
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, -inf for cold listings."""
-        scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
         from scipy import sparse
 
+        scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
         return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
 
 
