@@ -21,7 +21,7 @@ from core.run.npz import places_of, read_npz
 #: The files that make a state; pushes and what is waiting belong to a refreshed one.
 FILES = (
     "listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors", "prepared.safetensors",
-    "pushes.parquet", "refresh.json", "waiting.parquet", "seen.json",
+    "pushes.parquet", "refresh.json", "waiting.parquet", "waiting-photos.parquet", "seen.json",
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
@@ -201,7 +201,7 @@ def _other(path: Path, reason: str) -> VibesError:
 def _mend(name: str) -> str:
     if name == "listings.npz":
         return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from where it is whole"
-    if name in ("pushes.parquet", "refresh.json", "waiting.parquet"):
+    if name in ("pushes.parquet", "refresh.json", "waiting.parquet", "waiting-photos.parquet"):
         return "embed the run again, and refresh it"
     return "copy the run again from where it is whole, or train it again"
 

@@ -22,8 +22,9 @@ from core.run.run import Run
 from core.serving.forget.tables import has_users, rows_of, tables_of, without
 from core.serving.forget.who import Who
 from core.serving.refresh.market_folder import digests
-from core.serving.refresh.refresher import STATE, WAITING, link_model, manifest_over
+from core.serving.refresh.refresher import STATE, link_model, manifest_over
 from core.serving.refresh.tables import write_tables
+from core.serving.refresh.waiting import FILES as WAITING
 
 #: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
 PATIENCE_S = 30.0
@@ -113,7 +114,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
         with building(path) as built:
             config = market.config.model_copy(update={"actions": list(market.actions)})
             write_tables(built / "market", market, config, None, None, None)
-            for name in (PUSHES, WAITING):
+            for name in (PUSHES, *WAITING.values()):
                 if (run.folder / name).is_file():
                     copy_file(run.folder / name, built / name)
             for table in list(tables_of(built)):

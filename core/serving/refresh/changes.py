@@ -16,10 +16,9 @@ from core.market.defects import Defect
 from core.market.market import Market
 from core.market.tables import Notes, as_ids, events_table, listings_table, require
 from core.serving.refresh.sources import Frame
+from core.serving.refresh.waiting import MOST_WAITING, Waiting, newest, nothing_waits
 
 _NEVER = pd.Timestamp.max.tz_localize("UTC")
-#: Events on listings that are not there (yet), the newest of which are kept.
-MOST_WAITING = 100_000
 
 
 @dataclass
@@ -31,7 +30,8 @@ class Changes:
         touched: listings of which only `published_at` or `expires_at` changed: nothing to encode.
         users: those with new events.
         fresh: how many events are new.
-        waiting: events on listings that are not there, or of the future; they are tried again with the next rows.
+        waiting: events on listings that are not there, or of the future, and photos that could not be read or fetched; they
+            are tried again at later looks.
         taken: the frames that could be read, with their table.
         problems: files and queries that could not be used, a sentence each.
         defects: what `vibes check` would name of the rows that were taken in, each with the frame that has it.
@@ -45,7 +45,7 @@ class Changes:
     touched: set[str] = field(default_factory=set)
     users: list[str] = field(default_factory=list)
     fresh: int = 0
-    waiting: pd.DataFrame = field(default_factory=pd.DataFrame)
+    waiting: Waiting = field(default_factory=nothing_waits)
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     defects: list[tuple[Frame, Defect]] = field(default_factory=list)
@@ -204,8 +204,8 @@ def new_events(
     early = (found[C.TIMESTAMP] > now).to_numpy(bool) if C.TIMESTAMP in found else np.zeros(len(found), bool)
     waits = early | ~found[C.LISTING].isin(known).to_numpy(bool)
     waiting = found[waits].drop_duplicates().reset_index(drop=True)
-    changes.waiting = waiting.tail(MOST_WAITING).reset_index(drop=True)
-    if lost := len(waiting) - len(changes.waiting):
+    changes.waiting["events"], lost = newest(waiting)
+    if lost:
         changes.problems.append(
             f"More than {MOST_WAITING:,} events wait for their listing or their time; the {lost:,} that wait longest are "
             "given up. Deliver the listings first."

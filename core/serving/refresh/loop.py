@@ -130,6 +130,8 @@ def status(look: Look) -> str:
         parts = [f"generation {look.generation}: nothing new"]
     if look.waiting:
         parts.append(f"{count(look.waiting, 'event waits', 'events wait')} for the listing or the time")
+    if look.photos_waiting:
+        parts.append(f"{count(look.photos_waiting, 'photo waits', 'photos wait')} for another try")
     if look.problems:
         more = f" (and {len(look.problems) - 1:,} more)" if len(look.problems) > 1 else ""
         parts.append(f"problem: {look.problems[0]}{more}")

@@ -1,32 +1,119 @@
-"""Photo files of new listings, brought into the market under the name of their content or of their address."""
+"""Photo files of new listings, brought into the market under the name of their content or of their address.
+
+A photo that cannot be read or fetched is tried again at later looks: at the next one, and whenever it waits twice as long as at
+the try before, until it waited `PATIENCE_S`. A refresh that starts tries all of them at once.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from core.errors import VibesError
 from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.download.job import bring
 from core.market.download.limits import Limits
 from core.market.durable import atomic_path
+from core.market.photo_check import photo_problem
 from core.market.photo_urls import path_of, with_paths
 from core.market.tables import Notes, as_ids, require
 from core.market.values import to_numbers
+from core.serving.refresh.changes import Changes
 from core.serving.refresh.sources import Frame
+from core.serving.refresh.waiting import MOST_WAITING, newest
+from core.words import count
+
+#: Seconds after which a photo that still fails is given up: a day.
+PATIENCE_S = 86_400.0
+#: Of a photo that waits: the frame that named it, where its path starts; when it first failed, and when it was last tried.
+_FRAME, _FOLDER, _SINCE, _TRIED = "frame", "folder", "since", "tried"
 
 
-def photo_rows(market: Path, frame: Frame, limits: Limits | None = None) -> tuple[pd.DataFrame, list[Defect]]:
+def new_photos(
+    market: Path,
+    frames: Sequence[Frame],
+    waiting: pd.DataFrame,
+    limits: Limits | None,
+    now: float,
+    changes: Changes,
+) -> pd.DataFrame:
+    """The photos of `frames` and of those `waiting`: `listing_id, path`; what waits from now on is set in `changes`.
+
+    Args:
+        now: seconds since 1970.
+    """
+    parts, waits = [], [waiting]
+    if len(waiting):
+        due = now - waiting[_TRIED] >= waiting[_TRIED] - waiting[_SINCE]
+        waits, given_up = [waiting[~due]], []
+        for (name, folder), rows in waiting[due].groupby([_FRAME, _FOLDER], dropna=False, sort=False):
+            place = Path(folder) if isinstance(folder, str) else None
+            frame = Frame(name, rows[[C.LISTING, C.PATH, C.URL]], place, {}, now)
+            found, failed, defects = photo_rows(market, frame, limits)
+            parts.append(found)
+            old = (now - rows[_SINCE].iloc[failed] >= PATIENCE_S).to_numpy(bool)
+            waits.append(rows.iloc[failed][~old].assign(**{_TRIED: now}))
+            given_up += [defect for defect, gone in zip(defects, old, strict=True) if gone]
+        if given_up:
+            changes.problems.append(
+                f"{count(len(given_up), 'photo')} could not be had for a day and {'is' if len(given_up) == 1 else 'are'} given "
+                f"up, the first '{given_up[0].value}' {given_up[0].message}. Mend the files or addresses, and deliver the rows again."
+            )
+    for frame in frames:
+        if frame.rows.empty:
+            changes.taken.append(("photos", frame))
+            continue
+        try:
+            found, failed, defects = photo_rows(market, frame, limits)
+        except VibesError as error:
+            changes.problems.append(str(error))
+            continue
+        parts.append(found)
+        waits.append(_waiting(frame, failed, now))
+        changes.note(frame, defects)
+        changes.taken.append(("photos", frame))
+    rows = pd.concat(waits, ignore_index=True)
+    if len(rows):  # of those that are told again the first failure counts
+        rows = rows.drop_duplicates([_FOLDER, C.LISTING, C.PATH])
+    changes.waiting["photos"], lost = newest(rows)
+    if lost:
+        changes.problems.append(
+            f"More than {MOST_WAITING:,} photos wait for a file that can be read; the {lost:,} that wait longest are given up. "
+            "Deliver the files before the rows."
+        )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[C.LISTING, C.PATH])
+
+
+def due_at_once(waiting: pd.DataFrame) -> pd.DataFrame:
+    """The same photos, of which none has to wait for its next try."""
+    return waiting.assign(**{_TRIED: waiting[_SINCE]}) if len(waiting) else waiting
+
+
+def _waiting(frame: Frame, failed: list[int], now: float) -> pd.DataFrame:
+    """The rows `failed` of a frame, as they are kept until the next try."""
+    raw = with_paths(frame.rows.iloc[failed]).reindex(columns=[C.LISTING, C.PATH, C.URL])
+    rows = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING])}).astype({C.PATH: "str", C.URL: "str"})
+    folder = None if frame.folder is None else str(frame.folder.resolve())
+    told = {_FRAME: frame.name, _FOLDER: pd.Series(folder, rows.index, dtype="str"), _SINCE: now, _TRIED: now}
+    return rows.assign(**told)[rows[C.PATH].notna()]  # without a path there is nothing to try
+
+
+def photo_rows(
+    market: Path, frame: Frame, limits: Limits | None = None
+) -> tuple[pd.DataFrame, list[int], list[Defect]]:
     """The photos of a frame: `listing_id, path`, the path inside the market, cover first.
 
     Paths of a folder's file start at that file and must not leave its folder; the photos are copied to
     `photos/HASH.suffix`, so that a file in the market never changes its content. Paths of a database start at the
     market and must be there. Photos that are named by an address are fetched within `limits` (None: only those that are
-    there already are taken). What cannot be used is told beside them, a defect a photo.
+    there already are taken). Beside them: the rows of `frame` that could not be read or fetched, and what cannot be used, a
+    defect a photo, at the end those of these rows.
 
     Raises:
         VibesError: the frame lacks a column.
@@ -43,7 +130,7 @@ def photo_rows(market: Path, frame: Frame, limits: Limits | None = None) -> tupl
         position, bad = to_numbers(raw[C.POSITION])
         notes.add(C.POSITION, bad, raw[C.POSITION], "is no number; the photo goes last")
         table = table.iloc[position.argsort(kind="stable")]
-    rows = []
+    rows, failed = [], []
     for row, listing, path in table[~nobody[table.index]].itertuples(name=None):
         try:
             if path in away or frame.folder is None:
@@ -51,14 +138,15 @@ def photo_rows(market: Path, frame: Frame, limits: Limits | None = None) -> tupl
                     raise PhotoProblem(away[path])
                 locate(market, path)
             else:
-                path = _brought(market, locate(frame.folder, path))
+                path = _brought(market, _whole(frame.folder, path))
         except PhotoProblem as problem:
             what = f"of listing '{listing}' is skipped: {problem}"
             shown = path if isinstance(path, str) else ""
             notes.defects.append(Defect(name.name, C.PATH, row + 1, shown, what, rows=np.array([row])))
+            failed.append(row)
         else:
             rows.append((listing, path))
-    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), notes.defects
+    return pd.DataFrame(rows, columns=[C.LISTING, C.PATH]), failed, notes.defects
 
 
 def _fetched(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str, str]:
@@ -76,6 +164,18 @@ def _fetched(market: Path, raw: pd.DataFrame, limits: Limits | None) -> dict[str
         return {path: failed.get(path, "") for path in wanted}
     said = "it is not fetched; `vibes refresh --download` fetches photos by their addresses"
     return {path: "" if (market / path).is_file() else said for path in wanted}
+
+
+def _whole(folder: Path, path: object) -> Path:
+    """The file of a photo, which a picture can be made of: one that is being written waits until it is whole.
+
+    Raises:
+        PhotoProblem: it is not there, leaves the folder, or is no picture.
+    """
+    file = locate(folder, path)
+    if problem := photo_problem(file, folder):
+        raise PhotoProblem(f"the file {problem}")
+    return file
 
 
 def _brought(market: Path, file: Path) -> str:

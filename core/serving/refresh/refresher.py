@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from core.serving.batch.job import fingerprint_of
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.encode import Bench, Counts
 from core.serving.refresh.market_folder import MarketFolder
-from core.serving.refresh.photos import photo_rows
+from core.serving.refresh.photos import due_at_once, new_photos
 from core.serving.refresh.pushes import as_table, renewed
 from core.serving.refresh.rejected import keep_rejected
-from core.serving.refresh.sources import News, Source, advanced
+from core.serving.refresh.sources import Frame, News, Source, advanced
 from core.serving.refresh.tables import (
     pinned,
     whole_events,
@@ -41,8 +41,9 @@ from core.serving.refresh.tables import (
     whole_photos,
     write_tables,
 )
+from core.serving.refresh.waiting import Waiting, load_waiting, save_waiting
 
-STATE, WAITING = "refresh.json", "waiting.parquet"
+STATE = "refresh.json"
 #: In the order in which sources are read: a listing is written before the first event on it, so events are read first.
 ORDER = ("events", "photos", "listings")
 
@@ -59,6 +60,7 @@ class Look:
         generation: the run's, after it; published: whether this look made it.
         expired: how many listings were live before and are not now.
         waiting: events on listings that are not there yet, or of the future.
+        photos_waiting: photos that could not be read or fetched and are tried again.
         lag_s: from the arrival of the oldest row (a file's time; in a database at most the time since the last look)
             until readers could see it; None where nothing was published.
         problems: what could not be used or was not taken as it came, a sentence each.
@@ -74,6 +76,7 @@ class Look:
     changed: int = 0
     expired: int = 0
     waiting: int = 0
+    photos_waiting: int = 0
     encoded: Counts = field(default_factory=Counts)
     seconds: float = 0.0
     lag_s: float | None = None
@@ -153,7 +156,8 @@ class Refresher:
         unread = [p for found in news.values() for p in found.problems] + changes.problems
         problems = unread + [str(defect) for _, defect in changes.defects]
         state = {**self._state, "sources": self._advanced(news, changes)}
-        look = Look(self.run.generation, waiting=len(changes.waiting), problems=problems, unread=len(unread))
+        look = Look(self.run.generation, problems=problems, unread=len(unread))
+        look.waiting, look.photos_waiting = (len(changes.waiting[name]) for name in ("events", "photos"))
         look.rejected = keep_rejected(self.path, changes.defects, market.names)
         if changes.any:
             self._publish(changes, config, state, look)
@@ -183,32 +187,25 @@ class Refresher:
             merged = merge_listings(table, market, config, frames["listings"], changes)
             changes.listings = merged if changes.new or changes.changed or changes.touched else None
         known = pd.Index(market.listings[C.LISTING]).append(pd.Index(changes.new))
-        if frames.get("photos"):
-            changes.photos = self._photos(market, known, news["photos"], changes)
-        if frames.get("events") or len(self._waiting):
+        if frames.get("photos") or len(self._waiting["photos"]):
+            changes.photos = self._photos(market, known, frames.get("photos", []), changes)
+        if frames.get("events") or len(self._waiting["events"]):
             new_events(
                 whole_events(market),
                 market.timed if len(market.events) else None,
                 config,
                 known,
                 frames.get("events", []),
-                self._waiting,
+                self._waiting["events"],
                 pd.Timestamp.now("UTC"),
                 changes,
             )
         return changes
 
-    def _photos(self, market: Market, known: pd.Index, found: News, changes: Changes) -> pd.DataFrame | None:
-        parts = []
-        for frame in found.frames:
-            try:
-                rows, defects = photo_rows(market.path, frame, self._limits)
-                parts.append(rows)
-                changes.note(frame, defects)
-                changes.taken.append(("photos", frame))
-            except VibesError as error:
-                changes.problems.append(str(error))
-        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[C.LISTING, C.PATH])
+    def _photos(
+        self, market: Market, known: pd.Index, frames: Sequence[Frame], changes: Changes
+    ) -> pd.DataFrame | None:
+        rows = new_photos(market.path, frames, self._waiting["photos"], self._limits, time.time(), changes)
         table = whole_photos(market)
         merged = merge_photos(table, known, rows, changes)
         return merged if len(merged) > len(table) else None  # what has no listing yet is kept for it
@@ -242,8 +239,7 @@ class Refresher:
                 pq.write_table(as_table(pushes, market.timed), built / PUSHES, compression="zstd")
             state["replaced"] = self._folder.digests
             write_json(built / STATE, state)
-            if len(changes.waiting):
-                changes.waiting.to_parquet(built / WAITING, index=False)
+            save_waiting(built, changes.waiting)
             manifest.save(built)
             self.tick()
             self._stamp = publish(self.path, built)
@@ -258,11 +254,13 @@ class Refresher:
         now = self.run.catalogue.live(self.run.after_last_event)
         look.expired = int((was & ~now[: len(was)]).sum())
 
-    def _kept(self) -> tuple[dict[str, Any], pd.DataFrame]:
-        """The state and the waiting events that the current generation was published with."""
-        path, waiting = self.run.folder / STATE, self.run.folder / WAITING
-        state: dict[str, Any] = read_json(path, f"embed {self.path} again, and refresh it") or {}
-        return state, pd.read_parquet(waiting) if waiting.is_file() else pd.DataFrame()
+    def _kept(self) -> tuple[dict[str, Any], Waiting]:
+        """The state that the current generation was published with, and what waited then."""
+        state: dict[str, Any] = (
+            read_json(self.run.folder / STATE, f"embed {self.path} again, and refresh it") or {}
+        )
+        waiting = load_waiting(self.run.folder)
+        return state, {**waiting, "photos": due_at_once(waiting["photos"])}
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:

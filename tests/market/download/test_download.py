@@ -330,9 +330,10 @@ def test_a_refresh_takes_new_photos_by_their_addresses_where_it_may_fetch_them(t
     )
     (tmp_path / "m").mkdir()
     frame = Frame("photos.csv", rows, tmp_path, {}, 0.0)
-    taken, defects = photo_rows(tmp_path / "m", frame)
+    taken, failed, defects = photo_rows(tmp_path / "m", frame)
     assert not len(taken) and sum("--download" in str(defect) for defect in defects) == 2
-    taken, defects = photo_rows(tmp_path / "m", frame, Limits(**HERE))
+    taken, failed, defects = photo_rows(tmp_path / "m", frame, Limits(**HERE))
+    assert failed == [1, 2]
     assert taken.to_numpy().tolist() == [["x", path_of(f"{host.url}/ok/new")]]
     assert "status 404" in str(defects[0]) and "missing" in str(defects[1])
     assert len(photo_rows(tmp_path / "m", frame)[0]) == 1  # it is there

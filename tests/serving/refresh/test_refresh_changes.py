@@ -107,10 +107,12 @@ def test_a_cell_that_is_none_is_named_with_the_row_that_it_has_in_the_file(marke
 
 
 def test_events_that_waited_too_long_are_told(market, monkeypatch):
-    monkeypatch.setattr("core.serving.refresh.changes.MOST_WAITING", 2)
+    monkeypatch.setattr("core.serving.refresh.waiting.MOST_WAITING", 2)
     changes, nobody = Changes(), pd.DataFrame()
     rows = pd.DataFrame({C.USER: list("abc"), C.LISTING: "not there yet", C.TIMESTAMP: "2024-01-05"})
     frame = Frame("new.csv", rows, None, {}, 0.0)
     now = pd.Timestamp.now("UTC")
     new_events(nobody, None, pinned(market), pd.Index([]), [frame], nobody, now, changes)
-    assert len(changes.waiting) == 2 and "the 1 that wait longest are given up" in changes.problems[0]
+    assert (
+        len(changes.waiting["events"]) == 2 and "the 1 that wait longest are given up" in changes.problems[0]
+    )

@@ -1,17 +1,25 @@
 """New photos: brought into the market, embedded once, and seen by the space of photos as after a full rebuild."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from core.features.photos.files import PhotoProblem
 from core.features.photos.of_market import market_photos
 from core.market.columns import Columns as C
+from core.market.download.limits import Limits
 from core.market.market import Market
 from core.run.run import Run
 from core.run.spaces import embed_market
+from core.serving.refresh.changes import Changes
+from core.serving.refresh.loop import status
+from core.serving.refresh.photos import new_photos
 from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
+from core.serving.refresh.sources import FolderSource, Frame
+from tests.market.download.hosting import hosting
 
 
 @pytest.fixture
@@ -65,3 +73,81 @@ def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing
     for space in ("photos", "attributes"):
         np.testing.assert_array_equal(opened.vectors(space), whole.vectors(space))
     assert not Refresher(run.path, sources).look().published
+
+
+class Pictures:
+    """A folder of photos for a refresh, of which a table names two: one whole, one missing or cut short."""
+
+    def __init__(self, run: Run, folder: Path) -> None:
+        self.run, self.folder, self.old = run, folder, run.market.listings[C.LISTING][1]
+        folder.mkdir()
+        self.sources = {"photos": FolderSource(folder)}
+        self.save("whole.png", (200, 30, 30))
+        paths = ["whole.png", "late.png"]
+        pd.DataFrame({C.LISTING: self.old, C.PATH: paths}).to_csv(folder / "a.csv", index=False)
+
+    def save(self, name: str, colour: tuple[int, int, int]) -> bytes:
+        Image.new("RGB", (60, 40), colour).save(self.folder / name)
+        return (self.folder / name).read_bytes()
+
+    def shown(self) -> int:
+        return int((Market.open(self.run.market.path).photos[C.LISTING] == self.old).sum())
+
+
+@pytest.fixture
+def pictures(run, tmp_path):
+    return Pictures(run, tmp_path / "new")
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_cut_short_or_missing_is_tried_again_by_the_next_refresh(pictures):
+    whole = pictures.save("late.png", (30, 30, 200))
+    (pictures.folder / "late.png").write_bytes(whole[: len(whole) // 2])  # it is still being written
+    look = Refresher(pictures.run.path, pictures.sources).look()
+    assert (look.changed, look.photos_waiting, look.rejected) == (1, 1, 1) and "damaged" in look.problems[0]
+    assert "1 photo waits for another try" in status(look)
+    (pictures.folder / "late.png").unlink()
+    look = Refresher(pictures.run.path, pictures.sources).look()
+    assert (look.published, look.photos_waiting, look.problems) == (False, 1, [])  # it was told once
+    (pictures.folder / "late.png").write_bytes(whole)
+    look = Refresher(pictures.run.path, pictures.sources).look()
+    assert (look.published, look.photos_waiting, look.encoded.photos) == (True, 0, 1)
+    assert pictures.shown() == 3
+
+
+def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(pictures, monkeypatch):
+    clock, tries = [0.0], []
+    market, waiting = pictures.run.market.path, pd.DataFrame()
+    monkeypatch.setattr("core.serving.refresh.photos.locate", lambda *_: tries.append(clock[0]) or lost())
+
+    def lost() -> None:
+        raise PhotoProblem("the file is missing")
+
+    frames = [
+        Frame("a.csv", pd.DataFrame({C.LISTING: ["1"], C.PATH: ["late.png"]}), pictures.folder, {}, 0.0)
+    ]
+    told = {}
+    for minute in sorted({2**power + more for power in range(13) for more in (-1, 0)} - {1}):  # of two days
+        clock[0], changes = minute * 60.0, Changes()
+        new_photos(market, frames, waiting, None, clock[0], changes)
+        waiting, frames = changes.waiting["photos"], []
+        told |= dict.fromkeys(changes.problems, minute)
+    assert [int(moment // 60) for moment in tries] == [0, *(2**power for power in range(1, 12))]
+    ((sentence, minute),) = told.items()
+    assert minute == 2048 and not len(waiting)
+    assert sentence.startswith("1 photo could not be had for a day and is given up, the first 'late.png'")
+
+
+@pytest.mark.slow
+def test_a_photo_whose_address_gave_none_is_fetched_by_the_next_look(pictures):
+    limits = Limits(private=True, delay=0.0, retries=0)
+    with hosting() as host:
+        table = pd.DataFrame({C.LISTING: [pictures.old], C.URL: [f"{host.url}/once-500/a.jpg"]})
+        table.to_csv(pictures.folder / "a.csv", index=False)
+        refresher = Refresher(pictures.run.path, pictures.sources, limits=limits)
+        look = refresher.look()
+        assert (look.published, look.photos_waiting) == (False, 1) and "status 500" in look.problems[0]
+        look = refresher.look()
+        assert (look.published, look.photos_waiting, host.photos) == (True, 0, 2)
+        refresher.look()
+        assert host.photos == 2 and pictures.shown() == 2
