@@ -21,7 +21,8 @@ class Queries:
     """Q moments at which a next listing is to be foretold.
 
     The history of query q is the rows `start[q] : end[q]` of the log, oldest first. Its candidates are the listings
-    live at `at[q]` without those of the history where `masked`, else all listings (leave-one-out as in papers).
+    live at `at[q]` without those of the history where `masked`, else all listings (leave-one-out as in papers); all without those
+    of the history where they need not be `live`.
     """
 
     event: np.ndarray  # (Q,) int64, row of the target event in the log, -1 where nothing is to be foretold
@@ -31,6 +32,7 @@ class Queries:
     start: np.ndarray  # (Q,) int64
     end: np.ndarray  # (Q,) int64
     masked: bool
+    live: bool = True
 
     def __len__(self) -> int:
         return len(self.event)
@@ -39,7 +41,7 @@ class Queries:
         """The queries at `rows`."""
         parts = (self.event, self.user, self.target, self.at, self.start, self.end)
         event, user, target, at, start, end = (part[rows] for part in parts)
-        return Queries(event, user, target, at, start, end, self.masked)
+        return Queries(event, user, target, at, start, end, self.masked, self.live)
 
     @property
     def length(self) -> np.ndarray:
@@ -59,11 +61,13 @@ class Split:
     test: Queries
 
     def hiding_history(self) -> "Split":
-        """The same queries with what is in the history no candidate, in leave-one-out as well.
+        """The same queries with what is in the history no candidate, in leave-one-out as well, where all others stay candidates.
 
         A target that the user touched before is then a miss for every scorer.
         """
-        return replace(self, valid=replace(self.valid, masked=True), test=replace(self.test, masked=True))
+        live = self.protocol == "temporal"
+        valid, test = (replace(one, masked=True, live=live) for one in (self.valid, self.test))
+        return replace(self, valid=valid, test=test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +125,9 @@ class Catalogue:
             if log.some_unwanted:
                 allowed[log.not_this(queries.start, queries.end)] = False
             return allowed
-        allowed = self._live_rows(queries.at)  # (Q, L)
+        allowed = (
+            self._live_rows(queries.at) if queries.live else np.ones((len(queries), log.listings), bool)
+        )  # (Q, L)
         rows = np.repeat(np.arange(len(queries)), queries.length)
         allowed[rows, log.listing[ranges(queries.start, queries.length)]] = False
         return allowed

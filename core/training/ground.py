@@ -112,4 +112,5 @@ def _queries(
 ) -> Queries:
     by = {"event": events, "user": users, "target": listings, "start": events, "end": events}
     columns = {name: _shifted([getattr(part, name) for part in parts], more) for name, more in by.items()}
-    return Queries(at=np.concatenate([part.at for part in parts]), masked=parts[0].masked, **columns)
+    at, first = np.concatenate([part.at for part in parts]), parts[0]
+    return Queries(at=at, masked=first.masked, live=first.live, **columns)

@@ -47,9 +47,10 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
         update={
             "split": SplitConfig(protocol="temporal", t1=until, t2=until),
             "positions": None,  # the market may have other columns now
-            # Served as the run that it repeats.
+            # Trained and served as the run that it repeats, also where that is of before a setting was known.
             "training": training.model_copy(
                 update={"stop_after": manifest.steps, "recency_days": training.recent_days}
+                | {"value_rate": training.rate_of_values}
                 | {"recency_served": training.recency_served, "neighbours_served": training.neighbours_served}
             ),
         }

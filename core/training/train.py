@@ -128,7 +128,9 @@ def _train(
     if many:
         check_many(markets, settings)
         split_config = settings.split.model_copy(update={"protocol": split.protocol})
-    training = decided(settings, log, split, many, all(one.attributes for one in markets))
+    training = settings.training  # of what goes on all was decided, maybe by an earlier version
+    if not resume:
+        training = decided(settings, log, split, many, all(one.attributes for one in markets))
     settings = settings.model_copy(update={"split": split_config, "training": training})
     carried = begun.carried(market) if begun is not None else None
     seen = next((one for one in shots if one is not None), None)

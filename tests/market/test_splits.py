@@ -163,6 +163,21 @@ def test_leave_one_out_takes_the_last_and_the_one_before(log_of_days):
     assert always().candidates(log, split.test).all()  # nothing is masked, as in papers
 
 
+def test_leave_one_out_with_a_hidden_history_ranks_all_others_live_or_not(log_of_days):
+    log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4)])
+    lives = living(
+        [(1, 9), (1, 9), (1, 9), (1, 1), (9, 9)]
+    )  # the target ended before its event, one comes later
+    split = make_split(log, lives, "leave-one-out").hiding_history()
+    np.testing.assert_array_equal(lives.candidates(log, split.test), [[False, False, False, True, True]])
+    np.testing.assert_array_equal(
+        lives.candidates(log, split.valid.take(np.array([0]))), [[False, False, True, True, True]]
+    )
+    temporal = make_split(log, lives, "temporal", log.time[1], log.time[2])
+    for queries in (temporal.test, temporal.hiding_history().test):
+        np.testing.assert_array_equal(lives.candidates(log, queries)[0], [False, False, True, False, False])
+
+
 @given(ROWS)
 def test_leave_one_out_trains_on_no_target_and_sees_only_earlier_rows(log_of_days, rows):
     split = make_split(log := log_of_days(rows, timed=False), always(), "leave-one-out")

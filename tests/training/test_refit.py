@@ -64,6 +64,13 @@ def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, 
     assert load_fits(again[0]) == load_fits(whole[0])
 
 
+def test_a_run_of_before_values_had_a_rate_is_refitted_without_one(small_market, whole, tmp_path):
+    was = Manifest.load(whole[0])
+    training = was.settings.training.model_copy(update={"value_rate": "auto"})
+    was.model_copy(update={"settings": was.settings.model_copy(update={"training": training})}).save(tmp_path)
+    assert refit_settings(tmp_path, small_market).training.value_rate == 1
+
+
 @pytest.mark.slow
 def test_steps_that_stop_early_keep_the_schedule(small_market, quick, tmp_path):
     stopping = quick.model_copy(

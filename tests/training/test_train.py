@@ -10,8 +10,10 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.model.settings import Settings
 from core.run.manifest import Manifest
 from core.run.run import Run
+from core.training import decided as decided_module
 from core.training.train import train
 
 
@@ -100,6 +102,21 @@ def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_o
         train(small_market, run, quick, None)
     with pytest.raises(VibesError, match="seed = 0, not 9"):
         train(small_market, run, quick.model_copy(update={"seed": 9}), None, resume=True)
+
+
+@pytest.mark.slow
+def test_a_training_that_an_earlier_version_began_goes_on_as_it_began(
+    small_market, whole, tmp_path, monkeypatch
+):
+    begun = Manifest.load(whole[0])
+    told = begun.settings.training.model_copy(update={"value_rate": "auto"})  # what that version did not know
+    (tmp_path / "run" / ".training").mkdir(parents=True)
+    begun.model_copy(update={"settings": begun.settings.model_copy(update={"training": told})}).save(
+        tmp_path / "run" / ".training"
+    )
+    monkeypatch.setattr(decided_module, "LARGE_EVENTS", 1)  # by now any market is large
+    train(small_market, tmp_path / "run", Settings(), None, resume=True)
+    assert weights(tmp_path / "run") == weights(whole[0])
 
 
 def test_a_market_without_events_cannot_train(tiny_market, quick, tmp_path):
