@@ -196,6 +196,8 @@ def new_events(
         changes.taken.append(("events", frame))
     if not parts:
         return
+    if len(have) and C.ACTION not in have:
+        have, parts = _with_unwanted(have, parts, config.unwanted)
     told = [C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
     columns = [name for name in told if any(name in part for part in ([have] if len(have) else parts))]
     found = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
@@ -220,6 +222,21 @@ def new_events(
         changes.events = pd.concat([have, fresh], ignore_index=True) if len(have) else fresh
         changes.fresh = len(fresh)
         changes.users = sorted(fresh[C.USER].unique())
+
+
+def _with_unwanted(
+    have: pd.DataFrame, parts: list[pd.DataFrame], unwanted: Sequence[str]
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """A market's events without actions, and new ones that may have some: what says "not this" is no interest in any market,
+    so where some do they keep that, and no other action; else all stays as it is."""
+    says = [part[C.ACTION].isin(unwanted) if C.ACTION in part else None for part in parts]
+    if not any(one is not None and one.any() for one in says):
+        return have, parts
+    kept = [
+        part if one is None else part.assign(**{C.ACTION: part[C.ACTION].where(one)})
+        for part, one in zip(parts, says, strict=True)
+    ]
+    return have.assign(**{C.ACTION: pd.Series(None, have.index, dtype="str")}), kept
 
 
 def _typed_events(

@@ -116,3 +116,26 @@ def test_events_that_waited_too_long_are_told(market, monkeypatch):
     assert (
         len(changes.waiting["events"]) == 2 and "the 1 that wait longest are given up" in changes.problems[0]
     )
+
+
+def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
+    have = market.events[[C.USER, C.LISTING, C.TIMESTAMP]]
+    config, known = pinned(market).model_copy(update={"actions": []}), pd.Index(market.listings[C.LISTING])
+    rows = pd.DataFrame(
+        {C.USER: "new", C.LISTING: known[:3], C.TIMESTAMP: "2024-01-05", C.ACTION: ["view", "hide", None]}
+    )
+    now, nobody = pd.Timestamp.now("UTC"), pd.DataFrame()
+    for some, actions in ((rows, [None, "hide", None]), (rows.iloc[:1], None)):
+        changes = Changes()
+        new_events(have, True, config, known, [Frame("new.csv", some, None, {}, 0.0)], nobody, now, changes)
+        assert changes.fresh == len(some)
+        if actions is None:
+            assert C.ACTION not in changes.events
+            continue
+        told = changes.events[C.ACTION]
+        assert told.astype(object).where(told.notna(), None).tolist() == [None] * len(have) + actions
+        again, then = Changes(), config.model_copy(update={"actions": ["hide"]})  # the same rows are there now
+        new_events(
+            changes.events, True, then, known, [Frame("new.csv", some, None, {}, 0.0)], nobody, now, again
+        )
+        assert not again.any
