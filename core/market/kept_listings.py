@@ -66,13 +66,12 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
         market: the folder in whose cache it is kept; where nothing can be written, all is read each time.
     """
     path = writable_cache(market) / FILE
-    asked = None
+    before, asked = _stamp(source), None
     if path.is_file():
         asked = _passport(source, config)
         with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
             if (found := _load(path, asked)) is not None:
                 return found
-    before = _stamp(source)
     made = read()
     if isinstance(made.table, pd.DataFrame) and len(made.table) >= FEWEST:
         with suppress(OSError, VibesError, pa.ArrowException):

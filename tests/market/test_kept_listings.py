@@ -163,3 +163,24 @@ def test_a_table_that_is_replaced_while_it_is_read_is_read_anew(folder, monkeypa
         meanwhile.setattr(market, "listings_table", listings_table)
         assert Market.open(folder).listings["title"].iat[0] == "Loft"
     assert Market.open(folder).listings["title"].tolist() == ["Castle"] * 4
+
+
+def test_a_table_that_is_replaced_before_it_is_read_is_not_kept_as_the_one_before(folder, monkeypatch):
+    def deliver(title: str) -> None:
+        table = pd.read_csv(folder / "listings.csv", dtype=str)
+        table.assign(title=title).to_csv(folder / "new.csv", index=False)
+        (folder / "new.csv").replace(folder / "listings.csv")
+
+    def passport(*given):
+        found = told(*given)
+        deliver("Castle")
+        return found
+
+    Market.open(folder)  # something is kept, so that the table is asked whether it is still that
+    told = kept_listings._passport
+    deliver("Barn")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(kept_listings, "_passport", passport)
+        assert Market.open(folder).listings["title"].iat[0] == "Castle"
+    deliver("Barn")
+    assert Market.open(folder).listings["title"].tolist() == ["Barn"] * 4

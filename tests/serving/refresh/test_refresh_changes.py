@@ -134,7 +134,10 @@ def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
             continue
         told = changes.events[C.ACTION]
         assert told.astype(object).where(told.notna(), None).tolist() == [None] * len(have) + actions
-        again, then = Changes(), config.model_copy(update={"actions": ["hide"]})  # the same rows are there now
+        again, then = (
+            Changes(),
+            config.model_copy(update={"actions": ["hide"]}),
+        )  # the same rows are there now
         new_events(
             changes.events, True, then, known, [Frame("new.csv", some, None, {}, 0.0)], nobody, now, again
         )
