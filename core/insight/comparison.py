@@ -36,7 +36,7 @@ class Comparison:
         names: (run, ranking) of the first and of the second.
         alone: queries that only the first was asked, and only the second.
         other_candidates: shared queries for which the two runs chose from different numbers of listings.
-        t1: the end of training, from which weeks are counted, in nanoseconds; None: no weeks.
+        t1: the end of training on the market, from which weeks are counted, in nanoseconds; None: no weeks.
     """
 
     queries: pd.DataFrame
@@ -179,7 +179,7 @@ def compare(
         names.append((str(run.path), _ranking(run, rankers(frame), asked)))
     one, two = frames
     assert one is not None and two is not None
-    return compared(one, two, (names[0], names[1]), runs[0].manifest.settings.split.t1)
+    return compared(one, two, (names[0], names[1]), runs[0].trained_until)
 
 
 def compared(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.splits import Queries, Split, make_split
+from core.market.splits import Queries, Split
 from core.run.additions import Additions
 from core.run.fits import load_fits
 from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
@@ -31,9 +31,8 @@ def split_of(run: Run) -> Split:
     Raises:
         VibesError: it can be made no more, since the market changed.
     """
-    asked, metrics = run.manifest.settings.split, run.metrics or {}
-    protocol = metrics.get("protocol") or asked.protocol
-    split = make_split(run.log, run.catalogue, protocol, asked.t1, asked.t2)
+    metrics = run.metrics or {}
+    split = run.split(metrics.get("protocol"))
     return split.hiding_history() if metrics.get("history_hidden") else split
 
 

@@ -224,6 +224,11 @@ class RunFolder:
         made = Manifest.load(self.made) if self.generation else self.manifest
         return bool(made.trained_on) and made.trained_on != made.fingerprint
 
+    @property
+    def trained_until(self) -> int | None:
+        """When training on the run's own market ended, in the log's time; None where nothing trained on it until a moment."""
+        return None if self.transferred else self.manifest.settings.split.t1
+
     @cached_property
     def trained_on_everything(self) -> bool:
         """Whether no event of the market is later than the model's training, so that nothing can test it."""

@@ -4,13 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser.painted import paint_market, train_run
+from helpers.small_market import generate
 
 from core import Run
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.insight.comparison import compare
 from core.insight.first_places import first_places, queries_of, scorer_of, split_of
 from core.insight.rankings import differing, load_rankings, rankers, shared, unlike
+from core.market.market import Market
 from core.run.generations import results_of
+from core.run.spaces import embed_market
 
 
 def frame(**ranks):
@@ -78,3 +82,26 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     pd.DataFrame({"x": [1]}).to_parquet(results_of(run.path) / "queries.parquet")
     with pytest.raises(VibesError, match="lacks the column user_id"):
         load_rankings(run)
+
+
+@pytest.mark.slow
+def test_a_model_from_elsewhere_is_asked_again_what_its_evaluation_asked(trained, tmp_path):
+    folder = tmp_path / "market"
+    generate(folder, listings=80, users=40, seed=9)
+    for name in ("listings", "events"):  # a market of years before, of which the training knew nothing
+        table = pd.read_parquet(folder / f"{name}.parquet")
+        moments = table.select_dtypes("datetimetz").columns
+        table[moments] -= pd.Timedelta(days=900)
+        table["listing_id"] = "other-" + table["listing_id"]
+        table.to_parquet(folder / f"{name}.parquet", index=False)
+    embed_market(Market.open(folder), tmp_path / "run", None, trained.path)
+    run = Run.open(tmp_path / "run")
+    save_metrics(run, evaluate_run(run, rivals="none"))
+    found, split = load_rankings(run), split_of(run)
+    queries = queries_of(run, split, found)
+    lists = first_places(run, scorer_of(run, split, "model"), queries, 100)
+    for target, rank, best in zip(found["target"], found["rank of model"], lists, strict=True):
+        assert rank > 100 or best[rank - 1] == target
+    # The end of that training is none from which weeks of this market are counted.
+    slices = compare(run, run, other="model + recency").slices
+    assert slices and not [name for name in slices if name.startswith("week")]

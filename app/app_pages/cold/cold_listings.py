@@ -18,10 +18,7 @@ from core.run.newcomers import Newcomer, Newcomers
 
 def training_end(opened: OpenRun) -> int | None:
     """When the training of the run's model ended, in the log's time; None where it did not end at a moment."""
-    manifest = opened.run.manifest
-    if not opened.run.has_model or opened.run.transferred:
-        return None
-    return manifest.settings.split.t1 if opened.view.market.timed else None
+    return opened.run.trained_until if opened.run.has_model and opened.view.market.timed else None
 
 
 @dataclass(frozen=True, eq=False)

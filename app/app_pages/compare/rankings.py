@@ -43,7 +43,7 @@ def _compared(key: object, _one: OpenRun, first: str, _two: OpenRun, second: str
     left, right = rankings(_one), rankings(_two)
     assert left is not None and right is not None
     names = (str(_one.run.path), first), (str(_two.run.path), second)
-    return compared(left, right, names, _one.run.manifest.settings.split.t1)
+    return compared(left, right, names, _one.run.trained_until)
 
 
 def contestants() -> dict[str, tuple[str, str]]:
