@@ -44,6 +44,8 @@ class Lists(NamedTuple):
     @classmethod
     def joined(cls, parts: Sequence[Lists]) -> Lists:
         """Lists of several calls, one below the other."""
+        if not parts:  # nobody was asked for
+            return cls(np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int8))
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

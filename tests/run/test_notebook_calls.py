@@ -9,6 +9,7 @@ import pytest
 from helpers.copies import copied
 
 from core.errors import VibesError
+from core.insight.why.reasons import why
 from core.market.market import Market
 from core.run.asking import Event
 from core.run.run import Run
@@ -60,6 +61,17 @@ def test_several_users_come_in_any_list(numbered, kind):
         same(part, numbered.recommend(user, 4))
         same(part, numbered.recommend(np.int64(user), 4))
     same(found, numbered.recommend(pd.DataFrame({"user_id": users}), 4))
+
+
+def test_nobody_asked_for_is_an_empty_table(trained):
+    nobody = pd.DataFrame({"user_id": pd.Series([], dtype="str")})
+    assert trained.recommend(nobody).columns.tolist()[:3] == ["user_id", "listing_id", "score"]
+    assert trained.similar([], rules={"not": ["home-0003"]}).columns.tolist()[:3] == [
+        "query_id",
+        "listing_id",
+        "score",
+    ]
+    assert not len(trained.recommend(nobody)) and why(trained, "user-0001", []) == []
 
 
 def test_one_user_in_a_list_is_a_list(trained):

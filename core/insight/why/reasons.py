@@ -85,6 +85,8 @@ def reasons(
             time that it takes.
         events: how many events are left out one by one, from the newest on.
     """
+    if not len(rows):
+        return []
     began = time.monotonic()
     log, start, end = asked.log, int(asked.start[0]), int(asked.end[0])
     without = without_each(run, log, start, end, events)
