@@ -10,6 +10,9 @@ from app.view.formats import time_left
 from core.insight.looks.search import LookSearch
 from core.progress import Counted, Update
 
+#: Runs whose search is kept, with all that they hold: each refresh opens another.
+KEPT = 8
+
 
 @st.cache_resource(show_spinner=False)
 def _held() -> tuple[dict[RunKey, LookSearch], threading.Lock]:
@@ -21,8 +24,15 @@ def look_search(opened: OpenRun) -> LookSearch | None:
     found, _ = _held()
     key = run_key(opened)
     if key not in found and (search := LookSearch.open(opened.run)) is not None:
-        found[key] = search
+        _keep(key, search)
     return found.get(key)
+
+
+def _keep(key: RunKey, search: LookSearch) -> None:
+    found, _ = _held()
+    found[key] = search
+    for old in list(found)[:-KEPT]:
+        found.pop(old, None)
 
 
 def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
@@ -44,4 +54,4 @@ def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
     tell(0.0, "Opening the photo encoder")
     with lock:  # two sessions would do the same work side by side
         if run_key(opened) not in found:
-            found[run_key(opened)] = LookSearch.make(opened.run, report)
+            _keep(run_key(opened), LookSearch.make(opened.run, report))

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from app.view.search import SearchIndex
 from core import Run
 from core.errors import VibesError
 
+_opened = count()
+
 
 @dataclass(frozen=True, eq=False)
 class OpenRun:
@@ -24,6 +27,7 @@ class OpenRun:
     run: Run
     view: MarketView
     box: str  # CSS aspect ratio of its photos
+    number: int = field(default_factory=lambda: next(_opened))  # no other that was ever opened has it
 
 
 def run_paths() -> dict[str, Path]:
@@ -137,7 +141,7 @@ RunKey = tuple[str, str, int]
 
 def run_key(opened: OpenRun) -> RunKey:
     """What tells an opened run from any other, as a key of caches."""
-    return str(opened.run.path), opened.run.manifest.fingerprint, id(opened.run)
+    return str(opened.run.path), opened.run.manifest.fingerprint, opened.number
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

@@ -8,7 +8,7 @@ import streamlit as st
 from app.kit import charts
 from app.kit.spaces import LABELS
 from app.server.params import chosen, keep
-from app.server.runs import OpenRun
+from app.server.runs import OpenRun, RunKey, run_key
 from app.view import formats
 from core.errors import VibesError
 from core.insight.probes import Probes, probe_run
@@ -47,7 +47,7 @@ def probes(opened: OpenRun) -> None:
         st.caption("Some listings teach a simple model, the others test it. It is measured when you choose.")
         return
     with st.spinner("Asking photos and attributes …"):
-        found = _probed(str(opened.run.path), opened.view.market.fingerprint, question, opened)
+        found = probed(opened, question)
     table = scores(found.table)
     st.table(
         table,
@@ -61,8 +61,17 @@ def probes(opened: OpenRun) -> None:
     plot(predictions(opened, found, question), numbers[question], opened.view.unit(item))
 
 
+def probed(opened: OpenRun, question: str) -> Probes:
+    """What is told of a question; kept for all sessions.
+
+    Raises:
+        VibesError: something that it needs is not installed.
+    """
+    return _probed(run_key(opened), question, opened)
+
+
 @st.cache_resource(show_spinner=False, max_entries=32)
-def _probed(path: str, fingerprint: str, question: str, _opened: OpenRun) -> Probes:
+def _probed(key: RunKey, question: str, _opened: OpenRun) -> Probes:
     try:
         return probe_run(_opened.run, [question])
     except ImportError as error:

@@ -1,0 +1,36 @@
+"""What is kept of opened runs: of none what another one said, and not of all that were ever opened."""
+
+from types import SimpleNamespace
+
+from app.app_pages.map import probes
+from app.server import look_search
+from app.server.runs import OpenRun, run_key
+
+
+def opened() -> OpenRun:
+    """A state of one run as a page has it; embedded again it has the same folder and market."""
+    run = SimpleNamespace(path="run", manifest=SimpleNamespace(fingerprint="market"))
+    view = SimpleNamespace(market=SimpleNamespace(fingerprint="market"))
+    return OpenRun("run", run, view, "1 / 1")  # type: ignore[arg-type]
+
+
+def test_a_state_that_was_let_go_of_has_the_key_of_no_other():
+    assert len({run_key(opened()) for _ in range(50)}) == 50
+    one = opened()
+    assert run_key(one) == run_key(one)
+
+
+def test_probes_are_those_of_the_state_that_is_shown(monkeypatch):
+    monkeypatch.setattr(probes, "probe_run", lambda run, questions: (id(run), questions))
+    one, other = opened(), opened()
+    for state in (one, other, one):
+        assert probes.probed(state, "price") == (id(state.run), ["price"])
+
+
+def test_searches_of_states_that_are_gone_are_not_kept(monkeypatch):
+    monkeypatch.setattr(look_search.LookSearch, "open", classmethod(lambda cls, run: cls(run, None)))
+    states = [opened() for _ in range(3 * look_search.KEPT)]
+    for state in states:
+        assert look_search.look_search(state).run is state.run
+    assert len(look_search._held()[0]) == look_search.KEPT
+    assert look_search.look_search(states[0]).run is states[0].run  # looked up again where it is asked for
