@@ -83,7 +83,7 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
         st.session_state.pop("dial-space", None)
     with place, st.container(border=True, key="new-dial"):
         st.markdown(
-            "Examples make a direction, and a slider moves the list along it. On the cards below, "
+            "Examples make a direction, and a slider moves the list along it. On the cards of this page, "
             "**More** makes a listing an example to go towards, **Less** one to go away from."
         )
         with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-dial"):

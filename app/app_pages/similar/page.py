@@ -20,6 +20,7 @@ from app.server.params import keep, set_params, whole
 from app.server.photos import LARGE
 from app.server.runs import OpenRun, current_run
 from app.view.formats import plain
+from core.run.rules import Rules
 
 SHOWN = [6, 12, 24, 48]
 MANY = 8  # attributes that stand in one column where there are no photos
@@ -116,20 +117,24 @@ def neighbours(opened: OpenRun, row: int) -> None:
     place_of_dial = dial_sliders(opened, rules)
     for reason in missing_spaces(opened):
         st.caption(reason)
-    if space is None:
-        return
+    rows = listed(opened, row, space, how, k, rules) if space is not None else []
+    new_dial(opened, place_of_dial, rows, rules)
+
+
+def listed(opened: OpenRun, row: int, space: str, how: str, k: int, rules: Rules) -> list[int]:
+    """The neighbours as they are to be shown, or why there are none; their rows."""
+    view = opened.view
     place = opened.run.listing_row.get(view.ids[row])
     if place is None:
         empty(
             "This listing is newer than the run",
             "The market changed since the run was made. Embed the market anew with vibes embed.",
         )
-        return
+        return []
     st.caption(filters_line(opened, filters(opened).mask(view.market, row), row))
     rules = filters(opened).rules(view.market, row, rules)
     if how == "spaces":
-        new_dial(opened, place_of_dial, side_by_side(opened, row, opened.run.spaces, k, rules), rules)
-        return
+        return side_by_side(opened, row, opened.run.spaces, k, rules)
     if not np.any(opened.run.vectors(space)[place]):
         other = [
             name for name in opened.run.spaces if name != space and np.any(opened.run.vectors(name)[place])
@@ -140,10 +145,10 @@ def neighbours(opened: OpenRun, row: int) -> None:
             action=f"Compare by {LABELS[other[0]].lower()}" if other else "",
             on_click=lambda: set_params(space=other[0]),
         )
-        return
+        return []
     shown = one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
-    new_dial(opened, place_of_dial, shown, rules)
     why_dialog(opened, row, space)
+    return shown
 
 
 with boundary():

@@ -184,6 +184,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         asked = selection(opened, user, known, k, options)
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
     rows = known_rows(opened, found["listing_id"])
+    new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)
     if not rows:
         nothing_listed(
             opened,
@@ -236,7 +237,6 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         examples=True,
     )
     as_code(opened, [asked])
-    new_dial(opened, place_of_dial, [row for _, row in rows], options.rules)
 
 
 def selection(opened: OpenRun, user: int, known: Known, k: int, options: ListOptions) -> Selection:

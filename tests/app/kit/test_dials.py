@@ -55,6 +55,24 @@ def test_a_dial_is_made_moved_and_taken_away(show, trained, where, params, label
     assert "dial" not in page.query_params and ids(page, label) == plain
 
 
+@pytest.mark.parametrize(
+    ("where", "params"),
+    [
+        ("similar", {"listing": "l05", "where": "price>=1000000"}),
+        ("similar", {"listing": "l11", "space": "photos"}),
+        ("users", {"user": "u1", "at": "4", "where": "price>=1000000"}),
+        ("simulate", {"h": "l05", "where": "price>=1000000"}),
+    ],
+)
+def test_the_place_of_a_new_dial_is_there_where_the_list_is_empty(show, trained, where, params):
+    page = show(where, trained, **params)
+    page.button(key="open-dial").click().run()
+    assert "passes the" in texts(page) or "has nothing in the space" in texts(page)
+    assert "Click on cards" in page.multiselect(key="dial-more-1").placeholder
+    page.button(key="open-dial").click().run()
+    assert "make-dial" not in [one.key for one in page.button]
+
+
 def test_a_click_puts_a_listing_on_a_side_takes_it_off_or_to_the_other():
     now = {"more": ["a", "b"], "less": ["c"]}
     clicks = [(1, "d", "less"), (2, "a", ""), (3, "c", "more"), (4, "b", "less"), (5, "b", "more")]
