@@ -12,12 +12,14 @@ MAP_HTML = """
 <section class="vibe-map">
   <div class="tools" role="toolbar" aria-label="Map tools"></div>
   <div class="stage"><canvas tabindex="0" role="application"></canvas><div class="tip" aria-hidden="true" hidden></div></div>
-  <div class="aside">
-    <ol class="places" aria-label="Where demand is unmet" hidden></ol>
-    <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
+  <div class="below">
+    <div class="aside">
+      <ol class="places" aria-label="Where demand is unmet" hidden></ol>
+      <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
+    </div>
+    <div class="time" role="group" aria-label="Days" hidden></div>
+    <ul class="legend"></ul>
   </div>
-  <div class="time" role="group" aria-label="Days" hidden></div>
-  <ul class="legend"></ul>
   <p class="told" role="status"></p>
 </section>
 """

@@ -26,13 +26,9 @@ function comparison(found) {
   return cell
 }
 
-export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const region = parentElement.querySelector(".lineup")
-  const data = examples ? { ...told, choices: SIDES } : told
-  const shown = JSON.stringify(data)
-  if (region.dataset.shown !== shown) show(region, data)
-  region.dataset.shown = shown
-  markExamples(region, examples, setTriggerValue)
+  showWithExamples(region, data, setTriggerValue, (told) => show(region, told))
 }
 
 function show(region, data) {

@@ -25,7 +25,7 @@ function retell(data, card, control, part, value) {
     const parts = [0, 1, 2].map((place) => card.token.split("*")[place] ?? "")
     parts[part] = value
     list[at] = card.token = parts.join("*").replace(/\*+$/, "")
-    control.closest(".cards").dataset.shown = JSON.stringify(data)
+    control.closest(".cards").shown = JSON.stringify(data)
   })
 }
 
@@ -151,16 +151,13 @@ function build(card, number, data, list) {
   return item
 }
 
-export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".cards")
-  const data = examples ? { ...told, choices: SIDES } : told
-  if (list.dataset.shown !== JSON.stringify(data)) show(list, data, parentElement)
-  markExamples(list, examples, setTriggerValue)
+  showWithExamples(list, data, setTriggerValue, (told) => show(list, told, parentElement))
 }
 
 function show(list, data, parentElement) {
   const grew = data.kind === "history" && data.cards.length > Number(list.dataset.count || 0)
-  list.dataset.shown = JSON.stringify(data)
   list.dataset.count = data.cards.length
   list.className = `cards ${data.layout}`
   list.style.setProperty("--box", data.box)

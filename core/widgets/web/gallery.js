@@ -119,13 +119,9 @@ function draw(list, data, root) {
   })
 }
 
-export default function ({ data: { examples, ...told }, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".gallery")
-  const data = examples ? { ...told, choices: SIDES } : told
-  const shown = JSON.stringify(data)
-  if (list.shown !== shown) show(list, data, parentElement)
-  list.shown = shown
-  markExamples(list, examples, setTriggerValue)
+  showWithExamples(list, data, setTriggerValue, (told) => show(list, told, parentElement))
 }
 
 function show(list, data, parentElement) {

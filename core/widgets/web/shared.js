@@ -88,10 +88,18 @@ function markChosen(list, chosen) {
   }
 }
 
-// Marks the examples of a dial, as the server told them and as clicks since have it: each click goes with those that are not
-// answered yet, so that none is lost where several come at once.
+// Draws a list whose cards may be examples of a dial: by `show`, where what is told changed, and then its marks, as the server
+// told them and as clicks since have it.
+function showWithExamples(list, { examples, ...told }, send, show) {
+  const data = examples ? { ...told, choices: SIDES } : told
+  const shown = JSON.stringify(data)
+  if (list.shown !== shown) show(data)
+  list.shown = shown
+  if (examples) markExamples(list, examples, send)
+}
+
+// Each click goes with those that are not answered yet, so that none is lost where several come at once.
 function markExamples(list, examples, send) {
-  if (!examples) return
   const chosen = new Map(SIDES.flatMap(({ side }) => examples[side].map((id) => [id, side])))
   list.clicks = (list.clicks ?? []).filter(([number]) => number > examples.answered)
   for (const [, id, side] of list.clicks) chosen.set(id, side)

@@ -137,6 +137,11 @@ function legend(map, dark) {
       return item
     })
   )
+  if (list.dataset.of !== map.data.colours) {
+    list.dataset.of = map.data.colours
+    list.style.removeProperty("--lines")
+    list.style.setProperty("--lines", `${list.offsetHeight}px`)
+  }
   if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
 }
 
