@@ -8,7 +8,7 @@ model ("from"), both asked, as their lists are, what came after that step's T2. 
 step by step, and the first one, which was trained there alone, are asked what came between the first two T2, which by then
 trained both of the last. `OUT/continual.jsonl` gets one line of JSON a step and seed with each user's recall@30 and the processor
 time of both trainings; what is done is not done again. At the end a table: means over the seeds, paired differences over
-users, p after Holm over the steps and what is forgotten.
+users, p after Holm over the steps, and apart from these over the two differences of what is forgotten.
 """
 
 from __future__ import annotations
@@ -74,27 +74,32 @@ def asked(runs: dict[str, Run], split: Split, seed: int) -> dict:
 
 
 def table(lines: list[dict]) -> str:
-    """Each step's means over the seeds and its difference, with p after Holm over the steps."""
-    steps = list(dict.fromkeys(line["until"] for line in lines if FROM in line[METRIC]))
-    means = [over_seeds([line for line in lines if line["until"] == one]) for one in steps]
-    found = [paired_difference(one[FROM], one[ANEW]) for one in means]
+    """Means over the seeds and differences of each step, with p after Holm over the steps, and of what is forgotten, with p
+    after Holm over its own two: whether steps are apart is one question, whether the past is lost another."""
+    names = list(dict.fromkeys(line["until"] for line in lines if FROM in line[METRIC]))
+    means = {one: over_seeds([line for line in lines if line["until"] == one]) for one in names}
+    steps = [(one, ANEW) for one in names if one != FORGOTTEN]
+    past = [(one, other) for one in names if one == FORGOTTEN for other in (ANEW, BEFORE)]
+    found = {
+        (one, other): paired_difference(means[one][FROM], means[one][other]) for one, other in steps + past
+    }
+    safe = {
+        one: p
+        for family in (steps, past)
+        for one, p in zip(family, holm(np.array([found[one].p_value for one in family])), strict=True)
+    }
     told = []
-    for until, one, d, p in zip(steps, means, found, holm(np.array([d.p_value for d in found])), strict=True):
+    for (until, other), d in found.items():
         mine = [line for line in lines if line["until"] == until]
-        means_of = ", ".join(f"{name} {values.mean():.3f}" for name, values in one.items())
+        means_of = ", ".join(f"{name} {values.mean():.3f}" for name, values in means[until].items())
         spent = [line["processor_s"] for line in mine if len(line["processor_s"]) == 2]
         times = ", ".join(
             f"{np.mean([s[name] for s in spent]):.0f} s {name}" for name in (ANEW, FROM) if spent
         )
         told.append(
-            f"until {until}: {mine[0]['queries']} queries, {means_of}, from - anew {d.value:+.3f} "
-            f"({d.low:+.3f} to {d.high:+.3f}), p {p:.4f} after Holm; {times}"
+            f"until {until}: {mine[0]['queries']} queries, {means_of}, from - {other} {d.value:+.3f} "
+            f"({d.low:+.3f} to {d.high:+.3f}), p {safe[until, other]:.4f} after Holm; {times}"
         )
-        if BEFORE in one:
-            d = paired_difference(one[FROM], one[BEFORE])
-            told.append(
-                f"  from - {BEFORE} {d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), p {d.p_value:.4f}"
-            )
     return "\n".join(told)
 
 
