@@ -48,6 +48,7 @@ class LateInteraction:
         log: EventLog,
         start: np.ndarray,
         end: np.ndarray,
+        wanted_alone: bool = False,
     ) -> np.ndarray:
         """(B, C) float32, between -1 and 1 where no history calls anything unwanted.
 
@@ -56,9 +57,22 @@ class LateInteraction:
             candidates: (C, d) what is scored.
             vectors: (L, d) all listings, of which the events of `log` tell.
             start: (B,) with `end` (B,) the events of each history, of at least one.
+            wanted_alone: nothing falls for being like what a history calls unwanted.
         """
-        found = self._wanted(users, candidates, vectors, log, start, end)
-        if not (self.takes and log.some_unwanted):
+        found: np.ndarray = users @ candidates.T
+        if self.weight:
+            first = np.maximum(start, end - self.newest)
+            step = max(1, HELD // (max(len(candidates), 1) * self.newest))
+            for low in range(0, len(first), step):
+                some = slice(low, low + step)
+                count = end[some] - first[some]
+                events = ranges(first[some], count)  # (R,)
+                like = vectors[log.listing[events]] @ candidates.T  # (R, C)
+                if log.some_unwanted:
+                    like[~log.wanted[events]] = LEAST
+                found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
+            found = found / np.float32(1 + self.weight)
+        if wanted_alone or not (self.takes and log.some_unwanted):
             return found
         whole = vectors is candidates
         owner, rows = log.not_this(start, end)
@@ -66,31 +80,7 @@ class LateInteraction:
             one = slice(query, query + 1)
             own = found[query]
             if not whole:  # the unit is the spread over all listings, whichever are asked for
-                own = self._wanted(users[one], vectors, vectors, log, start[one], end[one])[0]
+                asked = users[one], vectors, vectors, log, start[one], end[one]
+                own = self.scores(*asked, wanted_alone=True)[0]
             found[query] -= taken(own, vectors, rows[owner == query], None if whole else candidates)
         return found
-
-    def _wanted(
-        self,
-        users: np.ndarray,
-        candidates: np.ndarray,
-        vectors: np.ndarray,
-        log: EventLog,
-        start: np.ndarray,
-        end: np.ndarray,
-    ) -> np.ndarray:
-        """(B, C) float32: the scores by what is wanted; see `scores`."""
-        found: np.ndarray = users @ candidates.T
-        if not self.weight:
-            return found
-        start = np.maximum(start, end - self.newest)
-        step = max(1, HELD // (max(len(candidates), 1) * self.newest))
-        for low in range(0, len(start), step):
-            some = slice(low, low + step)
-            count = end[some] - start[some]
-            events = ranges(start[some], count)  # (R,)
-            like = vectors[log.listing[events]] @ candidates.T  # (R, C)
-            if log.some_unwanted:
-                like[~log.wanted[events]] = LEAST
-            found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
-        return found / np.float32(1 + self.weight)
