@@ -63,7 +63,8 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
     """What `read` makes of the file `source`, or made before of the same bytes under the same configuration.
 
     Args:
-        market: the folder in whose cache it is kept; where nothing can be written, all is read each time.
+        market: the folder in whose cache it is kept, of whichever state of its tables was opened last; where nothing can be
+            written, all is read each time.
     """
     path = writable_cache(market) / FILE
     before, asked = _stamp(source), None

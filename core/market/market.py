@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from core.market.tables import events_table, listings_table, photos_table, unwan
 from core.market.user_names import UserNames
 from core.market.writer import write_market
 from core.words import count
+
+_PARTS = "_parts"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Market:
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
-        return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=tables == path)
+        return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
 
     @classmethod
     def from_frames(
@@ -157,7 +159,7 @@ class Market:
 
         source = sources["listings"]
         table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
-        listings: Any = table  # see `_Table`
+        listings: Any = table  # see `__post_init__`
         known = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
         photos = pd.DataFrame(
             {
@@ -179,6 +181,20 @@ class Market:
             events, actions = no_events(sources.get("events"), config)
         return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
 
+    def __post_init__(self) -> None:
+        """A table in parts becomes the field `listings` once somebody asks for the whole."""
+        if isinstance(self.listings, Parts):
+            self.__dict__[_PARTS] = self.__dict__.pop("listings")
+
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "listings" or _PARTS not in self.__dict__:
+                raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+            # The parts stay: another thread may ask meanwhile.
+            table = self.__dict__[name] = self.__dict__[_PARTS].whole()
+            return table
+
     def __repr__(self) -> str:
         names = [attribute.name for attribute in self.attributes]
         shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
@@ -199,9 +215,8 @@ class Market:
     @property
     def plain(self) -> pd.DataFrame:
         """The listings as `listings` has them, maybe without the columns of sets: for whoever needs none of these."""
-        held = self.__dict__["_listings"]
-        table: pd.DataFrame = held.plain if isinstance(held, Parts) else held
-        return table
+        parts: Parts | None = self.__dict__.get(_PARTS)
+        return self.listings if parts is None or "listings" in self.__dict__ else parts.plain
 
     @property
     def title(self) -> str | None:
@@ -282,23 +297,6 @@ class Market:
                 with source.open("rb") as stream:
                     digest.update(hashlib.file_digest(stream, "sha256").digest())
         return digest.hexdigest()
-
-
-class _Table:
-    """The field `listings`: a table, or its parts until somebody asks for the whole."""
-
-    def __get__(self, market: Market, owner: type) -> pd.DataFrame:
-        held = market.__dict__["_listings"]
-        if isinstance(held, Parts):
-            held = market.__dict__["_listings"] = held.whole()
-        table: pd.DataFrame = held
-        return table
-
-    def __set__(self, market: Market, table: pd.DataFrame | Parts) -> None:
-        market.__dict__["_listings"] = table
-
-
-Market.listings = _Table()
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:

@@ -1,6 +1,9 @@
 """The checked listings of a large market are kept, and are the same as those that are read anew."""
 
+import copy
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -139,6 +142,31 @@ def test_small_markets_and_those_that_cannot_be_written_keep_nothing(folder, rea
     assert len(reads) == 3
 
 
+def test_whoever_asks_what_a_market_has_is_told_its_listings(folder):
+    first, again = Market.open(folder), Market.open(folder)
+    assert "listings" in vars(first) and "listings" not in vars(again)  # its sets are not made yet
+    with ThreadPoolExecutor(4) as several:
+        asked = list(several.map(lambda _: len(again.listings), range(4)))
+    assert asked == [4] * 4 and vars(again)["listings"] is again.listings is again.plain
+    same(first, copy.deepcopy(again))
+    with pytest.raises(AttributeError, match="'Market' has no attribute 'homes'"):
+        again.homes  # noqa: B018
+
+
+def test_a_state_of_the_tables_is_kept_as_well_and_is_that_of_the_market_that_gets_it(
+    folder, reads, tmp_path_factory
+):
+    state = tmp_path_factory.mktemp("state")
+    for name in ("market.toml", "listings.csv"):
+        (state / name).write_text((folder / name).read_text().replace("sauna", "sofas"))
+    first, again = Market.open(folder, tables=state), Market.open(folder, tables=state)
+    assert len(reads) == 1 and "listings" not in vars(again)
+    same(first, again)
+    shutil.copyfile(state / "listings.csv", folder / "listings.csv")
+    same(first, Market.open(folder))
+    assert len(reads) == 1
+
+
 def test_another_state_of_the_tables_is_not_mixed_up_with_the_markets(folder, reads, tmp_path_factory):
     other = tmp_path_factory.mktemp("state")
     Market.open(folder)
@@ -146,7 +174,7 @@ def test_another_state_of_the_tables_is_not_mixed_up_with_the_markets(folder, re
     (other / "listings.csv").write_text((folder / "listings.csv").read_text().replace("sauna", "sofas"))
     assert Market.open(folder, tables=other).listings["amenities"][0] == ["wifi", "sofas"]
     assert Market.open(folder).listings["amenities"][0] == ["wifi", "sauna"]
-    assert len(reads) == 2
+    assert len(reads) == 3
 
 
 def test_a_table_that_is_replaced_while_it_is_read_is_read_anew(folder, monkeypatch):
