@@ -112,6 +112,11 @@ class Beginning:
         short = {} if self.manifest.started else _shorter(own.training)
         recent = {name: getattr(own.training, attribute) for name, attribute in RECENT.items()}
         training = own.training.model_copy(update=OPEN | recent | short | by_hand)
+        if (
+            not training.unwanted_learned and "unwanted_learned" not in by_hand
+        ):  # now there may be enough of it
+            left = training.model_dump(exclude_unset=True, exclude={"unwanted_learned"})
+            training = TrainingConfig.model_validate(left)
         open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
         return own.model_copy(update=open_ | named | {"training": training})
 

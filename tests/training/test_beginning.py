@@ -15,11 +15,13 @@ from core.features.tokens.rows import Rows, places
 from core.features.tokens.tabular import attribute_keys
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.market.splits import make_split
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings
 from core.progress import Notice
 from core.run.manifest import Manifest
 from core.training.beginning import SHORTER, Beginning
+from core.training.decided import decided
 from core.training.start_rows import start_from_weights
 
 
@@ -94,6 +96,22 @@ def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
     assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
     assert found.training.max_steps == -(-own.training.max_steps // SHORTER)
     assert found.split.t1 is None and found.training.bf16 is None
+
+
+def test_what_is_unwanted_is_learned_once_there_is_enough_of_it(trained, random_log, always_live, make_log):
+    begun = Beginning.of(trained.path)
+    assert not begun.manifest.settings.training.unwanted_learned  # nobody said "not this" then
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    early = np.flatnonzero(log.time < np.quantile(log.time, 0.5))
+    for hides, given, learned in (
+        (early[:130], {}, True),
+        (early[:90], {}, False),
+        (early[:130], {"unwanted_learned": False}, False),
+        (early[:0], {"unwanted_learned": True}, True),
+    ):
+        some = make_log(log.user, log.listing, log.time, log.listings, 60, hides=hides)
+        settings = begun.settings(Settings.of(training=given), trained.market)
+        assert decided(settings, some, make_split(some, always_live(some))).unwanted_learned == learned
 
 
 @pytest.mark.parametrize(
