@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from core.scoring.scorer import VectorScorer
 from core.scoring.unwanted import NOT, likeness
 from core.search.index import EXACT_TO, ExactIndex
 
+Key = TypeVar("Key")
+Made = TypeVar("Made")
 #: Scores of all listings that are held at once.
 HELD = 16_000_000
 #: Moments whose masks and indexes are kept.
@@ -177,10 +179,12 @@ class Recommender:
             assert at is not None
             after = self.run.after_last_event
             when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
-        if when not in self._boosted:
+
+        def made() -> np.ndarray:
             gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
-            _keep(self._boosted, when, np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
-        return self._boosted[when]
+            return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
+
+        return _kept(self._boosted, when, made)
 
     @cached_property
     def _lasting(self) -> list[np.ndarray]:
@@ -301,7 +305,8 @@ class Recommender:
     def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
         """(L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""
         key = at if self.rules.live_only else None, where
-        if key not in self._eligible:
+
+        def made() -> np.ndarray:
             found = self.index(None).known
             if where and self.groups.fulfilling is not None:
                 found = found & self.groups.fulfilling
@@ -310,26 +315,22 @@ class Recommender:
             if len(self._blocked):
                 found = found.copy()
                 found[self._blocked] = False
-            for old in list(self._eligible)[: max(0, len(self._eligible) - KEPT)]:
-                self._eligible.pop(old, None)
-            self._eligible[key] = found
-        return self._eligible[key]
+            return found
+
+        return _kept(self._eligible, key, made)
 
     def index(self, at: int | None) -> ExactIndex:
         """The index of the space; at a moment beside what is recent then, where that is added."""
         key = self._when(at)
-        if key not in self._indexes:
-            _keep(self._indexes, key, self._built(self.gain(key)))
-        return self._indexes[key]
+        return _kept(self._indexes, key, lambda: self._built(self.gain(key)))
 
     def gain(self, when: int | None) -> np.ndarray | None:
         """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
         if when is None or self._gain is not None:
             return None if when is None else self._gain
-        if when not in self._gains:
-            assert self.additions is not None
-            _keep(self._gains, when, self.additions.gain(when))
-        return self._gains[when]
+        additions = self.additions
+        assert additions is not None
+        return _kept(self._gains, when, lambda: additions.gain(when))
 
     def _when(self, at: int | None) -> int | None:
         """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what
@@ -373,8 +374,17 @@ def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
 NO_GROUPS = Groups(None, None, None)
 
 
-def _keep(kept: dict, key: int | None, value: object) -> None:
-    """Remember a value, and forget the oldest of a moment where there are many."""
-    for old in [one for one in kept if one is not None][: max(0, len(kept) - KEPT)]:
+def _kept(kept: dict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
+    """What is remembered, or is made now; then the oldest of a moment is forgotten where there are many.
+
+    Pages ask from several threads: what one of them was given another may have forgotten by the next line.
+    """
+    try:
+        return kept[key]
+    except KeyError:
+        pass
+    made = make()
+    for old in [one for one in list(kept) if one is not None][: max(0, len(kept) - KEPT)]:
         kept.pop(old, None)
-    kept[key] = value
+    kept[key] = made
+    return made

@@ -140,13 +140,14 @@ class Run(RunFolder):
         )  # a length is asked each time
         additions = self.additions(beside) if for_users else None
         key = (space, plain, for_users, additions)
-        if key not in self._recommenders:
+        maker = self._recommenders.get(key)
+        if maker is None:  # another thread may forget it by the next line
             for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
                 self._recommenders.pop(old, None)
             asks = plain.ask_attributes  # else a run without its market at hand serves as well
             resolved = plain.resolved(self.market, for_users) if asks else plain.decided(for_users)
-            self._recommenders[key] = Recommender(self, space, resolved, additions)
-        return self._recommenders[key]
+            maker = self._recommenders[key] = Recommender(self, space, resolved, additions)
+        return maker
 
     @cached_property
     def _recommenders(self) -> dict[tuple[Any, ...], Recommender]:
