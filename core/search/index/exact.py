@@ -65,6 +65,10 @@ def best(scores: np.ndarray, k: int, name: np.ndarray | None = None) -> tuple[np
         column = np.zeros((len(scores), 0), int)
     elif scores.shape[1] < MANY or not len(scores):
         column = np.argpartition(-scores, count - 1, axis=1)[:, :count]
+        edge = np.take_along_axis(scores, column, axis=1).min(axis=1, keepdims=True)  # (B, 1)
+        several = (np.count_nonzero(scores >= edge, axis=1) > count) & (edge[:, 0] > -np.inf)
+        for row in np.flatnonzero(several):
+            column[row] = _first_of(scores[row], edge[row], count)  # where partition takes any of equal ones
     else:
         column = np.stack([_largest(row, count) for row in scores])
     column.sort(axis=1)
@@ -92,7 +96,13 @@ def _largest(row: np.ndarray, count: int) -> np.ndarray:
         some = np.flatnonzero(row >= np.partition(most, heaps - count)[heaps - count])
         if count <= len(some) <= FOLDS * count:  # else many are equal
             return some[np.argsort(-row[some], kind="stable")[:count]]
-    return np.argpartition(-row, count - 1)[:count]
+    return _first_of(row, np.partition(row, len(row) - count)[len(row) - count], count)
+
+
+def _first_of(row: np.ndarray, edge: np.ndarray, count: int) -> np.ndarray:
+    """(count,) the places of all numbers above `edge`, the `count`-th largest of `row` (n,), and of the first that equal it."""
+    above = np.flatnonzero(row > edge)
+    return np.append(above, np.flatnonzero(row == edge)[: count - len(above)])
 
 
 def _by_faiss(

@@ -59,3 +59,15 @@ def test_the_best_of_many_scores_are_those_of_a_full_sort(made):
         np.testing.assert_array_equal(there, np.isfinite(whole))
         np.testing.assert_array_equal(np.take_along_axis(scores, rows, 1)[there], whole[there])
         assert all(len(np.unique(row[row >= 0])) == (row >= 0).sum() for row in rows)
+
+
+@pytest.mark.parametrize("count", [50, 3000, 30_001])
+def test_of_equal_scores_the_first_are_found(count):
+    scores = np.round(np.random.default_rng(0).random((3, count)), 1).astype(np.float32)
+    scores[1], scores[2, 20:] = 0, -np.inf
+    for k in (1, 10, 45):
+        rows, _ = best(scores, k)
+        whole = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        np.testing.assert_array_equal(
+            rows, np.where(np.take_along_axis(scores, whole, 1) > -np.inf, whole, -1)
+        )
