@@ -21,7 +21,7 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
         left = [bar.bar.columns[-1].render(task).plain for task in bar.bar.tasks]
     assert standing == [("photos", 3, 10), ("training, loss 1.235", 4, 8), ("ablation", 2.0, 4)]
     assert left[1] == "0:00:30"  # the training's own estimate
-    assert [line for line in capsys.readouterr().err.splitlines() if line] == [
+    assert capsys.readouterr().err.splitlines() == [
         "features ...",
         "step 4: validation recall@30 0.2500, smooth 0.2400 (kept: step 2, smooth 0.3000)",
         "'+ photos' is left out.",
@@ -38,7 +38,7 @@ def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(caps
         for step in range(1, 8):
             now[0] += 12
             bar(Counted("texts", 1000 * step, 50_000, 600.0 - step))
-    assert [line for line in capsys.readouterr().err.splitlines() if line] == [
+    assert capsys.readouterr().err.splitlines() == [
         "texts: 2,000 of 50,000, about 10 min left",
         "texts: 5,000 of 50,000, about 10 min left",
     ]

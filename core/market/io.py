@@ -48,6 +48,10 @@ def _told(path: Path) -> Iterator[None]:
         raise VibesError(f"Cannot read {path}: {error.strerror or error}; check the file.") from error
     except VibesError:
         raise
+    except pd.errors.EmptyDataError as error:
+        raise VibesError(
+            f"{path} is empty; export it again, with the names of its columns in the first row."
+        ) from error
     except (
         Exception
     ) as error:  # a damaged file makes pandas and pyarrow raise anything: KeyError, ArrowException

@@ -88,6 +88,10 @@ class Market:
         tables = path if tables is None else tables
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
+        if "listings" not in sources and (path / "run.toml").is_file():
+            raise VibesError(
+                f"{path} is a run, not a market; give the folder that holds its market's listings."
+            )
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
         return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)

@@ -12,6 +12,10 @@ from core.market.market import Market
 
 Protocol = Literal["temporal", "leave-one-out"]
 FOREVER = np.iinfo(np.int64).max
+NO_EVENTS = (
+    "This market has no events that can be used, so there is nothing to train on or to evaluate; `vibes check` names "
+    "rows that are skipped."
+)
 #: One listing in so many may change between the moments of a batch where all others are told for all moments together.
 FEW = 8
 
@@ -149,7 +153,7 @@ def make_split(
     if protocol == "temporal":
         return _temporal(log, catalogue, t1, t2)
     if len(log) == 0:
-        raise VibesError("This market has no events, so there is nothing to train on or to evaluate.")
+        raise VibesError(NO_EVENTS)
     return _leave_one_out(log)
 
 
@@ -159,14 +163,17 @@ def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | Non
             "The events have no timestamps, so --protocol temporal is not possible; use leave-one-out."
         )
     if len(log) == 0:
-        raise VibesError("This market has no events, so there is nothing to train on or to evaluate.")
+        raise VibesError(NO_EVENTS)
     first, second = np.quantile(log.time, [0.7, 0.8], method="lower")
     t1, t2 = int(first) if t1 is None else t1, int(second) if t2 is None else t2
     if not t1 <= t2:
         raise VibesError("Training must end before validation ends; give a T1 that is not after T2.")
     before, train = log.before, (log.time < t1) & log.wanted
     if not train.any():
-        raise VibesError("No event lies before T1, so nothing would train; give a later T1 or more events.")
+        raise VibesError(
+            "No event lies before T1, where training ends (by default behind 70 % of the events), so nothing would train; add "
+            "events of earlier days, or use --protocol leave-one-out."
+        )
     return Split(
         protocol="temporal",
         t1=t1,

@@ -51,13 +51,15 @@ class ProgressBar:
             console=self.console,
             transient=True,
         )
-        self.bar.start()
+        if self.console.is_terminal:  # in a log `stop` would leave an empty line
+            self.bar.start()
         self.tasks: dict[str, TaskID] = {}
         self.due: dict[str, float] = {}  # when a log is told next
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+        if self.console.is_terminal:
+            self.bar.stop()
 
     def __call__(self, update: Update) -> None:
         """Show an update: what is counted on the bar, all else as a line."""

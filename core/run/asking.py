@@ -62,7 +62,7 @@ def user_number(run: RunFolder, user: str) -> int:
     number = run.user_number.get(user)
     if number is None:
         example = f" (for example '{run.log.users[0]}')" if run.log.users else ""
-        raise NotThere(f"There is no user '{user}' in {run.market.path}; give one of its user ids{example}.")
+        raise NotThere(f"There is no user '{user}' in {run.path}; give one of its user ids{example}.")
     return number
 
 

@@ -9,14 +9,15 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import read_table
-from core.market.values import to_numbers
+from core.market.values import to_moments, to_numbers
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """A history file: a JSON list of events (or `{"history": [...]}`), or a table; oldest first.
+    """A history file: a JSON list of events (or `{"history": [...]}`), or a table; oldest first, or in the order of its
+    `timestamp` where it has that.
 
     Raises:
-        VibesError: the file is missing, no history, or an event has no listing or an impossible duration.
+        VibesError: the file is missing, no history, or an event has no listing, no moment or an impossible duration.
     """
     if path.suffix == ".json":
         try:
@@ -43,6 +44,17 @@ def read_history(path: Path) -> pd.DataFrame:
             value = str(table[C.DURATION].iloc[int(bad.argmax())])
             raise VibesError(f"{path} has the {C.DURATION} '{value[:40]}'; give seconds, 0 or more.")
         table[C.DURATION] = seconds
+    if C.TIMESTAMP in table.columns:
+        moments, bad = to_moments(table[C.TIMESTAMP])
+        bad |= moments.isna().to_numpy(bool)
+        if bad.any():
+            shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
+            raise VibesError(
+                f"{path} has the {C.TIMESTAMP} {shown}, which is no date or time; mend it, or leave the column out and give the "
+                "events oldest first."
+            )
+        order = moments.astype("int64").argsort(kind="stable")
+        table = table.iloc[order].drop(columns=C.TIMESTAMP).reset_index(drop=True)
     if not len(table):
         table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     return table
@@ -55,7 +67,7 @@ def _plain(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:
         VibesError: a cell is neither.
     """
     found: dict[str, str | float | None] = {}
-    for name in (C.LISTING, C.ACTION, C.DURATION):
+    for name in (C.LISTING, C.ACTION, C.DURATION, C.TIMESTAMP):
         cell = event.get(name)
         try:
             if cell is None or isinstance(cell, str):

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from core.errors import VibesError
 from core.features.carried import Carried
 from core.market.documents import first_problem, read_toml, write_text
+from core.market.io import find_table
 from core.model.settings import Forbidding, Settings
 
 #: Raised whenever an older run folder can no longer be read.
@@ -65,6 +66,11 @@ class Manifest(Forbidding):
         """
         path = run / "run.toml"
         if not path.is_file():
+            if find_table(run, "listings") is not None:
+                raise VibesError(
+                    f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
+                    "where it has no events, and name that folder."
+                )
             raise VibesError(
                 f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
             )

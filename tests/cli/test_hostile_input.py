@@ -67,6 +67,22 @@ def test_a_file_instead_of_a_run(tmp_path, words):
     assert "is no run folder" in refused(command, tmp_path / "file", *rest)
 
 
+def test_a_market_instead_of_a_run_and_a_run_instead_of_a_market(bare, tmp_path):
+    for words in (("evaluate",), ("similar", "a"), ("explore",)):
+        said = refused(words[0], bare.market.path, *words[1:])
+        assert f"is a market, not a run; make one of it with `vibes train {bare.market.path} RUN`" in said
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.toml").write_bytes((bare.path / "run.toml").read_bytes())
+    for words in (("check",), ("embed", tmp_path / "out")):
+        assert f"{run} is a run, not a market" in refused(words[0], run, *words[1:])
+
+
+def test_a_user_who_is_not_there_is_not_there_in_the_run(bare):
+    said = refused("recommend", bare.path, "nobody")
+    assert f"no user 'nobody' in {bare.path}; give" in said or "no trained model" in said
+
+
 def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),

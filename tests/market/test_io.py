@@ -21,7 +21,7 @@ GOOD = "listing_id,price\na,1\nb,2\n"
     ("content", "says"),
     [
         (b"listing_id,price\na,caf\xe9\n", "is not UTF-8 text"),
-        (b"", "cannot be read as a table"),
+        (b"", "is empty; export it again, with the names of its columns"),
         (b"listing_id,price\na,1\nb,2,3\n", "cannot be read as a table"),
         (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"),
         (b"listing_id,price,price\na,1,2\n", "has the column 'price' twice"),

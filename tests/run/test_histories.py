@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -65,3 +66,31 @@ def test_hostile_files_are_refused_in_one_sentence(trained, tmp_path, text):
     with pytest.raises(VibesError) as refused:
         trained.recommend(read_history(path), 3)
     assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["history.json", "history.csv"])
+def test_events_with_a_timestamp_are_read_in_its_order(tmp_path, name):
+    path = tmp_path / name
+    newest_first = pd.DataFrame(
+        {
+            C.LISTING: ["c", "b", "a"],
+            C.TIMESTAMP: ["2024-03-02T00:30:00+02:00", "2024-03-01T22:15:00Z", "2024-02-28"],
+        }
+    )
+
+    def write(table: pd.DataFrame) -> None:
+        path.write_text(
+            table.to_json(orient="records") if path.suffix == ".json" else table.to_csv(index=False)
+        )
+
+    write(newest_first)
+    assert read_history(path)[C.LISTING].tolist() == ["a", "b", "c"]
+    write(newest_first.drop(columns=C.TIMESTAMP))
+    assert read_history(path)[C.LISTING].tolist() == ["c", "b", "a"]
+    for bad in ("never", None):
+        write(newest_first.assign(**{C.TIMESTAMP: ["2024-03-02", bad, "2024-02-28"]}))
+        with pytest.raises(
+            VibesError,
+            match=r"has the timestamp .*, which is no date or time; mend it, or leave the column out",
+        ):
+            read_history(path)
