@@ -89,6 +89,18 @@ class Rules(BaseModel):
         except ValidationError as error:
             raise VibesError(f"The rules: {first_problem(error)}") from error
 
+    def length(self, k: int | None) -> int:
+        """How many a list of these rules has at most, where `k` is asked for beside them.
+
+        Raises:
+            VibesError: `k` is no whole number from 1.
+        """
+        if k is None:
+            return self.k
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise VibesError(f"k is {k!r}; give how many listings, a whole number from 1.")
+        return int(k)
+
     @property
     def ask_attributes(self) -> bool:
         """Whether the market's listings have to be looked at."""

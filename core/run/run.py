@@ -70,7 +70,7 @@ class Run(RunFolder):
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.ask_moment else None
-        found = maker.similar(rows, moment, _count(k, rules), allowed)
+        found = maker.similar(rows, moment, rules.length(k), allowed)
         return self._frames(found, None if single else asked, "query_id", maker.rules.says)
 
     def recommend(
@@ -119,7 +119,7 @@ class Run(RunFolder):
             some: list[Any] = list(group)
             before = None if at is None else moment
             told = of_users(self, some, before) if users else of_histories(self, some)
-            lists.append(maker.recommend(*told, moment, _count(k, rules)))
+            lists.append(maker.recommend(*told, moment, rules.length(k)))
         return self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
 
     def recommender(
@@ -195,14 +195,3 @@ class Run(RunFolder):
         length = (found.rows >= 0).sum(axis=1)
         whole.insert(0, column, np.repeat(np.array(names, object), length))
         return whole
-
-
-def _count(k: int | None, rules: Rules) -> int:
-    """Raises:
-    VibesError: `k` is no whole number from 1.
-    """
-    if k is None:
-        return rules.k
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise VibesError(f"k is {k!r}; give how many listings, a whole number from 1.")
-    return int(k)

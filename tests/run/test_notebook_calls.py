@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from helpers.copies import copied
 
+from core import look
 from core.errors import VibesError
 from core.insight.why.reasons import why
 from core.market.market import Market
@@ -210,6 +211,17 @@ def test_what_may_be_both_can_be_said_for_certain(numbered):
 def test_a_wrong_option_is_one_sentence(numbered, given, says):
     for ask in (lambda: numbered.similar(3, **given), lambda: numbered.recommend(7, **given)):
         with pytest.raises(VibesError, match=says):
+            ask()
+
+
+@pytest.mark.parametrize("k", [0, -5, 2.5, True])
+def test_a_length_that_is_none_is_told_by_every_list(trained, k):
+    for ask in (
+        lambda: trained.similar("home-0003", k),
+        lambda: trained.recommend("user-0001", k),
+        lambda: look(trained, "a canopy bed", k),
+    ):
+        with pytest.raises(VibesError, match="give how many listings, a whole number from 1"):
             ask()
 
 

@@ -314,7 +314,7 @@ def _whole(opened: OpenRun, name: str) -> bool:
     return _all_whole(opened.view.market, name)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)  # each keeps its market in memory, of which a refresh makes one after the other
 def _all_whole(market: Market, name: str) -> bool:
     known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())

@@ -49,12 +49,14 @@ def look(
         `listing_id, photo, score, seen`, see `LookSearch.find`, and `title` where the market names its listings.
 
     Raises:
-        VibesError: no photos, an empty description, a rule that orders lists, or a condition that cannot be read.
+        VibesError: no photos, an empty description, a `k` that is none, a rule that orders lists, or a condition that cannot be
+            read.
     """
     asked = Rules.of(rules)
     others = [name for name in asked.model_fields_set if name not in TAKES and getattr(asked, name)]
     if others:
         raise VibesError(f"The rules have '{others[0]}'; a look takes {', '.join(TAKES[1:])}.")
+    most = asked.length(k)
     opened = search or LookSearch.open(run) or LookSearch.make(run, report)
     found = opened.find(words)
     market, moment = run.market, run.moment(at)
@@ -65,4 +67,4 @@ def look(
         may &= fulfilling
     may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, asked.block, "--block")]] = False
     rows = found[C.LISTING].map(market.listing_row).to_numpy(int)
-    return with_titles(run, found[may[rows]].head(asked.k if k is None else k).reset_index(drop=True))
+    return with_titles(run, found[may[rows]].head(most).reset_index(drop=True))
