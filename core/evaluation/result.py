@@ -17,6 +17,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Queries, Split
 from core.scoring.metrics import Coverage, Cutoffs, per_query, user_means
+from core.words import count
 
 if TYPE_CHECKING:
     from core.run.fits import Fit
@@ -215,7 +216,15 @@ class Evaluation:
         """Protocol and size in one line."""
         hidden = ", history hidden" if self.queries.masked and self.protocol == "leave-one-out" else ""
         new = f", what is new by {self.new_by}" if self.new_by else ""
-        return f"{self.protocol}{hidden}{new}: {len(self.queries):,} queries of {len(self.users):,} users"
+        most = int(self.candidates.max(initial=0))
+        idle = [f"recall@{k}" for k in self.cutoffs.recall if len(self.queries) and k >= most]
+        told = ""
+        if idle:
+            are = "is" if len(idle) == 1 else "are"
+            told = f"; no query has more than {count(most, 'candidate')}, so {' and '.join(idle)} {are} 1 in any order"
+        return (
+            f"{self.protocol}{hidden}{new}: {len(self.queries):,} queries of {len(self.users):,} users{told}"
+        )
 
     def _means(self, mask: np.ndarray | None) -> Results:
         width = len(self.cutoffs.names)

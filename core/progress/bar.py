@@ -91,7 +91,7 @@ class ProgressBar:
             self._line(f"{told}: {done:,.10g} of {total:,}{_left(left)}")
 
     def _line(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
 
 def _left(seconds: float | None) -> str:

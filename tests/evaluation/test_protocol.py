@@ -155,6 +155,19 @@ def test_bad_scorers_and_empty_tests_are_refused(setting):
         evaluate([Modulo(log.listings)], *setting, queries=seen)
 
 
+def test_a_recall_that_any_order_has_is_called_so(setting):
+    found = evaluate([Modulo(setting[0].listings)], *setting)
+    for most, told in (
+        (30, "no query has more than 30 candidates, so recall@30 and recall@100 are 1 in any order"),
+        (31, "no query has more than 31 candidates, so recall@100 is 1 in any order"),
+        (101, ""),
+    ):
+        same = np.full(len(found.queries), most)
+        same[1:] = 5
+        size, _, said = replace(found, candidates=same).headline.partition("; ")
+        assert size.endswith(" users") and said == told
+
+
 def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
     market = crowded_market(False)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
