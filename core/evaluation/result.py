@@ -221,7 +221,7 @@ class Evaluation:
         told = ""
         if idle:
             are = "is" if len(idle) == 1 else "are"
-            told = f"; no query has more than {count(most, 'candidate')}, so {' and '.join(idle)} {are} 1 in any order"
+            told = f"; with {count(most, 'candidate')} at most, {' and '.join(idle)} {are} 1 in any order"
         return (
             f"{self.protocol}{hidden}{new}: {len(self.queries):,} queries of {len(self.users):,} users{told}"
         )

@@ -93,7 +93,8 @@ def _wrapped(text: str) -> list[str]:
 def _split(profile: MarketProfile) -> list[str]:
     split = profile.split
     if split is None:
-        return [_row("split", profile.split_problem or "none")]
+        first, *more = _wrapped(profile.split_problem or "none")
+        return [_row("split", first.strip()), *more]
     when = f", T1 {split.t1}, T2 {split.t2}" if split.t1 else ""
     lines = [
         _row(

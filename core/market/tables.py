@@ -19,6 +19,8 @@ from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
 
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
+#: What others write into a cell of which nothing is known, in small letters.
+NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
 
 
 @dataclass
@@ -117,6 +119,7 @@ def listings_table(
             )
             if setting.kind is None and (kind is None or kind_of(kind).written):
                 _note_decimal_commas(name, column, notes)
+                _note_words_for_nothing(name, column, notes)
             if kind is None:
                 what = "holds only identifiers or dates" if column.notna().any() else "is empty"
                 notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
@@ -197,6 +200,26 @@ def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
     if len(first) and commas(first).mean() > 0.5:
         message = "has a decimal comma, so the column is read as words; write numbers as 10.50"
         notes.add(name, commas(column).to_numpy(bool), column, message)
+
+
+def _note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
+    """Words such as "NA", for which a column that holds numbers otherwise is none of numbers, are told so."""
+    if not is_textual(column):
+        return
+
+    def nothing(cells: pd.Series) -> np.ndarray:
+        return cells.astype("str").str.strip().str.casefold().isin(NOTHING).to_numpy(bool)
+
+    first = column.dropna().head(1000)
+    if not nothing(first).any():
+        return
+    bad = to_numbers(first)[1]
+    if not bad.all() and (bad & ~nothing(first)).mean() < 0.1:
+        message = (
+            "stands among numbers, so the column is not read as numbers; leave such cells empty, or give the column the kind "
+            "'number' in market.toml"
+        )
+        notes.add(name, nothing(column), column, message)
 
 
 def label_of(name: str) -> str:

@@ -97,6 +97,24 @@ def test_a_decimal_comma_is_told_and_a_comma_of_thousands_is_read(folder):
     assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(30)]
 
 
+def test_words_for_nothing_among_numbers_are_told(folder):
+    words = ["NaN", "n/a", "NULL", "-", "inf"]
+    rows = "".join(
+        f"a{i},{words[i] if i < 5 else i},{'NA' if i < 9 else 'oak'},{i}{'?' if i < 9 else ''}\n"
+        for i in range(40)
+    )
+    path = folder(listings="listing_id,price,wood,house\n" + rows)
+    market = Market.open(path)
+    assert "price" not in market.listings.columns  # forty different words
+    assert told(market).startswith(
+        "listings.csv, column price, row 1: 'NaN' stands among numbers, so the column is not read as numbers; leave such cells "
+        "empty, or give the column the kind 'number' in market.toml (4 rows)"
+    )
+    assert "column wood" not in told(market) and "column house, row 1: '0?' stands" not in told(market)
+    (path / "market.toml").write_text('[attributes.price]\nkind = "number"\n')
+    assert Market.open(path).listings["price"].isna().sum() == 5
+
+
 def test_coordinates_beyond_the_earth_are_counted(folder):
     rows = "listing_id,latitude,longitude\na,53.5,10.0\nb,91,10\nc,53.5,181\nd,x,\n"
     market = Market.open(folder(listings=rows))
