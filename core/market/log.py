@@ -130,6 +130,27 @@ class EventLog:
         kept = self.wanted[rows]
         return self.histories(rows[kept], np.bincount(owner[kept], minlength=len(start)))
 
+    @cached_property
+    def wanted_before(self) -> np.ndarray:
+        """(N + 1,) int64: how many wanted events stand before each row, and in all: where a row stands in `of_wanted`."""
+        return np.append(0, np.cumsum(self.wanted))
+
+    def of_wanted(self) -> "EventLog":
+        """The same users without what is not wanted; itself where all is. Some may have no event left."""
+        if not self.some_unwanted:
+            return self
+        rows = np.flatnonzero(self.wanted)
+        return replace(
+            self,
+            user=self.user[rows],
+            listing=self.listing[rows],
+            time=self.time[rows],
+            action=self.action[rows],
+            duration=self.duration[rows],
+            refused=None if self.refused is None else self.refused[rows],
+            start=self.wanted_before[self.start],
+        )
+
     def not_this(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of the histories `start : end` (B,) say "not this" of which listings, (n,) each, history by history."""
         if not self.some_unwanted:

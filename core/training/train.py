@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,9 @@ def _train(
     if state.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
         manifest.save(work)
-    inputs = make_inputs(featurizer, features, log, settings)
+    read = log if training.unwanted_learned else log.of_wanted()  # as who serves the model reads histories
+    trains = split if read is log else replace(split, train=split.train[log.wanted])
+    inputs = make_inputs(featurizer, features, read, settings)
     torch.manual_seed(settings.seed)
     model = ListingModel.of(featurizer.vocabulary, settings)
     if featurizer.vocabulary.pieces and settings.features.piece_start == "minilm":
@@ -175,10 +178,10 @@ def _train(
     if settings.init is not None and fresh_start:
         start_from(Path(settings.init), model.longformer)
         model.sync_listing_side()
-    examples = make_examples(log, split, training.positives, within=training.baskets == "set")
+    examples = make_examples(read, trains, training.positives, within=training.baskets == "set")
     data = StepData(
         examples=examples,
-        log=log,
+        log=read,
         catalogue=catalogue,
         inputs=inputs,
         warm=np.flatnonzero(counts > 0),
@@ -186,7 +189,7 @@ def _train(
         seed=settings.seed,
         photos=live,
         recent=recent,
-        baskets=split if training.baskets == "set" else None,
+        baskets=trains if training.baskets == "set" else None,
         mix=Mix.of(
             market_of(markets), examples.positive[:, 0], training.market_mix, codes_of(featurizer.vocabulary)
         )
@@ -197,8 +200,9 @@ def _train(
         validate = validation_of_all(
             [
                 _validation(
-                    one.log, one.split, one.catalogue, make_inputs(featurizer, part, one.log, settings), settings,
-                    recent=_recent(one.log, training.recent_days),
+                    one.log, one.split, one.catalogue,
+                    make_inputs(featurizer, part, one.log if training.unwanted_learned else one.log.of_wanted(), settings),
+                    settings, recent=_recent(one.log, training.recent_days),
                 )
                 for one, part in zip(grounds, parts, strict=True)
             ]
@@ -314,7 +318,8 @@ def _validation(
     recent: RecentEvents | None = None,
 ) -> Validate | None:
     """recall@30, and its smooth form, over at most `validation_queries` of the validation queries, drawn once by the
-    seed; None without any. Where the loss knows what is `recent`, so does validation, by the same weight."""
+    seed; None without any. Where the loss knows what is `recent`, so does validation, by the same weight. `inputs` are those
+    of `log`, without what is not wanted where the model has not learned that."""
     queries = split.valid
     if not len(queries):
         return None
@@ -337,7 +342,14 @@ def _validation(
         listings = np.zeros((log.listings, width), np.float32)  # (L, d), the others are no candidates
         listings[needed] = gathered(part, len(needed))
         mine = queries.take(processes.mine(len(queries)))  # each process ranks its own
-        ends = encode_histories(model, now, mine.start, mine.end, width, listings=listings, dtype=dtype)
+        start, end = mine.start, mine.end
+        if log.some_unwanted and not settings.training.unwanted_learned:
+            start, end = log.wanted_before[start], log.wanted_before[end]
+        ends = np.zeros((len(mine), width), np.float32)
+        told = np.flatnonzero(end > start)
+        ends[told] = encode_histories(
+            model, now, start[told], end[told], width, listings=listings, dtype=dtype
+        )
         ranks = np.zeros(len(mine), np.int64)
         for rows, batch, allowed in batches(log, mine, catalogue, 256):
             scores = late.scores(ends[rows], listings, listings, log, batch.start, batch.end)  # (B, L)

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.killing import kill_at, train_apart, weights
 
 from core.errors import VibesError
+from core.features.config import FeatureConfig
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
@@ -117,6 +119,41 @@ def test_a_training_that_an_earlier_version_began_goes_on_as_it_began(
     monkeypatch.setattr(decided_module, "LARGE_EVENTS", 1)  # by now any market is large
     train(small_market, tmp_path / "run", Settings(), None, resume=True)
     assert weights(tmp_path / "run") == weights(whole[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("history", ["listing-vectors", "cls"])
+def test_what_is_unwanted_and_not_learned_is_not_read(quick, tmp_path, history):
+    rng, count = np.random.default_rng(0), 600
+    listings = pd.DataFrame(
+        {"listing_id": [f"l{row}" for row in range(40)], "kind": rng.choice(list("abcd"), 40)}
+    )
+    listings["price"] = rng.integers(1, 100, 40)
+    events = pd.DataFrame(
+        {
+            "user_id": np.append(np.arange(40), rng.integers(0, 40, count - 40)).astype(str),
+            "listing_id": [f"l{row}" for row in rng.integers(0, 40, count)],
+            "timestamp": pd.date_range("2024-01-01", periods=count, freq="3h", tz="UTC"),
+            "action": ["view"] * 40 + ["hide" if one else "view" for one in rng.random(count - 40) < 0.3],
+        }
+    )
+    t1, t2 = (events["timestamp"].iloc[row].value for row in (420, 480))
+    settings = quick.model_copy(
+        update={"features": FeatureConfig(text=False, meta=False), "history": history}
+    )
+    settings = Settings.of(settings, split={"protocol": "temporal", "t1": t1, "t2": t2})
+    losses, recalls = {}, {}
+    for name, told in (("with", events), ("without", events[events["action"] == "view"])):
+        market = Market.from_frames(
+            listings, told, path=tmp_path / f"{name}-market", actions=["view", "hide"]
+        )
+        train(market, tmp_path / name, settings, None)
+        assert not Manifest.load(tmp_path / name).settings.training.unwanted_learned
+        lines = [json.loads(line) for line in (tmp_path / name / "train.jsonl").read_text().splitlines()]
+        losses[name] = [line["loss"] for line in lines if "loss" in line]
+        recalls[name] = [line["validation recall@30"] for line in lines if "validation recall@30" in line]
+    assert losses["with"] == losses["without"] and len(losses["with"]) > 3
+    assert recalls["with"] and all(0 < one <= 1 for one in recalls["with"])
 
 
 def test_a_market_without_events_cannot_train(tiny_market, quick, tmp_path):
