@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.kit.empty import empty
+from app.kit.list_options import clear_rules
 from app.server.params import set_params
 from app.server.runs import OpenRun
 from app.view.formats import moment as said
@@ -20,17 +21,23 @@ def nothing_listed(
     why: str,
     action: str = "",
     on_click: Callable[..., Any] | None = None,
+    name: str = "",
 ) -> None:
     """Say why there is nothing to recommend.
 
     Args:
         at: the moment of the list; None: after the last event.
-        why: the reason, where some listing is live at that moment, with its `action`.
+        why: the reason, where some listing is live at that moment, with its `action`; where there are rules, that is to take
+            them away.
+        name: of the list, where a page has several.
     """
     time = opened.run.moment(at)
     catalogue = opened.run.catalogue
     if rules.live_only is False or bool(catalogue.live(time).any()):
-        empty("There is nothing to recommend", why, action=action, on_click=on_click)
+        if rules != Rules():
+            action, on_click = "No rules", lambda: clear_rules(users=True)
+        key = f"nothing-recommended{name}"
+        empty("There is nothing to recommend", why, action=action, on_click=on_click, key=key)
         return
     when, ended = f" on {said(time)}", catalogue.until[catalogue.until <= time]
     last = f"; the last of them ended on {said(int(ended.max()))}" if len(ended) else ""
@@ -40,5 +47,5 @@ def nothing_listed(
         "Where the market goes on, its table of listings is older than its events.",
         action="Also listings no longer live",
         on_click=lambda: set_params(live=0),
-        key="also-ended",
+        key=f"also-ended{name}",
     )

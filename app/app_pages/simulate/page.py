@@ -231,6 +231,7 @@ def recommended(
             None,
             options.rules,
             "No listing that is live passes the rules, or every one is in the history already. Take a rule away.",
+            name=name,
         )
         return
     earlier = asked(opened, read(opened, before(opened.name, name)), options)

@@ -190,7 +190,8 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
             opened,
             asked.at,
             options.rules,
-            "No listing was live at that moment and passes the rules, or all were already in the history. Try another moment.",
+            "No listing was live at that moment and passes the rules, or all were already in the history. Take a rule away, or try "
+            "another moment.",
             "Go to the last event",
             lambda: set_params(at=int(np.diff(view.log.start)[user]), day=None),
         )

@@ -73,6 +73,22 @@ def test_the_place_of_a_new_dial_is_there_where_the_list_is_empty(show, trained,
     assert "make-dial" not in [one.key for one in page.button]
 
 
+@pytest.mark.parametrize(
+    ("where", "params"), [("users", {"user": "u1", "at": "4"}), ("simulate", {"h": "l05"})]
+)
+def test_rules_that_leave_nothing_are_taken_away_by_one_click(show, trained, where, params):
+    page = show(where, trained, **params, where="price>=1000000", live="0")
+    (away,) = [one.key for one in page.button if "nothing-recommended" in str(one.key)]
+    page.button(key=away).click().run()
+    assert "where" not in page.query_params and "live" not in page.query_params
+    assert "There is nothing to recommend" not in texts(page) and not page.exception
+
+
+def test_two_lists_of_which_rules_leave_nothing_have_a_way_out_each(show, trained):
+    page = show("simulate", trained, h="l05", h2="l06", two="1", where="price>=1000000")
+    assert len([one for one in page.button if "nothing-recommended" in str(one.key)]) == 2
+
+
 def test_a_click_puts_a_listing_on_a_side_takes_it_off_or_to_the_other():
     now = {"more": ["a", "b"], "less": ["c"]}
     clicks = [(1, "d", "less"), (2, "a", ""), (3, "c", "more"), (4, "b", "less"), (5, "b", "more")]
