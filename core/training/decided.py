@@ -41,7 +41,7 @@ LARGE_STEPS: dict[str, Any] = {
 #: few events (H&M's week) that is soon learned by heart, and validation falls.
 VALUE_RATE = 20.0
 #: Times that a large market's users are read, and its events where it is large by these alone, and steps that it gets at least.
-EPOCHS, PASSES, LEAST_STEPS = 5, 2.5, 140
+EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
 
 
 def decided(
