@@ -31,7 +31,7 @@ def evaluate(
 
     >>> found = evaluate(run, save=False)
     >>> found.headline
-    'temporal: ... queries of ... users'
+    'temporal: ... queries of ... users...'
 
     Args:
         run: a run, or its folder.
