@@ -135,6 +135,7 @@ class EventLog:
         """(N + 1,) int64: how many wanted events stand before each row, and in all: where a row stands in `of_wanted`."""
         return np.append(0, np.cumsum(self.wanted))
 
+    @cached_property
     def of_wanted(self) -> "EventLog":
         """The same users without what is not wanted; itself where all is. Some may have no event left."""
         if not self.some_unwanted:

@@ -163,7 +163,7 @@ def _train(
     if state.is_main_process:
         work.mkdir(parents=True, exist_ok=True)
         manifest.save(work)
-    read = log if training.unwanted_learned else log.of_wanted()  # as who serves the model reads histories
+    read = log if training.unwanted_learned else log.of_wanted  # as who serves the model reads histories
     trains = split if read is log else replace(split, train=split.train[log.wanted])
     inputs = make_inputs(featurizer, features, read, settings)
     torch.manual_seed(settings.seed)
@@ -201,7 +201,7 @@ def _train(
             [
                 _validation(
                     one.log, one.split, one.catalogue,
-                    make_inputs(featurizer, part, one.log if training.unwanted_learned else one.log.of_wanted(), settings),
+                    make_inputs(featurizer, part, one.log if training.unwanted_learned else one.log.of_wanted, settings),
                     settings, recent=_recent(one.log, training.recent_days),
                 )
                 for one, part in zip(grounds, parts, strict=True)
