@@ -37,7 +37,10 @@ def leaks_by_text(texts: pd.DataFrame, threshold: float = 0.05) -> list[str]:
         cells = texts[name].dropna().astype("str")
         if len(cells) > MOST_TEXTS:
             cells = cells.iloc[np.linspace(0, len(cells) - 1, MOST_TEXTS).astype(int)]
-        if len(cells) and np.mean([RATING_WORDS.search(cell) is not None for cell in cells]) >= threshold:
+        if (
+            len(cells)
+            and np.mean([RATING_WORDS.search(cell) is not None for cell in cells.tolist()]) >= threshold
+        ):
             found.append(name)
     return found
 

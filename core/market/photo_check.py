@@ -1,5 +1,6 @@
 """What is wrong with a photo file, told without decoding a sound one."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -19,13 +20,26 @@ def photo_problem(path: Path, market_path: Path) -> str | None:
     try:
         if not path.is_file():
             return "is missing"
-        if not path.resolve().is_relative_to(market_path.resolve()):
+        if _has_link(path, market_path) and not path.resolve().is_relative_to(market_path.resolve()):
             return "is a link that leaves the market folder"
         if path.stat().st_size == 0:
             return "is an empty file"
     except Exception as error:  # of a name that no system takes
         return _damage(error)
     return _unreadable(path, whole=False)
+
+
+def _has_link(path: Path, market_path: Path) -> bool:
+    """Whether a link or `..` lies between a market's folder and a photo: without one it is in the folder, and neither path
+    need be followed from the root."""
+    folder, whole = os.path.join(market_path, ""), os.fspath(path)
+    if not whole.startswith(folder) or os.name == "nt":  # Windows has links of other kinds, too
+        return True
+    for name in whole.removeprefix(folder).split(os.sep):
+        folder = os.path.join(folder, name)
+        if name == os.pardir or os.path.islink(folder):
+            return True
+    return False
 
 
 def undecodable(path: Path) -> str | None:

@@ -82,13 +82,13 @@ def encode_histories(
     start: np.ndarray,
     end: np.ndarray,
     width: int,
-    listings: np.ndarray | None = None,
+    listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     **options: Any,
 ) -> np.ndarray:
     """(n, width) embeddings of the histories `start[q] : end[q]`, each of at least one event.
 
-    A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, and
-    encodes those that the histories hold otherwise; other models need none.
+    A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, or asks for
+    those (n, width) of rows (n,) that the histories hold, and encodes them otherwise; other models need none.
     """
     device = device_of(model)
     if model.reads != "vectors":
@@ -98,7 +98,7 @@ def encode_histories(
     else:
         first = inputs.newest(start, end)
         lengths = inputs.block_lengths(first, end) if model.reads == "blocks" else end - first
-    if model.reads == "vectors" and listings is not None and device.type == "cpu":
+    if model.reads == "vectors" and isinstance(listings, np.ndarray) and device.type == "cpu":
         number, table = None, torch.from_numpy(listings)
     elif model.reads == "vectors":
         # Each listing of the histories is encoded once, however many of them have it, and no others are handed over.
@@ -108,7 +108,7 @@ def encode_histories(
         if listings is None:
             found = encode_listings(model, inputs, rows, width, dtype=options.get("dtype"))
         else:
-            found = listings[rows]
+            found = listings(rows) if callable(listings) else listings[rows]
         table = place(found, device)
 
     def embed(chosen: np.ndarray) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,12 +119,17 @@ class Engine:
         return encode_listings(model, inputs, rows, self.featurizer.width, report=report, **path.options)
 
     def encode_histories(
-        self, log: EventLog, start: np.ndarray, end: np.ndarray, listings: np.ndarray | None = None
+        self,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
         """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised.
 
-        `listings` (L, d) float32, the embeddings of all listings, saves a model that reads them encoding them anew. Of a model
-        that has not learned what unwanted events mean these are left out, and a history of nothing else is 0.
+        `listings` (L, d) float32, the embeddings of all listings, or who tells them, such as `EncodedOnce`, saves a model that
+        reads them encoding them anew. Of a model that has not learned what unwanted events mean these are left out, and a
+        history of nothing else is 0.
         """
         if log.some_unwanted and not self.settings.training.unwanted_learned:
             log = log.wanted_only(start, end)
@@ -157,6 +163,23 @@ class Engine:
 
     def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
         return _inputs(self.features, listing, meta, self.settings)
+
+
+class EncodedOnce:
+    """The embeddings of listings as histories ask for them: those of batch after batch hold mostly the same ones."""
+
+    def __init__(self, engine: Engine) -> None:
+        listings = engine.features.tokens.listings
+        self.engine, self.known = engine, np.zeros(listings, bool)
+        self.vectors = np.zeros((listings, engine.featurizer.width), np.float32)  # paged in as it is filled
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """(n, d) float32 of the listings `rows` (n,)."""
+        new = rows[~self.known[rows]]
+        if len(new):
+            self.vectors[new] = self.engine.encode_listings(rows=new)
+            self.known[new] = True
+        return self.vectors[rows]
 
 
 def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Settings) -> Inputs:

@@ -4,6 +4,7 @@ from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Split
 from core.run.additions import Additions
+from core.run.engine import EncodedOnce
 from core.run.fits import unasked_fit
 from core.run.run import Run
 from core.scoring.named import neighbours
@@ -22,10 +23,11 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
         VibesError: the run has no model, or it was made from other listings than the market has now.
     """
     engine, asked = run.engine, run.log if log is None else log
+    once = EncodedOnce(engine)
     return VectorScorer(
         "model",
         run.vectors("model"),
-        lambda start, end: engine.encode_histories(asked, start, end),
+        lambda start, end: engine.encode_histories(asked, start, end, once),
         asked,
         run.late_interaction,
     )

@@ -9,6 +9,9 @@ import numpy as np
 
 from core.market.log import DAY, EventLog, ranges
 
+#: Of the dtype that counts have: with a number of another one `np.add.at` converts event by event, 25 times as slowly.
+ONE = np.float32(1)
+
 
 @dataclass(frozen=True, eq=False)
 class RecentEvents:
@@ -89,8 +92,8 @@ class RecentEvents:
         running = np.zeros(self.listings, np.float32)
         left = right = low[0] if len(at) else 0
         for row, since, until in zip(order, low, high, strict=True):  # the window slides:
-            np.add.at(running, self.listing[right:until], 1)  # what enters is added,
-            np.subtract.at(running, self.listing[left:since], 1)  # what leaves is taken away
+            np.add.at(running, self.listing[right:until], ONE)  # what enters is added,
+            np.subtract.at(running, self.listing[left:since], ONE)  # what leaves is taken away
             left, right = since, until
             counts[row] = running
         return counts

@@ -75,3 +75,20 @@ def test_a_missing_photo_a_folder_and_a_link_out_of_the_market(tmp_path, picture
     assert photo_problem(market / "gone.jpg", market) == "is missing"
     assert photo_problem(market / "folder.jpg", market) == "is missing"
     assert photo_problem(market / "link.jpg", market) == "is a link that leaves the market folder"
+
+
+def test_a_folder_that_is_a_link_is_followed(tmp_path, picture):
+    market, outside = tmp_path / "market", tmp_path / "outside"
+    for folder in (market / "rooms", outside):
+        folder.mkdir(parents=True)
+        picture.save(folder / "a.jpg")
+    (market / "out").symlink_to(outside)
+    (market / "in").symlink_to(market / "rooms")
+    (tmp_path / "here").symlink_to(market)
+    left = "is a link that leaves the market folder"
+    assert photo_problem(market / "out" / "a.jpg", market) == left
+    assert photo_problem(market / ".." / "outside" / "a.jpg", market) == left
+    assert photo_problem(outside / "a.jpg", market) == left
+    assert photo_problem(market / "in" / "a.jpg", market) is None
+    assert photo_problem(tmp_path / "here" / "rooms" / "a.jpg", tmp_path / "here") is None
+    assert photo_problem(tmp_path / "here" / "out" / "a.jpg", tmp_path / "here") == left

@@ -6,6 +6,8 @@ import numpy as np
 
 from core.features.featurizer import Featurizer
 from core.model.fast.choose import chosen
+from core.run.engine import Engine
+from core.run.scorer import model_scorer
 
 
 def test_run_toml_names_the_path(trained, bare):
@@ -44,3 +46,21 @@ def test_a_request_reads_its_own_events_alone_and_gives_the_same_vectors(trained
     np.testing.assert_allclose(part, whole[some], atol=1e-6)
     most = trained.manifest.settings.training.max_listings
     assert told == [int(np.minimum(np.diff(log.start)[some], most).sum())]
+
+
+def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monkeypatch):
+    log, engine = trained.log, trained.engine
+    assert engine.model.reads == "vectors"
+    start, end = log.start[:-1], log.start[1:]
+    start, end = start[end > start], end[end > start]
+    expected = engine.encode_histories(log, start, end)
+    encoded = []
+    encode = Engine.encode_listings
+    monkeypatch.setattr(
+        Engine, "encode_listings", lambda self, rows: encoded.append(rows) or encode(self, rows=rows)
+    )
+    scorer, half = model_scorer(trained), len(start) // 2
+    found = np.concatenate([scorer.encode(start[:half], end[:half]), scorer.encode(start[half:], end[half:])])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    encoded = np.concatenate(encoded)
+    assert 0 < len(encoded) == len(np.unique(encoded))

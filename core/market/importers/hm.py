@@ -53,7 +53,7 @@ class HM(Importer):
         articles = source_table(folder, "articles", ("article_id", *needed))
         bought = read_table(source)
         require(bought, source, ("t_dat", "customer_id", "article_id"))
-        articles = articles[articles["article_id"].isin(bought["article_id"])].reset_index(drop=True)
+        articles = articles[articles["article_id"].isin(bought["article_id"].unique())].reset_index(drop=True)
         if articles.empty:
             raise VibesError(
                 f"{source} has no purchase of an article of {folder}; give the two of one source."
