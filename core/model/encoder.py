@@ -85,11 +85,19 @@ def encode_histories(
     listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """(n, width) embeddings of the histories `start[q] : end[q]`, each of at least one event.
+    """(n, width) embeddings of the histories `start[q] : end[q]`; 0 of one without any event.
 
     A "listing-vectors" model reads `listings` (L, width), the embeddings of all listings, where they are at hand, or asks for
     those (n, width) of rows (n,) that the histories hold, and encodes them otherwise; other models need none.
     """
+    told = np.flatnonzero(end > start)
+    if len(told) < len(start):
+        found = np.zeros((len(start), width), np.float32)
+        if len(told):
+            found[told] = encode_histories(
+                model, inputs, start[told], end[told], width, listings=listings, **options
+            )
+        return found
     device = device_of(model)
     if model.reads != "vectors":
         photos, texts = inputs.tensors(device)

@@ -133,11 +133,7 @@ class Engine:
         """
         if log.some_unwanted and not self.settings.training.unwanted_learned:
             log = log.wanted_only(start, end)
-            some = np.flatnonzero(np.diff(log.start))
-            found = np.zeros((len(start), self.featurizer.width), np.float32)
-            if len(some):
-                found[some] = self.encode_histories(log, log.start[some], log.start[some + 1], listings)
-            return found
+            start, end = log.start[:-1], log.start[1:]
         from core.model.encoder import encode_histories
 
         log, start, end = self._read(log, start, end)

@@ -345,11 +345,7 @@ def _validation(
         start, end = mine.start, mine.end
         if log.some_unwanted and not settings.training.unwanted_learned:
             start, end = log.wanted_before[start], log.wanted_before[end]
-        ends = np.zeros((len(mine), width), np.float32)
-        told = np.flatnonzero(end > start)
-        ends[told] = encode_histories(
-            model, now, start[told], end[told], width, listings=listings, dtype=dtype
-        )
+        ends = encode_histories(model, now, start, end, width, listings=listings, dtype=dtype)
         ranks = np.zeros(len(mine), np.int64)
         for rows, batch, allowed in batches(log, mine, catalogue, 256):
             scores = late.scores(ends[rows], listings, listings, log, batch.start, batch.end)  # (B, L)

@@ -38,6 +38,16 @@ def test_an_embedding_is_the_same_alone_and_in_a_batch(case):
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
 
 
+def test_a_history_without_events_is_nothing(case):
+    model, inputs, log = case
+    start, end = log.start[:3], log.start[1:4].copy()
+    expected = encode_histories(model, inputs, start, end, 128)
+    end[1] = start[1]
+    found = encode_histories(model, inputs, start, end, 128)
+    np.testing.assert_allclose(found[[0, 2]], expected[[0, 2]], atol=2e-6)
+    assert not found[1].any() and not encode_histories(model, inputs, start, start, 128).any()
+
+
 def test_histories_tell_the_newest_listings_apart_from_the_oldest(case):
     """Order matters: the same listings the other way round are another history."""
     model, inputs, log = case
