@@ -61,16 +61,11 @@ class LateInteraction:
         """
         found: np.ndarray = users @ candidates.T
         if self.weight:
-            first = np.maximum(start, end - self.newest)
-            step = max(1, HELD // (max(len(candidates), 1) * self.newest))
-            for low in range(0, len(first), step):
-                some = slice(low, low + step)
-                count = end[some] - first[some]
-                events = ranges(first[some], count)  # (R,)
-                like = vectors[log.listing[events]] @ candidates.T  # (R, C)
-                if log.some_unwanted:
-                    like[~log.wanted[events]] = LEAST
-                found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
+            if log.some_unwanted and not self.learned:  # such a model reads the newest of what is wanted
+                part = log.wanted_only(start, end)
+                self._compare(found, candidates, vectors, part, part.start[:-1], part.start[1:])
+            else:
+                self._compare(found, candidates, vectors, log, start, end)
             found = found / np.float32(1 + self.weight)
         if wanted_alone or not (self.takes and log.some_unwanted):
             return found
@@ -84,3 +79,26 @@ class LateInteraction:
                 own = self.scores(*asked, wanted_alone=True)[0]
             found[query] -= taken(own, vectors, rows[owner == query], None if whole else candidates)
         return found
+
+    def _compare(
+        self,
+        found: np.ndarray,
+        candidates: np.ndarray,
+        vectors: np.ndarray,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+    ) -> None:
+        """Add to `found` (B, C) what the listings give that were read of the histories `start : end`, of which some may be empty."""
+        first = np.maximum(start, end - self.newest)
+        step = max(1, HELD // (max(len(candidates), 1) * self.newest))
+        told = np.flatnonzero(end > start)
+        for low in range(0, len(told), step):
+            some = told[low : low + step]
+            count = end[some] - first[some]
+            events = ranges(first[some], count)  # (R,)
+            like = vectors[log.listing[events]] @ candidates.T  # (R, C)
+            if log.some_unwanted:
+                like[~log.wanted[events]] = LEAST
+            found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
+        found[end == start] += self.weight * LEAST
