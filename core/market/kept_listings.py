@@ -33,8 +33,10 @@ from core.market.garbage import none_meanwhile
 FEWEST = 20_000
 FILE = "listings.arrow"
 _TOLD = b"listing-vibes"
+_HERE = Path(__file__).parent
 #: What says how a table is read: where it changes, what was kept is of no use.
 _READERS = ("columns.py", "config.py", "io.py", "tables.py", "values.py", "kept_listings.py", "kinds/*.py")
+READERS = [path for pattern in _READERS for path in sorted(_HERE.glob(pattern))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +97,7 @@ def _passport(source: Path, config: MarketConfig) -> str:
     """sha256 over the file, the configuration and what reads them."""
     digest = hashlib.sha256(f"{source.name} {pd.__version__} {pa.__version__} ".encode())
     digest.update(config.model_dump_json().encode())
-    here = Path(__file__).parent
-    for path in (*(one for pattern in _READERS for one in sorted(here.glob(pattern))), source):
+    for path in (*READERS, source):
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import find_table, table_columns
 from core.market.kept import content, kept
+from core.market.kept_listings import READERS
 from core.market.kinds import kind_of
 from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from core.market.log import EventLog
@@ -21,8 +22,10 @@ from core.market.photo_check import photo_problem
 from core.market.photo_urls import FETCHED
 from core.market.splits import Catalogue, make_split
 
-#: What says how the tables are counted.
-COUNTS = [Path(__file__).with_name(name) for name in ("profile.py", "leaks.py", "log.py", "splits.py")]
+#: What says how the tables are read and counted.
+COUNTS = [
+    Path(__file__).with_name(name) for name in ("profile.py", "leaks.py", "log.py", "splits.py")
+] + READERS
 MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
 
 

@@ -1,11 +1,13 @@
 """The profile: its counts against slow ones, its warnings, and that it fits a screen."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import core.market.profile as profile_module
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
@@ -192,3 +194,19 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_looked_at_each_
     events = path / "events.parquet"
     pd.read_parquet(events).iloc[:-1].to_parquet(events)
     assert profile(Market.open(path), keep=True) == profile(Market.open(path)) != found
+
+
+@pytest.mark.parametrize("code", ["profile.py", "tables.py", "kinds/category.py", "kinds/__init__.py"])
+def test_what_was_kept_counts_no_more_where_the_code_that_reads_or_counts_is_another(
+    tiny_market, monkeypatch, code
+):
+    market = Market.open(tiny_market(listings=12, users=8, events_per_user=5))
+    before = profile(market, keep=True)
+    plain, counted, wanted = profile_module.content, [], Path(profile_module.__file__).parent / code
+    assert wanted.is_file()
+    monkeypatch.setattr(
+        profile_module, "content", lambda path: plain(path) + b"#" * (path.resolve() == wanted.resolve())
+    )
+    count = profile_module._counted
+    monkeypatch.setattr(profile_module, "_counted", lambda market: counted.append(market) or count(market))
+    assert profile(market, keep=True) == before and counted
