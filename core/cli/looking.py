@@ -52,8 +52,9 @@ def similar(
     opened = Run.open(run, events_too=False)
     assert listing is not None
     moment = options.moment_of(at, opened.market)
-    found = opened.similar(listing, space=space or opened.spaces[0], at=moment, rules=rules)
-    show(opened, found, json_)
+    space = space or opened.spaces[0]
+    found = opened.similar(listing, space=space, at=moment, rules=rules)
+    show(opened, found, json_, rules, moment, space=space)
 
 
 @app.command()
@@ -104,7 +105,8 @@ def recommend(
     told = user if history is None else read_history(history)
     assert told is not None
     moment = options.moment_of(at, opened.market)
-    show(opened, opened.recommend(told, at=moment, rules=rules, beside=with_), json_)
+    found = opened.recommend(told, at=moment, rules=rules, beside=with_)
+    show(opened, found, json_, rules, moment, for_users=True)
     said = added_sentence(opened.manifest.settings).strip()
     if said and with_ is None:
         typer.echo(f"{said} --with nothing leaves it out.", err=True)
@@ -129,8 +131,9 @@ def look(
     opened = Run.open(run, events_too=False)
     rules = Rules(k=k, live_only=live_only, where=tuple(where or ()), block=tuple(block or ()))
     with progress_bar() as progress:
-        found = found_by(opened, words, None, options.moment_of(at, opened.market), rules, progress)
-    show(opened, found, json_)
+        moment = options.moment_of(at, opened.market)
+        found = found_by(opened, words, None, moment, rules, progress)
+    show(opened, found, json_, rules, moment)
 
 
 @app.command()

@@ -85,10 +85,22 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
         return market_photos(market, encoder, weights, progress)
 
 
-def show(run: Any, found: Any, as_json: bool) -> None:
+def show(
+    run: Any,
+    found: Any,
+    as_json: bool,
+    rules: Any,
+    at: Any,
+    for_users: bool = False,
+    space: str | None = None,
+) -> None:
+    """Print what was `found` of a list; of an empty one why it is that, see `core.run.nothing`."""
     from core.run.describe import described, table
+    from core.run.nothing import nothing_found
 
     if as_json:
         typer.echo(json.dumps(found.drop(columns="title", errors="ignore").to_dict("records")))
-    else:
+    elif len(found):
         typer.echo(table(described(run, found)))
+    else:
+        typer.echo(nothing_found(run, rules, at, for_users, space))

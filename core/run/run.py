@@ -60,13 +60,18 @@ class Run(RunFolder):
             column `query_id` with the listing that was asked.
 
         Raises:
-            VibesError: no such listing, space or attribute, or a listing has nothing in this space.
+            VibesError: no such listing, space or attribute, a listing has nothing in this space, or `allowed` is of other listings.
         """
         asked, single = read_listings(listings)
         rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
         for one, row in zip(asked, rows, strict=True):
             if not known[row]:
                 raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
+        if allowed is not None and (np.shape(allowed) != known.shape or np.asarray(allowed).dtype != bool):
+            raise VibesError(
+                f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
+                f"of the {len(known):,} listings of the run."
+            )
         rules = Rules.of(rules)
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.ask_moment else None

@@ -24,8 +24,9 @@ def _search() -> None:
     keep("q", "q")
 
 
-def adding(opened: OpenRun, name: str, target: str, history: Simulated) -> None:
-    """Search, chance, and a grid whose cards a click adds to the history `name`."""
+def adding(opened: OpenRun, name: str, target: str, history: Simulated, dials: bool) -> None:
+    """Search, chance, and a grid whose cards a click adds to the history `name`, and takes for a vibe dial where the page has
+    `dials`."""
     st.session_state["q"] = st.query_params.get("q", "")
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-adding"):
         st.text_input(
@@ -71,4 +72,5 @@ def adding(opened: OpenRun, name: str, target: str, history: Simulated) -> None:
         target=target,
         label=f"Listings to add to {target}",
         marks=marks,
+        dials=dials,
     )

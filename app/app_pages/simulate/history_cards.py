@@ -64,6 +64,7 @@ def history_strip(opened: OpenRun, name: str, history: Simulated, label: str, sp
         durations=durations,
         least=least,
         height=height,
+        dials=False,
         spoken=spoken,
     )
 
@@ -81,11 +82,13 @@ def choice(
     score_help: str = "",
     strip: bool = False,
     spoken: str = "",
+    dials: bool = True,
 ) -> None:
     """Listings (rows of the market) that a click adds to the history `name`, which people know as `target`; of recommended ones,
     which have scores, another click says "not this".
 
-    `scores` are lines beneath them, and `score_help` says what these mean.
+    `scores` are lines beneath them, and `score_help` says what these mean. With `dials` they are examples of one that is being
+    made, by a click.
     """
     cards = []
     for place, row in enumerate(listings):
@@ -111,6 +114,7 @@ def choice(
         label=label,
         least=least,
         height=height if strip else None,
+        dials=dials,
         spoken=spoken,
         scoreHelp=score_help,
     )
@@ -125,8 +129,10 @@ def _card(opened: OpenRun, row: int, event: str, **more: str) -> dict:
     return asdict(listing_card(opened, row, **more)) | {"token": event, "marks": [], "at": -1}
 
 
-def _show(opened: OpenRun, key: str, cards: list[dict], *, height: int | None, **data: object) -> None:
-    marks, callback = example_marks(key) if data["kind"] == "choice" else (None, {})
+def _show(
+    opened: OpenRun, key: str, cards: list[dict], *, height: int | None, dials: bool, **data: object
+) -> None:
+    marks, callback = example_marks(key) if dials else (None, {})
     height = None if height is None else height + HIGH * (marks is not None)
     whole = {
         "actions": [],

@@ -76,10 +76,10 @@ def page() -> None:
                 recommended(opened, name, histories[name], target[name], other, options)
         as_code(opened, [selection(histories[name], options, SIDES[name]) for name in filled])
         st.header(f"Add to {target[side]}", anchor=False)
-        adding(opened, side, target[side], histories[side])
+        adding(opened, side, target[side], histories[side], bool(filled))
         return
     if not filled:
-        adding(opened, side, target[side], histories[side])
+        adding(opened, side, target[side], histories[side], bool(filled))
         return
     left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
     with left:
@@ -87,7 +87,7 @@ def page() -> None:
         as_code(opened, [selection(histories["h"], options)])
     with right:
         st.header("Add a listing", anchor=False)
-        adding(opened, side, target[side], histories[side])
+        adding(opened, side, target[side], histories[side], bool(filled))
 
 
 def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:

@@ -223,3 +223,15 @@ def test_a_click_says_not_this_and_the_list_follows(show, trained):
         from_history([("l04", None, None), (listings(shown)[0], "hide", None)]), k=6
     )
     assert listings(recommended(page)) == expected["listing_id"].tolist()
+
+
+def test_without_a_list_no_card_is_an_example_of_a_dial_until_there_is_one_again(show, trained):
+    page = show("simulate", trained, h="l04")
+    page.button(key="open-dial").click().run()
+    assert [one["examples"] for one in components(page, "history_cards") if one["kind"] == "choice"][-1]
+    next(button for button in page.button if button.label == "Start empty").click().run()
+    assert "make-dial" not in [button.key for button in page.button]
+    assert all(one["examples"] is None for one in components(page, "history_cards"))
+    next(button for button in page.button if button.label == "Undo").click().run()
+    assert page.button(key="make-dial").disabled
+    assert [one["examples"] for one in components(page, "history_cards") if one["kind"] == "choice"][-1]

@@ -1,0 +1,38 @@
+"""Why a list is empty, and what to do about it, in one sentence."""
+
+from __future__ import annotations
+
+from core.market.moments import Moment
+from core.run.folder import RunFolder
+from core.run.rules import Rules
+
+
+def nothing_found(
+    run: RunFolder, rules: Rules, at: Moment | None, for_users: bool, space: str | None = None
+) -> str:
+    """Of a list by `rules` at a moment (None: after the last event).
+
+    Args:
+        for_users: of recommendations; else of what is similar or looks so.
+        space: the one that similar listings were asked of; None: the list is none of these.
+    """
+    if len(run.listing_ids) == 1 and (space is not None or for_users):
+        return (
+            f"No listing found: the market of {run.path} has one listing, and there is no other to show beside it; add listings to "
+            "its table, and embed the run again (`vibes embed MARKET RUN`)."
+        )
+    if space is not None and run.index(space).known.sum() == 1:
+        others = " or ".join(f"--space {one}" for one in run.spaces if one != space)
+        mend = f"ask by {others}" if others else "give the listings more to tell, and embed the run again"
+        return f"No listing found: no other one has anything in the space '{space}'; {mend}."
+    rules = rules.decided(for_users)
+    if rules.live_only and not run.catalogue.live(run.moment(at)).any():
+        return "No listing found: none is live at that moment; give another one with --at, or add --not-only-live."
+    if for_users:
+        seen = ", or add --keep-seen" if rules.drop_seen else ""
+        live = "that is live " if rules.live_only else ""
+        return (
+            f"No listing found: each one {live}is kept out by a rule or in the history already; take a rule away"
+            f"{seen}."
+        )
+    return "No listing found: no other one passes the rules; take one away."

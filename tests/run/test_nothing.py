@@ -1,0 +1,40 @@
+"""An empty list says why it is empty, and what to do."""
+
+from helpers.commands import vibes
+
+from core.market.market import Market
+from core.run.nothing import nothing_found
+from core.run.rules import Rules
+from core.run.run import Run
+from core.run.spaces import embed_market
+
+
+def test_the_only_listing_of_a_market_is_told_to_be_that(tmp_path):
+    (tmp_path / "market").mkdir()
+    (tmp_path / "market" / "listings.csv").write_text("listing_id,price,town\na,100,Ulm\n")
+    run = tmp_path / "run"
+    embed_market(Market.open(tmp_path / "market"), run, None, None)
+    said = vibes("similar", run, "a").stdout
+    assert "has one listing" in said and "add listings" in said and "vibes embed" in said
+    assert vibes("similar", run, "a", "--json").stdout.strip() == "[]"
+
+
+def test_a_space_that_only_one_listing_has_is_told(tmp_path):
+    (tmp_path / "market").mkdir()
+    (tmp_path / "market" / "listings.csv").write_text("listing_id,price,town\na,100,Ulm\nb,,\n")
+    embed_market(Market.open(tmp_path / "market"), tmp_path / "run", None, None)
+    run = Run.open(tmp_path / "run")
+    said = nothing_found(run, Rules(), None, False, "attributes")
+    assert "no other one has anything in the space 'attributes'" in said
+
+
+def test_rules_and_moments_are_told(trained):
+    listing = trained.listing_ids[0]
+    said = vibes("similar", trained.path, listing, "--where", "price<=0").stdout
+    assert said == "No listing found: no other one passes the rules; take one away.\n"
+    user = trained.log.users[0]
+    said = vibes("recommend", trained.path, user, "--where", "price<=0").stdout
+    assert "kept out by a rule or in the history already" in said and "--keep-seen" in said
+    far = vibes("recommend", trained.path, user, "--at", "2035-01-01").stdout
+    assert "none is live at that moment" in far and "--at" in far
+    assert "--keep-seen" not in nothing_found(trained, Rules(drop_seen=False), None, True)
