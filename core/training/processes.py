@@ -7,6 +7,7 @@ listings, and the loss and the gradients are summed. Where there is one process 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,14 @@ from torch import distributed as dist
 
 from core.device import device, place
 from core.packed.machine import keep_memory
+
+#: How long the processes wait for one of them, which may embed all photos of a large market; one that fails ends them all at once.
+PATIENCE = timedelta(days=7)
+
+
+def launched() -> PartialState:
+    """What `accelerate launch` or `torchrun` says of the processes, joined at the first call."""
+    return PartialState(cpu=device().type != "cuda", timeout=PATIENCE)
 
 
 @contextmanager
@@ -46,7 +55,7 @@ class Processes:
     def launched(cls) -> "Processes":
         """The processes that were launched: one a GPU (NCCL), or on CPUs (gloo); sums are made in a fixed order."""
         where = device()
-        state = PartialState(cpu=where.type != "cuda")
+        state = launched()
         if state.num_processes > 1:
             where = torch.device(state.device)
         # So that the same seed gives the same weights on several threads, too.

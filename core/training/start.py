@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
-from accelerate import PartialState
-
 from core.errors import VibesError
 from core.features.photos.of_market import market_photos
 from core.market.market import Market
@@ -20,6 +18,7 @@ from core.run.origin import MARKETS
 from core.run.run import Run
 from core.training.beginning import Beginning
 from core.training.many import folder_names
+from core.training.processes import launched
 from core.training.refit import refit_encoder, refit_settings
 from core.training.state import TrainingState
 from core.training.train import train as train_once
@@ -98,7 +97,7 @@ def train(
         begin(
             opened, path, config, settings, protocol, resume, source, everything, encoder, weights, report, beginning
         )  # fmt: skip
-    PartialState().wait_for_everyone()  # where several processes train, one has written the run
+    launched().wait_for_everyone()  # where several processes train, one has written the run
     found = [Run.open(folder, one) for folder, one in zip(run_folders(path, opened), opened, strict=True)]
     return found if many else found[0]
 
@@ -157,7 +156,8 @@ def begin(
         encoder = _encoder_of(settings, run / ".training" if resume else None)
     file = Path(weights) if weights else None
     told = settings.features.photo_tokens
-    photos = [market_photos(market, encoder, file, report) if told else None for market in markets]
+    with launched().main_process_first():  # of several processes one embeds, and the others find the vectors
+        photos = [market_photos(market, encoder, file, report) if told else None for market in markets]
     repeats = None if refit is None else Path(refit)
     return train_once(markets, run, settings, photos, resume, report, repeats, begun)
 

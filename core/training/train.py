@@ -14,7 +14,7 @@ import torch
 from accelerate import PartialState
 
 from core.defaults import K
-from core.device import device, place
+from core.device import place
 from core.errors import VibesError
 from core.features.featurizer import Features, Featurizer
 from core.features.many import fit_many
@@ -60,7 +60,7 @@ from core.training.many import (
 from core.training.mix import Mix
 from core.training.positions import with_positions
 from core.training.pretrain import pretrain
-from core.training.processes import Processes, settings_of_torch
+from core.training.processes import Processes, launched, settings_of_torch
 from core.training.state import TrainingState
 from core.training.step import StepData
 
@@ -86,7 +86,7 @@ def train(
         VibesError: nothing to train on, a finished run in the way, nothing to resume, or a training that is at work there.
     """
     # Under `accelerate launch` every process comes through here: all check, one writes.
-    state = PartialState(cpu=device().type != "cuda")
+    state = launched()
     markets = [market] if isinstance(market, Market) else list(market)
     shots = list(photos) if isinstance(photos, Sequence) else [photos]
     if not state.is_main_process:
@@ -172,7 +172,8 @@ def _train(
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
         model.sync_listing_side()
     if begun is not None:
-        begun.give(model, featurizer, market, settings.seed)
+        with state.main_process_first():  # as above
+            begun.give(model, featurizer, market, settings.seed)
     model.photo_blocks = tail
     fresh_start = not (work / "state.safetensors").is_file()
     if settings.init is not None and fresh_start:

@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tomli_w
+from browser.painted import paint_market
 
+from core.market.market import Market
 from core.run.run import Run
 
 pytestmark = pytest.mark.slow
@@ -60,3 +63,52 @@ def test_two_processes_train_what_one_trains(runs):
     one, other = (Run.open(run) for run in runs)
     assert (one.vectors("model") * other.vectors("model")).sum(1).min() > 0.999
     assert len(other.recommend(other.log.users[0], 5)) == 5
+
+
+ONE_EMBEDS = """
+import os, sys, time
+from pathlib import Path
+
+from browser.painted import ColourEncoder
+from core.features.photos import of_market
+from core.market.market import Market
+from core.training.start import begin
+
+market, run, told = map(Path, sys.argv[1:])
+
+
+class Counting(ColourEncoder):
+    def encode(self, images):
+        time.sleep(1)  # long enough for another process to begin with the same photos
+        with told.open("a") as stream:
+            stream.write(f"{os.environ['RANK']} {len(images)}\\n")
+        return super().encode(images)
+
+
+of_market.encoder_of = lambda *given: Counting()
+small = {"layers": 1, "width": 32, "heads": 2, "ffn": 64}
+steps = {"max_steps": 2, "batch": 16, "fresh": 8, "window_listings": 40}
+changes = {"preset": "tiny", "encoder": small, "features": {"text": False}, "training": steps}
+begin([Market.open(market)], run, None, changes, encoder="colour")
+"""
+
+
+def test_one_process_embeds_the_photos_and_the_other_finds_them(tmp_path):
+    paint_market(tmp_path / "market", photos=2)
+    told = tmp_path / "told.txt"
+    (tmp_path / "train.py").write_text(ONE_EMBEDS)
+    command = [*TWO[: TWO.index("-m", 3)], tmp_path / "train.py", tmp_path / "market", tmp_path / "run", told]
+    tests = str(Path(__file__).parents[1])
+    path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        list(map(str, command)),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    who, photos = zip(*(line.split() for line in told.read_text().splitlines()), strict=True)
+    shown = Market.open(tmp_path / "market").photos["path"].nunique()
+    assert set(who) == {"0"} and sum(map(int, photos)) == shown
+    assert "photos" in Run.open(tmp_path / "run").spaces
