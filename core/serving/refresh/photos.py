@@ -95,6 +95,12 @@ def due_at_once(waiting: pd.DataFrame) -> pd.DataFrame:
     return waiting.assign(**{_TRIED: waiting[_SINCE]}) if len(waiting) else waiting
 
 
+def named(waiting: pd.DataFrame) -> set[tuple[object, ...]]:
+    """Which photos wait, whenever they were tried."""
+    columns = [waiting[name] for name in (_FOLDER, C.LISTING, C.PATH)] if len(waiting) else []
+    return set(zip(*(column.where(column.notna(), None) for column in columns), strict=True))
+
+
 def _waiting(frame: Frame, failed: list[int], now: float) -> pd.DataFrame:
     """The rows `failed` of a frame, as they are kept until the next try."""
     raw = with_paths(frame.rows.iloc[failed]).reindex(columns=[C.LISTING, C.PATH, C.URL])

@@ -30,7 +30,7 @@ from core.serving.batch.job import fingerprint_of
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.encode import Bench, Counts
 from core.serving.refresh.market_folder import MarketFolder
-from core.serving.refresh.photos import due_at_once, new_photos
+from core.serving.refresh.photos import due_at_once, named, new_photos
 from core.serving.refresh.pushes import as_table, renewed
 from core.serving.refresh.rejected import keep_rejected
 from core.serving.refresh.sources import Frame, News, Source, advanced
@@ -41,7 +41,13 @@ from core.serving.refresh.tables import (
     whole_photos,
     write_tables,
 )
-from core.serving.refresh.waiting import Waiting, load_waiting, save_waiting
+from core.serving.refresh.waiting import (
+    Waiting,
+    load_pending,
+    load_waiting,
+    save_pending,
+    save_waiting,
+)
 
 STATE = "refresh.json"
 #: In the order in which sources are read: a listing is written before the first event on it, so events are read first.
@@ -164,9 +170,17 @@ class Refresher:
             look.published, look.generation = True, self.run.generation
             look.lag_s = time.time() - min([started, *(frame.arrived for _, frame in changes.taken)])
         else:
+            self._keep(changes, state)
             self._state, self._waiting = state, changes.waiting
         look.seconds = time.time() - started
         return look
+
+    def _keep(self, changes: Changes, state: dict[str, Any]) -> None:
+        """Have the next command know of photos that this look tried in vain or gave up, though nothing is published."""
+        read = any(table == "photos" and len(frame.rows) for table, frame in changes.taken)
+        waits = changes.waiting["photos"]
+        if read or named(waits) != named(self._waiting["photos"]):
+            save_pending(self.path, self._stamp, state["sources"].get("photos", {}), waits)
 
     def _of(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self._state.get("sources", {}).get(name, {})
@@ -255,11 +269,14 @@ class Refresher:
         look.expired = int((was & ~now[: len(was)]).sum())
 
     def _kept(self) -> tuple[dict[str, Any], Waiting]:
-        """The state that the current generation was published with, and what waited then."""
+        """The state that the current generation was published with, and what waited then; of photos, since the last look."""
         state: dict[str, Any] = (
             read_json(self.run.folder / STATE, f"embed {self.path} again, and refresh it") or {}
         )
         waiting = load_waiting(self.run.folder)
+        if (pending := load_pending(self.path, self._stamp)) is not None:
+            state = {**state, "sources": state.get("sources", {}) | {"photos": pending[0]}}
+            waiting["photos"] = pending[1]
         return state, {**waiting, "photos": due_at_once(waiting["photos"])}
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from core.market.documents import read_json, write_json
+from core.run.generations import Stamp
 
 #: By what waits: events for their listing or their time, photos for a file that can be read. The file that has them.
 FILES = {"events": "waiting.parquet", "photos": "waiting-photos.parquet"}
@@ -36,3 +40,28 @@ def newest(rows: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """As many of `rows`, the newest last, as may wait; and how many are given up for it."""
     kept = rows.tail(MOST_WAITING).reset_index(drop=True)
     return kept, len(rows) - len(kept)
+
+
+#: What waits of photos where nothing was published since: in the run folder, of the state that is named in it.
+PENDING = "waiting-photos.json"
+
+
+def save_pending(run: Path, of: Stamp, source: dict[str, Any], photos: pd.DataFrame) -> None:
+    """Keep what a look found that published nothing: how far the `source` of photos was read, and which of them wait."""
+    rows = photos.astype(object).where(photos.notna(), None).to_dict("list")
+    write_json(run / PENDING, {"of": [of.base, of.number], "source": source, "rows": rows})
+
+
+def load_pending(run: Path, of: Stamp) -> tuple[dict[str, Any], pd.DataFrame] | None:
+    """What `save_pending` kept of the state `of`; None where that was published later.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+
+    def parse(told: dict[str, Any]) -> tuple[dict[str, Any], pd.DataFrame] | None:
+        rows = pd.DataFrame(told["rows"])
+        texts = {name: "str" for name in rows if not pd.api.types.is_float_dtype(rows[name])}
+        return (dict(told["source"]), rows.astype(texts)) if told["of"] == [of.base, of.number] else None
+
+    return read_json(run / PENDING, "remove it, and refresh again", parse)

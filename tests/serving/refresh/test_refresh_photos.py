@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import core.serving.refresh.photos as photos_module
+import core.serving.refresh.refresher as refresher_module
+from core.errors import VibesError
 from core.features.photos.files import PhotoProblem
 from core.features.photos.of_market import market_photos
 from core.market.columns import Columns as C
@@ -19,6 +22,7 @@ from core.serving.refresh.loop import status
 from core.serving.refresh.photos import new_photos
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource, Frame
+from core.serving.refresh.waiting import PENDING
 from tests.market.download.hosting import hosting
 
 
@@ -151,3 +155,34 @@ def test_a_photo_whose_address_gave_none_is_fetched_by_the_next_look(pictures):
         assert (look.published, look.photos_waiting, host.photos) == (True, 0, 2)
         refresher.look()
         assert host.photos == 2 and pictures.shown() == 2
+
+
+def test_refreshes_that_publish_nothing_try_a_photo_for_a_day_too(pictures, monkeypatch):
+    """Each by a command of its own, as cron starts them."""
+    clock, tries = [1e9], []
+    monkeypatch.setattr(refresher_module.time, "time", lambda: clock[0])
+    locate = photos_module.locate
+    monkeypatch.setattr(photos_module, "locate", lambda *given: tries.append(given[1]) or locate(*given))
+    pd.DataFrame({C.LISTING: [pictures.old], C.PATH: ["late.png"]}).to_csv(
+        pictures.folder / "a.csv", index=False
+    )
+    problems = []
+    for hour in (0, 1, 23, 25, 26, 50):
+        clock[0] = 1e9 + 3600 * hour
+        look = Refresher(pictures.run.path, pictures.sources).look()
+        assert not look.published and look.photos_waiting == (hour < 25)
+        problems += [(hour, sentence) for sentence in look.problems]
+    assert tries == ["late.png"] * 4
+    (first, _), (last, sentence) = problems
+    assert (first, last) == (0, 25) and "could not be had for a day and is given up" in sentence
+    pictures.save("b.png", (30, 30, 200))
+    pd.DataFrame({C.LISTING: [pictures.old], C.PATH: ["b.png"]}).to_csv(
+        pictures.folder / "b.csv", index=False
+    )
+    assert Refresher(pictures.run.path, pictures.sources).look().published  # what is new is taken in as ever
+
+
+def test_a_damaged_file_of_what_waits_is_told(pictures):
+    (pictures.run.path / PENDING).write_text("{")
+    with pytest.raises(VibesError, match=r"waiting-photos.json is damaged .*; remove it, and refresh again"):
+        Refresher(pictures.run.path, pictures.sources)
