@@ -29,6 +29,7 @@ from core.run.model_files import check_model
 from core.run.origin import at_home
 from core.run.prepared import weights_digest
 from core.run.spaces import MODEL
+from core.training.decided import reopened
 from core.training.start_rows import start_from_weights
 
 #: What a model is, which no training from it can change.
@@ -93,7 +94,8 @@ class Beginning:
             return cls(run, manifest, featurizer, weights, weights_digest(folder), load_seen(folder))
 
     def settings(self, given: Settings, market: Market) -> Settings:
-        """Those of the run at work in `market`, shorter and gentler, with what is `given` by hand in their place.
+        """Those of the run at work in `market`, shorter and gentler, with what is `given` by hand in their place. What the run's
+        market decided by its size is left for `market` to decide.
 
         Where a model of several markets compares the listings of a history one by one, what is trained from it goes on to:
         recall@30 .334 against .284 without in Singapore, .375 and .372 in Albany, .436 and .417 in Salem (one seed).
@@ -109,14 +111,16 @@ class Beginning:
             name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training", "positions"}
         }
         by_hand = {name: getattr(given.training, name) for name in given.training.model_fields_set}
-        short = {} if self.manifest.started else _shorter(own.training)
+        left = reopened(own.training, SHORTER if self.manifest.started else 1)
+        short = {} if self.manifest.started else _shorter(left)
         recent = {name: getattr(own.training, attribute) for name, attribute in RECENT.items()}
-        training = own.training.model_copy(update=OPEN | recent | short | by_hand)
+        training = left.model_copy(update=OPEN | recent | short | by_hand)
         if (
             not training.unwanted_learned and "unwanted_learned" not in by_hand
         ):  # now there may be enough of it
-            left = training.model_dump(exclude_unset=True, exclude={"unwanted_learned"})
-            training = TrainingConfig.model_validate(left)
+            training = TrainingConfig.model_validate(
+                training.model_dump(exclude_unset=True, exclude={"unwanted_learned"})
+            )
         open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
         return own.model_copy(update=open_ | named | {"training": training})
 
@@ -175,8 +179,10 @@ class Beginning:
 
 
 def _shorter(training: TrainingConfig) -> dict[str, Any]:
-    """What a training that goes on changes of the one that it goes on from."""
-    return SHORT | {
-        "max_epochs": min(training.max_epochs, max(LEAST_EPOCHS, math.ceil(training.max_epochs / SHORTER))),
-        "max_steps": max(1, math.ceil(training.max_steps / SHORTER)),
+    """What a training that goes on changes of the one that it goes on from; steps that are left open `decided` shortens."""
+    found = SHORT | {
+        "max_epochs": min(training.max_epochs, max(LEAST_EPOCHS, math.ceil(training.max_epochs / SHORTER)))
     }
+    if "max_steps" in training.model_fields_set:
+        found["max_steps"] = max(1, math.ceil(training.max_steps / SHORTER))
+    return found

@@ -40,15 +40,40 @@ LARGE_STEPS: dict[str, Any] = {
 #: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
 #: few events (H&M's week) that is soon learned by heart, and validation falls.
 VALUE_RATE = 20.0
+#: Those of them that say how large a step is.
+SIZES = ("batch", "window_listings", "fresh", "bank_size")
 #: Times that a large market's users are read, and its events where it is large by these alone, and steps that it gets at least.
 EPOCHS, PASSES, LEAST_STEPS = 5, 5, 140
 
 
+def reopened(training: TrainingConfig, shorter: int = 1) -> TrainingConfig:
+    """The training of a run with what its market decided by its size left open again, for another market to decide.
+
+    What a market would not have decided was given by hand, and stays. `shorter`: so many times fewer steps than from nothing the
+    run was trained for.
+    """
+    usual = {name: TrainingConfig.model_fields[name].default for name in (*SIZES, "max_steps")}
+    large = sum(getattr(training, name) == LARGE_STEPS[name] for name in SIZES) > len(SIZES) // 2
+    sizes = LARGE_STEPS if large else usual
+    left = {name for name in SIZES if getattr(training, name) == sizes[name]}
+    least, most = math.ceil(LEAST_STEPS / shorter), math.ceil(usual["max_steps"] / shorter)
+    if training.max_steps == most or (large and least <= training.max_steps < most):
+        left.add("max_steps")
+    if training.value_rate in (1.0, VALUE_RATE):
+        left.add("value_rate")
+    return TrainingConfig.model_validate(training.model_dump(exclude_unset=True, exclude=left))
+
+
 def decided(
-    settings: Settings, log: EventLog, split: Split, many: bool = False, attributes: bool = True
+    settings: Settings,
+    log: EventLog,
+    split: Split,
+    many: bool = False,
+    attributes: bool = True,
+    shorter: int = 1,
 ) -> TrainingConfig:
     """The training of `settings` with nothing left open; what was given by hand stays. `many`: `log` is of several markets;
-    `attributes`: there are some to find neighbours by."""
+    `attributes`: there are some to find neighbours by; `shorter`: so many times fewer steps than from nothing."""
     training = settings.training
     found: dict[str, Any] = {}
     if training.bf16 is None:
@@ -82,8 +107,10 @@ def decided(
     if large:
         by_users, by_events = users / LARGE_STEPS["batch"], events / LARGE_STEPS["window_listings"]
         steps = max(LEAST_STEPS, math.ceil(EPOCHS * by_users if users >= LARGE else PASSES * by_events))
-        sizes = LARGE_STEPS | {"max_steps": min(steps, training.max_steps)}
+        sizes = LARGE_STEPS | {"max_steps": math.ceil(min(steps, training.max_steps) / shorter)}
         found |= {name: size for name, size in sizes.items() if name not in training.model_fields_set}
+    elif "max_steps" not in training.model_fields_set:
+        found["max_steps"] = math.ceil(training.max_steps / shorter)
     return training.model_copy(update=found)
 
 

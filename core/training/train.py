@@ -42,7 +42,7 @@ from core.scoring.late_interaction import LateInteraction
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
-from core.training.beginning import Beginning
+from core.training.beginning import SHORTER, Beginning
 from core.training.codes import codes_of
 from core.training.decided import decided
 from core.training.examples import make_examples
@@ -131,7 +131,8 @@ def _train(
         split_config = settings.split.model_copy(update={"protocol": split.protocol})
     training = settings.training  # of what goes on all was decided, maybe by an earlier version
     if not resume:
-        training = decided(settings, log, split, many, all(one.attributes for one in markets))
+        shorter = 1 if begun is None else SHORTER
+        training = decided(settings, log, split, many, all(one.attributes for one in markets), shorter)
     settings = settings.model_copy(update={"split": split_config, "training": training})
     carried = begun.carried(market) if begun is not None else None
     seen = next((one for one in shots if one is not None), None)

@@ -1,7 +1,9 @@
 """A training that begins from a trained run: what is known keeps its weights, what is new starts near what is like it."""
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+import core.training.decided as decided_module
 from core import train
 from core.errors import VibesError
 from core.features.tokens.rows import Rows, places
@@ -17,11 +20,12 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.market.splits import make_split
 from core.model.listing_model import ListingModel
-from core.model.settings import Settings
+from core.model.settings import Settings, TrainingConfig
 from core.progress import Notice
+from core.run.fits import repeated
 from core.run.manifest import Manifest
 from core.training.beginning import SHORTER, Beginning
-from core.training.decided import decided
+from core.training.decided import LARGE_STEPS, LEAST_STEPS, SIZES, VALUE_RATE, decided
 from core.training.start_rows import start_from_weights
 
 
@@ -94,8 +98,69 @@ def test_settings_are_those_of_the_run_but_shorter_and_once_only(trained):
     begun, own = Beginning.of(trained.path), trained.manifest.settings
     found = begun.settings(Settings.of(seed=4, training={"learning_rate": 2e-4}), trained.market)
     assert (found.seed, found.training.learning_rate, found.encoder) == (4, 2e-4, own.encoder)
-    assert found.training.max_steps == -(-own.training.max_steps // SHORTER)
+    given = Settings.of(own, training={"max_steps": 33})
+    begun = replace(begun, manifest=begun.manifest.model_copy(update={"settings": given}))
+    assert begun.settings(Settings(), trained.market).training.max_steps == math.ceil(33 / SHORTER)
     assert found.split.t1 is None and found.training.bf16 is None
+
+
+USUAL = TrainingConfig()
+LARGE = LARGE_STEPS | {"max_steps": 600, "value_rate": VALUE_RATE}
+SMALL = {name: getattr(USUAL, name) for name in LARGE} | {"value_rate": 1.0}
+
+
+@pytest.mark.parametrize("begun_large", [False, True])
+@pytest.mark.parametrize("now_large", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+def test_what_a_market_decides_by_its_size_the_new_one_decides_anew(
+    trained, random_log, always_live, monkeypatch, begun_large, now_large, started
+):
+    own = (LARGE if begun_large else SMALL) | ({"warmup": 10, "validations": 8} if started else {})
+    if started:
+        own["max_steps"] = math.ceil(own["max_steps"] / SHORTER)
+    begun = _of(trained, own, started)
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    if now_large:
+        events = repeated(np.bincount(log.user[split.train]))
+        monkeypatch.setattr(decided_module, "LARGE_EVENTS", events)
+    found = decided(begun.settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    expected = LARGE_STEPS if now_large else SMALL
+    assert {name: getattr(found, name) for name in SIZES} == {name: expected[name] for name in SIZES}
+    assert found.value_rate == (VALUE_RATE if now_large else 1.0)
+    assert found.max_steps == math.ceil((LEAST_STEPS if now_large else USUAL.max_steps) / SHORTER)
+    assert (found.warmup, found.validations) == (10, 8)
+    by_hand = begun.settings(Settings.of(training={"batch": 77, "max_steps": 9}), trained.market)
+    found = decided(by_hand, log, split, shorter=SHORTER)
+    assert (found.batch, found.max_steps, found.fresh) == (77, 9, expected["fresh"])
+
+
+def test_what_was_given_to_the_run_by_hand_stays(trained, random_log, always_live):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    own = LARGE | {"batch": 64, "value_rate": 3.0, "max_steps": 40}
+    found = decided(_of(trained, own).settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    assert (found.batch, found.value_rate, found.max_steps) == (64, 3.0, 8)
+    own = SMALL | {"bank_size": LARGE_STEPS["bank_size"], "max_steps": 300}
+    found = decided(_of(trained, own).settings(Settings(), trained.market), log, split, shorter=SHORTER)
+    assert (found.bank_size, found.max_steps, found.batch) == (4096, 60, USUAL.batch)
+
+
+def _of(trained, own, started=False) -> Beginning:
+    """What begins from a run of that training, `started` itself from another one."""
+    begun = Beginning.of(trained.path)
+    training = begun.manifest.settings.training.model_copy(update=own)
+    settings = begun.manifest.settings.model_copy(update={"training": training})
+    manifest = begun.manifest.model_copy(update={"settings": settings})
+    return replace(begun, manifest=Started.model_validate(dict(manifest)) if started else manifest)
+
+
+class Started(Manifest):
+    """Of a training that began from another run."""
+
+    @property
+    def started(self) -> bool:
+        return True
 
 
 def test_what_is_unwanted_is_learned_once_there_is_enough_of_it(trained, random_log, always_live, make_log):
