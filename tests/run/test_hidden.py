@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from core.insight.why.carried import without_each
 from core.insight.why.reasons import why
 from core.market.columns import Columns as C
 from core.market.market import Market
@@ -72,6 +73,21 @@ def test_its_place_is_that_of_the_list_and_it_carries_what_is_not_like_it(run):
     for place, one in enumerate(why(run, told, found[C.LISTING].tolist()), start=1):
         assert one.place == place and one.score == pytest.approx(found["score"][place - 1], abs=1e-3)
         assert {event["action"] for event in one.events} == {None, "hide"}
+
+
+def test_a_long_history_with_much_unwanted_is_read_as_the_list_reads_it(run):
+    """The model reads its newest 50 wanted events, and what is unwanted takes from what is like it, however old it is."""
+    ids, rng = run.listing_ids, np.random.default_rng(0)
+    seen = rng.permutation(len(ids))[:100]
+    told = [Event(ids[row], "hide" if 5 <= number < 45 else "view") for number, row in enumerate(seen)]
+    log = run.history_log(told)
+    found = run.recommend(told, 5, rules={"live_only": False})
+    scores = without_each(run, log, 0, len(log), 3).scores  # (1 + 3, L)
+    rows = [run.listing_row[one] for one in found[C.LISTING]]
+    np.testing.assert_allclose(scores[0, rows], found["score"], atol=1e-3)
+    without = run.recommend(told[:-1], len(ids), rules={"live_only": False, "drop_seen": False})
+    rows = [run.listing_row[one] for one in without[C.LISTING]]
+    np.testing.assert_allclose(scores[3, rows], without["score"], atol=1e-3)
 
 
 def test_the_region_is_that_of_the_newest_listing_that_is_wanted(run):
