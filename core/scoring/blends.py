@@ -10,7 +10,7 @@ from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
 from core.scoring.baselines.recent_popularity import LAST_EVENTS
 from core.scoring.metrics import smooth_recall, user_means
-from core.scoring.ranking import Scorer, batches, checked_scores, ranks_of_sums
+from core.scoring.ranking import Scorer, batches, checked_scores, pieces, ranks_of_sums
 from core.scoring.recency import RecentEvents, recency_prior
 from core.scoring.tuning import MOST_QUERIES, validation_sample
 
@@ -185,6 +185,23 @@ def _told(scorer: Scorer) -> str:
 
 def standardised(scores: np.ndarray) -> np.ndarray:
     """(B, L) float32: each row with mean 0 and deviation 1 over its finite values; `-inf` stays, a constant row is 0."""
+    found = np.empty(scores.shape, np.float32)
+    for rows in pieces(*scores.shape):
+        found[rows] = _standardised(scores[rows])
+    return found
+
+
+def opinions(scores: np.ndarray) -> np.ndarray:
+    """(B, L) float32: the scores standardised, and 0, their mean, for a listing of which a scorer knows nothing."""
+    found = np.empty(scores.shape, np.float32)
+    for rows in pieces(*scores.shape):
+        known = _standardised(scores[rows])
+        found[rows] = np.where(np.isfinite(known), known, 0)
+    return found
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    """`standardised` of a few rows (b, L): its passes, half of them in float64, stay in the processor's cache."""
     known = np.isfinite(scores)
     count = np.maximum(known.sum(axis=1, keepdims=True), 1)
     mean = np.where(known, scores, 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
@@ -192,12 +209,6 @@ def standardised(scores: np.ndarray) -> np.ndarray:
     spread = np.sqrt(np.square(centred).sum(axis=1, keepdims=True) / count)
     found = centred / np.where(spread > 1e-12, spread, 1)
     return np.where(known, found, -np.inf).astype(np.float32)
-
-
-def opinions(scores: np.ndarray) -> np.ndarray:
-    """(B, L): the scores standardised, and 0, their mean, for a listing of which a scorer knows nothing."""
-    known = standardised(scores)
-    return np.where(np.isfinite(known), known, 0)
 
 
 def best_choice(

@@ -75,7 +75,7 @@ def pessimistic_ranks(scores: np.ndarray, allowed: np.ndarray, target: np.ndarra
     (it lies in a history that is hidden) can't be found: it stands behind them all.
     """
     ranks = np.empty(len(target), np.int64)
-    for rows in _pieces(*scores.shape):
+    for rows in pieces(*scores.shape):
         line = np.arange(rows.stop - rows.start)
         as_good = (
             scores[rows] >= scores[rows][line, target[rows]][:, None]
@@ -93,7 +93,7 @@ def ranks_of_sums(
     cache.
     """
     ranks = np.empty((len(target), len(weights)), np.int64)
-    for rows in _pieces(*own.shape):
+    for rows in pieces(*own.shape):
         line, at, other = np.arange(rows.stop - rows.start), target[rows], beside[rows]
         mine = np.where(allowed[rows], own[rows], np.float32(np.nan))  # (b, L): NaN is as good as nothing
         total, as_good = np.empty_like(mine), np.empty(mine.shape, bool)
@@ -105,7 +105,7 @@ def ranks_of_sums(
     return _behind_all(ranks, allowed, target)
 
 
-def _pieces(queries: int, listings: int) -> Iterator[slice]:
+def pieces(queries: int, listings: int) -> Iterator[slice]:
     """Rows of (B, L) arrays, a few at a time."""
     step = max(1, IN_CACHE // max(1, listings))
     for low in range(0, queries, step):
