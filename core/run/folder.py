@@ -180,7 +180,7 @@ class RunFolder:
         """The market this run's listings are of.
 
         Raises:
-            VibesError: it is no longer where it was.
+            VibesError: it is no longer where it was, or is that of a newer state by now.
         """
         if self._market is None:
             path = self.folder / self.manifest.market  # an absolute one stays what it is
@@ -190,7 +190,13 @@ class RunFolder:
                     "new place with `vibes embed MARKET RUN --model RUN`."
                 )
             tables = self.folder / "market"
-            self._market = Market.open(path, None, self._events_too, tables if tables.is_dir() else None)
+            own = tables.is_dir()  # else they lie in the market's folder, which follows what is published
+            market = Market.open(path, None, self._events_too, tables if own else None)
+            if not own and self.outdated and market.fingerprint != self.manifest.fingerprint:
+                raise VibesError(
+                    f"{self.path} was refreshed or embedded anew since it was opened; open it again."
+                )
+            self._market = market
         return self._market
 
     @property
