@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,14 @@ def new_photos(
             changes.taken.append(("photos", frame))
             continue
         try:
-            found, failed, defects = photo_rows(market, frame, limits)
+            fresh = _without(frame, waiting)
+            found, failed, defects = photo_rows(market, fresh, limits)
         except VibesError as error:
             changes.problems.append(str(error))
             continue
         parts.append(found)
-        waits.append(_waiting(frame, failed, now))
-        changes.note(frame, defects)
+        waits.append(_waiting(fresh, failed, now))
+        changes.note(fresh, defects)
         changes.taken.append(("photos", frame))
     rows = pd.concat(waits, ignore_index=True)
     if len(rows):  # of those that are told again the first failure counts
@@ -101,9 +103,27 @@ def named(waiting: pd.DataFrame) -> set[tuple[object, ...]]:
     return set(zip(*(column.where(column.notna(), None) for column in columns), strict=True))
 
 
+def _without(frame: Frame, waiting: pd.DataFrame) -> Frame:
+    """The rows of a frame but those that wait: a query tells them at each look, and they have their own moments of being tried.
+
+    Who puts a file into a folder once more wants its rows tried now.
+
+    Raises:
+        VibesError: the frame lacks a column.
+    """
+    if "files" in frame.mark or not len(waiting):
+        return frame
+    require(with_paths(frame.rows), Path(frame.name), (C.LISTING, C.PATH))
+    rows, waits = _waiting(frame, list(range(len(frame.rows))), 0.0), named(waiting)
+    told = zip(rows[_FOLDER].where(rows[_FOLDER].notna(), None), rows[C.LISTING], rows[C.PATH], strict=True)
+    again = rows.index[[one in waits for one in told]]
+    return replace(frame, rows=frame.rows.reset_index(drop=True).drop(index=again))
+
+
 def _waiting(frame: Frame, failed: list[int], now: float) -> pd.DataFrame:
-    """The rows `failed` of a frame, as they are kept until the next try."""
-    raw = with_paths(frame.rows.iloc[failed]).reindex(columns=[C.LISTING, C.PATH, C.URL])
+    """The rows `failed` of a frame, by their numbers, as they are kept until the next try."""
+    raw = with_paths(frame.rows.reset_index(drop=True).iloc[failed])
+    raw = raw.reindex(columns=[C.LISTING, C.PATH, C.URL])
     rows = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING])}).astype({C.PATH: "str", C.URL: "str"})
     folder = None if frame.folder is None else str(frame.folder.resolve())
     told = {_FRAME: frame.name, _FOLDER: pd.Series(folder, rows.index, dtype="str"), _SINCE: now, _TRIED: now}

@@ -177,7 +177,7 @@ class Refresher:
 
     def _keep(self, changes: Changes, state: dict[str, Any]) -> None:
         """Have the next command know of photos that this look tried in vain or gave up, though nothing is published."""
-        read = any(table == "photos" and len(frame.rows) for table, frame in changes.taken)
+        read = any(table == "photos" and frame.mark.get("files") for table, frame in changes.taken)
         waits = changes.waiting["photos"]
         if read or named(waits) != named(self._waiting["photos"]):
             save_pending(self.path, self._stamp, state["sources"].get("photos", {}), waits)

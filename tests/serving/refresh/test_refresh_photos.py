@@ -142,6 +142,29 @@ def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(p
     assert sentence.startswith("1 photo could not be had for a day and is given up, the first 'late.png'")
 
 
+def test_what_a_query_tells_at_each_look_is_tried_no_oftener(pictures, monkeypatch):
+    """A query gives all its rows each time; a file that is put into a folder once more is tried at once."""
+    clock, tries = [0.0], []
+    market, waiting = pictures.run.market.path, pd.DataFrame()
+
+    def lost(*_) -> None:
+        tries.append(clock[0])
+        raise PhotoProblem("the file is missing")
+
+    monkeypatch.setattr("core.serving.refresh.photos.locate", lost)
+    rows = pd.DataFrame({C.LISTING: ["1", "2", None], C.PATH: ["late.png", "late.png", None]})
+    query = Frame("the query of --photos", rows, None, {"looked": 0.0}, 0.0)
+    for minute in range(6):
+        clock[0], changes = minute * 60.0, Changes()
+        new_photos(market, [query], waiting, None, clock[0], changes)
+        waiting = changes.waiting["photos"]
+        assert len(waiting) == 2 and len(changes.taken) == 1
+    assert [int(moment // 60) for moment in tries] == [0, 0, 1, 1, 2, 2, 4, 4]
+    file = Frame("a.csv", rows[:1], None, {"files": {"a.csv": [1, 1]}}, 0.0)
+    new_photos(market, [file], waiting, None, clock[0], Changes())
+    assert len(tries) == 9
+
+
 @pytest.mark.slow
 def test_a_photo_whose_address_gave_none_is_fetched_by_the_next_look(pictures):
     limits = Limits(private=True, delay=0.0, retries=0)
