@@ -14,6 +14,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from core import __version__
 from core.serving.experiment.trial import Trial
@@ -46,6 +47,15 @@ BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}
 POSTS, WAITING_POSTS = 256, 1024
 REQUEST_ID = "X-Request-Id"
 T = TypeVar("T")
+
+
+class _Id(PathConvertor):
+    """An id in an address, which may have slashes (SKU/12, in an address SKU%2F12)."""
+
+    regex = ".+"
+
+
+register_url_convertor("id", _Id())
 
 
 @dataclass(frozen=True)
@@ -168,7 +178,7 @@ def _follow(metrics: Metrics, current: NewestState, waiting: Callable[[], float]
 def _routes(app: FastAPI, *refused: int) -> None:
     state = app.state
 
-    @app.get("/similar/{listing_id}", response_model=Results, responses=answers(404, *refused))
+    @app.get("/similar/{listing_id:id}", response_model=Results, responses=answers(404, *refused))
     async def similar(listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
         """The listings nearest to one, best first, by the run's first space or by another one."""
         return _listed(await state.answers.ask(asked.request(listing_id)))
@@ -179,7 +189,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
             return await state.answers.ask(asked)
         return await _unless_gone(request, state.explaining.ask(asked))
 
-    @app.get("/recommend/{user_id}", response_model=Results, responses=answers(404, *refused))
+    @app.get("/recommend/{user_id:id}", response_model=Results, responses=answers(404, *refused))
     async def recommend_user(
         request: Request, user_id: str, asked: Annotated[RecommendQuery, Query()]
     ) -> Response:

@@ -127,6 +127,6 @@ class Measured:
             await self.app(scope, receive, sending)
         finally:
             route = scope.get("route")
-            path = "other" if route is None else route.path
+            path = "other" if route is None else route.path_format
             self.metrics.requests.labels(path, str(status)).inc()
             self.metrics.seconds.labels(path).observe(time.perf_counter() - begin)

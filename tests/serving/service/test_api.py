@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import time
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from helpers.serving import serving
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.market.columns import Columns as C
+from core.market.market import Market
 from core.run.asking import Event
 from core.run.fits import Fit, save_fits
 from core.run.rules import Rules
+from core.run.run import Run
+from core.run.spaces import embed_market
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.service.api import Options, make_app
@@ -241,6 +245,23 @@ def test_the_openapi_document_names_every_address_and_problem(client):
     assert "413" in document["paths"]["/recommend"]["post"]["responses"]
     problem = document["paths"]["/recommend"]["post"]["responses"]["422"]
     assert problem["content"]["application/json"]["schema"]["$ref"].endswith("/Problem")
+
+
+def test_ids_may_have_slashes(tmp_path):
+    (tmp_path / "market").mkdir()
+    table = "listing_id,price,town\nSKU/1,100,Ulm\nSKU/2,110,Ulm\nSKU/2/b?,300,Bonn\n"
+    (tmp_path / "market" / "listings.csv").write_text(table)
+    embed_market(Market.open(tmp_path / "market"), tmp_path / "run", None, None)
+    with serving(make_app(NewestState(tmp_path / "run"))) as client:
+        for listing in ("SKU/1", "SKU/2/b?"):
+            answer = client.get(f"/similar/{quote(listing, safe='')}?k=2")
+            found = [one["listing_id"] for one in answer.json()["results"]]
+            assert found == Run.open(tmp_path / "run").similar(listing, 2, "attributes")[C.LISTING].tolist()
+        missing = client.get("/similar/SKU/3")
+        assert missing.status_code == 404 and "no listing 'SKU/3'" in missing.json()["error"]
+        assert 'path="/similar/{listing_id}",status="404"' in client.get("/metrics").text
+        user = client.get("/recommend/a%2Fb")
+        assert user.status_code == 422 and "no trained model" in user.json()["error"]
 
 
 def test_a_run_without_a_model_serves_neighbours(bare):
