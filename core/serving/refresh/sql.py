@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,10 @@ class SqlSource:
         mark: State = {"looked": started}
         if CURSOR in rows:
             values = rows.pop(CURSOR).dropna()
+            if len(values):
+                _stored(
+                    values.iloc[-1]
+                )  # one that is none is told at the first look, not once there are many rows
             if len(values) > OVERLAP:  # before that, rows below the first one may still become visible
                 mark["since"] = _stored(values.iloc[len(values) - OVERLAP])
         return News(
@@ -71,13 +76,16 @@ def _stored(value: Any) -> Any:
     """A cursor as JSON.
 
     Raises:
-        VibesError: neither a whole number, a text nor a moment.
+        VibesError: neither a whole number, a text, a day nor a moment.
     """
     if isinstance(value, datetime):
         return {"moment": value.isoformat()}
+    if isinstance(value, date):
+        return {"day": value.isoformat()}
     if isinstance(value, str):
         return value
-    if isinstance(value, int | np.integer) or (isinstance(value, float) and value.is_integer()):
+    whole = isinstance(value, float | Decimal) and value == value // 1
+    if isinstance(value, int | np.integer) or whole:
         return int(value)
     raise VibesError(
         f"The column '{CURSOR}' of the query holds {value!r}; select a whole number, a text or a moment."
@@ -85,4 +93,6 @@ def _stored(value: Any) -> Any:
 
 
 def _loaded(value: Any) -> Any:
-    return datetime.fromisoformat(value["moment"]) if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        return date.fromisoformat(value["day"]) if "day" in value else datetime.fromisoformat(value["moment"])
+    return value

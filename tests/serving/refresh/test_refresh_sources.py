@@ -2,6 +2,8 @@
 
 import os
 import time
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -9,7 +11,7 @@ from sqlalchemy import create_engine, text
 from core.errors import VibesError
 from core.serving.refresh.loop import seconds_of, source_of
 from core.serving.refresh.sources import FolderSource, advanced
-from core.serving.refresh.sql import OVERLAP, SqlSource
+from core.serving.refresh.sql import OVERLAP, SqlSource, _loaded, _stored
 
 
 def look(source, state):
@@ -100,6 +102,29 @@ def test_a_query_goes_on_from_its_cursor_and_sees_what_became_visible_late(shop,
     put(shop, 21)  # its transaction took longer
     assert look(source, state)[0] == ["u9", "u20", "u21", "u22"]
     assert OVERLAP > 1000
+
+
+@pytest.mark.parametrize(
+    ("value", "kept", "back"),
+    [
+        (datetime(2024, 5, 1, 12, tzinfo=UTC), {"moment": "2024-05-01T12:00:00+00:00"}, None),
+        (date(2024, 5, 1), {"day": "2024-05-01"}, None),
+        (Decimal("12"), 12, 12),
+        (7.0, 7, 7),
+        ("b", "b", None),
+    ],
+)
+def test_a_cursor_is_what_databases_give(value, kept, back):
+    """Days of DATE, and whole numbers of NUMERIC, which drivers give as Decimal."""
+    assert _stored(value) == kept and type(_stored(value)) is type(kept)
+    assert _loaded(kept) == (value if back is None else back)
+
+
+def test_a_cursor_that_is_none_is_told_at_the_first_look(shop):
+    put(shop, 1, 2)
+    query = "SELECT user_id, id + 0.5 AS cursor FROM events"
+    with pytest.raises(VibesError, match=r"'cursor' of the query holds .*2.5.*; select a whole number"):
+        SqlSource(str(shop.url), query, "events").look({})
 
 
 def test_a_query_without_a_cursor_is_read_whole(shop):
