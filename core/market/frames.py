@@ -51,19 +51,30 @@ def as_table(frame: Any, name: str) -> pd.DataFrame:
     table = frame.reset_index(drop=not keyed).rename(columns=str)
     require(table, source_of(name), ())
     table = without_categories(table)
-    return table.assign(**{str(column): _storable(table[column]) for column in table.columns})
+    return table.assign(
+        **{str(column): _storable(table[column], source_of(name)) for column in table.columns}
+    )
 
 
-def _storable(column: pd.Series) -> pd.Series:
+def _storable(column: pd.Series, source: Path) -> pd.Series:
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
     if column.dtype != object:
-        known = pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_string_dtype(column.dtype)
+        real = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
+        known = real or pd.api.types.is_string_dtype(column.dtype)
         moment = pd.api.types.is_datetime64_any_dtype(column.dtype) or column.dtype.kind == "m"
         return column if known or moment else column.map(str, na_action="ignore")
-    cells = column.map(_listed, na_action="ignore")
     try:
-        held = pa.array(cells, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        held = pa.array(cells.map(_worded, na_action="ignore"), pa.string(), from_pandas=True)
+        cells = column.map(_listed, na_action="ignore")
+        try:
+            held = pa.array(cells, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            held = pa.array(cells.map(_worded, na_action="ignore"), pa.string(), from_pandas=True)
+    except UnicodeEncodeError as error:
+        raise VibesError(
+            f"{source}, column {column.name}, holds {error.object[error.start : error.end]!r}, half of a letter, which no file can "
+            "hold; replace such letters, as with .encode('utf-8', 'replace')."
+        ) from error
     return held.to_pandas()  # as the cells come back from the file: decimals of one scale, durations as such
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from core.market.columns import Columns as C
+from core.market.values import of_bytes
 
 #: Where files lie whose table names only their address.
 FETCHED = "photos/by-url/"
@@ -34,8 +35,10 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
     """A photos table in which each photo has a path in the market, and `url` where it has an address.
 
     An address stands in `url` or in the place of the path. Where both are given, `path` says where the file is to lie. A table
-    without any address is given back as it is.
+    without any address is given back as it is, but for paths of bytes, which become text.
     """
+    if C.PATH in raw and raw[C.PATH].dtype == object:
+        raw = raw.assign(**{C.PATH: of_bytes(raw[C.PATH])})
     named = raw[C.PATH].map(is_url).to_numpy(bool) if C.PATH in raw else None
     if C.URL not in raw and (named is None or not named.any()):
         return raw

@@ -16,7 +16,7 @@ from core.market.defects import Defect
 from core.market.ids import by_user_and_time, rows_in
 from core.market.kinds import infer_kind, kind_of
 from core.market.photo_urls import with_paths
-from core.market.values import SEPARATOR, as_ids, is_textual, to_moments, to_numbers
+from core.market.values import SEPARATOR, as_ids, is_textual, of_bytes, to_moments, to_numbers
 
 DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
 #: What others write into a cell of which nothing is known, in small letters.
@@ -34,7 +34,8 @@ class Notes:
         """Record the rows where `bad` (N,) holds, if any, under one defect."""
         rows = np.flatnonzero(bad)
         if len(rows):
-            value = "" if pd.isna(values.iloc[rows[0]]) else str(values.iloc[rows[0]])
+            cell = values.iloc[rows[0]]
+            value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
             self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
 
     def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
@@ -95,9 +96,9 @@ def listings_table(
     columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
     kinds: dict[str, AttributeConfig] = {}
     for name in map(str, raw.columns):
-        column = raw[name].reset_index(drop=True)
         if name == C.LISTING or name in config.excluded:
             continue
+        column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
             columns[name], bad = to_moments(column)
             notes.add(name, bad, column, "is no date; read as unknown")

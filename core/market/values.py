@@ -29,8 +29,26 @@ def is_textual(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
 
 
+def of_bytes(column: pd.Series) -> pd.Series:
+    """The same column; of cells of bytes, as Parquet holds them, the text that they are, or else their hexadecimal figures."""
+    if column.dtype != object or pd.api.types.infer_dtype(column, skipna=True) not in ("bytes", "mixed"):
+        return column
+    told = column.map(_text_of, na_action="ignore")
+    return told.astype("str") if pd.api.types.infer_dtype(told, skipna=True) == "string" else told
+
+
+def _text_of(cell: Any) -> Any:
+    if not isinstance(cell, bytes):
+        return cell
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError:  # a UUID, a geometry
+        return cell.hex()
+
+
 def as_ids(column: pd.Series) -> pd.Series:
     """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
+    column = of_bytes(column)
     present = column.notna()
     words = column.astype("str").where(present).astype("str").str.strip()
     first = words[present].iloc[0] if present.any() else ""

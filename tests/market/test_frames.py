@@ -231,3 +231,24 @@ def test_without_a_path_the_market_lasts_until_python_ends():
     path, listings = done.stdout.split()
     assert listings == "2"
     assert not Path(path).parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([10**30, 10**31, 3], "number"),  # beyond 64 bits
+        (pd.arrays.SparseArray([0, 0, 7]), "number"),
+        (pd.Series([1j, 2j, 1j]), "category"),
+    ],
+)
+def test_columns_that_parquet_does_not_know_are_held_all_the_same(tmp_path, cells, kind):
+    market = Market.from_frames(HOMES.assign(more=cells), path=tmp_path / "market")
+    assert [one.kind for one in market.attributes if one.name == "more"] == [kind]
+    same(market, Market.open(tmp_path / "market"))
+
+
+def test_half_a_letter_is_told(tmp_path):
+    """As JSON of web pages has them: one half of a pair of surrogates."""
+    broken = HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))
+    with pytest.raises(VibesError, match=r"listings frame, column town, holds '.ud83d', half of a letter"):
+        Market.from_frames(broken, path=tmp_path / "market")

@@ -1,6 +1,10 @@
 """Bad rows and bad headers of the three tables: one sentence, or counted and skipped."""
 
+import uuid
+
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import VibesError
@@ -275,3 +279,31 @@ def test_an_action_that_nobody_has_is_told_and_a_misspelt_one_or_all_of_them_ref
         Market.open(folder("unwanted = ['Hides']", listings=LISTINGS, events=EVENTS))
     with pytest.raises(VibesError, match=r"calls all actions of .* unwanted .*; leave one out there"):
         Market.open(folder("unwanted = ['view', 'hide', 'dismiss']", listings=LISTINGS, events=EVENTS))
+
+
+def test_cells_of_bytes_are_their_text_or_their_figures(tmp_path):
+    """Parquet holds UUIDs and geometries as bytes; ids of three tables stay the same ones."""
+    ids = [uuid.UUID(int=number * 2**90 + 255).bytes for number in range(1, 31)]
+    fixed = pa.array(ids, pa.binary(16))
+    homes = {"listing_id": fixed, "shape": pa.array([one * 2 for one in ids], pa.binary())}
+    homes |= {"town": pa.array([b"Ulm", b"Bonn"] * 15, pa.binary()), "price": list(range(30))}
+    events = {"user_id": fixed, "listing_id": fixed, "position": list(range(30))}
+    paths = [f"{number}.jpg".encode() for number in range(30)]
+    photos = {"listing_id": fixed, "path": pa.array(paths, pa.binary())}
+    for name, table in {"listings": homes, "events": events, "photos": photos}.items():
+        pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    market = Market.open(tmp_path)
+    assert market.listings["listing_id"].tolist() == [one.hex() for one in ids]
+    assert set(market.events["listing_id"]) == set(market.events["user_id"]) == {one.hex() for one in ids}
+    assert market.photos["path"].tolist() == [path.decode() for path in paths]
+    assert [attribute.name for attribute in market.attributes] == ["town", "price"]
+    assert market.listings["town"].tolist() == ["Ulm", "Bonn"] * 15
+    assert "column shape holds only identifiers" in told(market)
+
+
+def test_lists_in_the_place_of_ids_are_told(tmp_path):
+    pq.write_table(pa.table({"listing_id": ["a", "b"], "price": [1, 2]}), tmp_path / "listings.parquet")
+    baskets = {"user_id": ["u", "v"], "listing_id": [["a", "b"], ["b"]], "position": [1, 2]}
+    pq.write_table(pa.table(baskets), tmp_path / "events.parquet")
+    market = Market.open(tmp_path)
+    assert "is no listing of this market; the event is skipped (2 rows)" in told(market)
