@@ -186,6 +186,8 @@ def new_events(
     parts = [waiting] if len(waiting) else []
     for frame in frames:
         if len(frame.rows):
+            if timed is None and parts:  # the first decides
+                timed = C.TIMESTAMP in parts[0]
             try:
                 typed, defects = _typed_events(frame, config, timed)
                 parts.append(typed)

@@ -155,4 +155,7 @@ def _read(path: Path, size: int, written: int) -> tuple[pd.DataFrame, int]:
     with TemporaryDirectory(prefix="vibes-") as folder:
         part = Path(folder) / path.name
         part.write_bytes(content[:whole])
-        return read_table(part), whole
+        try:
+            return read_table(part), whole
+        except VibesError as error:
+            raise VibesError(str(error).replace(str(part), str(path))) from error

@@ -142,3 +142,20 @@ def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
             changes.events, True, then, known, [Frame("new.csv", some, None, {}, 0.0)], nobody, now, again
         )
         assert not again.any
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_first_events_of_a_market_decide_how_they_are_ordered(tiny_market, order):
+    market = Market.open(tiny_market(events_per_user=0))
+    (one, two), changes = market.listings[C.LISTING][:2], Changes()
+    tables = [
+        pd.DataFrame({C.USER: ["u"], C.LISTING: [one], C.TIMESTAMP: ["2024-01-01"]}),
+        pd.DataFrame({C.USER: ["u"], C.LISTING: [two], C.POSITION: ["1"]}),
+    ][::order]
+    frames = [Frame(f"{number}.csv", table, None, {}, 0.0) for number, table in enumerate(tables)]
+    known = pd.Index(market.listings[C.LISTING])
+    now = pd.Timestamp.now("UTC")
+    new_events(market.events, None, market.config, known, frames, pd.DataFrame(), now, changes)
+    assert changes.fresh == 1 and changes.events[C.LISTING].tolist() == [one if order == 1 else two]
+    (problem,) = changes.problems
+    assert problem.startswith("1.csv lacks the column") and len(changes.taken) == 1

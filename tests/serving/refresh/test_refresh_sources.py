@@ -51,6 +51,12 @@ def test_the_last_line_of_a_file_that_is_being_written_is_left_until_it_is_whole
     assert look(source, state)[0] == ["u1"]
 
 
+def test_a_file_that_cannot_be_read_is_called_by_its_own_name_while_it_is_written(tmp_path):
+    (tmp_path / "a.csv").write_bytes("listing_id,town\na,Köln\nb,Ul".encode("latin-1"))
+    (problem,) = FolderSource(tmp_path).look({}).problems
+    assert problem.startswith(f"{tmp_path / 'a.csv'} is not UTF-8 text")
+
+
 def test_what_is_not_ready_is_passed_over_or_told(tmp_path):
     for name in (".a.csv", "_b.csv", "c.csv.part", "d.txt", "_tmp/e.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
