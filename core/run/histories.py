@@ -21,7 +21,7 @@ def read_history(path: Path) -> pd.DataFrame:
     """
     if path.suffix == ".json":
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise VibesError(f"Cannot read the history {path}: {error.strerror}; check the path.") from error
         except (ValueError, RecursionError) as error:

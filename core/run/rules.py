@@ -75,10 +75,14 @@ class Rules(BaseModel):
         """Rules as they are given: whole, by their keys, or none; one attribute or condition needs no list.
 
         Raises:
-            VibesError: an unknown rule, or a value out of range.
+            VibesError: an unknown rule, a value out of range, or no mapping at all.
         """
         if isinstance(given, Rules):
             return given
+        if not isinstance(given, Mapping | None):
+            raise VibesError(
+                f"The rules are {given!r}; give a mapping, such as {{'where': 'price<=100'}}, or `Rules`."
+            )
         try:
             return cls.model_validate(
                 {

@@ -94,3 +94,10 @@ def test_events_with_a_timestamp_are_read_in_its_order(tmp_path, name):
             match=r"has the timestamp .*, which is no date or time; mend it, or leave the column out",
         ):
             read_history(path)
+
+
+def test_a_file_may_begin_with_the_mark_of_its_encoding(tmp_path):
+    """As Windows writes it."""
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps(LISTINGS[:2]), encoding="utf-8-sig")
+    assert read_history(path)[C.LISTING].tolist() == LISTINGS[:2]

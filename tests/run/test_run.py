@@ -42,6 +42,12 @@ def test_what_may_be_found_is_said_of_each_listing(trained):
             trained.similar(trained.listing_ids[5], allowed=wrong)
 
 
+@pytest.mark.parametrize("rules", [3, "price<=100", ["price<=100"]])
+def test_rules_that_are_no_mapping_are_told(trained, rules):
+    with pytest.raises(VibesError, match=r"^The rules are .*; give a mapping, such as"):
+        trained.similar(trained.listing_ids[5], rules=rules)
+
+
 def test_recommendations_are_live_and_new_to_the_user(trained):
     log, market = trained.log, trained.market
     for user in log.users[:10]:

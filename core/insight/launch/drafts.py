@@ -54,7 +54,7 @@ class Draft:
             VibesError: the file or a photo cannot be read, it holds no values, or `like` is no listing.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise VibesError(f"Cannot read the listing {path}: {error.strerror}; check the path.") from error
         except (ValueError, RecursionError) as error:
