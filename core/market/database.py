@@ -8,8 +8,10 @@ from typing import Any
 
 from core.errors import VibesError
 
-#: What a query begins with; anything else names a table.
-QUERY = re.compile(r"\s*(select|with|values|table)\s", re.IGNORECASE)
+#: What a query begins with, behind comments; anything else names a table.
+QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
+#: Lines at its end that are comments.
+_REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
 def engine_of(address: str, told: str) -> Any:
@@ -48,7 +50,8 @@ def queried(query: str) -> Any:
     """A query, which has no parameters, as what rows are selected from."""
     import sqlalchemy as sql
 
-    return sql.text(f"({query.strip().rstrip(';')}) AS vibes_news".replace(":", r"\:"))
+    # A comment in the last line must not take the bracket with it.
+    return sql.text(f"({_REMARKS.sub('', query).strip().rstrip(';')}\n) AS vibes_news".replace(":", r"\:"))
 
 
 def query_of(told: str, option: str) -> str:

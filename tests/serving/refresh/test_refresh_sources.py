@@ -159,6 +159,21 @@ def test_what_is_wrong_with_a_source_is_told_without_a_password(shop, tmp_path):
     assert look(source_of("listings", str(tmp_path / "q.sql"), str(shop.url)), {})[0] == [5]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "-- new events\n/* of\nall users */\nSELECT user_id FROM events -- the newest last",
+        "SELECT user_id FROM events;\n-- that is all;\n\n",
+        "SELECT user_id FROM events WHERE listing_id <> '--'",
+    ],
+)
+def test_a_file_with_a_query_may_have_comments(shop, tmp_path, query):
+    put(shop, 1)
+    (tmp_path / "q.sql").write_text(query)
+    source = source_of("events", str(tmp_path / "q.sql"), str(shop.url))
+    assert look(source, {})[0] == ["u1"]
+
+
 def test_times():
     assert [seconds_of(told) for told in ("30", "30s", "10m", "1.5h", "1d")] == [30, 30, 600, 5400, 86400]
     for told in ("", "ten", "0", "10y", "-5m"):
