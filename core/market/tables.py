@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
@@ -51,14 +52,21 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     """Raise a sentence that names the columns of `names` that `table` lacks."""
     missing = [name for name in names if name not in table.columns]
     if missing:
-        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-            if len(table.columns) == 1 and mark in str(table.columns[0]):
-                raise VibesError(f"{path} has {word} between its columns; save it with commas.")
+        check_commas(table.columns, path)
         have = ", ".join(map(str, list(table.columns)[:8]))
         raise VibesError(f"{path} lacks the column '{missing[0]}' (it has: {have}); rename or add it.")
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
+
+
+def check_commas(columns: Sequence[object], shown: object) -> None:
+    """Raises:
+    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
+    """
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in str(columns[0]):
+            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
 
 
 def listings_table(

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.commands import vibes
+from PIL import Image
 
 from core.errors import VibesError
 from core.market import storage
@@ -236,3 +237,21 @@ def test_a_folder_of_its_own_name_and_the_root_are_told_apart(memory, tmp_path):
     assert Market.open(tmp_path / "m").listings["listing_id"].tolist() == ["a"]
     names = [frame.name for frame in StorageSource("memory://news", "--listings").look({}).frames]
     assert names == ["memory://news/x/news/listings/a.parquet"]
+
+
+def test_paths_with_blanks_are_those_that_the_market_reads(tmp_path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "listings.csv").write_text("listing_id,price\na,1\nb,2\n")
+    (shop / "photos.csv").write_text("listing_id,path\na, x.png\n")
+    Image.new("RGB", (9, 9)).save(shop / "x.png")
+    import_market("tables", shop, tmp_path / "m")
+    assert Market.open(tmp_path / "m").photos["path"].tolist() == ["x.png"]
+    assert (tmp_path / "m" / "x.png").is_file()
+
+
+@pytest.mark.parametrize(("mark", "word"), [("\t", "tabs"), (";", "semicolons")])
+def test_a_table_with_another_mark_between_its_columns_is_told_so(tmp_path, mark, word):
+    (tmp_path / "homes.csv").write_text(f"listing_id{mark}price\na{mark}1\n")
+    with pytest.raises(VibesError, match=f"homes.csv has {word} between its columns; save it with commas"):
+        import_market("tables", tmp_path, tmp_path / "m", listings="homes.csv")

@@ -21,7 +21,7 @@ from core.market.importers._three_tables import ThreeTables
 from core.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
 from core.market.photo_urls import is_url
 from core.market.storage import Place, asked, is_address
-from core.market.tables import leaves_market
+from core.market.tables import check_commas, leaves_market
 from core.market.writer import write_market
 
 #: Rows that are held at once, and photos that are copied at once.
@@ -149,7 +149,7 @@ def _copy_photos(photos: pd.DataFrame, root: Place, target: Path) -> None:
         return
     names = [
         name
-        for name in photos[C.PATH].dropna().astype("str").unique()
+        for name in photos[C.PATH].dropna().astype("str").str.strip().unique()
         if not is_url(name) and not leaves_market(name)
     ]
 
@@ -225,6 +225,7 @@ class _Table:
         if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
             lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]
         if lacks:
+            check_commas(have, self.place.shown)
             raise VibesError(
                 f"{self.place.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it."
             )
