@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -88,7 +89,7 @@ class TextEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
-        tokenizer, _ = self._loaded
+        tokenizer = self._tokenizer
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
         clean = [_utf8(text).decode("utf-8") for text in texts]
@@ -122,35 +123,51 @@ class TextEncoder:
         """The model over packed rows; None where it is no BERT, or on no CPU."""
         import torch
 
-        from core.features.texts.packed_bert import PackedBert, can_be_packed
+        from core.features.texts.packed_bert import PackedBert, can_be_packed, read_bert
 
-        _, model = self._loaded
+        model = read_bert(self.folder) or self._loaded[1]
         if not can_be_packed(model):
             return None
         return PackedBert(model, torch.bfloat16 if self.half else torch.float32)
 
     @cached_property
+    def _tokenizer(self) -> Any:
+        if self._exact is not None:
+            return self._exact._tokenizer
+        from transformers import AutoTokenizer
+
+        with self._quietly():
+            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+
+    @cached_property
     def _loaded(self) -> tuple[Any, Any]:
+        """The tokenizer, and the model as `transformers` has it."""
         if self._exact is not None:
             return self._exact._loaded
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoModel
 
         from core.device import device
 
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # loading takes a second; the caller reports what takes long
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        with self._quietly():
             model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
+        return self._tokenizer, model.eval().requires_grad_(False).to(device())
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Loading takes a second and shows no bar: the caller reports what takes long."""
+        from transformers.utils import logging
+
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            yield
         except Exception as error:  # transformers raises nearly anything on a folder that is something else
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise VibesError(f"{self.folder} cannot be loaded as a text encoder ({reason}).") from error
         finally:
             if bars:
                 logging.enable_progress_bar()
-        return tokenizer, model.eval().requires_grad_(False).to(device())
 
     def _json(self, filename: str, optional: bool = False) -> dict:
         path = self.folder / filename

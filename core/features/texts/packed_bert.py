@@ -5,14 +5,19 @@ Devlin et al. 2018, arXiv 1810.04805. Shapes: B texts, n word pieces of all of t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.device import device
 from core.packed.attention import Whole
 from core.packed.batches import TOKENS, batches_by_length
 from core.packed.layer import Attend, PackedLayer, Parts
@@ -32,6 +37,61 @@ def can_be_packed(model: Any) -> bool:
         and model.device.type == "cpu"
         and onednn_packs()
     )
+
+
+def read_bert(folder: Path) -> SimpleNamespace | None:
+    """What `PackedBert` reads of the plain BERT in a folder, without what `transformers` imports for its own class (1.8 s of
+    processor time); None where the folder holds another model, or anything is amiss, which `transformers` is to tell."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        weights = load_file(folder / "model.safetensors")
+        eps = config["layer_norm_eps"]
+
+        def norm(name: str) -> nn.LayerNorm:
+            made = nn.LayerNorm(weights[f"{name}.weight"].shape, eps)
+            return _filled(made, weights, name)
+
+        def linear(name: str) -> nn.Linear:
+            out, into = weights[f"{name}.weight"].shape
+            return _filled(nn.utils.skip_init(nn.Linear, into, out), weights, name)
+
+        def embedding(name: str) -> nn.Embedding:
+            return nn.Embedding.from_pretrained(weights[f"embeddings.{name}_embeddings.weight"].float())
+
+        def layer(name: str) -> SimpleNamespace:
+            own = {part: linear(f"{name}.attention.self.{part}") for part in ("query", "key", "value")}
+            return SimpleNamespace(
+                attention=SimpleNamespace(
+                    self=SimpleNamespace(**own), output=output(f"{name}.attention.output")
+                ),
+                intermediate=SimpleNamespace(dense=linear(f"{name}.intermediate.dense")),
+                output=output(f"{name}.output"),
+            )
+
+        def output(name: str) -> SimpleNamespace:
+            return SimpleNamespace(dense=linear(f"{name}.dense"), LayerNorm=norm(f"{name}.LayerNorm"))
+
+        kinds = {f"{kind}_embeddings": embedding(kind) for kind in ("word", "position", "token_type")}
+        layers = [layer(f"encoder.layer.{number}") for number in range(config["num_hidden_layers"])]
+        found = SimpleNamespace(
+            config=SimpleNamespace(**config),
+            device=device(),
+            embeddings=SimpleNamespace(**kinds, LayerNorm=norm("embeddings.LayerNorm")),
+            encoder=SimpleNamespace(layer=layers),
+        )
+        return found if can_be_packed(found) else None
+    except Exception:  # of whatever a folder may hold
+        return None
+
+
+Filled = TypeVar("Filled", nn.Linear, nn.LayerNorm)
+
+
+def _filled(layer: Filled, weights: dict[str, Tensor], name: str) -> Filled:
+    """`layer` with its weight and bias in float32."""
+    layer.weight = nn.Parameter(weights[f"{name}.weight"].float(), requires_grad=False)
+    layer.bias = nn.Parameter(weights[f"{name}.bias"].float(), requires_grad=False)
+    return layer
 
 
 class SummingLayer(PackedLayer):

@@ -1,6 +1,7 @@
 """Sentence vectors of texts: each text once, padding without a trace, nothing for nothing."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +213,30 @@ def test_packed_texts_have_the_vectors_of_padded_ones_in_any_company(minilm, hal
         return
     np.testing.assert_allclose(found, padded, atol=2e-6, rtol=0)
     np.testing.assert_allclose(encoder.encode(texts[::-7]), found[::-7], atol=2e-6, rtol=0)
+
+
+def test_a_bert_is_read_from_its_file_to_the_vectors_that_transformers_reads(minilm, tmp_path, monkeypatch):
+    from core.features.texts import packed_bert
+
+    def failed(*_):
+        raise AssertionError("transformers was asked for the model")
+
+    texts = [*TEXTS, "naïve Straße 東京", "word " * 300]
+    fresh = TextEncoder(minilm.folder, "fresh")
+    with monkeypatch.context() as patched:
+        patched.setattr("transformers.AutoModel.from_pretrained", failed)
+        found = fresh.encode(texts)
+    with monkeypatch.context() as patched:
+        patched.setattr(packed_bert, "read_bert", lambda folder: None)
+        theirs = TextEncoder(minilm.folder, "theirs").encode(texts)
+    np.testing.assert_array_equal(found, theirs)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copyfile(minilm.folder / name, tmp_path / name)
+    assert packed_bert.read_bert(tmp_path) is not None
+    config = json.loads((tmp_path / "config.json").read_text())
+    for change in ({"model_type": "electra"}, {"hidden_act": "relu"}, {"num_hidden_layers": 7}):
+        (tmp_path / "config.json").write_text(json.dumps(config | change))
+        assert packed_bert.read_bert(tmp_path) is None
 
 
 def test_a_model_that_is_no_bert_is_read_as_transformers_reads_it(minilm, tmp_path):
