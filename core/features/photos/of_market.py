@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from core.errors import VibesError
-from core.features.photos.opening import load_photo_encoder
 from core.features.photos.pipeline import Encoder
 from core.features.photos.vae import is_vae, market_vae
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
@@ -52,4 +51,7 @@ def encoder_of(
     """
     if is_vae(name):
         return market_vae(market.path, market.photos, name, weights, report=report)
+    # timm, of which a training on a market without photos is spared the import.
+    from core.features.photos.opening import load_photo_encoder
+
     return load_photo_encoder(name, weights)

@@ -1,5 +1,8 @@
 """A market's photo vectors by name: one encoder, the market's own autoencoder, or several."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -52,3 +55,9 @@ def test_names_that_make_no_sense(market, tmp_path):
 
 def test_no_photos_at_all(tiny_market):
     assert market_photos(Market.open(tiny_market("bare", photos=0)), "vae") is None
+
+
+@pytest.mark.slow  # 2 s of imports
+def test_a_training_imports_timm_only_for_photos():
+    child = "import sys, core.training.start; assert not {'timm', 'torchvision'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", child], check=True)
