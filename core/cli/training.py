@@ -149,9 +149,13 @@ def evaluate(
     json_: Json = False,
     queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
     hide_history: Annotated[
-        bool,
-        typer.Option("--hide-history", help="leave-one-out, too: recommend nothing that is in the history"),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--hide-history/--keep-history",
+            help="leave-one-out: recommend nothing that is in the history, or that as well, as papers do; default: nothing of it, "
+            "unless 2 % of the training events go back to a listing",
+        ),
+    ] = None,
     new_by: Annotated[
         str | None,
         typer.Option(

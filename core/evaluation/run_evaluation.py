@@ -39,7 +39,7 @@ def evaluate_run(
     protocol: Protocol | None = None,
     report: Report | None = None,
     also: Sequence[Scorer] = (),
-    hide_history: bool = False,
+    hide_history: bool | None = None,
     new_by: str | None = None,
     rivals: Rivals = "all",
 ) -> Evaluation:
@@ -51,7 +51,8 @@ def evaluate_run(
 
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
     the one that the model was trained with; another protocol than that of the training would test the
-    model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never recommended, in leave-one-out as well.
+    model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never
+    recommended, in leave-one-out as well, with False it stays among the candidates there, by default as the split has it.
     With the attribute `new_by` all are also ranked among the listings that share none of its values with the history.
 
     Raises:
@@ -81,8 +82,8 @@ def evaluate_run(
             "the run that it repeats, or bring newer events."
         )
     split = run.split(protocol)
-    if hide_history:
-        split = split.hiding_history()
+    if hide_history is not None:
+        split = split.hiding_history() if hide_history else split.keeping_history()
     left_out: dict[str, str] = {}
     if rivals == "none":
         left_out["popularity, id models and neighbours"] = "not asked for"

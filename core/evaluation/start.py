@@ -20,7 +20,7 @@ def evaluate(
     run: Run | Path | str,
     protocol: str | None = None,
     *,
-    hide_history: bool = False,
+    hide_history: bool | None = None,
     new_by: str | None = None,
     rivals: str = "all",
     also: Sequence[Scorer] = (),
@@ -36,7 +36,8 @@ def evaluate(
     Args:
         run: a run, or its folder.
         protocol: "temporal" or "leave-one-out"; None: that of the training.
-        hide_history: in leave-one-out, too, recommend nothing that is in the history.
+        hide_history: in leave-one-out recommend nothing that is in the history; False: that as well, as papers do; None: nothing of it
+            unless 2 % of the training events go back to a listing.
         new_by: an attribute; rankings also without the listings that share its value with the history.
         rivals: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and what
             serving adds alone); a note of the evaluation says what was left out.

@@ -71,11 +71,11 @@ class Audience:
     def __len__(self) -> int:
         return len(self.user)
 
-    def scores(self, users: slice, candidates: np.ndarray) -> np.ndarray:
-        """(c, C) what the model says of `candidates` (C, d) for some of the users."""
+    def scores(self, users: slice, candidates: np.ndarray, of: np.ndarray | None = None) -> np.ndarray:
+        """(c, C) what the model says of `candidates` (C, d) for some of the users; `of` (C,) which listings these are."""
         vectors, log = self.run.vectors("model"), self.run.log
         return self.run.late_interaction.scores(
-            self.vectors[users], candidates, vectors, log, self.start[users], self.end[users]
+            self.vectors[users], candidates, vectors, log, self.start[users], self.end[users], of=of
         )
 
     def nearest(self, rows: np.ndarray, k: int) -> np.ndarray:
@@ -84,7 +84,7 @@ class Audience:
         found = np.empty((len(self), k), np.int64)
         for first in range(0, len(self), CHUNK):
             some = slice(first, first + CHUNK)
-            found[some] = best(self.scores(some, candidates), k, rows)[0]
+            found[some] = best(self.scores(some, candidates, rows), k, rows)[0]
         return found
 
     def first(self, vector: np.ndarray, row: int | None = None) -> pd.DataFrame:

@@ -33,7 +33,9 @@ def split_of(run: Run) -> Split:
     """
     metrics = run.metrics or {}
     split = run.split(metrics.get("protocol"))
-    return split.hiding_history() if metrics.get("history_hidden") else split
+    if split.protocol == "temporal" or "history_hidden" not in metrics:
+        return split
+    return split.hiding_history() if metrics["history_hidden"] else split.keeping_history()
 
 
 def scorer_of(run: Run, split: Split, name: str) -> Scorer:

@@ -47,7 +47,13 @@ class TrainingConfig(Forbidding):
     late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
         "auto",
         description="weight of a listing's greatest cosine to a listing of the history, beside its cosine to the user's "
-        "vector; 0 = none; auto = 0.5 where events come in baskets (listing-vectors alone)",
+        "vector; 0 = none; auto = 0.5 where events come in baskets, and in leave-one-out unless the market is large "
+        "(listing-vectors alone)",
+    )
+    late_itself: bool | Auto = Field(
+        "auto",
+        description="whether late interaction compares a listing of the history with itself, too; auto = not in leave-one-out "
+        "where fewer than 2 % of the training events return to what was touched, so that lists of it have nothing to gain",
     )
     temperature: float = Field(0.05, gt=0)
     batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")

@@ -12,7 +12,7 @@ from core.scoring.unwanted import taken
 
 #: Cosines of events and listings that are held at once.
 HELD = 16_000_000
-#: A cosine that none is below: what is not wanted is near to nothing.
+#: A cosine that none is below: what is not wanted is near to nothing, and so is a listing to itself where users seldom return.
 LEAST = -1.0
 
 
@@ -28,12 +28,18 @@ class LateInteraction:
     weight: float = 0.0
     newest: int = 50  # events of a history that are read
     learned: bool = False  # whether the model knows by itself what to make of events that are not wanted
+    itself: bool = True  # whether a listing of the history is compared with itself, too
 
     @classmethod
     def of(cls, config: TrainingConfig) -> LateInteraction:
         """As a model was trained; one of before this was known, or that left it open, has none."""
         weight = config.late_interaction
-        return cls(0.0 if weight == "auto" else weight, config.max_listings, config.unwanted_learned)
+        return cls(
+            0.0 if weight == "auto" else weight,
+            config.max_listings,
+            config.unwanted_learned,
+            config.late_itself is not False,
+        )
 
     @property
     def takes(self) -> bool:
@@ -49,6 +55,7 @@ class LateInteraction:
         start: np.ndarray,
         end: np.ndarray,
         wanted_alone: bool = False,
+        of: np.ndarray | None = None,
     ) -> np.ndarray:
         """(B, C) float32, between -1 and 1 where no history calls anything unwanted.
 
@@ -58,18 +65,23 @@ class LateInteraction:
             vectors: (L, d) all listings, of which the events of `log` tell.
             start: (B,) with `end` (B,) the events of each history, of at least one.
             wanted_alone: nothing falls for being like what a history calls unwanted.
+            of: (C,) which listings the candidates are, where these are not `vectors` themselves; -1 or None: none of them.
         """
+        whole = vectors is candidates
         found: np.ndarray = users @ candidates.T
         if self.weight:
+            if self.itself:
+                of = None
+            elif whole:
+                of = np.arange(len(vectors))
             if log.some_unwanted and not self.learned:  # such a model reads the newest of what is wanted
                 part = log.wanted_only(start, end)
-                self._compare(found, candidates, vectors, part, part.start[:-1], part.start[1:])
+                self._compare(found, candidates, vectors, part, part.start[:-1], part.start[1:], of)
             else:
-                self._compare(found, candidates, vectors, log, start, end)
+                self._compare(found, candidates, vectors, log, start, end, of)
             found = found / np.float32(1 + self.weight)
         if wanted_alone or not (self.takes and log.some_unwanted):
             return found
-        whole = vectors is candidates
         owner, rows = log.not_this(start, end)
         for query in np.unique(owner):
             one = slice(query, query + 1)
@@ -88,8 +100,10 @@ class LateInteraction:
         log: EventLog,
         start: np.ndarray,
         end: np.ndarray,
+        of: np.ndarray | None,
     ) -> None:
-        """Add to `found` (B, C) what the listings give that were read of the histories `start : end`, of which some may be empty."""
+        """Add to `found` (B, C) what the listings give that were read of the histories `start : end`, of which some may be empty;
+        to the candidates `of` (C,) nothing of themselves."""
         first = np.maximum(start, end - self.newest)
         step = max(1, HELD // (max(len(candidates), 1) * self.newest))
         told = np.flatnonzero(end > start)
@@ -98,6 +112,8 @@ class LateInteraction:
             count = end[some] - first[some]
             events = ranges(first[some], count)  # (R,)
             like = vectors[log.listing[events]] @ candidates.T  # (R, C)
+            if of is not None:
+                like[log.listing[events][:, None] == of] = LEAST
             if log.some_unwanted:
                 like[~log.wanted[events]] = LEAST
             found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)

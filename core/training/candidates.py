@@ -89,17 +89,18 @@ def candidate_masks(
     rows: np.ndarray,
     masked: bool,
     among: np.ndarray | None = None,
+    live: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positives (E, C) bool, negatives (E, C) bool and the column (E,) of the very next listing, for the examples `rows`.
 
-    A listing of the user's own training future is never a negative; where the protocol masks the history neither is
-    one of the history, nor one that is not live at the moment. `among` (E, C) bool says where one may be a negative at all.
+    A listing of the user's own training future is never a negative; where the history is `masked` neither is one of the
+    history, nor, with `live`, one that is not live at the moment. `among` (E, C) bool says where one may be a negative at all.
     """
     negative = ~exclusions(examples, log, rows, candidates.listing, history_too=masked)
     negative &= candidates.negative
     if among is not None:
         negative &= among
-    if masked:
+    if masked and live:
         negative &= live_mask(catalogue, examples.at[rows], candidates.listing)
     place = np.full(log.listings, -1, np.int32)
     place[candidates.listing[candidates.positive]] = np.flatnonzero(candidates.positive).astype(np.int32)

@@ -14,8 +14,9 @@ from core.run.fits import LITTLE, NEAR, RECENT, repeated
 from core.training.baskets import REAL_SHARE, simultaneous
 from core.training.examples import training_ends
 
-#: Weight of late interaction in a market of baskets: a basket holds several things, and the next one resembles any of
-#: them. Where one thing is looked for it gained nothing (one town, one seed), and it costs serving.
+#: Weight of late interaction in a market of baskets, and in leave-one-out where it is not large: a history holds several things,
+#: and the next one resembles any of them. Where one thing is looked for (three towns) and where a listing has many events
+#: (MovieLens, behind from step 250 on) it gained nothing, and it costs serving.
 LATE_WEIGHT = 0.5
 #: Steps between two validations where there are few training events, so that patience ends sooner: the best weights come after some 60
 #: steps of 200, and what follows is learned by heart.
@@ -80,12 +81,18 @@ def decided(
         found["bf16"] = has_bf16()
     if training.baskets == "auto":
         found["baskets"] = "set" if simultaneous(log, split.train) >= REAL_SHARE else "order"
+    count = np.bincount(log.user[split.train], minlength=1)
+    users, events = int((count >= 2).sum()), repeated(count)
+    large = users >= LARGE or events >= LARGE_EVENTS
     if training.late_interaction == "auto":
         compares = READERS[settings.history].reads == "vectors"
-        baskets = found.get("baskets", training.baskets) == "set"
-        found["late_interaction"] = LATE_WEIGHT if compares and baskets else 0.0
-    count = np.bincount(log.user[split.train], minlength=1)
-    little = split.protocol == "temporal" and repeated(count) < LITTLE and not many
+        several = found.get("baskets", training.baskets) == "set" or not (
+            split.protocol == "temporal" or large
+        )
+        found["late_interaction"] = LATE_WEIGHT if compares and several else 0.0
+    if training.late_itself == "auto":
+        found["late_itself"] = split.protocol == "temporal" or not split.valid.masked
+    little = split.protocol == "temporal" and events < LITTLE and not many
     if training.recency_days == "auto":
         # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
         ordered = found.get("baskets", training.baskets) == "order"
@@ -100,8 +107,6 @@ def decided(
         found["neighbours_served"] = NEAR if beside else 0.0
     if "unwanted_learned" not in training.model_fields_set:
         found["unwanted_learned"] = settings.features.meta and _unwanted(log, split.train) >= UNWANTED
-    users, events = int((count >= 2).sum()), repeated(count)
-    large = users >= LARGE or events >= LARGE_EVENTS
     if training.value_rate == "auto":
         found["value_rate"] = VALUE_RATE if events >= LARGE_EVENTS else 1.0
     if large:

@@ -20,6 +20,7 @@ def late_scores(
     batch: Batch,
     weight: float,
     unwanted: np.ndarray | None = None,
+    itself: np.ndarray | None = None,
 ) -> Tensor:
     """(E, C): cosine to the user's vector + `weight` x greatest cosine to a listing of the history.
 
@@ -28,10 +29,13 @@ def late_scores(
         item: (C, d) the candidates.
         history: (R, d) the listings of the windows' events.
         unwanted: (R,) bool, those that are near to nothing; None: none of them.
+        itself: (R, C) bool, where a listing would be compared with itself and is not; None: nowhere.
     """
     like = history @ item.T  # (R, C)
     if unwanted is not None:
         like = like.masked_fill(torch.from_numpy(unwanted)[:, None].to(like.device), LEAST)
+    if itself is not None:
+        like = like.masked_fill(torch.from_numpy(itself).to(like.device), LEAST)
     event = greatest_so_far(like.detach(), batch.end - batch.first)  # (R, C)
     return user @ item.T + weight * like.gather(0, event[torch.from_numpy(batch.place).to(event.device)])
 

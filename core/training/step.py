@@ -44,12 +44,13 @@ class StepData:
     catalogue: Catalogue
     inputs: Inputs
     warm: np.ndarray  # (W,) listings with a training event: cold listings are no negatives
-    masked: bool
+    masked: bool  # what was touched is no negative
     seed: int
     photos: LivePhotos | None = None  # where the photo encoder's last stages train, too
     recent: RecentEvents | None = None  # whose logarithm joins the scores
     baskets: Split | None = None  # where simultaneous training events are sets, see `core.training.baskets`
     mix: Mix | None = None  # of several markets: negatives are of the example's own
+    live: bool = True  # nor is what is not live, where the history is masked
 
     @cached_property
     def share(self) -> np.ndarray:
@@ -161,7 +162,7 @@ def _softmax(
     device = user.device
     among = data.same_market(batch.rows, candidates.listing)
     masks = candidate_masks(
-        candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among
+        candidates, data.examples, data.log, data.catalogue, batch.rows, data.masked, among, data.live
     )
     # The fresh ones stand first in `listing`; those after them were encoded for the histories alone.
     item = user[:0] if listing is None else listing[: candidates.fresh]  # (F, d)
@@ -172,11 +173,10 @@ def _softmax(
     if history is None:
         scores = user @ item.T / config.temperature  # (E, C)
     else:
-        weight = LateInteraction.of(config).weight
-        unwanted = None
-        if data.log.some_unwanted:
-            unwanted = ~data.log.wanted[ranges(batch.first, batch.end - batch.first)]
-        scores = late_scores(user, item, history, batch, weight, unwanted) / config.temperature
+        late, events = LateInteraction.of(config), ranges(batch.first, batch.end - batch.first)  # (R,)
+        unwanted = ~data.log.wanted[events] if data.log.some_unwanted else None
+        itself = None if late.itself else data.log.listing[events][:, None] == candidates.listing  # (R, C)
+        scores = late_scores(user, item, history, batch, late.weight, unwanted, itself) / config.temperature
     if data.recent is not None:
         # A prior over the classes inside the softmax (Menon et al. 2021, arXiv 2007.07314, section 4.2), here one that
         # moves with time: what it tells the model need not learn, and what the model learns goes beside it.

@@ -160,7 +160,27 @@ def test_leave_one_out_takes_the_last_and_the_one_before(log_of_days):
         True,
         True,
     ]  # two events are too few to hold out
-    assert always().candidates(log, split.test).all()  # nothing is masked, as in papers
+    assert always().candidates(log, split.test).tolist() == [[False, False, False, True, True]]  # as in lists
+    assert always().candidates(log, split.keeping_history().test).all()  # as in papers
+
+
+@pytest.mark.parametrize(("returning", "hidden"), [(0, True), (1, True), (4, False)])
+def test_leave_one_out_hides_the_history_unless_training_events_return(log_of_days, returning, hidden):
+    # Each of 20 users touches eight listings, the last two for the test; of 100 later training events some return.
+    events = [
+        (user, 1 if user < returning and place == 3 else place, place)
+        for user in range(20)
+        for place in range(8)
+    ]
+    split = make_split(log_of_days(events, listings=8, timed=False), always())
+    assert (split.valid.masked, split.test.masked) == (hidden, hidden)
+    assert split.hiding_history().test.masked and not split.keeping_history().test.masked
+
+
+def test_temporal_never_keeps_the_history(log_of_days):
+    log = log_of_days([(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4)])
+    with pytest.raises(VibesError, match="leave out --keep-history, or use --protocol leave-one-out"):
+        make_split(log, always()).keeping_history()
 
 
 def test_leave_one_out_with_a_hidden_history_ranks_all_others_live_or_not(log_of_days):

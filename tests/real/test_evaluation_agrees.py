@@ -60,13 +60,14 @@ def of_one_query(scorer, log: EventLog, market: Market):
 def compare(market: Market, naive: ModuleType) -> None:
     log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
     split = make_split(log, catalogue)
+    timed = split.protocol == "temporal"
+    split = split if timed else split.keeping_history()
     interactions = Interactions.of(log, split.train)
     scorers = [
         Popularity.fit(log, split.train),
         ItemKNN.fit(interactions),
         Coarse(Ease.fit(interactions), 2),
     ]
-    timed = split.protocol == "temporal"
     queries, train = (naive.temporal if timed else naive.leave_one_out)(market.events, market.listings)
     slow = [naive.popularity(train), *(of_one_query(scorer, log, market) for scorer in scorers[1:])]
     if timed:

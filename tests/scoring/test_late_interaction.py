@@ -38,6 +38,26 @@ def test_scores_are_those_of_a_loop_over_queries_and_listings(asked, held, monke
             assert found[query, row] == pytest.approx(expected, abs=1e-5)
 
 
+def test_where_users_seldom_return_no_listing_is_near_to_itself(asked):
+    users, vectors, log, start, end = asked
+    late = LateInteraction(0.5, newest=4, itself=False)
+    found = late.scores(users, vectors, vectors, log, start, end)
+    for query in range(12):
+        history = log.listing[max(start[query], end[query] - 4) : end[query]]
+        for row in range(20):
+            others = [float(vectors[event] @ vectors[row]) for event in history if event != row]
+            expected = (float(users[query] @ vectors[row]) + 0.5 * max(others, default=-1.0)) / 1.5
+            assert found[query, row] == pytest.approx(expected, abs=1e-5)
+    some = np.array([3, 17, 5])
+    part = late.scores(users, vectors[some], vectors, log, start, end, of=some)
+    np.testing.assert_allclose(part, found[:, some], atol=1e-6)
+    new = late.scores(
+        users, vectors[some], vectors, log, start, end
+    )  # a twin of a listing is another listing
+    near = LateInteraction(0.5, newest=4).scores(users, vectors[some], vectors, log, start, end)
+    np.testing.assert_array_equal(new, near)
+
+
 def test_without_weight_they_are_cosines_to_the_last_bit(asked):
     users, vectors, log, start, end = asked
     found = LateInteraction().scores(users, vectors, vectors, log, start, end)
@@ -47,6 +67,7 @@ def test_without_weight_they_are_cosines_to_the_last_bit(asked):
 def test_what_was_left_open_is_none():
     assert LateInteraction.of(TrainingConfig()).weight == 0
     assert LateInteraction.of(TrainingConfig(late_interaction=0.3, max_listings=7)) == LateInteraction(0.3, 7)
+    assert not LateInteraction.of(TrainingConfig(late_itself=False)).itself
 
 
 @pytest.mark.parametrize("learned", [False, True])

@@ -50,7 +50,7 @@ def test_a_refresh_compares_ids_and_keeps_rejected_rows_by_name(tiny_market, tmp
         (new / "a.csv").touch()
         assert ("1 event of 1 user" if not touched else "nothing new") in done.stderr
         assert "user-xyz" not in done.stderr
-    name = run.market.names.of("user-xyz")
+    name = Run.open(run.path).market.names.of("user-xyz")
     events = "run/generations/000001/market/events.parquet"
     assert traces(tmp_path, "user-xyz") == ["market/events.parquet", "new/a.csv", events]
     assert traces(tmp_path, name) == ["run/rejected.csv"]

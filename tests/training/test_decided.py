@@ -97,6 +97,23 @@ def test_baskets_bring_late_interaction_to_readers_of_vectors_alone(random_log, 
     assert decided(Settings.of({"training": {"baskets": "order"}}), log, split).late_interaction == 0
 
 
+@pytest.mark.parametrize(("returning", "compared"), [(0, False), (1, False), (8, True)])
+def test_no_listing_is_near_to_itself_where_lists_may_hold_the_history_and_few_return(
+    returning, compared, always_live, make_log
+):
+    listing = np.tile(
+        np.arange(8), (40, 1)
+    )  # each of 40 users touches eight listings, the last two for the test
+    listing[:returning, 3] = 1  # of 200 training events after a user's first
+    flat = np.repeat(np.arange(40), 8), listing.ravel(), np.tile(np.arange(8), 40)
+    log = make_log(*flat, 8, 40, timed=False)
+    split = make_split(log, always_live(log))
+    assert decided(Settings(), log, split).late_itself is compared
+    assert decided(Settings.of({"training": {"late_itself": True}}), log, split).late_itself is True
+    timed = make_log(*flat, 8, 40)
+    assert decided(Settings(), timed, make_split(timed, always_live(timed))).late_itself is True
+
+
 def test_a_model_learns_what_is_unwanted_where_the_training_events_have_a_hundred(
     random_log, always_live, make_log
 ):

@@ -23,7 +23,8 @@ def test_the_greatest_so_far_is_cummax_window_by_window():
         torch.testing.assert_close(values.gather(0, rows), part.cummax(0).values)
 
 
-def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns():
+@pytest.mark.parametrize("compared", [True, False])
+def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns(compared):
     rng = torch.Generator().manual_seed(1)
     table = torch.nn.functional.normalize(torch.randn(9, 4, generator=rng), dim=1)
     listing = np.array([3, 7, 5, 1, 3])
@@ -31,9 +32,11 @@ def test_a_step_scores_as_serving_does_and_the_nearest_listing_learns():
     history = table[torch.from_numpy(listing)].clone().requires_grad_()
     batch = Batch(np.arange(3), np.array([0, 3]), np.array([3, 5]), np.array([1, 2, 4]))
     user = torch.nn.functional.normalize(torch.randn(3, 4, generator=rng), dim=1)
-    found = late_scores(user, table, history, batch, 0.5)  # (3, 9)
-    served = LateInteraction(0.5).scores(
-        user.numpy(), table.numpy(), table.numpy(), log, np.array([0, 0, 3]), np.array([2, 3, 5])
+    itself = None if compared else listing[:, None] == np.arange(9)
+    found = late_scores(user, table, history, batch, 0.5, itself=itself)  # (3, 9)
+    vectors = table.numpy()
+    served = LateInteraction(0.5, itself=compared).scores(
+        user.numpy(), vectors, vectors, log, np.array([0, 0, 3]), np.array([2, 3, 5])
     )
     np.testing.assert_allclose(found.detach().numpy() / 1.5, served, atol=1e-6)
     column = 6

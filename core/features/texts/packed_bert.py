@@ -56,7 +56,9 @@ def read_bert(folder: Path) -> SimpleNamespace | None:
             return _filled(nn.utils.skip_init(nn.Linear, into, out), weights, name)
 
         def embedding(name: str) -> nn.Embedding:
-            return nn.Embedding.from_pretrained(weights[f"embeddings.{name}_embeddings.weight"].float())
+            return nn.Embedding.from_pretrained(
+                weights[f"embeddings.{name}_embeddings.weight"].float(), freeze=True
+            )
 
         def layer(name: str) -> SimpleNamespace:
             own = {part: linear(f"{name}.attention.self.{part}") for part in ("query", "key", "value")}

@@ -190,12 +190,13 @@ class _Asking:
     start: int = 0
     end: int = 0
 
-    def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """(V,) of listings with the vectors (V, d)."""
+    def scores(self, vectors: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """(V,) of the listings `of` (V,), had they the vectors (V, d)."""
         if self.log is None:
             return (self.vector @ vectors.T)[0]
         start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
-        return self.run.late_interaction.scores(self.vector, vectors, table, self.log, start, end)[0]
+        late = self.run.late_interaction
+        return late.scores(self.vector, vectors, table, self.log, start, end, of=of)[0]
 
 
 def _parts(
@@ -204,8 +205,11 @@ def _parts(
     """Of each of K listings its attributes and photos, all variants encoded together."""
     found, others = [], placing.others(scores)
     variants = variants_of(run, rows)
-    ends = np.cumsum([len(one.vectors) for one in variants])
-    told = np.split(user.scores(np.concatenate([one.vectors for one in variants])), ends[:-1])
+    counts = [len(one.vectors) for one in variants]
+    told = np.split(
+        user.scores(np.concatenate([one.vectors for one in variants]), np.repeat(rows, counts)),
+        np.cumsum(counts)[:-1],
+    )
     for row, one, own in zip(rows, variants, told, strict=True):
         lower = own[0] - own[1:]  # (V,)
         places, photos = placing.among(others, scores, row, scores[row] - lower), photo_places(run, row)

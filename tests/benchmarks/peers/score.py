@@ -70,12 +70,17 @@ if __name__ == "__main__":
     parser.add_argument("market", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--protocol", choices=("temporal", "leave-one-out"))
-    parser.add_argument("--hide-history", action="store_true", help="as in `vibes evaluate`")
+    parser.add_argument(
+        "--hide-history",
+        action=argparse.BooleanOptionalAction,
+        help="as in `vibes evaluate`, --no for --keep-history",
+    )
     parser.add_argument("--alone", action="store_true", help="without EASE beside them")
     parser.add_argument("--new-by", help="as in `vibes evaluate`")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     market, log, catalogue, split = open_split(given.market, given.protocol)
-    split = split.hiding_history() if given.hide_history else split
+    if given.hide_history is not None:
+        split = split.hiding_history() if given.hide_history else split.keeping_history()
     found = score(market, log, catalogue, split, given.out, given.alone, given.new_by)
     print(json.dumps(found.to_dict()) if given.json else found.table())
