@@ -301,9 +301,9 @@ def _recent(log: EventLog, days: int) -> RecentEvents | None:
 def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:
     """(n,) the listings whose vectors decide the ranks of `queries`: live at one of their moments, in a history, or aimed at.
 
-    All of them where what is unwanted is weighed by the spread over all.
+    All of them where what is unwanted is weighed by the spread over all, and in leave-one-out, which asks nobody when a listing was live.
     """
-    if not queries.masked or log.some_unwanted:
+    if not (queries.masked and queries.live) or log.some_unwanted:
         return np.arange(log.listings)
     needed = (catalogue.since <= queries.at.max()) & (catalogue.until > queries.at.min())
     needed[log.listing[ranges(queries.start, queries.length)]] = True

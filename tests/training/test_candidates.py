@@ -49,6 +49,20 @@ def config(kind) -> TrainingConfig:
     return TrainingConfig(negatives=negatives, positive_vectors=vectors, fresh=fresh, bank_size=bank)
 
 
+def test_leave_one_out_asks_nobody_when_a_negative_was_live(case):
+    log, _, _, examples, warm = case
+    rows = np.arange(0, len(examples), 5)
+    drawn = draw_candidates(examples.positive[rows], warm, config(KINDS[0]), np.random.default_rng(1))
+    never = Catalogue(np.full(log.listings, 1 << 62), np.full(log.listings, 1 << 62))
+    given = drawn, examples, log, never, rows, True
+    assert not candidate_masks(*given)[1].any()
+    negative = candidate_masks(*given, live=False)[1]
+    assert negative.any()
+    for line, example in zip(negative, rows, strict=True):
+        history = log.listing[examples.start[example] : examples.end[example]]
+        assert not np.isin(drawn.listing[line], history).any()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_masks_by_hand(case, kind):
     log, catalogue, split, examples, warm = case

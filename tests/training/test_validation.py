@@ -112,6 +112,8 @@ def test_all_are_encoded_where_all_are_candidates_or_the_spread_over_all_counts(
     all_of_them = np.arange(data.log.listings)
     open_ones = replace(split.valid, masked=False)
     assert np.array_equal(training._needed(data.log, open_ones, catalogue), all_of_them)
+    hidden = replace(split.valid, live=False)  # leave-one-out without the history
+    assert np.array_equal(training._needed(data.log, hidden, catalogue), all_of_them)
     log = replace(data.log, unwanted=(data.log.actions[0],))
     assert log.some_unwanted and np.array_equal(training._needed(log, split.valid, catalogue), all_of_them)
 
