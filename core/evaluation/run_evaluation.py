@@ -81,9 +81,7 @@ def evaluate_run(
             f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
-    split = run.split(protocol)
-    if hide_history is not None:
-        split = split.hiding_history() if hide_history else split.keeping_history()
+    split = run.split(protocol).with_history(hide_history)
     left_out: dict[str, str] = {}
     if rivals == "none":
         left_out["popularity, id models and neighbours"] = "not asked for"

@@ -33,9 +33,7 @@ def split_of(run: Run) -> Split:
     """
     metrics = run.metrics or {}
     split = run.split(metrics.get("protocol"))
-    if split.protocol == "temporal" or "history_hidden" not in metrics:
-        return split
-    return split.hiding_history() if metrics["history_hidden"] else split.keeping_history()
+    return split if split.protocol == "temporal" else split.with_history(metrics.get("history_hidden"))
 
 
 def scorer_of(run: Run, split: Split, name: str) -> Scorer:

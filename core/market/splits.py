@@ -87,6 +87,16 @@ class Split:
             )
         return self._masking(False)
 
+    def with_history(self, hidden: bool | None) -> "Split":
+        """The split with the history hidden or kept as was asked; None: as it is.
+
+        Raises:
+            VibesError: see `keeping_history`.
+        """
+        if hidden is None:
+            return self
+        return self.hiding_history() if hidden else self.keeping_history()
+
     def _masking(self, masked: bool) -> "Split":
         live = self.protocol == "temporal"
         valid, test = (replace(one, masked=masked, live=live) for one in (self.valid, self.test))

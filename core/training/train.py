@@ -173,7 +173,7 @@ def _train(
         model.embedder.start_words(word_vectors(featurizer.vocabulary, featurizer.width))
         model.sync_listing_side()
     if begun is not None:
-        with state.main_process_first():  # as above
+        with state.main_process_first():  # one embeds the texts of new values, and the others find them
             begun.give(model, featurizer, market, settings.seed)
     model.photo_blocks = tail
     fresh_start = not (work / "state.safetensors").is_file()

@@ -80,7 +80,7 @@ if __name__ == "__main__":
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     market, log, catalogue, split = open_split(given.market, given.protocol)
-    if given.hide_history is not None:
-        split = split.hiding_history() if given.hide_history else split.keeping_history()
-    found = score(market, log, catalogue, split, given.out, given.alone, given.new_by)
+    found = score(
+        market, log, catalogue, split.with_history(given.hide_history), given.out, given.alone, given.new_by
+    )
     print(json.dumps(found.to_dict()) if given.json else found.table())
