@@ -15,7 +15,8 @@ HIDE = "hide"
 
 
 class AttributeConfig(BaseModel):
-    """One attribute: its kind, the label that people read, its unit, and what parts the members of a set in a cell."""
+    """One attribute: its kind, the label that people read, its unit, and what parts the members of a set or the decimals of a
+    number in a cell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,7 +24,14 @@ class AttributeConfig(BaseModel):
     label: str = ""
     unit: str = ""
     separator: str = ""  # of a `multi`; "" = |
+    decimal: Literal["", ".", ","] = ""  # what parts the decimals of a `number`; "": seen from the cells
     same_as: str = ""  # what other markets, and models trained on them, call it; "" = the same
+
+    @model_validator(mode="after")
+    def _parts_a_number(self) -> "AttributeConfig":
+        if self.decimal and self.kind not in (None, "number"):
+            raise ValueError(f"decimal goes with kind 'number', not '{self.kind}'; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _separates_a_set(self) -> "AttributeConfig":

@@ -35,7 +35,16 @@ FILE = "listings.arrow"
 _TOLD = b"listing-vibes"
 _HERE = Path(__file__).parent
 #: What says how a table is read: where it changes, what was kept is of no use.
-_READERS = ("columns.py", "config.py", "io.py", "tables.py", "values.py", "kept_listings.py", "kinds/*.py")
+_READERS = (
+    "columns.py",
+    "config.py",
+    "io.py",
+    "decimals.py",
+    "tables.py",
+    "values.py",
+    "kept_listings.py",
+    "kinds/*.py",
+)
 READERS = [path for pattern in _READERS for path in sorted(_HERE.glob(pattern))]
 
 

@@ -35,6 +35,7 @@ class Attribute:
     kind: str
     label: str
     unit: str = ""
+    decimal: str = ""  # "," where a comma parts the decimals in the table as it was read
 
     @property
     def shown_as(self) -> Shown:
@@ -305,7 +306,7 @@ class Market:
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:
     return [
-        Attribute(name, s.kind, printable(s.label), printable(s.unit))
+        Attribute(name, s.kind, printable(s.label), printable(s.unit), s.decimal)
         for name, s in kinds.items()
         if s.kind is not None
     ]

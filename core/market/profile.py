@@ -56,6 +56,7 @@ class AttributeProfile(_Part):
     unit: str
     missing: float
     distinct: int
+    decimal: str  # "," where a comma parts the decimals of the numbers in the table
 
 
 class EventsProfile(_Part):
@@ -207,6 +208,7 @@ def _attribute(market: Market, attribute: Attribute) -> AttributeProfile:
         unit=attribute.unit,
         missing=float(kind.missing(market.listings, attribute.name).mean()),
         distinct=kind.distinct(market.listings, attribute.name),
+        decimal=attribute.decimal,
     )
 
 

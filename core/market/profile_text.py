@@ -142,6 +142,7 @@ def _excluded(names: list[str]) -> list[str]:
 def _attribute(attribute: AttributeProfile, wide: int) -> str:
     unit = f" ({attribute.unit})" if attribute.unit else ""
     share = _percent(attribute.missing)
+    comma = "; with a decimal comma" if attribute.decimal == "," else ""
     return _cut(
-        f"{attribute.name[:wide]:<{wide}}  {attribute.kind:<9}{share:>8}{attribute.distinct:>10,}  {attribute.label}{unit}"
+        f"{attribute.name[:wide]:<{wide}}  {attribute.kind:<9}{share:>8}{attribute.distinct:>10,}  {attribute.label}{unit}{comma}"
     )

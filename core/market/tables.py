@@ -13,13 +13,13 @@ from core.errors import VibesError
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.config import HIDE, AttributeConfig, MarketConfig
+from core.market.decimals import has_decimal_comma, has_decimal_point, says_comma, with_points
 from core.market.defects import Defect
 from core.market.ids import by_user_and_time, rows_in
-from core.market.kinds import infer_kind, kind_of
+from core.market.kinds import Cells, infer_kind, kind_of
 from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, is_textual, of_bytes, to_moments, to_numbers
 
-DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d{1,2}\s*$")
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
 
@@ -123,23 +123,43 @@ def listings_table(
                     f"{path}, column {name}: a place is read from the columns latitude and longitude; rename this one."
                 )
             kind = setting.kind or ("multi" if setting.separator else None)
+            told, comma = column, _decimal_comma(name, column, kind, setting)
+            if comma:
+                column = with_points(column)
+            kind = kind or ("number" if setting.decimal else None)
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
             if setting.kind is None and (kind is None or kind_of(kind).written):
                 _note_decimal_commas(name, column, notes)
                 _note_words_for_nothing(name, column, notes)
+            if setting.kind is None and kind == "category":
+                _note_members(name, column, notes)
             if kind is None:
-                what = "holds only identifiers or dates" if column.notna().any() else "is empty"
-                notes.defects.append(Defect(path.name, name, 0, "", f"{what}; it is not used"))
+                notes.defects.append(Defect(path.name, name, 0, "", _why_unused(name, column, raw)))
                 continue
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
-            notes.add(name, bad, column, problem)
-            kinds[name] = setting.model_copy(update={"kind": kind, "label": setting.label or label_of(name)})
+            notes.add(name, bad, told, problem)
+            update = {"kind": kind, "label": setting.label or label_of(name)}
+            kinds[name] = setting.model_copy(update=update | ({"decimal": ","} if comma else {}))
     if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
         setting = config.attributes.get(C.PLACE, AttributeConfig())
         kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})
     return pd.DataFrame(columns), kinds, notes.defects
+
+
+def _why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
+    if not column.notna().any():
+        return "is empty; it is not used"
+    dates = pd.api.types.is_datetime64_any_dtype(column.dtype) or Cells(name, column).dated
+    lacks = [one for one in (C.PUBLISHED, C.EXPIRES) if one not in raw.columns]
+    if not dates or not lacks:
+        return "holds only identifiers or dates; it is not used"
+    what = {C.PUBLISHED: "since when", C.EXPIRES: "until when"}
+    return (
+        f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
+        f"call it {' or '.join(lacks)}"
+    )
 
 
 def excluded_in_vain(columns: list[str], path: Path, config: MarketConfig) -> list[Defect]:
@@ -197,33 +217,46 @@ def unwanted_in_vain(
     return found
 
 
+def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: AttributeConfig) -> bool:
+    """Whether a comma parts the decimals of a column's numbers, as market.toml or else its cells say."""
+    if setting.decimal or kind not in (None, "number") or (kind is None and name == C.DESCRIPTION):
+        # Rows that come later may be from elsewhere.
+        return setting.decimal == "," and not has_decimal_point(column)
+    return has_decimal_comma(column) and (kind or infer_kind(name, with_points(column))) == "number"
+
+
 def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
-    """Numbers such as "10,50", which are read as words since a comma parts thousands, are told so."""
-    if not is_textual(column):
+    """Numbers such as "10,50" that are read as words, as others of the column have a decimal point or are none, are told so."""
+    if not is_textual(column) or has_decimal_comma(column):
         return
 
     def commas(cells: pd.Series) -> pd.Series:
-        return cells.map(lambda cell: isinstance(cell, str) and DECIMAL_COMMA.match(cell) is not None)
+        return cells.map(lambda cell: isinstance(cell, str) and len(cell) <= 40 and says_comma(cell))
 
     first = column.dropna().head(1000)  # enough to tell; a million texts need not be looked through
     if len(first) and commas(first).mean() > 0.5:
-        message = "has a decimal comma, so the column is read as words; write numbers as 10.50"
+        message = (
+            "has a decimal comma, but not all the column, so it is read as words; write numbers as 10.50"
+        )
         notes.add(name, commas(column).to_numpy(bool), column, message)
 
 
 def _note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
-    """Words such as "NA", for which a column that holds numbers otherwise is none of numbers, are told so."""
+    """Words such as "NA", or others that recur, for which a column that holds numbers otherwise is
+    none of numbers, are told so."""
     if not is_textual(column):
         return
 
     def nothing(cells: pd.Series) -> np.ndarray:
-        return cells.astype("str").str.strip().str.casefold().isin(NOTHING).to_numpy(bool)
+        return cells.astype("str").str.strip().str.casefold().isin(words).to_numpy(bool)
 
     first = column.dropna().head(1000)
-    if not nothing(first).any():
-        return
-    bad = to_numbers(first)[1]
-    if not bad.all() and (bad & ~nothing(first)).mean() < 0.1:
+    bad = to_numbers(with_points(first) if has_decimal_comma(column) else first)[1]
+    words = set(NOTHING)
+    if bad.sum() <= 0.8 * len(bad):
+        others = first[bad].astype("str").str.strip().str.casefold().value_counts()
+        words |= {word for word, times in others.items() if times >= 3 and not re.search(r"\d", str(word))}
+    if nothing(first).any() and not bad.all() and (bad & ~nothing(first)).mean() < 0.1:
         message = (
             "stands among numbers, so the column is not read as numbers; leave such cells empty, or give the column the kind "
             "'number' in market.toml"
@@ -231,9 +264,27 @@ def _note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
         notes.add(name, nothing(column), column, message)
 
 
+def _note_members(name: str, column: pd.Series, notes: Notes) -> None:
+    """Cells such as "red, blue", which are read as one value each though few members recur in them, are told so."""
+    if not is_textual(column):
+        return
+    cells = column.dropna().astype("str").head(1000)
+    different = cells.unique()
+    for mark in (",", ";", "/"):
+        parted = cells.str.contains(mark, regex=False)
+        if parted.mean() <= 0.2:
+            continue
+        members = {member.strip() for cell in different for member in cell.split(mark)}
+        if len(members) <= len(different) / 2:
+            message = f'is read as one value; if \'{mark}\' parts a set, say kind = "multi" and separator = "{mark}" in market.toml'
+            notes.add(name, column.str.contains(mark, regex=False, na=False).to_numpy(bool), column, message)
+            return
+
+
 def label_of(name: str) -> str:
     """A readable label for a column without one in `market.toml`."""
-    return name.replace("_", " ").strip().capitalize()
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
 
 
 def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.DataFrame, list[Defect]]:

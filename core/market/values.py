@@ -21,6 +21,7 @@ _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[l
 _AMOUNT = re.compile(rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$")
 _TEXT = {str}
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
+_DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
 
@@ -152,7 +153,7 @@ def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str]
 
 
 def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """UTC moments of a column: ISO dates and times, 20240131, or a Unix time in s, ms, us or ns.
+    """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, or a Unix time in s, ms, us or ns.
 
     Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
 
@@ -168,8 +169,17 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
             moments = _from_numbers(numbers.where(np.isfinite(numbers)), float(finite.abs().median()))
         else:
             moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
+            moments = moments.fillna(_dotted(column[moments.isna() & column.notna()]))
     moments = moments.clip(_FIRST, _LAST).astype("datetime64[ns, UTC]")
     return moments, (moments.isna() & column.notna()).to_numpy(copy=True)
+
+
+def _dotted(cells: pd.Series) -> pd.Series:
+    """Moments of days such as 31.01.2024, in which the day comes first wherever they are written; others are missing."""
+    parts = cells.astype("str").str.strip().str.extract(_DOTTED)  # day, month, year, hour, the rest
+    hour = parts[3].str.zfill(2).add(parts[4])
+    days = parts[2] + "-" + parts[1].str.zfill(2) + "-" + parts[0].str.zfill(2)
+    return pd.to_datetime(days + hour.radd("T").fillna(""), utc=True, errors="coerce", format="ISO8601")
 
 
 def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:

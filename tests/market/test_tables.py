@@ -91,14 +91,71 @@ def test_a_set_that_nothing_parts_is_told_what_may_part_it(folder):
     assert market.listings["tags"][0] == ["x, y", "z"]
 
 
-def test_a_decimal_comma_is_told_and_a_comma_of_thousands_is_read(folder):
-    rows = "".join(f'a{i},"{i + 10},5","{i + 1},200"\n' for i in range(30))
-    market = Market.open(folder(listings="listing_id,size,price\n" + rows))
+def test_a_decimal_comma_is_read_where_the_whole_column_has_it_and_told_elsewhere(folder):
+    rows = "".join(f'a{i},"{i + 10},5","{i + 1},200",{i}.{i % 9 + 1}00 km\n' for i in range(1, 31))
+    market = Market.open(folder(listings="listing_id,size,price,way\n" + rows + "b,7,9.50,900 km\n"))
+    assert not market.defects
+    assert market.listings["size"].tolist() == [*(10.5 + i for i in range(1, 31)), 7]
+    assert market.listings["price"].tolist() == [*(1200.0 + 1000 * i for i in range(1, 31)), 9.5]
+    rows = rows.replace('"11,5"', "11.5").replace('"12,5"', "n/a")
+    market = Market.open(folder(listings="listing_id,size,price,way\n" + rows))
     assert told(market).startswith(
-        "listings.csv, column size, row 1: '10,5' has a decimal comma, so the column is read as words; write numbers as "
-        "10.50 (30 rows)"
+        "listings.csv, column size, row 3: '13,5' has a decimal comma, but not all the column, so it is read as words; write "
+        "numbers as 10.50 (28 rows)"
     )
-    assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(30)]
+    assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(1, 31)]
+
+
+def test_the_configuration_says_what_parts_decimals(folder):
+    listings = "listing_id,price\na,1.250\nb,900\n"
+    assert Market.open(folder(listings=listings)).listings["price"].tolist() == [1.25, 900]
+    market = Market.open(folder(toml="[attributes.price]\ndecimal = ','", listings=listings))
+    assert market.listings["price"].tolist() == [1250, 900]
+    assert [(one.kind, one.decimal) for one in market.attributes] == [("number", ",")]
+    with pytest.raises(VibesError, match="decimal goes with kind 'number', not 'text'; leave it out"):
+        Market.open(folder(toml="[attributes.price]\nkind = 'text'\ndecimal = ','", listings=listings))
+
+
+def test_dates_written_as_text_reach_no_model_and_are_told_what_they_may_be(folder):
+    rows = "".join(f"a{i},2024-03-{i % 30 + 1:02d} 10:{i:02d}:00,{i % 9 + 1}.4.2024,{i}\n" for i in range(40))
+    market = Market.open(folder(listings="listing_id,removed_at,seen,price\n" + rows))
+    assert [one.name for one in market.attributes] == ["price"]
+    assert told(market).splitlines() == [
+        f"listings.csv, column {name} holds only identifiers or dates; it is not used. If it says since when or until when a "
+        "listing can be had, call it published_at or expires_at"
+        for name in ("removed_at", "seen")
+    ]
+    both = rows.replace("\n", ",2024-01-01,2024-06-01\n")
+    header = "listing_id,removed_at,seen,price,published_at,expires_at\n"
+    assert "call it" not in told(Market.open(folder(listings=header + both)))
+
+
+def test_words_that_recur_among_numbers_are_told_whatever_they_are(folder):
+    words = ["k.A.", "unbekannt", "keine"]
+    rows = "".join(f"a{i},{words[i % 3] if i % 2 else i},{'ABC'[i % 3]}{i % 7}\n" for i in range(60))
+    market = Market.open(folder(listings="listing_id,area,code\n" + rows))
+    assert told(market) == (
+        "listings.csv, column area, row 2: 'unbekannt' stands among numbers, so the column is not read as numbers; leave such "
+        "cells empty, or give the column the kind 'number' in market.toml (30 rows)"
+    )
+
+
+def test_cells_of_few_members_are_told_how_they_become_a_set(folder):
+    sets, towns = (
+        ["lift, cellar", "cellar, lift, garden", "garden", "garden, lift", "cellar", "lift"],
+        "abcdefghij",
+    )
+    rows = "".join(f'a{i},"{sets[i % 6]}","{towns[i % 10]}ton, Kent"\n' for i in range(60))
+    market = Market.open(folder(listings="listing_id,extras,town\n" + rows))
+    assert told(market) == (
+        "listings.csv, column extras, row 1: 'lift, cellar' is read as one value; if ',' parts a set, say kind = \"multi\" and "
+        'separator = "," in market.toml (30 rows)'
+    )
+
+
+def test_a_label_keeps_the_capital_letters_of_its_column(folder):
+    market = Market.open(folder(listings="listing_id,Leistung kW,net_area\na,3,5\nb,4,6\n"))
+    assert [one.label for one in market.attributes] == ["Leistung kW", "Net area"]
 
 
 def test_words_for_nothing_among_numbers_are_told(folder):

@@ -70,6 +70,22 @@ def test_dates_are_no_numbers():
     assert bad.tolist() == [True, False]
 
 
+def test_days_with_points_between_are_moments():
+    cells = [
+        "31.01.2024",
+        "1.2.2024 9:05",
+        "3.4.2024, 18:05:09",
+        "31.13.2024",
+        None,
+        "2024-03-25T12:00+02:00",
+    ]
+    moments, bad = to_moments(pd.Series(cells))
+    assert moments.astype("str").where(~moments.isna(), "").tolist() == [
+        "2024-01-31 00:00:00+00:00", "2024-02-01 09:05:00+00:00", "2024-04-03 18:05:09+00:00", "", "", "2024-03-25 10:00:00+00:00",
+    ]  # fmt: skip
+    assert bad.tolist() == [False] * 3 + [True, False, False]
+
+
 def test_flags_in_every_spelling():
     flags, bad = to_flags(pd.Series(["t", "No", "1", "0.0", None, "maybe"]))
     assert flags.tolist()[:4] == [True, False, True, False]

@@ -13,10 +13,10 @@ UNSEEN_BUCKETS = 32
 
 
 class Category(Kind):
-    """One token with the value's id; what no other kind claims, unless it looks like an identifier."""
+    """One token with the value's id; what no other kind claims, unless it looks like an identifier or a date."""
 
     written = True
-    claims = (Claim(10, lambda cells: not cells.identifying),)
+    claims = (Claim(10, lambda cells: not cells.identifying and not cells.dated),)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         code, values = pd.factorize(listings[name])

@@ -29,8 +29,8 @@ class Text(Kind):
     keys = 2  # the sentence, the words
     shown_as = "text"
     claims = (
-        Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells)),
-        Claim(50, lambda cells: cells.identifying and cells.holding(" ") > 0.5),
+        Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells) and not cells.dated),
+        Claim(50, lambda cells: cells.identifying and cells.holding(" ") > 0.5 and not cells.dated),
     )
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:

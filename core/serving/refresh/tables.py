@@ -21,7 +21,9 @@ def pinned(market: Market) -> MarketConfig:
     """The market's configuration with all that was inferred from its rows, so that new rows change no meaning."""
     config = market.config
     kinds = {
-        a.name: config.attributes.get(a.name, AttributeConfig()).model_copy(update={"kind": a.kind})
+        a.name: config.attributes.get(a.name, AttributeConfig()).model_copy(
+            update={"kind": a.kind, "decimal": a.decimal}
+        )
         for a in market.attributes
         if kind_of(a.kind).own_column
     }

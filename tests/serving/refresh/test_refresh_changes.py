@@ -159,3 +159,15 @@ def test_the_first_events_of_a_market_decide_how_they_are_ordered(tiny_market, o
     assert changes.fresh == 1 and changes.events[C.LISTING].tolist() == [one if order == 1 else two]
     (problem,) = changes.problems
     assert problem.startswith("1.csv lacks the column") and len(changes.taken) == 1
+
+
+def test_new_rows_are_read_with_the_decimal_comma_that_the_market_was_read_with(tmp_path):
+    rows = "".join(f'a{i},"1.{100 + i},50 EUR",Ulm\n' for i in range(9))
+    (tmp_path / "listings.csv").write_text("listing_id,price,town\n" + rows)
+    market = Market.open(tmp_path)
+    given = pd.DataFrame({C.LISTING: ["b1", "b2"], "price": ["2.500", "900"]})
+    table, changes = merged(market, given)
+    assert table["price"].tolist() == [*market.listings["price"], 2500, 900] and not changes.problems
+    assert market.listings["price"][0] == 1100.5
+    from_elsewhere = pd.DataFrame({C.LISTING: ["b1"], "price": ["2500.25"]})
+    assert merged(market, from_elsewhere)[0]["price"].tolist()[-1] == 2500.25
