@@ -20,7 +20,7 @@ from core.market.log import EventLog
 from core.market.market import Attribute, Market
 from core.market.photo_check import photo_problem
 from core.market.photo_urls import FETCHED
-from core.market.splits import Catalogue, make_split
+from core.market.splits import Catalogue, make_split, returning
 
 #: What says how the tables are read and counted.
 COUNTS = [
@@ -69,6 +69,7 @@ class EventsProfile(_Part):
     actions: list[str]
     per_user: Spread
     users_with_two: float  # share of users with two events or more
+    returning: float  # share of the events after a user's first that go back to a listing of theirs
     per_listing: Spread
     listings_without: float  # share of listings without any event
     repeated: int  # events that repeat user, listing and time of another
@@ -85,6 +86,7 @@ class SplitProfile(_Part):
     train_events: int
     valid_queries: int
     test_queries: int
+    at_once: bool  # no user has events at two moments
     cold_listings: float | None  # None without test queries
     cold_users: float | None
 
@@ -224,6 +226,7 @@ def _events(market: Market, log: EventLog) -> EventsProfile:
         actions=log.actions,
         per_user=Spread.of(per_user),
         users_with_two=float((per_user >= 2).mean()),
+        returning=returning(log, np.ones(len(log), bool)),
         per_listing=Spread.of(per_listing),
         listings_without=float((per_listing == 0).mean()),
         repeated=int(market.events.duplicated(keys).sum()),
@@ -263,6 +266,7 @@ def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | No
         train_events=int(split.train.sum()),
         valid_queries=len(split.valid),
         test_queries=len(split.test),
+        at_once=not (log.before > log.start[log.user]).any(),
         cold_listings=cold[0],
         cold_users=cold[1],
     ), None

@@ -9,6 +9,7 @@ from core.words import count, percent
 
 WIDTH = 100
 MOST_ATTRIBUTES = 20
+MANY_RETURN = 0.2  # share of events on listings that their users know from which on it is said
 
 
 def render(profile: MarketProfile) -> str:
@@ -63,9 +64,19 @@ def _events(events: EventsProfile | None) -> list[str]:
     return [
         _cut(_row("events", f"{events.count:,} of {count(events.users, 'user')}{span}{actions}")),
         *unwanted,
+        *_returning(events),
         _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
         _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
     ]
+
+
+def _returning(events: EventsProfile) -> list[str]:
+    if events.returning < MANY_RETURN:
+        return []
+    return _wrapped(
+        f"{_percent(events.returning)} of the events after a user's first go back to a listing of theirs: lists offer only what "
+        "is new to a user, and tests by time ask for nothing else"
+    )
 
 
 def _live(profile: MarketProfile) -> list[str]:
@@ -103,6 +114,15 @@ def _split(profile: MarketProfile) -> list[str]:
             f"{split.valid_queries:,} + {count(split.test_queries, 'query', 'queries')}",
         )
     ]
+    if not split.valid_queries + split.test_queries:
+        why = (
+            "no user has events at two moments"
+            if split.at_once
+            else "no later event has a history and a live, new listing"
+        )
+        lines += _wrapped(
+            f"{why}, so nothing can be measured; train with --protocol leave-one-out to measure"
+        )
     if split.cold_listings is not None and split.cold_users is not None:
         shares = (
             f"{_percent(split.cold_listings)} on cold listings, {_percent(split.cold_users)} by cold users"

@@ -246,10 +246,10 @@ def _leave_one_out(log: EventLog) -> Split:
         )
 
     found = Split("leave-one-out", None, None, train, valid=at(before), test=at(last))
-    return found if _returning(log, train) >= RETURNING else found.hiding_history()
+    return found if returning(log, train) >= RETURNING else found.hiding_history()
 
 
-def _returning(log: EventLog, train: np.ndarray) -> float:
-    """The share of events where `train` (N,) holds, but for users' first ones, whose user has touched their listing before."""
+def returning(log: EventLog, train: np.ndarray) -> float:
+    """The share of events where `train` (N,) holds, but for users' first ones, that go back to a listing of their user."""
     later = train & (np.arange(len(log)) > log.start[log.user])
     return float((~log.first_touch[later]).mean()) if later.any() else 0.0

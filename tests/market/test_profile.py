@@ -74,6 +74,36 @@ def test_what_is_live_is_counted_and_what_is_not_said_is_told(folder):
     assert profile(Market.open(folder(listings=always, events=ordered))).live is None
 
 
+def test_a_market_where_users_buy_again_is_told_what_lists_and_tests_leave_out(folder):
+    listings = "listing_id,town\na,Ulm\nb,Ulm\nc,Bonn\n"
+    rows = [(1, "a"), (1, "b"), (1, "a"), (1, "b"), (1, "c"), (2, "a")]
+    events = "user_id,listing_id,timestamp\n" + "".join(
+        f"{user},{listing},2024-01-{day:02d}\n" for day, (user, listing) in enumerate(rows, 1)
+    )
+    found = profile(Market.open(folder(listings=listings, events=events)))
+    assert found.events.returning == 0.5  # two of the four after the first of user 1
+    said = "50.0 % of the events after a user's first go back to a listing of theirs"
+    assert said in render(found)
+    once = profile(
+        Market.open(folder(listings=listings, events=events.replace("1,a,2024-01-03", "3,a,2024-01-03")))
+    )
+    assert once.events.returning == pytest.approx(1 / 3)
+    none = profile(Market.open(folder(listings=listings, events="\n".join(events.splitlines()[:3]))))
+    assert none.events.returning == 0 and "go back to a listing" not in render(none)
+
+
+def test_a_log_that_leaves_nothing_to_measure_is_told_why(folder):
+    listings = "listing_id,town\n" + "".join(f"l{i},Ulm\n" for i in range(9))
+    at_once = "user_id,listing_id,timestamp\n" + "".join(
+        f"{user},l{i},2024-01-{user + 1:02d}\n" for user in range(9) for i in range(3)
+    )
+    text = render(profile(Market.open(folder(listings=listings, events=at_once))))
+    assert "0 + 0 queries" in text and "no user has events at two moments, so nothing can be measured" in text
+    later = at_once + "0,l5,2024-01-02\n"  # in training alone
+    text = render(profile(Market.open(folder(listings=listings, events=later))))
+    assert "no later event has a history and a live, new listing, so nothing can be measured" in text
+
+
 def test_no_name_moves_the_cursor_or_turns_the_text_beside_it(folder):
     listings = "listing_id,to\x1b[2Jwn,\u202eprice\na,Ulm,1\nb,Bonn,2\n"
     text = render(profile(Market.open(folder(listings=listings))))
