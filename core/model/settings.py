@@ -71,10 +71,15 @@ class TrainingConfig(Forbidding):
     recency_days: Annotated[int, Field(ge=0)] | Auto = Field(
         "auto",
         description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
-        "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps and no baskets",
+        "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
     )
     recency_served: bool = Field(
         False, description="filled in by training: lists add what the loss added without being asked"
+    )
+    recency_fit: tuple[int, float] | None = Field(
+        None,
+        description="filled in by training: days and weight of the recency that lists add, as validation weighed it beside the "
+        "finished model; where the loss knew no recency and there are enough queries to weigh it by",
     )
     neighbours_served: float = Field(
         0.0,

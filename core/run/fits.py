@@ -30,8 +30,8 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
 #: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
 #: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
-#: `LITTLE` have 4,000 events (towns, all better so) and 77,000 (the simulated one, where serving adds little by it).
-LITTLE, RECENT, NEAR, STANDARD, DECAY = 16_384, 60, 0.5, 1.2, 0.8
+#: `LITTLE` have 22,000 events and fewer (towns and baskets, all better so) and 77,000 (the simulated one, where serving adds little by it).
+LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, 60, 0.5, 1.2, 0.8
 
 
 def repeated(by_user: np.ndarray) -> int:
@@ -69,13 +69,16 @@ class Fit(BaseModel):
 
 def unasked_fit(settings: Settings) -> Fit | None:
     """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
-    neighbours, where there are few events; both to a model of other markets. None: nothing.
+    neighbours, where there are few events; both to a model of other markets; else recency as validation weighed it. None: nothing.
 
     Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
     """
     training = settings.training
     if not training.recency_served:
         return None
+    if training.recency_fit is not None:
+        days, weight = training.recency_fit
+        return Fit(name="model", days=days, weight=weight)
     days = training.recent_days or RECENT
     if training.neighbours_served:
         near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}

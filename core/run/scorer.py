@@ -1,12 +1,15 @@
 """The model as a scorer of the evaluation."""
 
+import numpy as np
+
 from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Split
 from core.run.additions import Additions
-from core.run.engine import EncodedOnce
+from core.run.engine import EncodedOnce, Engine
 from core.run.fits import unasked_fit
 from core.run.run import Run
+from core.scoring.late_interaction import LateInteraction
 from core.scoring.named import neighbours
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
@@ -22,14 +25,16 @@ def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
     Raises:
         VibesError: the run has no model, or it was made from other listings than the market has now.
     """
-    engine, asked = run.engine, run.log if log is None else log
+    return engine_scorer(
+        run.engine, run.vectors("model"), run.log if log is None else log, run.late_interaction
+    )
+
+
+def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: LateInteraction) -> VectorScorer:
+    """A model alone, for queries on `log`, by its embeddings of `listings` (L, d)."""
     once = EncodedOnce(engine)
     return VectorScorer(
-        "model",
-        run.vectors("model"),
-        lambda start, end: engine.encode_histories(asked, start, end, once),
-        asked,
-        run.late_interaction,
+        "model", listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
     )
 
 

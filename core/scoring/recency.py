@@ -105,4 +105,9 @@ def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
     A logarithm, since the softmax of cosine / temperature + log(prior) is what logit adjustment asks for (Menon et al.
     2021, arXiv 2007.07314), here with a prior that moves with time.
     """
-    return np.float32(weight) * np.log1p(counts).astype(np.float32, copy=False)
+    found: np.ndarray = np.add(
+        counts, 1, dtype=np.float32
+    )  # (B, L) of whole numbers: nothing is lost, and one array is made
+    np.log(found, out=found)
+    found *= np.float32(weight)
+    return found

@@ -40,6 +40,7 @@ OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
 RECENT = {
     "recency_days": "recent_days",
     "recency_served": "recency_served",
+    "recency_fit": "recency_fit",
     "neighbours_served": "neighbours_served",
 }
 #: Training of a model that knows most of what there is to learn is as many times shorter. At its own learning rate: a third or

@@ -7,10 +7,12 @@ import numpy as np
 
 from core.device import has_bf16
 from core.market.log import EventLog
-from core.market.splits import Split
+from core.market.splits import Catalogue, Split
 from core.model.readers import READERS
 from core.model.settings import Settings, TrainingConfig
 from core.run.fits import LITTLE, NEAR, RECENT, repeated
+from core.scoring.blends import RecencyPrior
+from core.scoring.ranking import Scorer
 from core.training.baskets import REAL_SHARE, simultaneous
 from core.training.examples import training_ends
 
@@ -41,6 +43,10 @@ LARGE_STEPS: dict[str, Any] = {
 #: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
 #: few events (H&M's week) that is soon learned by heart, and validation falls.
 VALUE_RATE = 20.0
+#: Validation queries by which recency can be weighed: fewer choose worse than a fixed weight (the towns have 50 to 400).
+WEIGHS = 1000
+#: What stands for recency that validation has not yet weighed.
+UNWEIGHED = (RECENT, 0.0)
 #: Those of them that say how large a step is.
 SIZES = ("batch", "window_listings", "fresh", "bank_size")
 #: Times that a large market's users are read, and its events where it is large by these alone, and steps that it gets at least.
@@ -92,15 +98,19 @@ def decided(
         found["late_interaction"] = LATE_WEIGHT if compares and several else 0.0
     if training.late_itself == "auto":
         found["late_itself"] = split.protocol == "temporal" or not split.valid.masked
-    little = split.protocol == "temporal" and events < LITTLE and not many
+    little = log.timed and events < LITTLE and not many
     if training.recency_days == "auto":
         # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
-        ordered = found.get("baskets", training.baskets) == "order"
-        found["recency_days"] = RECENT if little and ordered else 0
+        found["recency_days"] = RECENT if little else 0
     if little and "validate_every" not in training.model_fields_set:
         found["validate_every"] = LITTLE_VALIDATE_EVERY
     if "recency_served" not in training.model_fields_set:
         found["recency_served"] = bool(found.get("recency_days", training.recency_days))
+    if (
+        training.recency_days == "auto" and not found["recency_days"] and log.timed and not many and len(split.valid) >= WEIGHS
+        and not {"recency_served", "recency_fit"} & training.model_fields_set
+    ):  # fmt: skip
+        found["recency_fit"] = UNWEIGHED
     if "neighbours_served" not in training.model_fields_set:
         recent = found.get("recency_served", training.recency_served)
         beside = little and recent and attributes and settings.features.attributes
@@ -117,6 +127,15 @@ def decided(
     elif "max_steps" not in training.model_fields_set:
         found["max_steps"] = math.ceil(training.max_steps / shorter)
     return training.model_copy(update=found)
+
+
+def with_recency(
+    training: TrainingConfig, model: Scorer, log: EventLog, split: Split, catalogue: Catalogue, seed: int
+) -> TrainingConfig:
+    """`training` with the recency that lists add, as validation weighs it beside the finished `model`; the weight may be 0."""
+    found = RecencyPrior.tune([model], log, split, catalogue, seed)
+    fit = (found.recent.days or RECENT, float(found.weight))
+    return training.model_copy(update={"recency_fit": fit, "recency_served": found.weight > 0})
 
 
 def _unwanted(log: EventLog, train: np.ndarray) -> int:

@@ -51,7 +51,10 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
             "training": training.model_copy(
                 update={"stop_after": manifest.steps, "recency_days": training.recent_days}
                 | {"value_rate": training.rate_of_values}
-                | {"recency_served": training.recency_served, "neighbours_served": training.neighbours_served}
+                | {
+                    name: getattr(training, name)
+                    for name in ("recency_served", "recency_fit", "neighbours_served")
+                }
             ),
         }
     )

@@ -37,6 +37,7 @@ from core.run.fits import carry_fits
 from core.run.generations import forget
 from core.run.manifest import Manifest
 from core.run.prepared import save_prepared
+from core.run.scorer import engine_scorer
 from core.run.spaces import library_versions, save_spaces, spaces_of
 from core.scoring.late_interaction import LateInteraction
 from core.scoring.metrics import smooth_recall, user_means
@@ -44,7 +45,7 @@ from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
 from core.training.beginning import SHORTER, Beginning
 from core.training.codes import codes_of
-from core.training.decided import decided
+from core.training.decided import WEIGHS, decided, with_recency
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.ground import Ground
@@ -237,7 +238,14 @@ def _train(
     save_seen(run, [*before, SeenMarket.of(market, known, featurizer, photos)])
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
-    save_spaces(run, market, spaces_of(market, photos, engine, report))
+    spaces = spaces_of(market, photos, engine, report)
+    save_spaces(run, market, spaces)
+    if training.recency_fit is not None and log.timed and len(split.valid) >= WEIGHS:
+        report(Stage("weighing what is recent"))
+        scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
+        training = with_recency(training, scorer, log, split, catalogue, settings.seed)
+        settings = settings.model_copy(update={"training": training})
+        manifest = manifest.model_copy(update={"settings": settings})
     save_prepared(run, features, market.fingerprint)
     forget(run)
     if repeats is not None:

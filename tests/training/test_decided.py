@@ -9,7 +9,7 @@ import core.training.decided as decided_module
 from core.market.splits import make_split
 from core.model.settings import Settings
 from core.run.fits import NEAR, RECENT, repeated
-from core.training.decided import LARGE_STEPS, LATE_WEIGHT, VALUE_RATE, decided
+from core.training.decided import LARGE_STEPS, LATE_WEIGHT, UNWEIGHED, VALUE_RATE, decided
 
 
 @pytest.fixture
@@ -34,13 +34,17 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
     split = make_split(log, always_live(log))
     found = decided(Settings(), log, split)
     assert (found.recency_days, found.recency_served, found.neighbours_served) == (RECENT, True, NEAR)
+    last = decided(Settings(), log, make_split(log, always_live(log), "leave-one-out"))
+    assert (last.recency_days, last.recency_served, last.neighbours_served) == (RECENT, True, NEAR)
+    assert last.validate_every == found.validate_every
+    sets = decided(Settings.of({"training": {"baskets": "set"}}), log, split)
+    assert (sets.recency_days, sets.recency_served, sets.neighbours_served) == (RECENT, True, NEAR)
     assert decided(Settings(), log, split, attributes=False).neighbours_served == 0
     without = Settings.of({"features": {"attributes": False}})
     assert decided(without, log, split).neighbours_served == 0
     none = (0, False)
     for settings, more in (
         (Settings.of({"training": {"recency_days": 0}}), {}),
-        (Settings.of({"training": {"baskets": "set"}}), {}),
         (Settings(), {"many": True}),
     ):
         found = decided(settings, log, split, **more)
@@ -53,6 +57,22 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
     monkeypatch.setattr(decided_module, "LITTLE", 100)
     found = decided(Settings(), log, split)
     assert (found.recency_days, found.recency_served) == none
+
+
+def test_where_the_loss_knows_no_recency_validation_is_to_weigh_it(random_log, always_live, monkeypatch):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    assert decided(Settings(), log, split).recency_fit is None  # a small market
+    monkeypatch.setattr(decided_module, "LITTLE", 100)
+    assert decided(Settings(), log, split).recency_fit is None  # too few queries to weigh it by
+    monkeypatch.setattr(decided_module, "WEIGHS", len(split.valid))
+    found = decided(Settings(), log, split)
+    assert (found.recency_fit, found.recency_served) == (UNWEIGHED, False)
+    for by_hand in ({"recency_days": 0}, {"recency_days": 7}, {"recency_served": False}):
+        assert decided(Settings.of({"training": by_hand}), log, split).recency_fit is None
+    assert decided(Settings(), log, split, many=True).recency_fit is None
+    untimed = random_log(0, users=60, listings=30, events=900, timed=False)
+    assert decided(Settings(), untimed, make_split(untimed, always_live(untimed))).recency_fit is None
 
 
 def test_a_large_market_has_larger_steps_and_fewer(large):

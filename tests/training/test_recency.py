@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 from helpers.training_pieces import changed, pieces
 
+import core.scoring.blends as blends_module
+import core.training.decided as decided_module
+import core.training.train as train_module
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
 from core.market.log import DAY, EventLog
@@ -102,6 +105,23 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert "neighbours + recency" in near.ranks and not any(
         fit.name == "neighbours + recency" for fit in near.fits
     )
+
+
+@pytest.mark.slow
+def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr(decided_module, "LITTLE", 0)
+    for module in (decided_module, train_module):
+        monkeypatch.setattr(module, "WEIGHS", 10)
+    monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))  # of this market nothing is recent
+    train(small_market, tmp_path / "run", changed(quick, bf16=False, recency_days="auto"), None)
+    run = Run.open(tmp_path / "run")
+    training = run.manifest.settings.training
+    days, weight = training.recency_fit
+    assert training.recency_served and weight > 0 and training.recent_days == 0
+    assert (run.additions(None).fit.days, run.additions(None).fit.weight) == (days, weight)
+    measured = evaluate_run(run, rivals="fast")
+    assert np.array_equal(measured.ranks["model"], measured.ranks["model + recency"])
+    assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):
