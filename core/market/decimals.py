@@ -8,10 +8,14 @@ import pandas as pd
 from core.market.values import is_textual, to_numbers
 
 #: A cell's number, whatever currency or unit stands around it.
-_NUMBER = re.compile(r"^\D{0,8}?(\d[\d.,]*)")
+_NUMBER = re.compile(r"^\D{0,8}?(\d[\d.,]*[.,](?=-)|\d(?:[\d.,]*\d)?)")
 _PARTED = re.compile(r"(?<=\d)[\s'](?=\d{3})")
-_COMMA = re.compile(r"\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|(0|\d{4,}),\d+|\d{1,3}(\.\d{3}){2,}")
-_POINT = re.compile(r"\d{1,3}(,\d{3})+\.\d+|\d+\.(\d{1,2}|\d{4,})|(0|\d{4,})\.\d+|\d{1,3}(,\d{3}){2,}")
+_COMMA = re.compile(
+    r"\d{1,3}(\.\d{3})*,|\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|(0|\d{4,}),\d+|\d{1,3}(\.\d{3}){2,}"
+)
+_POINT = re.compile(
+    r"\d{1,3}(,\d{3})*\.|\d{1,3}(,\d{3})+\.\d+|\d+\.(\d{1,2}|\d{4,})|(0|\d{4,})\.\d+|\d{1,3}(,\d{3}){2,}"
+)
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 _HUNDREDS = re.compile(r"\d{1,3}")
 _FEWEST = 20  # cells such as 1.200 that are enough, where others are below 1,000 and have no point
@@ -21,7 +25,7 @@ _FIRST = 1_000  # different cells by which a column is judged
 
 
 def says_comma(cell: object) -> bool:
-    """Whether a cell has a decimal comma for sure: 1.234,50 or 5,8, but not 1,234 or 1.234."""
+    """Whether a cell has a decimal comma for sure: 1.234,50, 5,8 or 950,-, but not 1,234 or 1.234."""
     return _COMMA.fullmatch(_bare(cell)) is not None
 
 

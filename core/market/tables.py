@@ -317,6 +317,18 @@ def photos_table(raw: pd.DataFrame, path: Path, known: pd.Index) -> tuple[pd.Dat
     return table.reset_index(drop=True), notes.defects
 
 
+def _why_strange(ids: pd.Series, known: pd.Index) -> str:
+    """What to say of events on `ids`, which are not `known`."""
+    why = "is no listing of this market; the event is skipped"
+    if ids.empty or not ids.str.fullmatch(r"\d+").any():
+        return why
+    bare = {one.lstrip("0"): one for one in known if isinstance(one, str) and one.isdecimal()}
+    meant = ids.str.lstrip("0").map(bare)
+    if meant.notna().mean() < 0.5:
+        return why
+    return f"{why}, though there is '{meant.dropna().iloc[0]}': write ids with the same zeros in front in both tables"
+
+
 def leaves_market(text: str) -> bool:
     """True where a photo's path is absolute (on any system) or climbs out of the market folder."""
     path = PureWindowsPath(text)  # reads / as \\ and knows drives: stricter than any one system
@@ -357,7 +369,7 @@ def events_table(
         )
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, known) < 0
-    notes.add(C.LISTING, strange, raw[C.LISTING], "is no listing of this market; the event is skipped")
+    notes.add(C.LISTING, strange, raw[C.LISTING], _why_strange(listings[strange], known))
     nobody = users.isna().to_numpy() | (users == "").to_numpy()
     notes.add(C.USER, nobody, raw[C.USER], "is empty; the event is skipped")
     time_name = C.TIMESTAMP if C.TIMESTAMP in raw.columns else C.POSITION

@@ -1,5 +1,6 @@
 """Cells to values: identifiers, numbers, flags, sets, moments."""
 
+import csv
 import json
 import re
 from collections.abc import Iterable
@@ -18,8 +19,17 @@ FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": F
 CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
-_AMOUNT = re.compile(rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$")
+_AMOUNT = re.compile(
+    rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
+)
 _TEXT = {str}
+_STAMPS = (
+    (19000101, 21001231, "%Y%m%d"),
+    (190001010000, 210012312359, "%Y%m%d%H%M"),
+    (19000101000000, 21001231235959, "%Y%m%d%H%M%S"),
+)
+_IN_BRACES = re.compile(r"\{[^{}]*\}")
+_ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
@@ -110,7 +120,7 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 
 def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
-    """Members of a `multi` cell: a list, a JSON list, or words parted by `separator`; None where missing."""
+    """Members of a `multi` cell: a list, a JSON list, {a,"b c"} as of PostgreSQL, or words parted by `separator`; None where missing."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)) or cell is pd.NA:
         return None
     if isinstance(cell, str):
@@ -120,12 +130,22 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
                 cell = json.loads(text)
             except (ValueError, RecursionError):
                 cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
+        elif _IN_BRACES.fullmatch(text) and not _is_object(text):
+            quote = '"' if '"' in text else "'"
+            cell = next(csv.reader([text[1:-1]], quotechar=quote, escapechar="\\", skipinitialspace=True), [])
         else:
             cell = text.split(separator)
     elif not isinstance(cell, Iterable):
         cell = [cell]
     members = dict.fromkeys(str(member).strip() for member in cell)
     return [member for member in members if member]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return bool(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
 
 
 def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str] | None]:
@@ -153,7 +173,7 @@ def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str]
 
 
 def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, or a Unix time in s, ms, us or ns.
+    """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, 20240131180500, or a Unix time in s, ms, us or ns.
 
     Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
 
@@ -168,6 +188,8 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
         if len(finite) and len(finite) >= column.notna().sum() / 2:
             moments = _from_numbers(numbers.where(np.isfinite(numbers)), float(finite.abs().median()))
         else:
+            if is_textual(column):  # as BigQuery writes them: 2024-03-01 10:00:00 UTC
+                column = column.where(column.isna(), column.astype("str").str.replace(_ZONE, "Z", regex=True))
             moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
             moments = moments.fillna(_dotted(column[moments.isna() & column.notna()]))
     moments = moments.clip(_FIRST, _LAST).astype("datetime64[ns, UTC]")
@@ -183,9 +205,12 @@ def _dotted(cells: pd.Series) -> pd.Series:
 
 
 def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
-    if 19000101 <= typical <= 21001231:  # as a Unix time that would be a few weeks of 1970
-        whole = numbers.where((numbers % 1 == 0) & numbers.between(0, 99999999))
+    # As Unix times these would be a few weeks of 1970, months of 1976 and the years 2572 to 2636.
+    written = next((form for low, high, form in _STAMPS if low <= typical <= high), None)
+    if written is not None:
+        figures = len(pd.Timestamp(0).strftime(written))
+        whole = numbers.where((numbers % 1 == 0) & numbers.between(0, 10**figures - 1))
         days = whole.astype("Int64").astype("str").where(whole.notna())
-        return pd.to_datetime(days, format="%Y%m%d", utc=True, errors="coerce")
+        return pd.to_datetime(days, format=written, utc=True, errors="coerce")
     unit = next(unit for least, unit in _UNIX_UNITS if typical >= least)
     return pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")

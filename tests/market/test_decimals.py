@@ -18,6 +18,9 @@ MANY = [f"{i}.{100 + i}" for i in range(1, 25)]
         (["1 234,50", "12"], True),
         (["3,75 kg", "unbekannt", "k.A."], True),
         (["0,125", "0,250"], True),
+        (["1.250,- €", "950,- €"], True),
+        (["1,250.-", "950.-"], False),
+        (['{"a": 1, "b": 2}'], False),
         ([*MANY, "950"], True),  # three figures behind each point, and a whole number without any: thousands
         (MANY, False),  # three decimals each, or thousands: the order is the same
         ([*MANY, "950", "12.5"], False),

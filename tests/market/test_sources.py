@@ -9,7 +9,6 @@ from core.errors import VibesError
 from core.market.importers import IMPORTERS, import_market
 from core.market.importers.inside_airbnb import (
     ATTRIBUTES,
-    amenities,
     bathrooms,
     excluded_columns,
     leaking_columns,
@@ -345,8 +344,3 @@ def test_a_market_may_be_imported_again(houses, tmp_path):
 def test_a_number_of_bathrooms_that_no_number_holds_is_missing():
     counts, _ = bathrooms(pd.Series(["9" * 5000 + " baths", "1.5 baths"]))
     assert counts.tolist()[1] == 1.5 and not counts.tolist()[0] < 1e308
-
-
-def test_amenities_of_2015_are_a_set_as_well():
-    assert amenities('{TV,"Cable TV","24\\" screen"}') == ["TV", "Cable TV", '24" screen']
-    assert amenities('["TV", "Cable TV"]') == ["TV", "Cable TV"] and amenities("{}") == []

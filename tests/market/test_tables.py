@@ -364,3 +364,19 @@ def test_lists_in_the_place_of_ids_are_told(tmp_path):
     pq.write_table(pa.table(baskets), tmp_path / "events.parquet")
     market = Market.open(tmp_path)
     assert "is no listing of this market; the event is skipped (2 rows)" in told(market)
+
+
+def test_ids_that_lost_their_zeros_are_told_so(folder):
+    listings = "listing_id,town\n007,Ulm\n008,Bonn\n"
+    events = "user_id,listing_id,timestamp\n1,7,2024-01-01\n1,8,2024-01-02\n1,9,2024-01-03\n"
+    assert told(Market.open(folder(listings=listings, events=events))) == (
+        "events.csv, column listing_id, row 1: '7' is no listing of this market; the event is skipped, though there is '007': "
+        "write ids with the same zeros in front in both tables (3 rows)"
+    )
+    others = told(
+        Market.open(folder(listings=listings, events=events.replace(",7,", ",x,").replace(",8,", ",11,")))
+    )
+    assert (
+        others
+        == "events.csv, column listing_id, row 1: 'x' is no listing of this market; the event is skipped (3 rows)"
+    )

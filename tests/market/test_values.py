@@ -14,7 +14,7 @@ from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
     ("cell", "value"),
     [
         ("$1,200.00", 1200), ("1 200 m2", 1200), ("95%", 95), ("€ 12.5", 12.5), ("US$ 12", 12), ("-$1,200", -1200),
-        ("81 min", 81), ("1e3", 1000), ("Rs.500", 500), ("$.50", 0.5), ("1,00,000", 100000), ("  7 ", 7),
+        ("950,- €", 950), ("12.- CHF", 12), ("81 min", 81), ("1e3", 1000), ("Rs.500", 500), ("$.50", 0.5), ("1,00,000", 100000), ("  7 ", 7),
         ("3 beds", 3), ("12 €", 12), ("1200 sq ft", 1200), ("80 m²", 80), ("S$3.50", 3.5), ("12 EUR", 12), ("$90/night", 90),
     ],
 )  # fmt: skip
@@ -86,6 +86,18 @@ def test_days_with_points_between_are_moments():
     assert bad.tolist() == [False] * 3 + [True, False, False]
 
 
+def test_whole_numbers_in_a_column_of_ids_are_names_in_any_table():
+    few = np.arange(90) % 9
+    for name in ("brand_id", "Marke ID", "categoryId", "ID"):
+        assert infer_kind(name, pd.Series(few)) == "category"
+        assert infer_kind(name, pd.Series(few.astype(float))) == "category"
+        assert infer_kind(name, pd.Series(few.astype(str))) == "category"
+        assert infer_kind(name, pd.Series(few + 0.5)) == "number"
+        assert infer_kind(name, pd.Series(np.arange(90))) is None
+    for name in ("paid", "bid", "grid", "solid"):
+        assert infer_kind(name, pd.Series(few)) == "number"
+
+
 def test_flags_in_every_spelling():
     flags, bad = to_flags(pd.Series(["t", "No", "1", "0.0", None, "maybe"]))
     assert flags.tolist()[:4] == [True, False, True, False]
@@ -105,6 +117,18 @@ def test_sets(cell, members):
     assert found == members or members == []  # a hopeless cell may be anything but an exception
 
 
+def test_sets_in_braces_are_read_as_postgres_and_python_write_them():
+    assert to_set('{TV,"Cable TV","24\\" screen"}') == ["TV", "Cable TV", '24" screen']
+    assert (
+        to_set("{'a', 'b, c'}") == ["a", "b, c"]
+        and to_set("{}") == []
+        and to_set("{a}|{b}") == ["{a}", "{b}"]
+    )
+    assert to_set('{"a": 1}') == ['{"a": 1}']  # an object is one member
+    assert infer_kind("extras", pd.Series(["{a,b}", "{}", None] * 9)) == "multi"
+    assert infer_kind("extras", pd.Series(['{"a": 1}', '{"a": 2}'] * 9)) == "category"
+
+
 def test_cells_read_together_read_as_each_alone():
     several = [
         "a | b|a", '["x", "y"]', "", "5", 5, 1, 1.0, True, None, float("nan"), pd.NA, ["1"], [1], [1.0], [True], [" a", "a", ""],
@@ -122,6 +146,8 @@ def test_cells_read_together_read_as_each_alone():
     ("cells", "moment"),
     [
         (["2024-01-06"], "2024-01-06"), (["2024-01-06T10:00:00+02:00"], "2024-01-06 08:00"),
+        (["2024-01-06 10:00:00 UTC"], "2024-01-06 10:00"), (["2024-01-06T10:00:00.5[UTC]"], "2024-01-06 10:00:00.5"),
+        (["20240131180509"], "2024-01-31 18:05:09"), ([202401311805], "2024-01-31 18:05"), ([20240131180509.0], "2024-01-31 18:05:09"),
         (["1704067200"], "2024-01-01"), ([1704067200000], "2024-01-01"), ([1704067200000000], "2024-01-01"),
         ([1704067200000000000], "2024-01-01"), (["20240131"], "2024-01-31"), ([dt.date(2024, 2, 29)], "2024-02-29"),
     ],

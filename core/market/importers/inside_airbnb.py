@@ -5,7 +5,6 @@ earlier day the future. Only the columns of `ATTRIBUTES` that no rule calls a le
 those of later snapshots that this module has never seen included, is excluded.
 """
 
-import csv
 import html
 import re
 from pathlib import Path
@@ -125,7 +124,7 @@ def _listings(raw: pd.DataFrame) -> pd.DataFrame:
         listings["description"] = raw["description"].map(plain_text, na_action="ignore")
     if "amenities" in raw.columns:
         # a set that is empty for every listing was not collected
-        sets = raw["amenities"].map(amenities, na_action="ignore").astype(object)
+        sets = raw["amenities"].map(to_set, na_action="ignore").astype(object)
         listings["amenities"] = sets if sets.map(bool, na_action="ignore").any() else None
     for name in raw.columns:
         if name not in listings and name != "id" and not PEOPLE.match(name):
@@ -153,12 +152,6 @@ def bathrooms(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     counts = counts.where(~lowered.str.contains("half-bath", regex=False, na=False), 0.5)
     shared = lowered.str.contains("shared", regex=False).astype("boolean")
     return counts, shared.where(texts.notna())
-
-
-def amenities(cell: str) -> list[str] | None:
-    """The members of a set; snapshots of 2015 write `{TV,"Cable TV"}`."""
-    braces = re.fullmatch(r"\{(.*)\}", cell.strip(), re.DOTALL)
-    return to_set(cell if braces is None else next(csv.reader([braces[1]], escapechar="\\"), []))
 
 
 def plain_text(text: str) -> str:

@@ -1,5 +1,6 @@
 """A set of names: amenities, genres, actors."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,16 @@ from core.market.kinds._portrait import coded_values
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids, members_count
 from core.market.values import SEPARATOR, to_set, to_sets
 
+_BRACES = re.compile(r"\{[^{}:]*\}")  # an object of JSON is no set
+
 
 def _brackets(cells: Cells) -> bool:
     if pd.api.types.is_numeric_dtype(cells.column.dtype):  # a million of them need not be spelt out
         return False
-    return cells.listed or (
-        cells.words.str.startswith("[").mean() > 0.9 and cells.words.str.endswith("]").mean() > 0.9
+    return (
+        cells.listed
+        or (cells.words.str.startswith("[").mean() > 0.9 and cells.words.str.endswith("]").mean() > 0.9)
+        or cells.words.str.fullmatch(_BRACES).mean() > 0.9
     )
 
 
@@ -69,7 +74,7 @@ def _other_separator(column: pd.Series, separator: str) -> tuple[np.ndarray, str
     if not words.any():
         return nothing, ""
     cells = column.where(words).str.strip()
-    cells = cells.where(~cells.str.startswith("[", na=False))
+    cells = cells.where(~cells.str.startswith(("[", "{"), na=False))
     if cells.isna().all() or cells.str.contains(separator, regex=False, na=False).any():
         return nothing, ""
     for other in (";", ",", "/"):

@@ -1,5 +1,6 @@
 """An amount: a price, an area, a year."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,11 +25,15 @@ ENDS = (
 )
 
 
+#: Whole numbers in such a column name something: brand_id, ID, categoryId.
+_NAMES = re.compile(r"(?i:(.*[_\W])?id)|.*[a-z]I[dD]")
+
+
 def _looks_so(cells: Cells) -> bool:
-    if not cells.textual:
-        return True
-    _, bad = to_numbers(cells.words)
-    return bool(bad.mean() < 0.1) and not cells.name.endswith("_id")
+    values, bad = to_numbers(cells.words if cells.textual else cells.present)
+    if cells.textual and bad.mean() >= 0.1:
+        return False
+    return _NAMES.fullmatch(cells.name) is None or bool((values[~bad] % 1 != 0).any())
 
 
 class Number(Kind):
