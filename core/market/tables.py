@@ -142,6 +142,9 @@ def listings_table(
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}
             kinds[name] = setting.model_copy(update=update | ({"decimal": ","} if comma else {}))
+    if C.PUBLISHED in columns and C.EXPIRES in columns:
+        never = (columns[C.EXPIRES] <= columns[C.PUBLISHED]).to_numpy(bool)
+        notes.add(C.EXPIRES, never, raw[C.EXPIRES], "is not after published_at, so the listing is never live")
     if C.LATITUDE in columns and C.LONGITUDE in columns and C.PLACE not in config.excluded:
         setting = config.attributes.get(C.PLACE, AttributeConfig())
         kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})

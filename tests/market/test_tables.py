@@ -380,3 +380,10 @@ def test_ids_that_lost_their_zeros_are_told_so(folder):
         others
         == "events.csv, column listing_id, row 1: 'x' is no listing of this market; the event is skipped (3 rows)"
     )
+
+
+def test_listings_that_end_before_they_begin_are_told_so(folder):
+    rows = "a,2024-01-05,1970-01-01\nb,2024-01-05,2024-01-05\nc,2024-01-05,\nd,,2024-01-01\ne,2024-01-05,2024-01-06\n"
+    assert told(Market.open(folder(listings="listing_id,published_at,expires_at\n" + rows))) == (
+        "listings.csv, column expires_at, row 1: '1970-01-01' is not after published_at, so the listing is never live (2 rows)"
+    )
