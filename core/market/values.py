@@ -182,6 +182,8 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
     """
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         moments = pd.to_datetime(column, utc=True)
+    elif pd.api.types.is_bool_dtype(column.dtype):  # as numbers they would be two seconds of 1970
+        moments = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
     else:
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
         finite = numbers[np.isfinite(numbers)]

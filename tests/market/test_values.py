@@ -209,3 +209,9 @@ def test_days_that_are_no_whole_numbers_are_no_days():
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize("kind", ["bool", "boolean"])
+def test_true_and_false_are_no_moments(kind):
+    moments, bad = to_moments(pd.Series([True, False], dtype=kind))
+    assert moments.isna().all() and bad.all() and str(moments.dtype) == "datetime64[ns, UTC]"
