@@ -21,7 +21,7 @@ from core.training.examples import training_ends
 #: (MovieLens, behind from step 400 on) it gained nothing, and it costs serving.
 LATE_WEIGHT = 0.5
 #: Steps between two validations where there are few training events, so that patience ends sooner: the best weights come after some 60
-#: steps of 200, and what follows is learned by heart.
+#: steps of 200 (without timestamps after 150 of 750), and what follows is learned by heart.
 LITTLE_VALIDATE_EVERY = 10
 #: Unwanted events among the training events of users with two or more from which on a model learns what they mean. Below, a token
 #: of its own has been read too seldom to say anything; nobody measured where that begins.
@@ -98,11 +98,12 @@ def decided(
         found["late_interaction"] = LATE_WEIGHT if compares and several else 0.0
     if training.late_itself == "auto":
         found["late_itself"] = split.protocol == "temporal" or not split.valid.masked
-    little = log.timed and events < LITTLE and not many
+    few = events < LITTLE and not many
+    little = few and log.timed
     if training.recency_days == "auto":
         # From few events a model learns mostly what is popular, which is better counted, at each moment anew, than learned.
         found["recency_days"] = RECENT if little else 0
-    if little and "validate_every" not in training.model_fields_set:
+    if few and "validate_every" not in training.model_fields_set:
         found["validate_every"] = LITTLE_VALIDATE_EVERY
     if "recency_served" not in training.model_fields_set:
         found["recency_served"] = bool(found.get("recency_days", training.recency_days))

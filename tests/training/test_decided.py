@@ -54,6 +54,7 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
     untimed = random_log(0, users=60, listings=30, events=900, timed=False)
     found = decided(Settings(), untimed, make_split(untimed, always_live(untimed)))
     assert (found.recency_days, found.recency_served) == none
+    assert found.validate_every == last.validate_every is not None
     monkeypatch.setattr(decided_module, "LITTLE", 100)
     found = decided(Settings(), log, split)
     assert (found.recency_days, found.recency_served) == none
