@@ -52,6 +52,7 @@ def test_the_guides_market_is_read_as_it_says(tmp_path):
         "label",
         "unit",
         "separator",
+        "decimal",
         "same_as",
     }
 
