@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from core.errors import VibesError
+from core.evaluation.better import BETTER, surely_better
 from core.evaluation.new_by import NewBy
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
@@ -16,7 +17,7 @@ from core.market.splits import Catalogue, Protocol, Split
 from core.model.settings import Settings
 from core.progress import Report
 from core.run.additions import Additions
-from core.run.fits import carry_fits, fit_of, load_fits, save_fits, unasked_fit
+from core.run.fits import NOTHING, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
 from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
@@ -114,7 +115,11 @@ def evaluate_run(
     if left_out:
         found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     if len(split.valid):
-        return replace(found, fits=[fit for scorer in fitted if (fit := fit_of(scorer)) and fit.added])
+        found = replace(found, fits=[fit for scorer in fitted if (fit := fit_of(scorer)) and fit.added])
+        asked = {fit.name: fit.added for fit in found.fits} | {ALONE: NOTHING}
+        if found.fits and (better := surely_better(found.differences, asked, found.names[0])):
+            found.notes[BETTER] = better
+        return found
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
 
