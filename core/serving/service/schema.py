@@ -130,7 +130,7 @@ class RecommendQuery(ListQuery):
         None,
         alias="with",
         description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds, "
-        "else what a small market adds unasked: recency and attribute neighbours",
+        "else what lists add unasked: recency, in a small market attribute neighbours as well",
     )
 
     def request(self, user: str) -> Recommend:
