@@ -7,12 +7,10 @@ import numpy as np
 
 from core.device import has_bf16
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Split
+from core.market.splits import Split
 from core.model.readers import READERS
 from core.model.settings import Settings, TrainingConfig
 from core.run.fits import LITTLE, NEAR, RECENT, repeated
-from core.scoring.blends import RecencyPrior
-from core.scoring.ranking import Scorer
 from core.training.baskets import REAL_SHARE, simultaneous
 from core.training.examples import training_ends
 
@@ -128,15 +126,6 @@ def decided(
     elif "max_steps" not in training.model_fields_set:
         found["max_steps"] = math.ceil(training.max_steps / shorter)
     return training.model_copy(update=found)
-
-
-def with_recency(
-    training: TrainingConfig, model: Scorer, log: EventLog, split: Split, catalogue: Catalogue, seed: int
-) -> TrainingConfig:
-    """`training` with the recency that lists add, as validation weighs it beside the finished `model`; the weight may be 0."""
-    found = RecencyPrior.tune([model], log, split, catalogue, seed)
-    fit = (found.recent.days or RECENT, float(found.weight))
-    return training.model_copy(update={"recency_fit": fit, "recency_served": found.weight > 0})
 
 
 def _unwanted(log: EventLog, train: np.ndarray) -> int:

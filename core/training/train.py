@@ -45,10 +45,11 @@ from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
 from core.training.beginning import SHORTER, Beginning
 from core.training.codes import codes_of
-from core.training.decided import WEIGHS, decided, with_recency
+from core.training.decided import WEIGHS, decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.ground import Ground
+from core.training.listed import guarded, with_recency
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.many import (
     check_many,
@@ -250,7 +251,9 @@ def _train(
     forget(run)
     if repeats is not None:
         carry_fits(repeats, run)
-    seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
+    whole = seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
+    if repeats is None:
+        guarded(run, whole, market, report)
     shutil.rmtree(work)
     return progress
 

@@ -9,6 +9,7 @@ from helpers.training_pieces import changed, pieces
 
 import core.scoring.blends as blends_module
 import core.training.decided as decided_module
+import core.training.listed as listed_module
 import core.training.train as train_module
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
@@ -16,7 +17,8 @@ from core.market.log import DAY, EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.losses import LOSSES
-from core.run.fits import NEAR
+from core.progress import Notice
+from core.run.fits import NEAR, RECENT
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.scorer import model_scorer
@@ -122,6 +124,24 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     measured = evaluate_run(run, rivals="fast")
     assert np.array_equal(measured.ranks["model"], measured.ranks["model + recency"])
     assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
+
+
+@pytest.mark.slow
+def test_lists_add_nothing_where_validation_surely_finds_more_without(
+    small_market, quick, tmp_path, monkeypatch
+):
+    settings, told = changed(quick, bf16=False, recency_days="auto"), []
+    train(small_market, tmp_path / "run", settings, None, report=told.append)
+    run = Run.open(tmp_path / "run")
+    training = run.manifest.settings.training
+    assert (training.recency_days, training.recency_served, training.neighbours_served) == (RECENT, False, 0)
+    notices = [str(one.text) for one in told if isinstance(one, Notice)]
+    assert any(text.startswith("Validation finds surely more by the model alone (0.") for text in notices)
+    assert "model alone" not in evaluate_run(run, rivals="none").ranks
+    monkeypatch.setattr(listed_module, "SURELY", 1e9)
+    train(small_market, tmp_path / "sure", settings, None)
+    training = Run.open(tmp_path / "sure").manifest.settings.training
+    assert training.recency_served and training.neighbours_served == NEAR
 
 
 def test_without_timestamps_nothing_is_recent(tmp_path, quick):
