@@ -106,7 +106,7 @@ def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
     """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
     shown but of a run whose lists add something unasked."""
     fit = own_fit(opened.run)
-    own = {} if fit is None else {OWN: NAMES["neighbours+recency" if fit.space else "recency"]}
+    own = {} if fit is None else {OWN: NAMES[fit.holds]}
     if not named and not own:
         if (asked := st.query_params.get("with", NOTHING)) != NOTHING:
             in_vain(f"The link asks for {quoted('with', asked)}, and this run adds nothing to the model.")

@@ -130,7 +130,10 @@ def _own_note(settings: Settings) -> str:
     trained = f"trained beside the events of the last {days} days, " if days else ""
     if fit is None:
         return trained and f"{trained}to be served with recency"
-    added = "recency and attribute neighbours" if fit.space else "recency"
+    added = {
+        "neighbours+recency": "recency and attribute neighbours",
+        "neighbours": "attribute neighbours",
+    }.get(fit.holds, "recency")
     return f"{trained}listed with {added}; {ALONE} is not, nor what is below it"
 
 

@@ -31,11 +31,16 @@ def added_sentence(settings: Settings) -> str:
     fit = unasked_fit(settings)
     if fit is None:
         return ""
-    recent = f"what was touched in the last {fit.days} days"
-    if settings.training.recent_days:
-        recent += ", beside which it was trained"
-    near = f"; listings near the history by their attributes count {fit.share:g} times as much as what the model says"
-    return f" Lists add {recent}{near if fit.space else ''}."
+    added = []
+    if fit.days:
+        beside = ", beside which it was trained" if settings.training.recent_days else ""
+        added.append(f"Lists add what was touched in the last {fit.days} days{beside}")
+    if fit.space:
+        said = "listings near the history by their attributes count"
+        added.append(
+            f"{said if added else said.capitalize()} {fit.share:g} times as much as what the model says"
+        )
+    return f" {'; '.join(added)}."
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:

@@ -62,6 +62,12 @@ class Fit(BaseModel):
         return "+".join(self.name.replace("id blend", "ids").split(" + ")[1:])
 
     @property
+    def holds(self) -> str:
+        """What it adds in those words, whatever the row is called."""
+        parts = {"neighbours": self.space, "recency": self.days or self.events, "ids": self.ids}
+        return "+".join(name for name, there in parts.items() if there)
+
+    @property
     def needs_events(self) -> bool:
         """Whether the market's events have to be in memory for more than counting what is recent."""
         return self.ids is not None or self.space == "text"
@@ -76,12 +82,14 @@ def unasked_fit(settings: Settings) -> Fit | None:
     training = settings.training
     if not training.recency_served:
         return None
-    if training.recency_fit is not None:
-        days, weight = training.recency_fit
-        return Fit(name="model", days=days, weight=weight)
-    days = training.recent_days or RECENT
+    near: dict[str, Any] = {}
     if training.neighbours_served:
         near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}
+    if training.recency_fit is not None:
+        days, weight = training.recency_fit
+        return Fit(name="model", **({"days": days, "weight": weight} if weight else {}), **near)
+    days = training.recent_days or RECENT
+    if near:
         return Fit(name="model", days=days, weight=STANDARD, **near)
     weight = training.temperature / (
         1 + LateInteraction.of(training).weight

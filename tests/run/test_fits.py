@@ -10,9 +10,11 @@ from browser.painted import paint_market, train_run
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
 from core.market.splits import Queries, make_split
+from core.model.settings import Settings
 from core.run.additions import Additions
 from core.run.asking import of_users
-from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits
+from core.run.describe import added_sentence
+from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from core.run.generations import results_of
 from core.run.run import Run
 from core.scoring.baselines.ease import Ease
@@ -139,3 +141,27 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
             run.recommend("u1", beside="neighbours")
     finally:
         save_fits(results_of(run.path), kept)
+
+
+@pytest.mark.parametrize(
+    ("training", "holds", "told"),
+    [
+        ({"recency_days": 60}, "", ""),
+        ({"recency_days": 60, "recency_served": True}, "recency",
+         " Lists add what was touched in the last 60 days, beside which it was trained."),
+        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5}, "neighbours+recency",
+         " Lists add what was touched in the last 60 days, beside which it was trained; listings near the history by their "
+         "attributes count 0.5 times as much as what the model says."),
+        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "recency_fit": (60, 0.0)}, "neighbours",
+         " Listings near the history by their attributes count 0.5 times as much as what the model says."),
+        ({"recency_days": 0, "recency_served": True, "recency_fit": (15, 0.02)}, "recency",
+         " Lists add what was touched in the last 15 days."),
+    ],
+)  # fmt: skip
+def test_what_lists_add_unasked_is_said_as_it_is(training, holds, told):
+    settings = Settings.of({"training": training})
+    fit = unasked_fit(settings)
+    assert ("" if fit is None else fit.holds) == holds
+    assert added_sentence(settings) == told
+    if fit is not None and settings.training.recency_fit is not None:
+        assert ((fit.days or 60), fit.weight) == settings.training.recency_fit

@@ -127,17 +127,25 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
 
 
 @pytest.mark.slow
-def test_lists_add_nothing_where_validation_surely_finds_more_without(
+def test_lists_add_no_recency_where_validation_surely_finds_more_without(
     small_market, quick, tmp_path, monkeypatch
 ):
     settings, told = changed(quick, bf16=False, recency_days="auto"), []
     train(small_market, tmp_path / "run", settings, None, report=told.append)
     run = Run.open(tmp_path / "run")
     training = run.manifest.settings.training
-    assert (training.recency_days, training.recency_served, training.neighbours_served) == (RECENT, False, 0)
-    notices = [str(one.text) for one in told if isinstance(one, Notice)]
-    assert any(text.startswith("Validation finds surely more by the model alone (0.") for text in notices)
-    assert "model alone" not in evaluate_run(run, rivals="none").ranks
+    notices = [one.text for one in told if isinstance(one, Notice)]
+    assert any(text.startswith("Validation finds surely less with what lists of a small") for text in notices)
+    assert (training.recency_days, training.recency_fit) == (RECENT, (RECENT, 0.0)) and notices[-1].endswith(
+        "no recency."
+    )
+    fit = run.additions(None).fit
+    assert (fit.holds, fit.share, fit.weight) == ("neighbours", NEAR, 0)
+    measured = evaluate_run(run, rivals="none")
+    assert measured.notes["model"].startswith(
+        "trained beside the events of the last 60 days, listed with attribute neighbours;"
+    )
+    assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
     monkeypatch.setattr(listed_module, "SURELY", 1e9)
     train(small_market, tmp_path / "sure", settings, None)
     training = Run.open(tmp_path / "sure").manifest.settings.training

@@ -102,7 +102,7 @@ def offered(run: RunFolder) -> list[str]:
     own = own_fit(run)
     if own is None:
         return known
-    ours = ("recency", "neighbours+recency") if own.space else ("recency",)
+    ours = ("recency", "neighbours+recency") if own.space and own.days else (own.holds,)
     return [added for added in known if added not in ours]
 
 
