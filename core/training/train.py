@@ -241,7 +241,9 @@ def _train(
     engine = Engine(model, featurizer, features, settings)
     spaces = spaces_of(market, photos, engine, report)
     save_spaces(run, market, spaces)
-    if training.recency_fit is not None and log.timed and len(split.valid) >= WEIGHS:
+    # Where the loss knows recency it has a weight, and `guarded` may have left it out.
+    weighed = training.recency_fit is not None and not training.recent_days
+    if weighed and log.timed and len(split.valid) >= WEIGHS:
         report(Stage("weighing what is recent"))
         scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
         training = with_recency(training, scorer, log, split, catalogue, settings.seed)
