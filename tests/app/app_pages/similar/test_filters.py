@@ -67,6 +67,7 @@ def test_near_means_kilometres_on_the_ground(tiny_market):
     assert left(Filters(km=6), view, row=3) == expected and 0 < len(expected) < len(view)
 
 
+@pytest.mark.slow
 def test_neighbours_are_drawn_from_what_is_left(show, trained):
     page = show("similar", trained, listing="l04", space="attributes", same="room_type", price="-150")
     (_, neighbours) = components(page, "gallery")

@@ -173,6 +173,7 @@ def test_shuffled_covers_are_a_permutation_that_the_url_keeps(show, trained):
     assert links(first) == links(second) == expected
 
 
+@pytest.mark.slow
 def test_a_market_that_changed_since_still_opens(show, tmp_path):
     market = paint_market(tmp_path / "market", listings=6, users=0)
     run = embed_run(market, tmp_path / "run")

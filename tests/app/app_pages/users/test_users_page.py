@@ -153,6 +153,7 @@ def test_a_listing_touched_again_is_not_counted_as_touched_later(show, bare):
     assert not any(card["badge"] for card in components(page, "gallery")[1]["cards"])
 
 
+@pytest.mark.slow
 def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_path):
     asked = {"user": "u1", "at": "4", "k": "6"}
     assert "with" not in [control.key for control in show("users", trained, **asked).segmented_control]
