@@ -73,6 +73,7 @@ def test_memory_is_reckoned_where_it_grew():
     assert "measured at this size alone" in text[12]
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_is_named_with_what_it_said():
     with pytest.raises(VibesError, match=r"`vibes similar nowhere x` failed.*nowhere"):
         peak_of([sys.executable, "-m", "core", "similar", "nowhere", "x"])

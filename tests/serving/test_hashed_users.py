@@ -30,6 +30,7 @@ def hashed(run: Run) -> Run:
     return Run.open(run.path)
 
 
+@pytest.mark.slow
 def test_a_refresh_compares_ids_and_keeps_rejected_rows_by_name(tiny_market, tmp_path):
     tmp_path = tmp_path / "own"
     tmp_path.mkdir()

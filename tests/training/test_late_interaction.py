@@ -51,6 +51,7 @@ def test_only_a_reader_of_listing_vectors_has_it():
         Settings.of({"history": "cls", "training": {"late_interaction": 0.5}})
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_and_served_by_the_same_scores(trained, tmp_path):
     settings = Settings.of(
         {

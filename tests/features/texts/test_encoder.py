@@ -217,6 +217,7 @@ def test_packed_texts_have_the_vectors_of_padded_ones_in_any_company(minilm, hal
     np.testing.assert_allclose(encoder.encode(texts[::-7]), found[::-7], atol=2e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_bert_is_read_from_its_file_to_the_vectors_that_transformers_reads(minilm, tmp_path, monkeypatch):
     from core.features.texts import packed_bert
 
@@ -255,6 +256,7 @@ def test_a_model_that_is_no_bert_is_read_as_transformers_reads_it(minilm, tmp_pa
     np.testing.assert_allclose(found[36:], encoder._padded(TEXTS), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_long_texts_are_handed_over_in_smaller_batches(minilm, tmp_path):
     calls: list[Counted | Stage] = []
     embed_texts(

@@ -96,6 +96,7 @@ def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_i
             np.testing.assert_allclose(mine["score"], served["score"], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_features_that_were_put_together_read_as_those_made_of_the_whole_market(shop):
     fresh = new_listings(shop.market, 5)
     shop.deliver("a", listings=pd.concat([fresh, shop.market.listings.iloc[[7]].assign(price=99.0)]))
@@ -187,6 +188,7 @@ def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_star
     assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
 
 
+@pytest.mark.slow
 def test_a_market_that_somebody_else_changed_is_refused(shop):
     refresher = shop.refresher()
     shop.deliver("a", listings=new_listings(shop.market, 1))

@@ -180,6 +180,7 @@ def test_a_photo_whose_address_gave_none_is_fetched_by_the_next_look(pictures):
         assert host.photos == 2 and pictures.shown() == 2
 
 
+@pytest.mark.slow
 def test_refreshes_that_publish_nothing_try_a_photo_for_a_day_too(pictures, monkeypatch):
     """Each by a command of its own, as cron starts them."""
     clock, tries = [1e9], []

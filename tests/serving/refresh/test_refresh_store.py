@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 
@@ -13,6 +14,7 @@ from core.serving.refresh.sources import FolderSource
 from core.serving.refresh.store import Follower
 
 
+@pytest.mark.slow
 def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     run = copied(trained, tmp_path)
     (tmp_path / "listings").mkdir()

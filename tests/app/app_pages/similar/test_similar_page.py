@@ -51,6 +51,7 @@ def test_switching_the_space_goes_to_the_url(show, trained):
     assert links(components(page, "gallery")[1]) == expected
 
 
+@pytest.mark.slow
 def test_what_the_url_cannot_mean_reads_as_the_default(show, trained):
     page = show("similar", trained, listing="l04", space="taste", k="many", view="cake")
     assert (page.segmented_control(key="space").value, page.segmented_control(key="k").value) == ("model", 12)
@@ -156,6 +157,7 @@ def test_no_raw_name_of_a_column_reaches_the_screen(show, trained):
             assert name not in shown.replace("listing_id", "") or name == "listing_id"
 
 
+@pytest.mark.slow
 def test_any_listing_draws_one_by_chance(show, trained):
     page = show("similar", trained)
     seen = set()

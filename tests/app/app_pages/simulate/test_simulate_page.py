@@ -130,6 +130,7 @@ def test_a_file_that_is_no_history_is_told(show, trained):
     assert [card["token"] for card in strip(page)] == ["l04"]
 
 
+@pytest.mark.slow
 def test_two_histories_stand_side_by_side(show, trained):
     page = show("simulate", trained, h="l04", k="6")
     page.toggle(key="two").set_value(True).run()
@@ -159,11 +160,13 @@ def test_what_a_link_names_and_the_market_lacks_is_left_out_and_told(show, train
     assert listings(recommended(page)) == expected["listing_id"].tolist()
 
 
+@pytest.mark.slow
 def test_all_live_listings_in_the_history_leave_nothing(show, trained):
     page = show("simulate", trained, h=",".join(f"l{row:02d}" for row in range(12)))
     assert "There is nothing to recommend" in texts(page)
 
 
+@pytest.mark.slow
 def test_search_narrows_what_can_be_added(show, trained):
     page = show("simulate", trained, h="l04")
     page.text_input(key="q").set_value("private").run()
@@ -225,6 +228,7 @@ def test_a_click_says_not_this_and_the_list_follows(show, trained):
     assert listings(recommended(page)) == expected["listing_id"].tolist()
 
 
+@pytest.mark.slow
 def test_without_a_list_no_card_is_an_example_of_a_dial_until_there_is_one_again(show, trained):
     page = show("simulate", trained, h="l04")
     page.button(key="open-dial").click().run()

@@ -50,6 +50,7 @@ def test_recommendations_are_those_of_the_run_at_that_moment(show, trained):
     assert f"**{len(marked)} of these 6**" in texts(page)
 
 
+@pytest.mark.slow
 def test_after_the_last_event_they_equal_those_of_the_command_line(show, trained):
     for user in ("u0", "u3"):
         page = show("users", trained, user=user, at="6", k="6")
@@ -138,6 +139,7 @@ def test_any_user_draws_one_by_chance(show, trained):
     assert page.title[0].value == f"User {page.query_params['user']}"
 
 
+@pytest.mark.slow
 def test_a_listing_is_recommended_only_while_it_is_live(show, trained):
     events = Market.open(trained.parent / "market").events
     early = events.groupby("user_id").head(2)
@@ -180,6 +182,7 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
     assert all(card["score"].startswith("Similarity ") for card in components(page, "gallery")[1]["cards"])
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trained, tmp_path):
     run, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
     shutil.copytree(trained, run)
