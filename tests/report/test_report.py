@@ -201,6 +201,7 @@ def test_why_there_are_no_figures(run):
     assert USED_UP in words(report_html(opened))
 
 
+@pytest.mark.slow
 def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
     """The same report from harmless and from hostile words has the same tags and attributes."""
 

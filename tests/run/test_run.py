@@ -136,6 +136,7 @@ def test_a_run_opens_without_its_market_and_says_so_when_it_changed(trained, tmp
         gone.market  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_model_serves_a_market_it_never_saw(trained, tmp_path):
     from helpers.small_market import generate
 

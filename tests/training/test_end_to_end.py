@@ -90,6 +90,7 @@ def run(market, settings, frozen, tmp_path_factory) -> Run:
     return Run.open(path)
 
 
+@pytest.mark.slow
 def test_before_any_step_listings_are_those_of_the_frozen_model(start):
     model, inputs, live = start
     rows = np.arange(inputs.features.tokens.listings)

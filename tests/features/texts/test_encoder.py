@@ -199,9 +199,8 @@ def test_a_folder_without_a_model_is_one_clear_sentence(small_model, tmp_path):
         load_text_encoder(small_model)
 
 
-@pytest.mark.parametrize(
-    "half", [pytest.param(False, id="float32"), pytest.param(True, id="bf16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bf16"])
 def test_packed_texts_have_the_vectors_of_padded_ones_in_any_company(minilm, half):
     encoder = minilm.halved if half else minilm
     assert encoder._packed is not None and encoder._packed.dtype is (

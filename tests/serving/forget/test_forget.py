@@ -56,6 +56,7 @@ def run(tiny_market, tmp_path) -> Run:
     return Run.open(folder / "run")
 
 
+@pytest.mark.slow
 def test_no_file_has_them_any_more_and_everything_else_is_as_it_was(run, tmp_path):
     refreshed(run, tmp_path)
     folder = run.path.parent
