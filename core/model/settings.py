@@ -170,6 +170,12 @@ class TrainingConfig(Forbidding):
         return 0 if self.recency_days == "auto" else self.recency_days
 
     @property
+    def of_recency(self) -> dict[str, Any]:
+        """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
+        served = ("recency_served", "recency_fit", "neighbours_served")
+        return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
+
+    @property
     def rate_of_values(self) -> float:
         """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
         return 1.0 if self.value_rate == "auto" else self.value_rate

@@ -105,9 +105,8 @@ def recency_prior(counts: np.ndarray, weight: float = 1.0) -> np.ndarray:
     A logarithm, since the softmax of cosine / temperature + log(prior) is what logit adjustment asks for (Menon et al.
     2021, arXiv 2007.07314), here with a prior that moves with time.
     """
-    found: np.ndarray = np.add(
-        counts, 1, dtype=np.float32
-    )  # (B, L) of whole numbers: nothing is lost, and one array is made
+    # Counts are whole numbers, so adding 1 loses nothing; one array is made and worked on.
+    found: np.ndarray = np.add(counts, 1, dtype=np.float32)
     np.log(found, out=found)
     found *= np.float32(weight)
     return found

@@ -36,13 +36,6 @@ from core.training.start_rows import start_from_weights
 SHAPE = ("preset", "encoder", "history", "features", "init")
 #: What is not taken from the run: the machine decides, or the market.
 OPEN: dict[str, Any] = {"bf16": None, "stop_after": None, "pretrain_steps": 0}
-#: What is as the run has it, also where it left it open.
-RECENT = {
-    "recency_days": "recent_days",
-    "recency_served": "recency_served",
-    "recency_fit": "recency_fit",
-    "neighbours_served": "neighbours_served",
-}
 #: Training of a model that knows most of what there is to learn is as many times shorter. At its own learning rate: a third or
 #: two thirds of it did worse on validation (Albany, two seeds).
 SHORTER = 5
@@ -114,8 +107,7 @@ class Beginning:
         by_hand = {name: getattr(given.training, name) for name in given.training.model_fields_set}
         left = reopened(own.training, SHORTER if self.manifest.started else 1)
         short = {} if self.manifest.started else _shorter(left)
-        recent = {name: getattr(own.training, attribute) for name, attribute in RECENT.items()}
-        training = left.model_copy(update=OPEN | recent | short | by_hand)
+        training = left.model_copy(update=OPEN | own.training.of_recency | short | by_hand)
         if (
             not training.unwanted_learned and "unwanted_learned" not in by_hand
         ):  # now there may be enough of it

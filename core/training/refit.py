@@ -49,12 +49,8 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
             "positions": None,  # the market may have other columns now
             # Trained and served as the run that it repeats, also where that is of before a setting was known.
             "training": training.model_copy(
-                update={"stop_after": manifest.steps, "recency_days": training.recent_days}
-                | {"value_rate": training.rate_of_values}
-                | {
-                    name: getattr(training, name)
-                    for name in ("recency_served", "recency_fit", "neighbours_served")
-                }
+                update={"stop_after": manifest.steps, "value_rate": training.rate_of_values}
+                | training.of_recency
             ),
         }
     )
