@@ -1,6 +1,8 @@
 """What every part of the suite may use: settings, the slow tests' option, the real data, and the fixtures of `helpers`."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,13 @@ from hypothesis import settings
 from core.cores import cores
 
 #: Fixtures that several rooms share, each beside what it is made of.
-pytest_plugins = [
-    "helpers.tiny",
-    "helpers.logs",
-    "helpers.trainings",
-    "helpers.runs",
-    "helpers.second",
-]
+SHARED = ("helpers.tiny", "helpers.logs", "helpers.trainings", "helpers.runs", "helpers.second")
+
+# A module is compiled once, not anew by each of the many processes that tests start, whatever the shell says.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Libraries and tests make a million objects that stay: fewer walks through them in search of cycles while they come.
+gc.set_threshold(20_000, 20, 20)
 
 # As the command line does: threads that wait do not spin. Set before torch is loaded, as is the share of the cores of
 # one of several test processes.
@@ -40,6 +42,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = 0
     settings.load_profile("slow" if config.option.slow else "fast")
+    hands_out = config.option.tx and "PYTEST_XDIST_WORKER" not in os.environ
+    if not hands_out:  # who only hands tests out to other processes need not wait for torch
+        for name in SHARED:
+            config.pluginmanager.import_plugin(name)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,6 +62,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = {item for item in items if any(item.get_closest_marker(mark) for mark in SLOW)}
     items[:] = [item for item in items if item not in slow]
     config.stash[LEFT_OUT] = len(slow)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what stays to the end is not walked through again
 
 
 @pytest.hookimpl(wrapper=True)
