@@ -1,11 +1,15 @@
 """Trainings that are killed as `kill -9` would, for tests of resuming."""
 
-import subprocess
+import multiprocessing
+import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 from core.market.market import Market
 from core.model.settings import Settings
+from core.progress import Update
 
 
 def weights(run: Path) -> bytes:
@@ -13,43 +17,57 @@ def weights(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
 
 
-TRAINING = """
-import os, signal, sys
-from pathlib import Path
-from core.market.market import Market
-from core.model.settings import Settings
-from core.training.train import train
-
-def report(update):
-    if getattr(update, "step", None) == {step} and {when}:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-settings = Settings.model_validate_json({settings!r})
-train(Market.open({market!r}), Path({run!r}), settings, None, resume={resume}, report=report)
-"""
-
-
-def kill_at(market: Market, run: Path, settings: Settings, step: int, when: str = "True") -> None:
-    """Train in a process of its own that kills itself, as `kill -9` would, at `step`."""
-    done = _apart(market, run, settings, step, when, False)
-    assert done.returncode == -9, done.stderr
+def kill_at(market: Market, run: Path, settings: Settings, step: int, after: type = object) -> None:
+    """Train in a process of its own that kills itself, as `kill -9` would, once it tells an `after` of `step`."""
+    code, told = _apart(market, run, settings, step, after, False)
+    assert code == -9, told
 
 
 def train_apart(market: Market, run: Path, settings: Settings, resume: bool = False) -> None:
     """Train in a process of its own, as the one that is killed: libraries that other tests load change no sum there."""
-    done = _apart(market, run, settings, -1, "False", resume)
-    assert done.returncode == 0, done.stderr
+    code, told = _apart(market, run, settings, -1, object, resume)
+    assert code == 0, told
 
 
 def _apart(
-    market: Market, run: Path, settings: Settings, step: int, when: str, resume: bool
-) -> subprocess.CompletedProcess[str]:
-    code = TRAINING.format(
-        step=step,
-        when=when,
-        resume=resume,
-        market=str(market.path),
-        run=str(run),
-        settings=settings.model_dump_json(exclude_unset=True),
+    market: Market, run: Path, settings: Settings, step: int, after: type, resume: bool
+) -> tuple[int | None, str]:
+    """Exit code and words of such a process. It is forked from one that did nothing but load the libraries, once for all."""
+    apart = multiprocessing.get_context("forkserver")
+    apart.set_forkserver_preload(["core.training.train"])
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+        told.touch()
+        given = settings.model_dump_json(exclude_unset=True)
+        process = apart.Process(
+            target=_train, args=(told, str(market.path), run, given, step, after, resume, dict(os.environ))
+        )
+        process.start()
+        process.join()
+        return process.exitcode, told.read_text()
+
+
+def _train(
+    told: Path,
+    market: str,
+    run: Path,
+    settings: str,
+    step: int,
+    after: type,
+    resume: bool,
+    environment: dict[str, str],
+) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    with told.open("w") as stream:
+        os.dup2(stream.fileno(), sys.stderr.fileno())
+
+    def report(update: Update) -> None:
+        if getattr(update, "step", None) == step and isinstance(update, after):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    from core.training.train import train
+
+    train(
+        Market.open(market), run, Settings.model_validate_json(settings), None, resume=resume, report=report
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

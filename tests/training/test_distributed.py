@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tomli_w
 from browser.painted import paint_market
+from helpers.commands import vibes
 
 from core.market.market import Market
 from core.run.run import Run
@@ -23,7 +24,6 @@ WAYS = {
         {"logq": True, "negatives": "both", "window_listings": 60, "max_epochs": 9},
     ),
 }
-ALONE = [sys.executable, "-m", "core"]
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "core"]
 
 
@@ -36,17 +36,17 @@ def runs(request, small_market, quick, tmp_path):
     config = {**quick.model_dump(exclude_unset=True), **top, "training": changed}
     config["encoder"] = {**config["encoder"], "dropout": 0.1}
     (tmp_path / "config.toml").write_text(tomli_w.dumps(config))
-    for name, command in (("alone", ALONE), ("two", TWO)):
-        arguments = ["train", small_market.path, tmp_path / name, "--config", tmp_path / "config.toml"]
-        done = subprocess.run(
-            [*command, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr.count("Wrote the run") == 1
+    arguments = ["train", small_market.path, "--config", tmp_path / "config.toml"]
+    vibes(*arguments, tmp_path / "alone")
+    done = subprocess.run(
+        [*TWO, *map(str, arguments), str(tmp_path / "two")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Wrote the run") == 1
     return tmp_path / "alone", tmp_path / "two"
 
 

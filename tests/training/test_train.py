@@ -13,6 +13,7 @@ from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
 from core.model.settings import Settings
+from core.progress import Trained, Validated
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.training import decided as decided_module
@@ -37,19 +38,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(small_mark
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "step, when",
-    [(13, "hasattr(update, 'loss')"), (3, "hasattr(update, 'loss')"), (23, "hasattr(update, 'smooth')")],
+    "step, after",
+    [(13, Trained), (3, Trained), (23, Validated)],
     ids=["between checkpoints", "before the first checkpoint", "right after a validation"],
 )
 def test_killed_and_resumed_ends_with_the_same_weights(
-    small_market, quick, whole, whole_apart, tmp_path, step, when
+    small_market, quick, whole, whole_apart, tmp_path, step, after
 ):
     progress, run = whole[1], whole_apart
     first_epoch = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
     validations = [entry["step"] for entry in first_epoch if "validation recall@30" in entry]
-    step = validations[0] if "smooth" in when else step
+    step = validations[0] if after is Validated else step
     assert step < progress.step
-    kill_at(small_market, tmp_path / "run", quick, step, when)
+    kill_at(small_market, tmp_path / "run", quick, step, after)
     assert not (tmp_path / "run" / "run.toml").exists()
     with pytest.raises(VibesError, match="has not finished"):
         Run.open(tmp_path / "run")

@@ -50,7 +50,7 @@ def test_killed_and_resumed_ends_with_the_same_weights_and_a_run_that_recommends
     progress = train(small_market, tmp_path / "here", way, None, report=told.append)
     train_apart(small_market, tmp_path / "whole", way)
     stopped = progress.step * 2 // 3
-    kill_at(small_market, tmp_path / "run", way, stopped, "type(update).__name__ == 'Trained'")
+    kill_at(small_market, tmp_path / "run", way, stopped, Trained)
     train_apart(small_market, tmp_path / "run", way, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
     assert (tmp_path / "run" / "train.jsonl").read_text() == (tmp_path / "whole" / "train.jsonl").read_text()

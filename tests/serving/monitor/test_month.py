@@ -56,7 +56,7 @@ def before(tmp_path_factory):
 
         train(Market.open(folder / "market"), folder / "run", Settings(**QUICK), None)
         run = Run.open(folder / "run")
-        save_metrics(run, evaluate_run(run))
+        save_metrics(run, evaluate_run(run, rivals="none"))
 
     return once(tmp_path_factory, "before", make)
 
