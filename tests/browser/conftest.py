@@ -88,13 +88,37 @@ def serving(run: Path, folder: Path) -> Iterator[Explorer]:
         yield Explorer(found.url, run)
 
 
+@pytest.fixture(scope="session")
+def contexts(chromium):
+    """`contexts(url, **options)`: a browser of this screen that keeps the server's scripts, and nothing else, from test to test."""
+    known = {}
+
+    def context(url: str, **options):
+        key = url, repr(options)
+        if key not in known:
+            known[key] = chromium.new_context(base_url=url, **options)
+            known[key].set_default_timeout(PATIENCE)
+        return known[key]
+
+    return context
+
+
+def fresh_page(context, url: str):
+    """A page of a browser that remembers nothing of what `url` stored; scripts that it fetched once stay in its cache."""
+    for left in context.pages:
+        left.close()
+    view = context.new_page()
+    session = context.new_cdp_session(view)
+    session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "all"})
+    session.detach()
+    return view
+
+
 @pytest.fixture
-def page(request: pytest.FixtureRequest, chromium, explorer, tmp_path_factory: pytest.TempPathFactory):
+def page(request: pytest.FixtureRequest, contexts, explorer, tmp_path_factory: pytest.TempPathFactory):
     """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot."""
     options = getattr(request, "param", {"viewport": {"width": 1440, "height": 900}})
-    context = chromium.new_context(base_url=explorer.url, **options)
-    context.set_default_timeout(PATIENCE)
-    view = context.new_page()
+    view = fresh_page(contexts(explorer.url, **options), explorer.url)
     view.add_init_script(WATCH_SHIFTS)
     troubles: list[str] = []
     view.on(
@@ -112,5 +136,5 @@ def page(request: pytest.FixtureRequest, chromium, explorer, tmp_path_factory: p
         shot = tmp_path_factory.mktemp("failed") / f"{request.node.name}.png"
         view.screenshot(path=shot, full_page=True)
         troubles.append(f"screenshot: {shot}")
-    context.close()
+    view.close()
     assert not boxes and not troubles, "\n".join(troubles)

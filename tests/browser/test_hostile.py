@@ -4,7 +4,7 @@ import shutil
 from urllib.parse import quote, urlencode
 
 import pytest
-from browser.conftest import PATIENCE, serving
+from browser.conftest import PATIENCE, fresh_page, serving
 from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, MULTI, PICTURE, USER, WORD, hostile_market
 from browser.mapped import write_map
 from browser.measured import write_measured
@@ -69,8 +69,8 @@ def hostile(chromium, tmp_path_factory):
 class Watched:
     """A page, and what it did that no word may make it do."""
 
-    def __init__(self, context, home: str) -> None:
-        self.page = context.new_page()
+    def __init__(self, page, home: str) -> None:
+        self.page = page
         self.page.set_default_timeout(PATIENCE)
         self.troubles: list[str] = []
         note = self.troubles.append
@@ -87,10 +87,9 @@ class Watched:
 
 
 @pytest.fixture
-def watched(chromium, hostile):
-    context = chromium.new_context(base_url=hostile.url, viewport={"width": 1440, "height": 900})
-    yield Watched(context, hostile.url)
-    context.close()
+def watched(contexts, hostile):
+    context = contexts(hostile.url, viewport={"width": 1440, "height": 900})
+    return Watched(fresh_page(context, hostile.url), hostile.url)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -122,7 +121,7 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
     other = shutil.copytree(hostile.run, tmp_path / "other")
     page = watched.page
     with served([hostile.run, other], tmp_path / "server.log") as server:
-        two = Watched(page.context, server.url)
+        two = Watched(page.context.new_page(), server.url)
         for params in ({"listing": ONE}, {"of": "user", "user": PERSON}):
             two.page.goto(f"{server.url}/compare?{urlencode({'part': 'runs', **params})}")
             wait_until_quiet(two.page)
@@ -138,7 +137,7 @@ def test_two_runs_are_named_and_compared_word_for_word(watched, hostile, tmp_pat
 def test_the_report_shows_every_word_as_it_is(watched, hostile, tmp_path):
     write_report(Run.open(hostile.run), tmp_path / "report.html")
     home = (tmp_path / "report.html").as_uri()
-    report = Watched(watched.page.context, home)
+    report = Watched(watched.page.context.new_page(), home)
     report.page.goto(home)
     shown = report.words()
     assert WORD.split(MULTI[-3:])[0][:60] in shown and PICTURE in shown
