@@ -285,7 +285,8 @@ def _neighbours(market: Market) -> tuple[float | None, int, str]:
     queries = split.test
     if len(queries) > QUERIES:
         queries = queries.take(np.sort(np.random.default_rng(0).choice(len(queries), QUERIES, replace=False)))
-    scorer = VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[SPACE])
+    # By means of histories alone, as when the ratios were measured that a forecast multiplies.
+    scorer = VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[SPACE], means_alone=True)
     return recall(scorer, log, queries, catalogue), len(queries), ""
 
 

@@ -86,6 +86,11 @@ class TrainingConfig(Forbidding):
         ge=0,
         description="filled in by training: lists with that recency add so much of attribute neighbours, both standardised",
     )
+    neighbours_nearest: bool = Field(
+        False,
+        description="filled in by training: these neighbours go by the nearest listing of a history, as in a market of baskets, and "
+        "not by the mean of all",
+    )
     unwanted_learned: bool = Field(
         False,
         description="filled in by training: the model reads what a history calls unwanted, and has learned what that means; else it "
@@ -172,7 +177,7 @@ class TrainingConfig(Forbidding):
     @property
     def of_recency(self) -> dict[str, Any]:
         """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
-        served = ("recency_served", "recency_fit", "neighbours_served")
+        served = ("recency_served", "recency_fit", "neighbours_served", "neighbours_nearest")
         return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
 
     @property

@@ -88,7 +88,7 @@ class Additions:
         vectors = self._vectors(self.fit.space)
         # Of the market's log for now: `personal` gives each the log that is asked.
         log = _nobody(len(vectors))
-        return VectorNeighbours.of(vectors, log, self.fit.decay, NEIGHBOURS[self.fit.space])
+        return VectorNeighbours.of(vectors, log, self.fit.decay, NEIGHBOURS[self.fit.space], self.fit.nearest)
 
     @cached_property
     def _ids(self) -> IdModel:

@@ -36,7 +36,8 @@ def added_sentence(settings: Settings) -> str:
         beside = ", beside which it was trained" if settings.training.recent_days else ""
         added.append(f"Lists add what was touched in the last {fit.days} days{beside}")
     if fit.space:
-        said = "listings near the history by their attributes count"
+        whom = "one of the history" if fit.nearest else "the history"
+        said = f"listings near {whom} by their attributes count"
         added.append(
             f"{said if added else said.capitalize()} {fit.share:g} times as much as what the model says"
         )

@@ -48,6 +48,7 @@ class Fit(BaseModel):
     name: str  # of the row
     space: str | None = None  # whose neighbours; None: of none
     decay: float = 1.0  # weight of a listing of the history against the one touched after it
+    nearest: bool = False  # neighbours by the nearest listing of the history instead
     share: float = 0.0
     ids: str | None = None  # which id model; None: none
     id_settings: dict[str, float] = Field(default_factory=dict)
@@ -85,6 +86,8 @@ def unasked_fit(settings: Settings) -> Fit | None:
     near: dict[str, Any] = {}
     if training.neighbours_served:
         near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}
+        if training.neighbours_nearest:
+            near |= {"decay": 1.0, "nearest": True}
     if training.recency_fit is not None:
         days, weight = training.recency_fit
         return Fit(name="model", **({"days": days, "weight": weight} if weight else {}), **near)
@@ -121,7 +124,12 @@ def fit_of(scorer: Scorer) -> Fit | None:
     while isinstance(inner, Blend):
         other = inner.other.scorer if isinstance(inner.other, Remembered) else inner.other
         if isinstance(other, VectorNeighbours):
-            found |= {"space": SPACES[other.name], "decay": other.decay, "share": inner.weight}
+            found |= {
+                "space": SPACES[other.name],
+                "decay": other.decay,
+                "nearest": other.nearest,
+                "share": inner.weight,
+            }
         elif isinstance(other, IdModel):
             found |= {"ids": other.name, "id_settings": other.settings, "id_share": inner.weight}
         else:
@@ -134,7 +142,7 @@ def telling(fits: Sequence[Fit]) -> list[Fit]:
     """Those that order listings otherwise than the model and than the ones before them."""
     found: dict[tuple[object, ...], Fit] = {}
     for fit in fits:
-        near = (fit.space, fit.decay, fit.share) if fit.share else ()
+        near = (fit.space, fit.decay, fit.nearest, fit.share) if fit.share else ()
         ids = (fit.ids, fit.id_share) if fit.id_share else ()
         recent = (fit.days, fit.events, fit.weight) if fit.weight else ()
         if near or ids or recent:

@@ -44,7 +44,8 @@ def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:
             events = events[~events[C.ACTION].isin(market.config.unwanted)]
         by_user = events[C.USER].value_counts().to_numpy()  # (U,)
         few = len(market.events) > 0 and repeated(by_user) < LITTLE
-        changed = {"recency_served": few, "neighbours_served": NEAR if few else 0.0}
+        near = NEAR if few else 0.0
+        changed = {"recency_served": few, "neighbours_served": near, "neighbours_nearest": False}
     one, weight = took_part(kept, market), own.training.late_interaction
     if one is not None:
         split = own.split.model_copy(update={"t1": one.t1, "t2": one.t2})

@@ -14,6 +14,8 @@ from core.scoring.unwanted import taken
 HELD = 16_000_000
 #: A cosine that none is below: what is not wanted is near to nothing, and so is a listing to itself where users seldom return.
 LEAST = -1.0
+#: Events of a history that are compared one by one, where nothing else is said.
+NEWEST = 50
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class LateInteraction:
     """
 
     weight: float = 0.0
-    newest: int = 50  # events of a history that are read
+    newest: int = NEWEST  # events of a history that are read
     learned: bool = False  # whether the model knows by itself what to make of events that are not wanted
     itself: bool = True  # whether a listing of the history is compared with itself, too
 
@@ -76,9 +78,10 @@ class LateInteraction:
                 of = np.arange(len(vectors))
             if log.some_unwanted and not self.learned:  # such a model reads the newest of what is wanted
                 part = log.wanted_only(start, end)
-                self._compare(found, candidates, vectors, part, part.start[:-1], part.start[1:], of)
+                told = part, part.start[:-1], part.start[1:]
             else:
-                self._compare(found, candidates, vectors, log, start, end, of)
+                told = log, start, end
+            add_nearest(found, self.weight, candidates, vectors, *told, self.newest, of)
             found = found / np.float32(1 + self.weight)
         if wanted_alone or not (self.takes and log.some_unwanted):
             return found
@@ -92,29 +95,43 @@ class LateInteraction:
             found[query] -= taken(own, vectors, rows[owner == query], None if whole else candidates)
         return found
 
-    def _compare(
-        self,
-        found: np.ndarray,
-        candidates: np.ndarray,
-        vectors: np.ndarray,
-        log: EventLog,
-        start: np.ndarray,
-        end: np.ndarray,
-        of: np.ndarray | None,
-    ) -> None:
-        """Add to `found` (B, C) what the listings give that were read of the histories `start : end`, of which some may be empty;
-        to the candidates `of` (C,) nothing of themselves."""
-        first = np.maximum(start, end - self.newest)
-        step = max(1, HELD // (max(len(candidates), 1) * self.newest))
-        told = np.flatnonzero(end > start)
-        for low in range(0, len(told), step):
-            some = told[low : low + step]
-            count = end[some] - first[some]
-            events = ranges(first[some], count)  # (R,)
-            like = vectors[log.listing[events]] @ candidates.T  # (R, C)
-            if of is not None:
-                like[log.listing[events][:, None] == of] = LEAST
-            if log.some_unwanted:
-                like[~log.wanted[events]] = LEAST
-            found[some] += self.weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
-        found[end == start] += self.weight * LEAST
+
+def add_nearest(
+    found: np.ndarray,
+    weight: float,
+    candidates: np.ndarray,
+    vectors: np.ndarray,
+    log: EventLog,
+    start: np.ndarray,
+    end: np.ndarray,
+    newest: int = NEWEST,
+    of: np.ndarray | None = None,
+    speaks: np.ndarray | None = None,
+) -> None:
+    """Add to `found` (B, C) `weight` x the greatest cosine of each candidate to a listing of the histories `start : end`, some of
+    which may be empty; `LEAST` where nothing is compared.
+
+    Args:
+        candidates: (C, d) what is scored, of length one.
+        vectors: (L, d) all listings, of which the events of `log` tell.
+        newest: how many events of a history are looked at, at most.
+        of: (C,) which listings the candidates are that are not compared with themselves; None: all are.
+        speaks: (L,) bool, the listings that are compared; None: all.
+    """
+    first = np.maximum(start, end - newest)
+    step = max(1, HELD // (max(len(candidates), 1) * newest))
+    told = np.flatnonzero(end > start)
+    for low in range(0, len(told), step):
+        some = told[low : low + step]
+        count = end[some] - first[some]
+        events = ranges(first[some], count)  # (R,)
+        listing = log.listing[events]
+        like = vectors[listing] @ candidates.T  # (R, C)
+        if of is not None:
+            like[listing[:, None] == of] = LEAST
+        if speaks is not None:
+            like[~speaks[listing]] = LEAST
+        if log.some_unwanted:
+            like[~log.wanted[events]] = LEAST
+        found[some] += weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
+    found[end == start] += weight * LEAST

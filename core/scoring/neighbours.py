@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, Split
 from core.scoring.interactions import history_matrix
+from core.scoring.late_interaction import add_nearest
 from core.scoring.tuning import DECAYS, best, validation_sample
 from core.scoring.unwanted import taken
 
@@ -17,7 +19,8 @@ NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours"
 
 @dataclass(frozen=True, eq=False)
 class VectorNeighbours:
-    """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`.
+    """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`, or, `nearest`, by its
+    greatest cosine to one of them, as late interaction does: who bought a coat and socks wants nothing in the middle.
 
     A zero vector says that a listing has nothing in this space: it is scored `-inf` and does not speak in a history.
     Nothing is trained, so cold listings are served like any other.
@@ -28,10 +31,16 @@ class VectorNeighbours:
     vectors: np.ndarray = field(repr=False)  # (L, d) float32, of length one or zero
     decay: float
     name: str
+    nearest: bool = False
 
     @classmethod
     def of(
-        cls, vectors: np.ndarray, log: EventLog, decay: float = 0.8, name: str = "neighbours"
+        cls,
+        vectors: np.ndarray,
+        log: EventLog,
+        decay: float = 0.8,
+        name: str = "neighbours",
+        nearest: bool = False,
     ) -> "VectorNeighbours":
         """Neighbours by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
 
@@ -44,7 +53,7 @@ class VectorNeighbours:
             )
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
-        return cls(log, unit, decay, name)
+        return cls(log, unit, decay, name, nearest)
 
     @classmethod
     def tune(
@@ -55,19 +64,20 @@ class VectorNeighbours:
         catalogue: Catalogue,
         name: str = "neighbours",
         seed: int = 0,
+        means_alone: bool = False,
     ) -> "VectorNeighbours":
-        """The recency weight with the best validation recall@30."""
+        """The recency weight with the best validation recall@30, or the nearest listing where that finds more (unless
+        `means_alone`)."""
         base = cls.of(vectors, log, name=name)
-        trials = (replace(base, decay=decay) for decay in DECAYS)
+        means = (replace(base, decay=decay) for decay in DECAYS)
+        nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
+        trials = chain(means, nearest)
         return best(trials, log, validation_sample(split, seed), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
         present = self.present
-        weight = history_matrix(self.log, batch, self.decay)  # (B, L)
-        total = weight @ present.astype(np.float32)  # (B,)
-        mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
-        scores = mean @ self.vectors.T  # (B, L)
+        scores = self._nearest(batch) if self.nearest else self._mean(batch)
         if not present.all():
             scores[:, ~present] = -np.inf
         if self.log.some_unwanted:
@@ -75,6 +85,31 @@ class VectorNeighbours:
             for query in np.unique(owner):
                 scores[query] -= taken(scores[query], self.vectors, rows[owner == query])
         return scores
+
+    @property
+    def note(self) -> str:
+        """How a history is read."""
+        if self.nearest:
+            return "by the nearest listing of the history"
+        return f"by the mean of the history, a listing {self.decay:g} x the one touched after it"
+
+    def _mean(self, batch: Queries) -> np.ndarray:
+        """(B, L) weighed means of cosines."""
+        weight = history_matrix(self.log, batch, self.decay)  # (B, L)
+        total = weight @ self.present.astype(np.float32)  # (B,)
+        mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
+        found: np.ndarray = mean @ self.vectors.T
+        return found
+
+    def _nearest(self, batch: Queries) -> np.ndarray:
+        """(B, L) greatest cosines."""
+        found = np.zeros((len(batch), len(self.vectors)), np.float32)
+        told = self.log, batch.start, batch.end
+        if self.log.some_unwanted:
+            part = self.log.wanted_only(batch.start, batch.end)
+            told = part, part.start[:-1], part.start[1:]
+        add_nearest(found, 1.0, self.vectors, self.vectors, *told, speaks=self.present)
+        return found
 
     @cached_property
     def present(self) -> np.ndarray:

@@ -114,6 +114,10 @@ def decided(
         recent = found.get("recency_served", training.recency_served)
         beside = little and recent and attributes and settings.features.attributes
         found["neighbours_served"] = NEAR if beside else 0.0
+    if "neighbours_nearest" not in training.model_fields_set:
+        # A history of baskets holds several things, and what comes next is like one of them (see `LATE_WEIGHT`).
+        sets = found.get("baskets", training.baskets) == "set"
+        found["neighbours_nearest"] = sets and found.get("neighbours_served", training.neighbours_served) > 0
     if "unwanted_learned" not in training.model_fields_set:
         found["unwanted_learned"] = settings.features.meta and _unwanted(log, split.train) >= UNWANTED
     if training.value_rate == "auto":

@@ -72,11 +72,17 @@ def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
         load_fits(tmp_path)
 
 
-@pytest.mark.parametrize("added", ROWS)
-def test_it_recommends_what_the_row_puts_first(run, added):
+@pytest.mark.parametrize(
+    ("added", "nearest"), [*((row, False) for row in ROWS), *((row, True) for row in ROWS if "neigh" in row)]
+)
+def test_it_recommends_what_the_row_puts_first(run, added, nearest):
     (fit,) = [one for one in load_fits(run.path) if one.name == "model + " + added.replace("+", " + ")]
     fit = fit.model_copy(
-        update={"weight": 0.3 * (fit.days is not None), "share": 0.5 * (fit.space is not None)}
+        update={
+            "weight": 0.3 * (fit.days is not None),
+            "share": 0.5 * (fit.space is not None),
+            "nearest": nearest,
+        }
     )
     kept = load_fits(run.path)
     save_fits(results_of(run.path), [fit])
@@ -95,6 +101,8 @@ def test_it_recommends_what_the_row_puts_first(run, added):
             ):
                 weight[listing] = fit.decay**age
             near = (weight @ run.vectors(fit.space)) @ run.vectors(fit.space).T / weight.sum()
+            if nearest:
+                near = (run.vectors(fit.space)[weight > 0] @ run.vectors(fit.space).T).max(axis=0)
             total = total + fit.share * (near - near.mean()) / near.std()
         if fit.days is not None:
             day = 24 * 3600 * 10**9
@@ -154,6 +162,8 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
          "attributes count 0.5 times as much as what the model says."),
         ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "recency_fit": (60, 0.0)}, "neighbours",
          " Listings near the history by their attributes count 0.5 times as much as what the model says."),
+        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "neighbours_nearest": True, "recency_fit": (60, 0.0)},
+         "neighbours", " Listings near one of the history by their attributes count 0.5 times as much as what the model says."),
         ({"recency_days": 0, "recency_served": True, "recency_fit": (15, 0.02)}, "recency",
          " Lists add what was touched in the last 15 days."),
     ],

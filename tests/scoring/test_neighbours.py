@@ -1,5 +1,8 @@
 """Neighbours of the history in a vector space, by loops."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,38 @@ def test_a_history_of_empty_rows_prefers_nothing(make_log, always_live):
     queries = make_split(log, always_live(log), "temporal", 5, 5).test
     scores = VectorNeighbours.of(np.array([[0.0, 0], [1, 0], [0, 1]]), log).score(queries)
     assert scores.tolist() == [[-np.inf, 0, 0]]
+
+
+def test_the_nearest_listing_of_a_history_may_count_alone(random_log, always_live):
+    log = random_log(8)
+    queries = make_split(log, always_live(log)).test
+    vectors = np.random.default_rng(0).normal(size=(log.listings, 5)) * 3
+    vectors[[2, 5, 11]] = 0
+    scores = VectorNeighbours.of(vectors, log, nearest=True).score(queries)
+    length = np.linalg.norm(vectors, axis=1)
+    for row, (start, end) in enumerate(zip(queries.start, queries.end, strict=True)):
+        speaks = [other for other in log.listing[start:end] if length[other]]
+        for listing in range(log.listings):
+            if not length[listing]:
+                assert scores[row, listing] == -np.inf
+                continue
+            cosines = [vectors[one] @ vectors[listing] / length[one] / length[listing] for one in speaks]
+            assert scores[row, listing] == pytest.approx(max(cosines, default=-1.0), abs=1e-5)
+
+
+def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always_live):
+    """Who buys coats and socks in turn; and things halfway between any two kinds, which nobody buys, are like the mean."""
+    pairs = list(combinations(range(6), 2))
+    between = np.repeat([np.eye(6)[[one, other]].sum(axis=0) for one, other in pairs], 40, axis=0)
+    vectors = np.concatenate([np.repeat(np.eye(6), 10, axis=0), between])  # (660, 6)
+    touched = [10 * pair[place % 2] + place for pair in pairs for place in range(8)]
+    user, time = np.repeat(np.arange(len(pairs)), 8), np.tile(np.arange(8), len(pairs))
+    log = make_log(user, touched, time, len(vectors), len(pairs))
+    split = make_split(log, always_live(log), "leave-one-out")
+    tuned = VectorNeighbours.tune(vectors, log, split, always_live(log))
+    assert tuned.nearest
+    assert recall(tuned, log, split.valid, always_live(log)) == 1
+    assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0
 
 
 def test_the_recency_weight_is_the_one_that_validation_likes_best(random_log, always_live):

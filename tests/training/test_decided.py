@@ -39,6 +39,7 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
     assert last.validate_every == found.validate_every
     sets = decided(Settings.of({"training": {"baskets": "set"}}), log, split)
     assert (sets.recency_days, sets.recency_served, sets.neighbours_served) == (RECENT, True, NEAR)
+    assert sets.neighbours_nearest and not found.neighbours_nearest and not last.neighbours_nearest
     assert decided(Settings(), log, split, attributes=False).neighbours_served == 0
     without = Settings.of({"features": {"attributes": False}})
     assert decided(without, log, split).neighbours_served == 0
