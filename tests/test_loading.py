@@ -1,16 +1,22 @@
 """What is loaded comes from this machine, and nothing of it is unpickled."""
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
+@cache
 def calls(name: str) -> list[tuple[str, dict[str, object]]]:
     """Every call of a method `name` in the product: its place, and its options that are constants."""
     found = []
     for file in sorted((ROOT / "core").rglob("*.py")) + sorted((ROOT / "app").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        text = file.read_text(encoding="utf-8")
+        if not re.search(rf"\.\s*{name}\b", text):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
                 told = {one.arg: getattr(one.value, "value", None) for one in node.keywords if one.arg}
                 found.append((f"{file.relative_to(ROOT)}:{node.lineno}", told))

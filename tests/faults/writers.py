@@ -82,7 +82,7 @@ def settings(seed: int) -> Settings:
             "seed": seed,
             "encoder": {"layers": 1, "width": 16, "heads": 2, "ffn": 32},
             "features": {"text": False},
-            "training": {"batch": 16, "fresh": 8, "max_steps": 6, "validate_every": 3, "checkpoint_every": 2, "warmup": 2},
+            "training": {"batch": 16, "fresh": 8, "max_steps": 4, "validate_every": 3, "checkpoint_every": 2, "warmup": 2},
         }
     )  # fmt: skip
 

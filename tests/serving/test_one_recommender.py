@@ -56,7 +56,7 @@ rules = st.builds(
 ).flatmap(lambda made: st.sampled_from([made, made.model_copy(update={"at_most": 1, "seller": "building"})]))
 besides = st.sampled_from([None, NOTHING, *(fit.added for fit in FITS)])
 QUICK = settings().max_examples < 20
-few = settings(max_examples=9 if QUICK else 30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=6 if QUICK else 20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 OWN = {"recency_days": 20, "recency_served": True}

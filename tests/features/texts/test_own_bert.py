@@ -11,7 +11,7 @@ from core.features.texts.own_bert import OwnBert
 pytestmark = pytest.mark.slow
 
 TEXTS = [f"The {place} flat number {n} has a zorbel oven" for n in range(6) for place in ("harbour", "park")]
-STEPS = 4
+STEPS = 2
 
 
 @pytest.fixture(scope="module")
