@@ -68,6 +68,7 @@ class EventsProfile(_Part):
     last: str | None
     actions: list[str]
     per_user: Spread
+    busiest: str  # the user with the most events
     users_with_two: float  # share of users with two events or more
     returning: float  # share of the events after a user's first that go back to a listing of theirs
     per_listing: Spread
@@ -225,6 +226,7 @@ def _events(market: Market, log: EventLog) -> EventsProfile:
         last=_date(ends[1]),
         actions=log.actions,
         per_user=Spread.of(per_user),
+        busiest=log.users[int(per_user.argmax())],
         users_with_two=float((per_user >= 2).mean()),
         returning=returning(log, np.ones(len(log), bool)),
         per_listing=Spread.of(per_listing),

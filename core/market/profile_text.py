@@ -9,6 +9,8 @@ from core.words import count, percent
 
 WIDTH = 100
 MOST_ATTRIBUTES = 20
+#: Above so many events and at such a share of all of them a user is likely no person.
+BUSY, BUSY_SHARE = 1_000, 0.1
 MANY_RETURN = 0.2  # share of events on listings that their users know from which on it is said
 
 
@@ -66,6 +68,7 @@ def _events(events: EventsProfile | None) -> list[str]:
         *unwanted,
         *_returning(events),
         _row("per user", f"{_spread(events.per_user)}; {_percent(events.users_with_two)} have two or more"),
+        *_busiest(events),
         _row("per listing", f"{_spread(events.per_listing)}; {_percent(events.listings_without)} have none"),
     ]
 
@@ -76,6 +79,16 @@ def _returning(events: EventsProfile) -> list[str]:
     return _wrapped(
         f"{_percent(events.returning)} of the events after a user's first go back to a listing of theirs: lists offer only what "
         "is new to a user, and tests by time ask for nothing else"
+    )
+
+
+def _busiest(events: EventsProfile) -> list[str]:
+    most = events.per_user.max
+    if most <= BUSY or most / events.count < BUSY_SHARE:
+        return []
+    return _wrapped(
+        f"user {events.busiest} has {_percent(most / events.count)} of all events: where that is a program and no person, leave "
+        "its rows out of the events, since what is popular and recent goes by them"
     )
 
 

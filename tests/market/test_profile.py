@@ -92,6 +92,25 @@ def test_a_market_where_users_buy_again_is_told_what_lists_and_tests_leave_out(f
     assert none.events.returning == 0 and "go back to a listing" not in render(none)
 
 
+@pytest.mark.parametrize(
+    ("mine", "others", "told"), [(1_001, 9_009, True), (1_001, 9_010, False), (1_000, 0, False)]
+)
+def test_a_user_with_a_great_share_of_all_events_is_named(folder, mine, others, told):
+    start = pd.Timestamp("2024-01-01")
+    users = ["robot"] * mine + [f"u{row % 90}" for row in range(others)]
+    moments = [str(start + pd.Timedelta(minutes=row)) for row in range(len(users))]
+    lines = [
+        f"{user},{'ab'[row % 2]},{moment}"
+        for row, (user, moment) in enumerate(zip(users, moments, strict=True))
+    ]
+    events = "user_id,listing_id,timestamp\n" + "\n".join(lines)
+    found = profile(Market.open(folder(listings="listing_id\na\nb\n", events=events)))
+    assert (found.events.busiest, found.events.per_user.max) == ("robot", mine)
+    text = " ".join(render(found).split())
+    assert ("user robot has 10.0 % of all events" in text) is told
+    assert ("leave its rows out of the events" in text) is told
+
+
 def test_a_log_that_leaves_nothing_to_measure_is_told_why(folder):
     listings = "listing_id,town\n" + "".join(f"l{i},Ulm\n" for i in range(9))
     at_once = "user_id,listing_id,timestamp\n" + "".join(
