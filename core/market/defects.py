@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,27 @@ class Defect:
             return self
         rows = places[self.rows]
         return replace(self, row=int(rows[0]) + 1, rows=rows)
+
+
+@dataclass
+class Notes:
+    """Collects the defects of one file."""
+
+    file: str
+    defects: list[Defect] = field(default_factory=list)
+
+    def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
+        """Record the rows where `bad` (N,) holds, if any, under one defect."""
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            cell = values.iloc[rows[0]]
+            value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
+            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
+
+    def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
+        """Record the columns of `raw` that a table of this kind has no use for."""
+        for name in map(str, raw.columns):
+            if name not in read:
+                self.defects.append(
+                    Defect(self.file, name, 0, "", "is no column of this table; it is not used")
+                )

@@ -36,10 +36,13 @@ _TOLD = b"listing-vibes"
 _HERE = Path(__file__).parent
 #: What says how a table is read: where it changes, what was kept is of no use.
 _READERS = (
+    "column_hints.py",
     "columns.py",
     "config.py",
     "io.py",
     "decimals.py",
+    "defects.py",
+    "in_vain.py",
     "tables.py",
     "values.py",
     "kept_listings.py",

@@ -16,10 +16,11 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
 from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
+from core.market.in_vain import unwanted_in_vain
 from core.market.io import TABLES, find_table, read_table
 from core.market.kept_listings import Listings, Parts, kept_listings
 from core.market.kinds import Shown, kind_of
-from core.market.tables import events_table, listings_table, photos_table, unwanted_in_vain
+from core.market.tables import events_table, listings_table, photos_table
 from core.market.user_names import UserNames
 from core.market.writer import write_market
 from core.words import count

@@ -1,51 +1,23 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
-import difflib
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.market.column_hints import note_decimal_commas, note_members, note_words_for_nothing, why_unused
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
-from core.market.config import HIDE, AttributeConfig, MarketConfig
-from core.market.decimals import has_decimal_comma, has_decimal_point, says_comma, with_points
-from core.market.defects import Defect
+from core.market.config import AttributeConfig, MarketConfig
+from core.market.decimals import has_decimal_comma, has_decimal_point, with_points
+from core.market.defects import Defect, Notes
 from core.market.ids import by_user_and_time, rows_in
-from core.market.kinds import Cells, infer_kind, kind_of
+from core.market.in_vain import excluded_in_vain
+from core.market.kinds import infer_kind, kind_of
 from core.market.photo_urls import with_paths
-from core.market.values import SEPARATOR, as_ids, is_textual, of_bytes, to_moments, to_numbers
-
-#: What others write into a cell of which nothing is known, in small letters.
-NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
-
-
-@dataclass
-class Notes:
-    """Collects the defects of one file."""
-
-    file: str
-    defects: list[Defect] = field(default_factory=list)
-
-    def add(self, column: str, bad: np.ndarray, values: pd.Series, message: str) -> None:
-        """Record the rows where `bad` (N,) holds, if any, under one defect."""
-        rows = np.flatnonzero(bad)
-        if len(rows):
-            cell = values.iloc[rows[0]]
-            value = "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
-            self.defects.append(Defect(self.file, column, int(rows[0]) + 1, value, message, len(rows), rows))
-
-    def unread(self, raw: pd.DataFrame, read: tuple[str, ...]) -> None:
-        """Record the columns of `raw` that a table of this kind has no use for."""
-        for name in map(str, raw.columns):
-            if name not in read:
-                self.defects.append(
-                    Defect(self.file, name, 0, "", "is no column of this table; it is not used")
-                )
+from core.market.values import SEPARATOR, as_ids, of_bytes, to_moments, to_numbers
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
@@ -131,12 +103,12 @@ def listings_table(
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
             if setting.kind is None and (kind is None or kind_of(kind).written):
-                _note_decimal_commas(name, column, notes)
-                _note_words_for_nothing(name, column, notes)
+                note_decimal_commas(name, column, notes)
+                note_words_for_nothing(name, column, notes)
             if setting.kind is None and kind == "category":
-                _note_members(name, column, notes)
+                note_members(name, column, notes)
             if kind is None:
-                notes.defects.append(Defect(path.name, name, 0, "", _why_unused(name, column, raw)))
+                notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
                 continue
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
@@ -151,137 +123,12 @@ def listings_table(
     return pd.DataFrame(columns), kinds, notes.defects
 
 
-def _why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
-    if not column.notna().any():
-        return "is empty; it is not used"
-    dates = pd.api.types.is_datetime64_any_dtype(column.dtype) or Cells(name, column).dated
-    lacks = [one for one in (C.PUBLISHED, C.EXPIRES) if one not in raw.columns]
-    if not dates or not lacks:
-        return "holds only identifiers or dates; it is not used"
-    what = {C.PUBLISHED: "since when", C.EXPIRES: "until when"}
-    return (
-        f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
-        f"call it {' or '.join(lacks)}"
-    )
-
-
-def excluded_in_vain(columns: list[str], path: Path, config: MarketConfig) -> list[Defect]:
-    """What market.toml excludes that is not among the `columns` of `path`.
-
-    Raises:
-        VibesError: one that is not excluded is spelt nearly so: it would reach the model.
-    """
-    open_, found = [name for name in columns if name not in config.excluded], []
-    for name in config.excluded:
-        if name in columns or name == C.PLACE:
-            continue
-        meant = _meant(name, open_)
-        if meant is not None:
-            raise VibesError(
-                f"market.toml excludes '{name}', which {path} does not have, while '{meant}' would reach the model; "
-                "correct the name in market.toml, or remove it there."
-            )
-        found.append(Defect("market.toml", "excluded", 0, name, f"is no column of {path.name}; remove it"))
-    return found
-
-
-def _meant(name: str, others: list[str]) -> str | None:
-    """The one of `others` that is spelt nearly as `name`, None where there is none."""
-    near = difflib.get_close_matches(name.casefold(), [other.casefold() for other in others], 1, 0.8)
-    return next(other for other in others if other.casefold() == near[0]) if near else None
-
-
-def unwanted_in_vain(
-    events: pd.DataFrame, actions: list[str], path: Path, config: MarketConfig
-) -> list[Defect]:
-    """What market.toml calls unwanted that is no action of `path`.
-
-    Raises:
-        VibesError: it names all actions that there are, or one that is none and spelt nearly as another.
-    """
-    if "unwanted" not in config.model_fields_set:
-        return []
-    named, found = config.unwanted, []
-    for name in named:
-        if name in actions or name == HIDE:
-            continue
-        meant = _meant(name, actions)
-        if meant is not None:
-            raise VibesError(
-                f"market.toml calls '{name}' unwanted, which is no action of {path}, while '{meant}' is one; correct the name in "
-                "market.toml, or remove it there."
-            )
-        found.append(Defect("market.toml", "unwanted", 0, name, f"is no action of {path.name}; remove it"))
-    if actions and set(actions) <= set(named) and len(events) and events[C.ACTION].notna().all():
-        raise VibesError(
-            f"market.toml calls all actions of {path} unwanted ({', '.join(actions)}), so that no event says what users are after; "
-            "leave one out there."
-        )
-    return found
-
-
 def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: AttributeConfig) -> bool:
     """Whether a comma parts the decimals of a column's numbers, as market.toml or else its cells say."""
     if setting.decimal or kind not in (None, "number") or (kind is None and name == C.DESCRIPTION):
         # Rows that come later may be from elsewhere.
         return setting.decimal == "," and not has_decimal_point(column)
     return has_decimal_comma(column) and (kind or infer_kind(name, with_points(column))) == "number"
-
-
-def _note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
-    """Numbers such as "10,50" that are read as words, as others of the column have a decimal point or are none, are told so."""
-    if not is_textual(column) or has_decimal_comma(column):
-        return
-
-    def commas(cells: pd.Series) -> pd.Series:
-        return cells.map(lambda cell: isinstance(cell, str) and len(cell) <= 40 and says_comma(cell))
-
-    first = column.dropna().head(1000)  # enough to tell; a million texts need not be looked through
-    if len(first) and commas(first).mean() > 0.5:
-        message = (
-            "has a decimal comma, but not all the column, so it is read as words; write numbers as 10.50"
-        )
-        notes.add(name, commas(column).to_numpy(bool), column, message)
-
-
-def _note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
-    """Words such as "NA", or others that recur, for which a column that holds numbers otherwise is
-    none of numbers, are told so."""
-    if not is_textual(column):
-        return
-
-    def nothing(cells: pd.Series) -> np.ndarray:
-        return cells.astype("str").str.strip().str.casefold().isin(words).to_numpy(bool)
-
-    first = column.dropna().head(1000)
-    bad = to_numbers(with_points(first) if has_decimal_comma(column) else first)[1]
-    words = set(NOTHING)
-    if bad.sum() <= 0.8 * len(bad):
-        others = first[bad].astype("str").str.strip().str.casefold().value_counts()
-        words |= {word for word, times in others.items() if times >= 3 and not re.search(r"\d", str(word))}
-    if nothing(first).any() and not bad.all() and (bad & ~nothing(first)).mean() < 0.1:
-        message = (
-            "stands among numbers, so the column is not read as numbers; leave such cells empty, or give the column the kind "
-            "'number' in market.toml"
-        )
-        notes.add(name, nothing(column), column, message)
-
-
-def _note_members(name: str, column: pd.Series, notes: Notes) -> None:
-    """Cells such as "red, blue", which are read as one value each though few members recur in them, are told so."""
-    if not is_textual(column):
-        return
-    cells = column.dropna().astype("str").head(1000)
-    different = cells.unique()
-    for mark in (",", ";", "/"):
-        parted = cells.str.contains(mark, regex=False)
-        if parted.mean() <= 0.2:
-            continue
-        members = {member.strip() for cell in different for member in cell.split(mark)}
-        if len(members) <= len(different) / 2:
-            message = f'is read as one value; if \'{mark}\' parts a set, say kind = "multi" and separator = "{mark}" in market.toml'
-            notes.add(name, column.str.contains(mark, regex=False, na=False).to_numpy(bool), column, message)
-            return
 
 
 def label_of(name: str) -> str:

@@ -12,9 +12,9 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.defects import Defect
+from core.market.defects import Defect, Notes
 from core.market.market import Market
-from core.market.tables import Notes, as_ids, events_table, listings_table, require
+from core.market.tables import as_ids, events_table, listings_table, require
 from core.serving.refresh.sources import Frame
 from core.serving.refresh.waiting import MOST_WAITING, Waiting, newest, nothing_waits
 

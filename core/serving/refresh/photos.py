@@ -17,13 +17,13 @@ import pandas as pd
 from core.errors import VibesError
 from core.features.photos.files import PhotoProblem, locate, read
 from core.market.columns import Columns as C
-from core.market.defects import Defect
+from core.market.defects import Defect, Notes
 from core.market.download.job import bring
 from core.market.download.limits import Limits
 from core.market.durable import atomic_path
 from core.market.photo_check import photo_problem
 from core.market.photo_urls import path_of, with_paths
-from core.market.tables import Notes, as_ids, require
+from core.market.tables import as_ids, require
 from core.market.values import to_numbers
 from core.serving.refresh.changes import Changes
 from core.serving.refresh.sources import Frame

@@ -96,7 +96,7 @@ def test_a_cell_moves_no_cursor(shop):
 
 def test_only_the_newest_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("core.serving.refresh.rejected.MOST_REJECTED", 2)
-    from core.market.tables import Notes
+    from core.market.defects import Notes
 
     for number in range(3):
         frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}), None, {}, 0.0)

@@ -1,0 +1,86 @@
+"""What is told of columns that are likely not read as they were meant: as words, as one value each, or not at all."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from core.market.columns import Columns as C
+from core.market.decimals import has_decimal_comma, says_comma, with_points
+from core.market.defects import Notes
+from core.market.kinds import Cells
+from core.market.values import is_textual, to_numbers
+
+#: What others write into a cell of which nothing is known, in small letters.
+NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
+
+
+def why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
+    """What to say of a column of `raw` that is no attribute."""
+    if not column.notna().any():
+        return "is empty; it is not used"
+    dates = pd.api.types.is_datetime64_any_dtype(column.dtype) or Cells(name, column).dated
+    lacks = [one for one in (C.PUBLISHED, C.EXPIRES) if one not in raw.columns]
+    if not dates or not lacks:
+        return "holds only identifiers or dates; it is not used"
+    what = {C.PUBLISHED: "since when", C.EXPIRES: "until when"}
+    return (
+        f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
+        f"call it {' or '.join(lacks)}"
+    )
+
+
+def note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
+    """Numbers such as "10,50" that are read as words, as others of the column have a decimal point or are none, are told so."""
+    if not is_textual(column) or has_decimal_comma(column):
+        return
+
+    def commas(cells: pd.Series) -> pd.Series:
+        return cells.map(lambda cell: isinstance(cell, str) and len(cell) <= 40 and says_comma(cell))
+
+    first = column.dropna().head(1000)  # enough to tell; a million texts need not be looked through
+    if len(first) and commas(first).mean() > 0.5:
+        message = (
+            "has a decimal comma, but not all the column, so it is read as words; write numbers as 10.50"
+        )
+        notes.add(name, commas(column).to_numpy(bool), column, message)
+
+
+def note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
+    """Words such as "NA", or others that recur, for which a column that holds numbers otherwise is
+    none of numbers, are told so."""
+    if not is_textual(column):
+        return
+
+    def nothing(cells: pd.Series) -> np.ndarray:
+        return cells.astype("str").str.strip().str.casefold().isin(words).to_numpy(bool)
+
+    first = column.dropna().head(1000)
+    bad = to_numbers(with_points(first) if has_decimal_comma(column) else first)[1]
+    words = set(NOTHING)
+    if bad.sum() <= 0.8 * len(bad):
+        others = first[bad].astype("str").str.strip().str.casefold().value_counts()
+        words |= {word for word, times in others.items() if times >= 3 and not re.search(r"\d", str(word))}
+    if nothing(first).any() and not bad.all() and (bad & ~nothing(first)).mean() < 0.1:
+        message = (
+            "stands among numbers, so the column is not read as numbers; leave such cells empty, or give the column the kind "
+            "'number' in market.toml"
+        )
+        notes.add(name, nothing(column), column, message)
+
+
+def note_members(name: str, column: pd.Series, notes: Notes) -> None:
+    """Cells such as "red, blue", which are read as one value each though few members recur in them, are told so."""
+    if not is_textual(column):
+        return
+    cells = column.dropna().astype("str").head(1000)
+    different = cells.unique()
+    for mark in (",", ";", "/"):
+        parted = cells.str.contains(mark, regex=False)
+        if parted.mean() <= 0.2:
+            continue
+        members = {member.strip() for cell in different for member in cell.split(mark)}
+        if len(members) <= len(different) / 2:
+            message = f'is read as one value; if \'{mark}\' parts a set, say kind = "multi" and separator = "{mark}" in market.toml'
+            notes.add(name, column.str.contains(mark, regex=False, na=False).to_numpy(bool), column, message)
+            return
