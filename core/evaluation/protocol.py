@@ -72,7 +72,7 @@ def evaluate(
         week=week_after_training(split, queries),
         cutoffs=cutoffs,
         seed=seed,
-        notes={scorer.name: scorer.note for scorer in scorers if hasattr(scorer, "note")},
+        notes={scorer.name: note for scorer in scorers if (note := getattr(scorer, "note", ""))},
     )
     if new_by is None:
         return found

@@ -33,6 +33,11 @@ class Remembered:
         self._batch: Queries | None = None
         self._kept: dict[str, np.ndarray] = {}
 
+    @property
+    def note(self) -> str:
+        """What the scorer says of itself, "" where that is nothing."""
+        return getattr(self.scorer, "note", "")
+
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, not to be written to."""
         return self._once(batch, "scores", lambda: np.asarray(self.scorer.score(batch)))
@@ -168,7 +173,7 @@ class Blend:
     @property
     def note(self) -> str:
         """What was fitted."""
-        return f"{_told(self.scorer)} + {self.weight:.3g} x {self.other.name}, both standardised"
+        return f"{_told(self.scorer)} + {self.weight:.3g} x {_told(self.other)}, both standardised"
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32; `-inf` where `scorer` cannot recommend a listing."""
@@ -179,8 +184,11 @@ class Blend:
 
 
 def _told(scorer: Scorer) -> str:
-    """What was fitted of a scorer that is fitted itself, else its name."""
-    return getattr(scorer, "note", scorer.name)
+    """What was fitted of a scorer that is fitted itself, else its name with what it says of itself."""
+    note = getattr(scorer, "note", "")
+    if isinstance(scorer, RecencyPrior | Blend):
+        return note
+    return f"{scorer.name} ({note})" if note else scorer.name
 
 
 def standardised(scores: np.ndarray) -> np.ndarray:

@@ -88,10 +88,8 @@ class VectorNeighbours:
 
     @property
     def note(self) -> str:
-        """How a history is read."""
-        if self.nearest:
-            return "by the nearest listing of the history"
-        return f"by the mean of the history, a listing {self.decay:g} x the one touched after it"
+        """How a history is read, where it is not by its mean."""
+        return "by the nearest listing of a history" if self.nearest else ""
 
     def _mean(self, batch: Queries) -> np.ndarray:
         """(B, L) weighed means of cosines."""

@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from core.evaluation.protocol import evaluate
 from core.market.splits import make_split
+from core.scoring.blends import Blend, Remembered
 from core.scoring.interactions import history_matrix
 from core.scoring.neighbours import VectorNeighbours
 from core.scoring.tuning import DECAYS, recall
@@ -68,6 +70,12 @@ def test_nearest_is_chosen_where_a_history_holds_several_things(make_log, always
     split = make_split(log, always_live(log), "leave-one-out")
     tuned = VectorNeighbours.tune(vectors, log, split, always_live(log))
     assert tuned.nearest
+    found = evaluate([Remembered(tuned)], log, split, always_live(log))
+    assert found.notes == {"neighbours": "by the nearest listing of a history"}
+    blend = Blend(replace(tuned, nearest=False), Remembered(tuned), 0.5)
+    assert (
+        blend.note == "neighbours + 0.5 x neighbours (by the nearest listing of a history), both standardised"
+    )
     assert recall(tuned, log, split.valid, always_live(log)) == 1
     assert recall(replace(tuned, nearest=False), log, split.valid, always_live(log)) == 0
 
