@@ -61,6 +61,6 @@ COSTLY = {"service-requests", "page-addresses"}
 )
 def test_a_target_stands_a_few(name, tmp_path, request):
     one = targets()[name]
-    few = 60 if request.config.option.slow else 4
+    few = 40 if request.config.option.slow else 4
     found = run(one, few, Path(tmp_path))
     assert not found.failures, found.failures[0].what
