@@ -47,7 +47,7 @@ class TrainingConfig(Forbidding):
     late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
         "auto",
         description="weight of a listing's greatest cosine to a listing of the history, beside its cosine to the user's "
-        "vector; 0 = none; auto = 0.5 where events come in baskets, and in leave-one-out unless the market is large "
+        "vector; 0 = none; auto = 1 where events come in baskets, and in leave-one-out unless the market is large "
         "(listing-vectors alone)",
     )
     late_itself: bool | Auto = Field(
