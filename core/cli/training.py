@@ -166,6 +166,10 @@ def evaluate(
         Rivals,
         typer.Option(help="what stands beside the model: all, without those that take long, or none"),
     ] = "all",
+    users: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="ask about so many users, drawn by chance; default: all"),
+    ] = None,
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from core.evaluation.start import evaluate as measure
@@ -175,7 +179,13 @@ def evaluate(
     opened = Run.open(run)
     with progress_bar() as progress:
         result = measure(
-            opened, protocol, hide_history=hide_history, new_by=new_by, rivals=rivals, progress=progress
+            opened,
+            protocol,
+            hide_history=hide_history,
+            new_by=new_by,
+            rivals=rivals,
+            users=users,
+            progress=progress,
         )
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))

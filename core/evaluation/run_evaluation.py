@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from core.errors import VibesError
 from core.evaluation.better import BETTER, surely_better
 from core.evaluation.new_by import NewBy
@@ -13,7 +15,7 @@ from core.evaluation.result import Evaluation
 from core.market.documents import write_json
 from core.market.durable import copy_file, only_writer
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Protocol, Split
+from core.market.splits import Catalogue, Protocol, Queries, Split
 from core.model.settings import Settings
 from core.progress import Report
 from core.run.additions import Additions
@@ -31,6 +33,8 @@ from core.scoring.scorer import Named
 Rivals = Literal["all", "fast", "none"]
 #: The note on rivals that were not measured.
 LEFT_OUT = "left out"
+#: The note on users that were drawn.
+DRAWN = "drawn"
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
 SHARES = (0.2, 0.45, 0.8, 1.4)
 
@@ -43,6 +47,7 @@ def evaluate_run(
     hide_history: bool | None = None,
     new_by: str | None = None,
     rivals: Rivals = "all",
+    users: int | None = None,
 ) -> Evaluation:
     """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, the best of
     these beside what is recent, and the scorers `also`.
@@ -54,12 +59,15 @@ def evaluate_run(
     the one that the model was trained with; another protocol than that of the training would test the
     model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never
     recommended, in leave-one-out as well, with False it stays among the candidates there, by default as the split has it.
-    With the attribute `new_by` all are also ranked among the listings that share none of its values with the history.
+    With the attribute `new_by` all are also ranked among the listings that share none of its values with the history. Of more than
+    so many `users` with a test query as many are asked, drawn by chance: the same ones for every run of a market.
 
     Raises:
-        VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, or without
-            rivals there is nothing to measure.
+        VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, without
+            rivals there is nothing to measure, or fewer than one of the `users` is asked.
     """
+    if users is not None and users < 1:
+        raise VibesError(f"{users} users are to be asked; give 1 or more.")
     if rivals == "none" and not run.has_model and not also:
         raise VibesError(
             f"{run.path} has no trained model, so without rivals there is nothing to measure; use fast or all."
@@ -107,7 +115,11 @@ def evaluate_run(
     if rivals != "none" and near and len(split.valid):
         scorers.append(RecencyPrior.tune(near, log, split, catalogue, settings.seed, NEAR_RECENT))
     scorers += also
-    found = evaluate(scorers, log, split, catalogue, seed=settings.seed, report=report, new_by=among)
+    queries = split.test if users is None else _of_drawn_users(split.test, users)
+    found = evaluate(scorers, log, split, catalogue, queries, seed=settings.seed, report=report, new_by=among)
+    if len(queries) < len(split.test):
+        every = len(np.unique(split.test.user))
+        found.notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
     if run.has_model and (note := _own_note(settings)):
         found.notes["model"] = note
     if run.transferred and run.manifest.carried is not None:
@@ -122,6 +134,12 @@ def evaluate_run(
         return found
     found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
     return found
+
+
+def _of_drawn_users(queries: Queries, users: int) -> Queries:
+    """The queries of so many users drawn by chance, who are among those that a larger number would draw; all where there are no more."""
+    drawn = np.random.default_rng(0).permutation(np.unique(queries.user))[:users]
+    return queries.take(np.isin(queries.user, drawn))
 
 
 def _own_note(settings: Settings) -> str:

@@ -23,6 +23,7 @@ def evaluate(
     hide_history: bool | None = None,
     new_by: str | None = None,
     rivals: str = "all",
+    users: int | None = None,
     also: Sequence[Scorer] = (),
     save: bool = True,
     progress: Report | bool = False,
@@ -41,13 +42,14 @@ def evaluate(
         new_by: an attribute; rankings also without the listings that share its value with the history.
         rivals: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and what
             serving adds alone); a note of the evaluation says what was left out.
+        users: of so many users at most, drawn by chance and the same for every run of a market, where all would take too long; None: all.
         also: more scorers for the table.
         save: keep figures, queries and the weights of what serving adds in the run's folder, where pages, reports and
             recommendations beside recency or neighbours find them.
         progress: called with each update of `core.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: no events, another protocol than that of the training, an unknown word for the rivals, or nothing left to test on.
+        VibesError: no events, another protocol than that of the training, an unknown word for the rivals, no user, or nothing left to test on.
     """
     if protocol not in (None, *PROTOCOLS):
         raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(PROTOCOLS)}.")
@@ -55,7 +57,7 @@ def evaluate(
         raise VibesError(f"The rivals are '{rivals}'; use {', '.join(get_args(Rivals))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, rivals)  # type: ignore[arg-type]
+        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, rivals, users)  # type: ignore[arg-type]
     if save:
         save_metrics(opened, found)
     return found

@@ -53,13 +53,15 @@ def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
 
 def also_told(metrics: dict[str, Any]) -> str:
     """Sentences, each with a space before it: where a leave-one-out evaluation hid the histories, and what there is to
-    know of how the model was trained, which rivals were left out."""
+    know of how the model was trained, whether all users were asked, which rivals were left out."""
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
-    trained = metrics.get("notes", {}).get("model")
+    notes = metrics.get("notes", {})
     told = " What they had touched before was not recommended." if hidden else ""
-    if left_out := metrics.get("notes", {}).get("left out"):
+    if drawn := notes.get("drawn"):
+        told += f" Asked were {drawn}."
+    if left_out := notes.get("left out"):
         told += f" Not measured beside it: {left_out}."
-    return f"{told} The model was {trained}." if trained else told
+    return f"{told} The model was {trained}." if (trained := notes.get("model")) else told
 
 
 def share(value: float) -> str:

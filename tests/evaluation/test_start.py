@@ -88,3 +88,20 @@ def test_without_rivals_the_model_and_what_serving_adds_are_measured(trained):
     assert "popularity, id models and neighbours" in alone.notes["left out"]
     with pytest.raises(VibesError, match="The rivals are 'some'; use all, fast, none"):
         evaluate(trained, rivals="some", save=False)
+
+
+def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
+    whole = measured[1]
+    ten = evaluate(trained, rivals="none", users=10, save=False)
+    assert len(ten.users) == 10 and set(ten.users) < set(whole.users)
+    theirs = np.isin(whole.queries.user, ten.users)
+    assert ten.queries.event.tolist() == whole.queries.event[theirs].tolist()
+    assert ten.ranks["model"].tolist() == whole.ranks["model"][theirs].tolist()
+    told = f"10 of the {len(whole.users)} users who have a test query, by chance"
+    assert ten.notes["drawn"] == told and f"Asked were {told}." in also_told(ten.to_dict())
+    five = evaluate(trained, rivals="none", users=5, save=False)
+    assert set(five.users) < set(ten.users)  # whoever asks for more, asks the same ones again
+    every = evaluate(trained, rivals="none", users=len(whole.users), save=False)
+    assert "drawn" not in every.notes and every.ranks["model"].tolist() == whole.ranks["model"].tolist()
+    with pytest.raises(VibesError, match="0 users are to be asked; give 1 or more"):
+        evaluate(trained, users=0, save=False)
