@@ -103,7 +103,7 @@ def _live(profile: MarketProfile) -> list[str]:
     if not live.published:
         lines += _wrapped(
             "no published_at: all listings count as live from the start, so tests rank what nobody could see yet, and "
-            "recency gains, since it alone tells what is there"
+            "recency gains, since it alone tells what is there, and puts what is new last"
         )
     elif not live.expires:
         lines += _wrapped("no expires_at: no listing ends, so what is gone stays a candidate")

@@ -76,7 +76,8 @@ class Additions:
         """What counts the recent events of the market; None where the fit knows none."""
         if not self.has_recent:
             return None
-        return RecentEvents.of(self.run.log, self._known, self.fit.days, self.fit.events)
+        fit, run = self.fit, self.run
+        return RecentEvents.of(run.log, self._known, fit.days, fit.events, run.catalogue)
 
     @property
     def _known(self) -> np.ndarray:

@@ -87,7 +87,7 @@ class RecencyPrior:
         """The scorer, window and weight with the best (smooth) validation recall@30; the first with weight 0 where
         nothing can be tuned."""
         if log.timed:
-            windows = [RecentEvents.over_days(log, days) for days in WINDOWS]
+            windows = [RecentEvents.over_days(log, days, catalogue) for days in WINDOWS]
         else:
             windows = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
         affordable = max(LEAST_QUERIES, CELLS // (len(scorers) * log.listings))

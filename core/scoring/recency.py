@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from core.market.log import DAY, EventLog, ranges
+from core.market.splits import Catalogue
+from core.scoring.exposure import Exposure
 
 #: Of the dtype that counts have: with a number of another one `np.add.at` converts event by event, 25 times as slowly.
 ONE = np.float32(1)
@@ -17,7 +19,8 @@ ONE = np.float32(1)
 class RecentEvents:
     """Counts the wanted events of each listing in the `days` strictly before a moment, whoever caused them.
 
-    At any moment it counts what a market would know then. A log without timestamps has no common clock, so "recent" is
+    At any moment it counts what a market would know then. Where there is an `exposure`, listings that are newer than the window
+    count for the days before they came what listings had on average. A log without timestamps has no common clock, so "recent" is
     the last `events` events of each user instead, and the count is one for all moments.
     """
 
@@ -26,14 +29,17 @@ class RecentEvents:
     time: np.ndarray = field(repr=False)  # (N,) int64, ascending
     listing: np.ndarray = field(repr=False)  # (N,) int32, in the same order
     listings: int
+    exposure: Exposure | None = field(default=None, repr=False)
 
     @classmethod
-    def over_days(cls, log: EventLog, days: int) -> RecentEvents:
-        """Of a log with timestamps."""
+    def over_days(cls, log: EventLog, days: int, catalogue: Catalogue | None = None) -> RecentEvents:
+        """Of a log with timestamps; with the `catalogue` it is known which listings are newer than the days."""
         order = np.argsort(log.time, kind="stable")
         if log.some_unwanted:
             order = order[log.wanted[order]]
-        return cls(days, None, log.time[order], log.listing[order], log.listings)
+        time = log.time[order]
+        exposure = Exposure.of(int(time[0]), catalogue) if catalogue is not None and len(time) else None
+        return cls(days, None, time, log.listing[order], log.listings, exposure)
 
     @classmethod
     def over_events(cls, log: EventLog, known: np.ndarray, events: int) -> RecentEvents:
@@ -44,18 +50,37 @@ class RecentEvents:
         return cls(None, events, np.zeros(len(recent), np.int64), log.listing[recent], log.listings)
 
     @classmethod
-    def of(cls, log: EventLog, known: np.ndarray, days: int | None, events: int | None) -> RecentEvents:
+    def of(
+        cls,
+        log: EventLog,
+        known: np.ndarray,
+        days: int | None,
+        events: int | None,
+        catalogue: Catalogue | None = None,
+    ) -> RecentEvents:
         """By `days` where they are given, else by `events`, of which those are asked for where `known` (N,) holds."""
-        return cls.over_days(log, days) if days is not None else cls.over_events(log, known, events or 0)
+        if days is not None:
+            return cls.over_days(log, days, catalogue)
+        return cls.over_events(log, known, events or 0)
 
     @property
     def window(self) -> str:
         """What counts as recent, in words."""
-        return f"{self.days} days" if self.days is not None else f"{self.events} events of each user"
+        if self.days is None:
+            return f"{self.events} events of each user"
+        return f"{self.days} days" + (" and the mean for days before a listing came" if self.exposure else "")
 
     def counts(self, at: np.ndarray, listings: np.ndarray | None = None) -> np.ndarray:
         """(B, L) float32 at the moments `at` (B,); of the `listings` (C,) alone, one of which may stand there twice,
         (B, C)."""
+        found = self._told(at, listings)
+        if self.exposure is None or self.days is None:
+            return found
+        before = np.searchsorted(self.time, np.stack([at - self.days * DAY, at]), side="left")  # (2, B)
+        return self.exposure.expected(found, at, self.days, before[1] - before[0], listings)
+
+    def _told(self, at: np.ndarray, listings: np.ndarray | None) -> np.ndarray:
+        """The events that there were, as `counts`."""
         if listings is None:
             return self._counts(at)
         asked, again = np.unique(listings, return_inverse=True)

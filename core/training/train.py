@@ -149,7 +149,7 @@ def _train(
         settings=settings,
         markets=known_markets(markets, grounds) if many else None,
     )
-    recent = _recent(log, training.recent_days)
+    recent = _recent(log, training.recent_days, catalogue)
     if begun is not None and carried is not None:
         report(Notice(f"The model of {begun.run} {carried.sentence}."))
     report(Stage("features"))
@@ -207,7 +207,7 @@ def _train(
                 _validation(
                     one.log, one.split, one.catalogue,
                     make_inputs(featurizer, part, one.log if training.unwanted_learned else one.log.of_wanted, settings),
-                    settings, recent=_recent(one.log, training.recent_days),
+                    settings, recent=_recent(one.log, training.recent_days, one.catalogue),
                 )
                 for one, part in zip(grounds, parts, strict=True)
             ]
@@ -303,12 +303,12 @@ def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
     return manifest.settings
 
 
-def _recent(log: EventLog, days: int) -> RecentEvents | None:
+def _recent(log: EventLog, days: int, catalogue: Catalogue) -> RecentEvents | None:
     if days and not log.timed:
         raise VibesError(
             f"Option training.recency_days is {days}, but the events have no timestamps, so nothing is recent; leave it out."
         )
-    return RecentEvents.over_days(log, days) if days else None
+    return RecentEvents.over_days(log, days, catalogue) if days else None
 
 
 def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:

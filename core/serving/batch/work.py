@@ -14,6 +14,7 @@ from core.errors import VibesError
 from core.market.durable import atomic_path
 from core.market.market import Market
 from core.market.moments import moment_in_log
+from core.market.splits import Catalogue
 from core.progress import Report
 from core.run.additions import Additions
 from core.run.boosts import read_boost
@@ -25,6 +26,7 @@ from core.run.recommender import Lists, Recommender, named_rows
 from core.run.rules import RULED, Rules
 from core.run.run import Run
 from core.run.where import read_condition
+from core.scoring.exposure import Exposure
 from core.scoring.recency import RecentEvents, recency_prior
 from core.serving.batch.histories import cut_histories, read_histories
 from core.serving.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprint_of, part_path
@@ -118,12 +120,18 @@ class Work:
 
 def save_gain(folder: Path, fit: Fit, market: Market, at: int) -> None:
     """Write what recency adds to every listing's score at a moment, counted from the histories part by part."""
-    count = np.zeros(len(market.listings), np.float32)
+    count, moment = np.zeros((1, len(market.listings)), np.float32), np.array([at])
+    begun: list[int] = []
     for part in sorted((folder / HISTORIES).glob("part-*.parquet")):
         log = read_histories(part, market)
-        count += RecentEvents.of(log, log.wanted, fit.days, fit.events).counts(np.array([at]))[0]
+        recent = RecentEvents.of(log, log.wanted, fit.days, fit.events)
+        count += recent.counts(moment)
+        begun += recent.time[:1].tolist()
+    exposure = Exposure.of(min(begun), Catalogue.of(market)) if begun else None
+    if fit.days is not None and exposure is not None:  # of all parts together, as it is of a whole log
+        count = exposure.expected(count, moment, fit.days, count.sum(axis=1))
     with atomic_path(folder / GAIN) as temporary, temporary.open("wb") as stream:
-        np.save(stream, recency_prior(count, fit.weight))
+        np.save(stream, recency_prior(count[0], fit.weight))
 
 
 def inference_of(run: Run, kind: Kind) -> str:
