@@ -47,7 +47,12 @@ def test_a_row_is_made_again_from_what_is_kept_of_it(random_log, always_live, tm
     save_fits(tmp_path, [fit for fit in fits if fit])
     manifest = SimpleNamespace(settings=SimpleNamespace(seed=0))
     run = SimpleNamespace(
-        log=log, spaces=["attributes"], vectors=lambda space: vectors, path=tmp_path, manifest=manifest
+        log=log,
+        catalogue=always_live(log),
+        spaces=["attributes"],
+        vectors=lambda space: vectors,
+        path=tmp_path,
+        manifest=manifest,
     )
     for row, fit in zip(rows[1:], load_fits(tmp_path), strict=True):
         again = Additions(run, fit, split.train).scorer(model, log)

@@ -75,7 +75,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     run = Run.open(tmp_path / "run")
     log, catalogue = EventLog.from_market(small_market), Catalogue.of(small_market)
     valid = make_split(log, catalogue).valid
-    recent = RecentEvents.over_days(log, DAYS)
+    recent = RecentEvents.over_days(log, DAYS, catalogue)
     beside = RecencyPrior(model_scorer(run), recent, settings.training.temperature)
     found = [recall(scorer, log, valid, catalogue) for scorer in (beside, model_scorer(run))]
     assert found[0] == pytest.approx(progress.best, abs=0.01)
