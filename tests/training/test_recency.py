@@ -23,6 +23,7 @@ from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.scorer import model_scorer
 from core.scoring.blends import RecencyPrior
+from core.scoring.exposure import Exposure
 from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents
 from core.scoring.tuning import recall
@@ -130,6 +131,8 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
 def test_lists_add_no_recency_where_validation_surely_finds_more_without(
     small_market, quick, tmp_path, monkeypatch
 ):
+    # Counted as if all listings had been there all the time, what is recent does harm here.
+    monkeypatch.setattr(Exposure, "of", lambda *_: None)
     settings, told = changed(quick, bf16=False, recency_days="auto"), []
     train(small_market, tmp_path / "run", settings, None, report=told.append)
     run = Run.open(tmp_path / "run")
