@@ -1,4 +1,4 @@
-"""SASRec, eSASRec and BERT4Rec by RecTools on an exported split: `python rectools_peers.py OUT [--only esasrec] [--patience N]`.
+"""SASRec, eSASRec, HSTU and BERT4Rec by RecTools on an exported split: `python rectools_peers.py OUT [--only esasrec] [--patience N]`.
 
 Runs in the peers' environment (`requirements.txt`); it sees what `export.py` wrote, and writes of each peer
 `OUT/NAME.parquet` (query, item_id, score: the best listings of each query) and `OUT/NAME.json` (settings, epochs, what
@@ -21,8 +21,9 @@ from lightning_fabric import seed_everything
 from pytorch_lightning import Trainer
 from rectools import Columns
 from rectools.dataset import Dataset
-from rectools.models import BERT4RecModel, SASRecModel
+from rectools.models import BERT4RecModel, HSTUModel, SASRecModel
 from rectools.models.nn.transformers.base import TransformerModelBase
+from rectools.models.nn.transformers.hstu import STULayers
 from rectools.models.nn.transformers.lightning import TransformerLightningModule
 from rectools.models.nn.transformers.ligr import LiGRLayers
 from rectools.models.nn.transformers.sasrec import SASRecDataPreparator
@@ -34,38 +35,48 @@ QUERIES_AT_ONCE = 1000
 ROWS_AT_ONCE = 16
 #: Listings whose share of hits validation counts.
 K = 30
-#: eSASRec: SASRec's objective, LiGR layers, a softmax over sampled negatives (arXiv:2508.06450).
+#: eSASRec: SASRec's objective, LiGR layers, a softmax over sampled negatives (arXiv:2508.06450). HSTU (arXiv:2402.17152) as
+#: its authors set it, but for its bias by time, which asks for the time of each query.
 PEERS: dict[str, tuple[type[TransformerModelBase[Any]], dict[str, Any]]] = {
-    "sasrec": (SASRecModel, {"loss": "softmax", "n_blocks": 2}),
+    "sasrec": (SASRecModel, {"loss": "softmax", "use_key_padding_mask": True}),
     "esasrec": (
         SASRecModel,
-        {"loss": "sampled_softmax", "n_negatives": 256, "n_blocks": 4, "transformer_layers_type": LiGRLayers},
+        {"loss": "sampled_softmax", "n_negatives": 256, "use_key_padding_mask": True, "transformer_layers_type": LiGRLayers},
     ),
-    "bert4rec": (BERT4RecModel, {"loss": "softmax", "n_blocks": 2}),
-}
+    "hstu": (
+        HSTUModel,
+        {
+            "loss": "sampled_softmax", "n_negatives": 128, "relative_time_attention": False,
+            "lightning_module_kwargs": {"logits_t": 0.05},
+        },
+    ),
+    "bert4rec": (BERT4RecModel, {"loss": "softmax", "use_key_padding_mask": True}),
+}  # fmt: skip
 
 
 class WithoutPadding(TransformerLightningModule):
     """The same losses without the padding: short histories in long rows are little else.
 
-    Rows of like length are read together, of the columns that one of them fills, and the places alone that hold an event
-    are scored. Positions count from the end and padding is masked, so that this changes no figure.
+    Rows of like length are read together, of the columns that one of them fills (HSTU's layers want them all), and the
+    places alone that hold an event are scored. Positions count from the end and padding is masked, so that this changes no
+    figure.
     """
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         """The mean over the E events that are to be foretold."""
         items = self.torch_model.item_model.get_all_embeddings()  # (I, d)
+        whole = isinstance(self.torch_model.transformer_layers, STULayers)
         order = (batch["x"] != 0).sum(1).argsort()
         found, own, drawn = [], [], []
         for rows in order.split(ROWS_AT_ONCE):
-            begin = int((batch["x"][rows] != 0).any(0).int().argmax())
+            begin = 0 if whole else int((batch["x"][rows] != 0).any(0).int().argmax())
             x, y = batch["x"][rows, begin:], batch["y"][rows, begin:]  # (b, T)
             found.append(self.torch_model.encode_sessions({"x": x}, items)[y != 0])
             own.append(y[y != 0])
             if self.loss == "sampled_softmax":
                 drawn.append(batch["negatives"][rows, begin:][y != 0])
         target = torch.cat(own)  # (E,)
-        scores = torch.cat(found) @ items.T / self.logits_t  # (E, I)
+        scores = self.torch_model.similarity_module(torch.cat(found), items) / self.logits_t  # (E, I)
         if self.loss == "sampled_softmax":
             scores = scores.gather(1, torch.cat([target[:, None], torch.cat(drawn)], 1))  # (E, 1 + n)
             target = torch.zeros_like(target)
@@ -96,11 +107,12 @@ def model_of(name: str, given: argparse.Namespace) -> TransformerModelBase[Any]:
         )  # fmt: skip
 
     kind, own = PEERS[name]
-    if given.baskets == "set" and kind is SASRecModel:
+    if given.baskets == "set" and kind is not BERT4RecModel:
         own = own | {"data_preparator_type": DrawnBaskets}
     return kind(
-        n_factors=given.factors, n_heads=4, session_max_len=given.history, dropout_rate=given.dropout, batch_size=128,
-        lr=1e-3, use_key_padding_mask=True, lightning_module_type=WithoutPadding, get_trainer_func=trainer, **own,
+        n_factors=given.factors, n_heads=given.heads, n_blocks=given.blocks, session_max_len=given.history,
+        dropout_rate=given.dropout, batch_size=128, lr=1e-3, lightning_module_type=WithoutPadding,
+        get_trainer_func=trainer, **own,
     )  # fmt: skip
 
 
@@ -161,6 +173,8 @@ if __name__ == "__main__":
     parser.add_argument("--baskets", choices=("order", "set"), default="order")
     parser.add_argument("--history", type=int, default=200)
     parser.add_argument("--factors", type=int, default=256)
+    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.2)
     given = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
