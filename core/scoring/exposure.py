@@ -50,12 +50,19 @@ class Exposure:
             return counts
         begin, at = begin[asked], at[asked]
         width = (at - begin).astype(np.float64)
-        mean = (
-            events[asked] * width / (self._lived(at) - self._lived(begin))
-        )  # (b,) of one that was there all the time
-        missed = np.clip((since[new] - begin[:, None]) / width[:, None], 0, 1, dtype=np.float32)  # (b, n)
-        counts[np.ix_(asked, new)] += missed * mean.astype(np.float32)[:, None]
+        # Of events before a listing came nobody knows how long it was there: as long as one, at least.
+        lived = np.maximum(self._lived(at) - self._lived(begin), width)  # (b,)
+        mean = events[asked] * width / lived  # (b,) of a listing that was there all the time
+        missed = self._days(since[new]) - self._days(begin)[:, None]  # (b, n) float32, and worked on in place
+        missed /= (width / DAY).astype(np.float32)[:, None]
+        np.clip(missed, 0, 1, out=missed)
+        missed *= mean.astype(np.float32)[:, None]
+        counts[np.ix_(asked, new)] += missed
         return counts
+
+    def _days(self, moments: np.ndarray) -> np.ndarray:
+        """float32, as `moments` is: days since the first event, exact to some seconds."""
+        return ((moments - self.first) / DAY).astype(np.float32)
 
     def _lived(self, at: np.ndarray) -> np.ndarray:
         """(B,) float64: how long all listings together had been there by the moments `at`, nanoseconds."""

@@ -91,3 +91,11 @@ def test_later_events_change_nothing(events, catalogue):
     exposure = Exposure.of(int(time[0]), catalogue)
     less = recent_of((time[known], listing[known]), exposure).counts(np.array([at]))
     assert np.array_equal(recent_of(events, exposure).counts(np.array([at])), less)
+
+
+def test_events_before_any_listing_came_make_no_number_infinite(events):
+    late = Catalogue(
+        np.full(LISTINGS, 39 * DAY), np.full(LISTINGS, FOREVER)
+    )  # as where `published_at` is a snapshot's day
+    found = recent_of(events, Exposure.of(int(events[0][0]), late)).counts(np.array([20, 39, 40]) * DAY)
+    assert np.isfinite(found).all()

@@ -272,7 +272,14 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     found = run.recommend(user, 120).set_index(C.LISTING)["score"]
     log, at = run.log, run.after_last_event
     recent = (log.time < at) & (log.time >= at - 20 * DAY)
-    counts = pd.Series(np.bincount(log.listing[recent], minlength=log.listings), run.listing_ids)
+    counts = np.bincount(log.listing[recent], minlength=log.listings)
+    begin, since = (
+        max(at - 20 * DAY, log.time.min()),
+        run.catalogue.since,
+    )  # days before a listing came count as those of others
+    lived = np.clip(np.minimum(run.catalogue.until, at) - np.maximum(since, begin), 0, None)
+    missed = np.clip(since - begin, 0, None) / (at - begin)
+    counts = pd.Series(counts + missed * counts.sum() / (lived / (at - begin)).sum(), run.listing_ids)
     expected = alone + run.manifest.settings.training.temperature * np.log1p(counts[alone.index])
     np.testing.assert_allclose(found[alone.index], expected, atol=2e-3)
     assert found.index.tolist() != alone.index.tolist() and counts.max() > 1
