@@ -97,7 +97,7 @@ def evaluate_run(
         first: list[Baseline] = []
     else:
         first = first_level(log, split, catalogue, report, settings.seed, rivals == "all", left_out)
-    near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split)]
+    near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split, report)]
     scorers: list[Scorer] = []
     fitted: list[Scorer] = []
     if run.has_model and len(split.valid):

@@ -5,6 +5,7 @@ import numpy as np
 from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.splits import Split
+from core.progress import Report
 from core.run.additions import Additions
 from core.run.engine import EncodedOnce, Engine
 from core.run.fits import unasked_fit
@@ -44,8 +45,9 @@ def as_served(run: Run, model: Scorer) -> Scorer:
     return model if fit is None else Additions(run, fit).scorer(model, run.log)
 
 
-def untrained_neighbours(run: Run, split: Split) -> list[VectorNeighbours]:
-    """Those by every space that the run's market has without a model, and by its texts, tuned on validation."""
+def untrained_neighbours(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbours]:
+    """Those by every space that the run's market has without a model, and by its texts, tuned on validation. `report` gets the
+    progress of texts that were never embedded."""
     log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
     found = [
         VectorNeighbours.tune(run.vectors(space), log, split, catalogue, label, seed)
@@ -53,5 +55,5 @@ def untrained_neighbours(run: Run, split: Split) -> list[VectorNeighbours]:
         if space in run.spaces
     ]
     if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
-        found.append(neighbours("text", run.market, log, split, catalogue, seed=seed))
+        found.append(neighbours("text", run.market, log, split, catalogue, seed=seed, report=report))
     return found

@@ -8,6 +8,7 @@ from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, Split
+from core.progress import Report
 from core.scoring.baselines import BASELINES, first_level, in_order
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
@@ -58,6 +59,7 @@ def neighbours(
     catalogue: Catalogue,
     photos: PhotoVectors | None = None,
     seed: int = 0,
+    report: Report | None = None,
 ) -> VectorNeighbours:
     """Nearest neighbours of the history by attributes, photos or text, the recency weight tuned on validation.
 
@@ -66,7 +68,7 @@ def neighbours(
     """
     vectors: np.ndarray | None
     if space == "text":
-        vectors = text_vectors(market, log.counts(split.train) > 0)
+        vectors = text_vectors(market, log.counts(split.train) > 0, report=report)
     else:
         vectors = content_spaces(market, photos).get(space)
     if vectors is None:

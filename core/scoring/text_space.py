@@ -8,9 +8,12 @@ from core.features.units import unit_rows
 from core.market.caches import writable_cache
 from core.market.kinds import kind_of
 from core.market.market import Market
+from core.progress import Report
 
 
-def text_vectors(market: Market, known: np.ndarray, width: int | None = None) -> np.ndarray | None:
+def text_vectors(
+    market: Market, known: np.ndarray, width: int | None = None, report: Report | None = None
+) -> np.ndarray | None:
     """(L, width) float32, L2-normalised: the mean of a listing's whitened text vectors; a zero row without text.
 
     The whitening is fitted on the listings where `known` (L,) holds (on all where those are fewer than two), `width`
@@ -24,7 +27,7 @@ def text_vectors(market: Market, known: np.ndarray, width: int | None = None) ->
         return None
     total: np.ndarray | None = None
     for name in names:
-        found = embed_texts(market.listings[name], writable_cache(market.path) / "text")
+        found = embed_texts(market.listings[name], writable_cache(market.path) / "text", report)
         fitted = found.vectors[found.ok & known]
         fitted = fitted if len(fitted) > 1 else found.vectors[found.ok]
         if not len(fitted):

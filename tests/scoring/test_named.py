@@ -9,6 +9,7 @@ from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.progress import Counted
 from core.scoring.baselines import first_level
 from core.scoring.named import named_baseline, neighbours
 from core.scoring.text_space import text_vectors
@@ -72,7 +73,9 @@ def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_mark
         "Room for students near the university",
     ]
     market.listings["title"] = texts
-    vectors = text_vectors(market, np.arange(6) < 4)
+    told: list[object] = []
+    vectors = text_vectors(market, np.arange(6) < 4, report=told.append)
+    assert told[-1] == Counted("texts", 5, 5, 0.0)  # an evaluation may be the first that asks for them
     cosine = vectors @ vectors.T
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0, 1], abs=1e-5)
     assert cosine[0, 1] > cosine[0, 2] and cosine[2, 3] > cosine[2, 1]
