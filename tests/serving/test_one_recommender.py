@@ -273,10 +273,8 @@ def test_a_run_that_was_trained_beside_recency_lists_with_it_unless_asked(traine
     log, at = run.log, run.after_last_event
     recent = (log.time < at) & (log.time >= at - 20 * DAY)
     counts = np.bincount(log.listing[recent], minlength=log.listings)
-    begin, since = (
-        max(at - 20 * DAY, log.time.min()),
-        run.catalogue.since,
-    )  # days before a listing came count as those of others
+    # Days before a listing came count as those of others.
+    begin, since = max(at - 20 * DAY, log.time.min()), run.catalogue.since
     lived = np.clip(np.minimum(run.catalogue.until, at) - np.maximum(since, begin), 0, None)
     missed = np.clip(since - begin, 0, None) / (at - begin)
     counts = pd.Series(counts + missed * counts.sum() / (lived / (at - begin)).sum(), run.listing_ids)
