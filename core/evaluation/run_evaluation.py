@@ -17,7 +17,7 @@ from core.market.durable import copy_file, only_writer
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Protocol, Queries, Split
 from core.model.settings import Settings
-from core.progress import Report
+from core.progress import Report, Stage
 from core.run.additions import Additions
 from core.run.fits import NOTHING, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from core.run.generations import RESULTS, building, publish, results_of, sweep
@@ -97,11 +97,15 @@ def evaluate_run(
         first: list[Baseline] = []
     else:
         first = first_level(log, split, catalogue, report, settings.seed, rivals == "all", left_out)
+    if report is not None:
+        report(Stage("neighbours, chosen on validation"))
     near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split, report)]
     scorers: list[Scorer] = []
     fitted: list[Scorer] = []
     if run.has_model and len(split.valid):
         kept = Remembered(model_scorer(run))
+        if report is not None:
+            report(Stage("what serving adds, weighed on validation"))
         added = with_serving(kept, first, near, log, split, catalogue, settings.seed)
         fitted = added[1:]
         scorers += [*alone(run, kept), *fitted]

@@ -12,7 +12,7 @@ from core.scoring.baselines.recent_popularity import LAST_EVENTS
 from core.scoring.metrics import smooth_recall, user_means
 from core.scoring.ranking import Scorer, batches, checked_scores, pieces, ranks_of_sums
 from core.scoring.recency import RecentEvents, recency_prior
-from core.scoring.tuning import MOST_QUERIES, validation_sample
+from core.scoring.tuning import validation_sample
 
 T = TypeVar("T")
 #: Scores (B, L), others (B, L), and the weights (W,) with which these are added to those.
@@ -21,8 +21,8 @@ WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
 #: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
 BATCH = 256  # queries at once
-#: Scores that a fit looks at for each window and weight, at most, and the queries that it asks even so.
-CELLS, LEAST_QUERIES = 200_000_000, 200
+#: What trying all windows and weights of a scorer costs, and all weights of a pair, in trials of one (see `validation_sample`).
+WINDOWED, PAIRED = 10, 2
 
 
 class Remembered:
@@ -90,8 +90,7 @@ class RecencyPrior:
             windows = [RecentEvents.over_days(log, days, catalogue) for days in WINDOWS]
         else:
             windows = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
-        affordable = max(LEAST_QUERIES, CELLS // (len(scorers) * log.listings))
-        queries = validation_sample(split, seed, min(affordable, MOST_QUERIES))
+        queries = validation_sample(split, seed, log.listings, WINDOWED * len(scorers))
         if not len(queries):
             return cls(scorers[0], windows[0], 0.0, name)
         first = queries.take(slice(0, BATCH))
@@ -156,7 +155,7 @@ class Blend:
         The best partner is not the best scorer: it is the one that knows what the scorer does not. The first ones with
         weight 0 where nothing can be tuned.
         """
-        queries = validation_sample(split, seed)
+        queries = validation_sample(split, seed, log.listings, PAIRED * len(scorers) * len(others))
         if not len(queries):
             return cls(scorers[0], others[0], 0.0, name)
 

@@ -43,7 +43,7 @@ def named_baseline(
     """
     if name == "best-id":
         first = first_level(log, split, catalogue, seed=seed)
-        return best(first, log, validation_sample(split, seed), catalogue)
+        return best(first, log, validation_sample(split, seed, log.listings), catalogue)
     if name in BY_SPACE:
         return neighbours(BY_SPACE[name], market, log, split, catalogue, photos, seed)
     if name not in BASELINES:

@@ -72,7 +72,7 @@ class VectorNeighbours:
         means = (replace(base, decay=decay) for decay in DECAYS)
         nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
         trials = chain(means, nearest)
-        return best(trials, log, validation_sample(split, seed), catalogue)
+        return best(trials, log, validation_sample(split, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""

@@ -14,14 +14,19 @@ from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ra
 
 S = TypeVar("S", bound=Scorer)
 MOST_QUERIES = 2000  # a difference that more queries would show is smaller than any in the grids
+#: Scores that a choice looks at, at most, and the queries that it asks even so: among a million listings 2,000 take minutes.
+CELLS, LEAST_QUERIES = 2_000_000_000, 200
+TRIALS = 8  # as many as most choices have, or more
 DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing against the one touched after it
 
 log_of_choices = logging.getLogger(__name__)
 
 
-def validation_sample(split: Split, seed: int = 0, most: int = MOST_QUERIES) -> Queries:
-    """At most `most` of the validation queries, chosen without replacement."""
+def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIALS) -> Queries:
+    """At most `MOST_QUERIES` of the validation queries, chosen without replacement; fewer where so many `trials` among so many
+    `listings` would look at more than `CELLS` scores."""
     count = len(split.valid)
+    most = min(MOST_QUERIES, max(LEAST_QUERIES, CELLS // max(1, trials * listings)))
     if count <= most:
         return split.valid
     return split.valid.take(np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))

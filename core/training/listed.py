@@ -47,7 +47,7 @@ def guarded(run: Path, manifest: Manifest, market: Market, report: Report) -> Ma
         return manifest
     opened = Run.open(run, market)
     log, catalogue, split = opened.log, opened.catalogue, opened.split(None)
-    queries = validation_sample(split, settings.seed)
+    queries = validation_sample(split, settings.seed, log.listings)
     if not len(queries):
         return manifest
     nothing: dict[str, Any] = {"recency_served": False, "neighbours_served": 0.0}

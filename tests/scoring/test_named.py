@@ -26,7 +26,7 @@ def setting(tiny_market):
 def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
     market, log, split, catalogue = setting
     chosen = named_baseline("best-id", market, log, split, catalogue)
-    queries = validation_sample(split)
+    queries = validation_sample(split, 0, log.listings)
     reached = {one.name: recall(one, log, queries, catalogue) for one in first_level(log, split, catalogue)}
     assert reached[chosen.name] == max(reached.values())
 

@@ -5,6 +5,7 @@ import pytest
 
 from core.market.splits import make_split
 from core.scoring.baselines.popularity import Popularity
+from core.scoring import tuning
 from core.scoring.tuning import best, recall, validation_sample
 
 
@@ -15,12 +16,22 @@ def setting(random_log, always_live):
     return log, make_split(log, catalogue), catalogue
 
 
-def test_a_sample_is_seeded_and_never_larger_than_asked(setting):
-    _, split, _ = setting
-    assert len(validation_sample(split, most=len(split.valid))) == len(split.valid)
-    one, again, other = (validation_sample(split, seed, most=20).event for seed in (0, 0, 1))
+def test_a_sample_is_seeded_and_never_larger_than_asked(setting, monkeypatch):
+    log, split, _ = setting
+    assert len(validation_sample(split, 0, log.listings)) == len(split.valid)
+    monkeypatch.setattr(tuning, "MOST_QUERIES", 20)
+    one, again, other = (validation_sample(split, seed, log.listings).event for seed in (0, 0, 1))
     assert len(np.unique(one)) == 20 and np.isin(one, split.valid.event).all()
     assert np.array_equal(one, again) and not np.array_equal(one, other)
+
+
+def test_of_many_listings_fewer_queries_are_asked_but_never_too_few(setting, monkeypatch):
+    log, split, _ = setting
+    monkeypatch.setattr(tuning, "LEAST_QUERIES", 5)
+    monkeypatch.setattr(tuning, "CELLS", 12 * 3 * log.listings)
+    assert len(validation_sample(split, 0, log.listings, trials=3)) == 12
+    assert len(validation_sample(split, 0, log.listings, trials=6)) == 6
+    assert len(validation_sample(split, 0, log.listings, trials=600)) == 5
 
 
 def test_the_best_trial_wins_and_the_first_of_equals(setting):

@@ -85,7 +85,7 @@ class Als(IdModel):
                 for decay in DECAYS:
                     yield replace(fitted, decay=decay)
 
-        return best(trials(), log, validation_sample(split, seed), catalogue)
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Als:

@@ -74,7 +74,7 @@ class Ease(IdModel):
                 for decay in DECAYS:
                     yield replace(fitted, decay=decay)
 
-        return best(trials(), log, validation_sample(split, seed), catalogue)
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32, -inf for cold listings."""

@@ -78,7 +78,7 @@ class ItemKNN(IdModel):
                 for decay in DECAYS:
                     yield replace(fitted, decay=decay)
 
-        return best(trials(), log, validation_sample(split, seed), catalogue)
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
 
     @classmethod
     def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:

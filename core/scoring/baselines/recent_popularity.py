@@ -30,7 +30,7 @@ class RecentPopularity(Baseline):
             trials = (cls(RecentEvents.over_days(log, days)) for days in WINDOWS)
         else:
             trials = (cls(RecentEvents.over_events(log, split.train, events)) for events in LAST_EVENTS)
-        return best(trials, log, validation_sample(split, seed), catalogue)
+        return best(trials, log, validation_sample(split, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""

@@ -76,7 +76,7 @@ class SparseEase(IdModel):
                 fitted = cls(interactions, weights, penalty, DECAYS[0])
                 yield from (replace(fitted, decay=decay) for decay in DECAYS)
 
-        return best(trials(), log, validation_sample(split, seed), catalogue)
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
 
     @property
     def note(self) -> str:
