@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.market.splits import make_split
-from core.scoring.baselines.popularity import Popularity
 from core.scoring import tuning
+from core.scoring.baselines.popularity import Popularity
 from core.scoring.tuning import best, recall, validation_sample
 
 
