@@ -1,8 +1,9 @@
-"""Attention without gradient: in float32 torch's own kernel, in bfloat16 two batched matrix products and a softmax.
+"""Attention without gradient: torch's own kernel, or in bfloat16 without AMX two batched matrix products and a softmax.
 
-In bfloat16 that is two to three times as fast on a CPU with its instructions as `scaled_dot_product_attention`, whose kernel
-multiplies small tiles there; in float32 the kernel is quicker, by 1.4 to 1.9 with the passes that it saves: it takes heads
-as they lie in the rows and keeps no scores. Shapes: B sequences, H heads, Q queries, K keys, L tokens, dh width of a head.
+In bfloat16 these are two to three times as fast on a CPU with AVX-512 alone as `scaled_dot_product_attention`, whose kernel
+multiplies small tiles there; in float32, and in bfloat16 by AMX, the kernel is quicker, by 1.4 to 3 with the passes that it
+saves: it takes heads as they lie in the rows and keeps no scores. Shapes: B sequences, H heads, Q queries, K keys, L tokens,
+dh width of a head.
 """
 
 import math
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from core.packed.machine import has_kernel
+
 #: Queries that a long row's attention takes at once: large enough for the matrix units, small beside the row.
-BLOCK = 128
+BLOCK = 64
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
@@ -20,8 +23,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor | None) -> Tensor:
 
     `hidden` is added to the scores: float32, of a shape that broadcasts to (B, H, Q, K).
     """
-    if q.dtype is torch.float32:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=hidden, scale=1.0)
+    if has_kernel(q.dtype, k.shape[2]):
+        mask = None if hidden is None else hidden.to(q.dtype)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
     scores = (q.flatten(0, 1) @ k.flatten(0, 1).transpose(1, 2)).unflatten(0, q.shape[:2])  # (B, H, Q, K)
     scores = scores.float()  # a softmax in bfloat16 is slower below rows of 256, and less exact
     if hidden is not None:

@@ -1,13 +1,32 @@
-"""The memory of this process."""
+"""What the packed path asks of this machine."""
 
 import ctypes
 import logging
+from functools import cache
+
+import torch
 
 logger = logging.getLogger(__name__)
 
 #: glibc's names for the two parameters below, and what they are set to, in bytes.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 256 * 2**20
+
+
+#: Tokens of a row from which torch's kernel is quicker in bfloat16.
+LONG = 48
+
+
+def has_kernel(dtype: torch.dtype, size: int) -> bool:
+    """Whether attention in `dtype` among `size` tokens is quickest by torch's own kernel: in float32, and in bfloat16 where AMX
+    multiplies the tiles of rows that are not short."""
+    return dtype is torch.float32 or (size >= LONG and _has_amx())
+
+
+@cache
+def _has_amx() -> bool:
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(found.get("amx_bf16"))
 
 
 def keep_memory() -> bool:

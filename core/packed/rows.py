@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from core.packed.machine import has_kernel
+
 #: Lengths and token counts are rounded up to these, so that oneDNN makes few kernels (about 1 ms each) and uses them
 #: again; longer lengths are rounded to multiples, shorter ones to the power of two.
 ROUND_LENGTH, ROUND_TOKENS = 16, 32
@@ -23,10 +25,11 @@ class Rows:
     """B sequences of `length` (B,) tokens that stand one after the other, and where each token is when padded."""
 
     def __init__(self, length: Tensor, dtype: torch.dtype = torch.bfloat16) -> None:
-        """dtype: of the products; attention in float32 is not oneDNN's, so that L is the longest as it is."""
+        """dtype: of the products; attention by torch's kernel is not oneDNN's, so that L is the longest as it is."""
         self.length, longest = length, int(length.max())
+        self.kernel = has_kernel(dtype, longest)
         self.count = len(length)  # B
-        self.size = longest if dtype is torch.float32 else rounded(longest, ROUND_LENGTH)  # L
+        self.size = longest if self.kernel else rounded(longest, ROUND_LENGTH)  # L
         self.start = length.cumsum(0) - length  # (B,) row of each sequence's first token
         tokens = int(length.sum())
         self.filled = rounded(tokens, ROUND_TOKENS)  # N
@@ -56,9 +59,9 @@ class Rows:
     def apart(self, flat: Tensor, parts: int, heads: int) -> Tensor:
         """flat (N, parts * d) to padded rows, head by head: (parts, B, H, L, dh).
 
-        In one pass; in float32 as a view of the padded rows, whose attention takes heads that are no blocks of memory.
+        In one pass; for torch's kernel, which takes heads that are no blocks of memory, as a view of the padded rows.
         """
-        if flat.dtype is torch.float32:
+        if self.kernel:
             return self.padded(flat).view(self.count, self.size, parts, heads, -1).permute(2, 0, 3, 1, 4)
         index = self._apart.get((parts, heads))
         if index is None:
