@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.market.words import unusual, words
+
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -86,7 +88,8 @@ def _maker(kind: int, **more: Any) -> TfidfVectorizer:
 
     common: dict[str, Any] = {"sublinear_tf": True, "dtype": np.float32, **more}
     if kind == 0:
-        return TfidfVectorizer(**common)
+        usual = TfidfVectorizer().build_analyzer()
+        return TfidfVectorizer(analyzer=lambda text: words(text) if unusual(text) else usual(text), **common)
     return TfidfVectorizer(analyzer="char_wb", ngram_range=NGRAM_RANGE, **common)
 
 

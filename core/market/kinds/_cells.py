@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.market.values import is_textual
+from core.market.words import gaps, unspaced
 
 #: A day, maybe with a time: 2024-01-31, 2024-01-31T18:05:00Z, 31.01.2024 18:05, 1/31/2024.
 _DAY = re.compile(
@@ -51,6 +52,13 @@ class Cells:
     def words(self) -> pd.Series:
         """Cells as text without white space around it."""
         return self.present.astype("str").str.strip()
+
+    @cached_property
+    def gaps(self) -> pd.Series:
+        """How often one word ends and another begins in each cell; the first thousand tell whether a script needs no spaces."""
+        if any(map(unspaced, self.words.iloc[:_ENOUGH])):
+            return self.words.map(gaps).astype(int)
+        return self.words.str.count(" ")
 
     @cached_property
     def some(self) -> set[str]:

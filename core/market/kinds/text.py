@@ -1,6 +1,5 @@
 """Free text: a title, a description."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,15 +9,15 @@ import pandas as pd
 
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Kind, Told
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids
+from core.market.words import words
 
-_WORD = re.compile(r"[^\W_]+")
 #: More different values than these, mostly of several words, are titles and no categories.
 MOST_CATEGORIES = 500
 
 
 def _reads_so(cells: Cells) -> bool:
-    many = cells.holding(" ") > 0.5 and cells.words.nunique() > MOST_CATEGORIES
-    return many or bool(cells.words.str.count(" ").mean() >= 2.5)
+    many = (cells.gaps > 0).mean() > 0.5 and cells.words.nunique() > MOST_CATEGORIES
+    return bool(many or cells.gaps.mean() >= 2.5)
 
 
 class Text(Kind):
@@ -30,7 +29,7 @@ class Text(Kind):
     shown_as = "text"
     claims = (
         Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells) and not cells.dated),
-        Claim(50, lambda cells: cells.identifying and cells.holding(" ") > 0.5 and not cells.dated),
+        Claim(50, lambda cells: cells.identifying and (cells.gaps > 0).mean() > 0.5 and not cells.dated),
     )
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
@@ -55,8 +54,3 @@ class Text(Kind):
         code, texts = pd.factorize(listings[entry.name])
         each = member_ids(entry, map(words, texts), alike=False)
         return [Told.of_sets([each[one] if one >= 0 else [] for one in code.tolist()], key=1)]
-
-
-def words(text: str) -> list[str]:
-    """Lower-case words of a text, punctuation stripped; numbers stay."""
-    return _WORD.findall(text.lower())
