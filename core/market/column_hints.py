@@ -9,7 +9,7 @@ from core.market.columns import Columns as C
 from core.market.decimals import has_decimal_comma, says_comma, with_points
 from core.market.defects import Notes
 from core.market.kinds import Cells
-from core.market.values import is_textual, to_numbers
+from core.market.values import SEPARATORS, is_textual, to_numbers
 
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
@@ -75,7 +75,7 @@ def note_members(name: str, column: pd.Series, notes: Notes) -> None:
         return
     cells = column.dropna().astype("str").head(1000)
     different = cells.unique()
-    for mark in (",", ";", "/"):
+    for mark in SEPARATORS:
         parted = cells.str.contains(mark, regex=False)
         if parted.mean() <= 0.2:
             continue

@@ -13,14 +13,26 @@ from core.market.garbage import none_meanwhile
 
 #: What parts the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
+#: What else may part them, which is asked about.
+SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
 CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_UNIT = r"(?:%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+#: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
+_UNITS = (
+    r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
+    r"|日|天|일|泊|晚|박|年|년|[ヶか个個]?月|개월|人|名|명|位|室|間|间|个|個|개|件|階|楼|樓|层|層|층|岁|歳|台)(?:/\s?\w{1,8})?"
+)
+#: What a number is multiplied by: 1.2万円 are 12,000 yen.
+_TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
+_UNIT = (
+    rf"(?:{_UNITS}|"
+    r"%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+)
 _AMOUNT = re.compile(
-    rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
+    rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
 )
 _TEXT = {str}
 _STAMPS = (
@@ -69,7 +81,7 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of a column, reading `$1,200.00`, `1 200 m2` and `95%`; spans of time are seconds, dates no numbers.
+    """Numbers of a column, reading `$1,200.00`, `1 200 m2`, `95%` and `1.2万円`; spans of time are seconds, dates no numbers.
 
     Returns:
         values (N,) float64 with NaN where missing, and bad (N,) bool: a cell was there but held no finite number.
@@ -101,7 +113,8 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
         match = _AMOUNT.match(str(cell).strip())
         if match:
-            values[row] = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
+            number = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
+            values[row] = number * _TIMES.get(match.group(3), 1)
     return values, (present & np.isnan(values)) | np.isinf(values)
 
 

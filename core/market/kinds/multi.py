@@ -10,7 +10,7 @@ import pandas as pd
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
 from core.market.kinds._portrait import coded_values
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids, members_count
-from core.market.values import SEPARATOR, to_set, to_sets
+from core.market.values import SEPARATOR, SEPARATORS, to_set, to_sets
 
 _BRACES = re.compile(r"\{[^{}:]*\}")  # an object of JSON is no set
 
@@ -77,7 +77,7 @@ def _other_separator(column: pd.Series, separator: str) -> tuple[np.ndarray, str
     cells = cells.where(~cells.str.startswith(("[", "{"), na=False))
     if cells.isna().all() or cells.str.contains(separator, regex=False, na=False).any():
         return nothing, ""
-    for other in (";", ",", "/"):
+    for other in SEPARATORS:
         found = cells.str.contains(other, regex=False, na=False).to_numpy(bool)
         if found.sum() > 0.2 * cells.notna().sum():
             return found, (
