@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import VibesError
 from core.evaluation.better import BETTER, surely_better
 from core.evaluation.new_by import NewBy
+from core.evaluation.notes import DRAWN, LEFT_OUT
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
@@ -31,10 +32,6 @@ from core.scoring.ranking import Scorer
 from core.scoring.scorer import Named
 
 Rivals = Literal["all", "fast", "none"]
-#: The note on rivals that were not measured.
-LEFT_OUT = "left out"
-#: The note on users that were drawn.
-DRAWN = "drawn"
 #: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
 SHARES = (0.2, 0.45, 0.8, 1.4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.evaluation.notes import DRAWN, LEFT_OUT
 from core.market.leaks import leaks_by_name
 from core.model.settings import Settings
 from core.run.describe import reader_sentence
@@ -57,9 +58,9 @@ def also_told(metrics: dict[str, Any]) -> str:
     hidden = metrics.get("protocol") == "leave-one-out" and metrics.get("history_hidden")
     notes = metrics.get("notes", {})
     told = " What they had touched before was not recommended." if hidden else ""
-    if drawn := notes.get("drawn"):
+    if drawn := notes.get(DRAWN):
         told += f" Asked were {drawn}."
-    if left_out := notes.get("left out"):
+    if left_out := notes.get(LEFT_OUT):
         told += f" Not measured beside it: {left_out}."
     return f"{told} The model was {trained}." if (trained := notes.get("model")) else told
 
