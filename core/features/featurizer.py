@@ -18,7 +18,7 @@ from core.features.photos.vectors import PhotoVectors
 from core.features.photos.views import fit_photos, tell_photos
 from core.features.reduce import Reducer
 from core.features.sequences import Meta
-from core.features.texts.views import TextVectorsView
+from core.features.texts.views import TextVectorsView, readable
 from core.features.tokens.extended import extended
 from core.features.tokens.tabular import Tokens, tokenise
 from core.features.tokens.vocabulary import Vocabulary, fit_vocabulary
@@ -299,9 +299,8 @@ def _text_views(
     if len(texts) < 2:
         return []
     cache, steps = text_cache(market), config.own_bert_steps
-    return [
-        TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in config.text_views
-    ]
+    views = readable(config.text_views, texts)
+    return [TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in views]
 
 
 def _sized(

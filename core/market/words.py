@@ -2,12 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
+from itertools import islice
 
 #: Scripts without spaces between words. Chinese and Japanese are read two letters at a time, as search engines read them (CJK
 #: bigrams), the letters of Thai, Lao, Burmese and Khmer, which say less, three at a time.
 _PAIRS = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 _TRIPLES = "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff"
+_ENOUGH = 1_000  # texts that say which script is meant
 _LETTERS = {"pairs": 2, "triples": 3}
 _USUAL = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(f"[{_PAIRS}{_TRIPLES}]+")
@@ -43,6 +46,12 @@ def unspaced(text: str) -> bool:
 def gaps(text: str) -> int:
     """How often one word ends and another begins: at spaces, and at one in three letters of a script without them."""
     return text.count(" ") + len("".join(_UNSPACED.findall(text))) // 3
+
+
+def latin(texts: Iterable[str]) -> bool:
+    """Whether most letters of the texts, as far as the first thousand tell, are Latin; so where there is none."""
+    letters = [letter for text in islice(texts, _ENOUGH) for letter in text if letter.isalpha()]
+    return 2 * sum(letter < "\u0250" or "\u1e00" <= letter <= "\u1eff" for letter in letters) >= len(letters)
 
 
 @cache

@@ -1,14 +1,20 @@
-"""The text space: listings compared by the frozen sentence vectors of their texts, whitened."""
+"""The text space: listings compared by the frozen sentence vectors of their texts, or by their words where these are of another
+script than the encoder's, whitened."""
 
 import numpy as np
 
 from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
+from core.features.texts.tfidf import Tfidf
 from core.features.units import unit_rows
 from core.market.caches import writable_cache
 from core.market.kinds import kind_of
 from core.market.market import Market
+from core.market.words import latin
 from core.progress import Report
+
+#: Numbers of a text's vector by its words: as many as the sentence encoder gives.
+WIDTH = 384
 
 
 def text_vectors(
@@ -16,7 +22,7 @@ def text_vectors(
 ) -> np.ndarray | None:
     """(L, width) float32, L2-normalised: the mean of a listing's whitened text vectors; a zero row without text.
 
-    The whitening is fitted on the listings where `known` (L,) holds (on all where those are fewer than two), `width`
+    Sentence vectors, or of texts that are mostly not in Latin letters what `Tfidf` makes. The whitening is fitted on the listings where `known` (L,) holds (on all where those are fewer than two), `width`
     None keeps the encoder's. None where the market has no attribute of free text.
 
     Raises:
@@ -27,14 +33,27 @@ def text_vectors(
         return None
     total: np.ndarray | None = None
     for name in names:
-        found = embed_texts(market.listings[name], writable_cache(market.path) / "text", report)
-        fitted = found.vectors[found.ok & known]
-        fitted = fitted if len(fitted) > 1 else found.vectors[found.ok]
+        vectors, ok = _of_column(market, name, report)
+        fitted = vectors[ok & known]
+        fitted = fitted if len(fitted) > 1 else vectors[ok]
         if not len(fitted):
             continue
         reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
-        part = unit_rows(reducer.transform(found.vectors, found.ok))  # (L, width)
+        part = unit_rows(reducer.transform(vectors, ok))  # (L, width)
         total = part if total is None else total + part
     if total is None:
         return None
     return unit_rows(total)
+
+
+def _of_column(market: Market, name: str, report: Report | None) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors (L, WIDTH) of a column's texts, and which listings have one (L,)."""
+    column = market.listings[name]
+    if latin(column.dropna()):
+        found = embed_texts(column, writable_cache(market.path) / "text", report)
+        return found.vectors, found.ok
+    texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
+    told = Tfidf.fit([text for text in dict.fromkeys(texts) if text], WIDTH).vectors(texts)
+    vectors = np.zeros((len(texts), WIDTH), np.float32)
+    vectors[:, : told.shape[1]] = unit_rows(told)
+    return vectors, np.array(list(map(bool, texts)), bool)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.texts.tfidf import Tfidf
 from core.market.market import Market
-from core.market.words import gaps, unspaced, unusual, words
+from core.market.words import gaps, latin, unspaced, unusual, words
+from core.scoring.text_space import text_vectors
 
 TOWNS, TRAITS = (
     ["渋谷", "新宿", "浅草", "上野"],
@@ -65,3 +67,24 @@ def test_words_of_letters_compare_texts_without_spaces():
     cosines = (vectors @ vectors.T)[~np.eye(40, dtype=bool)].reshape(40, 39)
     same = np.array([[i // 10 == j // 10 for j in range(40) if j != i] for i in range(40)])
     assert cosines[same].mean() > cosines[~same].mean() + 0.1
+
+
+def test_latin_is_what_most_letters_are():
+    assert latin(["Sunny flat", "東京"]) and latin(["Căn hộ đẹp", "Straße"]) and latin([]) and latin(["12 !"])
+    assert not latin(["квартира у метро Wi-Fi"]) and not latin(["東京駅近く BTS", "渋谷の部屋"])
+
+
+def test_texts_that_the_sentence_encoder_was_not_trained_on_are_told_by_their_words(tmp_path):
+    rng = random.Random(0)
+    titles = [town + "".join(rng.sample(TRAITS, 4)) + str(n) for n in range(30) for town in TOWNS]
+    pd.DataFrame({"listing_id": range(120), "title": [*titles[:-1], None]}).to_csv(
+        tmp_path / "listings.csv", index=False
+    )
+    market, rows = Market.open(tmp_path), np.arange(120)
+    fitted = Featurizer.fit(market, FeatureConfig(), 16, rows, np.empty(0), None)
+    assert [view.name for view in fitted.texts] == ["tfidf"]
+    vectors = text_vectors(market, np.ones(120, bool))
+    assert not vectors[-1].any()  # without a title
+    cosines = vectors @ vectors.T - 2 * np.eye(120)
+    same = (cosines[:-1].argmax(axis=1) - rows[:-1]) % len(TOWNS) == 0
+    assert same.mean() > 0.45  # the same town; .25 by chance

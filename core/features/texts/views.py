@@ -18,6 +18,7 @@ from core.features.reduce import Reducer
 from core.features.texts.encoder import embed_texts
 from core.features.texts.own_bert import OwnBert
 from core.features.texts.tfidf import Tfidf
+from core.market.words import latin
 from core.progress import Report
 
 
@@ -41,6 +42,14 @@ class MiniLM:
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Nothing: the weights are those of the package."""
         return {}, {}
+
+
+def readable(views: Sequence[TextView], texts: Sequence[str]) -> list[TextView]:
+    """The views that tell something of such texts: the packaged sentence encoder was trained on English, and of other scripts knows
+    letters at best, so that words and letters tell more."""
+    if latin(texts):
+        return list(views)
+    return list(dict.fromkeys("tfidf" if view.startswith("minilm") else view for view in views))
 
 
 @dataclass(frozen=True, eq=False)
