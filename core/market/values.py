@@ -13,7 +13,7 @@ from core.market.garbage import none_meanwhile
 
 #: What parts the members of a set in a cell, where market.toml does not say.
 SEPARATOR = "|"
-#: What else may part them, which is asked about.
+#: What else may part them, of which `check` tells.
 SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.

@@ -22,8 +22,9 @@ def text_vectors(
 ) -> np.ndarray | None:
     """(L, width) float32, L2-normalised: the mean of a listing's whitened text vectors; a zero row without text.
 
-    Sentence vectors, or of texts that are mostly not in Latin letters what `Tfidf` makes. The whitening is fitted on the listings where `known` (L,) holds (on all where those are fewer than two), `width`
-    None keeps the encoder's. None where the market has no attribute of free text.
+    Sentence vectors, or of texts that are mostly not in Latin letters what `Tfidf` makes. Whitening and terms are fitted on the
+    listings where `known` (L,) holds (on all where those are fewer than two), `width` None keeps the encoder's. None where the
+    market has no attribute of free text.
 
     Raises:
         VibesError: the text encoder is not at hand.
@@ -33,7 +34,7 @@ def text_vectors(
         return None
     total: np.ndarray | None = None
     for name in names:
-        vectors, ok = _of_column(market, name, report)
+        vectors, ok = _of_column(market, name, known, report)
         fitted = vectors[ok & known]
         fitted = fitted if len(fitted) > 1 else vectors[ok]
         if not len(fitted):
@@ -46,14 +47,18 @@ def text_vectors(
     return unit_rows(total)
 
 
-def _of_column(market: Market, name: str, report: Report | None) -> tuple[np.ndarray, np.ndarray]:
+def _of_column(
+    market: Market, name: str, known: np.ndarray, report: Report | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The vectors (L, WIDTH) of a column's texts, and which listings have one (L,)."""
     column = market.listings[name]
     if latin(column.dropna()):
         found = embed_texts(column, writable_cache(market.path) / "text", report)
         return found.vectors, found.ok
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
-    told = Tfidf.fit([text for text in dict.fromkeys(texts) if text], WIDTH).vectors(texts)
+    ok = np.array([bool(text) for text in texts], bool)
+    fitted = np.flatnonzero(ok & known) if (ok & known).sum() > 1 else np.flatnonzero(ok)
+    told = Tfidf.fit(list(dict.fromkeys(texts[row] for row in fitted)), WIDTH).vectors(texts)
     vectors = np.zeros((len(texts), WIDTH), np.float32)
     vectors[:, : told.shape[1]] = unit_rows(told)
-    return vectors, np.array(list(map(bool, texts)), bool)
+    return vectors, ok
