@@ -73,8 +73,19 @@ def half(where: torch.device | None = None) -> torch.dtype | None:
 
 def multiplies_bf16() -> bool:
     """Whether this CPU has instructions for bfloat16, quicker or not."""
+    return cpu_has("avx512_bf16") or has_amx()
+
+
+def has_amx() -> bool:
+    """Whether the CPU's matrix unit multiplies bfloat16."""
+    return cpu_has("amx_bf16")
+
+
+@cache
+def cpu_has(name: str) -> bool:
+    """Whether this CPU has the instructions of that name, as far as this torch can tell."""
     found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return bool(found.get(name))
 
 
 @cache

@@ -2,9 +2,10 @@
 
 import ctypes
 import logging
-from functools import cache
 
 import torch
+
+from core.device import has_amx
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,7 @@ LONG = 48
 def has_kernel(dtype: torch.dtype, size: int) -> bool:
     """Whether attention in `dtype` among `size` tokens is quickest by torch's own kernel: in float32, and in bfloat16 where AMX
     multiplies the tiles of rows that are not short."""
-    return dtype is torch.float32 or (size >= LONG and _has_amx())
-
-
-@cache
-def _has_amx() -> bool:
-    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(found.get("amx_bf16"))
+    return dtype is torch.float32 or (size >= LONG and has_amx())
 
 
 def keep_memory() -> bool:

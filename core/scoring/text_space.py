@@ -35,8 +35,7 @@ def text_vectors(
     total: np.ndarray | None = None
     for name in names:
         vectors, ok = _of_column(market, name, known, report)
-        fitted = vectors[ok & known]
-        fitted = fitted if len(fitted) > 1 else vectors[ok]
+        fitted = vectors[_to_fit(ok, known)]
         if not len(fitted):
             continue
         reducer = Reducer.fit(fitted, width or fitted.shape[1], whiten=True)
@@ -57,8 +56,14 @@ def _of_column(
         return found.vectors, found.ok
     texts = [cell.strip() if isinstance(cell, str) else "" for cell in column]
     ok = np.array([bool(text) for text in texts], bool)
-    fitted = np.flatnonzero(ok & known) if (ok & known).sum() > 1 else np.flatnonzero(ok)
-    told = Tfidf.fit(list(dict.fromkeys(texts[row] for row in fitted)), WIDTH).vectors(texts)
+    fitted = dict.fromkeys(texts[row] for row in np.flatnonzero(_to_fit(ok, known)))
+    told = Tfidf.fit(list(fitted), WIDTH).vectors(texts)
     vectors = np.zeros((len(texts), WIDTH), np.float32)
     vectors[:, : told.shape[1]] = unit_rows(told)
     return vectors, ok
+
+
+def _to_fit(ok: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(L,) bool: of the listings with a text those that are known, all where these are fewer than two."""
+    both: np.ndarray = ok & known
+    return both if both.sum() > 1 else ok
