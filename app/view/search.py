@@ -1,6 +1,5 @@
 """Finding a listing by words over its title and attributes, or by its id; ranked simply."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from app.view.market import MarketView
+from core.market.words import words
 
 TITLE_WEIGHT = 3
 WHOLE_WORD = 2  # a whole word counts twice as much as the beginning of one
@@ -38,11 +38,11 @@ class SearchIndex:
     def find(self, query: str) -> np.ndarray:
         """Rows of the listings that hold every word of `query`, best first; an exact id comes alone at the top."""
         found = [self.ids[query.strip()]] if query.strip() in self.ids else []
-        words = _words(query)
-        if not words:
+        asked = _words(query)
+        if not asked:
             return np.array(found, dtype=np.int64)
         score = np.ones(len(self.titles))
-        for word in words:
+        for word in asked:
             score *= TITLE_WEIGHT * _hits(self.titles, word) + _hits(self.rest, word)
         rows = np.lexsort((np.arange(len(score)), -score))
         rows = rows[score[rows] > 0]
@@ -58,7 +58,7 @@ def _hits(texts: pd.Series, word: str) -> np.ndarray:
 
 def _words(text: str) -> list[str]:
     bare = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return re.findall(r"\w+", bare)
+    return words(bare)
 
 
 def _fold(texts: list[str]) -> pd.Series:

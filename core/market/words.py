@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
-from itertools import islice
+from itertools import islice, permutations
 
 #: Scripts without spaces between words. Chinese and Japanese are read two letters at a time, as search engines read them (CJK
 #: bigrams), the letters of Thai, Lao, Burmese and Khmer, which say less, three at a time.
@@ -31,6 +31,27 @@ def words(text: str) -> list[str]:
             [word[at : at + size] for at in range(len(word) - size + 1)] if 0 < size < len(word) else [word]
         )
     return found
+
+
+def joined(pieces: list[str], texts: list[str]) -> list[str]:
+    """Words as they are to be read: pieces of a script without spaces are put together where most of the texts do so.
+
+    >>> joined(["京駅", "pool", "東京"], ["東京駅の前"])
+    ['東京駅', 'pool']
+    """
+    texts = [text.lower() for text in texts]
+    times = {piece: sum(piece in text for text in texts) for piece in pieces}
+    read = list(pieces)
+    while True:
+        for first, second in permutations(filter(unspaced, read), 2):
+            whole = next((first + second[size:] for size in (2, 1) if first.endswith(second[:size])), "")
+            times[whole] = sum(whole in text for text in texts) if whole else 0
+            if 2 * times[whole] > max(times[first], times[second]):
+                read[min(read.index(first), read.index(second))] = whole
+                read = [one for one in read if one not in (first, second)]
+                break
+        else:
+            return read
 
 
 def unusual(text: str) -> bool:

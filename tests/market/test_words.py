@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.texts.tfidf import Tfidf
 from core.market.market import Market
-from core.market.words import gaps, latin, unspaced, unusual, words
+from core.market.words import gaps, joined, latin, unspaced, unusual, words
 from core.scoring.text_space import text_vectors
 
 TOWNS, TRAITS = (
@@ -42,6 +42,19 @@ def test_words_of_every_script(text, expected):
 def test_of_what_needs_no_care_words_are_what_is_between_other_signs(text):
     assert not unusual(text) and not unspaced(text)
     assert words(text) == re.findall(r"[^\W_]+", text.lower()) and gaps(text) == text.count(" ")
+
+
+@pytest.mark.parametrize(
+    "text, others, expected",
+    [
+        ("東京駅", ["の近く"], ["東京駅"]),
+        ("ห้องพัก", [" ดี"], ["ห้องพัก"]),
+        ("Sunny flat", [""], ["sunny", "flat"]),
+    ],
+)
+def test_pieces_are_put_together_as_the_texts_have_them(text, others, expected):
+    assert joined(words(text)[::-1], [text + other for other in others])[::-1] == expected
+    assert joined(words("新宿") + words("宿泊"), ["新宿", "宿泊可"]) == ["新宿", "宿泊"]  # nowhere 新宿泊
 
 
 def test_a_title_without_spaces_is_a_text_and_a_short_value_none(tmp_path):

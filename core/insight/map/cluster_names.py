@@ -14,8 +14,10 @@ from core.insight.map.naming import names_of
 from core.insight.map.traits import Held, Trait
 from core.market.kinds import Coded, kind_of
 from core.market.market import Market
+from core.market.words import joined, unspaced, words
 
 TEXTS = 300  # texts read of each group
+_MOST = 6  # telling words of a group
 WORD_SHARE, WORD_LIFT, WORD_COMMON = 0.15, 1.5, 0.4
 # Words that say nothing about a listing however rare they are.
 _STOP = (
@@ -31,7 +33,8 @@ _NUMBERS = (
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand first second third fourth fifth"
 )
 STOP = frozenset((_STOP + " " + _NUMBERS).split())
-_WORD = re.compile(r"[^\W\d_]{3,}")
+_DIGITS = re.compile(r"\d+")
+_SHORTEST = 3  # letters of a word that tells; pieces of a script without spaces have two
 _HTML = re.compile(r"<[^>]+>")
 
 
@@ -61,9 +64,9 @@ def portraits(
     held = Held(coded_attributes(market, rows) if coded is None else coded, groups)
     count = len(held.size)
     traits = [held.traits(number) for number in range(count)]
-    words = _words(market, rows, groups, count, seed)
-    names = names_of(traits, words, leading, held.finer, held.never_both)
-    return [Portrait(*told) for told in zip(names, traits, words, strict=True)]
+    telling = _words(market, rows, groups, count, seed)
+    names = names_of(traits, telling, leading, held.finer, held.never_both)
+    return [Portrait(*told) for told in zip(names, traits, telling, strict=True)]
 
 
 def apart(
@@ -121,28 +124,29 @@ def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, see
     said = _valued(market)
     rng = np.random.default_rng(seed)
     held: list[Counter[str]] = []  # in how many texts of each group a word stands
-    read: list[int] = []
+    read: list[list[str]] = []
     for number in [*range(count), -1]:
         members = np.flatnonzero(groups == number)
         if len(members) > TEXTS:
             members = np.sort(rng.choice(members, TEXTS, replace=False))
-        texts = market.listings[names].iloc[rows[members]].fillna("").astype(str).agg(" ".join, axis=1)
+        told = market.listings[names].iloc[rows[members]].fillna("").astype(str)
+        texts = [" ".join(row) for row in told.itertuples(index=False)]
         held.append(Counter(word for text in texts for word in set(_spoken(text)) - said))
-        read.append(len(members))
+        read.append(texts)
     everywhere: Counter[str] = Counter()
     for one in held:
         everywhere.update(one)
-    total = sum(read)
+    total = sum(map(len, read))
     mean = sum(everywhere.values()) / max(1, count)
     found = []
-    for one, texts_read in zip(held[:count], read[:count], strict=True):
+    for one, texts in zip(held[:count], read[:count], strict=True):
         scores = {}
         for word, times in one.items():
-            share = times / texts_read
-            elsewhere = (everywhere[word] - times) / max(1, total - texts_read)
+            share = times / len(texts)
+            elsewhere = (everywhere[word] - times) / max(1, total - len(texts))
             if share >= WORD_SHARE and share >= WORD_LIFT * elsewhere and elsewhere <= WORD_COMMON:
                 scores[word] = share * np.log(1 + mean / everywhere[word]) * (1 - elsewhere / share)
-        found.append(sorted(scores, key=lambda word: (-scores[word], word))[:6])
+        found.append(joined(sorted(scores, key=lambda word: (-scores[word], word))[:_MOST], texts))
     return found
 
 
@@ -165,4 +169,5 @@ def _valued(market: Market) -> set[str]:
 
 
 def _spoken(text: str) -> list[str]:
-    return [word for word in _WORD.findall(_HTML.sub(" ", text).lower()) if word not in STOP]
+    bare = _DIGITS.sub(" ", _HTML.sub(" ", text))
+    return [word for word in words(bare) if word not in STOP and (len(word) >= _SHORTEST or unspaced(word))]

@@ -15,10 +15,16 @@ from core.market.writer import write_market
 def index(tmp_path) -> SearchIndex:
     table = pd.DataFrame(
         {
-            "listing_id": ["10", "11", "12", "13"],
-            "name": ["Café by the lake", "Lakeside cabin", "Town flat, Müller", "House"],
-            "area": ["North", "North", "Lake District", "South"],
-            "garden": [True, False, False, True],
+            "listing_id": ["10", "11", "12", "13", "14"],
+            "name": [
+                "Café by the lake",
+                "Lakeside cabin",
+                "Town flat, Müller",
+                "House",
+                "東京駅近くのマンション",
+            ],
+            "area": ["North", "North", "Lake District", "South", "बगीचा"],
+            "garden": [True, False, False, True, False],
         }
     )
     config = MarketConfig(title="name", attributes={"name": AttributeConfig(kind="text", label="Name")})
@@ -36,6 +42,11 @@ def index(tmp_path) -> SearchIndex:
         ("muller", [2]),
         ("garden", [0, 3]),  # a flag that holds is found by its label
         ("ake", []),  # words are found by their beginning
+        ("マンション", [4]),  # a script without spaces has no beginnings
+        ("駅", [4]),
+        ("駅前", []),
+        ("बगीचा", [4]),
+        ("चा", []),  # vowels that are signs do not part a word
         ("12", [2]),  # an exact id
         (".*", []),
         ("", []),

@@ -11,6 +11,17 @@ from core.market.market import Market
 from core.market.writer import write_market
 
 
+def test_words_of_a_script_without_spaces_are_whole(tmp_path):
+    titles = [f"静かな{'別荘地' if row < 20 else '駅近く'}です{row}" for row in range(40)]
+    table = pd.DataFrame({"listing_id": range(40), "title": titles})
+    write_market(
+        tmp_path, MarketConfig(attributes={"title": AttributeConfig(kind="text", label="題")}), table
+    )
+    one, other = portraits(Market.open(tmp_path), np.arange(40), GROUPS)
+    assert any("別荘地" in word for word in one.words) and any("駅近く" in word for word in other.words)
+    assert not any("静か" in word for word in one.words + other.words)
+
+
 @pytest.fixture
 def market(tmp_path):
     """Twenty boats with saunas and twenty lofts that cost more; half of all have wifi."""
