@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from core.features.config import FeatureConfig
 from core.features.featurizer import Featurizer, distinct_texts, text_cache
 from core.features.photos.vectors import PhotoVectors
 from core.features.texts.encoder import carry_vectors
+from core.features.texts.views import readable
 from core.features.tokens.vocabulary import Vocabulary
 from core.features.within import Within, inside, places
 from core.market.columns import Columns as C
@@ -69,9 +71,10 @@ def fit_many(
     first = np.cumsum([0, *(len(frame) for frame in frames)])
     every = np.concatenate([start + mine for start, mine in zip(first, rows, strict=False)])
     sentences = [one.name for one in told if kind_of(one.kind).sentences]
-    if config.text and {"minilm", "minilm-whitened"} & set(config.text_views):
-        for market, frame in zip(markets, frames, strict=True):
-            texts = distinct_texts(frame, [name for name in sentences if name in frame])
+    said = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
+    views = readable(config.text_views, list(chain.from_iterable(said)))
+    if config.text and {"minilm", "minilm-whitened"} & set(views):
+        for market, texts in zip(markets, said, strict=True):
             carry_vectors(texts, text_cache(market), text_cache(whole), report)
     found = Featurizer.fit(whole, config, width, every, durations, vectors, report)
     parts = [frame.iloc[mine] for frame, mine in zip(frames, rows, strict=True)]

@@ -66,6 +66,21 @@ def test_a_column_with_another_name_is_shared_by_same_as(tmp_path):
     )
 
 
+def test_texts_that_the_sentence_encoder_cannot_read_are_not_embedded_for_several_markets(
+    tmp_path, monkeypatch
+):
+    def never(*_):
+        raise AssertionError("embedded")
+
+    monkeypatch.setattr("core.features.many.carry_vectors", never)
+    titles = ["駅近の広い家", "静かな和室", "庭付の新築", "格安の部屋"]
+    kinds = {"title": {"kind": "text"}}
+    both = [market(name, attributes=kinds, title=titles) for name in "AB"]
+    rows, photos = [np.arange(4)] * 2, [None] * 2
+    found = fit_many(both, FeatureConfig(), 8, rows, np.empty(0), photos, tmp_path)
+    assert [view.name for view in found.texts] == ["tfidf"]
+
+
 @pytest.mark.parametrize(
     "one, other, agree",
     [
