@@ -9,7 +9,7 @@ from core.market.columns import Columns as C
 from core.market.decimals import has_decimal_comma, says_comma, with_points
 from core.market.defects import Notes
 from core.market.kinds import Cells
-from core.market.values import SEPARATORS, is_textual, to_numbers
+from core.market.values import SEPARATORS, is_textual, to_numbers, unit_said
 
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
@@ -67,6 +67,20 @@ def note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:
             "'number' in market.toml"
         )
         notes.add(name, nothing(column), column, message)
+
+
+def note_units(name: str, column: pd.Series, notes: Notes) -> None:
+    """Numbers of a column that count in several units or currencies, which are read as if these were one, are told so."""
+    if not is_textual(column):
+        return
+    said = column.dropna().astype("str").head(1000).map(unit_said)
+    often = said[said != ""].value_counts().index.tolist()
+    if len(often) < 2:
+        return
+    units = column.map(lambda cell: unit_said(cell) if isinstance(cell, str) else "")
+    for other in often[1:4]:
+        message = f"is in '{other}', most of the column in '{often[0]}', and both are read as bare numbers; write all in one unit"
+        notes.add(name, (units == other).to_numpy(bool), column, message)
 
 
 def note_members(name: str, column: pd.Series, notes: Notes) -> None:

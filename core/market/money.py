@@ -4,11 +4,10 @@ import re
 
 from core.errors import VibesError
 from core.market.market import Attribute, Market
-from core.market.values import CURRENCY
+from core.market.values import CURRENCY, SIGNS
 
 #: Stands in `market.toml` for the market's currency.
 OWN = "currency"
-_SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
 #: Signs of several currencies.
 _AMBIGUOUS = {"$", "¥"}
 
@@ -49,4 +48,4 @@ def _sign(unit: str) -> str:
 
 def _money(unit: str) -> str:
     sign = _sign(unit.strip()).upper()
-    return _SIGNS.get(sign, sign)
+    return SIGNS.get(sign, sign)

@@ -7,7 +7,13 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.market.column_hints import note_decimal_commas, note_members, note_words_for_nothing, why_unused
+from core.market.column_hints import (
+    note_decimal_commas,
+    note_members,
+    note_units,
+    note_words_for_nothing,
+    why_unused,
+)
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
@@ -110,6 +116,8 @@ def listings_table(
             if kind is None:
                 notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
                 continue
+            if kind_of(kind).binned:
+                note_units(name, column, notes)
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}

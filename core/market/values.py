@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
+SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
 CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 #: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
@@ -116,6 +118,23 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
             number = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
             values[row] = number * _TIMES.get(match.group(3), 1)
     return values, (present & np.isnan(values)) | np.isinf(values)
+
+
+def unit_said(cell: str) -> str:
+    """In what a cell that `to_numbers` reads counts, "" where it does not say: `m2`, `EUR`, `hour` (of "2 hours"), in small letters but for money.
+
+    >>> unit_said("1,200 m²"), unit_said("€ 5"), unit_said("2 hours"), unit_said("1.2万円"), unit_said("7")
+    ('m2', 'EUR', 'hour', '円', '')
+    """
+    match = _AMOUNT.match(cell.strip())
+    if not match:
+        return ""
+    around = match[0][: match.start(2)] + match[0][match.end(3) if match[3] else match.end(2) :]
+    unit = re.sub(r"[\s+.,-]", "", unicodedata.normalize("NFKC", around)).upper()
+    unit = SIGNS.get(unit, unit)
+    if re.fullmatch(CURRENCY, unit):
+        return unit
+    return unit.lower().removesuffix("s") if len(unit) > 2 else unit.lower()
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:

@@ -140,6 +140,21 @@ def test_words_that_recur_among_numbers_are_told_whatever_they_are(folder):
     )
 
 
+def test_numbers_in_several_units_are_told(folder):
+    prices, sizes = ["$900", "850 USD", "€ 700", "700"], ["50 m²", "60 sqm", "40 m2", "70 m2"]
+    hours = ["1 hour", "2 hours", "3 days", "5 hours"]
+    rows = "".join(f"a{i},{prices[i % 4]},{sizes[i % 4]},{hours[i % 4]},{i}\n" for i in range(60))
+    market = Market.open(folder(listings="listing_id,price,size,away,rooms\n" + rows))
+    assert all(one.kind == "number" for one in market.attributes)
+    others = [("price", 2, "850 USD", "USD", "$"), ("price", 3, "€ 700", "EUR", "$")]
+    others += [("size", 2, "60 sqm", "sqm", "m2"), ("away", 3, "3 days", "day", "hour")]
+    assert told(market).splitlines() == [
+        f"listings.csv, column {name}, row {row}: '{cell}' is in '{unit}', most of the column in '{most}', and both are read "
+        "as bare numbers; write all in one unit (15 rows)"
+        for name, row, cell, unit, most in others
+    ]
+
+
 def test_cells_of_few_members_are_told_how_they_become_a_set(folder):
     sets, towns = (
         ["lift, cellar", "cellar, lift, garden", "garden", "garden, lift", "cellar", "lift"],
