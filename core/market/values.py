@@ -27,14 +27,14 @@ _UNITS = (
     r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
     r"|日|天|일|泊|晚|박|年|년|[ヶか个個]?月|개월|人|名|명|位|室|間|间|个|個|개|件|階|楼|樓|层|層|층|岁|歳|台)(?:/\s?\w{1,8})?"
 )
-#: What a number is multiplied by: 1.2万円 are 12,000 yen.
+#: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
 _TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
 _UNIT = (
     rf"(?:{_UNITS}|"
     r"%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 )
 _AMOUNT = re.compile(
-    rf"^([-+]?)\s*{CURRENCY}?\s*([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
+    rf"^([-+]?)\s*{CURRENCY}?\s*(?:(\d+)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
 )
 _TEXT = {str}
 _STAMPS = (
@@ -115,8 +115,13 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
         match = _AMOUNT.match(str(cell).strip())
         if match:
-            number = float(match.group(1) + re.sub(r"[,'\s]", "", match.group(2)))
-            values[row] = number * _TIMES.get(match.group(3), 1)
+            sign, over, by, bare, times = match.groups()
+            if (sign or over) and bare[0] in "+-":  # "--5"
+                continue
+            number = float(re.sub(r"[,'\s]", "", bare)) * _TIMES.get(times, 1) + (
+                int(over) * _TIMES[by] if over else 0
+            )
+            values[row] = -number if sign == "-" else number
     return values, (present & np.isnan(values)) | np.isinf(values)
 
 
@@ -129,7 +134,7 @@ def unit_said(cell: str) -> str:
     match = _AMOUNT.match(cell.strip())
     if not match:
         return ""
-    around = match[0][: match.start(2)] + match[0][match.end(3) if match[3] else match.end(2) :]
+    around = match[0][: match.start(2 if match[2] else 4)] + match[0][match.end(5 if match[5] else 4) :]
     unit = re.sub(r"[\s+.,-]", "", unicodedata.normalize("NFKC", around)).upper()
     unit = SIGNS.get(unit, unit)
     if re.fullmatch(CURRENCY, unit):
