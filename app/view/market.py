@@ -62,8 +62,8 @@ class MarketView:
 
     @cached_property
     def _titles(self) -> list[Any] | None:
-        name = self.market.config.title
-        return list(self.market.listings[name]) if name in self.market.listings.columns else None
+        name = self.market.title
+        return None if name is None else list(self.market.column(name))
 
     def title(self, row: int) -> str:
         """The listing's title, or what to call it by its id."""
@@ -94,7 +94,7 @@ class MarketView:
     @cached_property
     def attributes(self) -> list[Attribute]:
         """The attributes shown as facts: all but the title."""
-        return [item for item in self.market.attributes if item.name != self.market.config.title]
+        return [item for item in self.market.attributes if item.name != self.market.title]
 
     @cached_property
     def _columns(self) -> dict[str, list[Any]]:

@@ -92,9 +92,8 @@ def title_of(market: Market, listing: str) -> str:
     row = market.listing_row.get(listing)
     if row is None:
         return "Listing"
-    column = market.config.title
-    if column in market.listings.columns:
-        text = market.listings[column].iat[row]
+    if market.title is not None:
+        text = market.column(market.title).iat[row]
         if isinstance(text, str) and text.strip():
             return text if len(text) <= LETTERS else text[: LETTERS - 1].rstrip() + "…"
     return f"Listing no. {row + 1:,}"

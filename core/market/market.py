@@ -26,6 +26,10 @@ from core.market.writer import write_market
 from core.words import count
 
 _PARTS = "_parts"
+#: What a column that names listings is called where market.toml does not say, the surest first.
+TITLES = (
+    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -224,12 +228,19 @@ class Market:
         parts: Parts | None = self.__dict__.get(_PARTS)
         return self.listings if parts is None or "listings" in self.__dict__ else parts.plain
 
-    @property
+    @cached_property
     def title(self) -> str | None:
-        """The column of the listings that names them; None where there is none."""
+        """The column of the listings that names them: that of `market.toml`, or else one that is called so; None where there is none."""
         name = self.config.title
-        there = name in self.plain or any(attribute.name == name for attribute in self.attributes)
-        return name if there else None
+        if name is not None:
+            return name if name in self.plain or any(one.name == name for one in self.attributes) else None
+        called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
+        likely = (called[name] for name in TITLES if name in called)
+        return next((one.name for one in likely if one.kind == "text" or self._mostly_different(one)), None)
+
+    def _mostly_different(self, attribute: Attribute) -> bool:
+        """Whether a category has more values than half the listings: a column `name` may also be what many have."""
+        return attribute.kind == "category" and 2 * self.column(attribute.name).nunique() > len(self.plain)
 
     def column(self, name: str) -> pd.Series:
         """One column of the listings."""

@@ -131,6 +131,7 @@ class MarketProfile(_Counted):
     fingerprint: str
     listings: int
     photos: PhotosProfile
+    title: str | None  # the column that names listings
     excluded: list[str]  # excluded columns that are in the file
     defects: list[str]
 
@@ -177,6 +178,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         fingerprint=market.fingerprint,
         listings=len(market.plain),
         photos=photos,
+        title=market.title,
         excluded=[name for name in market.config.excluded if name in columns],
         defects=[str(defect) for defect in defects],
         **{name: getattr(counted, name) for name in _Counted.model_fields},

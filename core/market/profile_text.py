@@ -21,6 +21,9 @@ def render(profile: MarketProfile) -> str:
     lines += _live(profile)
     lines += _split(profile)
     lines += _photos(profile.photos)
+    unnamed = 'none, so ids stand for them; say which column names a listing by title = "..." in market.toml'
+    first, *more = _wrapped(unnamed if profile.title is None else f"column {profile.title}")
+    lines += [_row("titles", first.strip()), *more]
     shown = profile.attributes[:MOST_ATTRIBUTES]
     wide = min(40, max([9, *(len(attribute.name) for attribute in shown)]))
     lines += ["", f"{'attribute':<{wide}}  {'kind':<9}{'missing':>8}{'distinct':>10}  label"]

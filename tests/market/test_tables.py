@@ -10,6 +10,8 @@ import pytest
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.market import Market
+from core.market.profile import profile
+from core.market.profile_text import render
 from core.market.tables import as_ids, leaves_market
 
 LISTINGS = "listing_id,price,town\na,10,Ulm\nb,20,Bonn\nc,30,Ulm\n"
@@ -153,6 +155,26 @@ def test_numbers_in_several_units_are_told(folder):
         "as bare numbers; write all in one unit (15 rows)"
         for name, row, cell, unit, most in others
     ]
+
+
+@pytest.mark.parametrize(
+    "columns, title",
+    [
+        ({"Product Name": True, "brand": False}, "Product Name"),
+        ({"name": True, "title": True}, "title"),
+        ({"name": False, "brand": False}, None),  # what many have
+        ({"brand_name": True}, None),
+    ],
+)
+def test_a_column_that_is_called_a_title_names_listings(folder, columns, title):
+    cells = {True: lambda row: f"A fine boat no {row} of wood", False: lambda row: "ABC"[row % 3]}
+    rows = "".join(f"a{i},{','.join(cells[own](i) for own in columns.values())}\n" for i in range(60))
+    path = folder(listings=f"listing_id,{','.join(columns)}\n{rows}")
+    assert Market.open(path).title == title
+    checked = render(profile(Market.open(path)))
+    assert (f"titles       column {title}" in checked) if title else ("ids stand for them" in checked)
+    (path / "market.toml").write_text(f'title = "{next(iter(columns))}"\n')
+    assert Market.open(path).title == next(iter(columns))
 
 
 def test_cells_of_few_members_are_told_how_they_become_a_set(folder):

@@ -26,7 +26,7 @@ def fields(opened: OpenRun) -> list[tuple[str, Attribute]]:
     for item in opened.view.market.attributes:
         names = (C.LATITUDE, C.LONGITUDE) if item.shown_as == "place" else (item.name,)
         found += [(name, item) for name in names]
-    title = opened.view.market.config.title
+    title = opened.view.market.title
     return sorted(found, key=lambda one: (one[0] != title, one[1].shown_as == "text"))
 
 
@@ -149,7 +149,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
     _load(opened, draft, cells)
     with st.container(border=True):
         shown = fields(opened)
-        title = opened.view.market.config.title
+        title = opened.view.market.title
         for name, item in shown:
             if name == title:
                 _field(opened, name, item)
@@ -303,7 +303,7 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
                 format_func=printable,
                 **live,
             )
-        case _ if name == opened.view.market.config.title:
+        case _ if name == opened.view.market.title:
             st.text_input(label, key=key, placeholder="Not known", **live)
         case _:
             st.text_area(label, key=key, height=110, placeholder="Not known", **live)

@@ -226,7 +226,7 @@ def _fill_in(opened: OpenRun, label: str, kind: Literal["primary", "secondary"] 
 
 def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tuple[str, bytes]]) -> None:
     """Where an entered listing lands."""
-    title = str(cells.get(opened.view.market.config.title or "", "")) or "The new listing"
+    title = str(cells.get(opened.view.market.title or "", "")) or "The new listing"
     st.header(plain(title), anchor=False)
     if not cells and not photos:
         st.markdown(

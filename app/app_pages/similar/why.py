@@ -68,7 +68,7 @@ def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) 
         return
     known = {item.name: item for item in opened.view.market.attributes}
     items = [known[name] for name in left_out["name"] if name in known]
-    title = opened.view.market.config.title
+    title = opened.view.market.title
     values = [
         [opened.view.title(row) if item.name == title else opened.view.text(row, item) for item in items]
         for row in rows

@@ -125,7 +125,7 @@ def single_changes(market: Market, draft: Draft, live: np.ndarray) -> Iterator[C
     Titles, texts and places are no values that somebody chooses from, and are left as they are.
     """
     for item in market.attributes:
-        if item.name == market.config.title or item.shown_as in ("text", "place"):
+        if item.name == market.title or item.shown_as in ("text", "place"):
             continue
         counts = live & comparable(market, draft.cells, item.name) if item.shown_as == "number" else live
         column = market.listings[item.name][counts].dropna()

@@ -106,7 +106,7 @@ def coded_among(coded: Sequence[Coded], kept: np.ndarray) -> list[Coded]:
 def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
     for item in market.attributes:
         kind = kind_of(item.kind)
-        if not kind.portrayed or item.name == market.config.title:
+        if not kind.portrayed or item.name == market.title:
             continue
         values = market.listings[item.name].iloc[rows].reset_index(drop=True)
         known = values[values.notna()]
@@ -117,8 +117,8 @@ def _coded_attributes(market: Market, rows: np.ndarray) -> Iterator[Coded]:
 def _words(market: Market, rows: np.ndarray, groups: np.ndarray, count: int, seed: int) -> list[list[str]]:
     """The telling words of each group, the best first."""
     names = [item.name for item in market.attributes if kind_of(item.kind).sentences]
-    if market.config.title in market.listings.columns and market.config.title not in names:
-        names.append(str(market.config.title))
+    if market.title is not None and market.title not in names:
+        names.append(market.title)
     if not names or not count:
         return [[] for _ in range(count)]
     said = _valued(market)
@@ -154,11 +154,7 @@ def _valued(market: Market) -> set[str]:
     """The words in which categories and sets are told, which as traits say it better."""
     found: set[str] = set()
     for item in market.attributes:
-        if (
-            item.name == market.config.title
-            or kind_of(item.kind).sentences
-            or item.name not in market.listings
-        ):
+        if item.name == market.title or kind_of(item.kind).sentences or item.name not in market.listings:
             continue
         values = market.listings[item.name].dropna()
         if values.map(type).isin((str, list)).all():

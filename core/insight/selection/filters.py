@@ -123,7 +123,7 @@ def choices(market: Market) -> tuple[Attribute, ...]:
     """The attributes that can be filtered by value: few values, and more than one of them."""
     found = []
     for item in market.attributes:
-        if item.shown_as not in ("category", "flag") or item.name == market.config.title:
+        if item.shown_as not in ("category", "flag") or item.name == market.title:
             continue
         if 2 <= market.listings[item.name].nunique() <= VALUES:
             found.append(item)

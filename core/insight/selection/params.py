@@ -32,9 +32,7 @@ def is_whole(text: str) -> bool:
 def groupings(market: Market) -> list[Attribute]:
     """The attributes by which listings can be grouped."""
     return [
-        item
-        for item in market.attributes
-        if item.kind in ("category", "flag") and item.name != market.config.title
+        item for item in market.attributes if item.kind in ("category", "flag") and item.name != market.title
     ]
 
 

@@ -66,7 +66,7 @@ class Selection:
         """
         found, market = self.frame(run), run.market
         listings = market.listings.set_index(C.LISTING).reindex(found[C.LISTING]).reset_index(drop=True)
-        more = [name for name in listings if name not in found and name != market.config.title]
+        more = [name for name in listings if name not in found and name != market.title]
         return pd.concat([found.reset_index(drop=True), listings[more]], axis=1)
 
     def python(self, run: str) -> str:

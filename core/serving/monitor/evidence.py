@@ -36,8 +36,8 @@ def queries_of(check: Check, asked: Evaluation, about: About, run: Run) -> pd.Da
         rows = about.get((check.name, check.of))
         chosen = np.zeros(len(asked.queries), bool) if rows is None else rows[asked.queries.target]
     table = asked.queries_frame(run.market, ranking)
-    title = run.market.config.title
-    if title is not None and title in run.market.listings:
+    title = run.market.title
+    if title is not None:
         table.insert(3, "title", run.market.listings[title].to_numpy()[asked.queries.target])
     return table[chosen].sort_values("rank", ascending=False, kind="stable").head(MOST)
 

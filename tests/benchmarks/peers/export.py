@@ -1,8 +1,8 @@
 """Write a market's split and test queries for the peers: `python tests/benchmarks/peers/export.py MARKET OUT`.
 
 Runs in the project's environment. OUT gets `train.parquet` (the training events: user_id, item_id, datetime, weight),
-`histories.parquet` (query, item_id, datetime: what a peer may know at each query's moment), and of the queries of
-validation `validation_histories.parquet` (the same) and `validation.parquet` (query, user_id, item_id: the targets, so that
+`histories.parquet` (query, item_id, datetime: what a peer may know at each query's moment), `moments.parquet` (query, datetime), and of the queries of
+validation `validation_histories.parquet`, `validation_moments.parquet` (the same) and `validation.parquet` (query, user_id, item_id: the targets, so that
 a peer knows when to stop). The targets of the test stay here.
 """
 
@@ -30,12 +30,19 @@ def export(market: Market, log: EventLog, split: Split, out: Path) -> None:
     """All tables. Without timestamps the days of `datetime` are the places in a user's history."""
     ids = market.listings[C.LISTING].to_numpy()
     users = np.asarray(log.users, object)
-    when = pd.to_datetime(log.time if log.timed else log.time * 24 * 3600 * 10**9, unit="ns")
+
+    def at(time: np.ndarray) -> pd.DatetimeIndex:
+        return pd.to_datetime(time if log.timed else time * 24 * 3600 * 10**9, unit="ns")
+
+    when = at(log.time)
 
     def histories(queries: Queries) -> pd.DataFrame:
         events = ranges(queries.start, queries.length)
         number = np.repeat(np.arange(len(queries)), queries.length)
         return pd.DataFrame({"query": number, "item_id": ids[log.listing[events]], "datetime": when[events]})
+
+    def moments(queries: Queries) -> pd.DataFrame:
+        return pd.DataFrame({"query": np.arange(len(queries)), "datetime": at(queries.at)})
 
     rows, valid = np.flatnonzero(split.train), split.valid
     tables = {
@@ -48,6 +55,8 @@ def export(market: Market, log: EventLog, split: Split, out: Path) -> None:
             }
         ),
         "histories": histories(split.test),
+        "moments": moments(split.test),
+        "validation_moments": moments(valid),
         "validation_histories": histories(valid),
         "validation": pd.DataFrame(
             {"query": np.arange(len(valid)), "user_id": users[valid.user], "item_id": ids[valid.target]}

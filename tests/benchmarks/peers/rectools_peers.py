@@ -36,7 +36,7 @@ ROWS_AT_ONCE = 16
 #: Listings whose share of hits validation counts.
 K = 30
 #: eSASRec: SASRec's objective, LiGR layers, a softmax over sampled negatives (arXiv:2508.06450). HSTU (arXiv:2402.17152) as
-#: its authors set it, but for its bias by time, which asks for the time of each query.
+#: its authors set it; its bias by time, which asks for the moment of each query, with `--times`.
 PEERS: dict[str, tuple[type[TransformerModelBase[Any]], dict[str, Any]]] = {
     "sasrec": (SASRecModel, {"loss": "softmax", "use_key_padding_mask": True}),
     "esasrec": (
@@ -46,7 +46,7 @@ PEERS: dict[str, tuple[type[TransformerModelBase[Any]], dict[str, Any]]] = {
     "hstu": (
         HSTUModel,
         {
-            "loss": "sampled_softmax", "n_negatives": 128, "relative_time_attention": False,
+            "loss": "sampled_softmax", "n_negatives": 128,
             "lightning_module_kwargs": {"logits_t": 0.05},
         },
     ),
@@ -71,7 +71,8 @@ class WithoutPadding(TransformerLightningModule):
         for rows in order.split(ROWS_AT_ONCE):
             begin = 0 if whole else int((batch["x"][rows] != 0).any(0).int().argmax())
             x, y = batch["x"][rows, begin:], batch["y"][rows, begin:]  # (b, T)
-            found.append(self.torch_model.encode_sessions({"x": x}, items)[y != 0])
+            told = {"x": x} | ({"unix_ts": batch["unix_ts"][rows]} if "unix_ts" in batch else {})
+            found.append(self.torch_model.encode_sessions(told, items)[y != 0])
             own.append(y[y != 0])
             if self.loss == "sampled_softmax":
                 drawn.append(batch["negatives"][rows, begin:][y != 0])
@@ -107,6 +108,8 @@ def model_of(name: str, given: argparse.Namespace) -> TransformerModelBase[Any]:
         )  # fmt: skip
 
     kind, own = PEERS[name]
+    if kind is HSTUModel:
+        own = own | {"relative_time_attention": given.times}
     if given.baskets == "set" and kind is not BERT4RecModel:
         own = own | {"data_preparator_type": DrawnBaskets}
     return kind(
@@ -117,9 +120,14 @@ def model_of(name: str, given: argparse.Namespace) -> TransformerModelBase[Any]:
 
 
 def rank(
-    model: TransformerModelBase[Any], histories: pd.DataFrame, k: int = KEPT, new_alone: bool = False
+    model: TransformerModelBase[Any],
+    histories: pd.DataFrame,
+    moments: pd.DataFrame,
+    k: int = KEPT,
+    new_alone: bool = False,
 ) -> pd.DataFrame:
     """The best `k` of each query, which is a user of its own whose interactions are its history."""
+    context = moments.rename(columns={"query": Columns.User}).assign(**{Columns.Weight: 0.0})
     parts = []
     for _, chunk in histories.groupby(histories["query"] // QUERIES_AT_ONCE):
         frame = chunk.rename(columns={"query": Columns.User}).assign(**{Columns.Weight: 1.0})
@@ -130,22 +138,29 @@ def rank(
         ].unique()  # the others it cannot answer
         if not len(asked):
             continue
+        timed = model.require_recommend_context
         found = model.recommend(
-            users=asked, dataset=dataset, k=k, filter_viewed=new_alone, on_unsupported_targets="ignore"
-        )
+            users=asked, dataset=dataset, k=k, filter_viewed=new_alone, on_unsupported_targets="ignore",
+            context=context[context[Columns.User].isin(asked)].copy() if timed else None,
+        )  # fmt: skip
         parts.append(found.rename(columns={Columns.User: "query"})[["query", Columns.Item, Columns.Score]])
     return pd.concat(parts, ignore_index=True)
 
 
-def recall(model: TransformerModelBase[Any], histories: pd.DataFrame, targets: pd.DataFrame) -> float:
+def recall(
+    model: TransformerModelBase[Any], histories: pd.DataFrame, moments: pd.DataFrame, targets: pd.DataFrame
+) -> float:
     """Validation recall@30, a mean over users; what a history holds is no candidate."""
-    found = rank(model, histories, K, new_alone=True)
+    found = rank(model, histories, moments, K, new_alone=True)
     hit = targets.merge(found, on=["query", Columns.Item], how="left")[Columns.Score].notna()
     return float(hit.groupby(targets["user_id"].to_numpy()).mean().mean())
 
 
 def fit(
-    model: TransformerModelBase[Any], train: Dataset, valid: tuple[pd.DataFrame, pd.DataFrame], given: Any
+    model: TransformerModelBase[Any],
+    train: Dataset,
+    valid: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    given: Any,
 ) -> list[float]:
     """Train, leave the best epoch's weights in `model`, and give what validation said after each epoch."""
     said: list[float] = []
@@ -176,19 +191,30 @@ if __name__ == "__main__":
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--times", action="store_true", help="HSTU's bias by time, where the log has times")
     given = parser.parse_args()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     tables = {
         name: pd.read_parquet(given.out / f"{name}.parquet")
-        for name in ("train", "histories", "validation", "validation_histories")
+        for name in (
+            "train",
+            "histories",
+            "moments",
+            "validation",
+            "validation_histories",
+            "validation_moments",
+        )
     }
     train = Dataset.construct(tables["train"])
     for peer in [given.only] if given.only else PEERS:
         name, began = given.name or peer, time.process_time()
         model = model_of(peer, given)
-        said = fit(model, train, (tables["validation_histories"], tables["validation"]), given)
+        asked = tables["validation_histories"], tables["validation_moments"], tables["validation"]
+        said = fit(model, train, asked, given)
         spent = time.process_time() - began
-        rank(model, tables["histories"]).to_parquet(given.out / f"{name}.parquet", index=False)
+        rank(model, tables["histories"], tables["moments"]).to_parquet(
+            given.out / f"{name}.parquet", index=False
+        )
         told = {key: value for key, value in vars(given).items() if key != "out"}
         (given.out / f"{name}.json").write_text(
             json.dumps(told | {"validation": said, "processor_seconds": round(spent)}), encoding="utf-8"
