@@ -70,10 +70,10 @@ class Held:
         return len(places) == 2 and not len(np.intersect1d(*places))
 
     def _told(self, group: int, other: int | None, common: float, sure: float) -> list[Trait]:
-        found = []
+        found: list[tuple[Trait, tuple[int, int]]] = []  # with the number of the attribute and of the value
         mine = max(1, int(self.size[group]))
         theirs = max(1, self._all - mine if other is None else int(self.size[other]))
-        for (label, told, _, _), counts in zip(self._coded, self._counts, strict=True):
+        for number, ((label, told, _, _), counts) in enumerate(zip(self._coded, self._counts, strict=True)):
             total = counts.sum(axis=0) if other is None else counts[group] + counts[other]
             inside, outside = counts[group] / mine, (total - counts[group]) / theirs
             pooled = total / (mine + theirs)
@@ -81,5 +81,18 @@ class Held:
             holds = (inside >= common) & (inside >= LIFT * outside) & (inside - outside >= sure * error)
             for at in np.flatnonzero(holds):
                 text, piece = map(printable, told[at])
-                found.append(Trait(label, text, piece, float(inside[at]), float(outside[at])))
-        return sorted(found, key=lambda one: -one.inside * np.log(one.lift))
+                trait = Trait(label, text, piece, float(inside[at]), float(outside[at]))
+                found.append((trait, (number, int(at))))
+        kept: list[tuple[Trait, tuple[int, int]]] = []
+        for one, value in sorted(found, key=lambda one: -one[0].inside * np.log(one[0].lift)):
+            if not any(self._says(value, other) for _, other in kept):
+                kept.append((one, value))
+        return [trait for trait, _ in kept]
+
+    def _says(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        """Whether of two values of one attribute one holds only where the other does, as a year does within its third."""
+        if one[0] != other[0]:
+            return False
+        _, _, place, code = self._coded[one[0]]
+        mine, theirs = place[code == one[1]], place[code == other[1]]
+        return len(np.intersect1d(mine, theirs)) == min(len(mine), len(theirs))

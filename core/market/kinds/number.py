@@ -66,7 +66,7 @@ class Number(Kind):
         return ["" if pd.isna(value) else f"{value:.6g}" for value in listings[name]]
 
     def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
-        """A third each is low and high; few different values, or values mostly alike, are told by themselves."""
+        """A third each is low and high; few different values, or values mostly alike, are told by themselves, years as well."""
         known = known.astype(float)
         low, high = np.quantile(known, [1 / 3, 2 / 3])
         if known.nunique() <= FEW or low == high:
@@ -75,14 +75,19 @@ class Number(Kind):
         year = not unit and known.between(*YEARS).all()
         few, many = ("early", "late") if year else ends_of(label, unit)
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
-        if year:
-            pieces = [
-                f"{word} years" if inside == "year" else f"{inside} {word}" for word in (few, many)
-            ]  # "built in late"
+        texts, place = ["the lowest third", "the highest third"], known.index.to_numpy()
+        told, codes = np.flatnonzero(where >= 0), where[where >= 0]
+        if year and inside == "year":
+            pieces = [f"until {np.floor(low):.0f}", f"{np.ceil(high):.0f} or later"]
+            years, of = np.unique(known, return_inverse=True)
+            texts += [f"{one:.0f}" for one in years]
+            pieces += texts[2:]
+            told, codes = np.append(told, np.arange(len(known))), np.append(codes, of + 2)
+        elif year:
+            pieces = [f"{inside} {word}" for word in (few, many)]  # "built in late"
         else:
             pieces = [f"{word} {inside}" for word in (few, many)]
-        told = list(zip(("the lowest third", "the highest third"), pieces, strict=True))
-        return label, told, known.index.to_numpy()[where >= 0], where[where >= 0]
+        return label, list(zip(texts, pieces, strict=True)), place[told], codes
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         numbers = listings[name].dropna().to_numpy(float)

@@ -105,12 +105,24 @@ def test_half_a_number_is_told_so_too():
         ("Guests", "", 1, ["few guests", "many guests"]),
         ("Floor", "", 1, ["low floor", "high floor"]),
         ("Built in", "", 1950, ["built in early", "built in late"]),
-        ("Year", "", 1950, ["early years", "late years"]),
+        ("Year", "", 1950, ["until 1959", "1970 or later", *map(str, range(1950, 1980))]),
     ],
 )
 def test_the_lowest_and_the_highest_are_called_as_a_person_would(label, unit, start, told):
     _, pieces, _, _ = kind_of("number").portrait(label, unit, pd.Series(np.arange(start, start + 30)))
     assert [piece for _, piece in pieces] == told
+
+
+def test_a_year_that_most_have_says_more_than_its_third_and_the_third_is_not_told_beside_it(tmp_path):
+    rows = np.arange(60)
+    mixed = np.where(rows % 2, 1998, 1950 + rows % 20)
+    years = np.where(rows < 20, 1997, np.where(rows < 40, mixed, 1910 + rows % 20))
+    table = pd.DataFrame({"listing_id": range(60), "year": years})
+    write_market(
+        tmp_path, MarketConfig(attributes={"year": AttributeConfig(kind="number", label="Year")}), table
+    )
+    every = portraits(Market.open(tmp_path), np.arange(60), np.arange(60) // 20)
+    assert [one.name for one in every][0] == "1997" and [trait.text for trait in every[0].traits] == ["1997"]
 
 
 def test_no_two_names_are_alike(market):
