@@ -24,5 +24,5 @@ def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = Fa
         return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
     return (
         "How near the listing lies to the history: the mean of its cosine to the history as a whole and of its greatest "
-        f"cosine to one listing of it, which counts {weight:g} times; {_ENDS}."
+        f"cosine to one listing of it, weighted {weight:g}; {_ENDS}."
     )

@@ -21,7 +21,7 @@ def reader_sentence(settings: Settings) -> str:
     """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
     late = LateInteraction.of(settings.training).weight
     more = (
-        f"; a listing's greatest cosine to one of the history counts {late:g} times beside it" if late else ""
+        f"; a listing's greatest cosine to one of the history is added with weight {late:g}" if late else ""
     )
     return f"A history is read so: {READERS[settings.history].sentence}{more}.{added_sentence(settings)}"
 

@@ -19,7 +19,7 @@ def of(weight, **training):
 
 def test_a_score_beside_the_listings_of_a_history_is_not_called_a_cosine_alone():
     assert "the cosine of their vectors" in user_score_help(of(0.0))
-    assert "greatest cosine to one listing of it, which counts 1.5 times" in user_score_help(of(1.5))
+    assert "greatest cosine to one listing of it, weighted 1.5" in user_score_help(of(1.5))
     assert user_score_help(of(1.5), "recency") == ADDED
 
 
