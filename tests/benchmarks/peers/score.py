@@ -20,7 +20,7 @@ from core.market.market import Market
 from core.market.splits import Queries, Split
 from core.scoring.baselines.ease import Ease
 
-INPUTS = ("train", "histories", "validation", "validation_histories")
+INPUTS = ("train", "histories", "moments", "validation", "validation_histories", "validation_moments")
 
 
 @dataclass(frozen=True, eq=False)
