@@ -122,7 +122,7 @@ def test_a_year_that_most_have_says_more_than_its_third_and_the_third_is_not_tol
         tmp_path, MarketConfig(attributes={"year": AttributeConfig(kind="number", label="Year")}), table
     )
     every = portraits(Market.open(tmp_path), np.arange(60), np.arange(60) // 20)
-    assert [one.name for one in every][0] == "1997" and [trait.text for trait in every[0].traits] == ["1997"]
+    assert every[0].name == "1997" and [trait.text for trait in every[0].traits] == ["1997"]
 
 
 def test_no_two_names_are_alike(market):
