@@ -31,11 +31,16 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     missing = [name for name in names if name not in table.columns]
     if missing:
         check_commas(table.columns, path)
-        have = ", ".join(map(str, list(table.columns)[:8]))
-        raise VibesError(f"{path} lacks the column '{missing[0]}' (it has: {have}); rename or add it.")
+        raise VibesError(
+            f"{path} lacks the column '{missing[0]}' (it has: {_first(table)}); rename or add it."
+        )
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
+
+
+def _first(table: pd.DataFrame) -> str:
+    return ", ".join(map(str, list(table.columns)[:8]))
 
 
 def check_commas(columns: Sequence[object], shown: object) -> None:
@@ -223,7 +228,8 @@ def events_table(
         when = pd.Series(np.where(bad, 0, values)).astype("int64")
     else:
         raise VibesError(
-            f"{path} has neither 'timestamp' nor 'position'; add one, so that events have an order."
+            f"{path} has neither 'timestamp' nor 'position' (it has: {_first(raw)}); rename the column that says when, or add one, "
+            "so that events have an order."
         )
     users, listings = as_ids(raw[C.USER]), as_ids(raw[C.LISTING])
     strange = rows_in(listings, known) < 0
