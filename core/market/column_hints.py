@@ -1,6 +1,7 @@
 """What is told of columns that are likely not read as they were meant: as words, as one value each, or not at all."""
 
 import re
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,11 @@ from core.market.defects import Notes
 from core.market.kinds import Cells
 from core.market.values import SEPARATORS, is_textual, to_numbers, unit_said
 
+#: Words in what others call the columns of events.
+_SAID = {
+    C.DURATION: {"duration", "seconds", "sec", "secs", "dwell", "spent"},
+    C.ACTION: {"action", "event", "type", "rating", "ratings", "stars", "verb", "behavior", "behaviour", "feedback", "interaction"},
+}  # fmt: skip
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
 
@@ -28,6 +34,16 @@ def why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
         f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
         f"call it {' or '.join(lacks)}"
     )
+
+
+def what_events_say(name: str, there: Collection[str]) -> str:
+    """What else a column of events that nobody reads may be, of those that are not `there`, by what it is called."""
+    meant = {C.ACTION: "says what was done, or how it was liked", C.DURATION: "counts seconds"}
+    called = set(re.split(r"[^a-z]+", name.lower()))
+    for column, words in _SAID.items():
+        if column not in there and called & words and not called & {"id", "time"}:
+            return f". If it {meant[column]}, call it {column}"
+    return ""
 
 
 def note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:

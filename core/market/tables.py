@@ -12,6 +12,7 @@ from core.market.column_hints import (
     note_members,
     note_units,
     note_words_for_nothing,
+    what_events_say,
     why_unused,
 )
 from core.market.columns import MAX_COORDINATE
@@ -211,7 +212,8 @@ def events_table(
     """
     require(raw, path, (C.USER, C.LISTING))
     raw, notes = raw.reset_index(drop=True), Notes(path.name)
-    notes.unread(raw, (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION))
+    read = (C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION)
+    notes.unread(raw, read, lambda name: what_events_say(name, raw.columns))
     if C.TIMESTAMP in raw.columns:
         when: pd.Series
         when, bad = to_moments(raw[C.TIMESTAMP])

@@ -177,6 +177,26 @@ def test_a_column_that_is_called_a_title_names_listings(folder, columns, title):
     assert Market.open(path).title == next(iter(columns))
 
 
+def test_columns_of_events_that_are_called_otherwise_are_told_so(folder):
+    events = "user_id,listing_id,timestamp,event_type,rating,dwell_sec,event_id,device\nu,a,2024-01-01,view,5,3,1,web\n"
+    unread = "is no column of this table; it is not used"
+    action = f"{unread}. If it says what was done, or how it was liked, call it action"
+    said = [
+        ("event_type", action),
+        ("rating", action),
+        ("dwell_sec", f"{unread}. If it counts seconds, call it duration_s"),
+    ]
+    said += [("event_id", unread), ("device", unread)]
+    path = folder(listings=LISTINGS, events=events)
+    assert told(Market.open(path)).splitlines() == [
+        f"events.csv, column {name} {what}" for name, what in said
+    ]
+    path = folder(
+        listings=LISTINGS, events=events.replace("event_type", "action").replace("dwell_sec", "duration_s")
+    )
+    assert "call it" not in told(Market.open(path))
+
+
 def test_cells_of_few_members_are_told_how_they_become_a_set(folder):
     sets, towns = (
         ["lift, cellar", "cellar, lift, garden", "garden", "garden, lift", "cellar", "lift"],
