@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -125,13 +126,18 @@ def add_nearest(
         some = told[low : low + step]
         count = end[some] - first[some]
         events = ranges(first[some], count)  # (R,)
-        listing = log.listing[events]
-        like = vectors[listing] @ candidates.T  # (R, C)
+        # Histories of one user at several moments share most of their listings.
+        listing, row = np.unique(log.listing[events], return_inverse=True)  # (U,), (R,)
+        like = vectors[listing] @ candidates.T  # (U, C)
         if of is not None:
             like[listing[:, None] == of] = LEAST
         if speaks is not None:
             like[~speaks[listing]] = LEAST
-        if log.some_unwanted:
-            like[~log.wanted[events]] = LEAST
-        found[some] += weight * np.maximum.reduceat(like, np.cumsum(count) - count, axis=0)
+        bounds = np.append(0, np.cumsum(count)).tolist()
+        # One by one, since `np.maximum.reduceat` takes some 20 times as long along this axis.
+        for query, (begin, behind) in zip(some.tolist(), pairwise(bounds), strict=True):
+            mine = row[begin:behind]
+            if log.some_unwanted:
+                mine = mine[log.wanted[events[begin:behind]]]
+            found[query] += weight * (like[mine].max(axis=0) if len(mine) else LEAST)
     found[end == start] += weight * LEAST
