@@ -4,7 +4,8 @@
 
 Made scores and events. "weights": the ranks of 11 weighted sums of two scorers, beside each sum made whole and compared.
 "lists": the best 30 of each query, beside numpy's partition of all scores. Both sides give the same and take turns; the
-best turn counts. "whole": a model, what serving adds (fitted), popularity, ItemKNN and two kinds of neighbours, once. One
+best turn counts. "nearest": the greatest cosine of each listing to one of the history's newest 50, of one user at several
+moments and of several users, beside all cosines reduced at once, to the same values but for rounding. "whole": a model, what serving adds (fitted), popularity, ItemKNN and two kinds of neighbours, once. One
 thread, CPU seconds.
 """
 
@@ -14,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from core.scoring.baselines.itemknn import ItemKNN
 from core.scoring.baselines.popularity import Popularity
 from core.scoring.baselines.recent_popularity import RecentPopularity
 from core.scoring.blends import WEIGHTS
+from core.scoring.late_interaction import NEWEST, add_nearest
 from core.scoring.neighbours import VectorNeighbours
 from core.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
 from core.scoring.scorer import VectorScorer
@@ -74,11 +77,44 @@ def parts(listings: int, repeat: int) -> dict[str, float]:
         raise SystemExit("the sides differ")
     if not np.array_equal(whole()[:, 0], pessimistic_ranks(own, allowed, target)):
         raise SystemExit("the ranks differ")
+    return in_turn(sides, BATCH, repeat)
+
+
+def in_turn(sides: dict[str, Callable[[], np.ndarray]], queries: int, repeat: int) -> dict[str, float]:
+    """Milliseconds a query of each side, its best turn."""
     best = dict.fromkeys(sides, np.inf)
     for _ in range(repeat):
         for name, work in sides.items():
             best[name] = min(best[name], seconds_of(work))
-    return {f"{name}, ms a query": 1000 * seconds / BATCH for name, seconds in best.items()}
+    return {f"{name}, ms a query": 1000 * seconds / queries for name, seconds in best.items()}
+
+
+def nearest(listings: int, repeat: int) -> dict[str, float]:
+    """Milliseconds a query of both sides, of late interaction's greatest cosine."""
+    queries, width = 32, 128
+    rng, log = np.random.default_rng(0), made_log(listings, users=500)
+    vectors = rng.normal(size=(listings, width)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    moments = log.start[0] + NEWEST + np.arange(queries)  # of one user
+    ends = {"one user": moments, "users": log.start[1 : queries + 1]}
+
+    def at_once(end: np.ndarray) -> np.ndarray:
+        rows = (end[:, None] - NEWEST + np.arange(NEWEST)).ravel()
+        like = vectors[log.listing[rows]] @ vectors.T  # (Q * 50, L)
+        return np.maximum.reduceat(like, np.arange(queries) * NEWEST, axis=0)
+
+    def one_by_one(end: np.ndarray) -> np.ndarray:
+        found = np.zeros((queries, listings), np.float32)
+        add_nearest(found, 1.0, vectors, vectors, log, end - NEWEST, end)
+        return found
+
+    sides: dict[str, Callable[[], np.ndarray]] = {}
+    for who, end in ends.items():
+        if not np.allclose(at_once(end), one_by_one(end), atol=1e-6):
+            raise SystemExit("the greatest cosines differ")
+        sides[f"nearest, {who}, at once"] = partial(at_once, end)
+        sides[f"nearest, {who}"] = partial(one_by_one, end)
+    return in_turn(sides, queries, repeat)
 
 
 def made_log(listings: int, users: int = 12_000, events: int = 150_000, days: int = 60) -> EventLog:
@@ -125,7 +161,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    found = parts(given.listings, given.repeat) | whole(given.listings, given.queries)
+    found = parts(given.listings, given.repeat) | nearest(given.listings, given.repeat)
+    found |= whole(given.listings, given.queries)
     if given.json:
         print(json.dumps({"machine": machine(), "listings": given.listings} | found, indent=1))
         return
