@@ -71,11 +71,12 @@ def fit_many(
     first = np.cumsum([0, *(len(frame) for frame in frames)])
     every = np.concatenate([start + mine for start, mine in zip(first, rows, strict=False)])
     sentences = [one.name for one in told if kind_of(one.kind).sentences]
-    said = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
-    views = readable(config.text_views, list(chain.from_iterable(said)))
-    if config.text and {"minilm", "minilm-whitened"} & set(views):
-        for market, texts in zip(markets, said, strict=True):
-            carry_vectors(texts, text_cache(market), text_cache(whole), report)
+    if config.text:
+        said = [distinct_texts(frame, [name for name in sentences if name in frame]) for frame in frames]
+        views = readable(config.text_views, list(chain.from_iterable(said)))
+        if {"minilm", "minilm-whitened"} & set(views):
+            for market, texts in zip(markets, said, strict=True):
+                carry_vectors(texts, text_cache(market), text_cache(whole), report)
     found = Featurizer.fit(whole, config, width, every, durations, vectors, report)
     parts = [frame.iloc[mine] for frame, mine in zip(frames, rows, strict=True)]
     vocabulary = found.vocabulary if found.vocabulary.pieces else _common(found.vocabulary, parts)

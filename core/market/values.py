@@ -17,9 +17,10 @@ SEPARATOR = "|"
 #: What else may part them, of which `check` tells.
 SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
+#: Codes of the signs that are of one currency alone.
+SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
-SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
 CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
 _NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 #: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.

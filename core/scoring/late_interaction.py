@@ -133,11 +133,12 @@ def add_nearest(
             like[listing[:, None] == of] = LEAST
         if speaks is not None:
             like[~speaks[listing]] = LEAST
+        wanted = log.wanted[events] if log.some_unwanted else None  # (R,) bool
         bounds = np.append(0, np.cumsum(count)).tolist()
         # One by one, since `np.maximum.reduceat` takes some 20 times as long along this axis.
         for query, (begin, behind) in zip(some.tolist(), pairwise(bounds), strict=True):
             mine = row[begin:behind]
-            if log.some_unwanted:
-                mine = mine[log.wanted[events[begin:behind]]]
+            if wanted is not None:
+                mine = mine[wanted[begin:behind]]
             found[query] += weight * (like[mine].max(axis=0) if len(mine) else LEAST)
     found[end == start] += weight * LEAST
