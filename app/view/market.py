@@ -60,16 +60,12 @@ class MarketView:
 
     # titles
 
-    @cached_property
-    def _titles(self) -> list[Any] | None:
-        name = self.market.title
-        return None if name is None else list(self.market.column(name))
-
     def title(self, row: int) -> str:
-        """The listing's title, or what to call it by its id."""
-        if self._titles is not None and isinstance(self._titles[row], str):
-            return formats.shorten(self._titles[row], 90)
-        return formats.identity(self.ids[row], "Listing", row)
+        """The listing's title, or what to call it by its values or its id."""
+        called = self.market.called(row)
+        return (
+            formats.identity(self.ids[row], "Listing", row) if called is None else formats.shorten(called, 90)
+        )
 
     def user_name(self, row: int) -> str:
         """What to call a user."""
@@ -188,8 +184,9 @@ class MarketView:
         short = [
             item
             for item in self.attributes
-            if item.shown_as in ("number", "category") and known[item.name] >= 0.5 and item not in priced
-        ]
+            if item.shown_as in ("number", "category") and known[item.name] >= 0.5
+            and item not in (*priced, *self.market.named_by)
+        ]  # fmt: skip
         codes = [item for item in short if item.name in self.codes]
         words = [item for item in short if item not in codes]
         if len(words) + len(priced) < HEADLINE:
@@ -198,6 +195,9 @@ class MarketView:
         return (priced + short)[:HEADLINE]
 
     def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:
-        """(label, value) of a listing's attributes, missing ones as "—"."""
+        """(label, value) of a listing's attributes, missing ones as "—"; of all of them behind its id where it is called by some."""
         chosen = self.attributes if attributes is None else attributes
-        return [(item.label, self.text(row, item)) for item in chosen]
+        found = [(item.label, self.text(row, item)) for item in chosen]
+        if attributes is None and self.market.named_by:
+            found.append(("Listing id", printable(self.ids[row])))
+        return found

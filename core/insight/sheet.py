@@ -88,15 +88,14 @@ def photo_sheet(run: Run, listings: Sequence[str], lines: Sequence[str] = (), ti
 
 
 def title_of(market: Market, listing: str) -> str:
-    """What a listing is called, cut to a line; its number where it has no title."""
+    """What a listing is called, cut to a line; its number where nothing tells it."""
     row = market.listing_row.get(listing)
     if row is None:
         return "Listing"
-    if market.title is not None:
-        text = market.column(market.title).iat[row]
-        if isinstance(text, str) and text.strip():
-            return text if len(text) <= LETTERS else text[: LETTERS - 1].rstrip() + "…"
-    return f"Listing no. {row + 1:,}"
+    text = market.called(row)
+    if text is None:
+        return f"Listing no. {row + 1:,}"
+    return text if len(text) <= LETTERS else text[: LETTERS - 1].rstrip() + "…"
 
 
 def _cover(run: Run, listing: str) -> Image.Image | None:

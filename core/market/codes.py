@@ -5,10 +5,13 @@ import re
 import pandas as pd
 
 LOOKED_AT = 1_000  # values of a column
+MANY = 100  # different whole numbers that are codes, however short: nobody reads "69" as a manufacturer
 _CODE = re.compile(r"\d{5,}|[0-9a-f-]{16,}", re.IGNORECASE)  # a year or a number of rooms is shorter
 
 
 def is_code(values: pd.Series) -> bool:
     """Whether most of the different values among the first of a column are codes; those of a number or a set never are."""
     words = {one for one in values.head(LOOKED_AT) if isinstance(one, str)}
-    return bool(words) and 2 * sum(map(bool, map(_CODE.fullmatch, words))) >= len(words)
+    numbers = sum(map(str.isdecimal, words))
+    codes = sum(map(bool, map(_CODE.fullmatch, words)))
+    return bool(words) and 2 * (numbers if len(words) >= MANY else codes) >= len(words)

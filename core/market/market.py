@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError, printable
+from core.market.called import name_of, telling
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.defects import Defect
@@ -237,6 +238,16 @@ class Market:
         called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
         likely = (called[name] for name in TITLES if name in called)
         return next((one.name for one in likely if one.kind == "text" or self._mostly_different(one)), None)
+
+    @cached_property
+    def named_by(self) -> list[Attribute]:
+        """The attributes whose values call a listing where no column titles it, see `core.market.called`; else none."""
+        return telling(self.plain, self.attributes) if self.title is None else []
+
+    def called(self, row: int) -> str | None:
+        """What a listing is called: its title, or what tells it from most others; None where neither is known."""
+        by = [item.name for item in self.named_by] if self.title is None else [self.title]
+        return name_of([self.column(name).iat[row] for name in by])
 
     def _mostly_different(self, attribute: Attribute) -> bool:
         """Whether a category has more values than half the listings: a column `name` may also be what many have."""

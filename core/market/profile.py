@@ -132,6 +132,7 @@ class MarketProfile(_Counted):
     listings: int
     photos: PhotosProfile
     title: str | None  # the column that names listings
+    named_by: list[str] = []  # where there is none, the attributes whose values do, by their labels
     excluded: list[str]  # excluded columns that are in the file
     defects: list[str]
 
@@ -179,6 +180,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         listings=len(market.plain),
         photos=photos,
         title=market.title,
+        named_by=[one.label for one in market.named_by],
         excluded=[name for name in market.config.excluded if name in columns],
         defects=[str(defect) for defect in defects],
         **{name: getattr(counted, name) for name in _Counted.model_fields},

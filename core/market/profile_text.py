@@ -21,7 +21,8 @@ def render(profile: MarketProfile) -> str:
     lines += _live(profile)
     lines += _split(profile)
     lines += _photos(profile.photos)
-    unnamed = 'none, so ids stand for them; say which column names a listing by title = "..." in market.toml'
+    stand = f"{' and '.join(profile.named_by)} of a listing stand" if profile.named_by else "ids stand"
+    unnamed = f'none, so {stand} for them; say which column names a listing by title = "..." in market.toml'
     first, *more = _wrapped(unnamed if profile.title is None else f"column {profile.title}")
     lines += [_row("titles", first.strip()), *more]
     shown = profile.attributes[:MOST_ATTRIBUTES]

@@ -54,7 +54,9 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     title = market.title
     short = [a for a in market.attributes if kind_of(a.kind).short and a.name != title]
-    shown = sorted(short, key=lambda a: is_code(market.column(a.name)))[:attributes]  # codes last
+    # What calls a listing first, codes last.
+    order = {a.name: (a not in market.named_by, is_code(market.column(a.name))) for a in short}
+    shown = sorted(short, key=lambda a: order[a.name])[:attributes]
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
     for label, name in columns:
         values = market.column(name)
