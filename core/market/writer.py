@@ -10,7 +10,7 @@ import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
-from core.market.durable import atomic_path
+from core.market.durable import atomic_path, sync_all
 from core.market.io import TABLE_SUFFIXES, TABLES
 from core.market.tables import leaves_market
 
@@ -41,9 +41,9 @@ def write_market(
     """
     path = Path(path)
     if photos is not None and photo_root is not None and C.PATH in photos:
-        for name in photos[C.PATH].dropna().astype("str"):
-            if not leaves_market(name):
-                _place(Path(photo_root) / name, path / name)
+        names = [name for name in photos[C.PATH].dropna().astype("str") if not leaves_market(name)]
+        placed = [path / name for name in names if _place(Path(photo_root) / name, path / name)]
+        sync_all(placed)  # one after the other, the disk would take many times as long
     with ExitStack() as stack:  # leaves in reverse order: market.toml is the first to be replaced
         for name, table in zip(TABLES, (listings, photos, events), strict=True):
             if table is not None:
@@ -60,8 +60,10 @@ def write_market(
                 (path / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def _place(source: Path, target: Path) -> None:
+def _place(source: Path, target: Path) -> bool:
+    """Whether a photo was copied; it has yet to be synced."""
     if not source.is_file() or (target.exists() and target.samefile(source)):
-        return
-    with atomic_path(target) as temporary:
+        return False
+    with atomic_path(target, durable=False) as temporary:
         shutil.copyfile(source, temporary)
+    return True

@@ -1,9 +1,14 @@
 """Writing a market folder: whole or not at all, and nothing outside of it."""
 
+import errno
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from core.errors import VibesError
+from core.market import durable
 from core.market.config import MarketConfig
 from core.market.market import Market
 from core.market.writer import write_market
@@ -27,6 +32,39 @@ def test_photo_files_are_copied_but_never_out_of_the_market(tmp_path):
     (source / "a.jpg").write_bytes(b"new")
     write_market(target, MarketConfig(), LISTINGS, photos, photo_root=source)
     assert (target / "a.jpg").read_bytes() == b"new"
+
+
+def test_the_disk_has_all_photos_and_their_folders_before_a_table_names_them(tmp_path, monkeypatch):
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg"):
+        (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "source" / name).write_bytes(b"photo")
+    photos = pd.DataFrame({"listing_id": ["a", "a", "b"], "path": ["a/1.jpg", "a/2.jpg", "b/1.jpg"]})
+    market, done = tmp_path / "market", []
+    real_sync, real_replace = durable.sync, os.replace
+    monkeypatch.setattr(durable, "sync", lambda path: done.append(path) or real_sync(path))
+    monkeypatch.setattr(os, "replace", lambda old, new: done.append(("named", new)) or real_replace(old, new))
+    write_market(market, MarketConfig(), LISTINGS, photos, photo_root=tmp_path / "source")
+    first = done.index(("named", market / "market.toml"))
+    files = {market / name for name in photos["path"]}
+    folders = {market / "a", market / "b"}
+    synced = [one for one in done[:first] if one in files | folders]
+    assert set(synced[:3]) == files and set(synced[3:]) == folders and len(synced) == 5
+    assert {("named", file) for file in files} <= set(
+        done[: done.index(synced[0])]
+    )  # none is synced by its first name
+
+
+def test_a_disk_that_is_full_of_photos_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "1.jpg").write_bytes(b"photo")
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(durable, "sync", full)
+    photos = pd.DataFrame({"listing_id": ["a"], "path": ["1.jpg"]})
+    with pytest.raises(VibesError, match=r"^The disk is full while writing .*1.jpg; free some space"):
+        write_market(tmp_path / "market", MarketConfig(), LISTINGS, photos, photo_root=tmp_path)
+    assert not (tmp_path / "market" / "listings.parquet").exists()
 
 
 def test_tables_that_are_not_given_are_removed_whatever_their_format(tiny_market):
