@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from browser.painted import embed_run, paint_market, train_run
+from helpers.driver import scan_once
 from helpers.once import once
 from streamlit.testing.v1 import AppTest
 
 import app
 
 MAIN = Path(app.__file__).with_name("main.py")
+scan_once()
 
 
 @pytest.fixture(scope="session")

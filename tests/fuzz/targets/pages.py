@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
+from helpers.driver import scan_once
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -108,6 +109,7 @@ def addresses(folder: Path) -> Callable[[bytes], object]:
     """Whole pages, drawn by Streamlit's own test driver; a fault of ours is a sentence that says so."""
     opened = _opened(folder)
     drivers: dict[str, AppTest] = {}
+    scan_once()
 
     def driver_of(page: str) -> AppTest:
         if page not in drivers:
