@@ -12,6 +12,6 @@ _CODE = re.compile(r"\d{5,}|[0-9a-f-]{16,}", re.IGNORECASE)  # a year or a numbe
 def is_code(values: pd.Series) -> bool:
     """Whether most of the different values among the first of a column are codes; those of a number or a set never are."""
     words = {one for one in values.head(LOOKED_AT) if isinstance(one, str)}
-    numbers = sum(map(str.isdecimal, words))
-    codes = sum(map(bool, map(_CODE.fullmatch, words)))
-    return bool(words) and 2 * (numbers if len(words) >= MANY else codes) >= len(words)
+    numbered = len(words) >= MANY
+    codes = [one for one in words if _CODE.fullmatch(one) or (numbered and one.isdecimal())]
+    return bool(words) and 2 * len(codes) >= len(words)

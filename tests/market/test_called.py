@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from core.insight.sheet import title_of
+from core.market.codes import is_code
 from core.market.market import Market
 from core.market.profile import profile
 from core.market.profile_text import render
@@ -50,6 +51,21 @@ def test_the_words_that_tell_most_name_a_listing_and_then_what_they_do_not_say(f
         else "ids stand for them"
     )
     assert stand in render(profile(market))
+
+
+@pytest.mark.parametrize(
+    "values, code",
+    [
+        ([f"{row:016x}" for row in range(300)], True),  # a few or many
+        ([f"{row:016x}" for row in range(30)], True),
+        ([f"{40_000 + row}" for row in range(30)], True),
+        ([str(row) for row in range(300)], True),
+        ([str(row) for row in range(30)], False),  # rooms
+        ([f"sort {row}" for row in range(300)], False),
+    ],
+)
+def test_numbers_that_nobody_reads_are_codes(values, code):
+    assert is_code(pd.Series(values)) is code
 
 
 def test_a_title_comes_before_all(folder):
