@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.kit.chart_table import chart_table
+from app.kit.theme_watch import theme
 
 _SETTINGS = Path(__file__).parents[1] / ".streamlit" / "config.toml"
 _CLEAR = "rgba(0,0,0,0)"
@@ -52,11 +53,6 @@ def palette(theme: Literal["light", "dark"]) -> Palette:
         told["borderColor"],
         tuple(told["chartCategoricalColors"]),
     )
-
-
-def theme() -> Literal["light", "dark"]:
-    """The theme that the viewer sees."""
-    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 def colours() -> Palette:

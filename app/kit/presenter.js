@@ -76,7 +76,7 @@ function button(label, click, told) {
   return made
 }
 
-export default ({ parentElement, data }) => {
+export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
 
   const name = () => {

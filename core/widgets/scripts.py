@@ -36,6 +36,11 @@ def read(kind: str, files: Sequence[Path]) -> str:
     return "\n".join(file.read_text(encoding="utf-8") for file in found if file.is_file())
 
 
+def drawing(files: Sequence[Path]) -> str:
+    """The scripts of a component, whose default export is the constant `drawn` here, for what is to call it."""
+    return read("js", files).replace("export default function", "const drawn = function")
+
+
 @cache
 def notebook_module(parts: tuple[str, ...], adapter: str, html: str) -> str:
     """The ES module of a widget, as anywidget loads it: `parts` as the explorer has them, then what joins the last of them,
@@ -44,11 +49,10 @@ def notebook_module(parts: tuple[str, ...], adapter: str, html: str) -> str:
     Styles stand in the module: a widget draws into a shadow root, so that neither it nor the notebook changes the other.
     """
     files = [WEB / name for name in ("shared", *parts)]
-    drawing = read("js", files).replace("export default function", "const drawn = function")
     style = read("css", [WEB / "notebook", *files])
     return "\n".join(
         [
-            drawing,
+            drawing(files),
             f"const STYLE = {json.dumps(style)}",
             f"const HTML = {json.dumps(html)}",
             read("js", [WEB / "notebook", WEB / adapter]),

@@ -131,6 +131,27 @@ def test_a_listing_on_paper_is_dragged(page, explorer):
     assert not troubles(page, "a listing on paper")
 
 
+def test_what_a_browser_draws_late_keeps_its_value(page, explorer):
+    held = []
+    page.route(re.compile(r"/static/js/NumberInput\."), lambda route: held.append(route))
+    page.goto("/cold?view=new&like=l03")
+    for title in ("A first home", "A second home"):  # the form is drawn anew without its fields of numbers
+        page.get_by_label("Title").fill(title)
+        page.get_by_label("Title").press("Enter")
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+    assert held
+    for route in held:
+        route.continue_()
+    price = page.get_by_role("spinbutton", name="Price per night (EUR)")
+    expect(price).to_have_value(f"{Run.open(explorer.run).market.listings['price'].iloc[3]:.0f}")
+    page.get_by_label("Title").fill("A third home")
+    page.get_by_label("Title").press("Enter")
+    expect(page.get_by_role("heading", name="A third home")).to_be_visible()
+    draft = json.loads(dict(parse_qsl(urlsplit(page.url).query))["draft"])
+    known = Run.open(explorer.run).market.listings.iloc[3]
+    assert (draft["price"], draft["built_year"]) == (known["price"], known["built_year"])
+
+
 @pytest.mark.parametrize("path", ["/cold", "/cold?listing=l08", "/cold?view=figures"])
 def test_nothing_jumps_after_the_first_paint(page, path):
     page.goto(path)

@@ -152,7 +152,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
         title = opened.view.market.title
         for name, item in shown:
             if name == title:
-                _field(opened, name, item)
+                _field(opened, name, item, cells)
         shown = [one for one in shown if one[0] != title]
         short = [one for one in shown if one[1].shown_as != "text"]
         for first in range(0, len(short), 2):  # by the pair, so that on a phone they keep their order
@@ -160,10 +160,10 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
                 st.columns(2, gap="medium"), short[first : first + 2], strict=False
             ):
                 with column:
-                    _field(opened, name, item)
+                    _field(opened, name, item, cells)
         for name, item in shown:
             if item.shown_as == "text":
-                _field(opened, name, item)
+                _field(opened, name, item, cells)
         if opened.run.manifest.photo_encoder:
             _own_photos(opened)
             st.file_uploader(
@@ -241,26 +241,32 @@ def _load(opened: OpenRun, draft: str, cells: dict[str, Any]) -> None:
     fresh = st.session_state.get(LOADED) != draft
     st.session_state[LOADED] = draft
     for name, item in fields(opened):
-        key, value = f"new-{name}", cells.get(name)
-        if not fresh and key in st.session_state:
-            continue
-        match item.shown_as:
-            case "flag":
-                value = None if value is None else "Yes" if value else "No"
-            case "multi":
-                value = value or []
-            case "number" | "place":
-                if value is not None:
-                    value = round(value) if _whole(opened, name) else float(value)
-            case "text":
-                value = value or ""
-        st.session_state[key] = value
+        key = f"new-{name}"
+        if fresh or key not in st.session_state:
+            st.session_state[key] = _shown(opened, name, item, cells)
 
 
-def _field(opened: OpenRun, name: str, item: Attribute) -> None:
+def _shown(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -> Any:
+    """A value as its field holds it."""
+    value = cells.get(name)
+    match item.shown_as:
+        case "flag":
+            return None if value is None else "Yes" if value else "No"
+        case "multi":
+            return value or []
+        case "number" | "place" if value is not None:
+            return round(value) if _whole(opened, name) else float(value)
+        case "text":
+            return value or ""
+    return value
+
+
+def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -> None:
+    """The field of a column. Its value is also what it begins with: a browser that is slow to draw it may not hear of a value
+    that was set for it once, and would send back what it begins with, as if it had been emptied."""
     unit = opened.view.unit(item)
     label = plain(item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})")
-    key, column = f"new-{name}", opened.view.market.listings[name]
+    key, column, value = f"new-{name}", opened.view.market.listings[name], _shown(opened, name, item, cells)
     live: dict[str, Any] = {"on_change": _changed, "args": (opened,)}
     match item.shown_as:
         case "place":
@@ -269,24 +275,25 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
                 *_ends(opened, name, item),
                 key=key,
                 format="%.5f",
-                value=None,
+                value=value,
                 placeholder="Not known",
                 **live,
             )
         case "number":
-            whole = _whole(opened, name)
-            st.number_input(
-                label, key=key, value=None, step=1 if whole else None, placeholder="Not known", **live
-            )
+            step = 1 if _whole(opened, name) else None
+            st.number_input(label, key=key, value=value, step=step, placeholder="Not known", **live)
         case "flag":
-            st.selectbox(label, ["Yes", "No"], key=key, index=None, placeholder="Not known", **live)
+            options = ["Yes", "No"]
+            index = None if value is None else options.index(value)
+            st.selectbox(label, options, key=key, index=index, placeholder="Not known", **live)
         case "category":
             common = column.value_counts().index[:OPTIONS].tolist()
+            options = list(dict.fromkeys([*common, *([] if value is None else [value])]))
             st.selectbox(
                 label,
-                common,
+                options,
                 key=key,
-                index=None,
+                index=None if value is None else options.index(value),
                 accept_new_options=True,
                 placeholder="Not known",
                 format_func=lambda value: opened.view.word(item, value),
@@ -296,17 +303,18 @@ def _field(opened: OpenRun, name: str, item: Attribute) -> None:
             common = column.explode().dropna().value_counts().index[:OPTIONS].tolist()
             st.multiselect(
                 label,
-                common,
+                list(dict.fromkeys([*common, *value])),
                 key=key,
+                default=value,
                 accept_new_options=True,
                 placeholder="None known",
                 format_func=printable,
                 **live,
             )
         case _ if name == opened.view.market.title:
-            st.text_input(label, key=key, placeholder="Not known", **live)
+            st.text_input(label, value, key=key, placeholder="Not known", **live)
         case _:
-            st.text_area(label, key=key, height=110, placeholder="Not known", **live)
+            st.text_area(label, value, key=key, height=110, placeholder="Not known", **live)
 
 
 def _whole(opened: OpenRun, name: str) -> bool:

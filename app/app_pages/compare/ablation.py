@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.kit import charts
 from app.kit.measures import RECALL_HELP, interval
+from app.kit.theme_watch import theme
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun
 from app.view.formats import MISSING, count, plain, words
@@ -135,7 +136,7 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
 
 def picture(shown: pd.DataFrame, name: str) -> go.Figure:
     """A sign and its interval for each variant."""
-    kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS[charts.theme()], SYMBOLS, strict=True)]
+    kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS[theme()], SYMBOLS, strict=True)]
     names = [variant_name(variant) for variant in shown["variant"]]
     hover = []
     for variant, row in zip(names, shown.to_dict("records"), strict=True):

@@ -1,0 +1,6 @@
+// Has the page drawn anew where it was drawn for another theme than the one that is shown: the system's may change at any time, also
+// before this script is there.
+export default function ({ data, setTriggerValue }) {
+  const shown = getComputedStyle(document.querySelector(".stApp")).colorScheme
+  if (shown !== data.drawn) setTriggerValue("changed", shown)
+}
