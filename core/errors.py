@@ -4,6 +4,8 @@ import errno
 import re
 import unicodedata
 
+from core.words import cut
+
 #: Set to anything: tracebacks are shown beside sentences, by whatever process this one starts.
 DEBUG = "LISTING_VIBES_DEBUG"
 _UNSAFE = re.compile(r"pickle|weights_only", re.IGNORECASE)
@@ -53,8 +55,7 @@ def _sentence(error: BaseException) -> str:
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
     if _UNSAFE.search(str(error)):  # numpy and torch advise to load such a file all the same
         return "A file holds objects that could run code when they are loaded, so it was not opened; make it again."
-    what = f"{type(error).__name__}: {reason}"
-    what = what if len(what) <= 200 else what[:199] + "…"
+    what = cut(f"{type(error).__name__}: {reason}", 200)
     return (
         f"Something went wrong that should not ({what}); the same with --debug shows where, please report it."
     )

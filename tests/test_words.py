@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import count, percent
+from core.words import count, cut, percent
 
 
 def test_one_thing_and_many():
@@ -31,3 +31,8 @@ def test_one_thing_and_many():
 )
 def test_a_share_as_it_is_read(share, options, told):
     assert percent(share, **options) == told
+
+
+def test_a_text_is_cut_to_a_length_that_holds_the_ellipsis():
+    assert cut("a garden", 8) == "a garden"
+    assert cut("a garden, sunny", 8) == "a garde…" and cut("garden sunny", 8) == "garden…"

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from core.errors import VibesError
 from core.market.market import Market
 from core.run.thumbs import thumbnail
+from core.words import cut
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -95,7 +96,7 @@ def title_of(market: Market, listing: str) -> str:
     text = market.called(row)
     if text is None:
         return f"Listing no. {row + 1:,}"
-    return text if len(text) <= LETTERS else text[: LETTERS - 1].rstrip() + "…"
+    return cut(text, LETTERS)
 
 
 def _cover(run: Run, listing: str) -> Image.Image | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
+from core.words import cut
 
 #: A date or time (UTC where it names no zone), "now", or, in a market without timestamps, a position.
 Moment: TypeAlias = "str | int | date | np.datetime64 | pd.Timestamp"
@@ -39,21 +40,16 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
             found = found.tz_localize("UTC") if found.tzinfo is None else found
             return int(found.as_unit("ns").value)
     except pd.errors.OutOfBoundsDatetime:
-        raise VibesError(f"{name} is '{_short(at)}'; give a date from 1678 to 2261.") from None
+        raise VibesError(f"{name} is '{cut(str(at), 40)}'; give a date from 1678 to 2261.") from None
     except (ValueError, TypeError, OverflowError):
         pass
     wanted = (
         "a date such as 2024-03-25 or 2024-03-25T12:00, or now" if timed else "a position, a whole number"
     )
-    raise VibesError(f"{name} is '{_short(at)}'; give {wanted}.")
+    raise VibesError(f"{name} is '{cut(str(at), 40)}'; give {wanted}.")
 
 
 def _bounded(number: int) -> int:
     if not abs(number) < 2**63:
         raise ValueError
     return number
-
-
-def _short(at: object) -> str:
-    text = str(at)
-    return text if len(text) <= 40 else text[:39] + "…"

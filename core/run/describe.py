@@ -15,6 +15,7 @@ from core.model.settings import Settings
 from core.run.fits import unasked_fit
 from core.run.folder import RunFolder
 from core.scoring.late_interaction import LateInteraction
+from core.words import cut
 
 
 def reader_sentence(settings: Settings) -> str:
@@ -87,8 +88,7 @@ def _short(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
-    text = printable(str(value))  # as a table brings it: it must not move the cursor
-    return text if len(text) <= 48 else text[:47] + "…"
+    return cut(printable(str(value)), 48)  # as a table brings it: it must not move the cursor
 
 
 def table(frame: pd.DataFrame) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from core.words import cut
+
 LETTERS = 90  # of a name on the map, of which the zoom shows more or fewer
 HINT = (
     "Point at a listing to see it here; click to keep it. With the keyboard: arrows go from listing to listing, "
@@ -16,6 +18,5 @@ def labels(places: np.ndarray, cluster: np.ndarray, names: Sequence[str]) -> lis
     found: list[dict[str, object]] = []
     for number, name in enumerate(names):
         x, y = np.median(places[cluster == number], axis=0)
-        text = name if len(name) <= LETTERS else name[: LETTERS - 1].rstrip() + "…"
-        found.append({"text": text, "x": int(x), "y": int(y)})
+        found.append({"text": cut(name, LETTERS), "x": int(x), "y": int(y)})
     return found

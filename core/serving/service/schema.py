@@ -13,6 +13,7 @@ from core.run.asking import Event
 from core.run.rules import Rules
 from core.serving.service.budget import checked_cells, read_photos
 from core.serving.service.requests import Embed, Recommend, Similar
+from core.words import cut
 
 MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS, MOST_RULES, MOST_NAMED = 1000, 1000, 30, 20, 1000
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
@@ -328,4 +329,4 @@ def _shown(value: Any) -> str:
         text = printable(repr(value))
     except ValueError:  # Python writes out no number of more than 4,300 digits
         return "a number of too many digits"
-    return text if len(text) <= 60 else text[:59] + "…"
+    return cut(text, 60)
