@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -57,8 +58,10 @@ def clear() -> None:
     set_params(page=None, **dict.fromkeys(NAMES))
 
 
-def _write(now: Filters) -> None:
-    set_params(page=None, **now.params())
+def _write(view: MarketView, **changed: Any) -> None:
+    """Change some of the filters in the URL. What else it holds is read there now, where another field may just have written."""
+    now = Filters.read(view.market, st.query_params.to_dict())
+    set_params(page=None, **replace(now, **changed).params())
 
 
 def _band(view: MarketView, now: Filters) -> None:
@@ -76,7 +79,7 @@ def _band(view: MarketView, now: Filters) -> None:
                 format="%0.0f",
                 key=f"narrow-{end}",
                 placeholder="any",
-                on_change=lambda end=end: _write(replace(now, **{end: st.session_state[f"narrow-{end}"]})),
+                on_change=lambda end=end: _write(view, **{end: st.session_state[f"narrow-{end}"]}),
             )
 
 
@@ -88,9 +91,10 @@ def _values(view: MarketView, now: Filters) -> None:
         st.session_state[key] = chosen.get(item.name) if chosen.get(item.name) in known else None
 
         def change(name: str = item.name, key: str = key) -> None:
-            rest = [pair for pair in now.values if pair[0] != name]
+            others = Filters.read(view.market, st.query_params.to_dict()).values
             value = st.session_state[key]
-            _write(replace(now, values=tuple([*rest, (name, value)] if value else rest)))
+            rest = [pair for pair in others if pair[0] != name]
+            _write(view, values=tuple([*rest, (name, value)] if value else rest))
 
         st.selectbox(
             plain(item.label),
@@ -116,7 +120,7 @@ def _sameness(view: MarketView, now: Filters, row: int) -> None:
             key="narrow-same",
             format_func=lambda name: plain(offered[name]),
             selection_mode="multi",
-            on_change=lambda: _write(replace(now, same=tuple(st.session_state["narrow-same"]))),
+            on_change=lambda: _write(view, same=tuple(st.session_state["narrow-same"])),
         )
     if has_place(view.market) and any(
         view.raw(row, item) for item in view.attributes if item.shown_as == "place"
@@ -127,7 +131,7 @@ def _sameness(view: MarketView, now: Filters, row: int) -> None:
             list(RADII),
             key="narrow-km",
             format_func=RADII.__getitem__,
-            on_change=lambda: _write(replace(now, km=st.session_state["narrow-km"])),
+            on_change=lambda: _write(view, km=st.session_state["narrow-km"]),
         )
 
 
@@ -140,6 +144,6 @@ def _day(view: MarketView, now: Filters) -> None:
         max_value=last,
         key="narrow-on",
         format="YYYY-MM-DD",
-        on_change=lambda: _write(replace(now, on=st.session_state["narrow-on"])),
+        on_change=lambda: _write(view, on=st.session_state["narrow-on"]),
         help="Only listings that were published by that day and had not expired",
     )

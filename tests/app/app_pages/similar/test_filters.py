@@ -94,6 +94,14 @@ def test_listings_are_chosen_from_what_is_left(show, trained):
     assert page.query_params == {}
 
 
+def test_filters_that_are_changed_at_once_all_count(show, trained):
+    page = show("similar", trained)
+    page.number_input(key="narrow-low").set_value(100.0)
+    page.number_input(key="narrow-high").set_value(130.0)
+    page.selectbox(key="narrow-is-room_type").set_value("Private room").run()
+    assert page.query_params == {"price": "100-130", "is": "room_type:Private room"}
+
+
 def test_a_market_without_prices_values_or_dates_has_no_filters(show, tmp_path):
     from core.market.config import MarketConfig
     from core.market.writer import write_market
