@@ -19,6 +19,13 @@ def wait_until_quiet(page) -> None:
     page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=180_000)
 
 
+def turn(page, theme: str) -> None:
+    """Turn the viewer's system "light" or "dark", and wait until the page is drawn for it."""
+    page.emulate_media(color_scheme=theme)
+    page.locator(f".st-key-theme-watch i[data-drawn={theme}]").wait_for(state="attached")
+    wait_until_quiet(page)
+
+
 def listings(gallery) -> list[str]:
     """Ids of the listings that the cards of a gallery link to."""
     hrefs = gallery.locator("a").evaluate_all("links => links.map((link) => link.href)")

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
-from browser.seeing import wait_until_quiet
+from browser.seeing import turn, wait_until_quiet
 
 IMPACTS = ("serious", "critical")
 PATHS = [
@@ -66,9 +66,6 @@ def test_nothing_serious(page, filled, path):
     found = troubles(page, f"{path} light")
     page.set_viewport_size({"width": 390, "height": 844})
     found += troubles(page, f"{path} on a phone")
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === 'rgb(20, 25, 27)'"
-    )
+    turn(page, "dark")
     found += troubles(page, f"{path} dark", runOnly={"type": "rule", "values": ["color-contrast"]})
     assert not found, "\n".join(found)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from browser.measured import forget_measured, write_measured
-from browser.seeing import shift_after_first_paint, wait_until_quiet
+from browser.seeing import shift_after_first_paint, turn, wait_until_quiet
 from playwright.sync_api import expect
 
 from app.app_pages.compare.ablation import COLOURS
@@ -61,11 +61,19 @@ def test_the_picture_comes_as_a_png(page, measured):
 def test_a_chart_follows_the_theme(page, measured):
     chart = chart_of(page, "/compare")
     for theme in ("light", "dark", "light"):
-        page.emulate_media(color_scheme=theme)
+        turn(page, theme)
         word = chart.locator(".ytick text").first
         expect(word).to_have_css("fill", rgb(palette(theme).ink))
         expect(chart.locator(".ytick text")).to_have_text(["Popularity", "Full"])
         expect(chart.locator(".point").first).to_have_css("fill", rgb(COLOURS[theme][0]))
+
+
+def test_a_theme_that_changes_while_the_page_is_drawn_is_followed(page, measured):
+    page.goto("/compare", wait_until="commit")
+    page.get_by_role("heading", name="Compare").wait_for()
+    turn(page, "dark")
+    word = page.locator(".js-plotly-plot").first.locator(".ytick text").first
+    expect(word).to_have_css("fill", rgb(palette("dark").ink))
 
 
 def test_a_dot_of_the_picture_shows_its_listing(page, explorer):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from browser.conftest import WIDE_AND_PHONE, serving
 from browser.mapped import short_run
-from browser.seeing import assert_whole, wait_until_quiet
+from browser.seeing import assert_whole, turn, wait_until_quiet
 from browser.test_axe import troubles
 from playwright.sync_api import expect
 
@@ -79,10 +79,7 @@ def test_a_place_where_demand_is_unmet_is_marked_on_the_map(page, short):
     expect(page.get_by_role("button", name="Show all", exact=True)).to_be_visible()
     wait_until_quiet(page)
     found = troubles(page, "light")
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === 'rgb(20, 25, 27)'"
-    )
+    turn(page, "dark")
     found += troubles(page, "dark", runOnly={"type": "rule", "values": ["color-contrast"]})
     assert not found, "\n".join(found)
     page.get_by_role("button", name="Show all", exact=True).click()
