@@ -19,9 +19,8 @@ RADII = {1.0: "1 km", 3.0: "3 km", 10.0: "10 km", 50.0: "50 km"}
 
 def filters(opened: OpenRun) -> Filters:
     """The filters that the URL holds."""
-    params = st.query_params.to_dict()
     left: list[tuple[str, str]] = []
-    found = Filters.read(opened.view.market, params, left)
+    found = _now(opened.view, left)
     for part in left:
         in_vain(f"The link's filter {quoted(*part)} is none of this market's; it is left out.")
     return found
@@ -58,10 +57,13 @@ def clear() -> None:
     set_params(page=None, **dict.fromkeys(NAMES))
 
 
+def _now(view: MarketView, left_out: list[tuple[str, str]] | None = None) -> Filters:
+    return Filters.read(view.market, st.query_params.to_dict(), left_out)
+
+
 def _write(view: MarketView, **changed: Any) -> None:
     """Change some of the filters in the URL. What else it holds is read there now, where another field may just have written."""
-    now = Filters.read(view.market, st.query_params.to_dict())
-    set_params(page=None, **replace(now, **changed).params())
+    set_params(page=None, **replace(_now(view), **changed).params())
 
 
 def _band(view: MarketView, now: Filters) -> None:
@@ -91,9 +93,8 @@ def _values(view: MarketView, now: Filters) -> None:
         st.session_state[key] = chosen.get(item.name) if chosen.get(item.name) in known else None
 
         def change(name: str = item.name, key: str = key) -> None:
-            others = Filters.read(view.market, st.query_params.to_dict()).values
             value = st.session_state[key]
-            rest = [pair for pair in others if pair[0] != name]
+            rest = [pair for pair in _now(view).values if pair[0] != name]
             _write(view, values=tuple([*rest, (name, value)] if value else rest))
 
         st.selectbox(
