@@ -68,9 +68,17 @@ def test_a_chart_follows_the_theme(page, measured):
         expect(chart.locator(".point").first).to_have_css("fill", rgb(COLOURS[theme][0]))
 
 
-def test_a_theme_that_changes_while_the_page_is_drawn_is_followed(page, measured):
-    page.goto("/compare", wait_until="commit")
-    page.get_by_role("heading", name="Compare").wait_for()
+#: The scripts of components come three seconds late.
+LATE = """
+const make = URL.createObjectURL.bind(URL)
+URL.createObjectURL = (blob) => make(blob.type?.includes("javascript")
+  ? new Blob(["await new Promise((done) => setTimeout(done, 3000))\\n", blob], { type: blob.type }) : blob)
+"""
+
+
+def test_a_theme_that_changes_before_the_page_is_whole_is_followed(page, measured):
+    page.add_init_script(LATE)
+    chart_of(page, "/compare")
     turn(page, "dark")
     word = page.locator(".js-plotly-plot").first.locator(".ytick text").first
     expect(word).to_have_css("fill", rgb(palette("dark").ink))
