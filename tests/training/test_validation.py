@@ -85,6 +85,7 @@ def test_several_processes_share_a_validation_to_the_figure_of_one(case, quick, 
         return read(*given, **more)
 
     monkeypatch.setattr(Together, "here", threading.Barrier(world, timeout=60), raising=False)
+    monkeypatch.setattr(Together, "parts", {})  # of this number of processes alone
     monkeypatch.setattr(training, "encode_listings", listings)
     monkeypatch.setattr(training, "encode_histories", ends)
     launched = classmethod(lambda cls: Together(rank.own, world))
