@@ -1,5 +1,6 @@
 """The opened runs that pages share."""
 
+import gc
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ def _stamps(path: Path) -> tuple[int, ...]:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
+    gc.collect()  # of runs that were let go, which may be large; nobody else looks so soon
     run = Run.open(Path(path))
     view = MarketView(run.market, lambda: run.log)
     return OpenRun(name, run, view, photo_box(view))
