@@ -291,7 +291,7 @@ class Market:
     def cover(self) -> dict[str, str]:
         """Path of the first photo by listing id."""
         first = self.photos[self.photos[C.POSITION] == 0]
-        return dict(zip(first[C.LISTING], first[C.PATH], strict=True))
+        return dict(zip(first[C.LISTING].tolist(), first[C.PATH].tolist(), strict=True))
 
     @cached_property
     def after_last_event(self) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 #: More pixels than this are a mistake or a decompression bomb.
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+MISSING = "is missing"
 _ENDINGS = {"JPEG": (b"\xff\xd9", 4096), "MPO": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
 
 
@@ -19,7 +21,7 @@ def photo_problem(path: Path, market_path: Path) -> str | None:
     """
     try:
         if not path.is_file():
-            return "is missing"
+            return MISSING
         if _has_link(path, market_path) and not path.resolve().is_relative_to(market_path.resolve()):
             return "is a link that leaves the market folder"
         if path.stat().st_size == 0:
@@ -52,7 +54,7 @@ def _unreadable(path: Path, whole: bool) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_known_formats()) as image:
+            with Image.open(path, formats=readable()) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     return f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}"
@@ -71,7 +73,9 @@ def _damage(error: Exception) -> str:
     return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
 
 
-def _known_formats() -> tuple[str, ...]:
+@cache
+def readable() -> tuple[str, ...]:
+    """`FORMATS` as far as this Pillow has them; without those that run other programs (EPS)."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

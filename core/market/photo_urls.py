@@ -5,6 +5,7 @@ import re
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
@@ -39,7 +40,7 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
     """
     if C.PATH in raw and raw[C.PATH].dtype == object:
         raw = raw.assign(**{C.PATH: of_bytes(raw[C.PATH])})
-    named = raw[C.PATH].map(is_url).to_numpy(bool) if C.PATH in raw else None
+    named = _named(raw[C.PATH]) if C.PATH in raw else None
     if C.URL not in raw and (named is None or not named.any()):
         return raw
     empty = pd.Series(None, index=raw.index, dtype=object)
@@ -51,3 +52,10 @@ def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
     return raw.assign(
         **{C.PATH: path.mask(bare, url.where(bare).map(path_of, na_action="ignore")), C.URL: url}
     )
+
+
+def _named(cells: pd.Series) -> np.ndarray:
+    """(N,) whether each is an address: only what could be one is looked at cell by cell."""
+    named = cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
+    named[named] = [is_url(cell) for cell in cells[named]]
+    return named

@@ -10,6 +10,7 @@ import pytest
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
 from browser.served import served
+from browser.told import Told
 
 LISTINGS, PHOTOS = 24, 2
 PATIENCE = 60_000  # milliseconds that a busy machine may take to draw something
@@ -36,6 +37,7 @@ class Explorer:
 
     url: str
     run: Path
+    log: Path | None = None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,7 +87,7 @@ def explorer(chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exp
 def serving(run: Path, folder: Path) -> Iterator[Explorer]:
     """An explorer over `run` whose server writes its log into `folder`."""
     with served([run], folder / "server.log") as found:
-        yield Explorer(found.url, run)
+        yield Explorer(found.url, run, folder / "server.log")
 
 
 @pytest.fixture(scope="session")
@@ -116,11 +118,11 @@ def fresh_page(context, url: str):
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, contexts, explorer, tmp_path_factory: pytest.TempPathFactory):
-    """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot."""
+    """A page of a fresh browser; any error on it fails the test, and a failed test leaves a screenshot and says what was told."""
     options = getattr(request, "param", {"viewport": {"width": 1440, "height": 900}})
     view = fresh_page(contexts(explorer.url, **options), explorer.url)
     view.add_init_script(WATCH_SHIFTS)
-    troubles: list[str] = []
+    told, troubles = Told(view), []
     view.on(
         "console", lambda note: troubles.append(f"console: {note.text}") if note.type == "error" else None
     )
@@ -135,6 +137,6 @@ def page(request: pytest.FixtureRequest, contexts, explorer, tmp_path_factory: p
     if boxes or troubles or (report is not None and report.failed):
         shot = tmp_path_factory.mktemp("failed") / f"{request.node.name}.png"
         view.screenshot(path=shot, full_page=True)
-        troubles.append(f"screenshot: {shot}")
+        troubles += [f"screenshot: {shot}", *told.lines(explorer.log)]
     view.close()
     assert not boxes and not troubles, "\n".join(troubles)

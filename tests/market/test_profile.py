@@ -10,6 +10,7 @@ import pytest
 import core.market.profile as profile_module
 from core.market.log import EventLog
 from core.market.market import Market
+from core.market.photo_check import photo_problem
 from core.market.profile import profile
 from core.market.profile_text import WIDTH, render
 from core.market.splits import Catalogue, make_split
@@ -151,6 +152,29 @@ def test_of_many_photos_a_sample_is_opened_and_all_are_looked_up(tiny_market, mo
     found = profile(Market.open(path))
     assert (found.photos.opened, found.photos.missing) == (4, 1)
     assert "(of 4 opened)" in render(found)
+
+
+def test_a_photo_of_several_listings_is_looked_at_once_and_counts_for_each(tiny_market, monkeypatch):
+    path = tiny_market()
+    table = pd.read_parquet(path / "photos.parquet")
+    table.loc[table["position"] == 1, "path"] = table["path"].iloc[0]
+    table.to_parquet(path / "photos.parquet", index=False)
+    (path / table["path"].iloc[0]).write_bytes(b"no picture")
+    looked: list[str] = []
+
+    def problem(file, market):
+        looked.append(file.name)
+        return photo_problem(file, market)
+
+    monkeypatch.setattr("core.market.profile.photo_problem", problem)
+    market = Market.open(path)
+    found, photos = profile(market), market.photos["path"]
+    rows = int((photos == table["path"].iloc[0]).sum())
+    assert rows > 2 and len(looked) == len(set(looked)) == photos.nunique() == found.photos.opened
+    assert (found.photos.count, found.photos.broken) == (len(photos), rows)
+    assert any(f"is no image; the photo is skipped ({rows} rows)" in one for one in found.defects), (
+        found.defects
+    )
 
 
 def test_suspects_are_named_unless_excluded(tiny_market):

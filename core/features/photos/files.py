@@ -3,13 +3,12 @@
 import io
 import stat
 import warnings
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from core.market.photo_check import FORMATS, MAX_PIXELS
+from core.market.photo_check import MAX_PIXELS, readable
 from core.market.photo_urls import FETCHED
 
 MAX_BYTES = 256 * 2**20
@@ -81,7 +80,7 @@ def decode(data: bytes, smallest: tuple[int, int]) -> Image.Image:
         PhotoProblem: not an image, truncated, damaged, or more than `MAX_PIXELS`.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_readable()) as image:
+        with Image.open(io.BytesIO(data), formats=readable()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:  # from the header, before a single pixel is decoded
                 raise PhotoProblem(f"the image is {width} x {height}, {_TOO_LARGE}")
@@ -99,13 +98,6 @@ def decode(data: bytes, smallest: tuple[int, int]) -> Image.Image:
     ) as error:  # Pillow raises nearly anything on damaged bytes; it costs one photo, not the job
         reason = str(error) or type(error).__name__
         raise PhotoProblem(f"the image is truncated or damaged ({reason})") from error
-
-
-@cache
-def _readable() -> tuple[str, ...]:
-    """`FORMATS` as far as this Pillow has them; without those that run other programs (EPS)."""
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _upright(image: Image.Image) -> Image.Image:

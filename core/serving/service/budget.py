@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from core.errors import VibesError
-from core.market.photo_check import FORMATS
+from core.market.photo_check import readable
 
 MOST_CHARACTERS = 100_000
 MOST_PIXELS = 64_000_000  # thirty photos of 1600 x 1200 have 58 million
@@ -73,12 +73,10 @@ def read_photos(texts: Sequence[str]) -> list[bytes]:
 
 def _pixels(photo: bytes) -> int:
     """Of an image file by its header; 0 of what is none, which whoever decodes it will tell."""
-    Image.init()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            known = [name for name in FORMATS if name in Image.OPEN]
-            with Image.open(io.BytesIO(photo), formats=known) as image:
+            with Image.open(io.BytesIO(photo), formats=readable()) as image:
                 return image.width * image.height
     except Image.DecompressionBombError:
         return MOST_PIXELS + 1
