@@ -287,10 +287,8 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
     for row, name in enumerate(paths):
         if row in chosen:
             problem = photo_problem(market.path / name, market.path)
-        else:
-            problem = (
-                None if os.path.isfile(os.path.join(market.path, name)) else MISSING
-            )  # a tenth of what Path takes
+        else:  # twice as quick as by Path, and there may be a million
+            problem = None if os.path.isfile(os.path.join(market.path, name)) else MISSING
         if problem is not None:
             problems[problem].append(name)
     missing = int(times[problems[MISSING]].sum())
