@@ -1,7 +1,6 @@
 """Nearest neighbours of the history in any space of vectors: attributes, photos, texts."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -29,6 +28,7 @@ class VectorNeighbours:
 
     log: EventLog = field(repr=False)
     vectors: np.ndarray = field(repr=False)  # (L, d) float32, of length one or zero
+    present: np.ndarray = field(repr=False)  # (L,) bool: which listings have something in this space
     decay: float
     name: str
     nearest: bool = False
@@ -53,7 +53,7 @@ class VectorNeighbours:
             )
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
-        return cls(log, unit, decay, name, nearest)
+        return cls(log, unit, length[:, 0] > 0, decay, name, nearest)
 
     @classmethod
     def tune(
@@ -108,8 +108,3 @@ class VectorNeighbours:
             told = part, part.start[:-1], part.start[1:]
         add_nearest(found, 1.0, self.vectors, self.vectors, *told, speaks=self.present)
         return found
-
-    @cached_property
-    def present(self) -> np.ndarray:
-        """(L,) bool: which listings have something in this space."""
-        return np.any(self.vectors, axis=1)
