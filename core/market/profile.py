@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import PIL
 from pydantic import BaseModel, ConfigDict
 
 from core.errors import VibesError
+from core.market import photo_check
 from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import find_table, table_columns
@@ -124,6 +126,12 @@ class _Counted(_Part):
     leaks: dict[str, str]  # attribute -> why it looks like a leak
 
 
+class _Opened(_Part):
+    """What was found in photo files."""
+
+    problems: dict[str, str]  # by their paths
+
+
 class MarketProfile(_Counted):
     """All that `vibes check` tells; `to_dict` is its JSON document."""
 
@@ -146,7 +154,8 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
     """Count, measure and look for leaks and defects; reads the headers of the photo files.
 
     Args:
-        keep: what rests on the tables alone is kept in the market's cache, and read from there where it was counted before.
+        keep: what rests on the tables alone, and what was found in photos, is kept in the market's cache, and read from there
+            where neither they nor the photos' sizes and times have changed.
     """
     if keep:
         of = [
@@ -157,7 +166,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         counted = kept(market.path, "profile", of, _Counted, lambda: _counted(market))
     else:
         counted = _counted(market)
-    photos, found = _photos(market)
+    photos, found = _photos(market, keep)
     events = counted.events
     defects = market.defects + found
     if events is not None and events.repeated:
@@ -279,17 +288,16 @@ def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | No
     ), None
 
 
-def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
+def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
     times = market.photos[C.PATH].value_counts(sort=False)  # rows of a file, in the order of their first
     paths = times.index.tolist()
-    chosen = set(np.linspace(0, len(paths) - 1, min(MOST_PHOTOS, len(paths))).astype(int).tolist())
+    chosen = np.linspace(0, len(paths) - 1, min(MOST_PHOTOS, len(paths))).astype(int)
+    opened = _opened(market, [paths[row] for row in chosen], keep)
     problems: dict[str, list[str]] = defaultdict(list)
-    for row, name in enumerate(paths):
-        if row in chosen:
-            problem = photo_problem(market.path / name, market.path)
-        else:  # twice as quick as by Path, and there may be a million
-            problem = None if os.path.isfile(os.path.join(market.path, name)) else MISSING
-        if problem is not None:
+    for name in paths:
+        # Twice as quick as by Path, and there may be a million.
+        there = os.path.isfile(os.path.join(market.path, name))
+        if problem := opened.problems.get(name) if there else MISSING:
             problems[problem].append(name)
     missing = int(times[problems[MISSING]].sum())
     broken = sum(int(times[names].sum()) for names in problems.values()) - missing
@@ -318,6 +326,29 @@ def _photos(market: Market) -> tuple[PhotosProfile, list[Defect]]:
         missing=missing,
         broken=broken,
     ), defects
+
+
+def _opened(market: Market, names: list[str], keep: bool) -> _Opened:
+    """What is wrong with the photos `names`; none is opened again that is as it was, where that is kept."""
+
+    def look() -> _Opened:
+        found = ((name, photo_problem(market.path / name, market.path)) for name in names)
+        return _Opened(problems={name: problem for name, problem in found if problem})
+
+    if not keep:
+        return look()
+    readers = content(Path(photo_check.__file__)), PIL.__version__
+    stamps = [_stamp(os.path.join(market.path, name)) for name in names]
+    return kept(market.path, "opened-photos", [*readers, names, stamps], _Opened, look)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    """Size and time of change of a file; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:

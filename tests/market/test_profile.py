@@ -246,7 +246,7 @@ def test_what_says_not_this_is_told_and_counts_for_no_listing(folder):
     assert without.events.unwanted == 0 and "not this" not in render(without)
 
 
-def test_what_rests_on_the_tables_is_counted_once_and_photos_are_looked_at_each_time(
+def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_they_changed(
     tiny_market, monkeypatch
 ):
     path = tiny_market(listings=12, users=8, events_per_user=5, photos=2)
@@ -254,16 +254,21 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_looked_at_each_
     plain = profile(market)
     assert profile(market, keep=True) == plain
 
-    def nobody(market: Market) -> None:
+    def nobody(*_: object) -> None:
         raise AssertionError("counted anew")
 
     with monkeypatch.context() as patch:
         patch.setattr("core.market.profile._counted", nobody)
         assert profile(Market.open(path), keep=True) == plain
-        gone = market.photos["path"].iloc[0]
+        gone, cut = market.photos["path"].iloc[[0, 5]]
         (path / gone).unlink()
         found = profile(Market.open(path), keep=True)
-    assert found.photos.missing == 1 and any(gone in told for told in found.defects)
+        assert found.photos.missing == 1 and any(gone in told for told in found.defects)
+        (path / cut).write_bytes((path / cut).read_bytes()[:-9])
+        found = profile(Market.open(path), keep=True)
+        assert (found.photos.missing, found.photos.broken) == (1, 1)
+        patch.setattr("core.market.profile.photo_problem", nobody)
+        assert profile(Market.open(path), keep=True) == found
     events = path / "events.parquet"
     pd.read_parquet(events).iloc[:-1].to_parquet(events)
     assert profile(Market.open(path), keep=True) == profile(Market.open(path)) != found
