@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
+from browser.seeing import PATIENCE
 from browser.served import served
 from browser.told import Told
 
 LISTINGS, PHOTOS = 24, 2
-PATIENCE = 60_000  # milliseconds that a busy machine may take to draw something
 #: Walks a test on a wide screen and on a phone.
 WIDE_AND_PHONE = pytest.mark.parametrize(
     "page",

@@ -10,13 +10,14 @@ from playwright.sync_api import expect
 
 #: Layout shift up to which a page counts as steady, as web.dev has it.
 STEADY = 0.1
+PATIENCE = 180_000  # milliseconds that a busy machine may take to draw something
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 def wait_until_quiet(page) -> None:
     """Wait until the script is through and no element is an older one."""
-    page.wait_for_selector(QUIET, timeout=180_000)
-    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=180_000)
+    page.wait_for_selector(QUIET, timeout=PATIENCE)
+    page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=PATIENCE)
 
 
 def turn(page, theme: str) -> None:

@@ -48,7 +48,7 @@ def test_similar_homes_come_with_their_photos(chromium, demo):
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(demo + "/similar?listing=home-0007")
     photos = page.locator("img[src*='photo']")
-    expect(photos.nth(7)).to_be_visible(timeout=60_000)
+    expect(photos.nth(7)).to_be_visible()
     page.wait_for_load_state("networkidle")
     broken = photos.evaluate_all("all => all.filter(one => one.complete && !one.naturalWidth).length")
     assert broken == 0 and errors == []
@@ -58,8 +58,8 @@ def test_similar_homes_come_with_their_photos(chromium, demo):
 def test_a_user_gets_recommendations(chromium, demo):
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(demo + "/users?user=user-00007")
-    expect(page.get_by_text("Recommend", exact=False).first).to_be_visible(timeout=60_000)
-    expect(page.locator("img[src*='photo']").nth(5)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Recommend", exact=False).first).to_be_visible()
+    expect(page.locator("img[src*='photo']").nth(5)).to_be_visible()
     assert page.locator("[data-testid=stException]").count() == 0
     page.close()
 
@@ -67,9 +67,9 @@ def test_a_user_gets_recommendations(chromium, demo):
 def test_two_runs_stand_side_by_side_at_first_sight(chromium, demo):
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
     page.goto(demo + "/compare?part=runs&listing=home-0007")
-    expect(page.get_by_text("are in both lists")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("are in both lists")).to_be_visible()
     expect(page.get_by_role("heading", name="without photos")).to_be_visible()
     page.get_by_text("Where they differ").click()
-    expect(page.get_by_text("that both were asked")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("that both were asked")).to_be_visible()
     assert page.locator("[data-testid=stException]").count() == 0
     page.close()

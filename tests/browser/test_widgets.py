@@ -3,10 +3,11 @@
 import io
 
 import pytest
-from browser.conftest import PATIENCE, PHOTOS
+from browser.conftest import PHOTOS
 from browser.mapped import write_map
 from browser.notebook import render
 from browser.painted import colour_of
+from browser.seeing import PATIENCE
 from PIL import Image
 from playwright.sync_api import expect
 
