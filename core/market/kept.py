@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -47,3 +48,11 @@ def kept(
 def content(path: Path) -> bytes:
     """The bytes of a file, none where there is no file."""
     return path.read_bytes() if path.is_file() else b""
+
+
+def stamp(path: str | Path) -> tuple[int, ...] | None:
+    """What tells, without reading it, that a file is the one it was, and as it was; None where there is none."""
+    with suppress(OSError, ValueError):  # of a name that no system takes
+        found = os.stat(path)
+        return found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size
+    return None

@@ -28,6 +28,7 @@ from core.market.defects import Defect
 from core.market.documents import NOT_AS_MEANT
 from core.market.durable import atomic_path
 from core.market.garbage import none_meanwhile
+from core.market.kept import stamp
 
 #: Listings from which on reading and checking takes longer than to look whether the file changed.
 FEWEST = 20_000
@@ -81,7 +82,7 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
             written, all is read each time.
     """
     path = writable_cache(market) / FILE
-    before, asked = _stamp(source), None
+    before, asked = stamp(source), None
     if path.is_file():
         asked = _passport(source, config)
         with suppress(OSError, pa.ArrowException, IndexError, *NOT_AS_MEANT):
@@ -92,17 +93,9 @@ def kept_listings(market: Path, source: Path, config: MarketConfig, read: Callab
         with suppress(OSError, VibesError, pa.ArrowException):
             passport = asked or _passport(source, config)
             # Where another file came meanwhile, what was read is not what the passport is of.
-            if _stamp(source) == before:
+            if stamp(source) == before:
                 _save(path, passport, made.table, made)
     return made
-
-
-def _stamp(source: Path) -> tuple[int, int, int] | None:
-    """Which file it is; None where there is none."""
-    with suppress(OSError):
-        found = source.stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
-    return None
 
 
 def _passport(source: Path, config: MarketConfig) -> str:

@@ -15,7 +15,7 @@ from core.market import photo_check
 from core.market.columns import Columns as C
 from core.market.defects import Defect
 from core.market.io import find_table, table_columns
-from core.market.kept import content, kept
+from core.market.kept import content, kept, stamp
 from core.market.kept_listings import READERS
 from core.market.kinds import kind_of
 from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
@@ -155,7 +155,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
 
     Args:
         keep: what rests on the tables alone, and what was found in photos, is kept in the market's cache, and read from there
-            where neither they nor the photos' sizes and times have changed.
+            where neither they nor the photos' files have changed.
     """
     if keep:
         of = [
@@ -338,17 +338,8 @@ def _opened(market: Market, names: list[str], keep: bool) -> _Opened:
     if not keep:
         return look()
     readers = content(Path(photo_check.__file__)), PIL.__version__
-    stamps = [_stamp(os.path.join(market.path, name)) for name in names]
+    stamps = [stamp(os.path.join(market.path, name)) for name in names]
     return kept(market.path, "opened-photos", [*readers, names, stamps], _Opened, look)
-
-
-def _stamp(path: str) -> tuple[int, int] | None:
-    """Size and time of change of a file; None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:

@@ -269,6 +269,9 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_th
         assert (found.photos.missing, found.photos.broken) == (1, 1)
         patch.setattr("core.market.profile.photo_problem", nobody)
         assert profile(Market.open(path), keep=True) == found
+        (path / cut).chmod(0o600)  # what could not be read may be now
+        with pytest.raises(AssertionError, match="counted anew"):
+            profile(Market.open(path), keep=True)
     events = path / "events.parquet"
     pd.read_parquet(events).iloc[:-1].to_parquet(events)
     assert profile(Market.open(path), keep=True) == profile(Market.open(path)) != found
