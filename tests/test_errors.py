@@ -48,6 +48,7 @@ def test_a_word_stays_as_it_is():
     )
 
 
+@pytest.mark.slow
 def test_a_fault_of_ours_ends_with_a_sentence_and_with_debug_with_a_traceback(tmp_path):
     code = (
         "import sys; from core import cli\n"

@@ -105,6 +105,7 @@ def issubclass_of(face: object, named: str) -> bool:
     return inspect.isclass(face) and inspect.isclass(owner) and issubclass(face, owner)
 
 
+@pytest.mark.slow
 def test_the_faces_load_nothing_until_they_are_used():
     code = (
         "import sys, core; print(sorted(m for m in ('pandas', 'torch') if m in sys.modules));"

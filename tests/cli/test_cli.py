@@ -44,6 +44,7 @@ def test_check_prints_a_profile_and_json(folders):
     assert json.loads(vibes("check", folders / "market", "--json").stdout)
 
 
+@pytest.mark.slow
 def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_path):
     run, out = tmp_path / "run", tmp_path / "queries.parquet"
     shutil.copytree(folders / "run", run)  # the other tests' run is one that was not evaluated
@@ -66,6 +67,7 @@ def test_another_protocol_than_that_of_the_training_is_refused(folders):
     )
 
 
+@pytest.mark.slow
 def test_similar_and_recommend_print_tables_and_json(folders):
     market = pd.read_parquet(folders / "market" / "events.parquet")
     listing, user = market["listing_id"].iloc[0], market["user_id"].iloc[0]
@@ -166,6 +168,7 @@ def test_the_help_tells_each_command_in_a_whole_sentence():
     assert "..." not in told.removeprefix("Usage: ").split("Commands:")[1]
 
 
+@pytest.mark.slow
 def test_similar_loads_only_what_a_list_needs(folders):
     """What a list by stored vectors does not need takes longer to load than the list to make."""
     listing = pd.read_parquet(folders / "market" / "events.parquet")["listing_id"].iloc[0]

@@ -83,6 +83,7 @@ def test_a_user_who_is_not_there_is_not_there_in_the_run(bare):
     assert f"no user 'nobody' in {bare.path}; give" in said or "no trained model" in said
 
 
+@pytest.mark.slow
 def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
@@ -110,6 +111,7 @@ def test_parquet_that_is_no_text(tiny_market):
     refused("check", path)
 
 
+@pytest.mark.slow
 def test_settings_of_a_market_that_are_deep_or_huge(tiny_market):
     path = tiny_market(photos=0)
     for text in (

@@ -52,6 +52,7 @@ def test_it_is_as_large_as_it_says_and_no_larger_than_it_may_be(demo):
     assert size(shipped.ROOT / "photos") <= 45 and size(demo.path) <= 25
 
 
+@pytest.mark.slow
 def test_no_two_homes_share_a_picture_and_each_is_wide_enough(demo):
     paths = [demo.market.path / path for path in demo.market.photos["path"]]
     assert len({hashlib.sha256(path.read_bytes()).digest() for path in paths}) == len(paths)
@@ -65,6 +66,7 @@ def test_it_says_that_nothing_of_it_is_real(demo):
     assert "do not exist" in told and "simulated" in told
 
 
+@pytest.mark.slow
 def test_the_vibe_is_in_no_column(demo):
     tables = [demo.market.listings, demo.market.photos, demo.market.events]
     for table in tables:
@@ -100,6 +102,7 @@ def test_the_run_holds_all_that_the_explorer_shows(demo):
     assert {"variant", "metric", "value", "low", "high", "difference", "p_value"} <= set(ladder.columns)
 
 
+@pytest.mark.slow
 def test_a_copy_without_any_cache_recommends(demo, tmp_path):
     copy = tmp_path / "demo"
     shutil.copytree(shipped.ROOT, copy, ignore=shutil.ignore_patterns("photos", ".cache"))
@@ -109,6 +112,7 @@ def test_a_copy_without_any_cache_recommends(demo, tmp_path):
     pd.testing.assert_frame_equal(moved.recommend(user, 10), demo.recommend(user, 10))
 
 
+@pytest.mark.slow
 def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
     first, *others = map(Run.open, shipped.bundled_runs())
     assert first.path == demo.path and [one.path for one in others] == [

@@ -46,6 +46,7 @@ def weeks(moments: pd.Series) -> set[int]:
     return set(((moments - FIRST).dt.days // 7).tolist())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_market_byte_for_byte(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         simulate(tmp_path / name, seed=seed, listings=60, users=60)
@@ -226,6 +227,7 @@ def test_attributes_and_text_do_not_give_the_vibe_away(whole):
     assert vibe.value_counts(normalize=True).max() + 0.02 < accuracy <= 0.35  # faintly, but not more
 
 
+@pytest.mark.slow
 def test_the_oracle_is_the_ceiling_and_popularity_far_below_it(small):
     _, path = small
     market = Market.open(path / "market")
@@ -294,6 +296,7 @@ def test_a_wrong_parameter_file_is_named(tmp_path, old, new, told):
     assert told in str(error.value) and str(path) in str(error.value)
 
 
+@pytest.mark.slow
 def test_parameters_change_the_market(tmp_path):
     p = default_parameters()
     calm = replace(p, choice=replace(p.choice, clicks=1.0))

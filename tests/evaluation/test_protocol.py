@@ -81,6 +81,7 @@ def crowded_market(tiny_market):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
 def test_agrees_with_the_naive_evaluation_to_six_digits_ties_included(crowded_market, timed):
     market = crowded_market(timed)

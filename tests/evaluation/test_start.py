@@ -20,6 +20,7 @@ def measured(trained, tmp_path_factory):
     return run, evaluate(run)
 
 
+@pytest.mark.slow
 def test_it_measures_what_the_command_does_and_keeps_it(measured, trained):
     run, found = measured
     assert found.to_dict() == evaluate_run(trained).to_dict()
@@ -72,6 +73,7 @@ def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
         evaluate(tmp_path)
 
 
+@pytest.mark.slow
 def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
     whole, fast = evaluate(trained, save=False), evaluate(trained, rivals="fast", save=False)
     assert set(whole.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in whole.notes
@@ -90,6 +92,7 @@ def test_without_rivals_the_model_and_what_serving_adds_are_measured(trained):
         evaluate(trained, rivals="some", save=False)
 
 
+@pytest.mark.slow
 def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
     whole = measured[1]
     ten = evaluate(trained, rivals="none", users=10, save=False)

@@ -26,6 +26,7 @@ def photos_of(market: Market) -> PhotoVectors:
     return combine(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_a_run_opens_as_it_was_trained(tiny_market, tmp_path, name):
     market = Market.open(tiny_market(listings=40, users=30, photos=1))

@@ -5,6 +5,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,7 @@ SETTINGS = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.dictionaries(SETTINGS | KEYS, TOML, max_size=5))
 def test_any_toml_is_taken_or_told(content):
     with tempfile.TemporaryDirectory() as name:

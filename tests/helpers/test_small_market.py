@@ -1,6 +1,7 @@
 """The small market that tests train on is sound and seeded."""
 
 import pandas as pd
+import pytest
 
 from core.market.log import EventLog
 from core.market.market import Market
@@ -8,6 +9,7 @@ from core.market.splits import Catalogue, make_split
 from helpers.small_market import generate
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_market(tmp_path):
     for name in ("a", "b"):
         generate(tmp_path / name, listings=60, users=40)
@@ -18,6 +20,7 @@ def test_the_same_seed_gives_the_same_market(tmp_path):
     assert a.fingerprint == b.fingerprint != c.fingerprint
 
 
+@pytest.mark.slow
 def test_it_is_sound_and_says_what_it_is(tmp_path):
     generate(tmp_path / "market")
     market = Market.open(tmp_path / "market")

@@ -21,6 +21,7 @@ def test_too_few_markets_foretell_nothing():
     assert found.low < found.value < found.high and (found.markets, found.held) == (3, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slope", [0.0, 3.0])
 def test_the_interval_holds_new_markets(slope):
     rng, inside, wide = np.random.default_rng(1), 0, []

@@ -38,6 +38,7 @@ def other(tmp_path_factory):
     return Market.open(folder)
 
 
+@pytest.mark.slow
 def test_it_says_what_is_known_and_how_far_the_rest_moved(trained, other):
     found = passport(other, trained)
     by_name = {one.name: one for one in found.attributes}

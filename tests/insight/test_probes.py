@@ -97,6 +97,7 @@ def run(tiny_market, rng):
     ), pd.DataFrame({"listing_id": market.listings["listing_id"], "vibe": vibe})
 
 
+@pytest.mark.slow
 def test_every_space_is_asked_beside_the_attributes_alone(run):
     opened, truth = run
     found = probe_run(opened, truth=truth)
@@ -115,6 +116,7 @@ def test_every_space_is_asked_beside_the_attributes_alone(run):
         probe_run(opened, truth=truth.drop(columns="listing_id"))
 
 
+@pytest.mark.slow
 def test_the_answer_is_not_among_the_attributes(run):
     opened, _ = run
     market = opened.market

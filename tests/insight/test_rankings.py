@@ -56,6 +56,7 @@ def test_no_user_and_no_target_comes_twice():
     assert second["target"].tolist() == ["d"]  # the user of b and the target of u1 stand above
 
 
+@pytest.mark.slow
 def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     market = paint_market(tmp_path / "market", photos=0, users=6)
     run = Run.open(train_run(market, tmp_path / "run"))

@@ -187,6 +187,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5))
 def test_whatever_a_frame_holds_its_folder_reads_the_same(rows):
     columns = [pd.Series(cells, dtype=object) for cells in zip(*rows, strict=True)]

@@ -215,6 +215,7 @@ def test_a_market_that_lacks_something_has_a_profile(tiny_market, changes, says)
     assert json.loads(json.dumps(found.to_dict()))["listings"] == found.listings
 
 
+@pytest.mark.slow
 def test_the_text_fits_one_screen_and_the_dictionary_is_json(tiny_market):
     path = tiny_market()
     table = pd.read_parquet(path / "listings.parquet")

@@ -65,6 +65,7 @@ def pair(request):
     return their, Longformer.from_transformers(their)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padded", [False, True], ids=["unpadded", "padded"])
 @pytest.mark.parametrize("length", LENGTHS)
 def test_output_equals_transformers_both_ways(pair, length, padded):

@@ -33,6 +33,7 @@ def photos_of(market: Market) -> PhotoVectors:
     return combine(parts)
 
 
+@pytest.mark.slow
 def test_each_view_passes_its_own_layer(market):
     photos = photos_of(market)
     config = FeatureConfig(text_views=("minilm-whitened", "tfidf"), words=False)

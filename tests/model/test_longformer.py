@@ -249,6 +249,7 @@ class Largest(TorchDispatchMode):
         return out
 
 
+@pytest.mark.slow
 def test_banded_memory_grows_with_the_row_not_its_square():
     def largest(length: int, path: str) -> int:
         encoder = model(layers=1, width=8, heads=1, ffn=8, max_tokens=4096)

@@ -41,6 +41,7 @@ def prefixes(model, inputs, first, end):
     return model.prefixes(batch, photos, texts, torch.from_numpy(table)).detach().numpy()
 
 
+@pytest.mark.slow
 def test_every_prefix_of_one_pass_is_that_history_alone(case):
     model, inputs, log = case
     first, end = log.start[:-1], log.start[1:] - np.arange(6)  # windows of 9, 8, .. 4 events

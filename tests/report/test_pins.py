@@ -54,6 +54,7 @@ def test_what_cannot_be_shown_says_why(run):
     assert "Nothing was filled in" in view(run, "/cold?view=new").told
 
 
+@pytest.mark.slow
 def test_the_report_holds_them_in_order_and_escapes_notes(run):
     pins = [Pin("B", "/similar?listing=l05&k=3", "<b>bold</b>"), Pin("A", "/map")]
     html = report_html(run, pins)

@@ -95,6 +95,7 @@ def test_its_figures_are_those_of_the_metrics(run):
     assert "Cold listings 7 queries 14.2%" in text and "99.0%" not in text and "Cold users" not in text
 
 
+@pytest.mark.slow
 def test_what_serving_adds_is_no_rival_and_a_hidden_history_is_told(run):
     served = {"model - model + neighbours": METRICS["differences"]["model - ease"]}
     metrics = METRICS | {"protocol": "leave-one-out", "differences": METRICS["differences"] | served}

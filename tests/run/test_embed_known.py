@@ -42,6 +42,7 @@ def distinct(run: Run) -> int:
     return len(set(content_digests(run.engine.features)))
 
 
+@pytest.mark.slow
 def test_known_content_is_not_encoded_again_and_twins_once(place, trained, encoded):
     frame = trained.market.listings
     twin = frame.iloc[[5]].assign(**{C.LISTING: "twin"})

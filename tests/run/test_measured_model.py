@@ -37,6 +37,7 @@ def test_figures_go_with_the_model_that_they_are_of(measured, tmp_path):
     assert run.metrics is None
 
 
+@pytest.mark.slow
 def test_a_transferred_run_says_what_its_model_knows(trained, tmp_path):
     run = copied(trained, tmp_path)
     toml = (

@@ -1,5 +1,6 @@
 """An empty list says why it is empty, and what to do."""
 
+import pytest
 from helpers.commands import vibes
 
 from core.market.market import Market
@@ -28,6 +29,7 @@ def test_a_space_that_only_one_listing_has_is_told(tmp_path):
     assert "no other one has anything in the space 'attributes'" in said
 
 
+@pytest.mark.slow
 def test_rules_and_moments_are_told(trained):
     listing = trained.listing_ids[0]
     said = vibes("similar", trained.path, listing, "--where", "price<=0").stdout

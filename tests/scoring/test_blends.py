@@ -143,6 +143,7 @@ def test_a_blend_is_a_weighted_sum_and_an_id_model_has_no_opinion_on_cold_listin
     assert scores[:, ~cold] == pytest.approx(own[:, ~cold] + 2 * beside[:, ~cold], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_blend_takes_the_best_partner_and_weight_on_validation(setting):
     log, split, catalogue = setting
     model, knn = Noise(log.listings), ItemKNN.fit(Interactions.of(log, split.train))

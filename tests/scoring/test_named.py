@@ -23,6 +23,7 @@ def setting(tiny_market):
     return market, log, make_split(log, catalogue), catalogue
 
 
+@pytest.mark.slow
 def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
     market, log, split, catalogue = setting
     chosen = named_baseline("best-id", market, log, split, catalogue)
@@ -31,6 +32,7 @@ def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
     assert reached[chosen.name] == max(reached.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, label",
     [

@@ -190,6 +190,7 @@ def obeyed(run: Run, rules: Rules, found: list[tuple[str, str]]) -> None:
     assert behind == sorted(behind) and (rules.fill or not any(behind))
 
 
+@pytest.mark.slow
 @few
 @given(rules=rules, beside=besides, at=st.sampled_from(MOMENTS))
 def test_a_user_gets_the_same_list_from_every_caller(run, client, tmp_path_factory, rules, beside, at):

@@ -224,6 +224,7 @@ def test_what_cannot_be_trained_is_refused_in_one_sentence(tmp_path, change, wor
         Settings.load(file)
 
 
+@pytest.mark.slow
 def test_a_market_without_photos_and_foreign_vectors_are_refused(market, settings, frozen, tmp_path):
     with pytest.raises(
         VibesError, match=r"has no photos that features\.photo_train_blocks = 1 could train on; set it to 0"

@@ -116,6 +116,7 @@ def test_max_tokens_by_hand_stands_and_is_refused_where_a_listing_does_not_fit(m
         with_positions(by_hand.model_copy(update={"history": "cls"}), market, featurizer, features)
 
 
+@pytest.mark.slow
 def test_a_shorter_table_draws_the_same_weights_beside_it(market):
     featurizer, _ = fitted(market, {})
     models = []
@@ -139,6 +140,7 @@ def test_a_shorter_table_draws_the_same_weights_beside_it(market):
         assert model.listing_side is not None and model.listing_side.longformer.config.max_tokens == rows
 
 
+@pytest.mark.slow
 def test_a_run_carries_what_it_needs_and_takes_listings_that_come_later(tiny_market, quick, tmp_path):
     market = Market.open(tiny_market(listings=30, users=20, photos=2))
     settings = quick.model_copy(update={"history": "listing-vectors"})

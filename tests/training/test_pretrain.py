@@ -51,6 +51,7 @@ def test_masked_values_are_gone_and_only_they(case):
     assert len(guesses.token) / maskable == pytest.approx(0.4, abs=0.1)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_loss_reaches_the_model_and_falls(case):
     model, data, settings = case
     whole, tables = Pretraining(model), data.inputs.tensors("cpu")

@@ -69,6 +69,7 @@ def answer_of(url, server, patience=60):
             time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_the_settings_beside_the_server_are_those_that_streamlit_reads():
     code = (
         "import streamlit.config as c, app.server.launch as l; from pathlib import Path;"

@@ -106,6 +106,7 @@ def twin_forward(model: torch.nn.Module, photos: list[Image.Image]) -> tuple[np.
     return np.stack(features), np.stack(classes)
 
 
+@pytest.mark.slow
 def test_the_packaged_weights_give_what_timm_gives(lite0, twin, photos):
     features, classes = twin_forward(twin, photos)
     vectors = lite0.encode(photos)
@@ -114,6 +115,7 @@ def test_the_packaged_weights_give_what_timm_gives(lite0, twin, photos):
     np.testing.assert_allclose(lite0.classify(vectors), classes, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_three_kinds_of_input_agree(lite0, photos):
     prepared = np.stack([lite0.prepare(photo) for photo in photos])
     assert prepared.shape == (3, 288, 288, 3) and prepared.dtype == np.uint8
@@ -143,6 +145,7 @@ def test_the_process_keeps_its_number_of_threads(lite0, photos):
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_the_name_tells_weights_and_size_and_loads_again(lite0):
     assert lite0.name == "tf_efficientnet_lite0-288-57934424"
     assert load_photo_encoder(lite0.name).name == lite0.name

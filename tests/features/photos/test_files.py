@@ -127,6 +127,7 @@ SAMPLES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     sample=st.sampled_from(SAMPLES),

@@ -63,6 +63,7 @@ def test_it_is_trained_once_and_gives_finite_vectors_that_tell_photos_apart(mark
     assert not list((folder / ".cache" / "vae").glob("training*"))
 
 
+@pytest.mark.slow
 def test_the_vector_is_the_pooled_mean_of_the_latent(market, tmp_path):
     folder, photos = copy_of(market, tmp_path)
     encoder = market_vae(folder, photos, steps=1)

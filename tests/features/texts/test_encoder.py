@@ -47,6 +47,7 @@ class Counting(TextEncoder):
         return super().encode(texts)
 
 
+@pytest.mark.slow
 def test_one_text_at_a_time_without_padding_gives_the_same(minilm):
     tokenizer, model = minilm._loaded
     twin = []
@@ -107,6 +108,7 @@ def test_strange_texts_have_vectors(minilm):
     np.testing.assert_allclose(np.linalg.norm(result.vectors, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path):
     encoder = Counting(minilm.folder)
     first = embed_texts([*TEXTS, *TEXTS, ""], tmp_path, encoder=encoder, batch_size=2)
@@ -117,6 +119,7 @@ def test_each_text_is_encoded_once_and_then_never(minilm, tmp_path):
     assert again.encoder == first.encoder == minilm.name
 
 
+@pytest.mark.slow
 def test_what_an_interrupt_left_is_kept(minilm, tmp_path, monkeypatch):
     monkeypatch.setattr(vector_cache, "FLUSH_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):

@@ -26,6 +26,7 @@ def test_users_who_differ_make_it_less_sure():
     assert again.low[0] == differing.low[0]
 
 
+@pytest.mark.slow
 def test_supply_that_follows_demand_is_named_in_hardly_any_market():
     named = 0
     for seed in range(30):

@@ -43,6 +43,7 @@ def test_places_are_those_of_the_slow_count(trained, crowd, nth):
     assert table["rank"] == sorted(table["rank"]) and set(table["user_id"]) == set(slow[slow <= 10].index)
 
 
+@pytest.mark.slow
 def test_drafts_in_one_pass_have_the_vectors_of_each_alone(trained, newcomers):
     draft = Draft.of_listing(trained.market, "home-0003")
     tried = list(single_changes(trained.market, draft, np.ones(len(trained.listing_ids), bool)))[::9]

@@ -22,6 +22,7 @@ def slowly_inside(x, y, outline):
 small = st.integers(0, 12)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(small, small), min_size=3, max_size=8))
 def test_it_agrees_with_a_slow_twin_on_every_place_of_a_grid(outline):

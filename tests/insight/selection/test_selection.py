@@ -42,6 +42,7 @@ def of_command(text: str) -> list[str]:
     return [row["listing_id"] for row in json.loads(done.stdout)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asked",
     [

@@ -151,6 +151,7 @@ def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
         why(trained, [user, trained.log.users[6]], listings)
 
 
+@pytest.mark.slow
 def test_command_service_and_python_give_the_same_reasons(trained):
     user = trained.log.users[5]
     listings = trained.recommend(user, 3)[C.LISTING].tolist()

@@ -133,6 +133,7 @@ def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
         Market.open(tmp_path)
 
 
+@pytest.mark.slow
 def test_kinds_need_no_torch():
     code = "import sys; from core.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -13,6 +13,7 @@ from core.progress import Counted
 from core.scoring.baselines import BASELINES, ease, first_level, in_order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
 def test_all_are_tuned_and_scored(random_log, always_live, timed):
     log = random_log(11, timed=timed, users=60, listings=60, events=900)
@@ -64,6 +65,7 @@ def test_a_large_catalogue_tries_fewer_penalties(random_log, always_live, monkey
         assert tried == list(ease.PENALTIES[:count])
 
 
+@pytest.mark.slow
 def test_ease_is_left_out_of_a_large_catalogue_with_a_word(random_log, always_live, monkeypatch, caplog):
     monkeypatch.setattr(ease, "MOST_LISTINGS", 10)
     log = random_log(11)

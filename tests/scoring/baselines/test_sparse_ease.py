@@ -76,6 +76,7 @@ def test_what_was_tuned_can_be_fitted_again(random_log, always_live):
     assert (again.score(split.test) == tuned.score(split.test)).all()
 
 
+@pytest.mark.slow
 def test_it_stands_in_for_ease_in_a_large_catalogue_and_says_so(random_log, always_live, monkeypatch):
     log = random_log(11)
     catalogue = always_live(log)

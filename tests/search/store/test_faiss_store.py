@@ -63,6 +63,7 @@ def put(store, known, ids, vectors, table):
             known[name] = (vectors[row], table.iloc[row])
 
 
+@pytest.mark.slow
 def test_a_life_of_upserts_and_deletes_equals_a_full_sort(tmp_path):
     rng, store, known = np.random.default_rng(3), FaissStore.open(tmp_path / "s", WIDTH), {}
     put(store, known, names(200), unit(200), attributes(200))
@@ -145,6 +146,7 @@ def test_a_save_writes_what_is_new_only(tmp_path):
     assert sum(path.stat().st_size for path in fresh) < 0.05 * sum(path.stat().st_size for path in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hnsw", "ivf-pq", "auto"])
 def test_an_index_is_kept_and_goes_on_with_what_changes(tmp_path, kind):
     store, known = FaissStore.open(tmp_path, WIDTH), {}

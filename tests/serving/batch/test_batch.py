@@ -73,6 +73,7 @@ def plain(trained, tmp_path) -> Run:
     return Run.open(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
     rows = scored(plain, tmp_path / "out", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
     assert set(rows[C.USER]) <= set(plain.log.users)
@@ -107,6 +108,7 @@ def clocked(request, plain, tmp_path) -> tuple[Run, Fit]:
     return Run.open(tmp_path / "untimed"), Fit(name="model + recency", weight=0.4, events=2)
 
 
+@pytest.mark.slow
 def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tmp_path):
     run, fit = clocked
     out = tmp_path / "out"
@@ -272,6 +274,7 @@ def test_rows_do_not_depend_on_chunks_or_threads(trained, tmp_path):
     pd.testing.assert_frame_equal(whole, parted)
 
 
+@pytest.mark.slow
 def test_equal_listings_come_in_the_order_of_the_table(tiny_market, tmp_path):
     """More equals than any first pool holds: the list must not depend on which of them the index happens to give."""
     path = tiny_market(listings=300, users=0, photos=0)
@@ -341,6 +344,7 @@ def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
     pd.testing.assert_frame_equal(whole, rows_of(out))
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_to_its_command(trained, tmp_path):
     out, rules = tmp_path / "out", Rules(k=3, **FOR_USERS)
     (out / "_histories").mkdir(parents=True)  # killed between the sorting of the events and the manifest

@@ -110,6 +110,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
     assert "No event has the action 'message'; give one of: view, hide." in only.stderr
 
 
+@pytest.mark.slow
 def test_split_users_keep_their_run_and_each_counts_once(trained, second, tmp_path):
     service, setup = app(trained, second, tmp_path, design="split", share=0.4)
     rules, users = {"live_only": False}, trained.log.users[:12]
@@ -135,6 +136,7 @@ def test_split_users_keep_their_run_and_each_counts_once(trained, second, tmp_pa
     assert found.decisions[C.USER].tolist() == users
 
 
+@pytest.mark.slow
 def test_a_verdict_is_told_with_its_interval_and_what_it_would_have_taken(trained, second, tmp_path):
     service, _ = app(trained, second, tmp_path, design="interleave")
     with serving(service) as client:

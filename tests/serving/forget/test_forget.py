@@ -97,6 +97,7 @@ def test_a_market_that_changed_since_loses_them_all_the_same(run):
     assert traces(run.path.parent, GONE[0]) == [] and Run.open(run.path).market_changed
 
 
+@pytest.mark.slow
 def test_what_else_is_named_loses_them_too(run, tmp_path):
     lists, other = tmp_path / "lists", tmp_path / "other"
     embed_market(run.market, other, None)
@@ -112,6 +113,7 @@ def test_what_else_is_named_loses_them_too(run, tmp_path):
     assert pd.read_csv(tmp_path / "queries.csv")[C.USER].tolist() == [KEPT]
 
 
+@pytest.mark.slow
 def test_who_is_nowhere_is_told_after_the_others_are_gone(run):
     with pytest.raises(NotThere, match=r"no trace of user 'nobody'.*; the others are removed"):
         forget(run.path, [GONE[0], "nobody"])

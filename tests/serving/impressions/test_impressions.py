@@ -100,6 +100,7 @@ def test_an_answer_has_an_id_in_the_body_and_as_a_header_and_is_there_when_it_is
     assert not list((tmp_path / "shown").glob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_users_are_hashed_where_that_is_asked_and_forgotten_all_the_same(trained, tmp_path):
     run, folder = copied(trained, tmp_path), tmp_path / "shown"
     with serving(

@@ -106,6 +106,7 @@ def test_services_over_one_folder_know_of_each_other(trained, tmp_path):
     assert len(lines(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
     run, folder = copied(trained, tmp_path), tmp_path / "events"
     user, state = run.log.users[3], NewestState(run.path, events=folder)
@@ -219,6 +220,7 @@ def test_where_events_have_positions_a_new_one_comes_after_the_users_last(traine
     assert [one["position"] for one in lines(tmp_path)] == [0, 1, 9, 10]
 
 
+@pytest.mark.slow
 def test_who_is_forgotten_is_gone_from_the_log_while_services_go_on(trained, tmp_path):
     run, folder = copied(trained, tmp_path), tmp_path / "events"
     state = NewestState(run.path, events=folder)

@@ -118,6 +118,7 @@ def test_rows_that_come_twice_change_nothing(shop):
     assert stamp_of(shop.run).generation == 1
 
 
+@pytest.mark.slow
 def test_a_listing_that_expires_costs_no_encoding_and_is_pushed_no_more(shop):
     refresher = shop.refresher()
     shop.deliver("a", events=new_events(shop.market, [], 12, 10))
@@ -138,6 +139,7 @@ def test_a_listing_that_expires_costs_no_encoding_and_is_pushed_no_more(shop):
     assert (ranks.max() == ranks.size()).all() and run.pushes[C.USER].nunique() == 10
 
 
+@pytest.mark.slow
 def test_events_wait_for_their_listing_and_for_their_time(shop):
     events = new_events(shop.market, ["fresh-0"], 6, 3)
     events[C.LISTING] = "fresh-0"
@@ -152,6 +154,7 @@ def test_events_wait_for_their_listing_and_for_their_time(shop):
     assert not shop.refresher().look().published
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [2, 5])  # with the tables written; with the new listings encoded
 def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop, moment):
     shop.deliver("a", listings=new_listings(shop.market, 3))
@@ -173,6 +176,7 @@ def test_a_look_that_is_stopped_leaves_nothing_and_the_next_one_does_it_all(shop
     assert run.engine.features.tokens.listings == len(run.listing_ids) == len(shop.market.listings) + 2
 
 
+@pytest.mark.slow
 def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_start(shop, monkeypatch):
     shop.deliver("a", listings=new_listings(shop.market, 3), events=new_events(shop.market, [], 12, 10))
 
@@ -207,6 +211,7 @@ def test_a_market_that_somebody_else_changed_is_refused(shop):
     assert shop.refresher().look().generation == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_is_embedded_again_leaves_its_generations_behind(shop):
     tables = {path: path.read_bytes() for path in shop.market.path.iterdir() if path.is_file()}
     shop.deliver("a", listings=new_listings(shop.market, 1))
@@ -301,6 +306,7 @@ def test_a_reader_that_opens_all_the_time_never_sees_half(shop):
     assert {0, 4} <= {generation for generation, *_ in seen}
 
 
+@pytest.mark.slow
 def test_the_tables_of_a_state_that_was_replaced_are_not_taken_for_its_own(shop):
     read, late = Run.open(shop.run), Run.open(shop.run)
     assert len(read.market.listings) == len(read.listing_ids)
@@ -311,6 +317,7 @@ def test_the_tables_of_a_state_that_was_replaced_are_not_taken_for_its_own(shop)
         late.market  # noqa: B018
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_told_and_stops_nothing_else(shop):
     shop.deliver("a", listings=pd.DataFrame({"id": [1]}))
     (shop.folder / "listings" / "b.parquet").write_bytes(b"half")

@@ -42,6 +42,7 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
     assert len(Run.open(run.path).listing_ids) == len(run.listing_ids) + 3
 
 
+@pytest.mark.slow
 def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
     run = copied(trained, tmp_path)
     (tmp_path / "listings").mkdir()

@@ -48,6 +48,7 @@ def refresh(run: Run, *options: str, check: int = 0):
     )
 
 
+@pytest.mark.slow
 def test_it_names_what_check_names(shop, tmp_path):
     look = json.loads(refresh(shop, "--json").stdout)
     assert (look["events"], look["new"], look["rejected"], look["unread"]) == (2, 2, 4, 0)
@@ -65,6 +66,7 @@ def test_it_names_what_check_names(shop, tmp_path):
     assert {line.split(" ", 1)[1] for line in look["problems"]} == by_check and len(by_check) == 4
 
 
+@pytest.mark.slow
 def test_the_rows_are_kept_once_with_all_their_cells(shop):
     refresh(shop)
     (shop.path.parent / "events" / "new.csv").touch()  # read again
@@ -79,6 +81,7 @@ def test_the_rows_are_kept_once_with_all_their_cells(shop):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_they_are_an_error_only_where_it_is_asked_for(shop):
     assert "problem: " in refresh(shop).stderr
     for name in ("events", "listings"):

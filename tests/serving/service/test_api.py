@@ -69,6 +69,7 @@ def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_n
     same(answer["results"], trained.recommend(pd.DataFrame([told[0], told[2]]), 6))
 
 
+@pytest.mark.slow
 def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
     run = copied(trained, tmp_path)
     save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
@@ -88,6 +89,7 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
         assert later == [] or later[0]["score"] <= 1.001  # years later nothing is recent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", ["cls", "readout", "listing-vectors"])
 def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
     """Whatever the model reads a history as, and with bad requests between the good ones."""
@@ -278,6 +280,7 @@ def test_a_run_without_a_model_serves_neighbours(bare):
         }
 
 
+@pytest.mark.slow
 def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
     run = copied(trained, tmp_path)
     for name in ("events", "listings"):

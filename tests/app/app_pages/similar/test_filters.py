@@ -82,6 +82,7 @@ def test_neighbours_are_drawn_from_what_is_left(show, trained):
     assert none.query_params == {"listing": "l04"}
 
 
+@pytest.mark.slow
 def test_listings_are_chosen_from_what_is_left(show, trained):
     page = show("similar", trained, price="100-130")
     page.selectbox(key="narrow-is-room_type").set_value("Private room").run()
@@ -102,6 +103,7 @@ def test_filters_that_are_changed_at_once_all_count(show, trained):
     assert page.query_params == {"price": "100-130", "is": "room_type:Private room"}
 
 
+@pytest.mark.slow
 def test_a_market_without_prices_values_or_dates_has_no_filters(show, tmp_path):
     from core.market.config import MarketConfig
     from core.market.writer import write_market

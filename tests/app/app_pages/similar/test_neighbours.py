@@ -38,6 +38,7 @@ def test_a_neighbour_has_what_it_shares_its_photos_and_a_way_to_ask_why(show, tr
     assert cards["Home 11 by the *old* harbour"]["photos"] == []
 
 
+@pytest.mark.slow
 def test_the_explanation_is_that_of_the_space(show, trained):
     page = show("similar", trained, listing="l04", space="model", why="l07")
     expected = why(Run.open(trained), "l04", "l07", "model")

@@ -42,6 +42,7 @@ def test_neighbours_are_those_of_the_run_in_each_space(show, trained, space):
     ]
 
 
+@pytest.mark.slow
 def test_switching_the_space_goes_to_the_url(show, trained):
     page = show("similar", trained, listing="l04")
     assert page.segmented_control(key="space").value == "model"
@@ -66,6 +67,7 @@ def test_an_unknown_listing_is_told_with_a_way_out(show, trained):
     assert len(components(page, "gallery")[0]["cards"]) == 12
 
 
+@pytest.mark.slow
 def test_search_ranks_and_says_when_there_is_nothing(show, trained):
     page = show("similar", trained)
     page.text_input(key="q").set_value("private 4").run()
@@ -95,6 +97,7 @@ def test_lining_up_marks_what_is_shared_by_more_than_colour(show, trained):
     assert built["Home 1 by the *old* harbour"] == {"verdict": "unknown", "text": "—", "difference": ""}
 
 
+@pytest.mark.slow
 def test_a_listing_without_photos_has_no_neighbours_by_photo_and_a_way_out(show, trained):
     page = show("similar", trained, listing="l11", space="photos")
     assert "This listing has nothing in the space “Photos”" in texts(page)
@@ -117,6 +120,7 @@ def test_a_market_without_events_offers_the_other_spaces(show, eventless):
     assert "This run has no trained model: its market has no events to learn from." in texts(page)
 
 
+@pytest.mark.slow
 def test_a_market_of_one_listing_says_why_it_has_no_neighbours(show, tmp_path):
     run = embed_run(paint_market(tmp_path / "market", listings=1, users=0), tmp_path / "run")
     page = show("similar", run, listing="l00")
@@ -139,6 +143,7 @@ def test_words_in_a_search_are_shown_as_they_are(show, trained):
     assert "“\\*private\\*”" in texts(show("similar", trained, q="*private*"))
 
 
+@pytest.mark.slow
 def test_two_runs_are_told_apart_in_the_url(show, trained, eventless):
     page = show("similar", trained, eventless, listing="l04")
     assert page.selectbox(key="run").options == ["tiny, listing-vectors", "without a model"]

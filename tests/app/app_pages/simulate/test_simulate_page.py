@@ -41,6 +41,7 @@ def test_it_starts_empty_with_ways_to_begin(show, trained):
     assert next(button for button in page.button if button.label == "Undo").disabled
 
 
+@pytest.mark.slow
 def test_recommendations_are_those_of_the_run_for_that_history(show, trained):
     page = show("simulate", trained, h="l04,l07*add_to_favourites*40", k="6")
     frame = from_history([("l04", None, None), ("l07", "add_to_favourites", 40.0)])
@@ -62,6 +63,7 @@ def from_history(events):
     return pd.DataFrame(events, columns=["listing_id", "action", "duration_s"])
 
 
+@pytest.mark.slow
 def test_a_change_shows_what_moved_and_undo_takes_it_back(show, trained):
     page = show("simulate", trained, h="l04", k="6")
     first = listings(recommended(page))
@@ -84,6 +86,7 @@ def test_a_change_shows_what_moved_and_undo_takes_it_back(show, trained):
     assert next(button for button in page.button if button.label == "Undo").disabled
 
 
+@pytest.mark.slow
 def test_starting_empty_can_be_undone(show, trained):
     page = show("simulate", trained, h="l04,l05")
     next(button for button in page.button if button.label == "Start empty").click().run()
@@ -92,6 +95,7 @@ def test_starting_empty_can_be_undone(show, trained):
     assert [card["token"] for card in strip(page)] == ["l04", "l05"]
 
 
+@pytest.mark.slow
 def test_a_persona_fills_the_history(show, trained):
     page = show("simulate", trained)
     expected = personas(Run.open(trained))[0]
@@ -102,6 +106,7 @@ def test_a_persona_fills_the_history(show, trained):
     assert len(strip(page)) == len(expected.history)
 
 
+@pytest.mark.slow
 def test_a_real_user_fills_the_history(show, trained):
     page = show("simulate", trained)
     page.text_input(key="simulate-user").set_value("u2").run()
@@ -114,6 +119,7 @@ def test_a_real_user_fills_the_history(show, trained):
     assert "There is no user “ghost”" in texts(page)
 
 
+@pytest.mark.slow
 def test_any_user_and_a_file_fill_the_history(show, trained, tmp_path):
     page = show("simulate", trained)
     next(button for button in page.button if button.label == "Any user").click().run()
@@ -123,6 +129,7 @@ def test_any_user_and_a_file_fill_the_history(show, trained, tmp_path):
     assert [card["token"] for card in strip(page)] == ["l03*view", "l09"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_history_is_told(show, trained):
     page = show("simulate", trained, h="l04")
     page.file_uploader(key="simulate-file").set_value(("mine.json", b"{", "application/json")).run()
@@ -215,6 +222,7 @@ def test_how_many_goes_to_the_url(show, trained, k):
     assert page.query_params["k"] == k
 
 
+@pytest.mark.slow
 def test_a_click_says_not_this_and_the_list_follows(show, trained):
     page = show("simulate", trained, h="l04", k="6")
     shown = recommended(page)

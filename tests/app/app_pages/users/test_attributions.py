@@ -1,6 +1,7 @@
 """The events that carried a recommendation, on its card."""
 
 import numpy as np
+import pytest
 from looking import components
 
 from app.view.formats import ordinal
@@ -10,6 +11,7 @@ from core import Run, why
 from core.insight.why.carried import carried
 
 
+@pytest.mark.slow
 def test_a_recommendation_names_the_events_that_carried_it(show, trained):
     page = show("users", trained, user="u1", at="4", k="6")
     shown = components(page, "gallery")[-1]

@@ -83,6 +83,7 @@ def test_a_day_shows_the_list_of_its_morning_and_lights_what_was_touched_on_it(s
     assert "on the morning of 4 Mar 2024" in texts(page) and "**1 of 1 new listing** touched" in texts(page)
 
 
+@pytest.mark.slow
 def test_from_an_event_to_its_day_and_back(show, trained):
     page = show("users", trained, user="u1", at="3")
     page.segmented_control(key="as-of").set_value("day").run()
@@ -202,6 +203,7 @@ def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trai
         assert all(card["score"].startswith("Similarity ") for card in cards)
 
 
+@pytest.mark.slow
 def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained, tmp_path):
     path, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
     shutil.copytree(trained, path)
@@ -248,6 +250,7 @@ def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
         assert found == ([options] if options else [])
 
 
+@pytest.mark.slow
 def test_where_nothing_is_live_any_more_the_page_says_why_and_leads_on(show, trained, tmp_path):
     shutil.copytree(trained.parent, tmp_path / "copy")
     run, market = tmp_path / "copy" / "run", tmp_path / "copy" / "market"
