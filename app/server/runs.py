@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -33,8 +34,13 @@ class OpenRun:
 
 def run_paths() -> dict[str, Path]:
     """The runs given on the command line by name: the folder's name, numbered where two share it."""
+    return dict(_named(*sys.argv[1:]))
+
+
+@cache  # each link of each card asks whether there are several
+def _named(*arguments: str) -> dict[str, Path]:
     paths: dict[str, Path] = {}
-    for argument in sys.argv[1:]:
+    for argument in arguments:
         path = Path(argument)
         stem, number = path.resolve().name or "run", 2
         name = stem

@@ -246,8 +246,13 @@ class Market:
 
     def called(self, row: int) -> str | None:
         """What a listing is called: its title, or what tells it from most others; None where neither is known."""
+        return name_of([column.iat[row] for column in self._calling])
+
+    @cached_property
+    def _calling(self) -> list[pd.Series]:
+        """The columns that listings are called by."""
         by = [item.name for item in self.named_by] if self.title is None else [self.title]
-        return name_of([self.column(name).iat[row] for name in by])
+        return [self.column(name) for name in by]
 
     def _mostly_different(self, attribute: Attribute) -> bool:
         """Whether a category has more values than half the listings: a column `name` may also be what many have."""
