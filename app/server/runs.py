@@ -18,6 +18,7 @@ from app.view.search import SearchIndex
 from core import Run
 from core.errors import VibesError
 
+KEPT = 8  # opened runs
 _opened = count()
 
 
@@ -66,12 +67,14 @@ def _stamps(path: Path) -> tuple[int, ...]:
     return tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@st.cache_resource(show_spinner=False, max_entries=KEPT)
 def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stamps are part of the key
-    gc.collect()  # of runs that were let go, which may be large; nobody else looks so soon
     run = Run.open(Path(path))
     view = MarketView(run.market, lambda: run.log)
-    return OpenRun(name, run, view, photo_box(view))
+    opened = OpenRun(name, run, view, photo_box(view))
+    if opened.number >= KEPT:
+        gc.collect()  # of runs that were let go, which may be large; nobody else looks so soon
+    return opened
 
 
 def run_label(name: str) -> str:

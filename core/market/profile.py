@@ -299,22 +299,19 @@ def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
         there = os.path.isfile(os.path.join(market.path, name))
         if problem := opened.problems.get(name) if there else MISSING:
             problems[problem].append(name)
-    missing = int(times[problems[MISSING]].sum())
-    broken = sum(int(times[names].sum()) for names in problems.values()) - missing
+
+    def rows(names: list[str]) -> int:
+        return int(times[names].sum())
+
+    missing = rows(problems[MISSING])
+    broken = sum(map(rows, problems.values())) - missing
     each = market.photos.groupby(C.LISTING).size().to_numpy()
-    away = [name for name in problems.get(MISSING, []) if name.startswith(FETCHED)]
+    away = [name for name in problems[MISSING] if name.startswith(FETCHED)]
     if away:
         problems[MISSING] = [name for name in problems[MISSING] if not name.startswith(FETCHED)]
         problems[f"is not fetched yet (`vibes download {market.path}`)"] = away
     defects = [
-        Defect(
-            _file(market, "photos"),
-            C.PATH,
-            0,
-            names[0],
-            f"{what}; the photo is skipped",
-            int(times[names].sum()),
-        )
+        Defect(_file(market, "photos"), C.PATH, 0, names[0], f"{what}; the photo is skipped", rows(names))
         for what, names in problems.items()
         if names
     ]

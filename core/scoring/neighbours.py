@@ -53,7 +53,7 @@ class VectorNeighbours:
             )
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
-        return cls(log, unit, length[:, 0] > 0, decay, name, nearest)
+        return cls(log, unit, np.any(unit, axis=1), decay, name, nearest)
 
     @classmethod
     def tune(

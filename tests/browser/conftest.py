@@ -37,7 +37,7 @@ class Explorer:
 
     url: str
     run: Path
-    log: Path | None = None
+    log: Path
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,7 +31,7 @@ class Told:
         page.on("websocket", self._listen)
         page.on("download", lambda file: self._keep("download", file.suggested_filename))
 
-    def lines(self, log: Path | None = None) -> list[str]:
+    def lines(self, log: Path) -> list[str]:
         """What was said and what the mouse hit, by time, and the end of the server's log."""
         said = [(at, side, _words(side, what)) for at, side, what in self._kept]
         said += [(at, kind, on) for at, kind, on in self._page.evaluate("window.pressed ?? []")]
@@ -39,7 +39,7 @@ class Told:
             f"{time.strftime('%X', time.localtime(at))}.{at % 1 * 1000:03.0f} {side}: {' '.join(words.split())[:WIDTH]}"
             for at, side, words in sorted(said)
         ]
-        return found + (log.read_text(errors="replace").splitlines()[-LINES:] if log else [])
+        return found + log.read_text(errors="replace").splitlines()[-LINES:]
 
     def _listen(self, socket) -> None:
         socket.on("framesent", lambda data: self._keep("sent", data))
