@@ -162,7 +162,7 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
         for name, kind in table.dtypes.items()
         if isinstance(kind, pd.CategoricalDtype)
     }
-    return table.astype(kinds)
+    return table.astype(kinds) if kinds else table
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

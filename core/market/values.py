@@ -76,7 +76,8 @@ def as_ids(column: pd.Series) -> pd.Series:
     """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
     column = of_bytes(column)
     present = column.notna()
-    words = column.astype("str").where(present).astype("str").str.strip()
+    words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
+    words = words.str.strip()
     first = words[present].iloc[0] if present.any() else ""
     if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
         words = words.str.removesuffix(".0")

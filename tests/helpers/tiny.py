@@ -1,6 +1,8 @@
 """Small market folders of every kind of attribute, photos included: `tiny_market`."""
 
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +14,16 @@ from core.market.config import AttributeConfig, MarketConfig
 from core.market.writer import write_market
 
 
-@pytest.fixture
-def tiny_market(tmp_path: Path) -> Callable[..., Path]:
-    """A factory of small market folders: `tiny_market(listings=12, users=8, ...)` gives the folder's path.
+@pytest.fixture(scope="session")
+def tiny_pattern(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """As `tiny_market`, made once for each set of arguments: to be copied, not written to."""
 
-    Arguments: name (of the folder), listings, users, events_per_user (0: no events table), photos (a listing; 0: no
-    photos table), timed (timestamps or positions), lifetimes (published_at and expires_at), seed.
-    """
-
+    @cache
     def make(
-        name: str = "market",
-        *,
-        listings: int = 12,
-        users: int = 8,
-        events_per_user: int = 5,
-        photos: int = 2,
-        timed: bool = True,
-        lifetimes: bool = False,
-        seed: int = 0,
+        listings: int, users: int, events_per_user: int, photos: int, timed: bool, lifetimes: bool, seed: int
     ) -> Path:
         rng = np.random.default_rng(seed)
-        path = tmp_path / name
+        path = tmp_path_factory.mktemp("tiny") / "market"
         table = tiny_listings(rng, listings, lifetimes)
         shots = tiny_photos(rng, path, table["listing_id"], photos) if photos else None
         events = tiny_events(rng, table["listing_id"], users, events_per_user, timed)
@@ -52,6 +43,33 @@ def tiny_market(tmp_path: Path) -> Callable[..., Path]:
         )
         write_market(path, config, table, shots, events if users and events_per_user else None)
         return path
+
+    return make
+
+
+@pytest.fixture
+def tiny_market(tmp_path: Path, tiny_pattern: Callable[..., Path]) -> Callable[..., Path]:
+    """A factory of small market folders: `tiny_market(listings=12, users=8, ...)` gives the folder's path.
+
+    Arguments: name (of the folder), listings, users, events_per_user (0: no events table), photos (a listing; 0: no
+    photos table), timed (timestamps or positions), lifetimes (published_at and expires_at), seed.
+    """
+
+    def make(
+        name: str = "market",
+        *,
+        listings: int = 12,
+        users: int = 8,
+        events_per_user: int = 5,
+        photos: int = 2,
+        timed: bool = True,
+        lifetimes: bool = False,
+        seed: int = 0,
+    ) -> Path:
+        pattern = tiny_pattern(listings, users, events_per_user, photos, timed, lifetimes, seed)
+        # Its files are of now, as those of a market that is made here.
+        shutil.copytree(pattern, tmp_path / name, copy_function=shutil.copy, dirs_exist_ok=True)
+        return tmp_path / name
 
     return make
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,7 @@ from core.scoring.tuning import DECAYS, best, validation_sample
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
     from scipy import sparse
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
 # factors, regularisation, alpha: small markets want few factors or a firm hand, short histories a large alpha
 GRID = (
@@ -101,11 +103,17 @@ class Als(IdModel):
         return self.interactions.spread(users @ self.model.item_factors.T)
 
 
-def _one_blas_thread() -> threadpool_limits:
-    from threadpoolctl import threadpool_limits
-
+def _one_blas_thread() -> AbstractContextManager[object]:
     # `implicit` has threads of its own; with BLAS threads inside each it warns, and is many times slower
-    return threadpool_limits(1, "blas")
+    return _thread_pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Those of the libraries that are loaded once `implicit` is; looking for them takes longer than a list."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _csr(matrix: sparse.csr_array) -> sparse.csr_matrix:
