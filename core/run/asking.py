@@ -14,6 +14,7 @@ from core.market.log import EventLog
 from core.market.tables import as_ids
 from core.market.values import to_numbers
 from core.run.folder import RunFolder
+from core.run.histories import oldest_first
 
 
 class Event(NamedTuple):
@@ -24,7 +25,8 @@ class Event(NamedTuple):
     duration_s: float | None = None
 
 
-#: Events oldest first: a table with `listing_id` and maybe `action` and `duration_s`, or one of `Event`s.
+#: Events oldest first, or in the order of their `timestamp`: a table with `listing_id` and maybe that, `action` and `duration_s`, or
+#: one of `Event`s.
 History: TypeAlias = "pd.DataFrame | Sequence[Event]"
 
 
@@ -111,7 +113,7 @@ def read_events(history: History) -> Sequence[Event]:
     """The events of a history.
 
     Raises:
-        VibesError: a table without `listing_id` or with an empty one, or a duration that is none.
+        VibesError: a table without `listing_id` or with an empty one, or a moment or a duration that is none.
     """
     if not isinstance(history, pd.DataFrame):
         return history
@@ -121,9 +123,10 @@ def read_events(history: History) -> Sequence[Event]:
     if listing.isna().any():
         row = int(listing.isna().to_numpy().argmax()) + 1
         raise VibesError(f"The history has no '{C.LISTING}' in row {row}; give every event one.")
+    history = oldest_first(history.assign(**{C.LISTING: listing}), "The history")
     actions = _cells(as_ids(history[C.ACTION])) if C.ACTION in history.columns else nothing
     seconds = nothing if C.DURATION not in history.columns else _cells(_seconds(history[C.DURATION]))
-    return [Event(*cells) for cells in zip(listing.tolist(), actions, seconds, strict=True)]
+    return [Event(*cells) for cells in zip(history[C.LISTING].tolist(), actions, seconds, strict=True)]
 
 
 def _seconds(column: pd.Series) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from urllib.parse import quote, unquote
 
 import numpy as np
@@ -12,9 +13,7 @@ from core.errors import VibesError
 from core.run.folder import RunFolder
 from core.run.places import NUMBER
 
-GRAMMAR = re.compile(
-    rf"\s*(?P<name>[^;]+?)\s+(?P<weight>-?{NUMBER})\s+(?P<space>model|photos|attributes)(?P<sides>(?:\s+[+-]\S+)+)\s*"
-)
+SIDE, WEIGHT = re.compile(r"[+-]\S+"), re.compile(f"-?{NUMBER}")
 MOST = 10.0
 #: How far the covariance of a space is drawn towards a multiple of the identity before the direction is taken: 1 leaves the
 #: difference of the two means. In the model's space, where a few directions hold most of what differs (the price, the
@@ -52,19 +51,25 @@ def read_dial(text: str) -> Dial:
     Raises:
         VibesError: it is no dial.
     """
-    found = GRAMMAR.fullmatch(text)
-    if found is None:
+    words = (
+        text.split()
+    )  # word by word: a pattern of the whole would try each of many spaces as the end of the name
+    listings = list(takewhile(SIDE.fullmatch, reversed(words)))[::-1]
+    *named, weighed, space = ["", "", *words[: len(words) - len(listings)]]
+    name = " ".join(named).strip()
+    known = space in SHRUNK and WEIGHT.fullmatch(weighed)
+    if not (listings and name and known) or ";" in name:
         raise VibesError(
             f"Option --dial is '{text}'; write for example 'lighter 1.5 photos +MORE-LIKE-THIS -LESS-LIKE-THAT'."
         )
-    weight = float(found["weight"])
+    weight = float(weighed)
     if abs(weight) > MOST:
         raise VibesError(f"Option --dial is '{text}'; give a weight from -{MOST:g} to {MOST:g}.")
     sides: dict[str, list[str]] = {"+": [], "-": []}
-    for one in found["sides"].split():
+    for one in listings:
         sides[one[0]].append(unquote(one[1:]))
     more, less = (tuple(dict.fromkeys(sides[sign])) for sign in "+-")
-    return Dial(found["name"].strip(), weight, found["space"], more, less)
+    return Dial(name, weight, space, more, less)
 
 
 def position(run: RunFolder, dial: Dial) -> np.ndarray:

@@ -44,20 +44,30 @@ def read_history(path: Path) -> pd.DataFrame:
             value = str(table[C.DURATION].iloc[int(bad.argmax())])
             raise VibesError(f"{path} has the {C.DURATION} '{value[:40]}'; give seconds, 0 or more.")
         table[C.DURATION] = seconds
-    if C.TIMESTAMP in table.columns:
-        moments, bad = to_moments(table[C.TIMESTAMP])
-        bad |= moments.isna().to_numpy(bool)
-        if bad.any():
-            shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
-            raise VibesError(
-                f"{path} has the {C.TIMESTAMP} {shown}, which is no date or time; mend it, or leave the column out and give the "
-                "events oldest first."
-            )
-        order = moments.astype("int64").argsort(kind="stable")
-        table = table.iloc[order].drop(columns=C.TIMESTAMP).reset_index(drop=True)
+    table = oldest_first(table, str(path))
     if not len(table):
         table = pd.DataFrame({C.LISTING: pd.Series(dtype="str")})
     return table
+
+
+def oldest_first(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The events of a history in the order of their `timestamp`, without it; as they stand where they have none.
+
+    Raises:
+        VibesError: an event of the history, called `name`, has no moment there.
+    """
+    if C.TIMESTAMP not in table.columns:
+        return table
+    moments, bad = to_moments(table[C.TIMESTAMP])
+    bad |= moments.isna().to_numpy(bool)
+    if bad.any():
+        shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
+        raise VibesError(
+            f"{name} has the {C.TIMESTAMP} {shown}, which is no date or time; mend it, or leave the column out and give the "
+            "events oldest first."
+        )
+    order = moments.astype("int64").argsort(kind="stable")
+    return table.iloc[order].drop(columns=C.TIMESTAMP).reset_index(drop=True)
 
 
 def _plain(path: Path, event: dict[str, Any]) -> dict[str, str | float | None]:

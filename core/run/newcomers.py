@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +23,7 @@ from core.features.photos.pipeline import Encoder
 from core.features.photos.trainable import trained_weights
 from core.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos, load_photo_vectors
 from core.features.units import unit_rows
+from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
@@ -278,7 +279,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return unit
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     try:
         from core.features.photos.of_market import encoder_of

@@ -98,8 +98,8 @@ class Run(RunFolder):
 
         Args:
             queries: a user id, as text or number; a history: a frame with `listing_id` and maybe `action` and `duration_s`,
-                a list of such events, or of listing ids, oldest first; or several of these. A list of ids is several users
-                where all are users, and a history where all are listings.
+                a list of such events, or of listing ids, oldest first or in the order of their `timestamp`; or several of
+                these. A list of ids is several users where all are users, and a history where all are listings.
             k: how many, at most; None: that of the rules.
             at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history is
                 what lies before it and the candidates are the listings live then. None: after the last event known.

@@ -19,7 +19,9 @@ from core.market.moments import moment_in_log
 from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
 Sign = Literal["<=", ">=", "="]
-GRAMMAR = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=|=)\s*(?P<value>.*?)\s*", re.DOTALL)
+#: What parts a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
+SIGN = re.compile("<=|>=|=")
+MOST_VALUES = 1000
 WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
 
@@ -83,15 +85,17 @@ def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
         return Within(float(near["way"]) * KILOMETRES[near["metre"]], place)
     if day := LIVE.fullmatch(text):
         return _live_on(market, day["day"], text)
-    found = GRAMMAR.fullmatch(text)
+    told = text.strip()
+    found = SIGN.search(told, 1)  # the name has a letter at least
     text_too = not any(
         "\ud800" <= letter <= "\udfff" for letter in text
     )  # what a shell hands over need be none
-    if found is None or not found["value"] or not text_too:
+    if found is None or not (value := told[found.end() :].lstrip()) or not text_too:
         raise VibesError(
             f"Option --where is '{text}'; write a condition such as price<=100, rooms=2|3, within 3km of 48.14,11.58 or live on 2025-03-03."
         )
-    name, wanted = found["name"], found["name"].casefold()
+    name = told[: found.start()].rstrip()
+    wanted = name.casefold()
     asked = [
         a
         for a in market.attributes
@@ -100,12 +104,16 @@ def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
     if not asked:
         known = ", ".join(a.name for a in market.attributes if kind_of(a.kind).own_column)
         raise VibesError(f"Option --where asks for '{name}', which is no attribute; give one of: {known}.")
-    attribute, sign = asked[0], found["sign"]
+    attribute, sign = asked[0], found[0]
     if sign != "=" and not kind_of(attribute.kind).amount:
         raise VibesError(
             f"Option --where is '{text}', but {attribute.name} holds no numbers; use {attribute.name}=..."
         )
-    parts = [part.strip() for part in found["value"].split("|")] if sign == "=" else [found["value"]]
+    parts = [part.strip() for part in value.split("|")] if sign == "=" else [value]
+    if len(parts) > MOST_VALUES:
+        raise VibesError(
+            f"Option --where asks for {len(parts):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
+        )
     return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))  # type: ignore[arg-type]
 
 

@@ -240,3 +240,19 @@ def test_a_run_shows_itself_in_a_line(trained, bare):
         repr(trained) == f"Run {trained.path} on the market 'A small simulated market', with a trained model"
     )
     assert repr(bare).endswith("on the market 'Tiny town', with no model")
+
+
+def test_a_history_with_timestamps_is_read_in_their_order_whatever_holds_it(trained):
+    listings = trained.listing_ids[:4]
+    days = [f"2025-03-0{day}" for day in (4, 3, 2, 1)]  # the newest first
+    rows = [{"listing_id": one, "timestamp": day} for one, day in zip(listings, days, strict=True)]
+    right = trained.recommend(listings[::-1], k=5)
+    assert right["listing_id"].tolist() != trained.recommend(listings, k=5)["listing_id"].tolist()
+    for history in (
+        rows,
+        pd.DataFrame(rows),
+        pd.DataFrame(rows).assign(timestamp=pd.to_datetime(days, utc=True)),
+    ):
+        pd.testing.assert_frame_equal(trained.recommend(history, k=5), right)
+    with pytest.raises(VibesError, match="The history has the timestamp 'soon', which is no date or time"):
+        trained.recommend([*rows, {"listing_id": listings[0], "timestamp": "soon"}])

@@ -1,7 +1,6 @@
 """A listing entered by hand, from one of the market or from nothing: a field for each attribute, and photos."""
 
 import json
-from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -10,6 +9,7 @@ import streamlit as st
 from app.server.params import in_vain, set_params, whole
 from app.server.runs import OpenRun
 from app.view.formats import count, plain, printable, shorten
+from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.run.thumbs import originals
@@ -322,7 +322,7 @@ def _whole(opened: OpenRun, name: str) -> bool:
     return _all_whole(opened.view.market, name)
 
 
-@lru_cache(maxsize=32)  # each keeps its market in memory, of which a refresh makes one after the other
+@kept_with
 def _all_whole(market: Market, name: str) -> bool:
     known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ import pandas as pd
 from app.view import formats
 from app.view.market import MarketView
 from core.insight.selection.filters import Filters, choices, price
+from core.kept_with import kept_with
 
 
 def told(filters: Filters, view: MarketView, row: int | None = None) -> list[str]:
@@ -41,7 +41,7 @@ def shown(view: MarketView, name: str, value: str) -> str:
     return value if item.shown_as == "flag" else view.word(item, value)
 
 
-@lru_cache(maxsize=8)
+@kept_with
 def days(view: MarketView) -> tuple[dt.date, dt.date]:
     """The first and the last day on which a listing is known to begin or end."""
     bounds = np.concatenate(view.market.live_interval())

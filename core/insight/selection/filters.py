@@ -7,11 +7,11 @@ import datetime as dt
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from core.errors import VibesError
+from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.money import OWN, is_currency
@@ -109,7 +109,7 @@ class Filters:
         return passes
 
 
-@lru_cache(maxsize=8)
+@kept_with
 def price(market: Market) -> Attribute | None:
     """The attribute that is a price, None where there is none."""
     units = {item: market.config.currency if item.unit == OWN else item.unit for item in market.attributes}
@@ -118,7 +118,7 @@ def price(market: Market) -> Attribute | None:
     )
 
 
-@lru_cache(maxsize=8)
+@kept_with
 def choices(market: Market) -> tuple[Attribute, ...]:
     """The attributes that can be filtered by value: few values, and more than one of them."""
     found = []

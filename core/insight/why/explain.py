@@ -8,7 +8,6 @@ Fergus 2014, arXiv 1311.2901).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,7 @@ from core.features.featurizer import Features, Featurizer
 from core.features.merging import joined
 from core.insight.why.parts import Part, parts_of, picked
 from core.insight.why.photo_pairs import ListingPhotos, photo_pairs
+from core.kept_with import kept_with
 from core.run.run import Run
 
 BOTH = -1
@@ -119,7 +119,7 @@ def _of_attributes(run: Run, rows: tuple[int, int]) -> tuple[np.ndarray, list[tu
     return attribute_vectors(featurizer, whole, fitted=known)[known:], questions
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
     featurizer = attribute_featurizer(run.market)
     return featurizer, featurizer.transform(run.market, None)

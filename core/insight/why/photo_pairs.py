@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from core.features.photos.vectors import load_photo_vectors
 from core.features.tokens.tabular import photo_key
 from core.features.units import unit_rows
+from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.run.run import Run
 
@@ -42,7 +42,7 @@ def photo_places(run: Run, row: int) -> np.ndarray:
     return np.arange(0) if mine is None else np.flatnonzero(whole[1][mine])
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def _photo_rows(run: Run) -> dict[str, np.ndarray]:
     """The rows of the photos table by listing."""
     return {
@@ -50,7 +50,7 @@ def _photo_rows(run: Run) -> dict[str, np.ndarray]:
     }
 
 
-@lru_cache(maxsize=2)
+@kept_with
 def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
     """(P, w) float16 as the encoder gave them with their mean in the last row, and (P,) which are there."""
     market, name = run.market, run.manifest.photo_encoder

@@ -90,6 +90,10 @@ class FaissStore:
     def __len__(self) -> int:
         return sum(int(segment.live.sum()) for segment in self._segments)
 
+    def ids(self) -> list[str]:
+        """See `VectorStore.ids`."""
+        return [str(name) for segment in self._segments for name in segment.ids[segment.live]]
+
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
         """See `VectorStore.upsert`."""
         names, rows, table = checked(ids, vectors, attributes, self.width)
@@ -160,6 +164,9 @@ class FaissStore:
         Raises:
             VibesError: see `choose`.
         """
+        if not len(self):
+            self._segments = []
+            return choose(np.zeros((0, self.width), np.float32), "exact", at_least)
         whole = _joined(self._segments)
         if (
             kind == "auto" and len(whole.ids) <= SKETCH_TO
@@ -191,7 +198,7 @@ class FaissStore:
 
     def _sweep(self, named: set[str]) -> None:
         """Remove what neither this manifest nor the one before it names: a reader may just be opening that one."""
-        for folder in (self.folder / SEGMENTS).iterdir():
+        for folder in (self.folder / SEGMENTS).glob("*"):  # of a store that never held anything there is none
             if folder.name not in named:
                 shutil.rmtree(folder, ignore_errors=True)
 

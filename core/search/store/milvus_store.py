@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,16 @@ class MilvusStore:
         with _told("Milvus"):
             return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
 
+    def ids(self) -> list[str]:
+        """See `VectorStore.ids`."""
+        found: list[str] = []
+        with _told("Milvus"):
+            pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
+            while page := pages.next():
+                found += [row[ID] for row in page]
+            pages.close()
+        return found
+
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
         """See `VectorStore.upsert`."""
         names, rows, table = checked(ids, vectors, attributes, self.width)
@@ -92,7 +103,9 @@ class MilvusStore:
         """See `VectorStore.delete`."""
         for start in range(0, len(ids), CHUNK):
             with _told("Milvus"):
-                self._client.delete(self._collection, ids=list(ids[start : start + CHUNK]))
+                # As JSON quotes them: the library's own quotes end at one that an id has.
+                some = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
+                self._client.delete(self._collection, filter=f"{ID} in {some}")
 
     def search(self, queries: np.ndarray, k: int, filter: Filter | None = None) -> Found:
         """See `VectorStore.search`."""

@@ -43,6 +43,9 @@ class VectorStore(Protocol):
     def __len__(self) -> int:
         """How many listings can be found."""
 
+    def ids(self) -> list[str]:
+        """Ids of all listings that can be found, in no order."""
+
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
         """Add listings, or replace those that are there.
 

@@ -165,7 +165,7 @@ class Refresher:
         look = Look(self.run.generation, problems=problems, unread=len(unread))
         look.waiting, look.photos_waiting = (len(changes.waiting[name]) for name in ("events", "photos"))
         look.rejected = keep_rejected(self.path, changes.defects, market.names)
-        if changes.any:
+        if changes.any or self._have_come_to_wait(changes):
             self._publish(changes, config, state, look)
             look.published, look.generation = True, self.run.generation
             look.lag_s = time.time() - min([started, *(frame.arrived for _, frame in changes.taken)])
@@ -174,6 +174,12 @@ class Refresher:
             self._state, self._waiting = state, changes.waiting
         look.seconds = time.time() - started
         return look
+
+    def _have_come_to_wait(self, changes: Changes) -> bool:
+        """Whether a file had events that wait, which may be gone when the next command looks: a state keeps them."""
+        read = any(table == "events" and frame.mark.get("files") for table, frame in changes.taken)
+        waits, before = changes.waiting["events"], self._waiting["events"]
+        return read and len(waits) > 0 and not waits.astype("str").equals(before.astype("str"))
 
     def _keep(self, changes: Changes, state: dict[str, Any]) -> None:
         """Have the next command know of photos that this look tried in vain or gave up, though nothing is published."""

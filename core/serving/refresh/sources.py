@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,18 +89,20 @@ class FolderSource:
         before, files = (state.get("files", {}) if state.get("folder") == place else {}), {}
         frames: list[Frame] = []
         problems: list[str] = []
-        for path, size, written in self._files():
-            name = path.relative_to(self.folder).as_posix()
-            mark = [size, written]
-            if before.get(name) == mark:
+        for path, status in self._files():
+            name, size, written = path.relative_to(self.folder).as_posix(), status.st_size, status.st_mtime_ns
+            known = before.get(name, [0, 0])
+            # `vibes forget` puts a shorter log in the place of one: what was read of that says nothing of this.
+            which = [status.st_ino] if path.suffix == SUFFIX else []
+            mark = [size, written, *which]
+            if known == mark:
                 files[name] = mark
             elif path.suffix == SUFFIX:
-                taken = before.get(name, [0, 0])[0]
-                start = taken if taken <= size else 0
+                start = known[0] if known[2:] in ([], which) and known[0] <= size else 0
                 lines = whole_lines(path, start)
                 rows, bad = rows_of_log(path, lines)
                 problems.extend(bad)
-                mark = [start + len(lines), written]
+                mark = [start + len(lines), written, *which]
                 if lines:
                     frames.append(Frame(str(path), rows, path.parent, {"files": {name: mark}}, written / 1e9))
                 else:
@@ -117,8 +120,8 @@ class FolderSource:
                     )
         return News(frames, {"folder": place, "files": files}, problems)
 
-    def _files(self) -> list[tuple[Path, int, int]]:
-        """Path, size and time of writing (ns) of every table, oldest first."""
+    def _files(self) -> list[tuple[Path, os.stat_result]]:
+        """Every table, by the time it was written, oldest first."""
         found = []
         for path in self.folder.rglob("*"):
             inside = path.relative_to(self.folder).parts
@@ -128,8 +131,8 @@ class FolderSource:
                 except FileNotFoundError:  # moved away meanwhile
                     continue
                 if path.is_file():
-                    found.append((path, status.st_size, status.st_mtime_ns))
-        return sorted(found, key=lambda entry: (entry[2], entry[0]))
+                    found.append((path, status))
+        return sorted(found, key=lambda entry: (entry[1].st_mtime_ns, entry[0]))
 
 
 def advanced(state: State, marks: list[State]) -> State:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Market
@@ -34,8 +35,14 @@ class Follower:
         Raises:
             VibesError: the store cannot be opened or written.
         """
-        store, put, out = self.bring(run)
-        store.save()
+        try:
+            store, put, out = self.bring(run)
+            store.save()
+        except (
+            VibesError
+        ):  # somebody else may have written it: the next time it is opened anew, and brought whole
+            self._store = self._vectors = None
+            raise
         return put, out
 
     def bring(self, run: Run) -> tuple[VectorStore, int, int]:
@@ -48,20 +55,22 @@ class Follower:
         is_live = run.catalogue.live(run.after_last_event)
         wanted = np.where(is_live[:, None], vectors, 0).astype(np.float32)  # (L, d)
         put = np.asarray(wanted.any(axis=1))  # (L,)
-        out = ~put
+        ids, gone = np.array(run.listing_ids, dtype=object), []
         if self._vectors is not None:
             count = len(self._vectors)
+            gone = ids[:count][~put[:count] & self._vectors.any(axis=1)].tolist()
             put[:count] &= (wanted[:count] != self._vectors).any(axis=1) | _differs(
                 attributes[:count], self._attributes
             )
-            out[:count] &= self._vectors.any(axis=1)
-            out[count:] = False
-        ids = np.array(run.listing_ids, dtype=object)
-        store.delete(ids[out].tolist())
+        store.delete(gone)
         if put.any():
             store.upsert(ids[put].tolist(), wanted[put], attributes[put].reset_index(drop=True))
+        if self._vectors is None and len(store) > put.sum():
+            # Of what it was filled from before: the market may have lost listings since.
+            gone = sorted(set(store.ids()) - set(ids[put]))
+            store.delete(gone)
         self._vectors, self._attributes = wanted, attributes
-        return store, int(put.sum()), int(out.sum())
+        return store, int(put.sum()), len(gone)
 
 
 def filterable(market: Market) -> pd.DataFrame:

@@ -106,6 +106,17 @@ def test_filters(tmp_path, filter, keep):
     check(FaissStore.open(tmp_path), known, filter, keep)
 
 
+def test_a_store_that_holds_nothing_is_built_saved_and_asked(tmp_path):
+    store = FaissStore.open(tmp_path, WIDTH)
+    assert store.build().kind == "exact" and store.ids() == []
+    store.save()
+    store.upsert(names(2), unit(2))
+    store.delete(names(2))
+    store.build("hnsw")
+    store.save()
+    assert len(FaissStore.open(tmp_path)) == 0 and store.search(unit(1), 3).ids.tolist() == [[None] * 3]
+
+
 def test_an_attribute_that_no_part_keeps_is_refused_rather_than_met_by_nothing(tmp_path):
     store = FaissStore.open(tmp_path, WIDTH)
     store.upsert(names(30), unit(30), attributes(30))

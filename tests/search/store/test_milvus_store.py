@@ -72,6 +72,18 @@ def test_milvus_answers_as_faiss_does(stores, vectors, filter):
     assert recall(*rows) >= 0.99 or not there.any()
 
 
+def test_any_id_is_told_of_and_taken_out(vectors, tmp_path):
+    store = open_store(tmp_path / "ids.db", 128)
+    ids = [f"{name}, {which}" for name in vectors[0] for which in range(3)]  # more than one page
+    store.upsert(ids, vectors[1].repeat(3, axis=0))
+    odd = ['a 27" television', "it's", "\\", "é"]
+    store.upsert(odd, vectors[1][:4])
+    store.delete([*odd, *ids[5:]])
+    assert sorted(store.ids()) == sorted(ids[:5])
+    store.upsert(ids, vectors[1].repeat(3, axis=0))
+    assert len(store.ids()) == len(store) == len(ids) and set(store.ids()) == set(ids)
+
+
 def test_a_state_is_found_again_and_what_is_wrong_is_told(vectors, tmp_path):
     with pytest.raises(VibesError, match="no collection 'listings_model'"):
         open_store(tmp_path / "x.db")

@@ -147,7 +147,9 @@ def test_events_wait_for_their_listing_and_for_their_time(shop):
     events.loc[0, C.TIMESTAMP] = pd.Timestamp.now("UTC").ceil("s") + pd.Timedelta(days=1)
     shop.deliver("a", events=events)
     look = shop.refresher().look()
-    assert not look.published and look.waiting == 6
+    assert (look.published, look.events, look.waiting) == (True, 0, 6)
+    (shop.folder / "events" / "a.parquet").unlink()  # it was read
+    assert not shop.refresher().look().published
     shop.deliver("a", listings=new_listings(shop.market, 1))
     look = shop.refresher().look()
     assert (look.events, look.new, look.waiting) == (5, 1, 1)

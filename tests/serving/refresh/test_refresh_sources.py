@@ -1,5 +1,6 @@
 """Sources of new rows: folders that grow while they are read, and queries."""
 
+import json
 import os
 import time
 from datetime import UTC, date, datetime
@@ -9,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from core.errors import VibesError
+from core.market.durable import atomic_path
 from core.serving.refresh.loop import seconds_of, source_of
 from core.serving.refresh.sources import FolderSource, advanced
 from core.serving.refresh.sql import OVERLAP, SqlSource, _loaded, _stored
@@ -35,6 +37,29 @@ def test_a_file_is_read_once_and_again_whole_when_it_grew(tmp_path):
     path.unlink()
     rows, state = look(source, state)
     assert not rows and not state["files"]
+
+
+def test_a_log_is_read_on_from_where_it_was_and_one_in_its_place_from_its_beginning(tmp_path):
+    source, path = FolderSource(tmp_path), tmp_path / "a.jsonl"
+    lines = [json.dumps({"user_id": f"u{number}", "listing_id": "l1"}) + "\n" for number in range(6)]
+    path.write_text("".join(lines[:4]))
+    rows, state = look(source, {})
+    assert rows == ["u0", "u1", "u2", "u3"] and look(source, state) == ([], state)
+    with path.open("a") as stream:
+        stream.write(lines[4])
+    rows, state = look(source, state)
+    assert rows == ["u4"]
+    with atomic_path(
+        path
+    ) as temporary:  # the first two users were forgotten, and somebody else came, before the next look
+        temporary.write_text("".join(lines[2:] + [lines[5]] * 3))
+    assert look(source, state)[0] == ["u2", "u3", "u4", *["u5"] * 4]
+    place = str(tmp_path.resolve())
+    of_before = {
+        "folder": place,
+        "files": {"a.jsonl": [len(lines[0]), 0]},
+    }  # which told no more than size and time
+    assert look(source, of_before)[0][0] == "u3"
 
 
 def test_the_last_line_of_a_file_that_is_being_written_is_left_until_it_is_whole(tmp_path):

@@ -6,12 +6,32 @@ import pytest
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.run.run import Run
+from core.search.store.faiss_store import FaissStore
 from core.search.store.opening import open_store
 from core.serving.refresh.refresher import Refresher
 from core.serving.refresh.sources import FolderSource
 from core.serving.refresh.store import Follower
+
+
+def test_a_store_loses_what_the_run_has_no_more_and_is_followed_on_once_another_wrote_it(trained, tmp_path):
+    place, live = tmp_path / "store", trained.catalogue.live(trained.after_last_event)
+    vectors = trained.vectors("model")
+    before, ended = FaissStore.open(place / "model", vectors.shape[1]), int(np.flatnonzero(~live)[0])
+    before.upsert(["sold long ago", trained.listing_ids[ended]], vectors[live][:2])
+    before.save()
+    follower = Follower(place)
+    put, out = follower.follow(trained)
+    assert out == 2 and len(open_store(place)) == put == live.sum()
+    other, *_ = Follower(place).bring(trained)
+    other.build()
+    other.save()
+    follower._store.delete(trained.listing_ids[:1])
+    with pytest.raises(VibesError, match="written by another process"):
+        follower.follow(trained)
+    assert follower.follow(trained)[0] == put and len(open_store(place)) == put
 
 
 @pytest.mark.slow

@@ -1,0 +1,34 @@
+"""Conditions on listings as people write them: what is part of what, and what is none is refused at once."""
+
+import pytest
+
+from core.errors import VibesError
+from core.run.where import MOST_VALUES, read_condition
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sign", "values"),
+    [
+        ("price<=100", "price", "<=", (100.0,)),
+        ("  price  >=  1e2 ", "price", ">=", (100.0,)),
+        ("rooms = 2|3", "rooms", "=", (2.0, 3.0)),
+        ("title==a=b<=c", "title", "=", ("=a=b<=c",)),
+    ],
+)
+def test_the_first_sign_parts_a_name_from_its_values(trained, text, name, sign, values):
+    found = read_condition(trained.market, text)
+    assert (found.attribute.name, found.sign, found.values) == (name, sign, values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" " * 100_000, "a" + " " * 100_000 + "b", "=" * 2, "<=", "=5", "price<=", "price<= " + " " * 100_000],
+)
+def test_what_is_no_condition_is_refused_however_long_it_is(trained, text):
+    with pytest.raises(VibesError, match="Option --where"):
+        read_condition(trained.market, text)
+
+
+def test_the_values_of_a_condition_are_counted(trained):
+    with pytest.raises(VibesError, match=r"1,001 values of rooms; give at most 1,000"):
+        read_condition(trained.market, "rooms=" + "|".join(["2"] * (MOST_VALUES + 1)))
