@@ -8,6 +8,19 @@ from core.words import cut
 
 #: Set to anything: tracebacks are shown beside sentences, by whatever process this one starts.
 DEBUG = "LISTING_VIBES_DEBUG"
+#: The extra that brings a package, by the name that is imported.
+EXTRAS = {
+    name: extra
+    for extra, names in {
+        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib",
+        "app": "streamlit starlette plotly",
+        "serve": "fastapi uvicorn prometheus_client httptools uvloop",
+        "export": "onnx onnxscript onnxruntime",
+        "sql": "sqlalchemy psycopg",
+        "vae": "diffusers", "ray": "ray", "fast": "openvino", "milvus": "pymilvus", "notebook": "anywidget", "storage": "fsspec",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 _UNSAFE = re.compile(r"pickle|weights_only", re.IGNORECASE)
 
 
@@ -52,6 +65,8 @@ def _sentence(error: BaseException) -> str:
         return "The memory of this machine is used up; close other programs, or ask for less at once."
     if isinstance(error, RecursionError):
         return "The input is nested too deeply to be read; flatten it."
+    if isinstance(error, ModuleNotFoundError) and (missing := str(error.name).partition(".")[0]) in EXTRAS:
+        return f"This needs {missing}; install it with `pip install 'listing-vibes[{EXTRAS[missing]}]'`."
     reason = str(error).splitlines()[0] if str(error) else "no reason given"
     if _UNSAFE.search(str(error)):  # numpy and torch advise to load such a file all the same
         return "A file holds objects that could run code when they are loaded, so it was not opened; make it again."

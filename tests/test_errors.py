@@ -1,15 +1,19 @@
 """Whatever goes wrong is told in one line that is safe to show."""
 
 import errno
+import re
 import subprocess
 import sys
+import tomllib
 import unicodedata
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import VibesError, printable, sentence_of
+from core.errors import EXTRAS, VibesError, printable, sentence_of
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,11 @@ from core.errors import VibesError, printable, sentence_of
         (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 300), "too long (300 characters)"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "a/b is a file, not a folder"),
         (OSError(errno.EIO, "Input/output error", "disk"), "refused disk (Input/output error)"),
+        (
+            ModuleNotFoundError("No module", name="implicit.cpu"),
+            "needs implicit; install it with `pip install 'listing-vibes[train]'`",
+        ),
+        (ModuleNotFoundError("No module", name="nobody_knows"), "ModuleNotFoundError: No module"),
         (MemoryError(), "memory of this machine is used up"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
         (ValueError("x" * 500), "ValueError: xxx"),
@@ -31,6 +40,21 @@ from core.errors import VibesError, printable, sentence_of
 def test_every_error_has_a_sentence(error, words):
     sentence = sentence_of(error)
     assert words in sentence and "\n" not in sentence and sentence[-1] == "." and len(sentence) < 400
+
+
+def test_every_package_of_an_extra_has_it():
+    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    names: dict[str, set[str]] = {}
+    for name, packages in packages_distributions().items():
+        for package in packages:
+            names.setdefault(package.lower().replace("_", "-"), set()).add(name)
+    for extra, wanted in pyproject["project"]["optional-dependencies"].items():
+        for one in [] if extra == "dev" else wanted:
+            package = re.match(r"[\w-]+", one)[0]
+            if "model" in package or "minilm" in package or "milvus-lite" in package:
+                continue  # weights and a server, which nothing imports by a name of their own
+            known = names[package] & set(EXTRAS)
+            assert known and {EXTRAS[name] for name in known} == {extra}, package
 
 
 @given(st.text(st.characters(exclude_categories=())))
