@@ -1,4 +1,4 @@
-"""What is loaded comes from this machine, and nothing of it is unpickled."""
+"""What is loaded comes from this machine, and nothing of it is unpickled but by torch's restricted reader."""
 
 import ast
 import re
