@@ -176,7 +176,7 @@ def test_what_cannot_be_is_one_sentence(trained, tmp_path):
 
 @pytest.mark.slow
 def test_a_service_that_is_killed_under_load_loses_no_answer_and_no_event(trained, tmp_path):
-    """Two services over the same folders; clients ask, and post what they did; the services are killed half a second later,
+    """Two services over the same folders; clients ask, and post what they did; the services are killed in the middle of it,
     and started again twice."""
     answered: dict[str, list[str]] = {}
     took: list[str] = []
@@ -201,8 +201,10 @@ def test_a_service_that_is_killed_under_load_loses_no_answer_and_no_event(traine
             running(trained.path, *options) as two,
             ThreadPoolExecutor(4) as pool,
         ):
+            before = len(took)
             using = [pool.submit(use, (one, two)[number % 2][1], number) for number in range(4)]
-            time.sleep(0.5)
+            while len(took) < before + 25 and not all(each.done() for each in using):
+                time.sleep(0.01)
             one[0].kill()
             time.sleep(0.1)
             two[0].kill()
