@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.durable import atomic_path
 
 TABLES = ("listings", "photos", "events")
@@ -135,11 +136,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
         # `pd.read_parquet` would load all of Arrow's data sets for one file.
-        table = without_categories(pq.ParquetFile(file).read(use_pandas_metadata=True).to_pandas())
-    for name, column in table.items():
-        if pd.api.types.is_string_dtype(column.dtype):
-            check_text(pa.array(column), f"{path}, column {name}")
-    return table
+        table = pq.ParquetFile(file).read(use_pandas_metadata=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        check_text(column, f"{path}, column {name}")
+    return without_categories(to_frame(table))
 
 
 def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:

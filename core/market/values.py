@@ -38,6 +38,7 @@ _AMOUNT = re.compile(
     rf"^([-+]?)\s*{CURRENCY}?\s*(?:(\d+)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
 )
 _TEXT = {str}
+_WHOLE = re.compile(r"-?\d+(?:\.0)?")
 _STAMPS = (
     (19000101, 21001231, "%Y%m%d"),
     (190001010000, 210012312359, "%Y%m%d%H%M"),
@@ -73,13 +74,19 @@ def _text_of(cell: Any) -> Any:
 
 
 def as_ids(column: pd.Series) -> pd.Series:
-    """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
+    """Identifiers as strings; a column of whole numbers loses each `.0` (of floats, or of a CSV's `12.0`, maybe beside `12`)."""
     column = of_bytes(column)
     present = column.notna()
     words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
     words = words.str.strip()
     first = words[present].iloc[0] if present.any() else ""
-    if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
+    # What costs least is asked first: millions of plain ids have nothing to lose.
+    if (
+        not pd.api.types.is_integer_dtype(column.dtype)
+        and _WHOLE.fullmatch(first)
+        and words.str.endswith(".0").any()
+        and words[present].str.fullmatch(_WHOLE).all()
+    ):
         words = words.str.removesuffix(".0")
     return words
 

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import VibesError
@@ -173,3 +175,11 @@ def test_a_parquet_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_o
         done.set()
         thread.join()
     assert seen == set(sizes)
+
+
+def test_columns_of_a_parquet_that_are_neither_text_nor_numbers_leave_the_others_readable(tmp_path):
+    path = tmp_path / "listings.parquet"
+    counts = pa.array([[("bath", 1)], [("bed", 2), ("bath", 1)]], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"listing_id": ["a", "b"], "counts": counts}), path)
+    assert read_table(path)["listing_id"].tolist() == ["a", "b"]
+    assert len(read_table(path)["counts"][1]) == 2

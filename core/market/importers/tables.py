@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.durable import atomic_path
@@ -244,7 +245,7 @@ class _Table:
 
     def frame(self) -> pd.DataFrame:
         """All rows."""
-        return pa.Table.from_batches(self._batches(), self.schema).to_pandas()
+        return to_frame(pa.Table.from_batches(self._batches(), self.schema))
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         batches = iter(self._rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2))
