@@ -1,7 +1,7 @@
 """Reading tables, and writing them so that nothing is ever half-written."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -165,16 +165,28 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(kinds) if kinds else table
 
 
+def check_commas(columns: Sequence[object], shown: object) -> None:
+    """Raises:
+    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
+    """
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in str(columns[0]):
+            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
     options: dict[str, Any] = {
         "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False,
     }  # fmt: skip
+    # What the header says comes first: other marks between columns make of rows that hold a comma what no parser explains.
+    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
+    check_commas(header.tolist(), path)
     with warnings.catch_warnings():
         # Cells beyond the header would be lost with a warning only.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(path, **options)
     # pandas renames a repeated column to `name.1`; whoever wrote the header has to know which one is meant
-    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna()
+    header = header.dropna()
     if header.duplicated().any():
         raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
     return table

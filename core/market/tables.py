@@ -1,6 +1,5 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
-from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -22,6 +21,7 @@ from core.market.decimals import has_decimal_comma, has_decimal_point, with_poin
 from core.market.defects import Defect, Notes
 from core.market.ids import by_user_and_time, rows_in
 from core.market.in_vain import excluded_in_vain
+from core.market.io import check_commas
 from core.market.kinds import infer_kind, kind_of
 from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, of_bytes, to_moments, to_numbers
@@ -42,15 +42,6 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
 
 def _first(table: pd.DataFrame) -> str:
     return ", ".join(map(str, list(table.columns)[:8]))
-
-
-def check_commas(columns: Sequence[object], shown: object) -> None:
-    """Raises:
-    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
-    """
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(columns) == 1 and mark in str(columns[0]):
-            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
 
 
 def listings_table(

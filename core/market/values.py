@@ -1,9 +1,11 @@
 """Cells to values: identifiers, numbers, flags, sets, moments."""
 
+import ast
 import csv
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +46,12 @@ _STAMPS = (
     (190001010000, 210012312359, "%Y%m%d%H%M"),
     (19000101000000, 21001231235959, "%Y%m%d%H%M%S"),
 )
+#: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
+_OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.DOTALL)
+#: Where a member of a list begins with a quotation mark.
+_QUOTED = re.compile(r"[\[,]\s*['\"]")
+#: Between the words of an array.
+_APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 _ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
@@ -172,10 +180,11 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
     if isinstance(cell, str):
         text = cell.strip()
         if text.startswith("["):
-            try:
-                cell = json.loads(text)
-            except (ValueError, RecursionError):
+            cell = _listed(text)
+            if cell is None:
                 cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
+        elif _OF_PYTHON.fullmatch(text) and (found := _listed(f"[{text[1:-1]}]")) is not None:
+            cell = found
         elif _IN_BRACES.fullmatch(text) and not _is_object(text):
             quote = '"' if '"' in text else "'"
             cell = next(csv.reader([text[1:-1]], quotechar=quote, escapechar="\\", skipinitialspace=True), [])
@@ -185,6 +194,33 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
         cell = [cell]
     members = dict.fromkeys(str(member).strip() for member in cell)
     return [member for member in members if member]
+
+
+def _listed(text: str) -> list[Any] | None:
+    """What stands in a list as JSON or Python writes it, or pandas an array; None where it is none.
+
+    >>> _listed("['cut, then fry', 'salt']"), _listed("['a' 'b']"), _listed("[hot, cold]")
+    (['cut, then fry', 'salt'], ['a', 'b'], None)
+    """
+    try:
+        return list(json.loads(text))
+    except (ValueError, RecursionError):
+        pass
+    if not _QUOTED.search(text):  # words without quotes, which Python need not be asked about
+        return None
+    text = _APART.sub(", ", text)  # which Python would read as one word
+    if '"' not in text and "\\" not in text:
+        try:  # most lists of Python differ from JSON by their quotes alone, and which is quicker than to parse Python
+            return list(json.loads(text.replace("'", '"')))
+        except (ValueError, RecursionError):
+            pass
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash that means nothing
+            found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _is_object(text: str) -> bool:

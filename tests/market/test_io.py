@@ -28,8 +28,27 @@ GOOD = "listing_id,price\na,1\nb,2\n"
         (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"),
         (b"listing_id,price,price\na,1,2\n", "has the column 'price' twice"),
         (b'listing_id,price\na,"1\n', "cannot be read as a table"),
+        (b"listing_id;price\na;1,5\nb;2\n", r"has semicolons between its columns; save it with commas"),
+        (
+            b"listing_id;price;town\na;1,5;Ulm, Bonn\n",
+            r"has semicolons between its columns; save it with commas",
+        ),
+        (
+            b"listing_id\ttitle\na\tround\nb\tred, round\n",
+            r"has tabs between its columns; save it with commas",
+        ),
     ],
-    ids=["latin-1", "empty", "one long row", "all rows too long", "column twice", "open quote"],
+    ids=[
+        "latin-1",
+        "empty",
+        "one long row",
+        "all rows too long",
+        "column twice",
+        "open quote",
+        "semicolons and a comma",
+        "semicolons and two commas",
+        "tabs and a comma",
+    ],
 )
 def test_a_csv_that_is_none_is_one_sentence(tmp_path, content, says):
     path = tmp_path / "listings.csv"

@@ -136,6 +136,20 @@ def test_sets_in_braces_are_read_as_postgres_and_python_write_them():
     assert infer_kind("extras", pd.Series(['{"a": 1}', '{"a": 2}'] * 9)) == "category"
 
 
+@pytest.mark.parametrize(
+    ("cell", "members"),
+    [
+        ("""['cut, then fry', "men's shirt"]""", ["cut, then fry", "men's shirt"]), (r"['a\\b', 'c\td']", ["a\\b", "c\td"]),
+        ("['cut, then fry', 'salt']", ["cut, then fry", "salt"]), ("['Wifi' 'Hot tub'\n 'cut, then fry']", ["Wifi", "Hot tub", "cut, then fry"]),
+        ("('a, b', 'c')", ["a, b", "c"]), ("('a, b',)", ["a, b"]), ("""{'cut, then fry', "men's"}""", ["cut, then fry", "men's"]),
+        ("[hot, cold]", ["hot", "cold"]), ("['a', nan]", ["a", "nan"]), ("(a, b)", ["(a, b)"]), ("('a')|('b')", ["('a')", "('b')"]),
+        (r"""['\d', "x"]""", [r"\d", "x"]),
+    ],
+)  # fmt: skip
+def test_sets_as_python_and_pandas_write_them_into_a_csv(cell, members):
+    assert to_set(cell) == members
+
+
 def test_cells_read_together_read_as_each_alone():
     several = [
         "a | b|a", '["x", "y"]', "", "5", 5, 1, 1.0, True, None, float("nan"), pd.NA, ["1"], [1], [1.0], [True], [" a", "a", ""],

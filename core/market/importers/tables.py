@@ -19,10 +19,10 @@ from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.durable import atomic_path
 from core.market.importers._three_tables import ThreeTables
-from core.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
+from core.market.io import TABLE_SUFFIXES, TABLES, check_commas, check_text, read_table
 from core.market.photo_urls import is_url
 from core.market.storage import Place, asked, is_address
-from core.market.tables import check_commas, leaves_market
+from core.market.tables import leaves_market
 from core.market.writer import write_market
 
 #: Rows that are held at once, and photos that are copied at once.
