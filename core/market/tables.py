@@ -9,6 +9,7 @@ from core.errors import VibesError
 from core.market.column_hints import (
     note_decimal_commas,
     note_members,
+    note_thousands,
     note_units,
     note_words_for_nothing,
     what_events_say,
@@ -115,6 +116,8 @@ def listings_table(
                 continue
             if kind_of(kind).binned:
                 note_units(name, column, notes)
+                if not setting.decimal and not comma:
+                    note_thousands(name, column, notes)
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}

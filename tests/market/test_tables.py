@@ -108,6 +108,20 @@ def test_a_decimal_comma_is_read_where_the_whole_column_has_it_and_told_elsewher
     assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(1, 31)]
 
 
+def test_numbers_that_may_be_thousands_are_told_and_a_slip_is_no_number(folder):
+    rows = "".join(f'a{i},{i}.{100 + i} km,{i}.500 €,"{i},{100 + i}"\n' for i in range(1, 61))
+    path = folder(listings="listing_id,way,price,rent\n" + rows + 'b,,,"$1,50"\n')
+    market = Market.open(path)
+    assert market.listings[["way", "price", "rent"]].iloc[4].tolist() == [5.105, 5500, 5105]
+    assert told(market).splitlines() == [
+        "listings.csv, column way, row 1: '1.101 km' is read with three decimals, as all the column; if the point parts thousands, "
+        'say decimal = "," in market.toml, else decimal = "." (60 rows)',
+        "listings.csv, column rent, row 61: '$1,50' is no finite number; read as missing",
+    ]
+    (path / "market.toml").write_text('[attributes.way]\ndecimal = "."\n')
+    assert "column way" not in told(Market.open(path))
+
+
 def test_the_configuration_says_what_parts_decimals(folder):
     listings = "listing_id,price\na,1.250\nb,900\n"
     assert Market.open(folder(listings=listings)).listings["price"].tolist() == [1.25, 900]
