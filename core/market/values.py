@@ -53,6 +53,9 @@ _QUOTED = re.compile(r"[\[,]\s*['\"]")
 #: Between the words of an array.
 _APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
+#: Days of when a listing can be had that no Unix time is: years, months, and what a spreadsheet counts (of 1954 to 2119).
+_YEARS = ((1900, 2100, "%Y"), (190001, 210012, "%Y%m"))
+_SERIAL = (20_000, 80_000)
 _ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
@@ -254,10 +257,14 @@ def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str]
     return found
 
 
-def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
+def to_moments(column: pd.Series, days: bool = False) -> tuple[pd.Series, np.ndarray]:
     """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, 20240131180500, or a Unix time in s, ms, us or ns.
 
     Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
+
+    Args:
+        days: none is of the first days of 1970, as seconds since some start of one's own are: 2023 is a year, 202401 a month, both
+            as they begin, and 45300.5, as spreadsheets count days, no moment.
 
     Returns:
         moments (N,) datetime64[ns, UTC], and bad (N,) bool: a cell was there but held no moment.
@@ -270,7 +277,11 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
         finite = numbers[np.isfinite(numbers)]
         if len(finite) and len(finite) >= column.notna().sum() / 2:
-            moments = _from_numbers(numbers.where(np.isfinite(numbers)), float(finite.abs().median()))
+            typical, numbers = float(finite.abs().median()), numbers.where(np.isfinite(numbers))
+            if days and _SERIAL[0] <= typical <= _SERIAL[1]:
+                moments = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
+            else:
+                moments = _from_numbers(numbers, typical, (_YEARS if days else ()) + _STAMPS)
         else:
             if is_textual(column):  # as BigQuery writes them: 2024-03-01 10:00:00 UTC
                 column = column.where(column.isna(), column.astype("str").str.replace(_ZONE, "Z", regex=True))
@@ -288,9 +299,9 @@ def _dotted(cells: pd.Series) -> pd.Series:
     return pd.to_datetime(days + hour.radd("T").fillna(""), utc=True, errors="coerce", format="ISO8601")
 
 
-def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
+def _from_numbers(numbers: pd.Series, typical: float, stamps: tuple[tuple[int, int, str], ...]) -> pd.Series:
     # As Unix times these would be a few weeks of 1970, months of 1976 and the years 2572 to 2636.
-    written = next((form for low, high, form in _STAMPS if low <= typical <= high), None)
+    written = next((form for low, high, form in stamps if low <= typical <= high), None)
     if written is not None:
         figures = len(pd.Timestamp(0).strftime(written))
         whole = numbers.where((numbers % 1 == 0) & numbers.between(0, 10**figures - 1))

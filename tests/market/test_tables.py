@@ -267,6 +267,43 @@ def test_bad_flags_and_dates_of_listings_are_counted(folder):
     assert "'soon' is no date; read as unknown" in told(market)
 
 
+def test_years_say_when_a_listing_is_live_and_days_of_a_spreadsheet_do_not(folder):
+    market = Market.open(
+        folder(listings="listing_id,published_at,expires_at\na,45300.5,2030\nb,45301,2031\n")
+    )
+    assert market.listings["expires_at"].dt.year.tolist() == [2030, 2031]
+    assert (
+        told(market)
+        == "listings.csv, column published_at, row 1: '45300.5' is no date; read as unknown (2 rows)"
+    )
+
+
+@pytest.mark.parametrize("cells", [("2023", "2024"), ("45300.5", "45301"), ("202401", "202402")])
+def test_events_of_the_first_days_of_1970_are_told(folder, cells):
+    one, two = cells
+    path = folder(listings=LISTINGS, events=f"user_id,listing_id,timestamp\nu,a,\nu,a,{one}\nu,b,{two}\n")
+    market = Market.open(path)
+    assert len(market.events) == 2 and told(market).splitlines()[-1] == (
+        f"events.csv, column timestamp, row 2: '{one}' is a moment of the first days of 1970, as all others are; where these are no "
+        "seconds of a start of your own, write dates such as 2024-01-31"
+    )
+    (path / "events.csv").write_text("user_id,listing_id,timestamp\nu,a,5\nu,b,2000000\n")
+    assert not Market.open(path).defects
+
+
+def test_a_column_that_pandas_wrote_to_count_the_rows_is_not_used(folder):
+    rows = [f"{i},a{i},{i * 7 % 5},{i * 3 % 8}" for i in range(40)]
+    path = folder(listings=",listing_id,price,\n" + "\n".join(rows) + "\n")
+    market = Market.open(path)
+    assert [one.name for one in market.attributes] == ["price", "Unnamed: 3"]
+    assert (
+        told(market)
+        == "listings.csv, column Unnamed: 0 has no name in the file and counts the rows; it is not used"
+    )
+    (path / "market.toml").write_text('[attributes."Unnamed: 0"]\nkind = "number"\n')
+    assert len(Market.open(path).attributes) == 3
+
+
 def test_events_that_cannot_be_placed_are_counted_and_skipped(folder):
     events = (
         "user_id,listing_id,timestamp\n"

@@ -232,6 +232,25 @@ def test_days_that_are_no_whole_numbers_are_no_days():
     ]
 
 
+@pytest.mark.parametrize(
+    ("cells", "moments"),
+    [
+        (["2023", "2030", "0"], ["2023-01-01", "2030-01-01", None]), ([2023.0, np.nan], ["2023-01-01", None]),
+        ([202401, 202413], ["2024-01-01", None]), (["45300.5", "45301"], [None, None]), ([1704067200], ["2024-01-01"]),
+    ],
+)  # fmt: skip
+def test_days_may_be_years_or_months_and_are_not_counted_as_spreadsheets_do(cells, moments):
+    found, bad = to_moments(pd.Series(cells), days=True)
+    assert [None if pd.isna(one) else str(one.date()) for one in found] == moments
+    assert bad.tolist() == [
+        one is None and not pd.isna(cell) for one, cell in zip(moments, cells, strict=True)
+    ]
+    assert to_moments(pd.Series([2023, 45300]))[0].dt.year.tolist() == [
+        1970,
+        1970,
+    ]  # seconds of a log of one's own
+
+
 @pytest.mark.parametrize("kind", ["bool", "boolean"])
 def test_true_and_false_are_no_moments(kind):
     moments, bad = to_moments(pd.Series([True, False], dtype=kind))
