@@ -9,7 +9,7 @@ from core.market.values import is_textual, to_numbers
 
 #: A cell's number, whatever currency or unit stands around it.
 _NUMBER = re.compile(r"^\D{0,8}?(\d[\d.,]*[.,](?=-)|\d(?:[\d.,]*\d)?)")
-_PARTED = re.compile(r"(?<=\d)[\s'](?=\d{3})")
+_PARTED = re.compile(r"(?<=\d)[\s'’](?=\d{3})")
 _COMMA = re.compile(
     r"\d{1,3}(\.\d{3})*,|\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|(0|\d{4,}),\d+|\d{1,3}(\.\d{3}){2,}"
 )

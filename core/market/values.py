@@ -20,11 +20,25 @@ SEPARATOR = "|"
 SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 #: Codes of the signs that are of one currency alone.
-SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
+SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "US$": "USD",
+    "S$": "SGD",
+    "A$": "AUD",
+    "C$": "CAD",
+    "₹": "INR",
+    "₺": "TRY",
+    "฿": "THB",
+    "₱": "PHP",
+    "ZŁ": "PLN",
+}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
-CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
-_NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+CURRENCY = r"(?:[A-Z]{0,3}\s?[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|AED|SAR|TRY|MYR|IDR|THB|PHP|zł|ZŁ|Rs\.?)"
+#: Money as cells call it; as a unit in market.toml these may be spoons, metres and rooms.
+_MONEY = rf"(?:{CURRENCY}|TL|RM|Rp\.?|[Kk]r\.?)"
+_NUMBER = r"(?:\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d+)?|\d++(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 #: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
 _UNITS = (
     r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
@@ -32,12 +46,17 @@ _UNITS = (
 )
 #: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
 _TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
+#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 CR"), a state ("12 NY") or half a day ("3 PM").
+_CAPITALS = (
+    r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|LBS?|OZ|ML|LTR|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT|FT|PCS|STK)"
+    r"|\s(?:Jahre?n?|Monate?n?|Wochen?|Tage?n?|Stunden?|Zimmer|Personen|Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Minuten|Miles)(?:\sold)?)"
+)
 _UNIT = (
-    rf"(?:{_UNITS}|"
-    r"%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+    rf"(?:{_UNITS}|{_CAPITALS}|"
+    r"%|°[CF]?|\smi(?:les?)?\.?|\s(?:years?|months?)\sold|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 )
 _AMOUNT = re.compile(
-    rf"^([-+]?)\s*{CURRENCY}?\s*(?:(\d+)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
+    rf"^([-+]?)\s*{_MONEY}?\s*(?:(\d++)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
 )
 _TEXT = {str}
 _WHOLE = re.compile(r"-?\d+(?:\.0)?")
@@ -138,7 +157,7 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
             sign, over, by, bare, times = match.groups()
             if (sign or over) and bare[0] in "+-":  # "--5"
                 continue
-            number = float(re.sub(r"[,'\s]", "", bare)) * _TIMES.get(times, 1) + (
+            number = float(re.sub(r"[,'’\s]", "", bare)) * _TIMES.get(times, 1) + (
                 int(over) * _TIMES[by] if over else 0
             )
             values[row] = -number if sign == "-" else number

@@ -18,6 +18,10 @@ from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
         ("3 beds", 3), ("12 €", 12), ("1200 sq ft", 1200), ("80 m²", 80), ("S$3.50", 3.5), ("12 EUR", 12), ("$90/night", 90),
         ("52,876円", 52876), ("1.2万円", 12000), ("450万", 4500000), ("3.5億円", 350000000), ("8,900元/月", 8900), ("446,000원", 446000), ("24.5㎡", 24.5),
         ("5分", 5), ("1 200 руб.", 1200), ("45 м²", 45), ("45 кв.м", 45), ("¥9,800", 9800), ("１２３", 123), ("1億2,800万円", 128e6), ("12억 5000만원", 125e7), ("- 5", -5), ("$-5", -5),
+        ("1,200 KM", 1200), ("12 mi.", 12), ("1,200 miles", 1200), ("1248 CC", 1248), ("110 kW", 110), ("110kW", 110), ("2 kWh", 2), ("128 GB", 128),
+        ("128GB", 128), ("2.4 GHz", 2.4), ("150 PS", 150), ("5 MP", 5), ("3 BHK", 3), ("-5 °C", -5), ("AED 85,210", 85210), ("85,210 SAR", 85210),
+        ("kr 850", 850), ("850 kr.", 850), ("1200 TL", 1200), ("RM 1,200", 1200), ("350 zł", 350), ("Rp 15,000", 15000), ("US $1,200", 1200),
+        ("1’200.-", 1200), ("12 Jahre", 12), ("12 Years", 12), ("12 years old", 12),
     ],
 )  # fmt: skip
 def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
@@ -37,6 +41,14 @@ def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
         "12 34",
         "cheap",
         "12 Oak",
+        "12 NY",
+        "12 MI",
+        "SW 12",
+        "3 PM",
+        "1.2 CR",
+        "5 MIO",
+        "50 LAC",
+        "12AB",
         "A12",
         "12B",
         "1号线",
@@ -199,6 +211,10 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
     [
         ("price", ["$1,200.00", "$80.00"], "number"),
         ("rooms", [1, 2, 3], "number"),
+        ("mileage", ["1,200 KM", "85,000 KM", "12 KM"], "number"),
+        ("house", ["12 NY", "15 NY", "7 CA"], "category"),  # codes of states
+        ("postcode", ["SW 12", "SW 9", "NW 1"], "category"),
+        ("check_in", ["3 PM", "11 AM", "4 PM"], "category"),
         ("pets", ["t", "f"], "flag"),
         ("pets", [0, 1], "flag"),
         ("pets", [True, False], "flag"),
