@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
-from core.market.decimals import has_decimal_comma, says_comma, with_points
+from core.market.decimals import has_decimal_comma, may_be_thousands, says_comma, with_points
 from core.market.defects import Notes
 from core.market.kinds import Cells
 from core.market.values import SEPARATORS, is_textual, to_numbers, unit_said
@@ -60,6 +60,16 @@ def note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
             "has a decimal comma, but not all the column, so it is read as words; write numbers as 10.50"
         )
         notes.add(name, commas(column).to_numpy(bool), column, message)
+
+
+def note_thousands(name: str, column: pd.Series, notes: Notes) -> None:
+    """Numbers of which each is such as "12.345", which are read with three decimals, are told that they may be thousands."""
+    if may_be_thousands(column):
+        message = (
+            'is read with three decimals, as all the column; if the point parts thousands, say decimal = "," in market.toml, '
+            'else decimal = "."'
+        )
+        notes.add(name, column.notna().to_numpy(bool), column, message)
 
 
 def note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:

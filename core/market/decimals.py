@@ -9,14 +9,18 @@ from core.market.values import is_textual, to_numbers
 
 #: A cell's number, whatever currency or unit stands around it.
 _NUMBER = re.compile(r"^\D{0,8}?(\d[\d.,]*[.,](?=-)|\d(?:[\d.,]*\d)?)")
-_PARTED = re.compile(r"(?<=\d)[\s'](?=\d{3})")
+_PARTED = re.compile(r"(?<=\d)[\s'’](?=\d{3})")
 _COMMA = re.compile(
     r"\d{1,3}(\.\d{3})*,|\d{1,3}(\.\d{3})+,\d+|\d+,(\d{1,2}|\d{4,})|(0|\d{4,}),\d+|\d{1,3}(\.\d{3}){2,}"
 )
 _POINT = re.compile(
     r"\d{1,3}(,\d{3})*\.|\d{1,3}(,\d{3})+\.\d+|\d+\.(\d{1,2}|\d{4,})|(0|\d{4,})\.\d+|\d{1,3}(,\d{3}){2,}"
 )
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")  # or three decimals
+_EITHER = re.compile(r"[1-9]\d{0,2},\d{3}")
+#: No slip of the hand among thousands.
+_SMALL = re.compile(r"0[.,]\d{3,}")
+_STRAY = 0.02  # share of cells that may be slips
 _HUNDREDS = re.compile(r"\d{1,3}")
 _FEWEST = 20  # cells such as 1.200 that are enough, where others are below 1,000 and have no point
 _SWAP = str.maketrans(",.", ".,")
@@ -32,18 +36,22 @@ def says_comma(cell: object) -> bool:
 def has_decimal_comma(column: pd.Series) -> bool:
     """Whether a comma parts the decimals in a column of text, and a point thousands.
 
-    So where a cell says so and none the contrary. Where all are such as 1.200 and 950 either could be meant, but numbers with
-    three decimals each would leave none without: they are thousands.
+    So where a cell says so and none the contrary, but for a slip in fifty. Where all are such as 1.200 and 950 either could be
+    meant, but numbers with three decimals each would leave none without: they are thousands. So are those that are all such as
+    12.500 and mostly end in a zero, which decimals seldom do.
     """
     if not is_textual(column):
         return False
     cells = _different(column)
     bare = [_bare(cell) for cell in cells]
-    if any(map(_POINT.fullmatch, bare)):
+    points, commas = _sure(bare)
+    if points:
         return False
-    if not any(map(_COMMA.fullmatch, bare)):
-        thousands, hundreds = (sum(map(bool, map(one.fullmatch, bare))) for one in (_THOUSANDS, _HUNDREDS))
-        if thousands < _FEWEST or not hundreds or thousands + hundreds < len(bare):
+    if not commas:
+        thousands, hundreds = _count(_THOUSANDS, bare), _count(_HUNDREDS, bare)
+        if thousands < _FEWEST or thousands + hundreds < (1 - _STRAY) * len(bare):
+            return False
+        if not hundreds and not _rounded(bare):
             return False
     figures = cells[cells.str.contains(r"\d")]
     return bool(np.mean(to_numbers(with_points(figures))[1]) <= 1 - _READ)
@@ -53,8 +61,16 @@ def has_decimal_point(column: pd.Series) -> bool:
     """Whether cells of text have a decimal point for sure (12.5, 1,234.50), and none a decimal comma."""
     if not is_textual(column):
         return False
+    points, commas = _sure([_bare(cell) for cell in _different(column)])
+    return points and not commas
+
+
+def may_be_thousands(column: pd.Series) -> bool:
+    """Whether all cells of text are such as 12.345, of which nothing tells whether the point parts thousands or decimals."""
+    if not is_textual(column):
+        return False
     bare = [_bare(cell) for cell in _different(column)]
-    return any(map(_POINT.fullmatch, bare)) and not any(map(_COMMA.fullmatch, bare))
+    return _FEWEST <= len(bare) == _count(_THOUSANDS, bare) and not _rounded(bare)
 
 
 def with_points(column: pd.Series) -> pd.Series:
@@ -62,6 +78,27 @@ def with_points(column: pd.Series) -> pd.Series:
     if not is_textual(column):
         return column
     return column.map(lambda cell: cell.translate(_SWAP) if isinstance(cell, str) else cell)
+
+
+def _sure(bare: list[str]) -> tuple[bool, bool]:
+    """Whether numbers have a decimal point, and a decimal comma, for sure; a few cells among many of the contrary are slips."""
+    points, commas = _count(_POINT, bare), _count(_COMMA, bare)
+    if not points and not commas:
+        return False, False
+    small = [cell[1] for cell in bare if _SMALL.fullmatch(cell)]
+    strays = (
+        points <= _STRAY * (commas + _count(_THOUSANDS, bare)) and "." not in small,
+        commas <= _STRAY * (points + _count(_EITHER, bare)) and "," not in small,
+    )
+    return points > 0 and not strays[0], commas > 0 and not strays[1]
+
+
+def _rounded(bare: list[str]) -> bool:
+    return sum(cell.endswith("0") for cell in bare) > len(bare) / 2
+
+
+def _count(form: re.Pattern[str], bare: list[str]) -> int:
+    return sum(map(bool, map(form.fullmatch, bare)))
 
 
 def _different(column: pd.Series) -> pd.Series:

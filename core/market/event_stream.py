@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.io import check_text, find_table, read_header, read_table
@@ -84,6 +85,6 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
             if batch.num_rows:
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
                     check_text(column, f"{source}, column {name}")
-                yield batch.to_pandas()
+                yield to_frame(batch)
     except (pa.ArrowInvalid, OSError) as error:
         raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error

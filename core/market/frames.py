@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from core.errors import VibesError
+from core.market.arrow import to_frame, to_whole
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.documents import first_problem
@@ -40,6 +41,8 @@ def as_table(frame: Any, name: str) -> pd.DataFrame:
     Raises:
         VibesError: it is no frame, or has a column twice.
     """
+    if isinstance(frame, pa.Table | pa.RecordBatch):
+        frame = to_frame(frame)
     if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
         frame = frame.to_pandas()
     if not isinstance(frame, pd.DataFrame):
@@ -65,7 +68,9 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
         moment = pd.api.types.is_datetime64_any_dtype(column.dtype) or column.dtype.kind == "m"
         return column if known or moment else column.map(str, na_action="ignore")
     try:
-        cells = column.map(_listed, na_action="ignore")
+        # pandas would map whole numbers, some of them missing, to floats.
+        whole = pd.api.types.infer_dtype(column, skipna=True) == "integer"
+        cells = column if whole else column.map(_listed, na_action="ignore")
         try:
             held = pa.array(cells, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
@@ -75,6 +80,8 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
             f"{source}, column {column.name}, holds {error.object[error.start : error.end]!r}, half of a letter, which no file can "
             "hold; replace such letters, as with .encode('utf-8', 'replace')."
         ) from error
+    if pa.types.is_integer(held.type) and held.null_count:
+        return to_whole(held)
     return held.to_pandas()  # as the cells come back from the file: decimals of one scale, durations as such
 
 

@@ -1,7 +1,7 @@
 """Reading tables, and writing them so that nothing is ever half-written."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.durable import atomic_path
 
 TABLES = ("listings", "photos", "events")
@@ -135,11 +136,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     # was replaced in between.
     with pa.OSFile(str(path)) as file:
         # `pd.read_parquet` would load all of Arrow's data sets for one file.
-        table = without_categories(pq.ParquetFile(file).read(use_pandas_metadata=True).to_pandas())
-    for name, column in table.items():
-        if pd.api.types.is_string_dtype(column.dtype):
-            check_text(pa.array(column), f"{path}, column {name}")
-    return table
+        table = pq.ParquetFile(file).read(use_pandas_metadata=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        check_text(column, f"{path}, column {name}")
+    return without_categories(to_frame(table))
 
 
 def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
@@ -165,16 +165,28 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(kinds) if kinds else table
 
 
+def check_commas(columns: Sequence[object], shown: object) -> None:
+    """Raises:
+    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
+    """
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in str(columns[0]):
+            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
     options: dict[str, Any] = {
         "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False,
     }  # fmt: skip
+    # What the header says comes first: other marks between columns make of rows that hold a comma what no parser explains.
+    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
+    check_commas(header.tolist(), path)
     with warnings.catch_warnings():
         # Cells beyond the header would be lost with a warning only.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         table = pd.read_csv(path, **options)
     # pandas renames a repeated column to `name.1`; whoever wrote the header has to know which one is meant
-    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna()
+    header = header.dropna()
     if header.duplicated().any():
         raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
     return table

@@ -37,6 +37,7 @@ _TOLD = b"listing-vibes"
 _HERE = Path(__file__).parent
 #: What says how a table is read: where it changes, what was kept is of no use.
 _READERS = (
+    "arrow.py",
     "column_hints.py",
     "columns.py",
     "config.py",

@@ -1,6 +1,6 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
-from collections.abc import Sequence
+import re
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -10,6 +10,7 @@ from core.errors import VibesError
 from core.market.column_hints import (
     note_decimal_commas,
     note_members,
+    note_thousands,
     note_units,
     note_words_for_nothing,
     what_events_say,
@@ -22,9 +23,15 @@ from core.market.decimals import has_decimal_comma, has_decimal_point, with_poin
 from core.market.defects import Defect, Notes
 from core.market.ids import by_user_and_time, rows_in
 from core.market.in_vain import excluded_in_vain
+from core.market.io import check_commas
 from core.market.kinds import infer_kind, kind_of
 from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, of_bytes, to_moments, to_numbers
+
+#: What pandas calls a column without a name; one that it read and wrote again has a second number.
+_NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
+#: Events before it are likely none of Unix time.
+_EARLY = pd.Timestamp("1970-01-11", tz="UTC")
 
 
 def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
@@ -42,15 +49,6 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
 
 def _first(table: pd.DataFrame) -> str:
     return ", ".join(map(str, list(table.columns)[:8]))
-
-
-def check_commas(columns: Sequence[object], shown: object) -> None:
-    """Raises:
-    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
-    """
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(columns) == 1 and mark in str(columns[0]):
-            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
 
 
 def listings_table(
@@ -92,8 +90,12 @@ def listings_table(
             continue
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
-            columns[name], bad = to_moments(column)
+            columns[name], bad = to_moments(column, days=True)
             notes.add(name, bad, column, "is no date; read as unknown")
+        elif name not in config.attributes and _counts_rows(name, column):
+            notes.defects.append(
+                Defect(path.name, name, 0, "", "has no name in the file and counts the rows; it is not used")
+            )
         elif name in MAX_COORDINATE:
             values, bad = to_numbers(column)
             bad |= np.abs(np.nan_to_num(values)) > MAX_COORDINATE[name]
@@ -124,6 +126,8 @@ def listings_table(
                 continue
             if kind_of(kind).binned:
                 note_units(name, column, notes)
+                if not setting.decimal and not comma:
+                    note_thousands(name, column, notes)
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}
@@ -135,6 +139,14 @@ def listings_table(
         setting = config.attributes.get(C.PLACE, AttributeConfig())
         kinds[C.PLACE] = setting.model_copy(update={"kind": "place", "label": setting.label or "Location"})
     return pd.DataFrame(columns), kinds, notes.defects
+
+
+def _counts_rows(name: str, column: pd.Series) -> bool:
+    """Whether a column is the index that pandas wrote into a CSV, which says nothing but in which order the file is."""
+    if not _NAMELESS.fullmatch(name):
+        return False
+    numbers = to_numbers(column)[0]
+    return bool((numbers == np.arange(len(numbers)) + numbers[0]).all()) and numbers[0] in (0, 1)
 
 
 def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: AttributeConfig) -> bool:
@@ -199,6 +211,17 @@ def leaves_market(text: str) -> bool:
     return bool(path.drive or path.root) or ".." in path.parts
 
 
+def _note_early(when: pd.Series, cells: pd.Series, path: Path) -> list[Defect]:
+    """Numbers that are taken for seconds since 1970 and may be years, months or a spreadsheet's days; seconds since some start of
+    one's own are as good as any others."""
+    latest = when.max()
+    if pd.isna(latest) or latest >= _EARLY or when.min() < pd.Timestamp(0, tz="UTC"):
+        return []
+    row = int(when.notna().to_numpy().argmax())
+    message = "is a moment of the first days of 1970, as all others are; where these are no seconds of a start of your own, write dates such as 2024-01-31"
+    return [Defect(path.name, C.TIMESTAMP, row + 1, str(cells.iloc[row]), message)]
+
+
 def events_table(
     raw: pd.DataFrame, path: Path, known: pd.Index, config: MarketConfig, now: pd.Timestamp
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
@@ -219,6 +242,7 @@ def events_table(
         when, bad = to_moments(raw[C.TIMESTAMP])
         bad |= raw[C.TIMESTAMP].isna().to_numpy()
         notes.add(C.TIMESTAMP, bad, raw[C.TIMESTAMP], "is no date or time; the event is skipped")
+        notes.defects += _note_early(when, raw[C.TIMESTAMP], path)
         future = (when > now).to_numpy()
         notes.add(C.TIMESTAMP, future, raw[C.TIMESTAMP], "lies in the future; the event is skipped")
         bad |= future

@@ -1,9 +1,11 @@
 """Cells to values: identifiers, numbers, flags, sets, moments."""
 
+import ast
 import csv
 import json
 import re
 import unicodedata
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,11 +20,25 @@ SEPARATOR = "|"
 SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
 #: Codes of the signs that are of one currency alone.
-SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD", "S$": "SGD", "A$": "AUD", "C$": "CAD", "₹": "INR"}
+SIGNS = {
+    "€": "EUR",
+    "£": "GBP",
+    "US$": "USD",
+    "S$": "SGD",
+    "A$": "AUD",
+    "C$": "CAD",
+    "₹": "INR",
+    "₺": "TRY",
+    "฿": "THB",
+    "₱": "PHP",
+    "ZŁ": "PLN",
+}
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
 # Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
-CURRENCY = r"(?:[A-Z]{0,3}[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|Rs\.?)"
-_NUMBER = r"(?:\d{1,3}(?:[,'\s]\d{2,3})*[,'\s]\d{3}(?:\.\d+)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+CURRENCY = r"(?:[A-Z]{0,3}\s?[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|AED|SAR|TRY|MYR|IDR|THB|PHP|zł|ZŁ|Rs\.?)"
+#: Money as cells call it; as a unit in market.toml these may be spoons, metres and rooms.
+_MONEY = rf"(?:{CURRENCY}|TL|RM|Rp\.?|[Kk]r\.?)"
+_NUMBER = r"(?:\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d+)?|\d++(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 #: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
 _UNITS = (
     r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
@@ -30,20 +46,35 @@ _UNITS = (
 )
 #: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
 _TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
+#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 CR"), a state ("12 NY") or half a day ("3 PM").
+_CAPITALS = (
+    r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|LBS?|OZ|ML|LTR|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT|FT|PCS|STK)"
+    r"|\s(?:Jahre?n?|Monate?n?|Wochen?|Tage?n?|Stunden?|Zimmer|Personen|Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Minuten|Miles)(?:\sold)?)"
+)
 _UNIT = (
-    rf"(?:{_UNITS}|"
-    r"%|°|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+    rf"(?:{_UNITS}|{_CAPITALS}|"
+    r"%|°[CF]?|\smi(?:les?)?\.?|\s(?:years?|months?)\sold|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
 )
 _AMOUNT = re.compile(
-    rf"^([-+]?)\s*{CURRENCY}?\s*(?:(\d+)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{CURRENCY})?(?:\s?{_UNIT})?$"
+    rf"^([-+]?)\s*{_MONEY}?\s*(?:(\d++)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
 )
 _TEXT = {str}
+_WHOLE = re.compile(r"-?\d+(?:\.0)?")
 _STAMPS = (
     (19000101, 21001231, "%Y%m%d"),
     (190001010000, 210012312359, "%Y%m%d%H%M"),
     (19000101000000, 21001231235959, "%Y%m%d%H%M%S"),
 )
+#: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
+_OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.DOTALL)
+#: Where a member of a list begins with a quotation mark.
+_QUOTED = re.compile(r"[\[,]\s*['\"]")
+#: Between the words of an array.
+_APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
+#: Days of when a listing can be had that no Unix time is: years, months, and what a spreadsheet counts (of 1954 to 2119).
+_YEARS = ((1900, 2100, "%Y"), (190001, 210012, "%Y%m"))
+_SERIAL = (20_000, 80_000)
 _ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 _DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
@@ -73,13 +104,19 @@ def _text_of(cell: Any) -> Any:
 
 
 def as_ids(column: pd.Series) -> pd.Series:
-    """Identifiers as strings; a column of whole floats (a CSV's `12.0` as well) loses its `.0`."""
+    """Identifiers as strings; a column of whole numbers loses each `.0` (of floats, or of a CSV's `12.0`, maybe beside `12`)."""
     column = of_bytes(column)
     present = column.notna()
     words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
     words = words.str.strip()
     first = words[present].iloc[0] if present.any() else ""
-    if re.fullmatch(r"-?\d+\.0", first) and words[present].str.fullmatch(r"-?\d+\.0").all():
+    # What costs least is asked first: millions of plain ids have nothing to lose.
+    if (
+        not pd.api.types.is_integer_dtype(column.dtype)
+        and _WHOLE.fullmatch(first)
+        and words.str.endswith(".0").any()
+        and words[present].str.fullmatch(_WHOLE).all()
+    ):
         words = words.str.removesuffix(".0")
     return words
 
@@ -120,7 +157,7 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
             sign, over, by, bare, times = match.groups()
             if (sign or over) and bare[0] in "+-":  # "--5"
                 continue
-            number = float(re.sub(r"[,'\s]", "", bare)) * _TIMES.get(times, 1) + (
+            number = float(re.sub(r"[,'’\s]", "", bare)) * _TIMES.get(times, 1) + (
                 int(over) * _TIMES[by] if over else 0
             )
             values[row] = -number if sign == "-" else number
@@ -165,10 +202,11 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
     if isinstance(cell, str):
         text = cell.strip()
         if text.startswith("["):
-            try:
-                cell = json.loads(text)
-            except (ValueError, RecursionError):
+            cell = _listed(text)
+            if cell is None:
                 cell = text.strip("[]").replace("'", "").replace('"', "").split(",")
+        elif _OF_PYTHON.fullmatch(text) and (found := _listed(f"[{text[1:-1]}]")) is not None:
+            cell = found
         elif _IN_BRACES.fullmatch(text) and not _is_object(text):
             quote = '"' if '"' in text else "'"
             cell = next(csv.reader([text[1:-1]], quotechar=quote, escapechar="\\", skipinitialspace=True), [])
@@ -178,6 +216,33 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
         cell = [cell]
     members = dict.fromkeys(str(member).strip() for member in cell)
     return [member for member in members if member]
+
+
+def _listed(text: str) -> list[Any] | None:
+    """What stands in a list as JSON or Python writes it, or pandas an array; None where it is none.
+
+    >>> _listed("['cut, then fry', 'salt']"), _listed("['a' 'b']"), _listed("[hot, cold]")
+    (['cut, then fry', 'salt'], ['a', 'b'], None)
+    """
+    try:
+        return list(json.loads(text))
+    except (ValueError, RecursionError):
+        pass
+    if not _QUOTED.search(text):  # words without quotes, which Python need not be asked about
+        return None
+    text = _APART.sub(", ", text)  # which Python would read as one word
+    if '"' not in text and "\\" not in text:
+        try:  # most lists of Python differ from JSON by their quotes alone, and which is quicker than to parse Python
+            return list(json.loads(text.replace("'", '"')))
+        except (ValueError, RecursionError):
+            pass
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash that means nothing
+            found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _is_object(text: str) -> bool:
@@ -211,10 +276,14 @@ def to_sets(column: Iterable[Any], separator: str = SEPARATOR) -> list[list[str]
     return found
 
 
-def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
+def to_moments(column: pd.Series, days: bool = False) -> tuple[pd.Series, np.ndarray]:
     """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, 20240131180500, or a Unix time in s, ms, us or ns.
 
     Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
+
+    Args:
+        days: none is of the first days of 1970, as seconds since some start of one's own are: 2023 is a year, 202401 a month, both
+            as they begin, and 45300.5, as spreadsheets count days, no moment.
 
     Returns:
         moments (N,) datetime64[ns, UTC], and bad (N,) bool: a cell was there but held no moment.
@@ -227,7 +296,11 @@ def to_moments(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
         finite = numbers[np.isfinite(numbers)]
         if len(finite) and len(finite) >= column.notna().sum() / 2:
-            moments = _from_numbers(numbers.where(np.isfinite(numbers)), float(finite.abs().median()))
+            typical, numbers = float(finite.abs().median()), numbers.where(np.isfinite(numbers))
+            if days and _SERIAL[0] <= typical <= _SERIAL[1]:
+                moments = pd.Series(pd.NaT, column.index, dtype="datetime64[ns, UTC]")
+            else:
+                moments = _from_numbers(numbers, typical, (_YEARS if days else ()) + _STAMPS)
         else:
             if is_textual(column):  # as BigQuery writes them: 2024-03-01 10:00:00 UTC
                 column = column.where(column.isna(), column.astype("str").str.replace(_ZONE, "Z", regex=True))
@@ -245,9 +318,9 @@ def _dotted(cells: pd.Series) -> pd.Series:
     return pd.to_datetime(days + hour.radd("T").fillna(""), utc=True, errors="coerce", format="ISO8601")
 
 
-def _from_numbers(numbers: pd.Series, typical: float) -> pd.Series:
+def _from_numbers(numbers: pd.Series, typical: float, stamps: tuple[tuple[int, int, str], ...]) -> pd.Series:
     # As Unix times these would be a few weeks of 1970, months of 1976 and the years 2572 to 2636.
-    written = next((form for low, high, form in _STAMPS if low <= typical <= high), None)
+    written = next((form for low, high, form in stamps if low <= typical <= high), None)
     if written is not None:
         figures = len(pd.Timestamp(0).strftime(written))
         whole = numbers.where((numbers % 1 == 0) & numbers.between(0, 10**figures - 1))

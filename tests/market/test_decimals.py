@@ -6,6 +6,7 @@ import pytest
 from core.market.decimals import has_decimal_comma, says_comma, with_points
 from core.market.values import to_numbers
 
+FULL = [f"{i},{100 + i}" for i in range(1, 101)]
 MANY = [f"{i}.{100 + i}" for i in range(1, 25)]
 
 
@@ -22,6 +23,13 @@ MANY = [f"{i}.{100 + i}" for i in range(1, 25)]
         (["1,250.-", "950.-"], False),
         (['{"a": 1, "b": 2}'], False),
         ([*MANY, "950"], True),  # three figures behind each point, and a whole number without any: thousands
+        ([*FULL, "$1,50"], False),  # a slip
+        ([*FULL, "0,950"], True),  # no thousands
+        ([*(cell.replace(",", ".") for cell in FULL), "950", "1.50"], True),  # a slip as well
+        ([*(f"{i},5" for i in range(99)), "7.25"], True),
+        ([*(f"{i}.5" for i in range(99)), "7,25"], False),
+        ([f"{i}.500 €" for i in range(1, 25)], True),  # decimals seldom end in a zero
+        ([f"{i}.500 €" for i in range(1, 15)], False),
         (MANY, False),  # three decimals each, or thousands: the order is the same
         ([*MANY, "950", "12.5"], False),
         (["1.250", "950"], False),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -253,3 +254,15 @@ def test_half_a_letter_is_told(tmp_path):
     broken = HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))
     with pytest.raises(VibesError, match=r"listings frame, column town, holds '.ud83d', half of a letter"):
         Market.from_frames(broken, path=tmp_path / "market")
+
+
+def test_large_ids_stay_the_same_ones_where_some_are_missing():
+    large = 10**16
+    homes = pa.table({"listing_id": [large + 1, large + 3], "rooms": [1, 2]})
+    cells = {"user_id": [large + 5, None], "listing_id": [large + 3, None], "position": [1, 2]}
+    for clicks in (pa.table(cells), pd.DataFrame(cells, dtype=object)):
+        market = Market.from_frames(homes, clicks)
+        assert market.events[["user_id", "listing_id"]].to_numpy().tolist() == [
+            [str(large + 5), str(large + 3)]
+        ]
+        same(market, Market.open(market.path))

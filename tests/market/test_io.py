@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from core.errors import VibesError
@@ -26,8 +28,27 @@ GOOD = "listing_id,price\na,1\nb,2\n"
         (b"listing_id,price\na,1,x\nb,2,y\n", "cannot be read as a table"),
         (b"listing_id,price,price\na,1,2\n", "has the column 'price' twice"),
         (b'listing_id,price\na,"1\n', "cannot be read as a table"),
+        (b"listing_id;price\na;1,5\nb;2\n", r"has semicolons between its columns; save it with commas"),
+        (
+            b"listing_id;price;town\na;1,5;Ulm, Bonn\n",
+            r"has semicolons between its columns; save it with commas",
+        ),
+        (
+            b"listing_id\ttitle\na\tround\nb\tred, round\n",
+            r"has tabs between its columns; save it with commas",
+        ),
     ],
-    ids=["latin-1", "empty", "one long row", "all rows too long", "column twice", "open quote"],
+    ids=[
+        "latin-1",
+        "empty",
+        "one long row",
+        "all rows too long",
+        "column twice",
+        "open quote",
+        "semicolons and a comma",
+        "semicolons and two commas",
+        "tabs and a comma",
+    ],
 )
 def test_a_csv_that_is_none_is_one_sentence(tmp_path, content, says):
     path = tmp_path / "listings.csv"
@@ -173,3 +194,11 @@ def test_a_parquet_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_o
         done.set()
         thread.join()
     assert seen == set(sizes)
+
+
+def test_columns_of_a_parquet_that_are_neither_text_nor_numbers_leave_the_others_readable(tmp_path):
+    path = tmp_path / "listings.parquet"
+    counts = pa.array([[("bath", 1)], [("bed", 2), ("bath", 1)]], pa.map_(pa.string(), pa.int64()))
+    pq.write_table(pa.table({"listing_id": ["a", "b"], "counts": counts}), path)
+    assert read_table(path)["listing_id"].tolist() == ["a", "b"]
+    assert len(read_table(path)["counts"][1]) == 2

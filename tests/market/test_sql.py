@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from helpers.commands import vibes
 from helpers.postgres import postgres
@@ -164,3 +165,20 @@ def test_a_market_of_postgresql_has_its_types_and_one_snapshot(tmp_path, monkeyp
     assert market.listings[C.PUBLISHED].dt.hour.unique().tolist() == [0]
     assert market.listings["price"].min() == pytest.approx(99.5) and market.events[C.DURATION].max() == 89
     assert len(pd.read_parquet(tmp_path / "other" / "events.parquet")) > 2000  # the next snapshot has them
+
+
+def test_large_ids_stay_the_same_ones_where_some_are_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 2)
+    large, rows = 10**16, [(1, None), (2, 10**16 + 1), (None, 10**16 + 3), (4, None)]
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE listings (listing_id BIGINT, seller_id BIGINT)")
+        database.executemany("INSERT INTO listings VALUES (?, ?)", [(n, s) for n, (_, s) in enumerate(rows)])
+        database.execute("CREATE TABLE events (user_id BIGINT, listing_id BIGINT, position INT)")
+        database.executemany("INSERT INTO events VALUES (?, ?, 1)", [(s, n) for n, s in rows])
+    import_market("sql", f"sqlite:///{tmp_path / 'a.db'}", tmp_path / "market")
+    listings = pq.read_table(tmp_path / "market" / "listings.parquet")
+    assert listings["seller_id"].to_pylist() == [None, large + 1, large + 3, None]
+    events = pq.read_table(tmp_path / "market" / "events.parquet")
+    assert (
+        events["listing_id"].to_pylist() == [1, 2, None, 4] and events["user_id"].to_pylist()[1] == large + 1
+    )

@@ -108,6 +108,20 @@ def test_a_decimal_comma_is_read_where_the_whole_column_has_it_and_told_elsewher
     assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(1, 31)]
 
 
+def test_numbers_that_may_be_thousands_are_told_and_a_slip_is_no_number(folder):
+    rows = "".join(f'a{i},{i}.{100 + i} km,{i}.500 €,"{i},{100 + i}"\n' for i in range(1, 61))
+    path = folder(listings="listing_id,way,price,rent\n" + rows + 'b,,,"$1,50"\n')
+    market = Market.open(path)
+    assert market.listings[["way", "price", "rent"]].iloc[4].tolist() == [5.105, 5500, 5105]
+    assert told(market).splitlines() == [
+        "listings.csv, column way, row 1: '1.101 km' is read with three decimals, as all the column; if the point parts thousands, "
+        'say decimal = "," in market.toml, else decimal = "." (60 rows)',
+        "listings.csv, column rent, row 61: '$1,50' is no finite number; read as missing",
+    ]
+    (path / "market.toml").write_text('[attributes.way]\ndecimal = "."\n')
+    assert "column way" not in told(Market.open(path))
+
+
 def test_the_configuration_says_what_parts_decimals(folder):
     listings = "listing_id,price\na,1.250\nb,900\n"
     assert Market.open(folder(listings=listings)).listings["price"].tolist() == [1.25, 900]
@@ -253,6 +267,43 @@ def test_bad_flags_and_dates_of_listings_are_counted(folder):
     assert "'soon' is no date; read as unknown" in told(market)
 
 
+def test_years_say_when_a_listing_is_live_and_days_of_a_spreadsheet_do_not(folder):
+    market = Market.open(
+        folder(listings="listing_id,published_at,expires_at\na,45300.5,2030\nb,45301,2031\n")
+    )
+    assert market.listings["expires_at"].dt.year.tolist() == [2030, 2031]
+    assert (
+        told(market)
+        == "listings.csv, column published_at, row 1: '45300.5' is no date; read as unknown (2 rows)"
+    )
+
+
+@pytest.mark.parametrize("cells", [("2023", "2024"), ("45300.5", "45301"), ("202401", "202402")])
+def test_events_of_the_first_days_of_1970_are_told(folder, cells):
+    one, two = cells
+    path = folder(listings=LISTINGS, events=f"user_id,listing_id,timestamp\nu,a,\nu,a,{one}\nu,b,{two}\n")
+    market = Market.open(path)
+    assert len(market.events) == 2 and told(market).splitlines()[-1] == (
+        f"events.csv, column timestamp, row 2: '{one}' is a moment of the first days of 1970, as all others are; where these are no "
+        "seconds of a start of your own, write dates such as 2024-01-31"
+    )
+    (path / "events.csv").write_text("user_id,listing_id,timestamp\nu,a,5\nu,b,2000000\n")
+    assert not Market.open(path).defects
+
+
+def test_a_column_that_pandas_wrote_to_count_the_rows_is_not_used(folder):
+    rows = [f"{i},a{i},{i * 7 % 5},{i * 3 % 8}" for i in range(40)]
+    path = folder(listings=",listing_id,price,\n" + "\n".join(rows) + "\n")
+    market = Market.open(path)
+    assert [one.name for one in market.attributes] == ["price", "Unnamed: 3"]
+    assert (
+        told(market)
+        == "listings.csv, column Unnamed: 0 has no name in the file and counts the rows; it is not used"
+    )
+    (path / "market.toml").write_text('[attributes."Unnamed: 0"]\nkind = "number"\n')
+    assert len(Market.open(path).attributes) == 3
+
+
 def test_events_that_cannot_be_placed_are_counted_and_skipped(folder):
     events = (
         "user_id,listing_id,timestamp\n"
@@ -351,6 +402,7 @@ def test_photos_with_a_wrong_header_are_one_sentence(folder):
     [
         ([1.0, 2.0], ["1", "2"]), (["12.0", "7.0"], ["12", "7"]), (["12.0", "x"], ["12.0", "x"]), ([" a "], ["a"]),
         ([1.5, 2.0], ["1.5", "2.0"]), ([12345678901234567], ["12345678901234567"]), (["007"], ["007"]),
+        (["12", "13.0", "-4"], ["12", "13", "-4"]), (["12", "12.00"], ["12", "12.00"]), (["12", "13.0", "x"], ["12", "13.0", "x"]),
     ],
 )  # fmt: skip
 def test_identifiers(cells, ids):

@@ -18,6 +18,10 @@ from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
         ("3 beds", 3), ("12 €", 12), ("1200 sq ft", 1200), ("80 m²", 80), ("S$3.50", 3.5), ("12 EUR", 12), ("$90/night", 90),
         ("52,876円", 52876), ("1.2万円", 12000), ("450万", 4500000), ("3.5億円", 350000000), ("8,900元/月", 8900), ("446,000원", 446000), ("24.5㎡", 24.5),
         ("5分", 5), ("1 200 руб.", 1200), ("45 м²", 45), ("45 кв.м", 45), ("¥9,800", 9800), ("１２３", 123), ("1億2,800万円", 128e6), ("12억 5000만원", 125e7), ("- 5", -5), ("$-5", -5),
+        ("1,200 KM", 1200), ("12 mi.", 12), ("1,200 miles", 1200), ("1248 CC", 1248), ("110 kW", 110), ("110kW", 110), ("2 kWh", 2), ("128 GB", 128),
+        ("128GB", 128), ("2.4 GHz", 2.4), ("150 PS", 150), ("5 MP", 5), ("3 BHK", 3), ("-5 °C", -5), ("AED 85,210", 85210), ("85,210 SAR", 85210),
+        ("kr 850", 850), ("850 kr.", 850), ("1200 TL", 1200), ("RM 1,200", 1200), ("350 zł", 350), ("Rp 15,000", 15000), ("US $1,200", 1200),
+        ("1’200.-", 1200), ("12 Jahre", 12), ("12 Years", 12), ("12 years old", 12),
     ],
 )  # fmt: skip
 def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
@@ -37,6 +41,14 @@ def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
         "12 34",
         "cheap",
         "12 Oak",
+        "12 NY",
+        "12 MI",
+        "SW 12",
+        "3 PM",
+        "1.2 CR",
+        "5 MIO",
+        "50 LAC",
+        "12AB",
         "A12",
         "12B",
         "1号线",
@@ -136,6 +148,20 @@ def test_sets_in_braces_are_read_as_postgres_and_python_write_them():
     assert infer_kind("extras", pd.Series(['{"a": 1}', '{"a": 2}'] * 9)) == "category"
 
 
+@pytest.mark.parametrize(
+    ("cell", "members"),
+    [
+        ("""['cut, then fry', "men's shirt"]""", ["cut, then fry", "men's shirt"]), (r"['a\\b', 'c\td']", ["a\\b", "c\td"]),
+        ("['cut, then fry', 'salt']", ["cut, then fry", "salt"]), ("['Wifi' 'Hot tub'\n 'cut, then fry']", ["Wifi", "Hot tub", "cut, then fry"]),
+        ("('a, b', 'c')", ["a, b", "c"]), ("('a, b',)", ["a, b"]), ("""{'cut, then fry', "men's"}""", ["cut, then fry", "men's"]),
+        ("[hot, cold]", ["hot", "cold"]), ("['a', nan]", ["a", "nan"]), ("(a, b)", ["(a, b)"]), ("('a')|('b')", ["('a')", "('b')"]),
+        (r"""['\d', "x"]""", [r"\d", "x"]),
+    ],
+)  # fmt: skip
+def test_sets_as_python_and_pandas_write_them_into_a_csv(cell, members):
+    assert to_set(cell) == members
+
+
 def test_cells_read_together_read_as_each_alone():
     several = [
         "a | b|a", '["x", "y"]', "", "5", 5, 1, 1.0, True, None, float("nan"), pd.NA, ["1"], [1], [1.0], [True], [" a", "a", ""],
@@ -185,6 +211,10 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
     [
         ("price", ["$1,200.00", "$80.00"], "number"),
         ("rooms", [1, 2, 3], "number"),
+        ("mileage", ["1,200 KM", "85,000 KM", "12 KM"], "number"),
+        ("house", ["12 NY", "15 NY", "7 CA"], "category"),  # codes of states
+        ("postcode", ["SW 12", "SW 9", "NW 1"], "category"),
+        ("check_in", ["3 PM", "11 AM", "4 PM"], "category"),
         ("pets", ["t", "f"], "flag"),
         ("pets", [0, 1], "flag"),
         ("pets", [True, False], "flag"),
@@ -216,6 +246,25 @@ def test_days_that_are_no_whole_numbers_are_no_days():
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "moments"),
+    [
+        (["2023", "2030", "0"], ["2023-01-01", "2030-01-01", None]), ([2023.0, np.nan], ["2023-01-01", None]),
+        ([202401, 202413], ["2024-01-01", None]), (["45300.5", "45301"], [None, None]), ([1704067200], ["2024-01-01"]),
+    ],
+)  # fmt: skip
+def test_days_may_be_years_or_months_and_are_not_counted_as_spreadsheets_do(cells, moments):
+    found, bad = to_moments(pd.Series(cells), days=True)
+    assert [None if pd.isna(one) else str(one.date()) for one in found] == moments
+    assert bad.tolist() == [
+        one is None and not pd.isna(cell) for one, cell in zip(moments, cells, strict=True)
+    ]
+    assert to_moments(pd.Series([2023, 45300]))[0].dt.year.tolist() == [
+        1970,
+        1970,
+    ]  # seconds of a log of one's own
 
 
 @pytest.mark.parametrize("kind", ["bool", "boolean"])

@@ -137,11 +137,22 @@ def _frames(connection: Any, name: str, source: Any) -> Iterator[pd.DataFrame]:
     try:
         for rows in result.partitions(CHUNK):
             some = True
-            yield pd.DataFrame.from_records([tuple(row) for row in rows], columns=columns)
+            yield _frame([tuple(row) for row in rows], columns)
     except sql.exc.SQLAlchemyError as error:
         raise failed(connection.engine, f"What --{name} selects", error) from error
     if not some:
         yield pd.DataFrame(columns=columns)
+
+
+def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
+    """Rows as a frame, in which whole numbers stay such where some are missing, instead of floats that would damage large ids."""
+    frame = pd.DataFrame.from_records(rows, columns=columns)
+    for place, name in enumerate(columns):
+        if columns.count(name) == 1 and frame[name].dtype.kind == "f" and frame[name].isna().any():
+            cells = [row[place] for row in rows]
+            if all(cell is None or type(cell) is int for cell in cells):
+                frame[name] = pd.Series(cells, dtype=object)
+    return frame
 
 
 def _stream(connection: Any, name: str, source: Any, file: Path) -> None:

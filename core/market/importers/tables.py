@@ -14,14 +14,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.columns import Columns as C
 from core.market.config import MarketConfig
 from core.market.durable import atomic_path
 from core.market.importers._three_tables import ThreeTables
-from core.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
+from core.market.io import TABLE_SUFFIXES, TABLES, check_commas, check_text, read_table
 from core.market.photo_urls import is_url
 from core.market.storage import Place, asked, is_address
-from core.market.tables import check_commas, leaves_market
+from core.market.tables import leaves_market
 from core.market.writer import write_market
 
 #: Rows that are held at once, and photos that are copied at once.
@@ -244,7 +245,7 @@ class _Table:
 
     def frame(self) -> pd.DataFrame:
         """All rows."""
-        return pa.Table.from_batches(self._batches(), self.schema).to_pandas()
+        return to_frame(pa.Table.from_batches(self._batches(), self.schema))
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         batches = iter(self._rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from core.errors import VibesError
+from core.market.arrow import to_frame
 from core.market.columns import Columns as C
 from core.market.durable import atomic_path
 from core.market.io import TABLE_SUFFIXES, read_table, table_columns
@@ -64,7 +65,7 @@ def rows_of(path: Path, who: Who) -> np.ndarray:
     if path.suffix == SUFFIX:
         return who.rows(pd.DataFrame({C.USER: [_user_of(line) for line in whole_lines(path).splitlines()]}))
     if path.suffix == ".parquet" and C.USER in table_columns(path):
-        column = pq.read_table(path, columns=[C.USER]).to_pandas()
+        column = to_frame(pq.read_table(path, columns=[C.USER]))
         return who.rows(column)
     return who.rows(read_table(path))
 

@@ -20,6 +20,7 @@ from helpers.traces import traces
 from core.errors import NotThere, VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
+from core.market.user_names import UserNames
 from core.run.generations import settle, stamp_of
 from core.run.run import Run
 from core.run.spaces import embed_market
@@ -261,3 +262,10 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     assert len(opened.recommend(kept)) == 30 and stamp_of(run.path).generation == 2
     with pytest.raises(NotThere, match="no user"):
         opened.recommend(gone)
+
+
+def test_large_ids_are_found_where_some_rows_have_none(tmp_path):
+    path, large = tmp_path / "events.parquet", 10**16 + 1
+    pq.write_table(pa.table({C.USER: [large, None, large + 2]}), path)
+    assert without(path, Who([str(large)], UserNames(tmp_path, False))) == 1
+    assert pq.read_table(path)[C.USER].to_pylist() == [None, large + 2]
