@@ -46,9 +46,10 @@ _UNITS = (
 )
 #: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
 _TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
-#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 CR"), a state ("12 NY") or half a day ("3 PM").
+#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 CR"), a state ("12 NY") or half a day ("3 PM");
+#: sizes of packages ("3 OZ", "1 LB", "12 CT") differ within a column, and say more as words.
 _CAPITALS = (
-    r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|LBS?|OZ|ML|LTR|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT|FT|PCS|STK)"
+    r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT)"
     r"|\s(?:Jahre?n?|Monate?n?|Wochen?|Tage?n?|Stunden?|Zimmer|Personen|Years?|Months?|Weeks?|Days?|Hours?|Minutes?|Minuten|Miles)(?:\sold)?)"
 )
 _UNIT = (
