@@ -50,14 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """No processes beside this one for single tests and files: starting them costs more than they save.
-
-    Slow tests wait a third of their time, for pages and for commands that start: for two cores there are three processes.
-    """
+    """No processes beside this one for single tests and files: starting them costs more than they save."""
     named = [Path(argument.split("::")[0]) for argument in config.args]
-    if all(path.is_file() for path in named):
-        return 0
-    return cores() * 3 // 2 if config.option.slow else None
+    return 0 if all(path.is_file() for path in named) else None
 
 
 @pytest.hookimpl(trylast=True)

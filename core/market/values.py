@@ -108,6 +108,8 @@ def as_ids(column: pd.Series) -> pd.Series:
     """Identifiers as strings; a column of whole numbers loses each `.0` (of floats, or of a CSV's `12.0`, maybe beside `12`)."""
     column = of_bytes(column)
     present = column.notna()
+    if pd.api.types.is_float_dtype(column.dtype) and _all_whole(column[present]):
+        column = column.astype("Int64")  # whose cells become words without a detour by "12.0"
     words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
     words = words.str.strip()
     first = words[present].iloc[0] if present.any() else ""
@@ -120,6 +122,10 @@ def as_ids(column: pd.Series) -> pd.Series:
     ):
         words = words.str.removesuffix(".0")
     return words
+
+
+def _all_whole(numbers: pd.Series) -> bool:
+    return bool(((numbers % 1 == 0) & (numbers.abs() < 2**53)).all())
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 from core.market.market import Market
 from core.model.settings import Settings
@@ -42,7 +44,9 @@ def _apart(
         process = apart.Process(
             target=_train, args=(told, str(market.path), run, given, step, after, resume, dict(os.environ))
         )
-        process.start()
+        # A page that was run here before has left its script as the main module, which the process would run once more.
+        with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+            process.start()
         process.join()
         return process.exitcode, told.read_text()
 
