@@ -1,8 +1,8 @@
 """Smaller runs that ship beside the demo's, so that the page Compare has something to compare.
 
-`python -m core.demo.beside [NAME ...]` makes them over the same market: "without-photos" has the demo's preset and
-seed, today's defaults, and is told no photos; "homes" is by the model of that name, which comes with the project and was trained on the attributes of real
-towns, as `vibes embed MARKET RUN --model homes` gives before anything is trained. Of a run there is what Compare needs: the
+`python -m core.demo.beside [NAME ...]` makes them over the same market: "without-photos" has the demo's preset and seed,
+today's defaults, and is told no photos; "homes" is by the model of that name, which comes with the project and was trained on
+the attributes of real towns, as `vibes embed MARKET RUN --model homes` gives before anything is trained. Of a run there is what Compare needs: the
 model, its vectors of the listings, what it reads of them, and how it ranked the test queries.
 """
 

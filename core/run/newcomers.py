@@ -279,7 +279,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return unit
 
 
-@kept_with
+@kept_with(2)
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
     try:
         from core.features.photos.of_market import encoder_of

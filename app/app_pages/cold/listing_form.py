@@ -322,7 +322,7 @@ def _whole(opened: OpenRun, name: str) -> bool:
     return _all_whole(opened.view.market, name)
 
 
-@kept_with
+@kept_with(8)
 def _all_whole(market: Market, name: str) -> bool:
     known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())

@@ -41,7 +41,7 @@ def shown(view: MarketView, name: str, value: str) -> str:
     return value if item.shown_as == "flag" else view.word(item, value)
 
 
-@kept_with
+@kept_with(8)
 def days(view: MarketView) -> tuple[dt.date, dt.date]:
     """The first and the last day on which a listing is known to begin or end."""
     bounds = np.concatenate(view.market.live_interval())

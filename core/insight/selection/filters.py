@@ -109,7 +109,7 @@ class Filters:
         return passes
 
 
-@kept_with
+@kept_with(8)
 def price(market: Market) -> Attribute | None:
     """The attribute that is a price, None where there is none."""
     units = {item: market.config.currency if item.unit == OWN else item.unit for item in market.attributes}
@@ -118,7 +118,7 @@ def price(market: Market) -> Attribute | None:
     )
 
 
-@kept_with
+@kept_with(8)
 def choices(market: Market) -> tuple[Attribute, ...]:
     """The attributes that can be filtered by value: few values, and more than one of them."""
     found = []

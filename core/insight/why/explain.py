@@ -119,7 +119,7 @@ def _of_attributes(run: Run, rows: tuple[int, int]) -> tuple[np.ndarray, list[tu
     return attribute_vectors(featurizer, whole, fitted=known)[known:], questions
 
 
-@kept_with
+@kept_with(2)
 def _attribute_features(run: Run) -> tuple[Featurizer, Features]:
     featurizer = attribute_featurizer(run.market)
     return featurizer, featurizer.transform(run.market, None)

@@ -42,7 +42,7 @@ def photo_places(run: Run, row: int) -> np.ndarray:
     return np.arange(0) if mine is None else np.flatnonzero(whole[1][mine])
 
 
-@kept_with
+@kept_with(2)
 def _photo_rows(run: Run) -> dict[str, np.ndarray]:
     """The rows of the photos table by listing."""
     return {
@@ -50,7 +50,7 @@ def _photo_rows(run: Run) -> dict[str, np.ndarray]:
     }
 
 
-@kept_with
+@kept_with(2)
 def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
     """(P, w) float16 as the encoder gave them with their mean in the last row, and (P,) which are there."""
     market, name = run.market, run.manifest.photo_encoder
@@ -65,7 +65,7 @@ def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
 
 def _of_table(run: Run, row: int, whole: tuple[np.ndarray, np.ndarray]) -> ListingPhotos | None:
     vectors, ok = whole
-    mine = np.flatnonzero(run.market.photos[C.LISTING].to_numpy(str) == run.listing_ids[row])
+    mine = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
     place = np.flatnonzero(ok[mine])
     if not len(place):
         return None

@@ -177,15 +177,17 @@ class Refresher:
 
     def _have_come_to_wait(self, changes: Changes) -> bool:
         """Whether a file had events that wait, which may be gone when the next command looks: a state keeps them."""
-        read = any(table == "events" and frame.mark.get("files") for table, frame in changes.taken)
         waits, before = changes.waiting["events"], self._waiting["events"]
-        return read and len(waits) > 0 and not waits.astype("str").equals(before.astype("str"))
+        return (
+            _read_files(changes, "events")
+            and len(waits) > 0
+            and not waits.astype("str").equals(before.astype("str"))
+        )
 
     def _keep(self, changes: Changes, state: dict[str, Any]) -> None:
         """Have the next command know of photos that this look tried in vain or gave up, though nothing is published."""
-        read = any(table == "photos" and frame.mark.get("files") for table, frame in changes.taken)
         waits = changes.waiting["photos"]
-        if read or named(waits) != named(self._waiting["photos"]):
+        if _read_files(changes, "photos") or named(waits) != named(self._waiting["photos"]):
             save_pending(self.path, self._stamp, state["sources"].get("photos", {}), waits)
 
     def _of(self, name: str) -> dict[str, Any]:
@@ -284,6 +286,11 @@ class Refresher:
             state = {**state, "sources": state.get("sources", {}) | {"photos": pending[0]}}
             waiting["photos"] = pending[1]
         return state, {**waiting, "photos": due_at_once(waiting["photos"])}
+
+
+def _read_files(changes: Changes, name: str) -> bool:
+    """Whether rows of a table were taken from files, which may be gone later; a query would tell them again."""
+    return any(table == name and frame.mark.get("files") for table, frame in changes.taken)
 
 
 def manifest_over(run: Run, market: Market) -> Manifest:

@@ -38,9 +38,8 @@ class Follower:
         try:
             store, put, out = self.bring(run)
             store.save()
-        except (
-            VibesError
-        ):  # somebody else may have written it: the next time it is opened anew, and brought whole
+        except VibesError:
+            # Somebody else may have written it: the next time it is opened anew, and brought whole.
             self._store = self._vectors = None
             raise
         return put, out

@@ -49,16 +49,12 @@ def test_a_log_is_read_on_from_where_it_was_and_one_in_its_place_from_its_beginn
         stream.write(lines[4])
     rows, state = look(source, state)
     assert rows == ["u4"]
-    with atomic_path(
-        path
-    ) as temporary:  # the first two users were forgotten, and somebody else came, before the next look
+    # The first two users were forgotten, and somebody else came, before the next look.
+    with atomic_path(path) as temporary:
         temporary.write_text("".join(lines[2:] + [lines[5]] * 3))
     assert look(source, state)[0] == ["u2", "u3", "u4", *["u5"] * 4]
     place = str(tmp_path.resolve())
-    of_before = {
-        "folder": place,
-        "files": {"a.jsonl": [len(lines[0]), 0]},
-    }  # which told no more than size and time
+    of_before = {"folder": place, "files": {"a.jsonl": [len(lines[0]), 0]}}  # no more than size and time
     assert look(source, of_before)[0][0] == "u3"
 
 
