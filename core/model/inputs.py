@@ -26,6 +26,7 @@ class Inputs:
     meta: Meta | None
     max_listings: int
     max_tokens: int
+    whole: bool = False  # no history is cut at `max_tokens`: who reads vectors has one place for a listing of any length
 
     def listings(self, rows: np.ndarray) -> Sequences:
         """Bare listings `rows` (B,)."""
@@ -58,8 +59,11 @@ class Inputs:
     def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(B,) first event of what is told of the events `start[b] : end[b]` where each is a block of its own.
 
-        At most the newest `max_listings`, and no more than fit into `max_tokens`; always the newest one.
+        At most the newest `max_listings`, and, but where they are read `whole`, no more than fit into `max_tokens`; always the
+        newest one.
         """
+        if self.whole:
+            return np.maximum(start, end - self.max_listings)
         sizes = self._block_ends
         fitting = np.searchsorted(sizes, sizes[end] - self.max_tokens)  # sizes[end] - sizes[fitting] fits
         first = np.maximum(np.maximum(start, end - self.max_listings), fitting)

@@ -68,7 +68,7 @@ class TrainingConfig(Forbidding):
     positive_vectors: Literal["fresh", "bank"] = Field(
         "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
-    recency_days: Annotated[int, Field(ge=0)] | Auto = Field(
+    recency_days: Annotated[int, Field(ge=0, le=100_000)] | Auto = Field(
         "auto",
         description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
         "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
@@ -95,6 +95,11 @@ class TrainingConfig(Forbidding):
         False,
         description="filled in by training: the model reads what a history calls unwanted, and has learned what that means; else it "
         "does not read it, and what is like it loses in lists",
+    )
+    whole_histories: bool = Field(
+        False,
+        description="filled in by training: max_listings alone says how much of a history is read; of a run of before also "
+        "[encoder] max_tokens, as if a reader of vectors had a place for every token",
     )
     logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
     bank_every: int = Field(
@@ -212,6 +217,11 @@ class TrainingConfig(Forbidding):
             raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
         if self.recipe == "two-stage" and self.stop_after is not None:
             raise ValueError("stop_after goes with recipe = 'single-stage'; leave it out")
+        if self.recipe == "two-stage" and self.unwanted_learned:
+            raise ValueError(
+                "recipe = 'two-stage' knows in its second stage only listings that somebody wanted, so it learns nothing of unwanted "
+                "events; leave unwanted_learned out"
+            )
         if self.recipe == "two-stage" and not self.bank_size:
             raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
         return self
@@ -228,7 +238,7 @@ class SplitConfig(Forbidding):
 class Settings(Forbidding):
     """What a user may set with `--config FILE`."""
 
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     preset: Literal["tiny", "mini", "small", "base", "large"] = "mini"
     encoder: dict[str, int | float] = Field(
         default_factory=dict, description="sizes that differ from the preset"

@@ -188,4 +188,5 @@ def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings
 
     # How much of a history is read is what was asked for, not how long the table of positions came out.
     limit = settings.asked_encoder_config().max_tokens
-    return Inputs(features, listing, meta, settings.training.max_listings, limit)
+    training = settings.training
+    return Inputs(features, listing, meta, training.max_listings, limit, training.whole_histories)

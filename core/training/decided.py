@@ -119,7 +119,13 @@ def decided(
         sets = found.get("baskets", training.baskets) == "set"
         found["neighbours_nearest"] = sets and found.get("neighbours_served", training.neighbours_served) > 0
     if "unwanted_learned" not in training.model_fields_set:
-        found["unwanted_learned"] = settings.features.meta and _unwanted(log, split.train) >= UNWANTED
+        found["unwanted_learned"] = (
+            settings.features.meta
+            and training.recipe == "single-stage"
+            and _unwanted(log, split.train) >= UNWANTED
+        )
+    if "whole_histories" not in training.model_fields_set:
+        found["whole_histories"] = READERS[settings.history].reads == "vectors"
     if training.value_rate == "auto":
         found["value_rate"] = VALUE_RATE if events >= LARGE_EVENTS else 1.0
     if large:

@@ -108,17 +108,21 @@ def exclusions(
     different, again = np.unique(candidates, return_inverse=True)
     place = np.full(log.listings, -1, np.int32)
     place[different] = np.arange(len(different), dtype=np.int32)
-    begin = examples.start[rows] if history_too else examples.end[rows]
-    length = examples.train_span[examples.user[rows], 1] - begin
-    owner = np.repeat(np.arange(len(rows)), length)
+    user, begin = examples.user[rows], examples.end[rows]
+    if history_too:  # all that a user touched, the same for each of their moments
+        user, of = np.unique(user, return_inverse=True)  # (V,), (B,)
+        begin = examples.train_span[user, 0]
+    length = examples.train_span[user, 1] - begin
+    owner = np.repeat(np.arange(len(user)), length)
     events = ranges(begin, length)
     column = place[log.listing[events]]
     if log.some_unwanted:
         column = np.where(log.wanted[events], column, -1)
-    found = np.zeros((len(rows), len(different)), bool)
+    found = np.zeros((len(user), len(different)), bool)
     found[owner[column >= 0], column[column >= 0]] = True
     # Where no listing stands twice they come in order, as the candidates of one set of vectors do.
-    return found if (again == np.arange(len(again))).all() else found[:, again]
+    found = found if (again == np.arange(len(again))).all() else found[:, again]
+    return found[of] if history_too else found
 
 
 def live_mask(catalogue: Catalogue, at: np.ndarray, candidates: np.ndarray) -> np.ndarray:

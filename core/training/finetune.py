@@ -18,7 +18,7 @@ from core.training.bank import ItemBank
 from core.training.baskets import in_epoch
 from core.training.batches import Batch, Plan, history_batches, window_batches
 from core.training.codes import redrawn
-from core.training.guard import check_bank, check_loss
+from core.training.guard import check_bank, check_finite, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
 from core.training.processes import Processes
 from core.training.state import Lines, TrainingState
@@ -309,6 +309,7 @@ class _Finetuning:
                 self._save()
             return False
         recall, smooth = self.validate(self.evaluated)
+        check_finite("validation", smooth, state.step, self.config)
         if smooth > state.best_smooth:
             state.best, state.best_smooth = recall, smooth
             state.best_step, state.worse = state.step, 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.errors import VibesError
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Catalogue, Queries, Split, make_split
+from core.market.splits import RETURNING, Catalogue, Queries, Split, make_split, returning
 from core.model.settings import SplitConfig
 
 
@@ -83,6 +83,11 @@ class Ground:
             for which in ("valid", "test")
         )
         train = np.concatenate([split.train for split in splits])
+        if (
+            splits[0].protocol == "leave-one-out"
+        ):  # one training goes by one rule, whichever market is named first
+            masked = returning(log, train) < RETURNING
+            valid, test = replace(valid, masked=masked), replace(test, masked=masked)
         catalogue = Catalogue(
             *(np.concatenate([getattr(one.catalogue, end) for one in grounds]) for end in ("since", "until"))
         )

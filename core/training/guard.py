@@ -17,11 +17,7 @@ def check_loss(state: TrainingState, loss: float, candidates: float, config: Tra
     Raises:
         VibesError: the loss is not a number, or has been above for `collapse_after` steps in a row.
     """
-    if not math.isfinite(loss):
-        raise VibesError(
-            f"The loss became {loss} at step {state.step}; lower training.learning_rate "
-            f"({config.learning_rate}) and train again."
-        )
+    check_finite("loss", loss, state.step, config)
     knowing_nothing = math.log(max(candidates, 1.0))
     late = state.step - state.stage_step > config.warmup
     state.above = state.above + 1 if late and loss > knowing_nothing else 0
@@ -34,6 +30,16 @@ def check_loss(state: TrainingState, loss: float, candidates: float, config: Tra
         )
 
 
+def check_finite(what: str, value: float, step: int, config: TrainingConfig) -> None:
+    """Raises:
+    VibesError: the `value` of `what`, found after so many steps, is not a number, so that no later one will be.
+    """
+    if not math.isfinite(value):
+        raise VibesError(
+            f"The {what} became {value} at step {step}; lower training.learning_rate ({config.learning_rate}) and train again."
+        )
+
+
 def check_bank(state: TrainingState, bank: ItemBank, config: TrainingConfig) -> None:
     """Look at a freshly encoded bank, after the warm-up.
 
@@ -43,6 +49,7 @@ def check_bank(state: TrainingState, bank: ItemBank, config: TrainingConfig) -> 
     if state.step - state.stage_step > config.warmup and bank.mean_cosine > ALIKE:
         raise VibesError(
             f"The training collapsed: at step {state.step} two listings' embeddings have a mean cosine of "
-            f"{bank.mean_cosine:.4f}, so that nothing tells them apart; lower training.learning_rate "
-            f"({config.learning_rate}) or raise training.fresh ({config.fresh}) and train again in another folder."
+            f"{bank.mean_cosine:.4f}, so that nothing tells them apart; where the listings' attributes, texts and photos are "
+            f"(nearly) all the same, add columns that differ, else lower training.learning_rate ({config.learning_rate}) or raise "
+            f"training.fresh ({config.fresh}) and train again in another folder."
         )

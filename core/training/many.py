@@ -34,6 +34,10 @@ def check_many(markets: Sequence[Market], settings: Settings) -> None:
     for number, market in enumerate(markets):
         if market.path.resolve() in [one.path.resolve() for one in markets[:number]]:
             raise VibesError(f"{market.path} is there twice; name each market once.")
+    if settings.training.recent_days:
+        raise VibesError(
+            f"training.recency_days = {settings.training.recent_days} counts what was recent in one market; leave it out for several."
+        )
     if settings.features.photo_train_blocks:
         raise VibesError(
             "features.photo_train_blocks trains a photo encoder for one market; set it to 0 for several."

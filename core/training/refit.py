@@ -35,6 +35,11 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
             f"{run} was trained in two stages, and validation decided where the first one ended; refit a run of the "
             "recipe single-stage."
         )
+    if not manifest.steps and manifest.started:
+        raise VibesError(
+            f"No step of the training of {run} was better on validation than the model that it began from, so there is none to repeat; "
+            "refit that model's run, or go on with that model as it is."
+        )
     if not manifest.steps:
         raise VibesError(
             f"{run} does not say for how many steps it was trained; train it again with this version."
@@ -49,7 +54,11 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
             "positions": None,  # the market may have other columns now
             # Trained and served as the run that it repeats, also where that is of before a setting was known.
             "training": training.model_copy(
-                update={"stop_after": manifest.steps, "value_rate": training.rate_of_values}
+                update={
+                    "stop_after": manifest.steps,
+                    "value_rate": training.rate_of_values,
+                    "whole_histories": training.whole_histories,
+                }
                 | training.of_recency
             ),
         }

@@ -49,6 +49,7 @@ from core.training.decided import WEIGHS, decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.ground import Ground
+from core.training.guard import check_finite
 from core.training.listed import guarded, with_recency
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.many import (
@@ -240,6 +241,8 @@ def _train(
     report(Stage("embedding"))
     engine = Engine(model, featurizer, features, settings)
     spaces = spaces_of(market, photos, engine, report)
+    # Weights may be finite and what they make of a listing not, and a refit has no validation that would have told.
+    check_finite("embedding of a listing", float(np.abs(spaces["model"]).max()), progress.best_step, training)
     save_spaces(run, market, spaces)
     # Where the loss knows recency it has a weight, and `guarded` may have left it out.
     weighed = training.recency_fit is not None and not training.recent_days
@@ -284,7 +287,7 @@ def _features(
 
 
 def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
-    """The settings of the training that was interrupted; others than the default must agree with them."""
+    """The settings of the training that was interrupted; those that are given must agree with them, but for what they leave open."""
     if not (work / "run.toml").is_file():
         raise VibesError(f"{work.parent} holds no interrupted training; start one without --resume.")
     manifest = Manifest.load(work)
@@ -292,11 +295,11 @@ def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
         raise VibesError(
             f"{' or '.join(str(market.path) for market in markets)} changed since the training of {work.parent} began; remove the folder and train anew."
         )
-    given = settings.model_dump(exclude_defaults=True)
+    given = settings.model_dump(exclude_unset=True)  # whoever names a default means it
     for name, value in given.items():
         was = manifest.settings.model_dump()[name]
-        same = all(was.get(k) == v for k, v in value.items()) if isinstance(value, dict) else was == value
-        if not same:
+        asked = value.items() if isinstance(value, dict) else [(None, value)]
+        if any(one not in ("auto", None, was if key is None else was.get(key)) for key, one in asked):
             raise VibesError(
                 f"The interrupted training had {name} = {was}, not {value}; resume it without that option."
             )
@@ -371,6 +374,9 @@ def _validation(
                 )
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         ranks = gathered(ranks, len(queries))
+        # Nothing is at least as good as a target whose score is not a number, so that it would stand before the first.
+        if (ranks < 1).any() or not np.isfinite(listings).all():
+            return float("nan"), float("nan")
         values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)
         return float(hard), float(smooth)

@@ -96,6 +96,8 @@ def test_only_the_newest_listings_that_fit_are_told(case):
     assert replace(inputs, max_tokens=limit).newest(start[:1], end[:1]) == end[0] - 2
     assert replace(inputs, max_tokens=limit - 1).newest(start[:1], end[:1]) == end[0] - 1
     assert replace(inputs, max_tokens=1).newest(start[:1], end[:1]) == end[0] - 1  # never nothing
+    whole = replace(inputs, max_tokens=1, max_listings=3, whole=True)  # a place for a listing of any length
+    assert whole.newest(start, end).tolist() == (end - 3).tolist()
 
 
 def test_the_newest_listings_alone_decide_where_a_history_is_too_long(case):

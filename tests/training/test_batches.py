@@ -15,6 +15,7 @@ from core.model.settings import Settings
 from core.run.engine import make_inputs
 from core.training.bank import ItemBank
 from core.training.batches import history_batches, window_batches
+from core.training.decided import decided
 from core.training.examples import make_examples
 
 
@@ -106,3 +107,31 @@ def test_a_large_bank_is_encoded_less_often(case):
     tokens = inputs.listing_lengths(rows).sum()
     assert ItemBank.steps_between(inputs, rows, step_tokens=tokens, at_least=50) == 50
     assert ItemBank.steps_between(inputs, rows, step_tokens=tokens / 80, at_least=50) == 80
+
+
+def test_listings_of_many_attributes_shorten_no_history_of_their_vectors(tmp_path):
+    rng, columns = np.random.default_rng(0), [f"a{n}" for n in range(40)]
+    table = pd.DataFrame(rng.choice(list("abc"), (30, 40)), columns=columns)
+    table.insert(0, C.LISTING, [f"l{n}" for n in range(30)])
+    events = pd.DataFrame({C.USER: np.repeat(["u", "v"], 60), C.LISTING: rng.choice(table[C.LISTING], 120)})
+    events[C.TIMESTAMP] = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.tile(np.arange(60), 2), unit="h")
+    market = Market.from_frames(table, events, path=tmp_path / "market")
+    log = EventLog.from_market(market)
+    split = make_split(log, Catalogue.of(market), "leave-one-out")
+    featurizer = Featurizer.fit(market, FeatureConfig(), 32, np.arange(30), log.duration, None)
+    features, examples = featurizer.transform(market, None), make_examples(log, split, 3)
+    trained = {}
+    for history in ("listing-vectors", "readout"):
+        settings = Settings(history=history, encoder={"max_tokens": 512})
+        settings = settings.model_copy(update={"training": decided(settings, log, split)})
+        inputs = make_inputs(featurizer, features, log, settings)
+        start, end = log.start[:-1], log.start[1:]
+        read = int((end - inputs.newest(start, end)).max())
+        assert read == 50 if history == "listing-vectors" else read < 30
+        each = [
+            batch.rows
+            for epoch in range(20)
+            for batch in window_batches(examples, inputs, 4, 99, 1, 0, epoch)
+        ]
+        trained[history] = len(np.unique(np.concatenate(each)))
+    assert trained["listing-vectors"] == len(examples) > trained["readout"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import core.training.decided as decided_module
+from core.errors import VibesError
 from core.market.splits import make_split
 from core.model.settings import Settings
 from core.run.fits import NEAR, RECENT, repeated
@@ -154,3 +155,19 @@ def test_a_model_learns_what_is_unwanted_where_the_training_events_have_a_hundre
     assert not decided(Settings(), some, split).unwanted_learned
     by_hand = Settings.of({"training": {"unwanted_learned": True}})
     assert decided(by_hand, some, split).unwanted_learned
+
+
+def test_what_is_unwanted_is_not_learned_in_two_stages(random_log, always_live, make_log):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    some = make_log(log.user, log.listing, log.time, log.listings, 60, hides=np.arange(0, 900, 3))
+    split, two = make_split(some, always_live(some)), {"recipe": "two-stage"}
+    assert decided(Settings(), some, split).unwanted_learned
+    assert not decided(Settings.of({"training": two}), some, split).unwanted_learned
+    with pytest.raises(VibesError, match="leave unwanted_learned out"):
+        Settings.of({"training": two | {"unwanted_learned": True}})
+
+
+def test_seeds_and_days_have_bounds():
+    for wrong in ({"seed": -1}, {"seed": 2**32}, {"training": {"recency_days": 200_000}}):
+        with pytest.raises(VibesError, match=r"seed|recency_days"):
+            Settings.of(wrong)

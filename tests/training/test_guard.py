@@ -57,3 +57,16 @@ def test_a_real_training_that_collapses_is_stopped(small_market, quick, tmp_path
     settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": changed})
     with pytest.raises(VibesError, match=r"collapsed|became"):
         train(small_market, tmp_path / "run", settings, None)
+
+
+def test_weights_that_make_no_number_of_a_listing_are_no_run(small_market, quick, tmp_path):
+    changed = {
+        **quick.training.model_dump(exclude_unset=True),
+        **{"learning_rate": 1e20, "warmup": 0, "average": 0.0, "max_steps": 1},
+    }
+    settings = Settings.model_validate({**quick.model_dump(exclude_unset=True), "training": changed})
+    with pytest.raises(
+        VibesError, match=r"The validation became nan at step 1; lower training\.learning_rate"
+    ):
+        train(small_market, tmp_path / "run", settings, None)
+    assert not (tmp_path / "run" / "run.toml").exists()

@@ -8,6 +8,7 @@ from core.features.featurizer import Features
 from core.features.tokens.tabular import Tokens
 from core.features.tokens.vocabulary import Vocabulary
 from core.market.kinds import AttributeVocabulary
+from core.market.splits import make_split
 from core.model.inputs import Inputs
 from core.training.codes import codes_of, redrawn
 from core.training.ground import Ground
@@ -54,6 +55,21 @@ def test_what_one_joined_market_calls_unwanted_another_may_want(small_market, qu
     rows = np.array([events + np.flatnonzero(said)[0], np.flatnonzero(said)[0]])
     assert both.histories(rows, np.array([1, 1])).wanted.tolist() == [False, True]
     assert not Ground.joined([one, one], ["a", "b"]).log.some_unwanted
+
+
+def test_one_rule_for_what_is_a_negative_whichever_market_is_named_first(make_log, always_live):
+    def ground(listings):  # of each of 40 users
+        log = make_log(
+            np.repeat(np.arange(40), 8), np.tile(listings, 40), np.tile(np.arange(8), 40), 8, 40, timed=False
+        )
+        catalogue, counts = always_live(log), np.ones(8, int)
+        return Ground(log, catalogue, make_split(log, catalogue), counts, np.arange(8))
+
+    new, back = ground(np.arange(8)), ground(np.array([0, 1, 0, 1, 2, 0, 3, 4]))
+    assert new.split.valid.masked and not back.split.valid.masked
+    for grounds in ([new, back], [back, new]):
+        split = Ground.joined(grounds, ["a", "b"]).split
+        assert not split.valid.masked and not split.test.masked
 
 
 def test_codes_are_drawn_anew_and_keep_who_shares_one():

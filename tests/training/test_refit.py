@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.features.carried import Carried
 from core.market.log import EventLog
 from core.model.settings import SplitConfig, TrainingConfig
 from core.run.fits import carry_fits, load_fits
@@ -17,6 +18,8 @@ from core.training.refit import refit_encoder, refit_settings
 from core.training.train import train
 
 pytestmark = pytest.mark.slow
+
+CARRIED = Carried(run="first", market_name="Before", learned=True)
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,7 @@ def test_everything_leaves_nothing_to_test_on(small_market, whole, tmp_path):
     "change, why",
     [
         ({"steps": 0}, "does not say for how many steps"),
+        ({"steps": 0, "carried": CARRIED}, "No step of the training of .* so there is none to repeat"),
         ({"split": SplitConfig(protocol="leave-one-out")}, "protocol leave-one-out, which knows no time"),
         ({"training": TrainingConfig(recipe="two-stage")}, "in two stages"),
     ],

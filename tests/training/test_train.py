@@ -105,6 +105,9 @@ def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_o
         train(small_market, run, quick, None)
     with pytest.raises(VibesError, match="seed = 0, not 9"):
         train(small_market, run, quick.model_copy(update={"seed": 9}), None, resume=True)
+    named = Settings(preset="mini")  # the default, and not what was asked for then
+    with pytest.raises(VibesError, match="preset = tiny, not mini; resume it without that option"):
+        train(small_market, run, named, None, resume=True)
 
 
 @pytest.mark.slow
