@@ -54,7 +54,8 @@ class Inputs:
         """About how many tokens each history has; exact but for the cut at `max_tokens`."""
         sizes = self._token_ends
         first = np.maximum(start, end - self.max_listings)
-        return np.minimum(1 + sizes[end] - sizes[first] + 2 * (end - first), self.max_tokens)
+        lengths = 1 + sizes[end] - sizes[first] + 2 * (end - first)
+        return lengths if self.whole else np.minimum(lengths, self.max_tokens)
 
     def newest(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(B,) first event of what is told of the events `start[b] : end[b]` where each is a block of its own.
