@@ -131,16 +131,18 @@ export default function ({ parentElement, data }) {
         write(changed)
         fill()
       }
+      // Of the pins as they are once a button is pressed: notes were typed since these rows were drawn.
+      const change = (how) => keep(how(read()))
       pins.forEach((one, at) => {
         const row = element("li")
         const head = element("div", "head")
-        const up = button("↑", () => keep([...pins.slice(0, at - 1), one, pins[at - 1], ...pins.slice(at + 1)]), `Move up ${one.title}`)
+        const up = button("↑", () => change((now) => [...now.slice(0, at - 1), now[at], now[at - 1], ...now.slice(at + 1)]), `Move up ${one.title}`)
         up.disabled = at === 0
         head.append(
           element("span", "name", `${at + 1}. ${one.title}`),
           up,
           button("▶", () => { box.close(); present(at) }, `Present from ${one.title}`),
-          button("✕", () => keep(pins.filter((_, place) => place !== at)), `Remove ${one.title}`),
+          button("✕", () => change((now) => now.filter((_, place) => place !== at)), `Remove ${one.title}`),
         )
         const note = element("textarea")
         note.rows = 2
@@ -184,8 +186,9 @@ export default function ({ parentElement, data }) {
         try {
           const found = JSON.parse(await file.files[0].text())
           const usable = found.filter((one) => typeof one?.url === "string" && one.url.startsWith("/") && !one.url.startsWith("//"))
+          if (!usable.length) throw new Error("no pins")
           keep(usable.map((one) => ({ title: String(one.title ?? one.url), url: one.url, note: String(one.note ?? "") })))
-        } catch {
+        } catch { // no JSON, no list, or one of other things
           said.textContent = "This file holds no pinned views."
         }
       })

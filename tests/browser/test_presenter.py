@@ -65,11 +65,32 @@ def test_pins_go_to_a_file_and_come_back(page, explorer, tmp_path):
     expect(views.get_by_text("Nothing is pinned yet")).to_be_visible()
     views.locator("input[type=file]").set_input_files(tmp_path / "pinned.json")
     expect(views.get_by_role("listitem")).to_have_count(1)
-    (tmp_path / "none.json").write_text('{"url": 1}')
-    views.locator("input[type=file]").set_input_files(tmp_path / "none.json")
-    expect(views.get_by_text("holds no pinned views")).to_be_visible()
+    for content in ('{"url": 1}', '[{"listing_id": "l01"}]'):
+        views.locator("input[type=file]").set_input_files(tmp_path / "pinned.json")
+        expect(views.get_by_text("holds no pinned views")).to_be_hidden()
+        (tmp_path / "none.json").write_text(content)
+        views.locator("input[type=file]").set_input_files(tmp_path / "none.json")
+        expect(views.get_by_text("holds no pinned views")).to_be_visible()
+        expect(views.get_by_role("listitem")).to_have_count(1)
     views.get_by_role("button", name="Close").click()
     expect(page.get_by_role("button", name="Pinned views (1)")).to_be_visible()
+
+
+def test_a_note_just_written_outlives_moving_and_removing(page):
+    page.goto("/similar?listing=l03")
+    wait_until_quiet(page)
+    for _ in range(3):
+        page.get_by_role("button", name="Pin this view").click()
+    page.get_by_role("button", name="Pinned views (3)").click()
+    views = page.get_by_role("dialog", name="Pinned views")
+    notes = views.get_by_role("textbox")
+    notes.nth(1).fill("Moved up")
+    views.get_by_role("button", name="Move up").nth(1).click()
+    expect(notes.nth(0)).to_have_value("Moved up")
+    notes.nth(1).fill("Stays")
+    views.get_by_role("button", name="Remove").nth(2).click()
+    expect(notes).to_have_count(2)
+    assert [notes.nth(at).input_value() for at in range(2)] == ["Moved up", "Stays"]
 
 
 def test_pinned_views_become_a_report(page, explorer, tmp_path):
