@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from app.app_pages.cold.cold_listings import launched
-from app.app_pages.cold.listing_form import begun_with, cells_of, change_cells, draft_of
+from app.app_pages.cold.listing_form import begun_with, cells_of, change_cells, draft_of, is_whole
 from app.app_pages.cold.placement import NEIGHBOURS, PEOPLE, person
 from app.kit.cards import listing_card
 from app.kit.gallery import gallery
@@ -25,6 +25,7 @@ from core.run.thumbs import originals
 DRAGGED = 2  # amounts with a slider: the price, and the first other one
 ENDS = (0.01, 0.99)  # shares of listings that are below a slider's ends
 STEPS = 100
+COVER = "which-cover"  # begins otherwise than the keys of sliders, which end in the name of a column
 
 
 def reach(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[bytes]) -> Launch:
@@ -71,13 +72,13 @@ def sliders(opened: OpenRun, cells: dict[str, Any], photos: int) -> None:
             on_change=moved,
         )
     if photos > 1:
-        st.session_state["drag-cover"] = whole("cover", 1, 1, photos)
+        st.session_state[COVER] = whole("cover", 1, 1, photos)
         st.segmented_control(
             "Cover photo",
             list(range(1, photos + 1)),
-            key="drag-cover",
+            key=COVER,
             required=True,
-            on_change=lambda: set_params(cover=st.session_state["drag-cover"]),
+            on_change=lambda: set_params(cover=st.session_state[COVER]),
             help="Which of its photos comes first",
         )
 
@@ -102,6 +103,8 @@ def _ends(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[floa
     rough = max((high - low) / STEPS, 1e-9)
     unit = 10.0 ** np.floor(np.log10(rough))
     step = float(next(size * unit for size in (1, 2, 5, 10) if size * unit >= rough))
+    if is_whole(opened, item.name):
+        step = max(step, 1.0)
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step + step * (high == low)
     if isinstance(now, int | float):
         low, high = min(low, float(now)), max(high, float(now))

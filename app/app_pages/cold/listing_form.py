@@ -15,8 +15,9 @@ from core.market.market import Attribute, Market
 from core.run.thumbs import originals
 
 OPTIONS = 200  # values of a category or set to choose from, the most common
-PHOTOS = "new-photos"
-LOADED = "new-loaded"
+# These begin otherwise than the keys of fields, which end in the name of a column.
+PHOTOS = "photos-of-new"
+LOADED = "loaded-draft"
 KINDS = ["jpg", "jpeg", "png", "webp"]
 
 
@@ -31,21 +32,20 @@ def fields(opened: OpenRun) -> list[tuple[str, Attribute]]:
 
 
 def cells_of(opened: OpenRun, row: int) -> dict[str, Any]:
-    """The values of a listing of the market, as the form holds them."""
+    """The values of a listing of the market, as the form holds them; numbers that no field can hold are left out."""
     listing = opened.view.market.listings.iloc[row]
     cells: dict[str, Any] = {}
     for name, item in fields(opened):
         value = listing[name]
         if isinstance(value, list):
             cells[name] = list(value)
-        elif not pd.isna(value):
-            cells[name] = (
-                float(value)
-                if item.shown_as in ("number", "place")
-                else bool(value)
-                if item.shown_as == "flag"
-                else str(value)
-            )
+        elif pd.isna(value):
+            continue
+        elif item.shown_as in ("number", "place"):
+            if _held(float(value), *_ends(opened, name, item)):
+                cells[name] = float(value)
+        else:
+            cells[name] = bool(value) if item.shown_as == "flag" else str(value)
     return cells
 
 
@@ -119,7 +119,7 @@ def _ends(opened: OpenRun, name: str, item: Attribute) -> tuple[float, float]:
     if item.shown_as == "place":
         end = 90.0 if name == C.LATITUDE else 180.0
     else:
-        end = 2.0**53 - 1 if _whole(opened, name) else 1e300
+        end = 2.0**53 - 1 if is_whole(opened, name) else 1e300
     return -end, end
 
 
@@ -255,7 +255,7 @@ def _shown(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
         case "multi":
             return value or []
         case "number" | "place" if value is not None:
-            return round(value) if _whole(opened, name) else float(value)
+            return round(value) if is_whole(opened, name) else float(value)
         case "text":
             return value or ""
     return value
@@ -280,7 +280,7 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
                 **live,
             )
         case "number":
-            step = 1 if _whole(opened, name) else None
+            step = 1 if is_whole(opened, name) else None
             st.number_input(label, key=key, value=value, step=step, placeholder="Not known", **live)
         case "flag":
             options = ["Yes", "No"]
@@ -317,7 +317,7 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
             st.text_area(label, value, key=key, height=110, placeholder="Not known", **live)
 
 
-def _whole(opened: OpenRun, name: str) -> bool:
+def is_whole(opened: OpenRun, name: str) -> bool:
     """Whether all numbers of a column are whole."""
     return _all_whole(opened.view.market, name)
 

@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser.mapped import write_map
-from browser.painted import paint_market, train_run
+from browser.painted import embed_run, paint_market, train_run
 from looking import components, texts
 
 from core import Run, launch
@@ -237,6 +238,16 @@ def test_the_values_of_a_listing_go_into_the_form(show, chilly):
     next(button for button in page.button if button.label == "Empty the form").click().run()
     assert page.number_input(key="new-price").value is None and page.query_params["draft"] == "{}"
     assert "like" not in page.query_params
+
+
+def test_columns_may_be_called_as_the_forms_own_keys(show, tmp_path):
+    market = Market.open(paint_market(tmp_path / "market", users=0))
+    rows = np.arange(len(market.listings))
+    more = {"photos": 2.0 + rows, "loaded": np.where(rows % 3, "partly", "fully"), "cover": 10.0 + rows}
+    write_market(tmp_path / "market", market.config, market.listings.assign(**more), market.photos)
+    page = show("cold", embed_run(tmp_path / "market", tmp_path / "run"), view="new", like="l03")
+    assert not page.error and page.number_input(key="new-photos").value == 5
+    assert page.selectbox(key="new-loaded").value == "fully"
 
 
 def test_a_space_without_anything_of_it_says_what_to_add(show, chilly):
