@@ -41,9 +41,17 @@ SCALE = {
 }
 
 
+def own(view: MarketView, name: str) -> str:
+    """The key of `CLUSTERS`, `PHOTOS` or `EVENTS`: its name, behind a # where the market has an attribute of that name."""
+    taken = {item.name for item in view.attributes}
+    while name in taken:
+        name = f"#{name}"
+    return name
+
+
 def choices(view: MarketView) -> dict[str, str]:
-    """What the map can be coloured by: key and label."""
-    found = {CLUSTERS: "Groups"}
+    """What the map can be coloured by: key and label, the groups first."""
+    found = {own(view, CLUSTERS): "Groups"}
     for item in view.attributes:
         if item.shown_as == "multi":
             found[item.name] = f"{item.label}: how many"
@@ -52,9 +60,9 @@ def choices(view: MarketView) -> dict[str, str]:
         elif item.shown_as != "text":
             found[item.name] = item.label
     if view.has_photos:
-        found[PHOTOS] = "Number of photos"
+        found[own(view, PHOTOS)] = "Number of photos"
     if view.has_events:
-        found[EVENTS] = "Number of events"
+        found[own(view, EVENTS)] = "Number of events"
     return found
 
 
@@ -70,12 +78,12 @@ def colouring(
     Raises:
         KeyError: `by` is none of them.
     """
-    if by == CLUSTERS:
+    if by == own(view, CLUSTERS):
         names = [one.name for one in portraits()]
         return by_value(cluster.astype(int), names, "Smaller groups", "Between the groups")
-    if by == PHOTOS:
+    if by == own(view, PHOTOS):
         return _fifths(np.array([float(len(view.photos(int(row)))) for row in rows]), formats.number)
-    if by == EVENTS:
+    if by == own(view, EVENTS):
         events = view.log.counts().astype(float)
         return _fifths(events[rows], formats.number)
     item = next(

@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from app.server.params import chosen
+from app.view.formats import numbered
 from app.view.market import MarketView
 from app.view.photo_box import photo_box
 from app.view.search import SearchIndex
@@ -40,15 +41,8 @@ def run_paths() -> dict[str, Path]:
 
 @cache  # each link of each card asks whether there are several
 def _named(*arguments: str) -> dict[str, Path]:
-    paths: dict[str, Path] = {}
-    for argument in arguments:
-        path = Path(argument)
-        stem, number = path.resolve().name or "run", 2
-        name = stem
-        while name in paths:
-            name, number = f"{stem}-{number}", number + 1
-        paths[name] = path
-    return paths
+    paths = [Path(argument) for argument in arguments]
+    return dict(zip(numbered((path.resolve().name or "run" for path in paths), "-"), paths, strict=True))
 
 
 def open_run(name: str) -> OpenRun:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -106,6 +107,17 @@ def words(name: str) -> str:
     """A word of the data as a word of the screen: `add_to_cart` reads `Add to cart`."""
     text = printable(name.replace("_", " "))
     return text[:1].upper() + text[1:]
+
+
+def numbered(names: Iterable[str], between: str) -> list[str]:
+    """The names, each once: the second and later ones of a name have a number, with `between` before it."""
+    found: dict[str, None] = {}
+    for stem in names:
+        name, number = stem, 2
+        while name in found:
+            name, number = f"{stem}{between}{number}", number + 1
+        found[name] = None
+    return list(found)
 
 
 def shorten(text: str, length: int) -> str:

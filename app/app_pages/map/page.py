@@ -105,7 +105,8 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     st.session_state["space"] = chosen("space", spaces, usual)
     one = maps[st.session_state["space"]]
     by = palettes.choices(opened.view)
-    st.session_state["by"] = chosen("by", list(by), palettes.CLUSTERS)
+    usual_by = palettes.own(opened.view, palettes.CLUSTERS)
+    st.session_state["by"] = chosen("by", list(by), usual_by)
     groups = [str(number) for number in range(one.clusters)]
     st.session_state["group"] = chosen("group", groups, "") or None
     st.session_state["unmet"] = demand.offered(opened) and st.query_params.get("unmet") == "1"
@@ -128,7 +129,7 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
             key="by",
             format_func=by.__getitem__,
             on_change=keep,
-            args=("by", "by", palettes.CLUSTERS),
+            args=("by", "by", usual_by),
             width=260,
         )
         if groups:

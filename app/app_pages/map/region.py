@@ -77,15 +77,21 @@ def region(one: SpaceMap, chosen: np.ndarray, name: str | None, today: Today | N
         rows = one.rows[chosen][:LISTED]
         if size > LISTED:
             st.caption(f"The first {LISTED:,} of {size:,}; the files hold all.")
-        table = {"Listing": [view.title(int(row)) for row in rows]}
-        for item in view.attributes:
-            table[item.label] = [formats.shorten(view.text(int(row), item), 60) for row in rows]
-        st.dataframe(pd.DataFrame(table), hide_index=True, height=400, alt="Listings of the region")
+        st.dataframe(table_of(view, rows), hide_index=True, height=400, alt="Listings of the region")
 
 
 def forget() -> None:
     """Back to the whole map."""
     set_params(region=None, group=None, page=None)
+
+
+def table_of(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
+    """Title and attributes of the listings `rows` as people read them; labels that are there twice are numbered."""
+    columns = [[view.title(int(row)) for row in rows]]
+    for item in view.attributes:
+        columns.append([formats.shorten(view.text(int(row), item), 60) for row in rows])
+    labels = formats.numbered(["Listing", *(item.label for item in view.attributes)], " ")
+    return pd.DataFrame(dict(zip(labels, columns, strict=True)))
 
 
 def _downloads(one: SpaceMap, chosen: np.ndarray) -> None:

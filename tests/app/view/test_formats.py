@@ -7,6 +7,10 @@ import pytest
 from app.view import formats
 
 
+def test_names_that_are_there_twice_are_numbered():
+    assert formats.numbered(["a", "b", "a", "a 2", "a"], " ") == ["a", "b", "a 2", "a 2 2", "a 3"]
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
     [
