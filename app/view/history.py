@@ -30,8 +30,10 @@ def moment_of(view: MarketView, user: int, at: int) -> Any:
     return pd.Timestamp(int(log.time[row]), unit="ns", tz="UTC") if log.timed else int(log.time[row])
 
 
-def touched_later(view: MarketView, user: int, at: int) -> set[int]:
-    """Rows of the listings that the user touched after the first `at` events and not before."""
+def touched_later(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
+    """Rows of the listings that the user touched after the first `at` events and not before, in the `events` that came next
+    (None: ever since); what says "not this" is no touch."""
     log = view.log
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    return set(log.listing[start + at : end].tolist()) - set(log.listing[start : start + at].tolist())
+    known = int(log.start[user]) + at
+    later = slice(known, int(log.start[user + 1]) if events is None else known + events)
+    return set(log.listing[later][log.wanted[later]].tolist()) - set(log.listing[known - at : known].tolist())

@@ -197,7 +197,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         )
         return
     later = touched_later(opened.view, user, at)
-    today = later & set(view.log.listing[view.log.start[user] + at :][: known.of_day].tolist())
+    today = touched_later(opened.view, user, at, known.of_day)
     hits = sum(row in later for _, row in rows)
     if known.day:
         st.markdown(_of_day(known, rows, later, today))
@@ -207,8 +207,11 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
             f"In all, {formats.count(len(later), 'new listing')} {'was' if len(later) == 1 else 'were'} touched later."
         )
     elif at < int(np.diff(view.log.start)[user]):
+        start, end = view.log.start[user : user + 2]
         st.caption(
             "All listings touched later were in the history already, and recommendations leave those out."
+            if view.log.wanted[start + at : end].any()
+            else "All that came later says “not this”, so no recommendation can be checked."
         )
     else:
         st.caption(
