@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app.kit.measures import method_name
+from app.server.boundary import told
 from app.server.runs import OpenRun, RunKey, open_run, run_key, run_paths
+from app.view.formats import plain
+from core.errors import VibesError
 from core.insight.comparison import MODEL, Comparison, compared
 from core.insight.first_places import first_places, queries_of, scorer_of, split_of
 from core.insight.rankings import load_rankings, rankers
@@ -51,7 +54,11 @@ def contestants() -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     several = len(run_paths()) > 1
     for name in run_paths():
-        frame = rankings(open_run(name))
+        try:
+            frame = rankings(open_run(name))
+        except VibesError as error:  # one run less to compare; the page says why
+            st.caption(f"{plain(name)} is left out: {plain(told(error))}")
+            continue
         for scorer in rankers(frame) if frame is not None else []:
             label = f"{method_name(scorer)}, {name}" if several else method_name(scorer)
             found[label] = (name, scorer)

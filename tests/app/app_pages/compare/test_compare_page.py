@@ -227,6 +227,18 @@ def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     assert page.query_params["b"] == "run/model"
 
 
+def test_a_run_that_cannot_be_opened_is_left_out_of_the_comparison(show, run, other, tmp_path):
+    rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    shutil.copytree(other, tmp_path / "gone" / "rival")
+    told = tmp_path / "gone" / "rival" / "run.toml"
+    told.write_text(
+        told.read_text().replace(str(other.parent), str(tmp_path / "gone"))
+    )  # its market is not there
+    page = show("compare", run, tmp_path / "gone" / "rival", part="queries")
+    assert not page.error and "rival is left out: " in texts(page)
+    assert page.selectbox(key="b").value == "EASE, run"
+
+
 def test_rankings_of_other_markets_cannot_be_compared(show, run, tmp_path):
     market = paint_market(tmp_path / "small", listings=5, users=4, events=3)
     rival = embed_run(market, tmp_path / "rival")
