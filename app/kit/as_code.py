@@ -1,5 +1,6 @@
 """What stands on the screen as code: the Python and the command that give exactly these rows, and the link in a notebook."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -63,10 +64,15 @@ def as_code(
         st.caption("This link in a notebook")
         url = f"{(st.context.url or '').partition('?')[0]}?{urlencode(st.query_params.to_dict())}"
         st.code(
-            f'from core import Run, selection\n\nselection(Run.open("{opened.run.path}"), "{url}")',
+            f"from core import Run, selection\n\nselection(Run.open({_text(str(opened.run.path))}), {_text(url)})",
             language=None,
             wrap_lines=True,
         )
+
+
+def _text(value: str) -> str:
+    """As Python writes it, in the quotes of the lines above it."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _files(selection: Selection, owner: OpenRun, name: str, key: str) -> None:

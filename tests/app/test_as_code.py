@@ -80,6 +80,7 @@ def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path, monkeypatc
     blocks = [one.value for one in page.code]
     python = [text for text in blocks if "found =" in text]
     commands = [text for text in blocks if text.splitlines()[-1].startswith("vibes ") and " -k " in text]
+    commands = commands[-len(shown) :]  # before them, those of the files that are kept
     assert shown and all(shown) and len(python) == len(commands) == len(shown)
     assert [python_of(text) for text in python] == shown
     assert [command_of(text, tmp_path, monkeypatch) for text in commands] == shown
@@ -99,3 +100,14 @@ def test_two_runs_side_by_side_have_code_each(show, run, tmp_path, monkeypatch):
     assert [python_of(text) for text in python] == shown
     found = selection(Run.open(run), "/compare?part=runs&listing=l05&space=attributes")
     assert found["listing_id"].tolist() == shown[0]
+
+
+@pytest.mark.slow
+def test_a_folder_may_have_quotes_in_its_name(show, run, tmp_path):
+    shutil.copytree(run, tmp_path / 'the "last" run')
+    (tmp_path / "market").symlink_to(run.parent / "market")
+    page = show("similar", tmp_path / 'the "last" run', listing="l05", space="attributes")
+    (text,) = [one.value for one in page.code if "selection(" in one.value]
+    assert [python_of(text.replace("\n\n", "\n\nfound = ").replace('"?', '"/similar?'))] == lists(
+        page, "neighbours by"
+    )

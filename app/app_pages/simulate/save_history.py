@@ -1,12 +1,13 @@
 """Keeping a simulated history: as a link, and as a file for the command line."""
 
-from shlex import quote
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.app_pages.simulate.history import document
 from app.server.runs import OpenRun
+from core.insight.selection.pages import simulate
+from core.insight.selection.selection import FILE
 
 
 def save_history(opened: OpenRun, histories: dict[str, str]) -> None:
@@ -17,8 +18,8 @@ def save_history(opened: OpenRun, histories: dict[str, str]) -> None:
         query = urlencode(st.query_params.to_dict())
         st.code(f"{st.context.url or ''}?{query}", language=None, wrap_lines=True)
         st.markdown("**A file**")
-        for target, text in filled.items():
-            name = "history.json" if len(histories) == 1 else f"history-{target[-1].lower()}.json"
+        names = [FILE if len(histories) == 1 else f"history-{target[-1].lower()}.json" for target in filled]
+        for (target, text), name in zip(filled.items(), names, strict=True):
             st.download_button(
                 f"{target[:1].upper()}{target[1:]} as JSON",
                 document(text),
@@ -29,8 +30,6 @@ def save_history(opened: OpenRun, histories: dict[str, str]) -> None:
                 on_click="ignore",
             )
         st.caption("The command line recommends the same from it:")
-        st.code(
-            f"vibes recommend {quote(str(opened.run.path))} --history history.json",
-            language=None,
-            wrap_lines=True,
-        )
+        asked = simulate(opened.run, st.query_params.to_dict()) if filled else []
+        for one, name in zip(asked, names, strict=True):
+            st.code(one.command(str(opened.run.path), name), language=None, wrap_lines=True)

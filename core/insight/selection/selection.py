@@ -81,13 +81,14 @@ class Selection:
             line = f"found = {call}(\n" + "".join(f"    {_indented(one)},\n" for one in arguments) + ")"
         return f"from core import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
 
-    def command(self, run: str) -> str:
-        """The command that prints these rows; of a history, behind the lines that write its file."""
+    def command(self, run: str, file: str = "") -> str:
+        """The command that prints these rows; of a history, behind the lines that write its file, unless it has a `file`."""
         names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
         before = ""
-        if self.history:
+        if self.history and not file:
             before = f"cat > {FILE} <<'END'\n{document(self.history)}\nEND\n"
-            words += ["--history", FILE]
+        if self.history:
+            words += ["--history", file or FILE]
         if self.space:
             words += ["--space", self.space]
         if self.at is not None:

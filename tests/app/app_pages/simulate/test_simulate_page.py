@@ -187,10 +187,12 @@ def test_search_narrows_what_can_be_added(show, trained):
 
 
 def test_it_can_be_kept_as_a_link_and_a_file(show, trained):
-    page = show("simulate", trained, h="l04*view")
+    page = show("simulate", trained, h="l04*view", k="6", where="price<=150")
     codes = [code.value for code in page.code]
-    assert codes[0].endswith("?h=l04%2Aview")
-    assert codes[1].endswith("--history history.json") and str(trained) in codes[1]
+    assert codes[0].endswith("?h=l04%2Aview&k=6&where=price%3C%3D150")
+    assert codes[1] == f"vibes recommend {trained} -k 6 --history history.json --where 'price<=150'"
+    page = show("simulate", trained, h="l04*view", h2="l05", two="1")
+    assert [code.value.split()[-1] for code in page.code[1:3]] == ["history-a.json", "history-b.json"]
 
 
 def test_without_a_model_it_says_why_and_points_on(show, eventless):
