@@ -1,5 +1,7 @@
 """The route that serves thumbnails, made once and kept on disk."""
 
+from pathlib import Path
+
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -10,7 +12,8 @@ from app.server.photos import SIZES, base_path
 from app.server.runs import open_run, run_paths
 from core.run.thumbs import thumbnail
 
-_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+#: A photo's file may be replaced, and its address stays: browsers ask again, and what they have is good while its name is.
+_FOR_NOW = "public, max-age=60"
 # Grey that is calm on light and dark ground alike.
 _UNREADABLE = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240" viewBox="0 0 320 240">'
@@ -35,7 +38,15 @@ def serve(request: Request) -> Response:
     thumb = thumbnail(view.market, photos[position], size)
     if thumb is None:
         return Response(_UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-cache"})
-    return FileResponse(thumb, headers=_FOREVER)
+    return picture(request, thumb)
+
+
+def picture(request: Request, thumb: Path) -> Response:
+    """Answer with a thumbnail, which is named by its content, or with no more than that the browser has it."""
+    headers = {"Cache-Control": _FOR_NOW, "ETag": f'"{thumb.stem}"'}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return FileResponse(thumb, headers=headers)
 
 
 def routes() -> list[Route]:

@@ -17,7 +17,7 @@ def base_path() -> str:
 
 
 def photo_url(run: str, view: MarketView, row: int, position: int, size: int = SMALL) -> str:
-    """Address of a listing's photo; it changes with the market, so that browsers may keep what they have."""
+    """Address of a listing's photo; it changes with the market."""
     listing, version = quote(view.ids[row], safe=""), view.market.fingerprint[:8]
     return f"{base_path()}/photo/{quote(run, safe='')}/{size}/{position}?listing={listing}&v={version}"
 

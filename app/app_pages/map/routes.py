@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app.app_pages.map.days import day_bytes
@@ -17,6 +17,7 @@ from app.kit.cards import listing_card
 from app.kit.map_points import load_maps
 from app.server.boundary import answering
 from app.server.numbers import NUMBER
+from app.server.photo_route import picture
 from app.server.photos import SMALL, base_path
 from app.server.runs import OpenRun, open_run, run_paths
 from core.run.thumbs import thumbnail
@@ -80,7 +81,7 @@ def serve_photo(request: Request) -> Response:
     cover = thumbnail(opened.view.market, photos[0], SMALL) if photos else None
     if cover is None:
         return _nothing("This listing has no photo that can be read.")
-    return FileResponse(cover, headers=_FOREVER)
+    return picture(request, cover)
 
 
 @answering

@@ -20,14 +20,14 @@ def run(tmp_path, monkeypatch):
     return made
 
 
-def ask(run="run", size=320, position=0, listing="l00"):
+def ask(run="run", size=320, position=0, listing="l00", known=""):
     return serve(
         Request(
             {
                 "type": "http",
                 "method": "GET",
                 "path": "/photo",
-                "headers": [],
+                "headers": [(b"if-none-match", known.encode())] if known else [],
                 "query_string": f"listing={listing}".encode(),
                 "path_params": {"run": run, "size": size, "position": position},
             }
@@ -35,13 +35,21 @@ def ask(run="run", size=320, position=0, listing="l00"):
     )
 
 
-def test_a_photo_comes_as_a_small_picture_that_browsers_may_keep(run):
+def test_a_photo_comes_as_a_small_picture(run):
     answer = ask(position=1, listing="l02")
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     with Image.open(answer.path) as image:
         assert max(image.size) <= 320
         found = image.convert("RGB").getpixel((5, 5))
     assert max(abs(a - b) for a, b in zip(found, colour_of(2, 1, 2), strict=True)) < 12
+
+
+def test_what_a_browser_has_it_keeps_until_the_file_is_another(run):
+    first = ask(listing="l02")
+    assert first.headers["cache-control"] == "public, max-age=60"
+    again = ask(listing="l02", known=first.headers["etag"])
+    assert again.status_code == 304 and not again.body and again.headers["etag"] == first.headers["etag"]
+    Image.new("RGB", (120, 90), (1, 2, 250)).save(run.parent / "market" / "photos" / "l02_0.png")
+    assert ask(listing="l02", known=first.headers["etag"]).status_code == 200
 
 
 @pytest.mark.parametrize(
