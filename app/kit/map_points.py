@@ -52,6 +52,11 @@ class SpaceMap:
         """(clusters,) how many listings each has."""
         return np.bincount(self.cluster[self.cluster >= 0], minlength=self.clusters)
 
+    @property
+    def groups(self) -> list[int]:
+        """Numbers of the clusters that have a listing; all of one may have left the market since the map was drawn."""
+        return np.flatnonzero(self.sizes).tolist()
+
     @cached_property
     def coded(self) -> list[Coded]:
         """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
@@ -89,7 +94,8 @@ class SpaceMap:
         if (number, k) not in self._typical:
             members = np.flatnonzero(self.cluster == number)
             vectors = self.opened.run.vectors(self.space)[self.run_rows[members]]  # (m, d)
-            self._typical[number, k] = self.rows[members[most_typical(vectors, k)]].tolist()
+            typical = most_typical(vectors, k) if len(members) else members
+            self._typical[number, k] = self.rows[members[typical]].tolist()
         return self._typical[number, k]
 
     def colours(self, by: str) -> Colouring:

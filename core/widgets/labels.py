@@ -14,9 +14,15 @@ HINT = (
 
 
 def labels(places: np.ndarray, cluster: np.ndarray, names: Sequence[str]) -> list[dict[str, object]]:
-    """The name of each cluster at the middle of its places (n, 2), the largest first; `cluster` (n,) is -1 between them."""
+    """The name of each cluster at the middle of its places (n, 2), the largest first; `cluster` (n,) is -1 between them.
+
+    A cluster whose listings have all left the market since the map was drawn has no place.
+    """
     found: list[dict[str, object]] = []
     for number, name in enumerate(names):
-        x, y = np.median(places[cluster == number], axis=0)
+        mine = places[cluster == number]
+        if not len(mine):
+            continue
+        x, y = np.median(mine, axis=0)
         found.append({"text": cut(name, LETTERS), "x": int(x), "y": int(y)})
     return found

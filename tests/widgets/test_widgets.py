@@ -14,6 +14,7 @@ from core import Run
 from core.errors import VibesError
 from core.insight.days import MarketDays
 from core.progress import Counted, bar
+from core.widgets.labels import labels
 from core.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
@@ -65,6 +66,11 @@ def test_a_day_is_answered_with_what_was_live_and_touched_and_another_is_refused
     drawn.day = len(days) - 1
     with pytest.raises(Exception, match=f"There is no day {len(days)}; give 0"):
         drawn.day = len(days)
+
+
+def test_a_group_whose_listings_have_all_gone_has_no_name_on_the_map():
+    places, cluster = np.array([[1, 2], [3, 4]]), np.array([1, 1])
+    assert labels(places, cluster, ["gone", "there"]) == [{"text": "there", "x": 2, "y": 3}]
 
 
 def test_a_map_that_is_drawn_first_says_how_far_it_is(run, tmp_path, monkeypatch, capsys):

@@ -23,25 +23,26 @@ def clusters(one: SpaceMap, today: Today | None = None) -> None:
         today: the day that the map shows, of which the groups' sizes are.
     """
     st.header("Groups", anchor=False, help="Listings that lie close together on this map (HDBSCAN)")
-    if not one.clusters:
+    groups = one.groups
+    if not groups:
         st.markdown("The listings of this map lie evenly, so no group stands out.")
         return
     there = np.ones(len(one.rows), bool) if today is None else today.live
     between = int((there & (one.cluster < 0)).sum())
-    line = f"{count(one.clusters, 'group')}"
+    line = f"{count(len(groups), 'group')}"
     if between:
         line += f"; {count(between, 'listing')} {'lies' if between == 1 else 'lie'} between them"
     shown = "Photos are of" if one.opened.view.has_photos else "Shown are"
     st.caption(f"{line}. {shown} the listings nearest to the middle of the group.")
-    many = whole("groups", SHOWN, 1, one.clusters)
-    for number in range(min(many, one.clusters)):
+    many = whole("groups", SHOWN, 1, len(groups))
+    for number in groups[:many]:
         with st.container(border=True):
             _group(one, number, today)
-    if many < one.clusters:
+    if many < len(groups):
         st.button(
-            f"Show {min(MORE, one.clusters - many)} more of {one.clusters}",
+            f"Show {min(MORE, len(groups) - many)} more of {len(groups)}",
             icon=":material/expand_more:",
-            on_click=lambda: set_params(groups=min(one.clusters, many + MORE)),
+            on_click=lambda: set_params(groups=min(len(groups), many + MORE)),
             key="more-groups",
         )
 

@@ -107,7 +107,7 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     by = palettes.choices(opened.view)
     usual_by = palettes.own(opened.view, palettes.CLUSTERS)
     st.session_state["by"] = chosen("by", list(by), usual_by)
-    groups = [str(number) for number in range(one.clusters)]
+    groups = list(map(str, one.groups))
     st.session_state["group"] = chosen("group", groups, "") or None
     st.session_state["unmet"] = demand.offered(opened) and st.query_params.get("unmet") == "1"
     if st.query_params.get("unmet") == "1" and not demand.offered(opened):

@@ -68,6 +68,16 @@ def test_groups_show_their_most_typical_photos_and_lead_to_their_region(show, ma
     assert page.header[0].value.replace("\\", "") == shown["labels"][1]["text"]
 
 
+def test_a_group_whose_listings_have_all_gone_is_left_out(show, mapped):
+    frame = pd.read_parquet(mapped / "map.parquet")
+    frame.loc[frame["cluster"] == 0, "cluster"] = -1
+    frame.to_parquet(mapped / "map.parquet", index=False)
+    page = show("map", mapped, space="model")
+    (shown,) = components(page, "vibe_map")
+    assert len(shown["labels"]) == 1 and "1 group; 7 listings lie between them" in texts(page)
+    assert len(components(page, "gallery")) == 1 and not page.error
+
+
 def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
     page = show("map", mapped, space="model", region=LEFT)
     frame, grid = places(mapped, "model")
