@@ -12,6 +12,7 @@ from core.insight.selection.params import (
     OWN,
     WIDEST,
     beside_of,
+    escaped,
     groupings,
     offered,
     own_fit,
@@ -35,7 +36,8 @@ TEXTS = {
     "where": (
         "Only where",
         "price<=100; rooms=2|3",
-        "Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values",
+        "Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values, "
+        "`\\|` where it is part of one",
     ),
     "boost": (
         "Boost",
@@ -195,7 +197,7 @@ def _same(now: Rules, labels: dict[str, str]) -> None:
         key="rule-same",
         format_func=labels.__getitem__,
         placeholder="any",
-        on_change=lambda: set_params(same=",".join(st.session_state["rule-same"]) or None),
+        on_change=lambda: set_params(same=",".join(map(escaped, st.session_state["rule-same"])) or None),
     )
 
 

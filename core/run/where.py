@@ -1,5 +1,5 @@
 """Conditions on listings, as people write them: `price<=100`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
-`within 3km of 48.14,11.58`, `live on 2025-03-03`."""
+`within 3km of 48.14,11.58`, `live on 2025-03-03`; a value that has a | itself is written with \\|."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 Sign = Literal["<=", ">=", "="]
 #: What parts a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
 SIGN = re.compile("<=|>=|=")
+BETWEEN = re.compile(r"(?<!\\)\|")  # of several values
 MOST_VALUES = 1000
 WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
 LIVE = re.compile(r"\s*live\s+on\s+(?P<day>\d{4}-\d{2}-\d{2})\s*")
@@ -74,6 +75,15 @@ class Condition:
         return number <= self.values[0] if self.sign == "<=" else number >= self.values[0]
 
 
+def holding(name: str, value: str) -> str:
+    r"""The condition that an attribute has a value, whatever signs that holds.
+
+    >>> holding("type", "A|B")
+    'type=A\\|B'
+    """
+    return f"{name}=" + value.replace("|", r"\|")
+
+
 def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
     """A condition on an attribute, by its name or label, on the distance from a place, or on a day.
 
@@ -109,7 +119,8 @@ def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
         raise VibesError(
             f"Option --where is '{text}', but {attribute.name} holds no numbers; use {attribute.name}=..."
         )
-    parts = [part.strip() for part in value.split("|")] if sign == "=" else [value]
+    several = BETWEEN.split(value) if sign == "=" else [value]
+    parts = [part.replace(r"\|", "|").strip() for part in several]
     if len(parts) > MOST_VALUES:
         raise VibesError(
             f"Option --where asks for {len(parts):,} values of {attribute.name}; give at most {MOST_VALUES:,}."

@@ -12,6 +12,8 @@ from core.run.where import MOST_VALUES, read_condition
         ("price<=100", "price", "<=", (100.0,)),
         ("  price  >=  1e2 ", "price", ">=", (100.0,)),
         ("rooms = 2|3", "rooms", "=", (2.0, 3.0)),
+        ("district=A|B ", "district", "=", ("A", "B")),
+        (r"district=A\|B|x:y", "district", "=", ("A|B", "x:y")),
         ("title==a=b<=c", "title", "=", ("=a=b<=c",)),
     ],
 )

@@ -7,16 +7,18 @@ import datetime as dt
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import numpy as np
 
 from core.errors import VibesError
+from core.insight.selection.params import escaped
 from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
 from core.market.money import OWN, is_currency
 from core.run.rules import Groups, Rules
-from core.run.where import read_condition
+from core.run.where import holding, read_condition
 
 NAMES = ("price", "is", "same", "km", "on")  # the parameters in the address
 VALUES = 60  # an attribute with more values is searched, not filtered
@@ -59,16 +61,16 @@ class Filters:
         known = {item.name for item in choices(market)}
         values, same = [], []
         for part in params.get("is", "").split("|"):
-            name, _, value = part.partition(":")
-            if name in known and _readable(market, f"{name}={value}"):
+            name, value = map(unquote, (part.partition(":")[0], part.partition(":")[2]))
+            if name in known and _readable(market, holding(name, value)):
                 values.append((name, value))
             elif part:
                 left.append(("is", part))
-        for name in params.get("same", "").split(","):
-            if name in known:
-                same.append(name)
-            elif name:
-                left.append(("same", name))
+        for part in params.get("same", "").split(","):
+            if unquote(part) in known:
+                same.append(unquote(part))
+            elif part:
+                left.append(("same", part))
         return cls(band[0], band[1], tuple(values), tuple(same), km, day)
 
     def params(self) -> dict[str, str | None]:
@@ -76,8 +78,8 @@ class Filters:
         band = f"{_bare(self.low)}-{_bare(self.high)}"
         return {
             "price": band if band != "-" else None,
-            "is": "|".join(f"{name}:{value}" for name, value in self.values) or None,
-            "same": ",".join(self.same) or None,
+            "is": "|".join(":".join(map(escaped, pair)) for pair in self.values) or None,
+            "same": ",".join(map(escaped, self.same)) or None,
             "km": _bare(self.km) or None,
             "on": self.on.isoformat() if self.on else None,
         }
@@ -88,7 +90,7 @@ class Filters:
         for end, sign in ((self.low, ">="), (self.high, "<=")):
             if money is not None and end is not None:
                 where.append(f"{money.name}{sign}{_bare(end)}")
-        where += [f"{name}={value}" for name, value in self.values]
+        where += [holding(name, value) for name, value in self.values]
         if self.km is not None and listing is not None:
             place = [float(market.listings[name].iat[listing]) for name in (C.LATITUDE, C.LONGITUDE)]
             if np.isfinite(place).all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from urllib.parse import quote, unquote
 
 from core.market.market import Attribute, Market
 from core.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
@@ -14,6 +15,7 @@ from core.run.rules import Rules
 TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
 OWN = "trained"  # in an address, what the model was trained beside; the default of a run that adds it
+_MARKS = re.compile("[%|:,]")  # what parts names and values in an address
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
 
 
@@ -27,6 +29,15 @@ def whole(params: Mapping[str, str], name: str, default: int, low: int, high: in
 def is_whole(text: str) -> bool:
     """Whether a parameter is a whole number."""
     return _WHOLE.fullmatch(text) is not None
+
+
+def escaped(text: str) -> str:
+    """A name or a value for an address that holds several, which `unquote` reads; only what would part it is changed.
+
+    >>> escaped("bed,size"), escaped("Shared room")
+    ('bed%2Csize', 'Shared room')
+    """
+    return _MARKS.sub(lambda mark: quote(mark[0], safe=""), text)
 
 
 def groupings(market: Market) -> list[Attribute]:
@@ -70,11 +81,11 @@ def read_rules(
     }
     same = params.get("same", "").split(",") if users else []  # of similar listings the filters do that
     if params.get("same"):
-        left += [("same", part) for part in same if part not in names]
+        left += [("same", part) for part in same if unquote(part) not in names]
     return Rules(
         live_only=live == "1" if live else None,
         drop_seen=False if users and seen == "1" else None,
-        same=tuple(part for part in same if part in names),
+        same=tuple(name for part in same if (name := unquote(part)) in names),
         at_most=most if per else None,
         seller=per or None,
         diversity=variety / 10,

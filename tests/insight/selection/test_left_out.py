@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from core.insight.selection.filters import Filters
-from core.insight.selection.params import read_rules
+from core.insight.selection.params import escaped, read_rules
 from core.market.market import Market
 
 
@@ -53,3 +53,23 @@ def test_filters(market, params, filters, left):
     told: list[tuple[str, str]] = []
     assert Filters.read(market, params, told) == filters and told == left
     assert Filters.read(market, params) == filters
+
+
+def test_names_and_values_with_the_signs_that_part_them_come_back_from_an_address():
+    homes = pd.DataFrame(
+        {
+            "listing_id": list("abcdef"),
+            "type": ["A|B", "A", "x:y", "50%2C", "A", "A|B"],
+            "bed,size": ["big", "small"] * 3,
+        }
+    )
+    attributes = {"type": {"kind": "category"}, "bed,size": {"kind": "category"}}
+    market = Market.from_frames(homes, attributes=attributes)
+    for value, rows in (("A|B", [0, 5]), ("x:y", [2]), ("50%2C", [3]), ("A", [1, 4])):
+        asked = Filters(values=(("type", value), ("bed,size", "big")), same=("bed,size",))
+        params = {name: text for name, text in asked.params().items() if text}
+        assert Filters.read(market, params) == asked
+        assert Filters(values=asked.values[:1]).mask(market).nonzero()[0].tolist() == rows
+    assert Filters.read(market, {"is": "type:x:y"}).values == (("type", "x:y"),)  # as addresses were written
+    rules = read_rules(market, {"same": f"{escaped('bed,size')},type"}, True)
+    assert rules.same == ("bed,size", "type")
