@@ -1,39 +1,80 @@
 """Finding a listing by words over its title and attributes, or by its id; ranked simply."""
 
 import unicodedata
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
+from app.view import formats
 from app.view.market import MarketView
+from core.errors import printable
+from core.market.market import Attribute
 from core.market.words import words
 
 TITLE_WEIGHT = 3
 WHOLE_WORD = 2  # a whole word counts twice as much as the beginning of one
+#: Different texts, and of each place where one stands: which text it is, and the row of the listing.
+Told = tuple[list[str], np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Which of L listings hold which of V words."""
+
+    words: list[str]  # (V,) in order
+    rows: sparse.csr_array  # (V, L) bool
+
+    @classmethod
+    def of(cls, told: Iterable[Told], listings: int) -> "_Held":
+        """The words of texts, each different one read once."""
+        numbers: dict[str, int] = defaultdict(count().__next__)
+        held, rows = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        for texts, which, where in told:
+            read = [_words(text) for text in texts]
+            end = np.cumsum([0, *map(len, read)])
+            flat = np.fromiter(map(numbers.__getitem__, chain.from_iterable(read)), np.int32, end[-1])
+            size = np.diff(end)[which]  # words at each place
+            before = np.repeat(end[which] - np.cumsum(size) + size, size)
+            held.append(flat[before + np.arange(len(before))])
+            rows.append(np.repeat(where, size).astype(np.int32))
+        known = sorted(numbers)
+        place = np.empty(len(known), np.int32)
+        place[[numbers[word] for word in known]] = np.arange(len(known))
+        word, row = place[np.concatenate(held)], np.concatenate(rows)
+        every = sparse.coo_array((np.ones(len(word), bool), (word, row)), (len(known), listings))
+        return cls(known, every.tocsr())
+
+    def hits(self, word: str) -> np.ndarray:
+        """(L,) 0 where no word of the listing begins with `word`, 1 where one does, 2 where one is `word`."""
+        found = np.zeros(self.rows.shape[1])
+        first, last = bisect_left(self.words, word), bisect_left(self.words, f"{word}\U0010ffff")
+        start = self.rows.indptr
+        found[self.rows.indices[start[first] : start[last]]] = 1
+        if self.words[first : first + 1] == [word]:
+            found[self.rows.indices[start[first] : start[first + 1]]] = WHOLE_WORD
+        return found
 
 
 @dataclass(frozen=True, eq=False)
 class SearchIndex:
-    """The searchable text of L listings: titles, and everything else."""
+    """The searchable words of L listings: of titles, and of everything else."""
 
-    titles: pd.Series  # (L,) str, words parted by single spaces, with a space at both ends
-    rest: pd.Series  # (L,) str
+    titles: _Held
+    rest: _Held
     ids: dict[str, int]
 
     @classmethod
     def build(cls, view: MarketView) -> "SearchIndex":
-        """Index every listing of a market."""
-        rows = range(len(view))
-        spoken = [item for item in view.attributes if item.shown_as not in ("flag", "place", "number")]
-        flags = [item for item in view.attributes if item.shown_as == "flag"]
-        rest = []
-        for row in rows:
-            parts = [text for item in spoken if (text := view.text(row, item)) != "—"]
-            parts += [str(view.raw(row, item)) for item in spoken if view.is_id(item)]
-            parts += [item.label for item in flags if view.raw(row, item)]
-            rest.append(" ".join(parts))
-        return cls(_fold([view.title(row) for row in rows]), _fold(rest), view.market.listing_row)
+        """Index every listing of a market, its whole texts."""
+        size = len(view)
+        rest = chain.from_iterable(_told(view, item) for item in view.attributes)
+        return cls(_Held.of([_titles(view)], size), _Held.of(rest, size), view.market.listing_row)
 
     def find(self, query: str) -> np.ndarray:
         """Rows of the listings that hold every word of `query`, best first; an exact id comes alone at the top."""
@@ -41,25 +82,49 @@ class SearchIndex:
         asked = _words(query)
         if not asked:
             return np.array(found, dtype=np.int64)
-        score = np.ones(len(self.titles))
+        score = np.array(1.0)
         for word in asked:
-            score *= TITLE_WEIGHT * _hits(self.titles, word) + _hits(self.rest, word)
-        rows = np.lexsort((np.arange(len(score)), -score))
-        rows = rows[score[rows] > 0]
+            score = score * (TITLE_WEIGHT * self.titles.hits(word) + self.rest.hits(word))  # (L,)
+        rows = np.flatnonzero(score)
+        rows = rows[np.argsort(-score[rows], kind="stable")]
         return np.concatenate([found, rows[~np.isin(rows, found)]]).astype(np.int64)
 
 
-def _hits(texts: pd.Series, word: str) -> np.ndarray:
-    """(L,) 0 where no word of the text begins with `word`, 1 where one does, 2 where one is `word`."""
-    begins = texts.str.contains(f" {word}", regex=False).to_numpy(bool)
-    whole = texts.str.contains(f" {word} ", regex=False).to_numpy(bool)
-    return begins + (WHOLE_WORD - 1) * whole.astype(float)
+def _titles(view: MarketView) -> Told:
+    called = enumerate(view.market.all_called())
+    texts = [view.title(row) if name is None else printable(name) for row, name in called]
+    rows = np.arange(len(view))
+    return texts, rows, rows
+
+
+def _told(view: MarketView, item: Attribute) -> Iterator[Told]:
+    """What an attribute says of listings, as people read it, but whole."""
+    if item.shown_as in ("place", "number"):
+        return
+    column = view.market.listings[item.name]
+    known = column[column.notna()]
+    rows = np.flatnonzero(column.notna())
+    if item.shown_as == "flag":
+        rows = rows[known.to_numpy(bool)]
+        yield [item.label], np.zeros(len(rows), int), rows
+        return
+    if item.shown_as == "multi":
+        sets = [value or ["None"] for value in known]
+        rows = np.repeat(rows, [len(value) for value in sets])
+        known = pd.Series(list(chain.from_iterable(sets)), dtype=object)
+    which, different = pd.factorize(known)
+    if item.shown_as == "multi":
+        texts = [printable(value) for value in different]
+    else:
+        texts = [formats.with_unit(view.word(item, value), item.unit) for value in different]
+    yield texts, which, rows
+    if view.is_id(item):
+        yield [str(value) for value in different], which, rows
 
 
 def _words(text: str) -> list[str]:
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return words(bare)
-
-
-def _fold(texts: list[str]) -> pd.Series:
-    return pd.Series([f" {' '.join(_words(text))} " for text in texts], dtype="str")
+    if text.isascii():
+        return words(text)
+    bare = unicodedata.normalize("NFKD", text.lower())
+    marks = {ord(c): None for c in set(bare) if unicodedata.combining(c)}
+    return words(bare.translate(marks) if marks else bare)

@@ -248,6 +248,12 @@ class Market:
         """What a listing is called: its title, or what tells it from most others; None where neither is known."""
         return name_of([column.iat[row] for column in self._calling])
 
+    def all_called(self) -> list[str | None]:
+        """What each listing is called, see `called`, at once."""
+        if not self._calling:
+            return [None] * len(self.plain)
+        return list(map(name_of, zip(*(column.tolist() for column in self._calling), strict=True)))
+
     @cached_property
     def _calling(self) -> list[pd.Series]:
         """The columns that listings are called by."""

@@ -266,7 +266,7 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
     that was set for it once, and would send back what it begins with, as if it had been emptied."""
     unit = opened.view.unit(item)
     label = plain(item.label if not unit or item.shown_as == "place" else f"{item.label} ({unit})")
-    key, column, value = f"new-{name}", opened.view.market.listings[name], _shown(opened, name, item, cells)
+    key, value = f"new-{name}", _shown(opened, name, item, cells)
     live: dict[str, Any] = {"on_change": _changed, "args": (opened,)}
     match item.shown_as:
         case "place":
@@ -287,7 +287,7 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
             index = None if value is None else options.index(value)
             st.selectbox(label, options, key=key, index=index, placeholder="Not known", **live)
         case "category":
-            common = column.value_counts().index[:OPTIONS].tolist()
+            common = _common(opened.view.market, name)
             options = list(dict.fromkeys([*common, *([] if value is None else [value])]))
             st.selectbox(
                 label,
@@ -300,10 +300,9 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
                 **live,
             )
         case "multi":
-            common = column.explode().dropna().value_counts().index[:OPTIONS].tolist()
             st.multiselect(
                 label,
-                list(dict.fromkeys([*common, *value])),
+                list(dict.fromkeys([*_common(opened.view.market, name), *value])),
                 key=key,
                 default=value,
                 accept_new_options=True,
@@ -326,3 +325,9 @@ def is_whole(opened: OpenRun, name: str) -> bool:
 def _all_whole(market: Market, name: str) -> bool:
     known = market.listings[name].dropna()
     return bool(len(known)) and bool((known % 1 == 0).all())
+
+
+@kept_with(8)
+def _common(market: Market, name: str) -> tuple[str, ...]:
+    """The most common values of a category or set."""
+    return tuple(market.listings[name].explode().value_counts().index[:OPTIONS].tolist())

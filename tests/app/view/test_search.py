@@ -20,14 +20,23 @@ def index(tmp_path) -> SearchIndex:
                 "Café by the lake",
                 "Lakeside cabin",
                 "Town flat, Müller",
-                "House",
+                "House " + "very " * 20 + "spacious",
                 "東京駅近くのマンション",
             ],
             "area": ["North", "North", "Lake District", "South", "बगीचा"],
+            "about": [None, None, None, "calm " * 90 + "sauna", None],
+            "extras": [["Wood stove", "Boat"], [], None, ["Boat"], ["Boat"]],
             "garden": [True, False, False, True, False],
         }
     )
-    config = MarketConfig(title="name", attributes={"name": AttributeConfig(kind="text", label="Name")})
+    config = MarketConfig(
+        title="name",
+        attributes={
+            "name": AttributeConfig(kind="text", label="Name"),
+            "about": AttributeConfig(kind="text"),
+            "extras": AttributeConfig(kind="multi"),
+        },
+    )
     write_market(tmp_path / "market", config, table)
     market = Market.open(tmp_path / "market")
     return SearchIndex.build(MarketView(market, lambda: EventLog.from_market(market)))
@@ -40,6 +49,9 @@ def index(tmp_path) -> SearchIndex:
         ("LAKE north", [0, 1]),  # every word must be there
         ("cafe", [0]),  # accents do not matter
         ("muller", [2]),
+        ("spacious", [3]),  # the end of a long title, and of a long text
+        ("saun", [3]),
+        ("boat sto", [0]),  # the members of a set
         ("garden", [0, 3]),  # a flag that holds is found by its label
         ("ake", []),  # words are found by their beginning
         ("マンション", [4]),  # a script without spaces has no beginnings
