@@ -99,5 +99,6 @@ def _csv(selection: Selection, owner: OpenRun) -> bytes:
 
 def _pictured(selection: Selection, owner: OpenRun) -> tuple[list[str], list[str]]:
     found = selection.frame(owner.run)
-    word = "Similarity" if selection.kind == "similar" else "Score"
+    cosine = selection.kind == "similar" and not selection.rules.moves_scores
+    word = "Similarity" if cosine else "Score"
     return found[C.LISTING].tolist(), [f"{word} {score:.2f}" for score in found["score"]]

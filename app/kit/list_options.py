@@ -74,17 +74,12 @@ class ListOptions:
     def score(self) -> str:
         """What the number at a listing is: of the model alone a cosine."""
         alone = not self.own if self.beside is None else self.beside == NOTHING
-        return "Similarity" if alone and not moves_scores(self.rules) else "Score"
+        return "Similarity" if alone and not self.rules.moves_scores else "Score"
 
     @property
     def key(self) -> str:
         """As text, for caches."""
         return f"{self.beside} {self.rules.model_dump_json()}"
-
-
-def moves_scores(rules: Rules) -> bool:
-    """Whether rules add to scores or take from them, so that these are no cosines."""
-    return bool(rules.boost or rules.dial or rules.unlike)
 
 
 def additions(opened: OpenRun) -> dict[str, str]:

@@ -156,7 +156,8 @@ def _strips(run: Run, one: Selection) -> list[Strip]:
         f"The first {ROWS} of {len(names):,}." if len(names) > ROWS else "" if names else "The list is empty."
     )
     if one.kind == "similar":
-        lines = [f"similarity {score:.2f}" for score in scores]
+        word = "score" if one.rules.moves_scores else "similarity"
+        lines = [f"{word} {score:.2f}" for score in scores]
         photos = [photo_of(run.market, one.query, "the listing"), *_photos(run, names, lines)]
         return [Strip(f"Alike by {one.space}", photos, True, command, more)]
     photos = _photos(run, names, [f"no. {place}" for place in range(1, len(names) + 1)])
@@ -203,7 +204,9 @@ def _mapped(view: View, run: Run, params: Mapping[str, str]) -> View:
     chosen, label = _chosen(drawn, places, params)
     lit = keep if chosen is None else keep & chosen
     if chosen is None:
-        shown = replace(drawn, cluster=np.where(lit, drawn.cluster, -1))
+        sizes = np.bincount(drawn.cluster[lit & (drawn.cluster >= 0)], minlength=len(drawn.groups)).tolist()
+        groups = [(name, size) for (name, _), size in zip(drawn.groups, sizes, strict=True)]
+        shown = replace(drawn, cluster=np.where(lit, drawn.cluster, -1), groups=groups)
         return replace(view, map=thinned(shown), told=" ".join(said))
     shown = replace(drawn, cluster=np.where(lit, 0, -1), groups=[(label, int(lit.sum()))])
     names = run.market.listings[C.LISTING].iloc[rows[lit]].tolist()

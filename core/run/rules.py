@@ -116,6 +116,11 @@ class Rules(BaseModel):
         return bool(self.live_only or self.boost)
 
     @property
+    def moves_scores(self) -> bool:
+        """Whether the rules add to scores or take from them, so that these are no cosines."""
+        return bool(self.boost or self.dial or self.unlike)
+
+    @property
     def says(self) -> bool:
         """Whether an answer says of its listings what put them there, one of `RULED`."""
         return bool(self.pin or self.fill)

@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -10,9 +11,12 @@ from browser.painted import paint_market, train_run
 from looking import components
 from typer.testing import CliRunner
 
+from app.kit.as_code import _pictured
 from core import Run, selection
 from core.cli import app
+from core.insight.selection.selection import Selection
 from core.run.fits import Fit, save_fits
+from core.run.rules import Rules
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +90,15 @@ def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path, monkeypatc
     assert [command_of(text, tmp_path, monkeypatch) for text in commands] == shown
     found = selection(Run.open(run), f"/{where}?{urlencode(params)}")
     assert found["listing_id"].tolist() == [one for each in shown for one in each]
+
+
+@pytest.mark.parametrize(
+    ("rules", "word"), [(Rules(), "Similarity"), (Rules(dial=("lighter 3 photos +l01 -l02",)), "Score")]
+)
+def test_a_picture_says_what_its_numbers_are(run, rules, word):
+    asked = Selection("similar", "l05", 3, space="photos", rules=rules)
+    _, lines = _pictured(asked, SimpleNamespace(run=Run.open(run)))
+    assert [line.split()[0] for line in lines] == [word] * 3
 
 
 @pytest.mark.slow

@@ -17,7 +17,9 @@ from core.report.pins import Pin, only, pinned_views, pins_of, read_pins
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pins")
-    found = embed_run(paint_market(folder / "market", listings=12, users=4, events=6), folder / "run")
+    found = embed_run(
+        paint_market(folder / "market", listings=12, users=4, events=6, ending=True), folder / "run"
+    )
     write_map(found)
     return Run.open(found)
 
@@ -44,6 +46,21 @@ def test_the_map_has_the_group_on_the_day_and_its_listings(run):
     members = int((of_photos["cluster"] == 0).sum())
     assert (group.map.cluster == 0).sum() == members == len(group.strips[0].photos)
     assert group.told == f"On 2024-03-02 {len(of_photos)} of {len(of_photos)} listings were live."
+
+
+def test_a_list_that_a_dial_moves_has_scores_and_no_similarities(run):
+    plain, moved = (
+        view(run, f"/similar?listing=l05&space=photos&k=4{more}").strips[0].photos[1].line
+        for more in ("", "&dial=lighter 3 photos %2Bl01 -l02")
+    )
+    assert plain.startswith("similarity ") and moved.startswith("score ")
+
+
+def test_the_legend_of_a_day_counts_what_was_live(run):
+    found = view(run, "/map?day=2024-03-04")
+    sizes = [one.size for one in found.map.legend]
+    assert sizes == [int((found.map.cluster == number).sum()) for number in range(len(sizes))]
+    assert sum(sizes) < sum(one.size for one in view(run, "/map").map.legend)
 
 
 def test_what_cannot_be_shown_says_why(run):

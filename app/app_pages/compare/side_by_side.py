@@ -9,6 +9,7 @@ from app.kit.as_of import as_of_event
 from app.kit.cards import listing_card
 from app.kit.empty import empty
 from app.kit.gallery import gallery
+from app.kit.list_options import ListOptions
 from app.kit.score_help import SIMILAR, user_score_help
 from app.kit.spaces import LABELS
 from app.kit.switch import switch
@@ -17,6 +18,7 @@ from app.server.params import chosen, keep, set_params
 from app.server.runs import OpenRun, known_rows, open_run, run_label, run_paths, search_index
 from app.view import formats
 from core.insight.selection.pages import as_of
+from core.insight.selection.params import adds_its_own
 from core.insight.selection.selection import Selection
 
 SHOWN = 12
@@ -183,13 +185,15 @@ def _lists(runs: list[OpenRun], asked: list[Selection], helps: list[str]) -> Non
                 st.markdown(formats.plain(found))
                 continue
             rows, ids, scores = found
+            rules, own = asked[number].rules, asked[number].kind == "recommend" and adds_its_own(one.run)
+            word = ListOptions(rules, own=own).score
             theirs = lists[1 - number]
             elsewhere = places(theirs[1]) if not isinstance(theirs, str) else {}
             cards = [
                 listing_card(
                     one,
                     row,
-                    score=f"Similarity {scores[place]:.2f}",
+                    score=f"{word} {scores[place]:.2f}",
                     badge=f"{formats.ordinal(elsewhere[ids[place]])} in the other list"
                     if ids[place] in elsewhere
                     else "",

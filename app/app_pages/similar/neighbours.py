@@ -10,7 +10,7 @@ from app.kit.as_code import as_code
 from app.kit.cards import address, album, listing_card
 from app.kit.empty import empty
 from app.kit.gallery import Card, gallery
-from app.kit.list_options import RULES, clear_rules, moves_scores, put_there
+from app.kit.list_options import RULES, clear_rules, put_there
 from app.kit.score_help import MOVED, SIMILAR
 from app.kit.spaces import LABELS
 from app.server.runs import OpenRun, known_rows
@@ -39,7 +39,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
     if not rows:
         nothing(rules)
         return []
-    what = "Score" if moves_scores(rules) else "Similarity"
+    what = "Score" if rules.moves_scores else "Similarity"
     scores = [f"{what} {near['score'][at]:.2f}{put_there(near, at)}" for at, _ in rows]
     others = [other for _, other in rows]
     if how == "lineup":
@@ -57,7 +57,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
         box=opened.box,
         label=f"{count(len(others), 'neighbour')} by {selection.label.lower()}, the most alike first",
         photos=opened.view.has_photos,
-        score_help=MOVED if moves_scores(rules) else SIMILAR,
+        score_help=MOVED if rules.moves_scores else SIMILAR,
         examples=True,
     )
     as_code(opened, [selection])

@@ -13,7 +13,7 @@ from app.app_pages.simulate.undo import before, can_undo, remember, undo
 from app.kit.as_code import as_code
 from app.kit.dials import dial_button, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
-from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
+from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from app.kit.nothing_listed import nothing_listed
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
@@ -262,7 +262,7 @@ def recommended(
         label=f"Recommended for {target}, the best first",
         marks=[mark(moved.marks[at]) + [both] * (now[at][0] in shared) for at, _ in rows],
         scores=[f"{options.score} {now[at][1]:.2f}{now[at][2]}" for at, _ in rows],
-        score_help=user_score_help(opened, options.beside, moves_scores(options.rules)),
+        score_help=user_score_help(opened, options.beside, options.rules.moves_scores),
         spoken=line if earlier else "",
     )
     gone = known_rows(opened, [listing for listing, _ in moved.out])

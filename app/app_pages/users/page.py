@@ -12,7 +12,7 @@ from app.kit.cards import listing_card
 from app.kit.dials import dial_button, dial_sliders, new_dial
 from app.kit.empty import empty, to_similar
 from app.kit.gallery import Card, gallery
-from app.kit.list_options import ListOptions, additions, beside_switch, moves_scores, put_there, rules_button
+from app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from app.kit.nothing_listed import nothing_listed
 from app.kit.score_help import user_score_help
 from app.server.boundary import boundary
@@ -237,7 +237,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         box=opened.box,
         label="Recommendations, the best first",
         photos=view.has_photos,
-        score_help=user_score_help(opened, beside, moves_scores(options.rules)),
+        score_help=user_score_help(opened, beside, options.rules.moves_scores),
         examples=True,
     )
     as_code(opened, [asked])

@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 from browser.painted import embed_run, paint_market, train_run
+from helpers.copies import resealed
 from looking import components, texts
 
 from app.view.formats import ordinal
@@ -12,6 +13,7 @@ from core import Run, compare
 from core.ablation.table import COLUMNS
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.insight.rankings import load_rankings
+from core.run.manifest import Manifest
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +137,19 @@ def test_recommendations_of_both_runs_at_one_moment(show, run, other):
     for shown, one in zip(components(page, "gallery"), (run, other), strict=True):
         expected = Run.open(one).recommend("u1", k=12, at=moment)["listing_id"].tolist()
         assert [card["href"].split("listing=")[1].split("&")[0] for card in shown["cards"]] == expected
+
+
+def test_a_list_to_which_a_run_adds_recency_has_scores_and_no_similarities(show, run, other):
+    manifest = Manifest.load(run)
+    training = manifest.settings.training.model_copy(
+        update={"recency_served": True, "recency_fit": (60, 1.0)}
+    )
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(run)
+    resealed(run)
+    page = show("compare", run, other, part="runs", of="user", user="u1", at="4")
+    words = [{card["score"].split()[0] for card in one["cards"]} for one in components(page, "gallery")]
+    assert words == [{"Score"}, {"Similarity"}]
 
 
 def test_a_run_that_cannot_answer_says_why_beside_the_other(show, run, tmp_path):
