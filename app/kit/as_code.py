@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.kit.sheets import sheet_button
+from app.kit.spreadsheet import spreadsheet_csv
 from app.server.runs import OpenRun
 from app.view.formats import plain
 from core.insight.selection.selection import Selection
@@ -93,8 +94,8 @@ def _files(selection: Selection, owner: OpenRun, name: str, key: str) -> None:
 
 
 def _csv(selection: Selection, owner: OpenRun) -> bytes:
-    """The rows with all attributes, in the encoding that spreadsheets read."""
-    return selection.table(owner.run).to_csv(index=False).encode("utf-8-sig")
+    """The rows with all attributes."""
+    return spreadsheet_csv(selection.table(owner.run))
 
 
 def _pictured(selection: Selection, owner: OpenRun) -> tuple[list[str], list[str]]:

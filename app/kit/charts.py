@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.kit.chart_table import chart_table
+from app.kit.spreadsheet import spreadsheet_csv
 from app.kit.theme_watch import theme
 
 _SETTINGS = Path(__file__).parents[1] / ".streamlit" / "config.toml"
@@ -126,7 +127,7 @@ def show_chart(
     )
     st.download_button(
         "Figures as CSV",
-        lambda: chart_table(figure).to_csv(index=False).encode("utf-8-sig"),
+        lambda: spreadsheet_csv(chart_table(figure)),
         f"{key}.csv",
         "text/csv",
         icon=":material/table:",

@@ -88,7 +88,7 @@ def test_from_pointing_to_a_file_of_exactly_those_inside(page, drawn, explorer):
     assert_listings(grid, chosen)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
-    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
     assert [row["listing_id"] for row in rows] == chosen
     with page.expect_download() as download:
         page.get_by_role("button", name="Parquet").click()

@@ -14,6 +14,7 @@ from app.kit.gallery import gallery
 from app.kit.map_points import SpaceMap, export_frame
 from app.kit.pagination import page_of
 from app.kit.sheets import sheet_button
+from app.kit.spreadsheet import spreadsheet_csv
 from app.server.params import set_params
 from app.view import formats
 from app.view.market import MarketView
@@ -98,13 +99,7 @@ def _downloads(one: SpaceMap, chosen: np.ndarray) -> None:
     name = f"{one.opened.name}-{one.space}-region"
 
     def csv() -> bytes:
-        frame = export_frame(one, chosen)
-        for column in frame.columns:
-            if frame[column].map(lambda value: isinstance(value, list)).any():
-                frame[column] = frame[column].map(
-                    lambda value: "; ".join(value) if isinstance(value, list) else value
-                )
-        return frame.to_csv(index=False).encode()
+        return spreadsheet_csv(export_frame(one, chosen))
 
     def parquet() -> bytes:
         stream = io.BytesIO()

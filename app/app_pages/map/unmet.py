@@ -10,6 +10,7 @@ from app.kit.cards import listing_card
 from app.kit.gallery import gallery
 from app.kit.map_points import SpaceMap, address
 from app.kit.sheets import sheet_button
+from app.kit.spreadsheet import spreadsheet_csv
 from app.server.params import in_vain, quoted, set_params, whole
 from app.server.runs import OpenRun, run_key
 from app.view.formats import count, plain, shorten
@@ -104,7 +105,7 @@ def _downloads(one: SpaceMap, at: int | None) -> None:
     name = f"{one.opened.name}-{one.space}-unmet-demand"
 
     def csv() -> bytes:
-        return unmet(one, at, by_month=True).frame().to_csv(index=False).encode()
+        return spreadsheet_csv(unmet(one, at, by_month=True).frame())
 
     def document() -> bytes:
         return json.dumps(unmet(one, at).to_dict()).encode()
