@@ -10,6 +10,7 @@ from core.errors import printable
 from core.words import count as count
 
 MISSING = "—"
+LEAST, DECIMALS = 0.01, 8  # what two decimals tell, and how many are written out below that
 _CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
 _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
@@ -19,9 +20,15 @@ _OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IG
 
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
-    """A number with its unit, at most two decimals, fewer the larger it is; `grouped=False` for years."""
+    """A number with its unit, at most two decimals, fewer the larger it is, and two figures of what these would not tell;
+    `grouped=False` for years."""
     if value is None or not math.isfinite(value):
         return MISSING
+    value += 0.0  # nothing has no sign
+    if 0 < abs(value) < LEAST:
+        decimals = 1 - math.floor(math.log10(abs(value)))
+        text = f"{value:.{decimals}f}".rstrip("0") if decimals <= DECIMALS else f"{value:.1e}"
+        return with_unit(text, unit)
     decimals = 0 if abs(value) >= 1000 or float(value).is_integer() else 1 if abs(value) >= 100 else 2
     text = f"{value:,.{decimals}f}" if grouped else f"{value:.{decimals}f}"
     if "." in text:

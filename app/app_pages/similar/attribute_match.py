@@ -1,5 +1,6 @@
 """How an attribute of one listing lines up with that of another."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +47,7 @@ def match(view: MarketView, attribute: Attribute, query: int, other: int) -> Mat
 
 
 def _numbers(mine: float, theirs: float, text: str, unit: str, near: float) -> Match:
-    if mine == theirs:
+    if math.isclose(mine, theirs):  # the same but for rounding
         return Match("same", text)
     step = theirs - mine
     signed = ("+" if step > 0 else "−") + formats.number(abs(step), unit)

@@ -21,6 +21,12 @@ def test_names_that_are_there_twice_are_numbered():
         (12.3456, "m²", "12.35 m²"),
         (123.456, "", "123.5"),
         (0.1 + 0.2, "", "0.3"),
+        (0.0004, "", "0.0004"),  # two figures of what two decimals would not tell
+        (0.00996, "", "0.01"),
+        (-0.004, "EUR", "-€0.004"),
+        (0.012345, "", "0.01"),
+        (1.234e-9, "", "1.2e-09"),
+        (-0.0, "EUR", "€0"),
         (95.0, "%", "95%"),
         (1.0, "nights", "1 night"),
         (2.0, "nights", "2 nights"),

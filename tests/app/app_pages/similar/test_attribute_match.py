@@ -33,6 +33,8 @@ class Shown:
         ("flag", False, False, Match("same", "False")),
         ("number", 100.0, 100.0, Match("same", "100.0")),
         ("number", 100.0, 92.0, Match("close", "92.0", "−$8")),
+        ("number", 0.3, 0.1 + 0.2, Match("same", "0.30000000000000004")),
+        ("number", 0.004, 0.0045, Match("different", "0.0045", "+$0.0005")),
         ("number", 100.0, 150.0, Match("different", "150.0", "+$50")),
         ("number", 0.0, 1.0, Match("different", "1.0", "+$1")),
         ("number", None, 1.0, Match("unknown", "1.0")),
