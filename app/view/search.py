@@ -2,13 +2,14 @@
 
 import unicodedata
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import compute
 from scipy import sparse
 
 from app.view import formats
@@ -33,20 +34,24 @@ class _Held:
     @classmethod
     def of(cls, told: Iterable[Told], listings: int) -> "_Held":
         """The words of texts, each different one read once."""
-        numbers: dict[str, int] = defaultdict(count().__next__)
-        held, rows = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-        for texts, which, where in told:
-            read = [_words(text) for text in texts]
-            end = np.cumsum([0, *map(len, read)])
-            flat = np.fromiter(map(numbers.__getitem__, chain.from_iterable(read)), np.int32, end[-1])
-            size = np.diff(end)[which]  # words at each place
-            before = np.repeat(end[which] - np.cumsum(size) + size, size)
-            held.append(flat[before + np.arange(len(before))])
-            rows.append(np.repeat(where, size).astype(np.int32))
-        known = sorted(numbers)
+        texts: list[str] = []
+        held, rows = [np.empty(0, int)], [np.empty(0, int)]
+        for different, which, where in told:
+            held.append(which + len(texts))
+            rows.append(where)
+            texts += [" ".join(_words(text)) for text in different]
+        which, row = np.concatenate(held), np.concatenate(rows)
+        # Arrow parts and numbers words several times as fast as a dict.
+        parted = compute.split_pattern(pa.array(texts, pa.large_string()), " ")
+        numbered, end = parted.flatten().dictionary_encode(), parted.offsets.to_numpy()
+        said = numbered.dictionary.to_pylist()
+        known = sorted(said)
         place = np.empty(len(known), np.int32)
-        place[[numbers[word] for word in known]] = np.arange(len(known))
-        word, row = place[np.concatenate(held)], np.concatenate(rows)
+        place[sorted(range(len(said)), key=said.__getitem__)] = np.arange(len(known))
+        size = np.diff(end)[which]  # words at each place where a text stands
+        before = np.repeat(end[which] - np.cumsum(size) + size, size)
+        word = place[numbered.indices.to_numpy()[before + np.arange(len(before))]]
+        row = np.repeat(row, size).astype(np.int32)
         every = sparse.coo_array((np.ones(len(word), bool), (word, row)), (len(known), listings))
         return cls(known, every.tocsr())
 
@@ -113,11 +118,10 @@ def _told(view: MarketView, item: Attribute) -> Iterator[Told]:
         rows = np.repeat(rows, [len(value) for value in sets])
         known = pd.Series(list(chain.from_iterable(sets)), dtype=object)
     which, different = pd.factorize(known)
-    if item.shown_as == "multi":
-        texts = [printable(value) for value in different]
+    if item.shown_as == "category":
+        yield [formats.with_unit(view.word(item, value), item.unit) for value in different], which, rows
     else:
-        texts = [formats.with_unit(view.word(item, value), item.unit) for value in different]
-    yield texts, which, rows
+        yield list(map(str, different)), which, rows
     if view.is_id(item):
         yield [str(value) for value in different], which, rows
 
