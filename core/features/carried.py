@@ -81,7 +81,6 @@ class Carried(BaseModel):
             if rank is not None:
                 entries.setdefault(name, rank)
         attributes = {one.name: one for one in whole.attributes} if featurizer.config.attributes else {}
-        seen = featurizer.seen(market).listings
         for name, attribute in attributes.items():
             if name in entries and entries[name].kind != attribute.kind:
                 raise VibesError(
@@ -89,6 +88,7 @@ class Carried(BaseModel):
                     f'{entries[name].kind} in the model of {run}; say kind = "{entries[name].kind}" of it in market.toml, or '
                     "give the column another name."
                 )
+        seen = featurizer.seen(market).listings
         known = [name for name in attributes if name in entries]
         reads, shown = bool(featurizer.photo_reducers), len(market.photos) > 0
         found = cls(

@@ -9,6 +9,9 @@ import pytest
 from helpers.commands import vibes
 
 from core.errors import VibesError
+from core.features.carried import Carried
+from core.features.featurizer import Featurizer
+from core.market.market import Market
 from core.run.manifest import Manifest
 from core.run.named import MODELS, named_model
 
@@ -80,3 +83,11 @@ def test_three_small_tables_get_recommendations_from_homes(tmp_path):
         one["listing_id"] for one in json.loads(vibes("recommend", tmp_path / "run", "ann", "--json").stdout)
     ]
     assert len(found) == 10 and not {"h1", "h3"} & set(found)
+
+
+def test_an_attribute_of_two_kinds_is_refused_in_a_sentence(tmp_path):
+    rows = "".join(f"h{n},{n % 3 + 1} PN,{40 + 9 * n}\n" for n in range(12))
+    (tmp_path / "listings.csv").write_text(f"listing_id,bedrooms,price\n{rows}")
+    market = Market.open(tmp_path)
+    with pytest.raises(VibesError, match="'bedrooms' is of the kind category in .* and of the kind number in"):
+        Carried.of(market, Featurizer.load(HOMES), HOMES, "homes")
