@@ -78,7 +78,8 @@ _YEARS = ((1900, 2100, "%Y"), (190001, 210012, "%Y%m"))
 _SERIAL = (20_000, 80_000)
 _ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
-_DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
+#: A day before its month and year, and maybe a time.
+DOTTED = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?))?$")
 _FIRST, _LAST = pd.Timestamp.min.tz_localize("UTC").ceil("s"), pd.Timestamp.max.tz_localize("UTC").floor("s")
 
 
@@ -319,7 +320,7 @@ def to_moments(column: pd.Series, days: bool = False) -> tuple[pd.Series, np.nda
 
 def _dotted(cells: pd.Series) -> pd.Series:
     """Moments of days such as 31.01.2024, in which the day comes first wherever they are written; others are missing."""
-    parts = cells.astype("str").str.strip().str.extract(_DOTTED)  # day, month, year, hour, the rest
+    parts = cells.astype("str").str.strip().str.extract(DOTTED)  # day, month, year, hour, the rest
     hour = parts[3].str.zfill(2).add(parts[4])
     days = parts[2] + "-" + parts[1].str.zfill(2) + "-" + parts[0].str.zfill(2)
     return pd.to_datetime(days + hour.radd("T").fillna(""), utc=True, errors="coerce", format="ISO8601")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.errors import VibesError
 from core.market.moments import moment_in_log
+from core.market.values import to_moments
 
 NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
 
@@ -20,6 +21,7 @@ NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
     [
         "2024-03-25T12:00",
         "2024-03-25 14:00+02:00",
+        " 25.03.2024 12:00 ",
         pd.Timestamp("2024-03-25T12:00"),
         pd.Timestamp("2024-03-25T13:00", tz="Europe/Berlin"),
         np.datetime64("2024-03-25T12:00"),
@@ -35,6 +37,15 @@ def test_a_moment_is_read_in_every_form(at):
 def test_a_day_begins_at_midnight_and_now_is_now():
     assert moment_in_log(date(2024, 3, 25), True) == NOON - 12 * 3600 * 10**9
     assert abs(moment_in_log("now", True) - time.time_ns()) < 5 * 10**9
+
+
+def test_the_day_of_a_dotted_date_comes_first_as_in_tables():
+    for text in ("05.06.2024", "5.6.2024", "2024-06-05", "2024/06/05", "20240605", "05.06.2024, 00:00"):
+        moments, _ = to_moments(pd.Series([text]))
+        assert moment_in_log(text, True) == moments[0].value == pd.Timestamp("2024-06-05").value
+    for text in ("05/06/2024", "31.02.2024", "June 5, 2024", "12:00", "17"):
+        with pytest.raises(VibesError, match="give a date such as 2024-03-25"):
+            moment_in_log(text, True)
 
 
 def test_without_timestamps_a_moment_is_a_position():
