@@ -80,6 +80,15 @@ def with_points(column: pd.Series) -> pd.Series:
     return column.map(lambda cell: cell.translate(_SWAP) if isinstance(cell, str) else cell)
 
 
+def with_point(cell: str) -> str:
+    """One cell of a column with decimal commas, as `with_points` writes it; where the point cannot part thousands (20.5), or it is
+    no number, as it is."""
+    written = cell.translate(_SWAP)
+    if written == cell or _POINT.fullmatch(_bare(cell)):
+        return cell
+    return cell if to_numbers(pd.Series([written], dtype=object))[1].any() else written
+
+
 def _sure(bare: list[str]) -> tuple[bool, bool]:
     """Whether numbers have a decimal point, and a decimal comma, for sure; a few cells among many of the contrary are slips."""
     points, commas = _count(_POINT, bare), _count(_COMMA, bare)

@@ -14,6 +14,7 @@ from core.errors import VibesError, printable
 from core.market.called import name_of, telling
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
+from core.market.decimals import with_point
 from core.market.defects import Defect
 from core.market.event_stream import event_frames, no_events
 from core.market.frames import as_table, config_of, folder_for, photo_paths, source_of
@@ -47,6 +48,10 @@ class Attribute:
     def shown_as(self) -> Shown:
         """In which form screens show and edit it; see `core.market.kinds.Kind`."""
         return kind_of(self.kind).shown_as
+
+    def typed(self, value: Any) -> Any:
+        """A value as somebody typed it, as the table writes it too, for its kind to read."""
+        return with_point(value) if self.decimal == "," and isinstance(value, str) else value
 
 
 @dataclass(frozen=True, eq=False, repr=False)

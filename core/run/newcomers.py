@@ -258,7 +258,7 @@ def _read(attribute: Attribute, name: str, value: Any) -> Any:
     """A value as the market's table holds it, None where it is missing."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    return kind_of(attribute.kind).parse(value, attribute.label, name)
+    return kind_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)
 
 
 def _photo_vector(photos: PhotoVectors, centre: np.ndarray) -> np.ndarray:

@@ -141,6 +141,6 @@ def _live_on(market: Market, day: str, text: str) -> LiveOn:
 def _value(attribute: Attribute, part: str, text: str) -> Any:
     kind = kind_of(attribute.kind)
     try:
-        return kind.wanted(part)
+        return kind.wanted(attribute.typed(part))
     except VibesError as error:
         raise VibesError(f"Option --where is '{text}'; {attribute.name} takes {kind.takes}.") from error

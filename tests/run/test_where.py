@@ -3,6 +3,8 @@
 import pytest
 
 from core.errors import VibesError
+from core.market.market import Market
+from core.run.newcomers import new_listings
 from core.run.where import MOST_VALUES, read_condition
 
 
@@ -34,3 +36,23 @@ def test_what_is_no_condition_is_refused_however_long_it_is(trained, text):
 def test_the_values_of_a_condition_are_counted(trained):
     with pytest.raises(VibesError, match=r"1,001 values of rooms; give at most 1,000"):
         read_condition(trained.market, "rooms=" + "|".join(["2"] * (MOST_VALUES + 1)))
+
+
+def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_path):
+    (tmp_path / "listings.csv").write_text(
+        'listing_id,Preis\na,"12.990,00 €"\nb,"20.000,50 €"\nc,"20,50 €"\n'
+    )
+    market = Market.open(tmp_path)
+    for text, value in [
+        ("20.000", 20_000),
+        ("20.000,50", 20_000.5),
+        ("20,5", 20.5),
+        ("20.5", 20.5),
+        ("20000", 20_000),
+    ]:
+        assert read_condition(market, f"Preis<={text}").values == (value,)
+    drafts = [{"Preis": "12.990 €"}, {"Preis": "12.990,00 €"}, {"Preis": 12.990}]
+    made = new_listings(market, drafts, [], tmp_path, [[]] * 3)
+    assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]
+    with pytest.raises(VibesError, match="Preis is 'ab,5'; give a number"):
+        new_listings(market, [{"Preis": "ab,5"}], [], tmp_path, [[]])

@@ -89,7 +89,7 @@ class Filters:
         where, money = list(rules.where), price(market)
         for end, sign in ((self.low, ">="), (self.high, "<=")):
             if money is not None and end is not None:
-                where.append(f"{money.name}{sign}{_bare(end)}")
+                where.append(f"{money.name}{sign}{_bare(end).replace('.', money.decimal or '.')}")
         where += [holding(name, value) for name, value in self.values]
         if self.km is not None and listing is not None:
             place = [float(market.listings[name].iat[listing]) for name in (C.LATITUDE, C.LONGITUDE)]
