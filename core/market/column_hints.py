@@ -6,9 +6,10 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.decimals import has_decimal_comma, may_be_thousands, says_comma, with_points
-from core.market.defects import Notes
+from core.market.defects import Defect, Notes
 from core.market.kinds import Cells
 from core.market.values import SEPARATORS, is_textual, to_numbers, unit_said
 
@@ -17,6 +18,15 @@ _SAID = {
     C.DURATION: {"duration", "seconds", "sec", "secs", "dwell", "spent"},
     C.ACTION: {"action", "event", "type", "rating", "ratings", "stars", "verb", "behavior", "behaviour", "feedback", "interaction"},
 }  # fmt: skip
+#: What others call degrees.
+_DEGREES = {C.LATITUDE: {"lat", "latitude"}, C.LONGITUDE: {"lon", "lng", "long", "longitude"}}
+_PAIR = re.compile(r"[(\[]?\s*([-+]?\d{1,2}\.\d+)\s*[,;\s]\s*([-+]?\d{1,3}\.\d+)\s*[)\]]?")
+#: Actions that likely say "not this".
+_REFUSALS = re.compile(
+    r"(dis|un)likes?d?|not[\s_-]?interested|reject(ed|ion)?|skip(s|ped)?|report(s|ed)?|remove[sd]?|hid(e|den)([\s_-].*)?|block(s|ed)?"
+    r"|dismiss(ed)?|down_?votes?d?|thumbs?[\s_-]?down|swiped?[\s_-]?left",
+    re.IGNORECASE,
+)
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
 
@@ -34,6 +44,48 @@ def why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
         f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
         f"call it {' or '.join(lacks)}"
     )
+
+
+def note_refusals(words: pd.Series, actions: Collection[str], notes: Notes) -> None:
+    """Those of the `actions`, which count as interest, that by their names may say the contrary are told so."""
+    for name in actions:
+        if _REFUSALS.fullmatch(name):
+            message = 'counts as interest; if it says "not this", name it in unwanted in market.toml'
+            notes.add(C.ACTION, (words == name).to_numpy(bool, na_value=False), words, message)
+
+
+def note_degrees(raw: pd.DataFrame, names: Collection[str], notes: Notes) -> None:
+    """Columns among `names` that hold degrees, and are no place as they are called otherwise, are told so."""
+    called: dict[str, str] = {}
+    for axis in MAX_COORDINATE:
+        if axis not in raw.columns:
+            likely = (
+                name
+                for name in names
+                if set(re.split(r"[^a-z]+", name.lower())) & _DEGREES[axis] and _within(raw[name], axis)
+            )
+            if (found := next(likely, None)) is None:
+                return
+            called[axis] = found
+    if called:
+        message = f"holds degrees, but a place has other names; rename {' and '.join(called.values())} to {' and '.join(called)}"
+        notes.defects.append(Defect(notes.file, next(iter(called.values())), 0, "", message))
+
+
+def _within(column: pd.Series, axis: str) -> bool:
+    """Whether nearly all of the first cells are degrees of an axis."""
+    values, bad = to_numbers(column.dropna().head(1000))
+    return len(values) > 0 and bool((~bad & (np.abs(values) <= MAX_COORDINATE[axis])).mean() >= 0.9)
+
+
+def holds_places(column: pd.Series) -> bool:
+    """Whether nearly all of the first cells hold a latitude and a longitude, such as "40.71234,-74.00123"."""
+    if not is_textual(column):
+        return False
+    first = column.dropna().astype("str").head(1000)
+    pairs = [(float(pair[1]), float(pair[2])) for cell in first if (pair := _PAIR.fullmatch(cell.strip()))]
+    inside = [abs(north) <= 90 and abs(east) <= 180 for north, east in pairs]
+    return len(first) > 0 and sum(inside) >= 0.9 * len(first)
 
 
 def what_events_say(name: str, there: Collection[str]) -> str:

@@ -8,8 +8,11 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.column_hints import (
+    holds_places,
     note_decimal_commas,
+    note_degrees,
     note_members,
+    note_refusals,
     note_thousands,
     note_units,
     note_words_for_nothing,
@@ -83,6 +86,7 @@ def listings_table(
         raise VibesError(
             f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
         )
+    placeless = C.PLACE not in config.excluded and not set(MAX_COORDINATE) <= set(raw.columns)
     columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
     kinds: dict[str, AttributeConfig] = {}
     for name in map(str, raw.columns):
@@ -116,10 +120,21 @@ def listings_table(
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
-            if setting.kind is None and (kind is None or kind_of(kind).written):
+            unsure = setting.kind is None and (kind is None or kind_of(kind).written)
+            if unsure and placeless and holds_places(column):
+                unsure, message = (
+                    False,
+                    "holds a latitude and a longitude in each cell, which are no place so; ",
+                )
+                notes.defects.append(
+                    Defect(path.name, name, 0, "", message + "part it into latitude and longitude")
+                )
+                if kind is None:
+                    continue
+            if unsure:
                 note_decimal_commas(name, column, notes)
                 note_words_for_nothing(name, column, notes)
-            if setting.kind is None and kind == "category":
+            if unsure and kind == "category":
                 note_members(name, column, notes)
             if kind is None:
                 notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
@@ -132,6 +147,8 @@ def listings_table(
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}
             kinds[name] = setting.model_copy(update=update | ({"decimal": ","} if comma else {}))
+    if placeless:
+        note_degrees(raw, [name for name, one in kinds.items() if name not in config.attributes], notes)
     if C.PUBLISHED in columns and C.EXPIRES in columns:
         never = (columns[C.EXPIRES] <= columns[C.PUBLISHED]).to_numpy(bool)
         notes.add(C.EXPIRES, never, raw[C.EXPIRES], "is not after published_at, so the listing is never live")
@@ -274,6 +291,8 @@ def events_table(
         notes.add(
             C.ACTION, unknown, words, f"is no action of market.toml ({', '.join(actions)}); read as unknown"
         )
+        if config.unwanted:
+            note_refusals(words, [name for name in actions if name not in config.unwanted], notes)
         table[C.ACTION] = words.where(~unknown)
     if C.DURATION in raw.columns:
         seconds, wrong = to_numbers(raw[C.DURATION])
