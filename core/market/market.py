@@ -241,8 +241,11 @@ class Market:
         if name is not None:
             return name if name in self.plain or any(one.name == name for one in self.attributes) else None
         called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
-        likely = (called[name] for name in TITLES if name in called)
-        return next((one.name for one in likely if one.kind == "text" or self._mostly_different(one)), None)
+        likely = [called[name] for name in TITLES if name in called]
+        told = [one for one in likely if one.kind == "text" or self._mostly_different(one)]
+        # Of words that recur only `name` may say something else, such as whose they are.
+        sure = [one for one in likely if one.kind == "category" and one is not called.get("name")]
+        return next((one.name for one in told + sure), None)
 
     @cached_property
     def named_by(self) -> list[Attribute]:

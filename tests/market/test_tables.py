@@ -196,6 +196,8 @@ def test_numbers_in_several_units_are_told(folder):
     [
         ({"Product Name": True, "brand": False}, "Product Name"),
         ({"name": True, "title": True}, "title"),
+        ({"brand": False, "headline": False}, "headline"),  # whatever it repeats
+        ({"title": False, "name": True}, "name"),  # rather one that does not
         ({"name": False, "brand": False}, None),  # what many have
         ({"brand_name": True}, None),
     ],
