@@ -111,6 +111,11 @@ def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
         for a in market.attributes
         if wanted in (a.name.casefold(), a.label.casefold()) and kind_of(a.kind).own_column
     ]
+    if not asked and wanted in map(str.casefold, market.config.excluded):
+        raise VibesError(
+            f"Option --where asks for '{name}', which market.toml excludes; --same and --at-most may use such a column, conditions only "
+            "one that is not excluded."
+        )
     if not asked:
         known = ", ".join(a.name for a in market.attributes if kind_of(a.kind).own_column)
         raise VibesError(f"Option --where asks for '{name}', which is no attribute; give one of: {known}.")

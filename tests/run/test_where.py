@@ -56,3 +56,10 @@ def test_the_numbers_of_a_rule_and_of_a_draft_are_written_as_in_the_table(tmp_pa
     assert made.listings["Preis"].tolist() == [12_990, 12_990, 12.99]
     with pytest.raises(VibesError, match="Preis is 'ab,5'; give a number"):
         new_listings(market, [{"Preis": "ab,5"}], [], tmp_path, [[]])
+
+
+def test_an_excluded_column_is_told_to_be_that(tmp_path):
+    (tmp_path / "listings.csv").write_text("listing_id,seller,price\na,x,1\nb,y,2\n")
+    (tmp_path / "market.toml").write_text('excluded = ["seller"]\n')
+    with pytest.raises(VibesError, match=r"'seller', which market.toml excludes; --same and --at-most may"):
+        read_condition(Market.open(tmp_path), "seller=x")
