@@ -11,6 +11,7 @@ from app.server.params import set_params
 from app.server.runs import OpenRun
 from app.view.formats import moment as said
 from core.market.moments import Moment
+from core.run.nothing import never_met
 from core.run.rules import Rules
 
 
@@ -37,6 +38,7 @@ def nothing_listed(
         if rules != Rules():
             action, on_click = "No rules", lambda: clear_rules(users=True)
         key = f"nothing-recommended{name}"
+        why = never_met(opened.run.market, rules) or why
         empty("There is nothing to recommend", why, action=action, on_click=on_click, key=key)
         return
     when, ended = f" on {said(time)}", catalogue.until[catalogue.until <= time]

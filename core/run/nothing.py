@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+
+from core.market.market import Market
 from core.market.moments import Moment
 from core.run.folder import RunFolder
 from core.run.rules import Rules
+from core.run.where import Condition, read_condition
+
+MOST_VALUES = 10_000  # among which the nearest is looked for
 
 
 def nothing_found(
@@ -25,6 +31,8 @@ def nothing_found(
         others = " or ".join(f"--space {one}" for one in run.spaces if one != space)
         mend = f"ask by {others}" if others else "give the listings more to tell, and embed the run again"
         return f"No listing found: no other one has anything in the space '{space}'; {mend}."
+    if (unmet := never_met(run.market, rules)) is not None:
+        return f"No listing found: {unmet[0].lower()}{unmet[1:]}"
     rules = rules.decided(for_users)
     if rules.live_only and not run.catalogue.live(run.moment(at)).any():
         return "No listing found: none is live at that moment; give another one with --at, or add --not-only-live."
@@ -36,3 +44,28 @@ def nothing_found(
             f"{seen}."
         )
     return "No listing found: no other one passes the rules; take one away."
+
+
+def never_met(market: Market, rules: Rules) -> str | None:
+    """A sentence about the first condition that no listing of the market fulfils, with the value that is nearest to what was asked
+    for; None where each is fulfilled by some."""
+    for text in rules.where:
+        condition = read_condition(market, text)
+        if not condition.fulfilled(market).any():
+            near = _nearest(market, condition) if isinstance(condition, Condition) else ""
+            mend = f"'{near}' is nearest" if near else "change that condition, or leave it out"
+            return f"No listing of the market fulfils '{text}'; {mend}."
+    return None
+
+
+def _nearest(market: Market, condition: Condition) -> str:
+    """The value of some listing that is most like one that was asked for, "" where none is like it."""
+    item = condition.attribute
+    if item.shown_as not in ("category", "multi"):
+        return ""
+    values = market.column(item.name).explode().dropna().astype("str").value_counts().index[:MOST_VALUES]
+    known = {value.casefold(): value for value in values}
+    for asked in condition.values:
+        if near := difflib.get_close_matches(str(asked).casefold(), known, 1):
+            return known[near[0]]
+    return ""

@@ -4,7 +4,7 @@ import pytest
 from helpers.commands import vibes
 
 from core.market.market import Market
-from core.run.nothing import nothing_found
+from core.run.nothing import never_met, nothing_found
 from core.run.rules import Rules
 from core.run.run import Run
 from core.run.spaces import embed_market
@@ -29,13 +29,37 @@ def test_a_space_that_only_one_listing_has_is_told(tmp_path):
     assert "no other one has anything in the space 'attributes'" in said
 
 
+def test_a_value_that_no_listing_has_is_told_with_the_nearest(tmp_path):
+    listings = "listing_id,brand,size,tags,price\na,Zara,M / 38,red|blue,5\nb,Gucci,L / 40,red,6\n"
+    (tmp_path / "listings.csv").write_text(listings)
+    market = Market.open(tmp_path)
+    for text, mend in [
+        ("brand=Zarra", "'Zara' is nearest"),
+        ("size=M/38", "'M / 38' is nearest"),
+        ("tags=gren|blu", "'blue' is nearest"),
+        ("brand=Prada", "change that condition, or leave it out"),
+        ("price>=7", "change that condition, or leave it out"),
+    ]:
+        rules = Rules(where=("price>=6", text))
+        assert never_met(market, rules) == f"No listing of the market fulfils '{text}'; {mend}."
+    assert never_met(market, Rules(where=("brand=Zara", "price>=6"))) is None
+
+
 @pytest.mark.slow
 def test_rules_and_moments_are_told(trained):
     listing = trained.listing_ids[0]
     said = vibes("similar", trained.path, listing, "--where", "price<=0").stdout
+    assert (
+        said
+        == "No listing found: no listing of the market fulfils 'price<=0'; change that condition, or leave it out.\n"
+    )
+    alone = ["--where", f"price<={trained.market.listings['price'].min()}"]
+    listing = trained.listing_ids[trained.market.listings["price"].argmin()]
+    said = vibes("similar", trained.path, listing, *alone).stdout
     assert said == "No listing found: no other one passes the rules; take one away.\n"
     user = trained.log.users[0]
-    said = vibes("recommend", trained.path, user, "--where", "price<=0").stdout
+    bounds = ["--where", "price<=1000", "--where", "price>=1500"]
+    said = vibes("recommend", trained.path, user, *bounds).stdout
     assert "kept out by a rule or in the history already" in said and "--keep-seen" in said
     far = vibes("recommend", trained.path, user, "--at", "2035-01-01").stdout
     assert "none is live at that moment" in far and "--at" in far
