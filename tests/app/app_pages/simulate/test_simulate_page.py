@@ -171,6 +171,8 @@ def test_what_a_link_names_and_the_market_lacks_is_left_out_and_told(show, train
 def test_all_live_listings_in_the_history_leave_nothing(show, trained):
     page = show("simulate", trained, h=",".join(f"l{row:02d}" for row in range(12)))
     assert "There is nothing to recommend" in texts(page)
+    page = show("simulate", trained, h="l04", where="price<=0")
+    assert "No listing of the market fulfils" in texts(page)
 
 
 @pytest.mark.slow
