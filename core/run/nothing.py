@@ -10,7 +10,8 @@ from core.run.folder import RunFolder
 from core.run.rules import Rules
 from core.run.where import Condition, read_condition
 
-MOST_VALUES = 10_000  # among which the nearest is looked for
+#: Of so many values asked for, the nearest of so many is looked for: whoever asks a service decides how many are asked for.
+ASKED, MOST_VALUES = 3, 3000
 
 
 def nothing_found(
@@ -65,7 +66,7 @@ def _nearest(market: Market, condition: Condition) -> str:
         return ""
     values = market.column(item.name).explode().dropna().astype("str").value_counts().index[:MOST_VALUES]
     known = {value.casefold(): value for value in values}
-    for asked in condition.values:
-        if near := difflib.get_close_matches(str(asked).casefold(), known, 1):
+    for asked in list(condition.values)[:ASKED]:
+        if near := difflib.get_close_matches(str(asked).casefold()[:100], known, 1):
             return known[near[0]]
     return ""
