@@ -8,10 +8,10 @@ import pandas as pd
 
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
-from core.market.decimals import has_decimal_comma, may_be_thousands, says_comma, with_points
+from core.market.decimals import has_decimal_comma, says_comma, says_thousands, with_points
 from core.market.defects import Defect, Notes
 from core.market.kinds import Cells
-from core.market.values import SEPARATORS, is_textual, to_numbers, unit_said
+from core.market.values import SEPARATORS, is_textual, to_moments, to_numbers, unit_said
 
 #: Words in what others call the columns of events.
 _SAID = {
@@ -29,6 +29,7 @@ _REFUSALS = re.compile(
 )
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
+_SLASHED = re.compile(r"\s*\d{1,2}/\d{1,2}/\d{4}\b")
 
 
 def why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
@@ -40,9 +41,10 @@ def why_unused(name: str, column: pd.Series, raw: pd.DataFrame) -> str:
     if not dates or not lacks:
         return "holds only identifiers or dates; it is not used"
     what = {C.PUBLISHED: "since when", C.EXPIRES: "until when"}
+    unread = to_moments(column, days=True, whole=True)[1].sum() > 0.1 * column.notna().sum()
     return (
         f"holds only identifiers or dates; it is not used. If it says {' or '.join(what[one] for one in lacks)} a listing can be had, "
-        f"call it {' or '.join(lacks)}"
+        f"{'write dates such as 2024-01-31 and ' if unread else ''}call it {' or '.join(lacks)}"
     )
 
 
@@ -88,6 +90,17 @@ def holds_places(column: pd.Series) -> bool:
     return len(first) > 0 and sum(inside) >= 0.9 * len(first)
 
 
+def note_moments(name: str, bad: np.ndarray, column: pd.Series, notes: Notes, why: str, done: str) -> None:
+    """Cells that are no moments are told `why` and what is `done`; those such as 01/03/2024 how they are read."""
+    slashed = bad.copy()
+    slashed[bad] = column[bad].astype("str").str.match(_SLASHED).to_numpy(bool, na_value=False)
+    notes.add(name, bad & ~slashed, column, f"{why}; {done}")
+    message = (
+        f"may begin with the day or the month, which nothing tells; write dates such as 2024-01-31; {done}"
+    )
+    notes.add(name, slashed, column, message)
+
+
 def what_events_say(name: str, there: Collection[str]) -> str:
     """What else a column of events that nobody reads may be, of those that are not `there`, by what it is called."""
     meant = {C.ACTION: "says what was done, or how it was liked", C.DURATION: "counts seconds"}
@@ -115,13 +128,12 @@ def note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
 
 
 def note_thousands(name: str, column: pd.Series, notes: Notes) -> None:
-    """Numbers of which each is such as "12.345", which are read with three decimals, are told that they may be thousands."""
-    if may_be_thousands(column):
-        message = (
-            'is read with three decimals, as all the column; if the point parts thousands, say decimal = "," in market.toml, '
-            'else decimal = "."'
-        )
-        notes.add(name, column.notna().to_numpy(bool), column, message)
+    """Numbers of a column that `may_be_thousands`, which are read with three decimals, are told so."""
+    message = (
+        'is read with three decimals, as all that have a point; if it parts thousands, say decimal = "," in market.toml, '
+        'else decimal = "."'
+    )
+    notes.add(name, column.map(says_thousands).to_numpy(bool), column, message)
 
 
 def note_words_for_nothing(name: str, column: pd.Series, notes: Notes) -> None:

@@ -23,6 +23,7 @@ _SMALL = re.compile(r"0[.,]\d{3,}")
 _STRAY = 0.02  # share of cells that may be slips
 _HUNDREDS = re.compile(r"\d{1,3}")
 _FEWEST = 20  # cells such as 1.200 that are enough, where others are below 1,000 and have no point
+_FEW = 3  # of which it is told that they may be thousands
 _SWAP = str.maketrans(",.", ".,")
 _READ = 0.9  # share of the cells with a figure that must be numbers then
 _FIRST = 1_000  # different cells by which a column is judged
@@ -66,11 +67,18 @@ def has_decimal_point(column: pd.Series) -> bool:
 
 
 def may_be_thousands(column: pd.Series) -> bool:
-    """Whether all cells of text are such as 12.345, of which nothing tells whether the point parts thousands or decimals."""
+    """Whether all numbers of a column of text are such as 12.345, or have three figures at most, so that nothing tells whether the
+    point parts thousands or decimals."""
     if not is_textual(column):
         return False
-    bare = [_bare(cell) for cell in _different(column)]
-    return _FEWEST <= len(bare) == _count(_THOUSANDS, bare) and not _rounded(bare)
+    bare = [found for cell in _different(column) if (found := _bare(cell))]
+    thousands = _count(_THOUSANDS, bare)
+    return thousands >= _FEW and thousands + _count(_HUNDREDS, bare) == len(bare)
+
+
+def says_thousands(cell: object) -> bool:
+    """Whether a cell is such as 12.345 km: thousands, or three decimals."""
+    return _THOUSANDS.fullmatch(_bare(cell)) is not None
 
 
 def with_points(column: pd.Series) -> pd.Series:

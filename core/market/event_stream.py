@@ -1,10 +1,14 @@
 """The events of a market part by part, for markets whose events do not fit into memory."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from core.errors import VibesError
 from core.market.arrow import to_frame
@@ -13,6 +17,9 @@ from core.market.config import MarketConfig
 from core.market.io import check_text, find_table, read_header, read_table
 from core.market.tables import events_table
 from core.market.user_names import UserNames
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 #: Rows of the events table that are in memory at once.
 ROWS = 500_000
@@ -28,7 +35,8 @@ def event_frames(
 ) -> Iterator[pd.DataFrame]:
     """The validated events of the market folder `path`, at most `rows` of the table at a time.
 
-    A parquet table is read as a pyarrow dataset, a CSV whole. Each part is sorted by user and time in itself; rows
+    A parquet table is read as a pyarrow dataset, a CSV whole, and so is one with dates such as 01/03/2024, of which only all together
+    tell whether the day or the month comes first. Each part is sorted by user and time in itself; rows
     that cannot be used are skipped as `Market.open` skips them.
 
     Args:
@@ -80,6 +88,9 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
 
     try:
         dataset = ds.dataset(source, format="parquet")
+        if _has_slashes(dataset):
+            yield read_table(source)
+            return
         yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too
         for batch in dataset.to_batches(batch_size=rows, batch_readahead=1, fragment_readahead=1):
             if batch.num_rows:
@@ -88,3 +99,14 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
                 yield to_frame(batch)
     except (pa.ArrowInvalid, OSError) as error:
         raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error
+
+
+def _has_slashes(dataset: ds.Dataset) -> bool:
+    """Whether moments are written with slashes."""
+    if C.TIMESTAMP not in dataset.schema.names:
+        return False
+    kind = dataset.schema.field(C.TIMESTAMP).type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return False
+    parts = dataset.to_batches(columns=[C.TIMESTAMP])
+    return any(pc.any(pc.match_substring(part.column(0), "/")).as_py() for part in parts)

@@ -12,6 +12,7 @@ from core.market.column_hints import (
     note_decimal_commas,
     note_degrees,
     note_members,
+    note_moments,
     note_refusals,
     note_thousands,
     note_units,
@@ -22,7 +23,13 @@ from core.market.column_hints import (
 from core.market.columns import MAX_COORDINATE
 from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
-from core.market.decimals import has_decimal_comma, has_decimal_point, with_points
+from core.market.decimals import (
+    has_decimal_comma,
+    has_decimal_point,
+    may_be_thousands,
+    says_comma,
+    with_points,
+)
 from core.market.defects import Defect, Notes
 from core.market.ids import by_user_and_time, rows_in
 from core.market.in_vain import excluded_in_vain
@@ -55,9 +62,12 @@ def _first(table: pd.DataFrame) -> str:
 
 
 def listings_table(
-    raw: pd.DataFrame, path: Path, config: MarketConfig
+    raw: pd.DataFrame, path: Path, config: MarketConfig, whole: bool = True
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
     """Validate `listings`: typed columns, the attributes with their kinds, and what was repaired.
+
+    Args:
+        whole: `raw` is a table of its own, so that its columns tell how it is written; single rows of one do not.
 
     Raises:
         VibesError: no `listing_id` column, an empty or duplicate id, no listing at all.
@@ -94,8 +104,8 @@ def listings_table(
             continue
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
-            columns[name], bad = to_moments(column, days=True)
-            notes.add(name, bad, column, "is no date; read as unknown")
+            columns[name], bad = to_moments(column, days=True, whole=whole)
+            note_moments(name, bad, column, notes, "is no date", "read as unknown")
         elif name not in config.attributes and _counts_rows(name, column):
             notes.defects.append(
                 Defect(path.name, name, 0, "", "has no name in the file and counts the rows; it is not used")
@@ -141,8 +151,11 @@ def listings_table(
                 continue
             if kind_of(kind).binned:
                 note_units(name, column, notes)
-                if not setting.decimal and not comma:
-                    note_thousands(name, column, notes)
+                if whole and not setting.decimal and not comma and may_be_thousands(column):
+                    if _comma_elsewhere(raw, config):
+                        column, comma = with_points(column), True
+                    else:
+                        note_thousands(name, column, notes)
             columns[name], bad, problem = kind_of(kind).read(column, setting.separator or SEPARATOR)
             notes.add(name, bad, told, problem)
             update = {"kind": kind, "label": setting.label or label_of(name)}
@@ -172,6 +185,17 @@ def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: Attr
         # Rows that come later may be from elsewhere.
         return setting.decimal == "," and not has_decimal_point(column)
     return has_decimal_comma(column) and (kind or infer_kind(name, with_points(column))) == "number"
+
+
+def _comma_elsewhere(raw: pd.DataFrame, config: MarketConfig) -> bool:
+    """Whether a comma parts the decimals for sure in any column of numbers: who writes 5,8 there means thousands by 1.198."""
+    for name in map(str, raw.columns):
+        if name == C.LISTING or name in config.excluded:
+            continue
+        column, setting = of_bytes(raw[name]), config.attributes.get(name, AttributeConfig())
+        if _decimal_comma(name, column, setting.kind, setting) and column.map(says_comma).any():
+            return True
+    return False
 
 
 def label_of(name: str) -> str:
@@ -240,9 +264,17 @@ def _note_early(when: pd.Series, cells: pd.Series, path: Path) -> list[Defect]:
 
 
 def events_table(
-    raw: pd.DataFrame, path: Path, known: pd.Index, config: MarketConfig, now: pd.Timestamp
+    raw: pd.DataFrame,
+    path: Path,
+    known: pd.Index,
+    config: MarketConfig,
+    now: pd.Timestamp,
+    whole: bool = True,
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
     """Validate `events`; what cannot be placed in time or on a listing is counted and skipped.
+
+    Args:
+        whole: as in `listings_table`.
 
     Returns:
         events sorted by user, then time, then original order; the actions, weakest first; the defects.
@@ -256,9 +288,9 @@ def events_table(
     notes.unread(raw, read, lambda name: what_events_say(name, raw.columns))
     if C.TIMESTAMP in raw.columns:
         when: pd.Series
-        when, bad = to_moments(raw[C.TIMESTAMP])
+        when, bad = to_moments(raw[C.TIMESTAMP], whole=whole)
         bad |= raw[C.TIMESTAMP].isna().to_numpy()
-        notes.add(C.TIMESTAMP, bad, raw[C.TIMESTAMP], "is no date or time; the event is skipped")
+        note_moments(C.TIMESTAMP, bad, raw[C.TIMESTAMP], notes, "is no date or time", "the event is skipped")
         notes.defects += _note_early(when, raw[C.TIMESTAMP], path)
         future = (when > now).to_numpy()
         notes.add(C.TIMESTAMP, future, raw[C.TIMESTAMP], "lies in the future; the event is skipped")

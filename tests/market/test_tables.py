@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import VibesError
+from core.market.event_stream import event_frames
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
@@ -114,12 +115,31 @@ def test_numbers_that_may_be_thousands_are_told_and_a_slip_is_no_number(folder):
     market = Market.open(path)
     assert market.listings[["way", "price", "rent"]].iloc[4].tolist() == [5.105, 5500, 5105]
     assert told(market).splitlines() == [
-        "listings.csv, column way, row 1: '1.101 km' is read with three decimals, as all the column; if the point parts thousands, "
+        "listings.csv, column way, row 1: '1.101 km' is read with three decimals, as all that have a point; if it parts thousands, "
         'say decimal = "," in market.toml, else decimal = "." (60 rows)',
         "listings.csv, column rent, row 61: '$1,50' is no finite number; read as missing",
     ]
     (path / "market.toml").write_text('[attributes.way]\ndecimal = "."\n')
     assert "column way" not in told(Market.open(path))
+
+
+def test_words_and_small_numbers_do_not_hide_that_numbers_may_be_thousands(folder):
+    sizes = ["999 cm³", "1.198 cm³", "1.498 cm³", "1.968 cm³"]
+    rows = "".join(
+        f'a{i},{f"{i}.{100 + i} €" if i % 19 else "VB"},{sizes[i % 4]},"{i},5"\n' for i in range(1, 41)
+    )
+    path = folder(listings="listing_id,price,size,used\n" + rows)
+    market = Market.open(path)  # used says that 1.198 are thousands
+    assert not market.defects or "three decimals" not in told(market)
+    assert market.listings["size"].tolist()[:3] == [1198, 1498, 1968] and market.listings["price"][0] == 1101
+    (path / "market.toml").write_text('excluded = ["used"]\n[attributes.price]\nkind = "number"\n')
+    market = Market.open(path)
+    assert market.listings["size"].tolist()[:3] == [1.198, 1.498, 1.968]
+    said = "is read with three decimals, as all that have a point; if it parts thousands, say decimal"
+    assert f"column price, row 1: '1.101 €' {said}" in told(market)
+    assert f"column size, row 1: '1.198 cm³' {said}" in told(
+        market
+    ) and 'else decimal = "." (30 rows)' in told(market)
 
 
 def test_the_configuration_says_what_parts_decimals(folder):
@@ -298,6 +318,28 @@ def test_years_say_when_a_listing_is_live_and_days_of_a_spreadsheet_do_not(folde
         told(market)
         == "listings.csv, column published_at, row 1: '45300.5' is no date; read as unknown (2 rows)"
     )
+
+
+def test_the_whole_column_says_whether_the_day_comes_first(folder):
+    events = "user_id,listing_id,timestamp\nu,a,{}/01/2024 01:57\nu,b,03/02/2024 06:07\n"
+    listings = "listing_id,price,posted\na,10,01/03/2024\nb,20,{}\nc,30,02/03/2024\n"
+    path = folder(listings=listings.format("24/03/2024"), events=events.format(24))
+    market = Market.open(path)
+    assert market.events["timestamp"].astype("str").str[:16].tolist() == [
+        "2024-01-24 01:57",
+        "2024-02-03 06:07",
+    ]
+    assert market.events.equals(
+        next(iter(event_frames(path, market.listings["listing_id"], market.config, market.names)))
+    )
+    assert "call it published_at" in told(market) and "write dates such as" not in told(market)
+    path = folder(listings=listings.format("03/03/2024"), events=events.format("04"))
+    assert told(Market.open(path)).splitlines() == [
+        "listings.csv, column posted holds only identifiers or dates; it is not used. If it says since when or until when a listing "
+        "can be had, write dates such as 2024-01-31 and call it published_at or expires_at",
+        "events.csv, column timestamp, row 1: '04/01/2024 01:57' may begin with the day or the month, which nothing tells; write "
+        "dates such as 2024-01-31; the event is skipped (2 rows)",
+    ]
 
 
 @pytest.mark.parametrize("cells", [("2023", "2024"), ("45300.5", "45301"), ("202401", "202402")])

@@ -105,6 +105,22 @@ def test_days_with_points_between_are_moments():
     assert bad.tolist() == [False] * 3 + [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("cells", "days"),
+    [
+        (["24/01/2024 01:57", "03/02/2024"], ["2024-01-24 01:57", "2024-02-03 00:00"]),
+        (["01/24/2024 06:07 PM", "3/2/2024, 12:00:01 a.m.", "02/03/2024 13:00 PM"], ["2024-01-24 18:07", "2024-03-02 00:00", ""]),
+        (["01/02/2024", "2024-01-31"], ["", "2024-01-31 00:00"]), (["24/01/2024", "01/24/2024"], ["", ""]),
+        (["24/01/2024", "24/24/2024", "45/01/2024"], ["2024-01-24 00:00", "", ""]),
+    ],
+)  # fmt: skip
+def test_the_whole_column_says_what_comes_first_where_slashes_stand_between(cells, days):
+    moments, bad = to_moments(pd.Series([*cells, None]), whole=True)
+    assert moments.astype("str").str[:16].where(~moments.isna(), "").tolist() == [*days, ""]
+    assert bad.tolist() == [day == "" for day in days] + [False]
+    assert to_moments(pd.Series(cells))[0].notna().sum() == sum(cell.startswith("2024") for cell in cells)
+
+
 def test_whole_numbers_in_a_column_of_ids_are_names_in_any_table():
     few = np.arange(90) % 9
     for name in ("brand_id", "Marke ID", "categoryId", "ID"):

@@ -102,7 +102,7 @@ def _typed_listings(
         return raw, notes.defects
     described = {name: s for name, s in config.attributes.items() if name in raw.columns}
     there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
-    table, _, defects = listings_table(raw, path, there)
+    table, _, defects = listings_table(raw, path, there, whole=False)
     return table, notes.defects + [defect.within(places) for defect in defects]
 
 
@@ -250,5 +250,5 @@ def _typed_events(
         needed = C.TIMESTAMP if timed else C.POSITION
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     everything = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
-    table, _, defects = events_table(frame.rows, path, everything, config, _NEVER)
+    table, _, defects = events_table(frame.rows, path, everything, config, _NEVER, whole=False)
     return table, defects

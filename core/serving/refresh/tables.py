@@ -71,7 +71,7 @@ def whole_events(market: Market) -> pd.DataFrame:
     raw = read_table(source)
     columns = {C.USER: as_ids(raw[C.USER]), C.LISTING: as_ids(raw[C.LISTING])}
     if C.TIMESTAMP in raw:
-        columns[C.TIMESTAMP] = to_moments(raw[C.TIMESTAMP])[0]
+        columns[C.TIMESTAMP] = to_moments(raw[C.TIMESTAMP], whole=True)[0]
     else:
         columns[C.POSITION] = pd.Series(to_numbers(raw[C.POSITION])[0]).astype("Int64")
     if C.ACTION in raw:

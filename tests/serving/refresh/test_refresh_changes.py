@@ -98,6 +98,16 @@ def test_only_the_time_it_is_live_changes(market):
     assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
 
 
+def test_new_rows_do_not_say_whether_the_day_comes_first(market):
+    rows = pd.DataFrame({C.LISTING: ["a"], C.PUBLISHED: ["24/01/2024"]})
+    table, changes = merged(market, rows)
+    assert table[C.PUBLISHED].isna().iloc[-1]
+    assert [str(defect) for _, defect in changes.defects] == [
+        "new.csv, column published_at, row 1: '24/01/2024' may begin with the day or the month, which nothing tells; write dates such "
+        "as 2024-01-31; read as unknown"
+    ]
+
+
 def test_a_cell_that_is_none_is_named_with_the_row_that_it_has_in_the_file(market):
     rows = pd.DataFrame({C.LISTING: ["", "a", "a", "b"], "price": ["1", "2", "abc", "x"]})
     table, changes = merged(market, rows)
