@@ -11,7 +11,15 @@ from core.market.columns import Columns as C
 from core.market.decimals import has_decimal_comma, says_comma, says_thousands, with_points
 from core.market.defects import Defect, Notes
 from core.market.kinds import Cells
-from core.market.values import SEPARATORS, is_textual, to_moments, to_numbers, unit_said
+from core.market.values import (
+    CURRENCY,
+    SEPARATORS,
+    holds_objects,
+    is_textual,
+    to_moments,
+    to_numbers,
+    unit_said,
+)
 
 #: Words in what others call the columns of events.
 _SAID = {
@@ -29,6 +37,16 @@ _REFUSALS = re.compile(
 )
 #: What others write into a cell of which nothing is known, in small letters.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none", "nil", "-", "--", "?")
+_MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[/.](?:19|20)\d\d|(?:19|20)\d\d[-/.](?:0[1-9]|1[0-2])")
+_FIGURES = re.compile(r"\d+(?:[.,'’\s]\d+)*")
+_IN_BRACKETS = re.compile(r"\s*\([^()]*\)")
+_OF_MONEY = re.compile(rf"{CURRENCY}|\b(?:Euros?|Rp|kr)\b")
+_BEGINS = re.compile(rf"(?:(?i:ab|ca\.?|from|von|up to)\s)?[-+~<>]?\s?(?:{CURRENCY}|RM|Rp\.?|[Kk]r\.?)?\s?\d")
+_MULTIPLE = re.compile(
+    r"\d\s?(?i:[km]|bn?|mio|mln|mrd|mil|tsd|tis|tys|thousand|[mb]illion(?:en|s)?)\b(?![²³])", re.ASCII
+)
+_SPAN = re.compile(r"(\d[\d.,]*)\s?[^\W\d]{0,8}\s?(?:-|–|—|to|bis)\s?(\d[\d.,]*)(?:\s?[^\d]{0,16})")
+_DIFFERENT = 10  # cells; fewer are as well told by their words
 _SLASHED = re.compile(r"\s*\d{1,2}/\d{1,2}/\d{4}\b")
 
 
@@ -121,9 +139,7 @@ def note_decimal_commas(name: str, column: pd.Series, notes: Notes) -> None:
 
     first = column.dropna().head(1000)  # enough to tell; a million texts need not be looked through
     if len(first) and commas(first).mean() > 0.5:
-        message = (
-            "has a decimal comma, but not all the column, so it is read as words; write numbers as 10.50"
-        )
+        message = "has a decimal comma, but not all the column can be read so, and it is read as words; write numbers as 10.50"
         notes.add(name, commas(column).to_numpy(bool), column, message)
 
 
@@ -173,15 +189,75 @@ def note_units(name: str, column: pd.Series, notes: Notes) -> None:
         notes.add(name, (units == other).to_numpy(bool), column, message)
 
 
+def note_form(name: str, column: pd.Series, kind: str | None, notes: Notes) -> bool:
+    """Cells in a form of which little is read are told so: objects, months, amounts such as "45k-60k" and "81 kW (110 PS)"."""
+    cells = column.dropna().head(1000)
+    if not len(cells):
+        return False
+    so = "so it is read as words" if kind else "so the column is not used"
+    if cells.map(holds_objects).mean() > 0.5:
+        message = f"holds objects, {so}; make columns of what they hold, or a set of their names"
+        notes.add(name, column.map(holds_objects).to_numpy(bool), column, message)
+        return True
+    if kind == "multi" or not is_textual(column):
+        return False
+    words = cells.astype("str").str.strip()
+    if words.str.fullmatch(_MONTH).mean() >= 0.9:
+        bad = column.astype("str").str.strip().str.fullmatch(_MONTH).to_numpy(bool, na_value=False)
+        message = (
+            f"is a month, {so}; write how many months or years ago it was, or the year alone, as a number"
+        )
+        notes.add(name, bad, column, message)
+        return True
+    bad = _unread_amounts(words)
+    different = words[bad].unique()
+    if bad.mean() <= 0.5 or len(different) < _DIFFERENT:
+        return False
+    if len({_FIGURES.sub("0", cell) for cell in different}) > len(different) / 3:  # sentences, codes
+        return False
+    message = (
+        f"has figures in a form that is not read, {so}; write bare numbers, of a span its ends in two columns"
+    )
+    notes.add(
+        name, _unread_amounts(column.astype("str").str.strip().where(column.notna(), "")), column, message
+    )
+    return True
+
+
+def _unread_amounts(words: pd.Series) -> np.ndarray:
+    """(N,) bool: which short cells say an amount that is no number, whichever sign parts decimals."""
+    bad = words.map(lambda cell: len(cell) <= 40 and _BEGINS.match(cell) is not None).to_numpy(
+        bool, copy=True
+    )
+    for cells in (words, with_points(words)):
+        bad[bad] = to_numbers(cells[bad])[1]
+    bare = words[bad].str.replace(_IN_BRACKETS, "", regex=True).str.strip(" *")
+    bad[bad] = words[bad].map(_says_amount).to_numpy(bool) | ~to_numbers(bare)[1]
+    return bad
+
+
+def _says_amount(cell: str) -> bool:
+    """Whether a cell is money, a multiple, a span, or has a decimal comma."""
+    if _OF_MONEY.search(cell) or _MULTIPLE.search(cell) or says_comma(cell):
+        return True
+    found = _SPAN.fullmatch(cell)
+    low, high = (float(re.sub(r"\D", "", figures)) for figures in found.groups()) if found else (1, 0)
+    return low < high <= 10 * max(low, 1)
+
+
 def note_members(name: str, column: pd.Series, notes: Notes) -> None:
     """Cells such as "red, blue", which are read as one value each though few members recur in them, are told so."""
     if not is_textual(column):
         return
-    cells = column.dropna().astype("str").head(1000)
+    cells = column.dropna().astype("str").head(1000).str.replace(_IN_BRACKETS, "", regex=True)
     different = cells.unique()
     for mark in SEPARATORS:
         parted = cells.str.contains(mark, regex=False)
         if parted.mean() <= 0.2:
+            continue
+        # What stands alike in every cell, such as m/f/d, parts nothing.
+        within = {word for cell in different for word in cell.split() if mark in word.strip(mark)}
+        if len(within) == 1 and not within & set(different):
             continue
         members = {member.strip() for cell in different for member in cell.split(mark)}
         if len(members) <= len(different) / 2:

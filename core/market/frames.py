@@ -23,6 +23,7 @@ from core.market.documents import first_problem
 from core.market.io import TABLES, find_table, without_categories
 from core.market.photo_urls import is_url
 from core.market.tables import require
+from core.market.values import named
 
 #: Columns that a frame may carry as its index, as a frame does after `set_index`.
 KEYS = (C.LISTING, C.USER)
@@ -88,7 +89,7 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
 def _listed(cell: Any) -> Any:
     if isinstance(cell, set | frozenset):
         return sorted(map(str, cell))
-    return [str(member) for member in cell] if isinstance(cell, list | tuple | np.ndarray) else cell
+    return [str(member) for member in named(cell)] if isinstance(cell, list | tuple | np.ndarray) else cell
 
 
 def _worded(cell: Any) -> str:

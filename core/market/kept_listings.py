@@ -45,6 +45,7 @@ _READERS = (
     "decimals.py",
     "defects.py",
     "in_vain.py",
+    "markup.py",
     "tables.py",
     "values.py",
     "kept_listings.py",

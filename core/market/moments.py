@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import VibesError
-from core.market.values import marked
+from core.market.values import MARKED
 from core.words import cut
 
 #: A date or time (UTC where it names no zone), "now", or, in a market without timestamps, a position.
@@ -40,7 +40,7 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
             return _bounded(int(at))
         if isinstance(at, str) and at.strip() == "now":
             return time.time_ns()
-        found = _read(at.strip()) if isinstance(at, str) else pd.Timestamp(at)
+        found = pd.Timestamp(_year_first(at.strip()) if isinstance(at, str) else at)
         if not pd.isna(found):
             found = found.tz_localize("UTC") if found.tzinfo is None else found
             return int(found.as_unit("ns").value)
@@ -54,12 +54,14 @@ def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
     raise VibesError(f"{name} is '{cut(str(at), 40)}'; give {wanted}.")
 
 
-def _read(text: str) -> pd.Timestamp:
-    """A date as the cells of a table have it (`to_moments`): the day of a dotted one comes first, and what could be either is none."""
-    found = marked(pd.Series([text], dtype=object), whole=False).iloc[0]
-    if pd.isna(found) and not _YEAR_FIRST.match(text):
+def _year_first(text: str) -> str:
+    """A date as the cells of a table have it (`to_moments`): one that is dotted, whose day comes first, is turned round."""
+    if (found := MARKED.fullmatch(text)) and found[2] == "." and not found[7]:
+        day, _, month, year, hour, rest, _ = found.groups()
+        return f"{year}-{month:0>2}-{day:0>2}" + (f"T{hour:0>2}{rest}" if hour else "")
+    if not _YEAR_FIRST.match(text):
         raise ValueError
-    return pd.Timestamp(text) if pd.isna(found) else found
+    return text
 
 
 def _bounded(number: int) -> int:

@@ -11,6 +11,7 @@ from core.market.column_hints import (
     holds_places,
     note_decimal_commas,
     note_degrees,
+    note_form,
     note_members,
     note_moments,
     note_refusals,
@@ -130,24 +131,19 @@ def listings_table(
             kind = kind or (
                 "text" if name == C.DESCRIPTION and column.notna().any() else infer_kind(name, column)
             )
-            unsure = setting.kind is None and (kind is None or kind_of(kind).written)
-            if unsure and placeless and holds_places(column):
-                unsure, message = (
-                    False,
-                    "holds a latitude and a longitude in each cell, which are no place so; ",
-                )
-                notes.defects.append(
-                    Defect(path.name, name, 0, "", message + "part it into latitude and longitude")
-                )
-                if kind is None:
-                    continue
-            if unsure:
+            inferred = setting.kind is None and (kind is None or kind_of(kind).written)
+            if placed := inferred and placeless and holds_places(column):
+                message = "holds a latitude and a longitude in each cell, which are no place so; part it into latitude and longitude"
+                notes.defects.append(Defect(path.name, name, 0, "", message))
+            formed = placed or (inferred or kind == "multi") and note_form(name, column, kind, notes)
+            if inferred and not formed:
                 note_decimal_commas(name, column, notes)
                 note_words_for_nothing(name, column, notes)
-            if unsure and kind == "category":
-                note_members(name, column, notes)
+                if kind == "category":
+                    note_members(name, column, notes)
             if kind is None:
-                notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
+                if not formed:
+                    notes.defects.append(Defect(path.name, name, 0, "", why_unused(name, column, raw)))
                 continue
             if kind_of(kind).binned:
                 note_units(name, column, notes)

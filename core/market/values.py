@@ -19,6 +19,13 @@ SEPARATOR = "|"
 #: What else may part them, of which `check` tells.
 SEPARATORS = (";", ",", "/", "、", "，")
 FLAGS = {"t": True, "true": True, "yes": True, "y": True, "f": False, "false": False, "no": False, "n": False}
+#: Other words for yes and no; of these both have to be there, as one alone may mean anything ("no" and "ja" are languages).
+PAIRS = (
+    ("ja", "nein"), ("wahr", "falsch"), ("oui", "non"), ("vrai", "faux"), ("sí", "no"), ("si", "no"), ("on", "off"),
+)  # fmt: skip
+_YES_OR_NO = {
+    **{yes: True for yes, _ in PAIRS}, **{no: False for _, no in PAIRS}, **FLAGS, "1": True, "0": False, "1.0": True, "0.0": False,
+}  # fmt: skip
 #: Codes of the signs that are of one currency alone.
 SIGNS = {
     "€": "EUR",
@@ -34,7 +41,7 @@ SIGNS = {
     "ZŁ": "PLN",
 }
 # An optional currency, a number whose thousands may be parted (so never the decimal comma of "1,5"), an optional unit.
-# Codes ("A12", "12B") and multiples ("10k", "3 million") are no such numbers.
+# Codes ("A12", "12B") and multiples that may be something else ("10k", "3 million") are no such numbers.
 CURRENCY = r"(?:[A-Z]{0,3}\s?[$€£¥₩₹₽₺₪฿₫₴₦₱]|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SGD|NZD|HKD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|AED|SAR|TRY|MYR|IDR|THB|PHP|zł|ZŁ|Rs\.?)"
 #: Money as cells call it; as a unit in market.toml these may be spoons, metres and rooms.
 _MONEY = rf"(?:{CURRENCY}|TL|RM|Rp\.?|[Kk]r\.?)"
@@ -42,11 +49,22 @@ _NUMBER = r"(?:\d{1,3}(?:[,'’\s]\d{2,3})*[,'’\s]\d{3}(?:\.\d+)?|\d++(?:\.\d*
 #: Units of other scripts: money, areas, spans of time, people and rooms, as they stand right behind a number.
 _UNITS = (
     r"(?:円|元|块|圆|원|руб\.?|р\.|грн\.?|บาท|坪|평|㎡|㎥|平米|平方米|平方メートル|ตร\.?ม\.?|кв\.?\s?м\.?|к?м[²2³]?|кг|分[钟鐘間]?|분|時間|小[时時]|시간"
-    r"|日|天|일|泊|晚|박|年|년|[ヶか个個]?月|개월|人|名|명|位|室|間|间|个|個|개|件|階|楼|樓|层|層|층|岁|歳|台)(?:/\s?\w{1,8})?"
+    r"|日|天|일|泊|晚|박|年|년|[ヶか个個]?月|개월|人|名|명|位|室|間|间|个|個|개|件|階|楼|樓|层|層|층|岁|歳|台|đ(?:ồng)?|ر\.?\s?س\.?|د\.?\s?إ\.?|ريال|درهم|دينار|جنيه|م[²2]?|كم)(?:/\s?\w{1,8}[²³]?)?"
 )
 #: What a number is multiplied by: 1.2万円 are 12,000 yen, 1億2,800万円 are 128 million.
-_TIMES = {"千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8}
-#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 CR"), a state ("12 NY") or half a day ("3 PM");
+_TIMES = {
+    "千": 1e3, "천": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4, "億": 1e8, "亿": 1e8, "억": 1e8,
+    "พัน": 1e3, "หมื่น": 1e4, "แสน": 1e5, "ล้าน": 1e6,
+}  # fmt: skip
+#: The same as words: 5 tỷ 600 triệu are 5,600 million.
+_TIMES_WORDS = {
+    "tr": 1e6, "trieu": 1e6, "triệu": 1e6, "ty": 1e9, "tỷ": 1e9, "tỉ": 1e9, "ribu": 1e3, "jt": 1e6, "juta": 1e6, "miliar": 1e9, "milyar": 1e9,
+    "lac": 1e5, "lacs": 1e5, "lakh": 1e5, "lakhs": 1e5, "cr": 1e7, "crore": 1e7, "crores": 1e7,
+}  # fmt: skip
+#: The same beside a currency alone, as 14k are gold, 4K a screen and 500 m a way.
+_TIMES_OF_MONEY = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "b": 1e9, "B": 1e9, "bn": 1e9}
+_FACTORS = {**_TIMES, **_TIMES_WORDS, **_TIMES_OF_MONEY}
+#: Units with capitals. They are named, as any two to four capitals may be a multiple ("2 MM"), a state ("12 NY") or half a day ("3 PM");
 #: sizes of packages ("3 OZ", "1 LB", "12 CT") differ within a column, and say more as words.
 _CAPITALS = (
     r"(?:\s?[kM]Wh?|\s?[kMG]Hz|\s?[MGT]B|\s(?:KM|CM|MM|KB|KG|CC|B?HP|PS|CV|KWH?|MP|MAH|mAh|RPM|BHK|SQM|SQFT|SQ\.?\s?FT)"
@@ -54,11 +72,17 @@ _CAPITALS = (
 )
 _UNIT = (
     rf"(?:{_UNITS}|{_CAPITALS}|"
-    r"%|°[CF]?|\smi(?:les?)?\.?|\s(?:years?|months?)\sold|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|bill|thou|tsd|lakh|cror)[a-z]{2,8}|/\s?[a-z]{1,8})"
+    r"%|°[CF]?|\smi(?:les?)?\.?|\s(?:years?|months?)\sold|[ckm]?m[23²³]?|ft[2²]?|sq\.?\s?(?:ft|m)\.?|min|kg|\s(?!mi[lo]|mln|mrd|bill|bn|thou|tsd|tis|tys)[a-z]{2,8}|\s?(?:l|L|kWh)\s?/\s?100\s?km|/\s?[a-z]{1,8}[23²³]?)"
 )
+_BY_WORDS = rf"(?i:{'|'.join(_TIMES_WORDS)})(?![^\W\d_])"
+_BY_MONEY = "|".join(_TIMES_OF_MONEY)
+_BY = rf"{'|'.join(_TIMES)}|{_BY_WORDS}|(?(money)(?:{_BY_MONEY})|(?:{_BY_MONEY})(?=\s?{CURRENCY}))"
 _AMOUNT = re.compile(
-    rf"^([-+]?)\s*{_MONEY}?\s*(?:(\d++)\s?([億亿억])\s?)?([-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?([{''.join(_TIMES)}])?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
+    rf"^(?P<sign>[-+]?)\s*(?:(?P<money>{CURRENCY}|TL|RM|[Kk]r\.?)|Rp\.?)?\s*(?:(?P<over>\d++)\s?(?P<by>[億亿억]|{_BY_WORDS})\s?)?"
+    rf"(?P<bare>[-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?(?P<times>{_BY})?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
 )
+#: As the figures of Arabic are parted.
+_ARABIC = str.maketrans("٬٫", ",.")
 _TEXT = {str}
 _WHOLE = re.compile(r"-?\d+(?:\.0)?")
 _STAMPS = (
@@ -72,13 +96,16 @@ _OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.
 _QUOTED = re.compile(r"[\[,]\s*['\"]")
 #: Between the words of an array.
 _APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
+#: What calls an object of a list.
+_CALLED = ("name", "label", "title")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 #: Days of when a listing can be had that no Unix time is: years, months, and what a spreadsheet counts (of 1954 to 2119).
 _YEARS = ((1900, 2100, "%Y"), (190001, 210012, "%Y%m"))
 _SERIAL = (20_000, 80_000)
 _ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
-_MARKED = re.compile(
+#: A day or a month, the other one and the year, with points or slashes between them, and maybe a time.
+MARKED = re.compile(
     r"^(\d{1,2})([./])(\d{1,2})\2(\d{4})(?:[T,\s]+(\d{1,2})(:\d{2}(?::\d{2}(?:\.\d+)?)?)(?:\s?([AP])\.?M\.?)?\s?Z?)?$",
     re.IGNORECASE,
 )
@@ -162,16 +189,21 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     present = column.notna().to_numpy()
     unread = np.flatnonzero(present & np.isnan(values))
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
-        match = _AMOUNT.match(str(cell).strip())
+        match = _AMOUNT.match(str(cell).strip().translate(_ARABIC))
         if match:
-            sign, over, by, bare, times = match.groups()
+            sign, over, bare = match["sign"], match["over"], match["bare"]
             if (sign or over) and bare[0] in "+-":  # "--5"
                 continue
-            number = float(re.sub(r"[,'’\s]", "", bare)) * _TIMES.get(times, 1) + (
-                int(over) * _TIMES[by] if over else 0
-            )
+            number = float(re.sub(r"[,'’\s]", "", bare)) * _factor(match["times"])
+            number += int(over) * _factor(match["by"]) if over else 0
             values[row] = -number if sign == "-" else number
     return values, (present & np.isnan(values)) | np.isinf(values)
+
+
+def _factor(times: str | None) -> float:
+    if not times:
+        return 1
+    return _FACTORS.get(times) or _FACTORS.get(times.casefold(), np.nan)  # a dotless i passes for an i
 
 
 def unit_said(cell: str) -> str:
@@ -183,7 +215,8 @@ def unit_said(cell: str) -> str:
     match = _AMOUNT.match(cell.strip())
     if not match:
         return ""
-    around = match[0][: match.start(2 if match[2] else 4)] + match[0][match.end(5 if match[5] else 4) :]
+    first, last = "over" if match["over"] else "bare", "times" if match["times"] else "bare"
+    around = match[0][: match.start(first)] + match[0][match.end(last) :]
     unit = re.sub(r"[\s+.,-]", "", unicodedata.normalize("NFKC", around)).upper()
     unit = SIGNS.get(unit, unit)
     if re.fullmatch(CURRENCY, unit):
@@ -192,15 +225,10 @@ def unit_said(cell: str) -> str:
 
 
 def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
-    """Booleans of a column (t/f, yes/no, true/false, 0/1); also which cells were there but held none."""
+    """Booleans of a column (t/f, yes/no, true/false, 0/1, ja/nein); also which cells were there but held none."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype("boolean"), np.zeros(len(column), bool)
-    words = (
-        column.astype("str")
-        .str.strip()
-        .str.lower()
-        .map({**FLAGS, "1": True, "0": False, "1.0": True, "0.0": False})
-    )
+    words = column.astype("str").str.strip().str.lower().map(_YES_OR_NO)
     flags = words.where(column.notna()).astype("boolean")
     return flags, (flags.isna() & column.notna()).to_numpy(copy=True)
 
@@ -224,8 +252,33 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
             cell = text.split(separator)
     elif not isinstance(cell, Iterable):
         cell = [cell]
-    members = dict.fromkeys(str(member).strip() for member in cell)
+    members = dict.fromkeys(str(member).strip() for member in named(cell))
     return [member for member in members if member]
+
+
+def named(members: Iterable[Any]) -> list[Any]:
+    """The members of a list; of objects their names, where all have one.
+
+    >>> named([{"name": "Pool", "paid": True}, {"name": "Lift"}]), named([{"paid": True}])
+    (['Pool', 'Lift'], [{'paid': True}])
+    """
+    found = list(members)
+    if not found or not all(isinstance(member, dict) for member in found):
+        return found
+    key = next((key for key in _CALLED if all(isinstance(member.get(key), str) for member in found)), None)
+    return found if key is None else [member[key] for member in found]
+
+
+def holds_objects(cell: Any) -> bool:
+    """Whether a cell is an object, or a list of objects that are not all called something."""
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.startswith("{"):
+            return _is_object(text)
+        cell = (_listed(text) or []) if text.startswith("[") and "{" in text else []
+    return isinstance(cell, dict) or (
+        isinstance(cell, list | tuple | np.ndarray) and any(isinstance(one, dict) for one in named(cell))
+    )
 
 
 def _listed(text: str) -> list[Any] | None:
@@ -322,11 +375,11 @@ def to_moments(column: pd.Series, days: bool = False, whole: bool = False) -> tu
     return moments, (moments.isna() & column.notna()).to_numpy(copy=True)
 
 
-def marked(cells: pd.Series, whole: bool) -> pd.Series:
+def _marked(cells: pd.Series, whole: bool) -> pd.Series:
     """Moments of days such as 31.01.2024, in which the day comes first wherever they are written, and of those with slashes in
     which the `whole` column says what comes first; others are missing."""
     parts = (
-        cells.astype("str").str.strip().str.extract(_MARKED)
+        cells.astype("str").str.strip().str.extract(MARKED)
     )  # day, mark, month, year, hour, the rest, AM or PM
     day, month, slashed = parts[0], parts[2], parts[1] == "/"
     one, two = pd.to_numeric(day), pd.to_numeric(month)

@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import VibesError
 from core.market.event_stream import event_frames
+from core.market.kinds import kind_of
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.profile import profile
@@ -103,8 +104,8 @@ def test_a_decimal_comma_is_read_where_the_whole_column_has_it_and_told_elsewher
     rows = rows.replace('"11,5"', "11.5").replace('"12,5"', "n/a")
     market = Market.open(folder(listings="listing_id,size,price,way\n" + rows))
     assert told(market).startswith(
-        "listings.csv, column size, row 3: '13,5' has a decimal comma, but not all the column, so it is read as words; write "
-        "numbers as 10.50 (28 rows)"
+        "listings.csv, column size, row 3: '13,5' has a decimal comma, but not all the column can be read so, and it is read "
+        "as words; write numbers as 10.50 (28 rows)"
     )
     assert market.listings["price"].tolist() == [1200.0 + 1000 * i for i in range(1, 31)]
 
@@ -264,6 +265,56 @@ def test_cells_of_few_members_are_told_how_they_become_a_set(folder):
         "listings.csv, column extras, row 1: 'lift, cellar' is read as one value; if ',' parts a set, say kind = \"multi\" and "
         'separator = "," in market.toml (30 rows)'
     )
+
+
+def test_figures_in_a_form_that_is_not_read_are_told_once(folder):
+    forms = [
+        "{0}k-{1}k",
+        '"£{0},000 - £{1},000"',
+        "{0} kW ({1} PS)",
+        '"{0},5 Liter"',
+        "{0}.99 Euro VB",
+        "{0}K",
+    ]
+    rows = "".join(
+        f"a{i},{','.join(form.format(i % 40 + 20, i % 40 + 30) for form in forms)}\n" for i in range(90)
+    )
+    path = folder(listings=f"listing_id,{','.join('abcdef')}\n{rows}")
+    assert told(Market.open(path)).splitlines() == [
+        f"listings.csv, column {name}, row 1: '{form.strip(chr(34)).format(20, 30)}' has figures in a form that is not read, so it is "
+        "read as words; write bare numbers, of a span its ends in two columns (90 rows)"
+        for name, form in zip("abcdef", forms, strict=True)
+    ]
+    alike = ["{0} OZ", "{0}-{0}9", "{0} PM", "X{0}", "{0}:30-21:00", "14K"]  # of packages, codes, hours
+    rows = "".join(f"a{i},{','.join(form.format(i % 30 + 10) for form in alike)}\n" for i in range(90))
+    assert "in a form" not in told(Market.open(folder(listings=f"listing_id,{','.join('abcdef')}\n{rows}")))
+
+
+def test_months_objects_and_what_stands_alike_in_titles_are_no_sets(folder):
+    jobs, makes = ["Nurse", "Senior Teacher", "Cook", "Junior Cook"], ["Mon", "Tue"]
+    rows = "".join(
+        f"a{i},{i % 12 + 1:02d}/{2010 + i % 9},{2010 + i % 9}-{i % 12 + 1:02d},{jobs[i % 4]} (m/f/d),{jobs[i % 3]} m/w/d,"
+        f'"{{""beds"": {i % 3}}}","[{{""name"": ""{makes[i % 2]}"", ""paid"": true}}]","[{{""paid"": {i % 3}}}]"\n'
+        for i in range(60)
+    )
+    market = Market.open(folder(listings="listing_id,first,until,job,post,features,extras,fees\n" + rows))
+    month = "so it is read as words; write how many months or years ago it was, or the year alone, as a number (60 rows)"
+    objects = "holds objects, so it is read as words; make columns of what they hold, or a set of their names (60 rows)"
+    assert told(market).splitlines() == [
+        f"listings.csv, column first, row 1: '01/2010' is a month, {month}",
+        f"listings.csv, column until, row 1: '2010-01' is a month, {month}",
+        f"listings.csv, column features, row 1: '{{\"beds\": 0}}' {objects}",
+        f"listings.csv, column fees, row 1: '[{{\"paid\": 0}}]' {objects}",
+    ]
+    assert market.listings["extras"].tolist()[:2] == [["Mon"], ["Tue"]]
+
+
+def test_texts_of_html_are_read_as_plain_ones(folder):
+    cell = '<div class=""jd""><h2>The role</h2><p>We&nbsp;hire &amp; pay</p><script>var a = 1 < 2;</script></div>'
+    path = folder(listings=f'listing_id,description\na,"{cell}"\nb,beds < 3 &amp; baths > 1\nc,<p></p>\n')
+    text = Market.open(path).listings["description"]
+    assert text.tolist()[:2] == ["The role We hire & pay", "beds < 3 &amp; baths > 1"] and text.isna()[2]
+    assert text.dtype == "str" and kind_of("text").parse("<b>Fine</b> flat", "", "") == "Fine flat"
 
 
 def test_a_label_keeps_the_capital_letters_of_its_column(folder):

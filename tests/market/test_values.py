@@ -22,6 +22,10 @@ from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
         ("128GB", 128), ("2.4 GHz", 2.4), ("150 PS", 150), ("5 MP", 5), ("3 BHK", 3), ("-5 °C", -5), ("AED 85,210", 85210), ("85,210 SAR", 85210),
         ("kr 850", 850), ("850 kr.", 850), ("1200 TL", 1200), ("RM 1,200", 1200), ("350 zł", 350), ("Rp 15,000", 15000), ("US $1,200", 1200),
         ("1’200.-", 1200), ("12 Jahre", 12), ("12 Years", 12), ("12 years old", 12),
+        ("5.6 tỷ", 5.6e9), ("5 tỷ 600 triệu", 5.6e9), ("850 triệu đồng", 85e7), ("62.9 tr/m²", 62.9e6), ("1.2 ty", 12e8), ("850 trieu", 85e7), ("Rp 850 juta", 85e7),
+        ("1.2 miliar", 12e8), ("₹ 85 lac", 85e5), ("85 Lakhs", 85e5), ("50 LAC", 5e6), ("1.2 CR", 12e6), ("₹1.2 crore", 12e6), ("1 cr 50 lac", 15e6),
+        ("3.5 ล้านบาท", 3.5e6), ("฿3.5 ล้าน", 3.5e6), ("$1.2M", 1.2e6), ("$850m", 85e7), ("£45k", 45000), ("45 k €", 45000), ("$1.2bn", 1.2e9), ("$25 m²", 25),
+        ("500 m", 500), ("25 €/m²", 25), ("1,200,000 ر.س", 12e5), ("٧٥ م²", 75), ("١٬٢٠٠٫٥", 1200.5), ("5.2 l/100 km", 5.2), ("7 trees", 7),
     ],
 )  # fmt: skip
 def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
@@ -45,9 +49,12 @@ def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
         "12 MI",
         "SW 12",
         "3 PM",
-        "1.2 CR",
         "5 MIO",
-        "50 LAC",
+        "450 tis",
+        "1.2 mrd",
+        "Rp 1.2 M",
+        "1.2 mılıar",
+        "5.6 TY 1.2",
         "12AB",
         "A12",
         "12B",
@@ -57,7 +64,8 @@ def test_a_number_is_read_with_its_currency_thousands_and_unit(cell, value):
         "--5",
         "+ -5",
         "10k",
-        "$1.2M",
+        "14K",
+        "45k-60k",
         "3 million",
         "$",
         "",
@@ -129,11 +137,28 @@ def test_whole_numbers_in_a_column_of_ids_are_names_in_any_table():
         assert infer_kind(name, pd.Series(few.astype(str))) == "category"
         assert infer_kind(name, pd.Series(few + 0.5)) == "number"
         assert infer_kind(name, pd.Series(np.arange(90))) is None
-    for name in ("paid", "bid", "grid", "solid"):
+    for name in ("zip", "PLZ", "postal_code", "seller_phone", "EAN"):
+        assert infer_kind(name, pd.Series(few)) == "category"
+    for name in ("paid", "bid", "grid", "solid", "ocean", "megaphone"):
         assert infer_kind(name, pd.Series(few)) == "number"
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["01067", "98804", "10115"], "category"), (["00501", *["98804", "10115"] * 40], "category"), (["0171234", "017123", "+4917"], "category"),
+        (["08", "09", "10"], "number"), (["007 years", "012 years"], "number"), (["0950", *["12345", "800"] * 40], "number"), (["0.50", "0.75"], "number"),
+    ],
+)  # fmt: skip
+def test_zeros_in_front_are_of_codes(cells, kind):
+    assert infer_kind("code", pd.Series(cells)) == kind
+
+
 def test_flags_in_every_spelling():
+    words = ["ja", "Nein", "Oui", "non", "sí", "si", "WAHR", "FALSCH", "vrai", "faux", "on", "off"]
+    assert to_flags(pd.Series(words))[0].tolist() == [
+        word.lower() in ("ja", "oui", "sí", "si", "wahr", "vrai", "on") for word in words
+    ]
     flags, bad = to_flags(pd.Series(["t", "No", "1", "0.0", None, "maybe"]))
     assert flags.tolist()[:4] == [True, False, True, False]
     assert flags.isna().tolist() == [False] * 4 + [True, True]
@@ -233,6 +258,9 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
         ("check_in", ["3 PM", "11 AM", "4 PM"], "category"),
         ("pets", ["t", "f"], "flag"),
         ("pets", [0, 1], "flag"),
+        ("pets", ["Ja", "nein", None], "flag"),
+        ("pets", ["sí", "no"], "flag"),
+        ("language", ["ja", "no"], "category"),
         ("pets", [True, False], "flag"),
         ("amenities", ['["Wifi"]', "[]"], "multi"),
         ("genres", ["Comedy|Drama", "Drama"], "multi"),

@@ -5,7 +5,6 @@ earlier day the future. Only the columns of `ATTRIBUTES` that no rule calls a le
 those of later snapshots that this module has never seen included, is excluded.
 """
 
-import html
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from core.market.columns import Columns as C
 from core.market.config import AttributeConfig, MarketConfig
 from core.market.importers import Importer
 from core.market.leaks import leaks_by_name
+from core.market.markup import plain_text
 from core.market.raw import moments_or_text, numbers_or_text, source_table
 from core.market.values import to_set
 from core.market.writer import write_market
@@ -54,7 +54,6 @@ REQUIRED = ("id", "name", "host_id", "room_type", "price")
 
 _SNAPSHOT = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-(\d{4}-\d{2}(?:-\d{2})?)")
 _RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 
 
 class InsideAirbnb(Importer):
@@ -152,8 +151,3 @@ def bathrooms(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
     counts = counts.where(~lowered.str.contains("half-bath", regex=False, na=False), 0.5)
     shared = lowered.str.contains("shared", regex=False).astype("boolean")
     return counts, shared.where(texts.notna())
-
-
-def plain_text(text: str) -> str:
-    """A description without HTML tags and entities, white space as single blanks."""
-    return " ".join(html.unescape(_TAG.sub(" ", text)).split())

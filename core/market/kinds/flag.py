@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told, ids_of
-from core.market.values import FLAGS, SEPARATOR, to_flags
+from core.market.values import FLAGS, PAIRS, SEPARATOR, to_flags
 
 
 def _looks_so(cells: Cells) -> bool:
@@ -18,7 +18,7 @@ def _looks_so(cells: Cells) -> bool:
         return False
     if not cells.textual:
         return set(cells.present.unique()) <= {0, 1}
-    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"}
+    return cells.some <= set(FLAGS) or cells.some <= {"0", "1"} or cells.some in map(set, PAIRS)
 
 
 class Flag(Kind):

@@ -25,13 +25,22 @@ ENDS = (
 )
 
 
-#: Whole numbers in such a column name something: brand_id, ID, categoryId.
-_NAMES = re.compile(r"(?i:(.*[_\W])?id)|.*[a-z]I[dD]")
+#: Whole numbers in such a column name something: brand_id, ID, categoryId, zip_code.
+_NAMES = re.compile(
+    r"(?i:(.*[_\W])?(?:id|zip(?:[_\s]?code)?|plz|post(?:al)?[_\s]?code|phone(?:[_\s]?number)?|ean|gtin|sku))|.*[a-z]I[dD]"
+)
+_PADDED = re.compile(r"0\d{2,}")
+
+
+def _coded(words: pd.Series) -> bool:
+    """Whether text is codes, as zeros stand in front: in postcodes of some cells, all as long, in phone numbers of most."""
+    padded = words.str.fullmatch(_PADDED).mean()
+    return bool(padded > 0.5 or (padded >= 0.01 and words.str.len().nunique() == 1))
 
 
 def _looks_so(cells: Cells) -> bool:
     values, bad = to_numbers(cells.words if cells.textual else cells.present)
-    if cells.textual and bad.mean() >= 0.1:
+    if cells.textual and (bad.mean() >= 0.1 or _coded(cells.words)):
         return False
     return _NAMES.fullmatch(cells.name) is None or bool((values[~bad] % 1 != 0).any())
 

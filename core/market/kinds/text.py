@@ -9,6 +9,8 @@ import pandas as pd
 
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Kind, Told
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids
+from core.market.markup import without_markup
+from core.market.values import SEPARATOR
 from core.market.words import words
 
 #: More different values than these, mostly of several words, are titles and no categories.
@@ -31,6 +33,17 @@ class Text(Kind):
         Claim(70, lambda cells: cells.unique > 0.3 and _reads_so(cells) and not cells.dated),
         Claim(50, lambda cells: cells.identifying and (cells.gaps > 0).mean() > 0.5 and not cells.dated),
     )
+
+    def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
+        cells, bad, problem = super().read(column, separator)
+        marked = cells.str.contains("<", regex=False).to_numpy(bool, na_value=False)
+        if marked.any():
+            cells = cells.mask(marked, cells[marked].map(without_markup))
+            cells = cells.where(cells != "")
+        return cells, bad, problem
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        return without_markup(super().parse(value, label, column))
 
     def meets(self, column: pd.Series, values: Sequence[Any]) -> np.ndarray:
         """Where one of the values is a part of the text."""
