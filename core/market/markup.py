@@ -8,8 +8,8 @@ _NAMES = (
     "iframe|img|ins|li|main|mark|meta|nobr|ol|p|pre|q|s|script|section|small|span|strike|strong|style|sub|sup|table|tbody|td|tfoot|th|"
     "thead|title|tr|u|ul|video"
 )
-#: By which a text is known to be HTML: "a < b" and "<3" are none.
-_KNOWN = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>]*|/)?>", re.IGNORECASE)
+#: By which a text is known to be HTML: "a < b", "<3" and "<b and c>" are none.
+_KNOWN = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>=]*=[^<>]*)?\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 #: What nobody reads, up to the end where that is left out.
 _UNSEEN = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.IGNORECASE | re.DOTALL)

@@ -189,7 +189,8 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     present = column.notna().to_numpy()
     unread = np.flatnonzero(present & np.isnan(values))
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
-        match = _AMOUNT.match(str(cell).strip().translate(_ARABIC))
+        text = str(cell).strip()
+        match = _AMOUNT.match(text if text.isascii() else text.translate(_ARABIC))
         if match:
             sign, over, bare = match["sign"], match["over"], match["bare"]
             if (sign or over) and bare[0] in "+-":  # "--5"

@@ -14,9 +14,10 @@ import pandas as pd
 from core.errors import VibesError
 from core.evaluation.queries_file import FILE, RANK
 from core.insight.rankings import KEY, rankers
-from core.market.importers.inside_airbnb import bathrooms, plain_text, without_rating
+from core.market.importers.inside_airbnb import bathrooms, without_rating
 from core.market.io import read_kept
 from core.market.market import Market
+from core.market.markup import plain_text
 from core.market.moments import moment_in_log
 from core.market.raw import moments_or_text, numbers_or_text, parted
 from core.market.values import as_ids, to_flags, to_moments, to_numbers, to_set
