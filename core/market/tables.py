@@ -135,7 +135,7 @@ def listings_table(
             if placed := inferred and placeless and holds_places(column):
                 message = "holds a latitude and a longitude in each cell, which are no place so; part it into latitude and longitude"
                 notes.defects.append(Defect(path.name, name, 0, "", message))
-            formed = placed or (inferred or kind == "multi") and note_form(name, column, kind, notes)
+            formed = placed or ((inferred or kind == "multi") and note_form(name, column, kind, notes))
             if inferred and not formed:
                 note_decimal_commas(name, column, notes)
                 note_words_for_nothing(name, column, notes)
