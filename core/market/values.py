@@ -102,7 +102,7 @@ _IN_BRACES = re.compile(r"\{[^{}]*\}")
 #: Days of when a listing can be had that no Unix time is: years, months, and what a spreadsheet counts (of 1954 to 2119).
 _YEARS = ((1900, 2100, "%Y"), (190001, 210012, "%Y%m"))
 _SERIAL = (20_000, 80_000)
-_ZONE = re.compile(r"\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
+_ZONE = re.compile(r"(?<!\s)\s*(?:\[?UTC\]?|GMT|Z\[UTC\])$")
 _UNIX_UNITS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (0.0, "s"))  # 1e11 seconds are beyond the year 5000
 #: A day or a month, the other one and the year, with points or slashes between them, and maybe a time.
 MARKED = re.compile(
