@@ -89,7 +89,9 @@ def _storable(column: pd.Series, source: Path) -> pd.Series:
 def _listed(cell: Any) -> Any:
     if isinstance(cell, set | frozenset):
         return sorted(map(str, cell))
-    return [str(member) for member in named(cell)] if isinstance(cell, list | tuple | np.ndarray) else cell
+    if not isinstance(cell, list | tuple | np.ndarray):
+        return cell
+    return [member if isinstance(member, dict) else str(member) for member in named(cell)]
 
 
 def _worded(cell: Any) -> str:

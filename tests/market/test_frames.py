@@ -249,6 +249,18 @@ def test_columns_that_parquet_does_not_know_are_held_all_the_same(tmp_path, cell
     same(market, Market.open(tmp_path / "market"))
 
 
+def test_objects_of_a_list_are_called_by_their_names_or_told(tmp_path):
+    lists = {
+        "extras": [[{"name": "Pool", "paid": True}, {"name": "Lift", "paid": False}]] * 2,
+        "fees": [[{"paid": 1}]] * 2,
+    }
+    market = Market.from_frames(pd.DataFrame({"listing_id": [1, 2], **lists}), path=tmp_path / "m")
+    assert (
+        market.listings["extras"][0] == ["Pool", "Lift"] == Market.open(tmp_path / "m").listings["extras"][0]
+    )
+    assert [(one.column, one.message.split(",")[0]) for one in market.defects] == [("fees", "holds objects")]
+
+
 def test_half_a_letter_is_told(tmp_path):
     """As JSON of web pages has them: one half of a pair of surrogates."""
     broken = HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))
