@@ -1,22 +1,27 @@
 """Finding a listing by words over its title and attributes, or by its id; ranked simply."""
 
+from __future__ import annotations
+
 import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow import compute
-from scipy import sparse
 
 from app.view import formats
 from app.view.market import MarketView
 from core.errors import printable
 from core.market.market import Attribute
 from core.market.words import words
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 TITLE_WEIGHT = 3
 WHOLE_WORD = 2  # a whole word counts twice as much as the beginning of one
@@ -32,7 +37,7 @@ class _Held:
     rows: sparse.csr_array  # (V, L) bool
 
     @classmethod
-    def of(cls, told: Iterable[Told], listings: int) -> "_Held":
+    def of(cls, told: Iterable[Told], listings: int) -> _Held:
         """The words of texts, each different one read once."""
         texts: list[str] = []
         held, rows = [np.empty(0, int)], [np.empty(0, int)]
@@ -52,6 +57,8 @@ class _Held:
         before = np.repeat(end[which] - np.cumsum(size) + size, size)
         word = place[numbered.indices.to_numpy()[before + np.arange(len(before))]]
         row = np.repeat(row, size).astype(np.int32)
+        from scipy import sparse  # that the first page does not wait for
+
         every = sparse.coo_array((np.ones(len(word), bool), (word, row)), (len(known), listings))
         return cls(known, every.tocsr())
 
@@ -75,7 +82,7 @@ class SearchIndex:
     ids: dict[str, int]
 
     @classmethod
-    def build(cls, view: MarketView) -> "SearchIndex":
+    def build(cls, view: MarketView) -> SearchIndex:
         """Index every listing of a market, its whole texts."""
         size = len(view)
         rest = chain.from_iterable(_told(view, item) for item in view.attributes)

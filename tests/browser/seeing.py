@@ -20,6 +20,21 @@ def wait_until_quiet(page) -> None:
     page.wait_for_function("!document.querySelector('[data-stale=true]')", timeout=PATIENCE)
 
 
+def wait_until_still(locator) -> None:
+    """Wait until an element has stood in its place for half a second: what is opened above it grows, and what it holds is drawn late,
+    so that a click may begin on it and end beside it."""
+    locator.evaluate(
+        """async (element) => {
+            let since = performance.now(), before = ""
+            while (performance.now() - since < 500) {
+                const { x, y } = element.getBoundingClientRect()
+                if (`${x},${y}` !== before) [since, before] = [performance.now(), `${x},${y}`]
+                await new Promise((next) => setTimeout(next, 50))
+            }
+        }"""
+    )
+
+
 def turn(page, theme: str) -> None:
     """Turn the viewer's system "light" or "dark", and wait until the page is drawn for it."""
     page.emulate_media(color_scheme=theme)

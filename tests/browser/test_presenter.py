@@ -2,7 +2,7 @@
 
 import pandas as pd
 from browser.conftest import WIDE_AND_PHONE
-from browser.seeing import wait_until_quiet
+from browser.seeing import wait_until_quiet, wait_until_still
 from browser.test_axe import troubles
 from PIL import Image
 from playwright.sync_api import expect
@@ -120,7 +120,9 @@ def test_rows_and_charts_are_files(page):
     table = pd.read_csv(download.value.path())
     assert {"series", "x", "y"} <= set(table) and (table["series"] == "This listing").sum() == 1
     page.get_by_text("As code").click()
+    picture = page.get_by_role("button", name="These rows as PNG")
+    wait_until_still(picture)
     with page.expect_download() as download:
-        page.get_by_role("button", name="These rows as PNG").click()
+        picture.click()
     with Image.open(download.value.path()) as sheet:
         assert sheet.format == "PNG" and sheet.width > 1000

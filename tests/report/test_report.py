@@ -235,7 +235,8 @@ def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
 
     hostile = """<img src=x onerror="alert(1)"></li>& "' onload={{ 7 * 7 }}"""
     for harmless, html in zip(made("word", tmp_path / "a"), made(hostile, tmp_path / "b"), strict=True):
-        assert html.count("&lt;img src=x") > 20 and unescape(html).count(hostile) > 20
+        # Of texts, such as titles, nothing is left that is a tag.
+        assert html.count("&lt;img src=x") > 10 and unescape(html).count(hostile) > 10
         assert Structure(html).tags == Structure(harmless).tags
 
 
