@@ -242,7 +242,7 @@ def _train(
     engine = Engine(model, featurizer, features, settings)
     spaces = spaces_of(market, photos, engine, report)
     # Weights may be finite and what they make of a listing not, and a refit has no validation that would have told.
-    check_finite("embedding of a listing", float(np.abs(spaces["model"]).max()), progress.best_step, training)
+    check_finite("embedding of a listing", _spread(spaces["model"]), progress.best_step, training)
     save_spaces(run, market, spaces)
     # Where the loss knows recency it has a weight, and `guarded` may have left it out.
     weighed = training.recency_fit is not None and not training.recent_days
@@ -314,6 +314,11 @@ def _recent(log: EventLog, days: int, catalogue: Catalogue) -> RecentEvents | No
     return RecentEvents.over_days(log, days, catalogue) if days else None
 
 
+def _spread(vectors: np.ndarray) -> float:
+    """From the least number in vectors (L, d) to the greatest, found without a copy of a million of them; no number where one is none."""
+    return float(vectors.max() - vectors.min())
+
+
 def _needed(log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:
     """(n,) the listings whose vectors decide the ranks of `queries`: live at one of their moments, in a history, or aimed at.
 
@@ -375,7 +380,7 @@ def _validation(
             ranks[rows] = pessimistic_ranks(scores, allowed, batch.target)
         ranks = gathered(ranks, len(queries))
         # Nothing is at least as good as a target whose score is not a number, so that it would stand before the first.
-        if (ranks < 1).any() or not np.isfinite(listings).all():
+        if (ranks < 1).any() or not np.isfinite(_spread(listings)):
             return float("nan"), float("nan")
         values = np.column_stack([ranks <= K, smooth_recall(ranks)])  # (Q, 2)
         hard, smooth = user_means(values, queries.user).mean(axis=0)
