@@ -11,15 +11,8 @@ from core.market.columns import Columns as C
 from core.market.decimals import has_decimal_comma, says_comma, says_thousands, with_points
 from core.market.defects import Defect, Notes
 from core.market.kinds import Cells
-from core.market.values import (
-    CURRENCY,
-    SEPARATORS,
-    holds_objects,
-    is_textual,
-    to_moments,
-    to_numbers,
-    unit_said,
-)
+from core.market.moments import to_moments
+from core.market.values import CURRENCY, SEPARATORS, holds_objects, is_textual, to_numbers, unit_said
 
 #: Words in what others call the columns of events.
 _SAID = {

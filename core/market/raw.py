@@ -6,8 +6,9 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.io import read_table
+from core.market.moments import to_moments
 from core.market.tables import require
-from core.market.values import to_moments, to_numbers
+from core.market.values import to_numbers
 
 
 def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -36,8 +36,9 @@ from core.market.ids import by_user_and_time, rows_in
 from core.market.in_vain import excluded_in_vain
 from core.market.io import check_commas
 from core.market.kinds import infer_kind, kind_of
+from core.market.moments import to_moments
 from core.market.photo_urls import with_paths
-from core.market.values import SEPARATOR, as_ids, of_bytes, to_moments, to_numbers
+from core.market.values import SEPARATOR, as_ids, of_bytes, to_numbers
 
 #: What pandas calls a column without a name; one that it read and wrote again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")

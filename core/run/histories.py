@@ -9,7 +9,8 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.io import read_table
-from core.market.values import to_moments, to_numbers
+from core.market.moments import to_moments
+from core.market.values import to_numbers
 
 
 def read_history(path: Path) -> pd.DataFrame:

@@ -10,7 +10,8 @@ from core.market.columns import Columns as C
 from core.market.event_stream import event_frames
 from core.market.importers import import_market
 from core.market.market import Market
-from core.market.values import to_moments, to_numbers
+from core.market.moments import to_moments
+from core.market.values import to_numbers
 
 LARGE = 10**16
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import VibesError
-from core.market.moments import moment_in_log
-from core.market.values import to_moments
+from core.market.moments import moment_in_log, to_moments
 
 NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from core.market.kinds import infer_kind
-from core.market.values import to_flags, to_moments, to_numbers, to_set, to_sets
+from core.market.moments import to_moments
+from core.market.values import to_flags, to_numbers, to_set, to_sets
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.durable import atomic_path
-from core.market.values import to_moments
+from core.market.moments import to_moments
 from core.serving.journal.following import whole_lines
 from core.serving.journal.segments import SUFFIX
 

@@ -12,9 +12,10 @@ from core.market.durable import copy_file
 from core.market.io import TABLES, find_table, read_table
 from core.market.kinds import kind_of
 from core.market.market import Market
+from core.market.moments import to_moments
 from core.market.photo_urls import with_paths
 from core.market.tables import as_ids
-from core.market.values import to_moments, to_numbers
+from core.market.values import to_numbers
 
 
 def pinned(market: Market) -> MarketConfig:

@@ -18,9 +18,9 @@ from core.market.importers.inside_airbnb import bathrooms, without_rating
 from core.market.io import read_kept
 from core.market.market import Market
 from core.market.markup import plain_text
-from core.market.moments import moment_in_log
+from core.market.moments import moment_in_log, to_moments
 from core.market.raw import moments_or_text, numbers_or_text, parted
-from core.market.values import as_ids, to_flags, to_moments, to_numbers, to_set
+from core.market.values import as_ids, to_flags, to_numbers, to_set
 from core.run.histories import read_history
 from core.run.where import read_condition
 from tests.fuzz.harness import target
