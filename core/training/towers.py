@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from core.market.log import ranges
 from core.model.dropout import Draw
@@ -14,6 +15,11 @@ from core.model.windows import ReadoutBatch, VectorBatch
 from core.training.batches import Batch
 from core.training.dropout import drop_tokens
 from core.training.processes import Processes
+
+#: Tokens of sequences of which a step keeps what the gradient needs, some 40 KB each in `mini`: those of 256 histories of
+#: 512 tokens. A large market's steps have four times as many; they go in parts, each encoded anew for its gradient (Chen et al.
+#: 2016, arXiv 1604.06174).
+TOKENS_KEPT = 256 * 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +63,14 @@ class Towers:
         if not len(batch):
             return self.tables[0].new_zeros((0, self.model.longformer.config.width))
         if self.model.reads == "sequence":
-            sequences = drop_tokens(inputs.histories(first, end), self.token_dropout, batch.rows, seed)
-            with self._draw(batch.rows, seed).active():
-                return self.model(TokenBatch(sequences, device), *self.tables).float()
+            parts = _parts(inputs.history_lengths(first, end), TOKENS_KEPT)
+            if len(parts) == 1:
+                return self._sequences(batch.rows, first, end)
+            encoded = [
+                checkpoint(self._sequences, batch.rows[part], first[part], end[part], use_reentrant=False)
+                for part in parts
+            ]
+            return torch.cat(encoded)
         windows: ReadoutBatch | VectorBatch
         if self.model.reads == "blocks":
             event = ranges(first, end - first)  # (R,)
@@ -71,6 +82,13 @@ class Towers:
         with self._draw(first, seed).active():
             found = self.model.prefixes(windows, *self.tables, vectors).float()  # (R, d)
         return found[torch.from_numpy(batch.place).to(device)]
+
+    def _sequences(self, rows: np.ndarray, first: np.ndarray, end: np.ndarray) -> torch.Tensor:
+        """(E, d) the vector of each example `rows` (E,) whose history `first:end` is one sequence of tokens."""
+        seed = self.seeds[0]
+        sequences = drop_tokens(self.inputs.histories(first, end), self.token_dropout, rows, seed)
+        with self._draw(rows, seed).active():
+            return self.model(TokenBatch(sequences, self.device), *self.tables).float()
 
     def events(self, batch: Batch, rows: np.ndarray, vectors: torch.Tensor) -> torch.Tensor:
         """(R, d) the vector of each event's listing, of `vectors` (U, d), those of the listings `rows` (U,)."""
@@ -86,3 +104,9 @@ class Towers:
 
     def _draw(self, rows: np.ndarray, seed: int) -> Draw:
         return Draw(torch.from_numpy(rows.astype(np.int32)), seed)
+
+
+def _parts(lengths: np.ndarray, tokens: int) -> list[slice]:
+    """Runs of sequences of `lengths` (E,), each of at most `tokens` where all are padded to the longest, or of one sequence."""
+    each = max(1, tokens // max(1, int(lengths.max())))
+    return [slice(low, low + each) for low in range(0, len(lengths), each)]

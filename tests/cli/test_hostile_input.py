@@ -20,6 +20,7 @@ def refused(*words: object) -> str:
     return line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "at", ["5000-01-01", "0001-01-01", "NaT", "", " ", "1e400", "9" * 400, "2024-13-01", "\ud800"]
 )
@@ -36,6 +37,7 @@ def test_a_count_beyond_all_numbers_is_all_there_are(bare, tmp_path):
     assert len(lists) == len(bare.listing_ids) * (len(bare.listing_ids) - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

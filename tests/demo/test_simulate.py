@@ -60,6 +60,7 @@ def test_a_home_does_not_depend_on_how_many_there_are():
     assert homes(5, 1) != homes(5, 2)
 
 
+@pytest.mark.slow
 def test_homes_are_within_their_bounds_and_every_vibe_is_there(whole):
     world, _ = whole
     found = [offer.home for offer in world.offers]
@@ -79,6 +80,7 @@ def test_quality_and_light_follow_the_vibe(whole):
     assert mean.loc["minimalist", 2] > mean.loc["worn_out", 2] + 0.1
 
 
+@pytest.mark.slow
 def test_the_market_opens_without_a_defect_and_says_what_it_is(small):
     _, path = small
     market = Market.open(path / "market")

@@ -42,6 +42,7 @@ def values_of(market: Market, attribute: str) -> dict[str, set]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attribute", ["seller", "tags", "room_type"])
 def test_ranks_among_the_new_agree_with_the_naive_evaluation(market, attribute):
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)

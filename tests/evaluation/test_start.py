@@ -29,6 +29,7 @@ def test_it_measures_what_the_command_does_and_keeps_it(measured, trained):
     assert not (trained.path / "metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_its_frame_has_every_figure_once(measured):
     found = measured[1]
     frame = found.frame()

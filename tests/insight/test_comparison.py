@@ -75,6 +75,7 @@ def test_the_figures_are_those_of_a_count_by_hand(runs):
     assert frame["gain"].is_monotonic_decreasing and found.apart["gain"].iloc[0] == frame["gain"].iloc[0]
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
     out = tmp_path / "queries.parquet"
     told = ["compare", *map(str, runs), "--ranking", "ease", "--json", "--queries", str(out)]

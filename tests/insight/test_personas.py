@@ -19,6 +19,7 @@ def run(tmp_path_factory) -> Run:
     return Run.open(folder / "run")
 
 
+@pytest.mark.slow
 def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
     found = personas(run)
     assert 2 <= len(found) <= 6

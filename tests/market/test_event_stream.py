@@ -18,6 +18,7 @@ def joined(market: Market, rows: int) -> tuple[pd.DataFrame, int]:
     return whole, max(map(len, frames))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
 def test_parts_hold_what_the_whole_holds(tiny_market, timed):
     path = tiny_market(listings=20, users=15, events_per_user=6, photos=0, timed=timed)

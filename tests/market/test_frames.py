@@ -29,6 +29,7 @@ def same(one: Market, other: Market) -> None:
     assert one.fingerprint == other.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timed", [True, False])
 def test_frames_and_their_folder_are_one_market(tiny_market, tmp_path, timed):
     folder = tiny_market(timed=timed, lifetimes=True)
@@ -125,6 +126,7 @@ def shots(folder: Path) -> list[Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["absolute", "from root", "from here", "climbing", "absolute below root"])
 def test_photos_are_found_wherever_they_lie(tmp_path, monkeypatch, how):
     files = shots(tmp_path)

@@ -105,6 +105,7 @@ def test_sets_of_one_length_stay_sets(folder, reads):
     assert len(reads) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["listings.csv", "market.toml"])
 def test_a_changed_file_is_read_anew(folder, reads, file):
     Market.open(folder)
@@ -120,6 +121,7 @@ def test_a_changed_file_is_read_anew(folder, reads, file):
     assert len(reads) == 2
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_made_anew(folder, reads):
     whole = Market.open(folder)
     path = folder / ".cache" / FILE

@@ -93,6 +93,7 @@ def test_a_market_where_users_buy_again_is_told_what_lists_and_tests_leave_out(f
     assert none.events.returning == 0 and "go back to a listing" not in render(none)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mine", "others", "told"), [(1_001, 9_009, True), (1_001, 9_010, False), (1_000, 0, False)]
 )
@@ -247,6 +248,7 @@ def test_what_says_not_this_is_told_and_counts_for_no_listing(folder):
     assert without.events.unwanted == 0 and "not this" not in render(without)
 
 
+@pytest.mark.slow
 def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_they_changed(
     tiny_market, monkeypatch
 ):
@@ -278,6 +280,7 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_th
     assert profile(Market.open(path), keep=True) == profile(Market.open(path)) != found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["profile.py", "tables.py", "kinds/category.py", "kinds/__init__.py"])
 def test_what_was_kept_counts_no_more_where_the_code_that_reads_or_counts_is_another(
     tiny_market, monkeypatch, code

@@ -212,6 +212,7 @@ def test_numbers_in_several_units_are_told(folder):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "columns, title",
     [

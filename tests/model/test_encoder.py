@@ -66,6 +66,7 @@ def test_events_outside_the_history_change_nothing(case):
     np.testing.assert_array_equal(encode_histories(model, inputs, start, end, 128), before)
 
 
+@pytest.mark.slow
 def test_vectors_of_listings_that_are_at_hand_are_not_made_anew(case):
     model, inputs, log = case
     start, end, table = log.start[:-1], log.start[1:], encode_listings(model, inputs, np.arange(30), 128)
@@ -92,6 +93,7 @@ def test_batches_hold_every_row_once_and_little_padding():
     assert all(len(rows) * lengths[rows].max() <= 1000 for rows in batches)
 
 
+@pytest.mark.slow
 def test_weights_and_state_come_back(case, tmp_path):
     model, _inputs, _ = case
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)

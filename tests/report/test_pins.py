@@ -28,6 +28,7 @@ def view(run, url):
     return pinned_views([Pin("One", url, "a note")], only(run))[0]
 
 
+@pytest.mark.slow
 def test_a_list_has_its_listing_and_the_rows_of_the_page(run):
     found = view(run, "/similar?listing=l05&space=photos&k=4")
     (strip,) = found.strips

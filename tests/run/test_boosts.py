@@ -58,6 +58,7 @@ def test_a_market_that_knows_no_moments_or_places_says_so(tmp_path):
         read_boost(bare, "near 1,2 1 2km")
 
 
+@pytest.mark.slow
 def test_a_boost_moves_scores_by_deviations_of_all_of_them(trained):
     user = trained.log.users[5]
     text = "fresh 1.5 30d"

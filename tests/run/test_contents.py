@@ -29,6 +29,7 @@ def test_a_run_of_the_first_format_opens_and_answers(place):
     read_all(place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damage_is_told_in_one_sentence_that_names_the_file(name, place):
     file, damage = DAMAGES[name]
@@ -39,6 +40,7 @@ def test_damage_is_told_in_one_sentence_that_names_the_file(name, place):
     assert ";" in str(told.value)  # the mend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors"]
 )

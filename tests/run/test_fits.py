@@ -77,6 +77,7 @@ def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
         load_fits(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("added", "nearest"), [*((row, False) for row in ROWS), *((row, True) for row in ROWS if "neigh" in row)]
 )

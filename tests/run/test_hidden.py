@@ -32,6 +32,7 @@ def run(trained, tmp_path_factory, request) -> Run:
     return Run.open(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [{}, {"drop_seen": False}], ids=["dropped", "kept"])
 def test_a_hidden_listing_is_a_not_of_the_request(run, rules):
     ids = run.listing_ids

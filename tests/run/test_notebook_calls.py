@@ -37,6 +37,7 @@ def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     assert len(one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listing", [3, 3.0, np.int64(3), np.int16(3), np.float64(3), np.str_("3"), " 3 "])
 def test_a_listing_is_a_text_or_a_number(numbered, listing):
     same(numbered.similar(listing, 5), numbered.similar("3", 5))
@@ -51,6 +52,7 @@ def test_several_listings_come_in_any_list(numbered, kind):
         same(part, numbered.similar(listing, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
 def test_several_users_come_in_any_list(numbered, kind):
     users = [int(user) for user in numbered.log.users if user != "7"][:2]

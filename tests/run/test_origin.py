@@ -26,6 +26,7 @@ def crowded(small_market):
     return replace(small_market, events=pd.concat([small_market.events, many], ignore_index=True))
 
 
+@pytest.mark.slow
 def test_users_of_one_event_do_not_make_a_market_large(small_market, crowded):
     events = small_market.events
     before = of_two_or_more(small_market)

@@ -143,6 +143,7 @@ def test_the_share_of_simultaneous_events_counts_different_listings_of_training_
     assert sorted(order) == list(range(9)) and order[[2, 5, 8]].tolist() == [2, 5, 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("per_basket", "asked", "found"), [(4, "auto", "set"), (1, "auto", "order"), (4, "order", "order")]
 )

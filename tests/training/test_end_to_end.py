@@ -112,6 +112,7 @@ def test_more_stages_begin_with_the_same_vectors(market, settings, frozen, start
     np.testing.assert_allclose(found, start[1].features.photo[:3], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_gradients_reach_the_stages_from_the_photos_of_a_step_alone(start):
     model, inputs, live = start
     live.refresh(model, Processes())

@@ -39,6 +39,7 @@ def market(tiny_market) -> Market:
     return Market.open(tiny_market(photos=3, listings=40))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "features",
     [
@@ -65,6 +66,7 @@ def test_word_pieces_are_cut_at_what_the_longest_listing_has(market):
     assert (1 + np.diff(found.tokens.offset)).max() == featurizer.longest_listing == 1 + 9 + 1 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "history, max_listings, rows",
     # One listing with everything: [CLS], title twice, room type, price, pets, amenities, place, four photos = 12 tokens.

@@ -27,6 +27,7 @@ def fitted(trained, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_more_additions_than_fit_in_a_row_are_a_list_to_choose_from(show, fitted):
     page = show("users", fitted, user="u1", at="4", k="6")
     (control,) = [one for one in page.selectbox if one.key == "with"]

@@ -52,6 +52,7 @@ def test_what_a_browser_has_it_keeps_until_the_file_is_another(run):
     assert ask(listing="l02", known=first.headers["etag"]).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -80,6 +81,7 @@ def test_the_address_changes_with_the_market(run):
     assert photo_url("run", view, 2, 1) == f"/photo/run/320/1?listing=l02&v={view.market.fingerprint[:8]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "box"), [((120, 90), "4 / 3"), ((200, 300), "2 / 3"), ((90, 90), "1 / 1")])
 def test_the_box_follows_the_covers(tmp_path, monkeypatch, size, box):
     market = paint_market(tmp_path / "market", listings=4, users=0)

@@ -127,6 +127,7 @@ def test_three_kinds_of_input_agree(lite0, photos):
     assert lite0.encode([]).shape == (0, 1280)
 
 
+@pytest.mark.slow
 def test_a_vector_does_not_depend_on_its_batch(lite0, photos):
     alone = np.concatenate([lite0.encode([photo]) for photo in photos])
     np.testing.assert_allclose(lite0.encode(photos), alone, atol=1e-4)

@@ -112,6 +112,7 @@ def test_training_lowers_the_loss(market):
     assert losses[-1] < 0.9 * losses[0]
 
 
+@pytest.mark.slow
 def test_what_is_not_at_hand_is_asked_for(market, tmp_path):
     folder, photos = copy_of(market, tmp_path)
     with pytest.raises(VibesError, match="--weights"):

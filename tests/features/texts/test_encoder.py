@@ -168,6 +168,7 @@ def small_model(tmp_path, minilm) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_any_local_model_may_be_given(small_model, minilm, tmp_path):
     encoder = load_text_encoder(small_model)
     assert encoder.width == 16 and encoder.name.startswith("my_model-")

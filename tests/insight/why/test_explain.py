@@ -39,6 +39,7 @@ def line(found, **wanted):
     return rows.iloc[0]
 
 
+@pytest.mark.slow
 def test_without_an_attribute_is_a_market_that_never_had_it(run):
     found = why(run, "l02", "l05", "model")
     space = run.vectors("model")

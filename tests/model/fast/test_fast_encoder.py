@@ -145,6 +145,7 @@ def engine(request, tiny_market):
     return Engine(model, featurizer, featurizer.transform(market, None), settings), log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["float32", "bf16"])
 def test_histories_and_listings_are_those_of_the_readable_model(engine, path):
     engine, log = engine
@@ -169,6 +170,7 @@ def centred_cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+@pytest.mark.slow
 def test_the_machine_and_the_settings_choose_the_path(engine, monkeypatch, caplog):
     engine, _ = engine
     caplog.set_level(logging.INFO)

@@ -152,6 +152,7 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
     np.testing.assert_allclose(scores, np.take_along_axis(wanted, rows, 1), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "added, sentence",
     [
@@ -369,6 +370,7 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
         prepare(changed, tmp_path / "new", "recommend", rules)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, sentence",
     [

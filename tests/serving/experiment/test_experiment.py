@@ -164,6 +164,7 @@ def test_a_verdict_is_told_with_its_interval_and_what_it_would_have_taken(traine
     assert skewed.difference(0.2) == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_two_lists_that_keep_a_rule_keep_it_together(trained, second, tmp_path):
     service, _ = app(trained, second, tmp_path, design="interleave")
     seller = {

@@ -79,6 +79,7 @@ def test_no_file_has_them_any_more_and_everything_else_is_as_it_was(run, tmp_pat
     assert Refresher(run.path, {"events": FolderSource(folder / "more")}).look().published
 
 
+@pytest.mark.slow
 def test_a_run_that_was_never_refreshed_and_its_tables_of_any_format(run, tmp_path):
     market, folder = run.market.path, run.path.parent
     pd.read_parquet(market / "events.parquet").to_csv(market / "events.csv.gz", index=False)

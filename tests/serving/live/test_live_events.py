@@ -149,6 +149,7 @@ def test_only_new_lines_of_a_log_are_read(tmp_path):
     assert news.frames[0].rows[C.USER].tolist() == ["u2"] and "3 lines that are no events" in news.problems[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "told"),
     [

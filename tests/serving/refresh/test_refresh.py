@@ -61,6 +61,7 @@ def networks(monkeypatch) -> list[int]:
     return calls
 
 
+@pytest.mark.slow
 def test_what_is_new_is_visible_and_equals_a_full_rebuild_at_the_price_of_what_is_new(
     shop, tmp_path, networks
 ):
@@ -107,6 +108,7 @@ def test_the_features_that_were_put_together_read_as_those_made_of_the_whole_mar
         np.testing.assert_array_equal(getattr(engine.features.tokens, name), array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_rows_that_come_twice_change_nothing(shop):
     shop.deliver("a", events=new_events(shop.market, [], 12, 10))
     refresher = shop.refresher()

@@ -21,6 +21,7 @@ def merged(market: Market, rows: pd.DataFrame) -> tuple[pd.DataFrame, Changes]:
     return merge_listings(whole_listings(market), market, pinned(market), [frame], changes), changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "told", "read"),
     [

@@ -119,6 +119,7 @@ def test_a_photo_that_is_cut_short_or_missing_is_tried_again_by_the_next_refresh
     assert pictures.shown() == 3
 
 
+@pytest.mark.slow
 def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(pictures, monkeypatch):
     clock, tries = [0.0], []
     market, waiting = pictures.run.market.path, pd.DataFrame()
@@ -142,6 +143,7 @@ def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(p
     assert sentence.startswith("1 photo could not be had for a day and is given up, the first 'late.png'")
 
 
+@pytest.mark.slow
 def test_what_a_query_tells_at_each_look_is_tried_no_oftener(pictures, monkeypatch):
     """A query gives all its rows each time; a file that is put into a folder once more is tried at once."""
     clock, tries = [0.0], []
@@ -206,6 +208,7 @@ def test_refreshes_that_publish_nothing_try_a_photo_for_a_day_too(pictures, monk
     assert Refresher(pictures.run.path, pictures.sources).look().published  # what is new is taken in as ever
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_what_waits_is_told(pictures):
     (pictures.run.path / PENDING).write_text("{")
     with pytest.raises(VibesError, match=r"waiting-photos.json is damaged .*; remove it, and refresh again"):

@@ -90,6 +90,7 @@ def test_they_are_an_error_only_where_it_is_asked_for(shop):
     assert "new-2" in Run.open(shop.path).listing_ids  # what is good was taken in all the same
 
 
+@pytest.mark.slow
 def test_a_cell_moves_no_cursor(shop):
     path = shop.path.parent / "listings" / "new.csv"
     path.write_text(path.read_text().replace("abc", "\x1b[2Jabc"))

@@ -46,6 +46,7 @@ def one_map(run, space="photos") -> SpaceMap:
     return load_maps(open_run(run.name))[space]
 
 
+@pytest.mark.slow
 def test_places_and_groups_come_as_plain_bytes(run):
     answer = ask("places")
     frame = pd.read_parquet(run / "map.parquet")
@@ -85,6 +86,7 @@ def test_a_cover_comes_small_by_the_number_on_the_map(run):
     assert serve_photo(asked("", run="other", number=0)).status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

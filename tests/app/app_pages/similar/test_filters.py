@@ -95,6 +95,7 @@ def test_listings_are_chosen_from_what_is_left(show, trained):
     assert page.query_params == {}
 
 
+@pytest.mark.slow
 def test_filters_that_are_changed_at_once_all_count(show, trained):
     page = show("similar", trained)
     page.number_input(key="narrow-low").set_value(100.0)

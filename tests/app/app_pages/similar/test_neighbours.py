@@ -104,6 +104,7 @@ def test_a_look_is_asked_for_once_and_then_found(show, trained, tmp_path):
     assert len(components(narrowed, "gallery")[0]["cards"]) == 2
 
 
+@pytest.mark.slow
 def test_a_market_without_photos_says_that_no_look_can_be_searched(show, bare):
     page = show("similar", bare, by="look", q="a refrigerator")
     assert "This market has no photos" in texts(page)

@@ -114,6 +114,7 @@ def test_a_market_without_photos_has_cards_without_boxes_and_says_why(show, bare
     assert page.title[0].value == "Listing l04"  # it has no titles either
 
 
+@pytest.mark.slow
 def test_a_market_without_events_offers_the_other_spaces(show, eventless):
     page = show("similar", eventless, listing="l04")
     assert page.segmented_control(key="space").options == ["Photos", "Attributes"]

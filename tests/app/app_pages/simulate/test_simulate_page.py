@@ -219,6 +219,7 @@ def test_without_photos_actions_and_times_it_works_as_well(show, bare):
     assert listings(recommended(page)) == expected["listing_id"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", ["6", "30"])
 def test_how_many_goes_to_the_url(show, trained, k):
     page = show("simulate", trained, h="l04")
