@@ -66,6 +66,7 @@ from core.training.pretrain import pretrain
 from core.training.processes import Processes, launched, settings_of_torch
 from core.training.state import TrainingState
 from core.training.step import StepData
+from core.training.unwanted import not_kept_away
 
 
 @settings_of_torch()
@@ -244,6 +245,14 @@ def _train(
     # Weights may be finite and what they make of a listing not, and a refit has no validation that would have told.
     check_finite("embedding of a listing", _spread(spaces["model"]), progress.best_step, training)
     save_spaces(run, market, spaces)
+    if training.unwanted_learned and repeats is None:
+        untaught = not_kept_away(engine, spaces["model"], log, split.train, settings.seed)
+        if untaught is not None:
+            report(Notice(untaught))
+            training = training.model_copy(update={"unwanted_learned": False})
+            settings = settings.model_copy(update={"training": training})
+            manifest = manifest.model_copy(update={"settings": settings})
+            engine = Engine(model, featurizer, features, settings)
     # Where the loss knows recency it has a weight, and `guarded` may have left it out.
     weighed = training.recency_fit is not None and not training.recent_days
     if weighed and log.timed and len(split.valid) >= WEIGHS:
