@@ -1,5 +1,7 @@
 """Where what users refused did not teach a model to keep away from its like, the run does not read it."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +24,7 @@ def trained(path, refused_is: str) -> tuple[bool, list[str]]:
         kinds = [user % 4]
         for _ in range(4):
             kinds.append((kinds[-1] + 1 + int(rng.integers(3))) % 4)
-        for now, then in zip(kinds, kinds[1:], strict=False):
+        for now, then in itertools.pairwise(kinds):
             seen = [(now, "view")] * 3 + [(now if refused_is == "last" else then, "hide")]
             rows += [(f"u{user}", f"l{kind + 4 * rng.integers(15)}", action) for kind, action in seen]
         rows.append((f"u{user}", f"l{kinds[-1] + 4 * rng.integers(15)}", "view"))
