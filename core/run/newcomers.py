@@ -236,7 +236,7 @@ def new_listings(
                 value = cells.get(name)
                 key = f"{type(value).__name__} {value!r}"
                 if key not in read:
-                    read[key] = _read(item, name, value)
+                    read[key] = read_cell(item, name, value)
                 values.append(read[key])
             columns[name] = pd.Series(values, dtype=market.listings[name].dtype)
     (folder / "photos").mkdir(parents=True)
@@ -254,8 +254,12 @@ def new_listings(
     )
 
 
-def _read(attribute: Attribute, name: str, value: Any) -> Any:
-    """A value as the market's table holds it, None where it is missing."""
+def read_cell(attribute: Attribute, name: str, value: Any) -> Any:
+    """A value that somebody typed for the column `name` of an attribute, as the market's table holds it; None where it is missing.
+
+    Raises:
+        VibesError: it cannot be read.
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     return kind_of(attribute.kind).parse(attribute.typed(value), attribute.label, name)

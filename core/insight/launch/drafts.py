@@ -16,6 +16,7 @@ from core.insight.launch.comparable import comparable
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
+from core.run.newcomers import read_cell
 from core.run.thumbs import originals
 
 #: Of numbers: shares of live listings that are below the values tried, and steps from the value there is.
@@ -51,7 +52,7 @@ class Draft:
         """What a JSON file says: values by attribute, `photos` (paths from the file), and `like`, a listing to begin with.
 
         Raises:
-            VibesError: the file or a photo cannot be read, it holds no values, or `like` is no listing.
+            VibesError: the file, a value or a photo cannot be read, it holds no values, or `like` is no listing.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -71,10 +72,16 @@ class Draft:
         begins the sentence of an error.
 
         Raises:
-            VibesError: a photo cannot be read, there is none to be the cover, or `like` is no listing.
+            VibesError: a value or a photo cannot be read, there is none to be the cover, or `like` is no listing.
         """
         like, names = content.get("like"), content.get("photos")
-        cells = {name: value for name, value in content.items() if name not in ("like", "photos", "cover")}
+        columns = {name: item for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
+        # Read as the table's are, so that changes start from what the model is told; a strange name is refused there.
+        cells = {
+            name: read_cell(columns[name], name, value) if name in columns else value
+            for name, value in content.items()
+            if name not in ("like", "photos", "cover")
+        }
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(
                 f"{told} has like '{like}', which is no listing of {market.path}; give one, or leave it out."

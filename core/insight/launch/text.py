@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.errors import printable
@@ -65,7 +66,7 @@ def told(value: Any) -> str:
     """A value as people read it."""
     if value is None or (isinstance(value, float) and value != value):
         return "-"
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, list):
         return printable(", ".join(map(str, value))) or "none"

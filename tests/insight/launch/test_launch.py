@@ -14,6 +14,7 @@ from core.insight.launch.comparable import between, comparable
 from core.insight.launch.crowd import Crowd
 from core.insight.launch.drafts import Draft, single_changes
 from core.insight.launch.launch import gains
+from core.insight.launch.text import told as shown
 from core.insight.launch.written import LaunchCall
 from core.run.newcomers import Newcomers
 
@@ -138,6 +139,26 @@ def test_a_file_that_is_no_listing_is_one_sentence(trained, crowd, newcomers, tm
         launch(trained, draft, advise=False, crowd=crowd, newcomers=newcomers)
     done = CliRunner().invoke(app, ["launch", str(trained.path), "--listing", "nobody"])
     assert done.exit_code and "neither a listing" in str(done.exception)
+
+
+def test_values_given_as_text_are_changed_as_what_they_say():
+    listings = pd.DataFrame(
+        {
+            "listing_id": [f"l{row}" for row in range(30)],
+            "skills": [["sql", "python"], ["sql"], ["c"]] * 10,
+            "price": [f"{900 + 10 * row},50 zł" for row in range(30)],
+            "remote": ["yes", "no", "yes"] * 10,
+        }
+    )
+    market = Market.from_frames(listings, attributes={"skills": {"kind": "multi"}})
+    draft = Draft.of_mapping(market, {"skills": "python|sql", "price": "1.000,50 zł", "remote": "yes"})
+    assert draft.cells == {"skills": ["python", "sql"], "price": 1000.5, "remote": True}
+    assert "skills" not in Draft.of_mapping(market, {"like": "l1", "skills": " "}).cells
+    changes = list(single_changes(market, draft, np.ones(30, bool)))
+    after = {name: [one.after for one in changes if one.attribute == name] for name in draft.cells}
+    assert after["skills"] == [["python"], ["sql"], ["python", "sql", "c"]]
+    assert 1101.0 in after["price"] and after["remote"] == [False]
+    assert [shown(value) for value in Draft.of_listing(market, "l1").cells.values()][1:] == ["910.5", "no"]
 
 
 def deals(rng: np.random.Generator) -> Market:
