@@ -1,14 +1,18 @@
-"""Whether a market took part in the training of a model of several, and what that means for its test there."""
+"""Whether a run is of a market, or that took part in the training of a model of several, and what that means for its test there."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.readers import READERS
 from core.model.settings import Settings
+from core.run.contents import SPACES, read_spaces
 from core.run.fits import LITTLE, NEAR, repeated
+from core.run.generations import reading
 from core.run.manifest import KnownMarket, Manifest
 
 #: The folder with a run over each market, in the run folder of a model of several.
@@ -27,6 +31,31 @@ def took_part(kept: Manifest, market: Market) -> KnownMarket | None:
             if same.items() <= one.model_dump().items():
                 return one
     return None
+
+
+def shares_listings(market: Market, run: Path) -> bool:
+    """Whether some of the market's listings are of the run `run`; to be sure where that cannot be read."""
+    many = sorted((run / MARKETS).glob("*/run.toml"))
+    try:
+        for one in [path.parent for path in many] or [run]:
+            with reading(one) as folder:
+                ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
+            if market.plain[C.LISTING].isin(ids.tolist()).any():
+                return True
+    except (VibesError, OSError):
+        return True
+    return False
+
+
+def of_another_market(run: Path, market: Market) -> bool:
+    """Whether the run `run` is surely of another market than `market`: that one lies elsewhere, and none of its listings is of both.
+
+    A market that was moved, or has grown since, is the same.
+    """
+    with reading(run) as folder:
+        kept = Manifest.load(folder)
+        here = (folder / kept.market).resolve() == market.path.resolve()
+    return not (here or took_part(kept, market) or shares_listings(market, run))
 
 
 def at_home(kept: Manifest, market: Market) -> tuple[Settings, str]:

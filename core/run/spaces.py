@@ -26,7 +26,7 @@ from core.run.generations import building, drop_results, forget, publish, readin
 from core.run.manifest import Manifest
 from core.run.named import named_model
 from core.run.npz import write_npz
-from core.run.origin import MARKETS, at_home, took_part
+from core.run.origin import at_home, shares_listings, took_part
 from core.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
 
 #: The files of a run that are its model.
@@ -212,19 +212,9 @@ def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> C
     if same and before is None:
         return kept.carried
     run, name = (Path(before.run), before.market_name) if before else (model_run, kept.market_name)
-    shared = before.shared if before and same else took_part(kept, market) is not None or _shared(market, run)
+    shared = (
+        before.shared
+        if before and same
+        else took_part(kept, market) is not None or shares_listings(market, run)
+    )
     return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)
-
-
-def _shared(market: Market, run: Path) -> bool:
-    """Whether some of the market's listings are of the run `run`; to be sure where that cannot be read."""
-    many = sorted((run / MARKETS).glob("*/run.toml"))
-    try:
-        for one in [path.parent for path in many] or [run]:
-            with reading(one) as folder:
-                ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
-            if market.listings[C.LISTING].isin(ids.tolist()).any():
-                return True
-    except (VibesError, OSError):
-        return True
-    return False

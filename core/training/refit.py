@@ -9,6 +9,7 @@ from core.market.market import Market
 from core.model.settings import Settings, SplitConfig
 from core.run.generations import reading
 from core.run.manifest import Manifest
+from core.run.origin import of_another_market
 
 
 def refit_settings(run: Path, market: Market, everything: bool = False) -> Settings:
@@ -18,7 +19,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
     `everything` the test's events do too, and only events still to come can measure the result.
 
     Raises:
-        VibesError: `run` has no model, does not say how long it trained, or is none that can be trained again.
+        VibesError: `run` has no model, does not say how long it trained, is none that can be trained again, or of another market.
     """
     with reading(run) as folder:
         manifest = Manifest.load(folder)
@@ -43,6 +44,11 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
     if not manifest.steps:
         raise VibesError(
             f"{run} does not say for how many steps it was trained; train it again with this version."
+        )
+    if of_another_market(run, market):
+        raise VibesError(
+            f"{run} is of another market, {manifest.market_name}, of which {market.path} has no listing, so there is nothing to "
+            f"refit; give that market, or begin from the model with --from {run}."
         )
     until = settings.split.t2
     if everything:

@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 
 import core.run.origin as origin_module
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.run.fits import repeated
 from core.run.manifest import Manifest
 from core.run.named import MODELS
-from core.run.origin import at_home
+from core.run.origin import at_home, of_another_market
+from core.training.refit import refit_settings
 
 
 def of_two_or_more(market: Market) -> int:
@@ -55,3 +57,15 @@ def test_what_users_hid_does_not_make_a_market_large(small_market, monkeypatch):
     market = replace(small_market, events=pd.concat([events, hidden], ignore_index=True))
     monkeypatch.setattr(origin_module, "LITTLE", of_two_or_more(small_market) + 1)
     assert at_home(homes, market)[0].training.recency_served
+
+
+def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_listing(trained, bare):
+    assert not of_another_market(trained.path, trained.market)
+    listings = trained.market.listings.drop(columns=[C.LATITUDE, C.LONGITUDE])
+    grown = Market.from_frames(pd.concat([listings.iloc[100:], bare.market.listings]))  # moved, too
+    assert not of_another_market(trained.path, grown)
+    other = Market.from_frames(bare.market.listings)
+    assert of_another_market(trained.path, other)
+    assert not of_another_market(MODELS / "homes", other)  # nobody can say
+    with pytest.raises(VibesError, match=r"is of another market.* or begin from the model with --from"):
+        refit_settings(trained.path, other)

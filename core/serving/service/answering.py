@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import VibesError
+from core.run.origin import of_another_market
 from core.run.shared import Shared
 from core.serving.service.listening import address_of
 
@@ -50,7 +51,7 @@ class Wanted:
             ready: is told the address as soon as requests are taken.
 
         Raises:
-            VibesError: a library is missing, or the run cannot be opened.
+            VibesError: a library is missing, the run cannot be opened, or the second one is over another market.
         """
         with serving_library():
             from core.serving.experiment.setup import Arm, Setup, begin
@@ -66,6 +67,12 @@ class Wanted:
         current, trial = NewestState(self.run, self.beside, self.events, shared), None
         if self.other is not None:
             assert self.impressions is not None
+            market = current.served.run.market
+            if of_another_market(self.other[0], market):
+                raise VibesError(
+                    f"{self.other[0]} is over another market than {self.run}, of which it has no listing; try it with "
+                    f"`vibes embed {market.path} NEW --model {self.other[0]}`, which puts its model to work there, and serve NEW."
+                )
             arms = (
                 Arm(run=str(self.run.resolve()), beside=self.beside),
                 Arm(run=str(self.other[0].resolve()), beside=self.other[1]),

@@ -18,6 +18,7 @@ from core.serving.experiment.trial import Trial
 from core.serving.experiment.verdict import experiment
 from core.serving.impressions.keeper import Impressions
 from core.serving.impressions.tables import read_impressions
+from core.serving.service.answering import Wanted
 from core.serving.service.api import Options, make_app
 from core.serving.service.newest import NewestState
 from core.serving.service.server import serve
@@ -209,6 +210,13 @@ def test_a_folder_has_one_experiment(trained, second, tmp_path):
 def test_what_cannot_be_served_is_one_sentence(trained, second, tmp_path, arguments, told):
     filled = [one.format(b=second.path, dir=tmp_path) for one in arguments]
     assert told in vibes("serve", trained.path, *filled, "--port", "0", check=2).stderr
+
+
+def test_a_run_over_another_market_is_not_tried(trained, bare, tmp_path):
+    wanted = Wanted(trained.path, impressions=tmp_path / "shown", other=(bare.path, None), split=0.5)
+    with pytest.raises(VibesError, match=r"is over another market than .*vibes embed"):
+        wanted.answer(lambda: pytest.fail("it listens"), print)
+    assert not (tmp_path / "shown" / "experiment.json").exists()
 
 
 def test_a_folder_without_an_experiment_is_one_sentence(trained, tmp_path):
