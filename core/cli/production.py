@@ -304,16 +304,17 @@ def monitor(
     ] = None,
     queries: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.parquet", help="write one row a query of the newest events"),
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query of the newest events"),
     ] = None,
     json_: Json = False,
 ) -> None:
     """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
-    from core.market.io import write_table
+    from core.market.io import check_table_name, write_table
     from core.serving.monitor.checks import Thresholds
     from core.serving.monitor.evidence import About, write_evidence
     from core.serving.monitor.monitor import look
 
+    check_table_name(queries, "--queries")
     limits = Thresholds.told(thresholds, threshold or [])
     if memo is not None and memo.suffix not in (".md", ".html"):
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")

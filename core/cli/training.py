@@ -147,7 +147,9 @@ def evaluate(
         Protocol | None, typer.Option(help="how to split the events; default: that of the training")
     ] = None,
     json_: Json = False,
-    queries: Annotated[Path | None, typer.Option(metavar="OUT.parquet", help="write one row a query")] = None,
+    queries: Annotated[
+        Path | None, typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query")
+    ] = None,
     hide_history: Annotated[
         bool | None,
         typer.Option(
@@ -173,9 +175,10 @@ def evaluate(
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from core.evaluation.start import evaluate as measure
-    from core.market.io import write_table
+    from core.market.io import check_table_name, write_table
     from core.run.run import Run
 
+    check_table_name(queries, "--queries")
     opened = Run.open(run)
     with progress_bar() as progress:
         result = measure(
@@ -205,13 +208,14 @@ def compare(
     json_: Json = False,
     queries: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.parquet", help="write one row a shared query, with both places"),
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a shared query, with both places"),
     ] = None,
 ) -> None:
     """Compare two evaluated runs on the queries that both were asked: paired differences, slices, where they differ."""
     from core.insight.comparison import compare as compare_runs
-    from core.market.io import write_table
+    from core.market.io import check_table_name, write_table
 
+    check_table_name(queries, "--queries")
     found = compare_runs(run_a, run_b, ranking, other)
     if queries is not None:
         write_table(queries, found.frame())

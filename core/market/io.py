@@ -102,14 +102,25 @@ def require_numbers(
             )
 
 
+def check_table_name(path: Path | None, option: str) -> None:
+    """Raises:
+    VibesError: the file that `option` names is neither called as a parquet nor as a CSV table; None is none.
+    """
+    if path is not None and path.suffix not in (".parquet", ".csv"):
+        raise VibesError(f"Option {option} is '{path}'; name a file that ends in .parquet or .csv.")
+
+
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a parquet file, atomically.
+    """Write a parquet file, or CSV where its name says so, atomically.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
     """
     with atomic_path(path) as temporary:
-        frame.to_parquet(temporary, index=False)
+        if path.suffix == ".csv":
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            frame.to_parquet(temporary, index=False)
 
 
 def table_columns(path: Path) -> list[str]:

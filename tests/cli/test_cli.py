@@ -109,6 +109,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
             "luck",
         ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "'guess' is not one of"),
+        (["evaluate", "{f}/run", "--queries", "{f}/new.xlsx"], "ends in .parquet or .csv"),
         (["import", "zillow", "{f}", "{f}/new"], "zillow"),
         (["explore", "{f}/nowhere"], "no run folder"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 from core.errors import VibesError
 from core.market.durable import atomic_path
-from core.market.io import find_table, read_table, table_columns
+from core.market.io import check_table_name, find_table, read_table, table_columns, write_table
 
 GOOD = "listing_id,price\na,1\nb,2\n"
 
@@ -100,6 +100,20 @@ def test_dictionary_columns_of_a_parquet_come_back_as_their_values(tmp_path):
     pd.DataFrame({"town": pd.Categorical(["Ulm", "Bonn", "Ulm"])}).to_parquet(path)
     assert pd.api.types.is_string_dtype(read_table(path)["town"].dtype)
     assert table_columns(path) == ["town"]
+
+
+def test_a_table_is_written_as_its_name_says(tmp_path):
+    frame = pd.DataFrame({"user_id": ["a", "b"], "rank": [1, 2]})
+    for name in ("q.csv", "q.parquet"):
+        check_table_name(tmp_path / name, "--queries")
+        write_table(tmp_path / name, frame)
+        assert read_table(tmp_path / name).astype(str).equals(frame.astype(str))
+    assert (tmp_path / "q.csv").read_text() == "user_id,rank\na,1\nb,2\n"
+    check_table_name(None, "--queries")
+    with pytest.raises(
+        VibesError, match=r"Option --queries is 'q\.xlsx'; name a file that ends in \.parquet or \.csv"
+    ):
+        check_table_name(Path("q.xlsx"), "--queries")
 
 
 def test_parquet_is_found_before_csv(tmp_path):
