@@ -6,10 +6,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, printable
+from core.insight.selection.filters import NAMES
 from core.insight.selection.pages import PAGES
+from core.insight.selection.params import WRITTEN
 from core.insight.selection.selection import Selection
 from core.run.run import Run
+from core.words import cut
 
 
 def selection(run: Run, url: str) -> pd.DataFrame:
@@ -28,7 +31,8 @@ def selection(run: Run, url: str) -> pd.DataFrame:
         a column `list` with what the page calls each.
 
     Raises:
-        VibesError: the address is of no such page, names nothing that the run knows, or has a rule that cannot be read.
+        VibesError: the address is of no such page, names nothing that the run knows, or has a filter or a rule that the run does
+            not have or that cannot be read.
     """
     found = selections(run, url)
     if len(found) == 1:
@@ -52,4 +56,15 @@ def selections(run: Run, url: str) -> list[Selection]:
             f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
             "'/similar?listing=ID'."
         )
-    return PAGES[name](run, dict(parse_qsl(parts.query)))
+    params = dict(parse_qsl(parts.query))
+    left = [one for one in params.items() if one[0] not in {*WRITTEN, *NAMES}]
+    found = PAGES[name](run, params, left)
+    if left:
+        told = " and ".join(
+            f"“{printable(one)}={cut(printable(value), 60)}”" for one, value in dict.fromkeys(left)
+        )
+        raise VibesError(
+            f"The link asks for {told}, which the page {name} does not know or {run.path} does not have; take it out of the link, or "
+            "open the run that the link was made on."
+        )
+    return found

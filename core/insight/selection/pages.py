@@ -17,22 +17,24 @@ from core.run.asking import Event, user_number
 from core.run.run import Run
 
 Params = Mapping[str, str]
+#: Is told what of an address was left out, (name, value) each.
+Left = list[tuple[str, str]]
 USUAL, MOST = 12, 100  # how long lists are
 LOOKS = 24  # listings on a page of those found by a look
 SPACES = {"model": "Model", "photos": "Photos", "attributes": "Attributes"}
 SIDES = {"h": "History A", "h2": "History B"}
 
 
-def similar(run: Run, params: Params) -> list[Selection]:
+def similar(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
     """Similar listings: by one space, or by each side by side; without a listing, those found by a look."""
     if "listing" not in params:
         if params.get("by") == "look" and params.get("q", "").strip():
-            return [look(run, params)]
+            return [look(run, params, left)]
         raise VibesError("The link names no listing; choose one on the page first.")
     listing, market = params["listing"], run.market
-    filters, row = Filters.read(market, params), market.listing_row.get(listing)
-    rules = filters.rules(market, row, read_rules(market, params, users=False))
-    chosen, place = space(run, params), run.row(listing)
+    filters, row = Filters.read(market, params, left), market.listing_row.get(listing)
+    rules = filters.rules(market, row, read_rules(market, params, False, left))
+    chosen, place = space(run, params, left), run.row(listing)
     spaces = [name for name in run.spaces if np.any(run.vectors(name)[place])]
     k = whole(params, "k", USUAL, 1, MOST)
     return [
@@ -41,23 +43,23 @@ def similar(run: Run, params: Params) -> list[Selection]:
     ]
 
 
-def look(run: Run, params: Params) -> Selection:
+def look(run: Run, params: Params, left: Left | None = None) -> Selection:
     """The listings found by a look, up to the page that is shown."""
-    filters = Filters.read(run.market, params)
+    filters = Filters.read(run.market, params, left)
     rules = filters.rules(run.market, None, read_rules(run.market, {}, users=False))
     k = LOOKS * whole(params, "page", 1, 1, 10_000)
     return Selection("look", params.get("q", "").strip(), k, rules=rules)
 
 
-def cold(run: Run, params: Params) -> list[Selection]:
+def cold(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
     """The listings nearest to a cold one."""
     if "listing" not in params:
         raise VibesError("The link names no listing; choose one on the page first.")
     run.row(params["listing"])
-    return [Selection("similar", params["listing"], USUAL, space=space(run, params))]
+    return [Selection("similar", params["listing"], USUAL, space=space(run, params, left))]
 
 
-def users(run: Run, params: Params) -> list[Selection]:
+def users(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
     """What a user is recommended as of an event of their history, or as of the morning of a day."""
     if "user" not in params:
         raise VibesError("The link names no user; choose one on the page first.")
@@ -67,20 +69,22 @@ def users(run: Run, params: Params) -> list[Selection]:
     day = None if days is None else days.number(params["day"])
     if days is not None and day is not None:
         asked, at, history = run.log.users[number], days.date(day), ()
-    rules = read_rules(run.market, params, users=True)
+    rules = read_rules(run.market, params, True, left)
     return [
-        Selection("recommend", asked, k, at=at, history=history, rules=rules, beside=read_beside(run, params))
+        Selection(
+            "recommend", asked, k, at=at, history=history, rules=rules, beside=read_beside(run, params, left)
+        )
     ]
 
 
-def simulate(run: Run, params: Params) -> list[Selection]:
+def simulate(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
     """What histories made by hand are recommended."""
     names = list(SIDES) if params.get("two") == "1" else ["h"]
     found = []
     for name in names:
         events = tuple(event for _, event in known_events(run, params.get(name, "")))
         if events:
-            rules, beside = read_rules(run.market, params, users=True), read_beside(run, params)
+            rules, beside = read_rules(run.market, params, True, left), read_beside(run, params, left)
             label = SIDES[name] if len(names) > 1 else ""
             k = whole(params, "k", USUAL, 1, MOST)
             found.append(Selection("recommend", "", k, label, history=events, rules=rules, beside=beside))
@@ -89,7 +93,7 @@ def simulate(run: Run, params: Params) -> list[Selection]:
     return found
 
 
-def compare(run: Run, params: Params) -> list[Selection]:
+def compare(run: Run, params: Params, left: Left | None = None) -> list[Selection]:
     """The list of one of two runs that stand side by side."""
     if params.get("part") == "runs" and params.get("of", "listing") == "user" and params.get("user"):
         number = user_number(run, params["user"])
@@ -97,12 +101,12 @@ def compare(run: Run, params: Params) -> list[Selection]:
         return [Selection("recommend", asked, USUAL, at=at, history=history)]
     if params.get("part") == "runs" and "listing" in params:
         run.row(params["listing"])
-        return [Selection("similar", params["listing"], USUAL, space=space(run, params))]
+        return [Selection("similar", params["listing"], USUAL, space=space(run, params, left))]
     raise VibesError("The link shows no list of a run; choose a listing or a user under “Two runs” first.")
 
 
 #: The pages with lists, by their names in an address.
-PAGES: dict[str, Callable[[Run, Params], list[Selection]]] = {
+PAGES: dict[str, Callable[[Run, Params, Left | None], list[Selection]]] = {
     "similar": similar,
     "users": users,
     "simulate": simulate,
@@ -111,7 +115,7 @@ PAGES: dict[str, Callable[[Run, Params], list[Selection]]] = {
 }
 
 
-def space(run: Run, params: Params) -> str:
+def space(run: Run, params: Params, left: Left | None = None) -> str:
     """The space that an address compares by: the run's first, where it says none that the run has.
 
     Raises:
@@ -120,6 +124,8 @@ def space(run: Run, params: Params) -> str:
     if not run.spaces:
         raise VibesError(f"{run.path} holds no embedding; make one with `vibes train` or `vibes embed`.")
     chosen = params.get("space", "")
+    if left is not None and chosen and chosen not in run.spaces:
+        left.append(("space", chosen))
     return chosen if chosen in run.spaces else run.spaces[0]
 
 

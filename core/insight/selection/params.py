@@ -11,6 +11,66 @@ from core.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
 from core.run.folder import RunFolder
 from core.run.rules import Rules
 
+#: What some page of the explorer writes into its address, or Streamlit does; the others are in `core.insight.selection.filters`.
+WRITTEN = frozenset(
+    [
+        "a",
+        "at",
+        "b",
+        "block",
+        "boost",
+        "by",
+        "cover",
+        "day",
+        "dial",
+        "draft",
+        "embed",
+        "embed_options",
+        "fill",
+        "group",
+        "groups",
+        "h",
+        "h2",
+        "k",
+        "least",
+        "like",
+        "listing",
+        "lists",
+        "live",
+        "metric",
+        "most",
+        "not",
+        "nothing",
+        "of",
+        "page",
+        "part",
+        "per",
+        "photos",
+        "pin",
+        "place",
+        "probe",
+        "q",
+        "queries",
+        "region",
+        "run",
+        "sample",
+        "seen",
+        "set",
+        "slice",
+        "space",
+        "to",
+        "two",
+        "unmet",
+        "user",
+        "users",
+        "variety",
+        "view",
+        "where",
+        "who",
+        "why",
+        "with",
+    ]
+)
 #: Rules that are texts with semicolons between them.
 TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
@@ -130,9 +190,13 @@ def beside_of(run: RunFolder, added: str) -> str | None:
     return None if added == OWN else added
 
 
-def read_beside(run: RunFolder, params: Mapping[str, str]) -> str | None:
-    """What an address adds to the model."""
+def read_beside(
+    run: RunFolder, params: Mapping[str, str], left_out: list[tuple[str, str]] | None = None
+) -> str | None:
+    """What an address adds to the model; `left_out` is told of what there is not, (name, value)."""
     additions = offered(run)
     default = usual(run, additions)
     added = params.get("with", default)
+    if left_out is not None and added not in (NOTHING, default, *additions):
+        left_out.append(("with", added))
     return beside_of(run, added if added in (NOTHING, *additions) else default)

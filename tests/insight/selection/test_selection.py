@@ -1,14 +1,21 @@
 """A list as Python, as command and behind a link: each gives the rows that were asked for."""
 
 import json
+import re
 import shlex
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import app as app_of_pages
+from app.kit.days import NAME
+from app.kit.list_options import RULES as PAGE_RULES
 from core import Run, VibesError, selection
 from core.cli import app
 from core.insight.selection.address import selections
+from core.insight.selection.filters import NAMES
+from core.insight.selection.params import WRITTEN
 from core.insight.selection.selection import Selection
 from core.run.asking import Event
 from core.run.rules import Rules
@@ -85,7 +92,7 @@ def test_a_link_gives_what_it_names(trained):
     assert asked[0].rules.where[-1] == "deal=rent" and asked[0].k == 4
     two = selection(trained, "/simulate?h=home-0003&h2=home-0004*view&two=1&k=3")
     assert two["list"].tolist() == ["History A"] * 3 + ["History B"] * 3
-    user = selections(trained, "users?user=user-0001&at=3&with=recency")
+    user = selections(trained, "users?user=user-0001&at=3&with=nothing")
     assert user[0].query == "user-0001" and user[0].at is not None
     (of_day,) = selections(trained, "users?user=user-0001&at=3&day=2025-03-20")
     assert (of_day.query, of_day.at, of_day.history) == ("user-0001", "2025-03-20", ())
@@ -127,3 +134,29 @@ def test_the_table_has_the_rows_and_all_attributes(trained):
     homes = trained.market.listings.set_index("listing_id")
     assert table["price"].tolist() == homes.loc[table["listing_id"], "price"].tolist()
     assert not table.columns.duplicated().any() and table["title"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("/similar?listing=home-0003&is=mood:x&price=cheap", "“price=cheap” and “is=mood:x”"),
+        ("/similar?listing=home-0003&on=yesterday&space=photos", "“on=yesterday” and “space=photos”"),
+        ("/users?user=user-0001&per=mood&with=luck", "“per=mood” and “with=luck”"),
+        ("/simulate?h=home-0003&distict=Harbour", "“distict=Harbour”"),
+    ],
+)
+def test_what_of_a_link_cannot_be_used_is_told(trained, url, said):
+    with pytest.raises(VibesError, match=f"The link asks for {said}, which .* take it out"):
+        selection(trained, url)
+
+
+def test_what_pages_write_into_their_addresses_is_known():
+    written = set()
+    for path in Path(app_of_pages.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r"\b(?:chosen|whole|query_params\.get)\(\s*\"(\w+)\"", text))
+        written |= set(re.findall(r"\bkeep\([^,()]+,\s*\"(\w+)\"", text))
+        for call in re.findall(r"\bset_params\(([^()]*)", text):
+            written |= set(re.findall(r"\b(\w+)=", call))
+    assert len(written) > 30 and written <= {*WRITTEN, *NAMES}
+    assert set(PAGE_RULES) | {NAME} <= WRITTEN
