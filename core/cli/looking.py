@@ -108,7 +108,7 @@ def recommend(
     found = opened.recommend(told, at=moment, rules=rules, beside=with_)
     show(opened, found, json_, rules, moment, for_users=True)
     said = added_sentence(opened.manifest.settings).strip()
-    if said and with_ is None:
+    if said and with_ is None and len(found):
         typer.echo(f"{said} --with nothing leaves it out.", err=True)
 
 

@@ -40,7 +40,7 @@ def as_table(frame: Any, name: str) -> pd.DataFrame:
     Sets become sorted lists, categories what they stand for. A frame with `to_pandas` (polars, arrow) is taken as well.
 
     Raises:
-        VibesError: it is no frame, or has a column twice.
+        VibesError: it is no frame, or has a column twice or with names of several levels.
     """
     if isinstance(frame, pa.Table | pa.RecordBatch):
         frame = to_frame(frame)
@@ -50,6 +50,12 @@ def as_table(frame: Any, name: str) -> pd.DataFrame:
         raise VibesError(
             f"{name} is of the type {type(frame).__name__}; give a pandas DataFrame (a folder of files is opened with "
             "Market.open)."
+        )
+    if frame.columns.nlevels > 1:
+        first = ascii(frame.columns[0])[:80] if len(frame.columns) else "none"
+        raise VibesError(
+            f"{source_of(name)} has names of {frame.columns.nlevels} levels for its columns, the first of which is {first}; give "
+            "each column one name."
         )
     keyed = any(level in KEYS for level in frame.index.names)
     table = frame.reset_index(drop=not keyed).rename(columns=str)

@@ -40,19 +40,24 @@ _YEAR_FIRST = re.compile(r"\d{4}(?:[-/]\d|\d{4}|$)", re.ASCII)
 def moment_in_log(at: Moment, timed: bool, name: str = "at") -> int:
     """Nanoseconds since 1970 UTC, or a position as it is.
 
-    Of a timed market a whole number is nanoseconds, as a log has them.
+    Of a timed market a whole number is nanoseconds, as a log has them, of 1973 or later.
 
     Args:
         timed: whether the market's events have timestamps.
         name: what the sentence calls the value, such as "Option --at".
 
     Raises:
-        VibesError: it is no date (or, without timestamps, no whole number), or lies beyond what nanoseconds reach.
+        VibesError: it is no date (or, without timestamps, no whole number), is a number of seconds, or lies beyond what nanoseconds reach.
     """
     try:
         if not timed:
             return _bounded(int(at))  # type: ignore[arg-type]
         if isinstance(at, int | np.integer):
+            if abs(int(at)) < _UNIX_UNITS[0][0]:  # a Unix time in another unit would be a moment of 1970
+                raise VibesError(
+                    f"{name} is '{at}', but a whole number is nanoseconds since 1970 where events have timestamps; give a date such as "
+                    "2024-03-25T12:00, or nanoseconds."
+                )
             return _bounded(int(at))
         if isinstance(at, str) and at.strip() == "now":
             return time.time_ns()

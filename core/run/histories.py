@@ -60,7 +60,11 @@ def oldest_first(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if C.TIMESTAMP not in table.columns:
         return table
     moments, bad = to_moments(table[C.TIMESTAMP])
-    bad |= moments.isna().to_numpy(bool)
+    if table[C.TIMESTAMP].isna().any():
+        raise VibesError(
+            f"{name} has an event without '{C.TIMESTAMP}'; give every event one, or leave the column out and give the events "
+            "oldest first."
+        )
     if bad.any():
         shown = ascii(table[C.TIMESTAMP].iloc[int(bad.argmax())])[:40]
         raise VibesError(

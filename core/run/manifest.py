@@ -71,6 +71,12 @@ class Manifest(Forbidding):
                     f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
                     "where it has no events, and name that folder."
                 )
+            if run.is_file():
+                inside = (run.parent / "run.toml").is_file()
+                mend = (
+                    f"give the folder that it lies in, {run.parent}" if inside else "give the folder of a run"
+                )
+                raise VibesError(f"{run} is a file, not a run; {mend}.")
             raise VibesError(
                 f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
             )

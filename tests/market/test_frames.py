@@ -263,6 +263,14 @@ def test_objects_of_a_list_are_called_by_their_names_or_told(tmp_path):
     assert [(one.column, one.message.split(",")[0]) for one in market.defects] == [("fees", "holds objects")]
 
 
+def test_names_of_several_levels_are_told():
+    pivoted = pd.DataFrame({("id", "listing_id"): [1, 2], ("price", "mean"): [3.0, 4.0]})
+    with pytest.raises(
+        VibesError, match=r"listings frame has names of 2 levels .*'listing_id'.; give each column"
+    ):
+        Market.from_frames(pivoted)
+
+
 def test_half_a_letter_is_told(tmp_path):
     """As JSON of web pages has them: one half of a pair of surrogates."""
     broken = HOMES.assign(town=pd.Series(["Ulm", "a\ud83d", "Bonn"], dtype=object))

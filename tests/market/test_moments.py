@@ -53,6 +53,13 @@ def test_without_timestamps_a_moment_is_a_position():
         moment_in_log("2024-03-25", False, "Option --at")
 
 
+@pytest.mark.parametrize("at", [1712016000, np.int64(1712016000000), 0])
+def test_a_number_of_seconds_is_no_moment_of_1970(at):
+    with pytest.raises(VibesError, match=rf"at is '{at}', but a whole number is nanoseconds .*; give a date"):
+        moment_in_log(at, True)
+    assert moment_in_log(at, False) == at
+
+
 @pytest.mark.parametrize("at", ["", "NaT", "noon", None, float("nan"), [], "9" * 400, 10**30, "1e999"])
 @pytest.mark.parametrize("timed", [True, False])
 def test_what_is_no_moment_is_said(at, timed):

@@ -34,6 +34,14 @@ def test_weights_of_another_reader_of_histories_are_refused_in_one_sentence(trai
         Run.open(tmp_path / "run").recommend(trained.log.users[0], 5)
 
 
+def test_a_file_of_a_run_is_no_run(trained, tmp_path):
+    with pytest.raises(VibesError, match=f"listings.npz is a file, not a run; give .* {trained.path}.$"):
+        Run.open(trained.path / "listings.npz")
+    (tmp_path / "run").touch()
+    with pytest.raises(VibesError, match="is a file, not a run; give the folder of a run"):
+        Run.open(tmp_path / "run")
+
+
 def test_a_file_that_is_no_toml_is_named(tmp_path):
     (tmp_path / "run.toml").write_text("format = ")
     with pytest.raises(VibesError, match=r"run\.toml is not valid TOML"):

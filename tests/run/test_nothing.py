@@ -2,7 +2,9 @@
 
 import pytest
 from helpers.commands import vibes
+from typer.testing import CliRunner
 
+from core.cli import app
 from core.market.market import Market
 from core.run.nothing import never_met, nothing_found
 from core.run.rules import Rules
@@ -27,6 +29,14 @@ def test_a_space_that_only_one_listing_has_is_told(tmp_path):
     run = Run.open(tmp_path / "run")
     said = nothing_found(run, Rules(), None, False, "attributes")
     assert "no other one has anything in the space 'attributes'" in said
+
+
+def test_nothing_is_said_to_be_added_to_an_empty_list(trained, monkeypatch):
+    monkeypatch.setattr("core.run.describe.added_sentence", lambda settings: " Lists add what is new.")
+    asked = ["recommend", str(trained.path), trained.log.users[0], "--json"]
+    assert "Lists add what is new. --with nothing" in CliRunner().invoke(app, asked).stderr
+    empty = CliRunner().invoke(app, [*asked, "--where", "price<=0"])
+    assert empty.stdout.strip() == "[]" and empty.stderr == ""
 
 
 def test_a_value_that_no_listing_has_is_told_with_the_nearest(tmp_path):
