@@ -46,6 +46,7 @@ _READERS = (
     "defects.py",
     "in_vain.py",
     "markup.py",
+    "moments.py",
     "tables.py",
     "values.py",
     "kept_listings.py",

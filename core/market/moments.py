@@ -91,7 +91,9 @@ def _bounded(number: int) -> int:
     return number
 
 
-def to_moments(column: pd.Series, days: bool = False, whole: bool = False) -> tuple[pd.Series, np.ndarray]:
+def to_moments(
+    column: pd.Series, days: bool = False, whole: bool = False, day_first: bool | None = None
+) -> tuple[pd.Series, np.ndarray]:
     """UTC moments of a column: ISO dates and times, 31.01.2024 18:05, 20240131, 20240131180500, or a Unix time in s, ms, us or ns.
 
     Moments beyond what 64-bit nanoseconds hold (the years 1677 to 2262) are moved to that bound.
@@ -99,8 +101,9 @@ def to_moments(column: pd.Series, days: bool = False, whole: bool = False) -> tu
     Args:
         days: none is of the first days of 1970, as seconds since some start of one's own are: 2023 is a year, 202401 a month, both
             as they begin, and 45300.5, as spreadsheets count days, no moment.
-        whole: the column is all of a table's, so that it says whether the day or the month comes first in 01/03/2024: what is above
-            12 anywhere is a day. Where it does not, as in single rows, such cells are no moments.
+        whole: the column is all of a table's, so that it says whether the day or the month comes first in 01/03/2024 (`says_day_first`).
+            Where it does not, as in single rows, such cells are no moments; 24/03/2024 leaves no doubt anywhere.
+        day_first: which of the two comes first where the column is not `whole`, if that is known.
 
     Returns:
         moments (N,) datetime64[ns, UTC], and bad (N,) bool: a cell was there but held no moment.
@@ -122,33 +125,59 @@ def to_moments(column: pd.Series, days: bool = False, whole: bool = False) -> tu
             if is_textual(column):  # as BigQuery writes them: 2024-03-01 10:00:00 UTC
                 column = column.where(column.isna(), column.astype("str").str.replace(_ZONE, "Z", regex=True))
             moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601")
-            moments = moments.fillna(_marked(column[moments.isna() & column.notna()], whole))
+            moments = moments.fillna(_marked(column[moments.isna() & column.notna()], whole, day_first))
     moments = moments.clip(_FIRST, _LAST).astype("datetime64[ns, UTC]")
     return moments, (moments.isna() & column.notna()).to_numpy(copy=True)
 
 
-def _marked(cells: pd.Series, whole: bool) -> pd.Series:
-    """Moments of days such as 31.01.2024, in which the day comes first wherever they are written, and of those with slashes in
-    which the `whole` column says what comes first; others are missing."""
-    parts = (
-        cells.astype("str").str.strip().str.extract(_MARKED)
-    )  # day, mark, month, year, hour, the rest, AM or PM
-    day, month, slashed = parts[0], parts[2], parts[1] == "/"
-    one, two = pd.to_numeric(day), pd.to_numeric(month)
-    day_first = (slashed & one.between(13, 31) & (two <= 12)).any()
-    month_first = (slashed & two.between(13, 31) & (one <= 12)).any()
-    if not whole or day_first == month_first:
-        day = day.where(~slashed)
-    elif month_first:
-        day, month = day.where(~slashed, month), month.where(~slashed, day)
+def says_day_first(column: pd.Series) -> bool | None:
+    """Whether the day comes first in cells such as 01/03/2024 of a column: what is above 12 anywhere is a day; None where nothing
+    tells."""
+    if not is_textual(column):
+        return None
+    slashed = column.astype("str").str.contains(
+        "/", regex=False, na=False
+    )  # of millions of others nothing is taken apart
+    return _order(*_sure(_parts(column[slashed.to_numpy(bool)])))
+
+
+def _parts(cells: pd.Series) -> pd.DataFrame:
+    """Day, mark, month, year, hour, the rest, AM or PM of cells such as 31.01.2024 18:05; day and month maybe the other way round."""
+    return cells.astype("str").str.strip().str.extract(_MARKED)
+
+
+def _sure(parts: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Which cells with slashes have the day first for sure, and which the month."""
+    slashed, one, two = parts[1] == "/", pd.to_numeric(parts[0]), pd.to_numeric(parts[2])
+    return slashed & one.between(13, 31) & (two <= 12), slashed & two.between(13, 31) & (one <= 12)
+
+
+def _order(days: pd.Series, months: pd.Series) -> bool | None:
+    return bool(days.any()) if days.any() != months.any() else None
+
+
+def _marked(cells: pd.Series, whole: bool, day_first: bool | None) -> pd.Series:
+    """Moments of days such as 31.01.2024, in which the day comes first wherever they are written, and of those with slashes of
+    which a cell itself, the `whole` column or `day_first` says what comes first; others are missing."""
+    parts = _parts(cells)
+    days, months = _sure(parts)
+    if whole:
+        day_first = _order(days, months)
+        if day_first is None:  # one of two contradicting cells is a slip, and any other may be
+            days = months = days & False
+    open_ = (parts[1] == "/") & ~days & ~months
+    turned = months | open_ if day_first is False else months
+    day, month = parts[0].where(~turned, parts[2]), parts[2].where(~turned, parts[0])
+    if day_first is None:
+        day = day.where(~open_)
     hour, half = parts[4], parts[6].str.upper()
     if half.notna().any():
         clock = pd.to_numeric(hour)
         clock = (clock % 12 + 12 * (half == "P")).where(clock.between(1, 12), 99)  # 13 PM is none
         hour = hour.where(half.isna(), clock.astype("int64").astype("str"))
-    days = parts[3] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
+    dates = parts[3] + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
     times = hour.str.zfill(2).add(parts[5]).radd("T").fillna("")
-    return pd.to_datetime(days + times, utc=True, errors="coerce", format="ISO8601")
+    return pd.to_datetime(dates + times, utc=True, errors="coerce", format="ISO8601")
 
 
 def _from_numbers(numbers: pd.Series, typical: float, stamps: tuple[tuple[int, int, str], ...]) -> pd.Series:

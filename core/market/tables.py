@@ -1,6 +1,7 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -42,6 +43,8 @@ from core.market.values import SEPARATOR, as_ids, of_bytes, to_numbers
 
 #: What pandas calls a column without a name; one that it read and wrote again has a second number.
 _NAMELESS = re.compile(r"Unnamed: \d+(\.\d+)?")
+#: Of no column of moments it is known whether the day or the month comes first.
+NO_ORDER: Mapping[str, bool] = {}
 #: Events before it are likely none of Unix time.
 _EARLY = pd.Timestamp("1970-01-11", tz="UTC")
 
@@ -64,12 +67,17 @@ def _first(table: pd.DataFrame) -> str:
 
 
 def listings_table(
-    raw: pd.DataFrame, path: Path, config: MarketConfig, whole: bool = True
+    raw: pd.DataFrame,
+    path: Path,
+    config: MarketConfig,
+    whole: bool = True,
+    day_first: Mapping[str, bool] = NO_ORDER,
 ) -> tuple[pd.DataFrame, dict[str, AttributeConfig], list[Defect]]:
     """Validate `listings`: typed columns, the attributes with their kinds, and what was repaired.
 
     Args:
         whole: `raw` is a table of its own, so that its columns tell how it is written; single rows of one do not.
+        day_first: by columns of moments, what single rows do not tell, if it is known; see `to_moments`.
 
     Raises:
         VibesError: no `listing_id` column, an empty or duplicate id, no listing at all.
@@ -106,7 +114,7 @@ def listings_table(
             continue
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
-            columns[name], bad = to_moments(column, days=True, whole=whole)
+            columns[name], bad = to_moments(column, True, whole, day_first.get(name))
             note_moments(name, bad, column, notes, "is no date", "read as unknown")
         elif name not in config.attributes and _counts_rows(name, column):
             notes.defects.append(
@@ -267,11 +275,14 @@ def events_table(
     config: MarketConfig,
     now: pd.Timestamp,
     whole: bool = True,
+    day_first: Mapping[str, bool] = NO_ORDER,
+    beside: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, list[str], list[Defect]]:
     """Validate `events`; what cannot be placed in time or on a listing is counted and skipped.
 
     Args:
-        whole: as in `listings_table`.
+        whole, day_first: as in `listings_table`.
+        beside: columns that nobody reads and that the events have all the same, as they are.
 
     Returns:
         events sorted by user, then time, then original order; the actions, weakest first; the defects.
@@ -285,7 +296,7 @@ def events_table(
     notes.unread(raw, read, lambda name: what_events_say(name, raw.columns))
     if C.TIMESTAMP in raw.columns:
         when: pd.Series
-        when, bad = to_moments(raw[C.TIMESTAMP], whole=whole)
+        when, bad = to_moments(raw[C.TIMESTAMP], whole=whole, day_first=day_first.get(C.TIMESTAMP))
         bad |= raw[C.TIMESTAMP].isna().to_numpy()
         note_moments(C.TIMESTAMP, bad, raw[C.TIMESTAMP], notes, "is no date or time", "the event is skipped")
         notes.defects += _note_early(when, raw[C.TIMESTAMP], path)
@@ -328,6 +339,8 @@ def events_table(
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
+    if beside:
+        table = table.assign(**{name: raw[name] for name in beside})
     out = bad | strange | nobody
     if out.any():
         table = table[~out]

@@ -127,7 +127,14 @@ def test_the_whole_column_says_what_comes_first_where_slashes_stand_between(cell
     moments, bad = to_moments(pd.Series([*cells, None]), whole=True)
     assert moments.astype("str").str[:16].where(~moments.isna(), "").tolist() == [*days, ""]
     assert bad.tolist() == [day == "" for day in days] + [False]
-    assert to_moments(pd.Series(cells))[0].notna().sum() == sum(cell.startswith("2024") for cell in cells)
+
+
+@pytest.mark.parametrize(("day_first", "day"), [(None, ""), (True, "2024-02-01"), (False, "2024-01-02")])
+def test_a_cell_alone_is_read_where_it_leaves_no_doubt(day_first, day):
+    cells = pd.Series(["24/01/2024", "01/24/2024", "01/02/2024", "24/24/2024", "2024-01-31"])
+    moments, _ = to_moments(cells, day_first=day_first)
+    found = moments.astype("str").str[:10].where(~moments.isna(), "").tolist()
+    assert found == ["2024-01-24", "2024-01-24", day, "", "2024-01-31"]
 
 
 def test_whole_numbers_in_a_column_of_ids_are_names_in_any_table():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
@@ -27,7 +29,7 @@ class Changes:
 
     Attributes:
         new, changed: listings that were not there, and those with another content than before (a value or a photo).
-        touched: listings of which only `published_at` or `expires_at` changed: nothing to encode.
+        touched: listings of which only `published_at`, `expires_at` or what the market does not read changed: nothing to encode.
         users: those with new events.
         fresh: how many events are new.
         waiting: events on listings that are not there, or of the future, and photos that could not be read or fetched; they
@@ -35,6 +37,7 @@ class Changes:
         taken: the frames that could be read, with their table.
         problems: files and queries that could not be used, a sentence each.
         defects: what `vibes check` would name of the rows that were taken in, each with the frame that has it.
+        day_first: by columns of moments, whether the day or the month comes first where the market's own rows tell.
     """
 
     listings: pd.DataFrame | None = None
@@ -49,6 +52,7 @@ class Changes:
     taken: list[tuple[str, Frame]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     defects: list[tuple[Frame, Defect]] = field(default_factory=list)
+    day_first: dict[str, bool] = field(default_factory=dict)
 
     def note(self, frame: Frame, defects: Sequence[Defect]) -> None:
         """Keep the defects of a frame."""
@@ -65,28 +69,30 @@ def merge_listings(
 ) -> pd.DataFrame:
     """`table` with the listings of `frames`: known ones replaced in place, new ones behind; told in `changes`.
 
-    A column that a frame lacks keeps its values in known listings and is missing in new ones; one that the market
-    does not read is passed over, but for `published_at` and `expires_at`.
+    A column that a frame lacks keeps its values in known listings and is missing in new ones; one that the table has and the
+    market does not read, such as an excluded one, comes as it is; one that the table lacks is passed over, but for `published_at`
+    and `expires_at`.
     """
     content = set(market.listings.columns) - {C.LISTING, C.PUBLISHED, C.EXPIRES}
-    readable = content | {C.LISTING, C.PUBLISHED, C.EXPIRES}
+    readable = (content | {C.LISTING, C.PUBLISHED, C.EXPIRES}) - set(config.excluded)
+    beside = set(table.columns) - readable
     for frame in frames:
         if frame.rows.empty:
             changes.taken.append(("listings", frame))
             continue
         try:
-            typed, defects = _typed_listings(frame, readable, config)
+            typed, defects = _typed_listings(frame, readable, beside, config, changes.day_first)
         except VibesError as error:
             changes.problems.append(str(error))
             continue
         changes.taken.append(("listings", frame))
         changes.note(frame, defects)
-        table = _upsert(table, typed, content, changes)
+        table = _upsert(table, typed, content, beside, changes)
     return table
 
 
 def _typed_listings(
-    frame: Frame, readable: set[str], config: MarketConfig
+    frame: Frame, readable: set[str], beside: set[str], config: MarketConfig, day_first: Mapping[str, bool]
 ) -> tuple[pd.DataFrame, list[Defect]]:
     path = Path(frame.name)
     require(frame.rows, path, (C.LISTING,))
@@ -102,14 +108,20 @@ def _typed_listings(
         return raw, notes.defects
     described = {name: s for name, s in config.attributes.items() if name in raw.columns}
     there = config.model_copy(update={"attributes": described, "title": None, "excluded": []})
-    table, _, defects = listings_table(raw, path, there, whole=False)
-    return table, notes.defects + [defect.within(places) for defect in defects]
+    table, _, defects = listings_table(raw, path, there, whole=False, day_first=day_first)
+    more = {name: frame.rows[name].iloc[places].array for name in frame.rows.columns if name in beside}
+    return table.assign(**more), notes.defects + [defect.within(places) for defect in defects]
 
 
-def _upsert(table: pd.DataFrame, typed: pd.DataFrame, content: set[str], changes: Changes) -> pd.DataFrame:
+def _upsert(
+    table: pd.DataFrame, typed: pd.DataFrame, content: set[str], beside: set[str], changes: Changes
+) -> pd.DataFrame:
     for name in (C.PUBLISHED, C.EXPIRES):
         if name in typed and name not in table:
             table = table.assign(**{name: pd.Series(pd.NaT, table.index, dtype=typed[name].dtype)})
+    for name in beside & set(typed.columns):
+        one, two = _in_one_type(table[name], typed[name])
+        table, typed = table.assign(**{name: one}), typed.assign(**{name: two})
     place = pd.Index(table[C.LISTING]).get_indexer(typed[C.LISTING])
     known, into = np.flatnonzero(place >= 0), place[place >= 0]
     news = set(changes.new)
@@ -117,7 +129,8 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame, content: set[str], changes
         table = table.copy()
         for name in typed.columns.drop(C.LISTING):
             there, told = table[name].iloc[into], typed[name].iloc[known]
-            other = _differs(there, told)
+            as_words = name in beside and told.dtype == object
+            other = _differs(as_ids(there), as_ids(told)) if as_words else _differs(there, told)
             if other.any():
                 column = table[name].copy()
                 column.iloc[into[other]] = told[other].array
@@ -129,6 +142,23 @@ def _upsert(table: pd.DataFrame, typed: pd.DataFrame, content: set[str], changes
         table = pd.concat([table, fresh], ignore_index=True)
         changes.new.extend(fresh[C.LISTING])
     return table
+
+
+def _in_one_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """The cells of a column that nobody reads, and new ones for it, such as Parquet takes them one behind the other."""
+    if one.dtype != object and one.dtype == two.dtype:
+        return one, two
+    if pd.api.types.is_numeric_dtype(one.dtype) and not pd.api.types.is_bool_dtype(one.dtype):
+        numbers = pd.to_numeric(two, errors="coerce")
+        whole = [pd.api.types.is_integer_dtype(kind) for kind in (one.dtype, numbers.dtype)]
+        # Of ids, which may be longer than a float is exact, a missing one would make floats.
+        if numbers.notna().equals(two.notna()) and whole != [True, False]:
+            return one.astype(numbers.dtype if all(whole) else "float64"), numbers
+    if one.dtype == two.dtype:
+        with suppress(pa.ArrowException):
+            pa.array([*one, *two], from_pandas=True)
+            return one, two
+    return as_ids(one), as_ids(two)
 
 
 def _differs(one: pd.Series, two: pd.Series) -> np.ndarray:
@@ -183,13 +213,15 @@ def new_events(
         known: ids of all listings, new ones included.
         now: later events wait.
     """
+    told = [C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
+    beside = [name for name in have.columns if name not in told]
     parts = [waiting] if len(waiting) else []
     for frame in frames:
         if len(frame.rows):
             if timed is None and parts:  # the first decides
                 timed = C.TIMESTAMP in parts[0]
             try:
-                typed, defects = _typed_events(frame, config, timed)
+                typed, defects = _typed_events(frame, config, timed, beside, changes.day_first)
                 parts.append(typed)
                 changes.note(frame, defects)
             except VibesError as error:
@@ -200,14 +232,16 @@ def new_events(
         return
     if len(have) and C.ACTION not in have:
         have, parts = _with_unwanted(have, parts, config.unwanted)
-    told = [C.USER, C.LISTING, C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
     columns = [name for name in told if any(name in part for part in ([have] if len(have) else parts))]
-    found = pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
+    found = pd.concat([part.reindex(columns=[*columns, *beside]) for part in parts], ignore_index=True)
     if len(have):
         found = found.astype({name: have[name].dtype for name in columns})
+        one_type = {name: _in_one_type(have[name], found[name]) for name in beside}
+        have = have.assign(**{name: one for name, (one, _) in one_type.items()})
+        found = found.assign(**{name: two for name, (_, two) in one_type.items()})
     early = (found[C.TIMESTAMP] > now).to_numpy(bool) if C.TIMESTAMP in found else np.zeros(len(found), bool)
     waits = early | ~found[C.LISTING].isin(known).to_numpy(bool)
-    waiting = found[waits].drop_duplicates().reset_index(drop=True)
+    waiting = found[waits].drop_duplicates(columns).reset_index(drop=True)
     changes.waiting["events"], lost = newest(waiting)
     if lost:
         changes.problems.append(
@@ -215,9 +249,9 @@ def new_events(
             "given up. Deliver the listings first."
         )
     found = found[~waits]
-    mine = have[columns][have[C.USER].isin(found[C.USER].unique())] if len(have) else found.iloc[:0]
+    mine = have[columns][have[C.USER].isin(found[C.USER].unique())] if len(have) else found[columns].iloc[:0]
     known_already = (
-        pd.concat([mine, found], ignore_index=True).duplicated(keep="first").to_numpy()[len(mine) :]
+        pd.concat([mine, found[columns]], ignore_index=True).duplicated(keep="first").to_numpy()[len(mine) :]
     )
     fresh = found[~known_already].reset_index(drop=True)
     if len(fresh):
@@ -242,7 +276,11 @@ def _with_unwanted(
 
 
 def _typed_events(
-    frame: Frame, config: MarketConfig, timed: bool | None
+    frame: Frame,
+    config: MarketConfig,
+    timed: bool | None,
+    beside: Sequence[str],
+    day_first: Mapping[str, bool],
 ) -> tuple[pd.DataFrame, list[Defect]]:
     path = Path(frame.name)
     require(frame.rows, path, (C.USER, C.LISTING))
@@ -250,5 +288,8 @@ def _typed_events(
         needed = C.TIMESTAMP if timed else C.POSITION
         raise VibesError(f"{frame.name} lacks the column '{needed}' that the market's events have; add it.")
     everything = pd.Index(as_ids(frame.rows[C.LISTING]).dropna().unique())
-    table, _, defects = events_table(frame.rows, path, everything, config, _NEVER, whole=False)
+    beside = [name for name in beside if name in frame.rows]
+    table, _, defects = events_table(
+        frame.rows, path, everything, config, _NEVER, whole=False, day_first=day_first, beside=beside
+    )
     return table, defects

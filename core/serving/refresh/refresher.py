@@ -35,10 +35,13 @@ from core.serving.refresh.pushes import as_table, renewed
 from core.serving.refresh.rejected import keep_rejected
 from core.serving.refresh.sources import Frame, News, Source, advanced
 from core.serving.refresh.tables import (
+    day_first,
     pinned,
+    raw_table,
     whole_events,
     whole_listings,
     whole_photos,
+    with_unread,
     write_tables,
 )
 from core.serving.refresh.waiting import (
@@ -161,7 +164,11 @@ class Refresher:
         changes = self._changes(market, config, news)
         unread = [p for found in news.values() for p in found.problems] + changes.problems
         problems = unread + [str(defect) for _, defect in changes.defects]
-        state = {**self._state, "sources": self._advanced(news, changes)}
+        state = {
+            **self._state,
+            "sources": self._advanced(news, changes),
+            "day_first": changes.day_first,
+        }
         look = Look(self.run.generation, problems=problems, unread=len(unread))
         look.waiting, look.photos_waiting = (len(changes.waiting[name]) for name in ("events", "photos"))
         look.rejected = keep_rejected(self.path, changes.defects, market.names)
@@ -202,18 +209,25 @@ class Refresher:
         return sources
 
     def _changes(self, market: Market, config: MarketConfig, news: Mapping[str, News]) -> Changes:
-        changes = Changes()
+        # Tables that a refresh has written do not tell any more how dates stood in them.
+        changes = Changes(day_first=dict(self._state.get("day_first", {})))
         frames = {name: found.frames for name, found in news.items()}
         if frames.get("listings"):
-            table = whole_listings(market)
+            raw = raw_table(market, "listings")
+            changes.day_first = day_first(raw) | changes.day_first
+            table = whole_listings(market, raw)
             merged = merge_listings(table, market, config, frames["listings"], changes)
-            changes.listings = merged if changes.new or changes.changed or changes.touched else None
+            if changes.new or changes.changed or changes.touched:
+                changes.listings = with_unread(merged, "listings", market.listings, raw, market)
         known = pd.Index(market.listings[C.LISTING]).append(pd.Index(changes.new))
         if frames.get("photos") or len(self._waiting["photos"]):
             changes.photos = self._photos(market, known, frames.get("photos", []), changes)
         if frames.get("events") or len(self._waiting["events"]):
+            raw = raw_table(market, "events")
+            changes.day_first = day_first(raw) | changes.day_first
+            have = whole_events(market, raw)
             new_events(
-                whole_events(market),
+                have,
                 market.timed if len(market.events) else None,
                 config,
                 known,
@@ -222,6 +236,8 @@ class Refresher:
                 pd.Timestamp.now("UTC"),
                 changes,
             )
+            if changes.events is not None:
+                changes.events = with_unread(changes.events, "events", have, raw, market)
         return changes
 
     def _photos(

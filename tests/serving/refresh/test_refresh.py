@@ -351,3 +351,15 @@ def test_what_was_inferred_at_first_stays_whatever_new_rows_hold(trained, tmp_pa
     shop.refresher().look()
     kinds = {a.name: a.kind for a in Run.open(shop.run).market.attributes}
     assert kinds == {a.name: a.kind for a in market.attributes}
+
+
+def test_what_came_first_in_dates_is_known_after_the_table_was_written_anew(tmp_path):
+    market, new = tmp_path / "market", tmp_path / "new"
+    market.mkdir(), new.mkdir()
+    (market / "listings.csv").write_text("listing_id,price,published_at\na,1,13/01/2024\nb,2,01/02/2024\n")
+    embed_market(Market.open(market), tmp_path / "run", None, None)
+    for name in ("c", "d"):
+        (new / f"{name}.csv").write_text(f"listing_id,price,published_at\n{name},3,05/06/2024\n")
+        assert not Refresher(tmp_path / "run", {"listings": FolderSource(new)}).look().problems
+    told = Market.open(market).listings
+    assert told[C.PUBLISHED].tolist()[2:] == [pd.Timestamp("2024-06-05", tz="UTC")] * 2

@@ -7,7 +7,14 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.serving.refresh.changes import Changes, merge_listings, new_events
 from core.serving.refresh.sources import Frame
-from core.serving.refresh.tables import pinned, whole_listings
+from core.serving.refresh.tables import (
+    day_first,
+    pinned,
+    raw_table,
+    whole_events,
+    whole_listings,
+    with_unread,
+)
 
 
 @pytest.fixture
@@ -15,10 +22,14 @@ def market(tiny_market):
     return Market.open(tiny_market(photos=0, lifetimes=True))
 
 
+def whole(market: Market) -> pd.DataFrame:
+    return whole_listings(market, raw_table(market, "listings"))
+
+
 def merged(market: Market, rows: pd.DataFrame) -> tuple[pd.DataFrame, Changes]:
-    changes = Changes()
+    changes = Changes(day_first=day_first(raw_table(market, "listings")))
     frame = Frame("new.csv", rows, None, {}, 0.0)
-    return merge_listings(whole_listings(market), market, pinned(market), [frame], changes), changes
+    return merge_listings(whole(market), market, pinned(market), [frame], changes), changes
 
 
 @pytest.mark.slow
@@ -41,7 +52,7 @@ def merged(market: Market, rows: pd.DataFrame) -> tuple[pd.DataFrame, Changes]:
 def test_a_changed_cell_is_found_read_and_leaves_all_others(market, column, told, read):
     row = market.listings.iloc[[3]].reset_index(drop=True)
     given = pd.DataFrame({C.LISTING: row[C.LISTING], column: pd.Series([told], dtype=object)})
-    before = whole_listings(market)
+    before = whole(market)
     table, changes = merged(market, given)
     value, old = table[column][3], before[column][3]
     assert (
@@ -63,7 +74,7 @@ def test_the_same_rows_as_text_change_nothing(market, tmp_path):
 
     table, changes = merged(market, read_table(tmp_path / "a.csv"))
     assert not changes.any
-    pd.testing.assert_frame_equal(table, whole_listings(market))
+    pd.testing.assert_frame_equal(table, whole(market))
 
 
 def test_new_rows_come_behind_and_the_last_of_several_counts(market):
@@ -83,9 +94,8 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
     ]
     assert table[C.LISTING].tolist() == [*market.listings[C.LISTING], "b", "a"]
     assert table["price"].tolist()[-2:] == [2, 3]
-    assert (
-        "stranger" not in table and table["review_scores_rating"].tail(2).isna().all()
-    )  # the latter is excluded
+    assert "stranger" not in table
+    assert table["review_scores_rating"].tolist()[-2:] == [5, 5]  # excluded, and yet in the table
     assert table["pets"].dtype == "boolean" and table["pets"].tail(2).isna().all()
 
 
@@ -99,12 +109,93 @@ def test_only_the_time_it_is_live_changes(market):
     assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
 
 
+def test_what_the_market_does_not_read_comes_along_as_it_is(tmp_path):
+    (tmp_path / "market.toml").write_text('excluded = ["seller"]\n')
+    rows = "".join(f"a{i},{i},{7 + i % 2},x-{i:06d},\n" for i in range(30))
+    (tmp_path / "listings.csv").write_text("listing_id,price,seller,reference,nothing\n" + rows)
+    market = Market.open(tmp_path)
+    rows = pd.DataFrame({C.LISTING: ["a0", "a1", "b"], "price": ["0", "9", "5"], "seller": [7, 9, 9]})
+    table, changes = merged(market, rows.assign(reference=["x-000000", "y", "z"]))
+    assert (changes.new, changes.changed, changes.touched) == (["b"], {"a1"}, {"a1"})
+    told = table.iloc[[0, 1, 2, -1]]
+    assert told["seller"].tolist() == ["7", "9", "7", "9"]
+    assert told["reference"].tolist() == ["x-000000", "y", "x-000002", "z"]
+    table.to_parquet(tmp_path / "listings.parquet")
+    again, changes = merged(Market.open(tmp_path), rows)
+    assert not changes.any and again["seller"].tolist() == table["seller"].tolist()
+
+
+def test_columns_that_nobody_reads_stay_what_parquet_can_hold(tmp_path):
+    ids = [2**60 + i for i in range(3)]
+    frame = pd.DataFrame({C.LISTING: list("abc"), "seller": ids, "tags": [["x"], ["y"], None], "seen": 1.5})
+    frame.to_parquet(tmp_path / "listings.parquet", index=False)
+    (tmp_path / "market.toml").write_text('excluded = ["seller", "tags", "seen"]\n')
+    market = Market.open(tmp_path)
+    rows = pd.DataFrame({C.LISTING: ["c", "d"], "seller": [str(2**60 + 2), None], "seen": ["1.5", "2"]})
+    table, changes = merged(market, rows.assign(tags=[["y"], "z"]))
+    assert changes.new == ["d"] and changes.touched == {"c"}
+    assert table["seller"].dropna().tolist() == [str(one) for one in ids]
+    assert table["seen"].tolist() == [1.5, 1.5, 1.5, 2]
+    table.to_parquet(tmp_path / "out.parquet")
+
+
+def test_columns_of_events_that_nobody_reads_come_along(tmp_path):
+    (tmp_path / "listings.csv").write_text("listing_id,price\na,1\nb,2\n")
+    (tmp_path / "events.csv").write_text(
+        "user_id,listing_id,timestamp,duration_s,device\nu,a,2024-01-05,3,tv\nu,b,soon,soon,tv\n"
+    )
+    market, changes, nobody = Market.open(tmp_path), Changes(), pd.DataFrame()
+    raw = raw_table(market, "events")
+    have, now = whole_events(market, raw), pd.Timestamp.now("UTC")
+    rows = pd.DataFrame({C.USER: ["u", None, "v"], C.LISTING: "b", C.TIMESTAMP: "2024-01-06"})
+    frame = Frame("new.csv", rows.assign(device=[1, 2, 3], other="x"), None, {}, 0.0)
+    new_events(have, True, pinned(market), pd.Index(["a", "b"]), [frame], nobody, now, changes)
+    assert changes.events["device"].tolist() == ["tv", "tv", "1", "3"] and "other" not in changes.events
+    kept = with_unread(changes.events, "events", have, raw, market)
+    assert kept["timestamp"].tolist()[1] == kept["duration_s"].tolist()[1] == "soon"
+    kept.to_parquet(tmp_path / "events.parquet", index=False)
+    assert len(Market.open(tmp_path).events) == 3
+
+
+def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
+    rows = "".join(f'a{i},"{i}.200,50",yes,2024-01-{i:02d}\n' for i in range(1, 20))
+    rows += "b1,gratis,tak,soon\nb2,,nie,\n"
+    (tmp_path / "listings.csv").write_text("listing_id,price,free,expires_at\n" + rows)
+    (tmp_path / "market.toml").write_text('attributes.free.kind = "flag"\n')
+    market = Market.open(tmp_path)
+    given = pd.DataFrame({C.LISTING: ["a1", "b2", "c"], "price": ["2.000,25", "3,5", "dear"], "free": "no"})
+    table, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
+    assert changes.changed == {"a1", "b2"}
+    kept = with_unread(table, "listings", market.listings, raw_table(market, "listings"), market)
+    assert kept["price"].tolist()[:1] + kept["price"].tolist()[-3:-1] == ["2000,25", "gratis", "3,5"]
+    assert kept["free"].tolist()[-3:] == ["tak", "False", "False"]
+    assert kept["expires_at"].tolist()[-3] == "soon" and kept.tail(1).isna().sum(axis=1).item() == 2
+    (tmp_path / "listings.csv").unlink()
+    kept.to_parquet(tmp_path / "listings.parquet", index=False)
+    pinned(market).save(tmp_path / "market.toml")
+    again = Market.open(tmp_path)
+    pd.testing.assert_frame_equal(again.listings, table)
+    unread = [one.value for one in market.defects if one.rows is not None]
+    assert unread == ["gratis", "tak", "soon"] == [one.value for one in again.defects]
+
+
+@pytest.mark.parametrize(("own", "day"), [("13/01/2024", 5), ("01/13/2024", 6), ("05/06/2024", None)])
+def test_new_rows_begin_with_the_day_where_the_markets_own_do(tmp_path, own, day):
+    (tmp_path / "listings.csv").write_text(f"listing_id,price,published_at\na,1,{own}\nb,2,\n")
+    rows = pd.DataFrame({C.LISTING: ["b", "c"], C.PUBLISHED: ["05/06/2024", "24/01/2024"]})
+    table, changes = merged(Market.open(tmp_path), rows)
+    told, sure = table[C.PUBLISHED].tolist()[1:]
+    assert sure == pd.Timestamp("2024-01-24", tz="UTC")
+    assert pd.isna(told) if day is None else told == pd.Timestamp(2024, 11 - day, day, tz="UTC")
+    assert len(changes.defects) == (day is None)
+
+
 def test_new_rows_do_not_say_whether_the_day_comes_first(market):
-    rows = pd.DataFrame({C.LISTING: ["a"], C.PUBLISHED: ["24/01/2024"]})
+    rows = pd.DataFrame({C.LISTING: ["a"], C.PUBLISHED: ["04/01/2024"]})
     table, changes = merged(market, rows)
     assert table[C.PUBLISHED].isna().iloc[-1]
     assert [str(defect) for _, defect in changes.defects] == [
-        "new.csv, column published_at, row 1: '24/01/2024' may begin with the day or the month, which nothing tells; write dates such "
+        "new.csv, column published_at, row 1: '04/01/2024' may begin with the day or the month, which nothing tells; write dates such "
         "as 2024-01-31; read as unknown"
     ]
 
