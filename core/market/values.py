@@ -81,8 +81,8 @@ _AMOUNT = re.compile(
     rf"^(?P<sign>[-+]?)\s*(?:(?P<money>{CURRENCY}|TL|RM|[Kk]r\.?)|Rp\.?)?\s*(?:(?P<over>\d++)\s?(?P<by>[億亿억]|{_BY_WORDS})\s?)?"
     rf"(?P<bare>[-+]?{_NUMBER})\s*?(?:[.,]-{{1,2}})?\s?(?P<times>{_BY})?(?:\s?{_MONEY})?(?:\s?{_UNIT})?$"
 )
-#: As the figures of Arabic are parted.
-_ARABIC = str.maketrans("٬٫", ",.")
+#: As the figures of Arabic are parted, and a minus is set.
+_SIGNS = str.maketrans("٬٫−", ",.-")
 _TEXT = {str}
 _WHOLE = re.compile(r"-?\d+(?:\.0)?")
 #: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
@@ -91,6 +91,9 @@ _OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.
 _QUOTED = re.compile(r"[\[,]\s*['\"]")
 #: Between the words of an array.
 _APART = re.compile(r"(?<=['\"])\s+(?=['\"])")
+#: A member of a list as numpy writes it, np.str_('a b') or np.int64(1); and nothing, as Python does not read it.
+_OF_NUMPY = re.compile(r"""\bnp\.\w+\(('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^()'"]*)\)""")
+_NAN = re.compile(r"(?<=[\[,\s])nan(?=\s*[,\]])")
 #: What calls an object of a list.
 _CALLED = ("name", "label", "title")
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
@@ -174,7 +177,7 @@ def _amounts(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     unread = np.flatnonzero(present & np.isnan(values))
     for row, cell in zip(unread.tolist(), column.iloc[unread], strict=True):
         text = str(cell).strip()
-        match = _AMOUNT.match(text if text.isascii() else text.translate(_ARABIC))
+        match = _AMOUNT.match(text if text.isascii() else text.translate(_SIGNS))
         if match:
             sign, over, bare = match["sign"], match["over"], match["bare"]
             if (sign or over) and bare[0] in "+-":  # "--5"
@@ -220,7 +223,7 @@ def to_flags(column: pd.Series) -> tuple[pd.Series, np.ndarray]:
 
 def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
     """Members of a `multi` cell: a list, a JSON list, {a,"b c"} as of PostgreSQL, or words parted by `separator`; None where missing."""
-    if cell is None or (isinstance(cell, float) and np.isnan(cell)) or cell is pd.NA:
+    if cell is None or _is_nan(cell) or cell is pd.NA:
         return None
     if isinstance(cell, str):
         text = cell.strip()
@@ -237,8 +240,13 @@ def to_set(cell: Any, separator: str = SEPARATOR) -> list[str] | None:
             cell = text.split(separator)
     elif not isinstance(cell, Iterable):
         cell = [cell]
-    members = dict.fromkeys(str(member).strip() for member in named(cell))
+    there = [one for one in cell if one is not None and one is not pd.NA and not _is_nan(one)]
+    members = dict.fromkeys(str(member).strip() for member in named(there))
     return [member for member in members if member]
+
+
+def _is_nan(cell: Any) -> bool:
+    return isinstance(cell, float | np.floating) and bool(np.isnan(cell))
 
 
 def named(members: Iterable[Any]) -> list[Any]:
@@ -272,25 +280,32 @@ def _listed(text: str) -> list[Any] | None:
     >>> _listed("['cut, then fry', 'salt']"), _listed("['a' 'b']"), _listed("[hot, cold]")
     (['cut, then fry', 'salt'], ['a', 'b'], None)
     """
-    try:
-        return list(json.loads(text))
-    except (ValueError, RecursionError):
-        pass
+    if (found := _of_json(text)) is not None:
+        return found
     if not _QUOTED.search(text):  # words without quotes, which Python need not be asked about
-        return None
+        if "np." in text and (bare := _OF_NUMPY.sub(r"\1", text)) != text:
+            return _listed(bare)
+        return _of_json(_NAN.sub("NaN", text)) if "nan" in text else None
     text = _APART.sub(", ", text)  # which Python would read as one word
-    if '"' not in text and "\\" not in text:
-        try:  # most lists of Python differ from JSON by their quotes alone, and which is quicker than to parse Python
-            return list(json.loads(text.replace("'", '"')))
-        except (ValueError, RecursionError):
-            pass
+    # Most lists of Python differ from JSON by their quotes alone, and which is quicker than to parse Python.
+    if '"' not in text and "\\" not in text and (found := _of_json(text.replace("'", '"'))) is not None:
+        return found
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a backslash that means nothing
             found = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
+        bare = _NAN.sub("None", text)
+        bare = _OF_NUMPY.sub(r"\1", text) if bare == text else bare
+        return None if bare == text else _listed(bare)
     return found if isinstance(found, list) else None
+
+
+def _of_json(text: str) -> list[Any] | None:
+    try:
+        return list(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_object(text: str) -> bool:

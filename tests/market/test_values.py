@@ -203,8 +203,10 @@ def test_sets_in_braces_are_read_as_postgres_and_python_write_them():
         ("""['cut, then fry', "men's shirt"]""", ["cut, then fry", "men's shirt"]), (r"['a\\b', 'c\td']", ["a\\b", "c\td"]),
         ("['cut, then fry', 'salt']", ["cut, then fry", "salt"]), ("['Wifi' 'Hot tub'\n 'cut, then fry']", ["Wifi", "Hot tub", "cut, then fry"]),
         ("('a, b', 'c')", ["a, b", "c"]), ("('a, b',)", ["a, b"]), ("""{'cut, then fry', "men's"}""", ["cut, then fry", "men's"]),
-        ("[hot, cold]", ["hot", "cold"]), ("['a', nan]", ["a", "nan"]), ("(a, b)", ["(a, b)"]), ("('a')|('b')", ["('a')", "('b')"]),
-        (r"""['\d', "x"]""", [r"\d", "x"]),
+        ("[np.str_('np.x(1)')]", ["np.x(1)"]), ("[hot, cold]", ["hot", "cold"]), ("['a', nan]", ["a"]), ('["b", null]', ["b"]), ("(a, b)", ["(a, b)"]), ("('a')|('b')", ["('a')", "('b')"]),
+        (r"""['\d', "x"]""", [r"\d", "x"]), ("['b', None]", ["b"]), ("""["men's", nan, 'None']""", ["men's", "None"]),
+        ("[1.5, nan]", ["1.5"]), ("[hot, nan]", ["hot", "nan"]), ("['np.x(1)', nan]", ["np.x(1)"]), ("['a', np.str_('b')]", ["a", "b"]),
+        ("""[np.str_('a (b)'), np.str_("men's")]""", ["a (b)", "men's"]), ("[np.int64(1), np.float64(nan), np.int64(7)]", ["1", "7"]),
     ],
 )  # fmt: skip
 def test_sets_as_python_and_pandas_write_them_into_a_csv(cell, members):
