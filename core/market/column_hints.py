@@ -21,7 +21,9 @@ _SAID = {
 }  # fmt: skip
 #: What others call degrees.
 _DEGREES = {C.LATITUDE: {"lat", "latitude"}, C.LONGITUDE: {"lon", "lng", "long", "longitude"}}
-_PAIR = re.compile(r"[(\[]?\s*([-+]?\d{1,2}\.\d+)\s*[,;\s]\s*([-+]?\d{1,3}\.\d+)\s*[)\]]?")
+#: Not (1.0, 2.5], which is a span.
+_PAIR = re.compile(r"(?!\(.*\]|\[.*\))[(\[]?\s*([-+]?\d{1,2}\.\d+)\s*[,;\s]\s*([-+]?\d{1,3}\.\d+)\s*[)\]]?")
+_DECIMALS = 3  # of degrees, which tell streets apart, have most cells as many at least
 #: Actions that likely say "not this".
 _REFUSALS = re.compile(
     r"(dis|un)likes?d?|not[\s_-]?interested|reject(ed|ion)?|skip(s|ped)?|report(s|ed)?|remove[sd]?|hid(e|den)([\s_-].*)?|block(s|ed)?"
@@ -34,12 +36,19 @@ _MONTH = re.compile(r"(?:0?[1-9]|1[0-2])[/.](?:19|20)\d\d|(?:19|20)\d\d[-/.](?:0
 _FIGURES = re.compile(r"\d+(?:[.,'’\s]\d+)*")
 _IN_BRACKETS = re.compile(r"\s*\([^()]*\)")
 _OF_MONEY = re.compile(rf"{CURRENCY}|\b(?:Euros?|Rp|kr)\b")
-_BEGINS = re.compile(rf"(?:(?i:ab|ca\.?|from|von|up to)\s)?[-+~<>]?\s?(?:{CURRENCY}|RM|Rp\.?|[Kk]r\.?)?\s?\d")
+_BEGINS = re.compile(
+    rf"(?:(?i:ab|ca\.?|from|von|up to)\s)?[-+−~≈<>≤≥(]?\s?(?:{CURRENCY}|RM|Rp\.?|[Kk]r\.?)?\s?\d"
+)
 _MULTIPLE = re.compile(
     r"\d\s?(?i:[km]|bn?|mio|mln|mrd|mil|tsd|tis|tys|thousand|[mb]illion(?:en|s)?)\b(?![²³])", re.ASCII
 )
 _SPAN = re.compile(r"(\d[\d.,]*)\s?[^\W\d]{0,8}\s?(?:-|–|—|to|bis)\s?(\d[\d.,]*)(?:\s?[^\d]{0,16})")
+#: 10 x 20 x 5 cm, and 1.5, 2.5 or (1.0, 2.5].
+_TWO = re.compile(
+    r"\d\s?[^\W\d]{0,3}\s?[x×*]\s?\d|^[(\[]?[-+]?\d+\.\d+\s*[,;]\s*[-+]?\d+\.\d+[)\]]?$", re.IGNORECASE
+)
 _DIFFERENT = 10  # cells; fewer are as well told by their words
+_HOUR = 3600
 _SLASHED = re.compile(r"\s*\d{1,2}/\d{1,2}/\d{4}\b")
 
 
@@ -96,9 +105,10 @@ def holds_places(column: pd.Series) -> bool:
     if not is_textual(column):
         return False
     first = column.dropna().astype("str").head(1000)
-    pairs = [(float(pair[1]), float(pair[2])) for cell in first if (pair := _PAIR.fullmatch(cell.strip()))]
-    inside = [abs(north) <= 90 and abs(east) <= 180 for north, east in pairs]
-    return len(first) > 0 and sum(inside) >= 0.9 * len(first)
+    pairs = [pair.groups() for cell in first if (pair := _PAIR.fullmatch(cell.strip()))]
+    inside = [abs(float(north)) <= 90 and abs(float(east)) <= 180 for north, east in pairs]
+    fine = [all(len(one.split(".")[1]) >= _DECIMALS for one in pair) for pair in pairs]
+    return sum(inside) >= 0.9 * len(first) and sum(fine) > 0.5 * len(first)
 
 
 def note_moments(name: str, bad: np.ndarray, column: pd.Series, notes: Notes, why: str, done: str) -> None:
@@ -224,18 +234,28 @@ def _unread_amounts(words: pd.Series) -> np.ndarray:
     )
     for cells in (words, with_points(words)):
         bad[bad] = to_numbers(cells[bad])[1]
-    bare = words[bad].str.replace(_IN_BRACKETS, "", regex=True).str.strip(" *")
+    bare = words[bad].str.replace(_IN_BRACKETS, "", regex=True)
+    bare = bare.where(bare != "", words[bad]).str.strip(" *~≈<>≤≥()")
     bad[bad] = words[bad].map(_says_amount).to_numpy(bool) | ~to_numbers(bare)[1]
     return bad
 
 
 def _says_amount(cell: str) -> bool:
-    """Whether a cell is money, a multiple, a span, or has a decimal comma."""
-    if _OF_MONEY.search(cell) or _MULTIPLE.search(cell) or says_comma(cell):
+    """Whether a cell is money, a multiple, two figures, a span, or has a decimal comma."""
+    if _OF_MONEY.search(cell) or _MULTIPLE.search(cell) or _TWO.search(cell) or says_comma(cell):
         return True
     found = _SPAN.fullmatch(cell)
     low, high = (float(re.sub(r"\D", "", figures)) for figures in found.groups()) if found else (1, 0)
     return low < high <= 10 * max(low, 1)
+
+
+def note_durations(seconds: pd.Series, cells: pd.Series, notes: Notes) -> None:
+    """Seconds of which half of the first are more than an hour, as milliseconds would be, are told so."""
+    first = seconds.dropna().head(1000)
+    if len(first) and first.median() > _HOUR and not pd.api.types.is_timedelta64_dtype(cells.dtype):
+        row = int((first > _HOUR).idxmax())
+        message = "is more than an hour, as half of them are; if these are milliseconds, divide them by 1,000"
+        notes.defects.append(Defect(notes.file, C.DURATION, row + 1, str(cells.iloc[row]), message))
 
 
 def note_members(name: str, column: pd.Series, notes: Notes) -> None:

@@ -12,6 +12,7 @@ from core.market.column_hints import (
     holds_places,
     note_decimal_commas,
     note_degrees,
+    note_durations,
     note_form,
     note_members,
     note_moments,
@@ -339,6 +340,8 @@ def events_table(
         wrong |= np.nan_to_num(seconds) < 0
         notes.add(C.DURATION, wrong, raw[C.DURATION], "is no duration in seconds; read as unknown")
         table[C.DURATION] = np.where(wrong, np.nan, seconds)
+        if whole:
+            note_durations(table[C.DURATION], raw[C.DURATION], notes)
     if beside:
         table = table.assign(**{name: raw[name] for name in beside})
     out = bad | strange | nobody

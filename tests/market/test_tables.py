@@ -154,7 +154,7 @@ def test_the_configuration_says_what_parts_decimals(folder):
 
 
 def test_degrees_under_other_names_are_told_to_be_no_place(folder):
-    rows = [(f"a{i}", 40 + i / 100, -74 - i / 100) for i in range(30)]
+    rows = [(f"a{i}", 40 + i / 1000, -74 - i / 1000) for i in range(30)]
     listings = "".join(f'{one},{north},{east},"{north},{east}"\n' for one, north, east in rows)
     market = Market.open(folder(listings="listing_id,lat,geo_lng,geo\n" + listings))
     assert told(market).splitlines() == [
@@ -276,15 +276,22 @@ def test_figures_in_a_form_that_is_not_read_are_told_once(folder):
         '"{0},5 Liter"',
         "{0}.99 Euro VB",
         "{0}K",
+        "~{0}",
+        "<{0}",
+        "({0}.50)",
+        "{0} x {1} x 5 cm",
+        '"{0}.5, {1}.5"',
+        '"({0}.0, {1}.5]"',
+        '"({0}.125, {1}.125]"',
     ]
     rows = "".join(
         f"a{i},{','.join(form.format(i % 40 + 20, i % 40 + 30) for form in forms)}\n" for i in range(90)
     )
-    path = folder(listings=f"listing_id,{','.join('abcdef')}\n{rows}")
+    path = folder(listings=f"listing_id,{','.join('abcdefghijklm')}\n{rows}")
     assert told(Market.open(path)).splitlines() == [
         f"listings.csv, column {name}, row 1: '{form.strip(chr(34)).format(20, 30)}' has figures in a form that is not read, so it is "
         "read as words; write bare numbers, of a span its ends in two columns (90 rows)"
-        for name, form in zip("abcdef", forms, strict=True)
+        for name, form in zip("abcdefghijklm", forms, strict=True)
     ]
     alike = ["{0} OZ", "{0}-{0}9", "{0} PM", "X{0}", "{0}:30-21:00", "14K"]  # of packages, codes, hours
     rows = "".join(f"a{i},{','.join(form.format(i % 30 + 10) for form in alike)}\n" for i in range(90))
@@ -405,6 +412,19 @@ def test_events_of_the_first_days_of_1970_are_told(folder, cells):
     )
     (path / "events.csv").write_text("user_id,listing_id,timestamp\nu,a,5\nu,b,2000000\n")
     assert not Market.open(path).defects
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "said"), [(5400, 12000, True), (54, 12000.5, False), (3600, 0, False)]
+)
+def test_seconds_that_may_be_milliseconds_are_told(folder, one, two, said):
+    events = f"user_id,listing_id,timestamp,duration_s\nu,a,1,\nu,a,2,{one}\nu,b,3,{two}\nu,b,4,{one}\n"
+    market = Market.open(folder(listings=LISTINGS, events=events))
+    message = (
+        f"events.csv, column duration_s, row 2: '{one}' is more than an hour, as half of them are; if these are milliseconds, "
+        "divide them by 1,000"
+    )
+    assert (message in told(market)) == said == ("milliseconds" in told(market))
 
 
 def test_a_column_that_pandas_wrote_to_count_the_rows_is_not_used(folder):
