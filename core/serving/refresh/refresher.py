@@ -218,7 +218,7 @@ class Refresher:
             table = whole_listings(market, raw)
             merged = merge_listings(table, market, config, frames["listings"], changes)
             if changes.new or changes.changed or changes.touched:
-                changes.listings = with_unread(merged, "listings", market.listings, raw, market)
+                changes.listings = with_unread(merged, "listings", market.listings, raw, market, config)
         known = pd.Index(market.listings[C.LISTING]).append(pd.Index(changes.new))
         if frames.get("photos") or len(self._waiting["photos"]):
             changes.photos = self._photos(market, known, frames.get("photos", []), changes)
@@ -237,7 +237,7 @@ class Refresher:
                 changes,
             )
             if changes.events is not None:
-                changes.events = with_unread(changes.events, "events", have, raw, market)
+                changes.events = with_unread(changes.events, "events", have, raw, market, config)
         return changes
 
     def _photos(

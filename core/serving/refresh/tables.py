@@ -99,14 +99,18 @@ def _of_events(name: str, column: pd.Series) -> pd.Series:
 
 
 def with_unread(
-    table: pd.DataFrame, name: str, before: pd.DataFrame, raw: pd.DataFrame | None, market: Market
+    table: pd.DataFrame,
+    name: str,
+    before: pd.DataFrame,
+    raw: pd.DataFrame | None,
+    market: Market,
+    config: MarketConfig,
 ) -> pd.DataFrame:
     """The table `name` of a market, which extends what was read `before` of `raw`, with the cells that were not read as they lay
     there: a column with such cells becomes text that is read as `table` has it, so that they can still be mended."""
     source = find_table(market.tables, name)
     if raw is None or source is None:
         return table
-    config = pinned(market)
     told = {one.column for one in market.defects if one.file == source.name and one.rows is not None}
 
     def read(column: str, words: pd.Series) -> pd.Series:

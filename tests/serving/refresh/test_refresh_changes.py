@@ -151,7 +151,7 @@ def test_columns_of_events_that_nobody_reads_come_along(tmp_path):
     frame = Frame("new.csv", rows.assign(device=[1, 2, 3], other="x"), None, {}, 0.0)
     new_events(have, True, pinned(market), pd.Index(["a", "b"]), [frame], nobody, now, changes)
     assert changes.events["device"].tolist() == ["tv", "tv", "1", "3"] and "other" not in changes.events
-    kept = with_unread(changes.events, "events", have, raw, market)
+    kept = with_unread(changes.events, "events", have, raw, market, pinned(market))
     assert kept["timestamp"].tolist()[1] == kept["duration_s"].tolist()[1] == "soon"
     kept.to_parquet(tmp_path / "events.parquet", index=False)
     assert len(Market.open(tmp_path).events) == 3
@@ -166,7 +166,9 @@ def test_cells_of_the_market_that_were_not_read_stay_as_they_are(tmp_path):
     given = pd.DataFrame({C.LISTING: ["a1", "b2", "c"], "price": ["2.000,25", "3,5", "dear"], "free": "no"})
     table, changes = merged(market, given.assign(expires_at=["2024-03-01", None, "later"]))
     assert changes.changed == {"a1", "b2"}
-    kept = with_unread(table, "listings", market.listings, raw_table(market, "listings"), market)
+    kept = with_unread(
+        table, "listings", market.listings, raw_table(market, "listings"), market, pinned(market)
+    )
     assert kept["price"].tolist()[:1] + kept["price"].tolist()[-3:-1] == ["2000,25", "gratis", "3,5"]
     assert kept["free"].tolist()[-3:] == ["tak", "False", "False"]
     assert kept["expires_at"].tolist()[-3] == "soon" and kept.tail(1).isna().sum(axis=1).item() == 2
