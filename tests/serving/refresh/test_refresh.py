@@ -353,6 +353,7 @@ def test_what_was_inferred_at_first_stays_whatever_new_rows_hold(trained, tmp_pa
     assert kinds == {a.name: a.kind for a in market.attributes}
 
 
+@pytest.mark.slow
 def test_what_came_first_in_dates_is_known_after_the_table_was_written_anew(tmp_path):
     market, new = tmp_path / "market", tmp_path / "new"
     market.mkdir(), new.mkdir()
