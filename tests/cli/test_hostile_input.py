@@ -66,7 +66,7 @@ def test_histories(bare, tmp_path, name, content, says):
 def test_a_file_instead_of_a_run(tmp_path, words):
     (tmp_path / "file").touch()
     command, *rest = words
-    assert "is no run folder" in refused(command, tmp_path / "file", *rest)
+    assert "is a file, not a run" in refused(command, tmp_path / "file", *rest)
 
 
 def test_a_market_instead_of_a_run_and_a_run_instead_of_a_market(bare, tmp_path):
