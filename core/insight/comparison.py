@@ -164,7 +164,7 @@ def compare(
         other: which of the second; None: the same default.
 
     Raises:
-        VibesError: a run was not evaluated, has no such ranking, or they share no query.
+        VibesError: a run was not evaluated, has no such ranking, they were tested by different protocols, or share no query.
     """
     from core.run.run import Run
 
@@ -179,6 +179,7 @@ def compare(
         names.append((str(run.path), _ranking(run, rankers(frame), asked)))
     one, two = frames
     assert one is not None and two is not None
+    require_one_protocol(*runs)
     return compared(one, two, (names[0], names[1]), runs[0].trained_until)
 
 
@@ -200,6 +201,22 @@ def compared(
         beside = both[KEY].merge(two.drop_duplicates(KEY)[[*KEY, "candidates"]], on=KEY)
         different = int((beside["candidates"].to_numpy() != both["candidates"].to_numpy()).sum())
     return Comparison(both, names, (alone[0], alone[1]), different, t1)
+
+
+def require_one_protocol(first: Run, second: Run) -> None:
+    """Two temporal runs, or two of leave-one-out, learned from none of the queries that both were asked.
+
+    Raises:
+        VibesError: of one each: the run of leave-one-out trained on most of what the other is asked.
+    """
+    one, two = (
+        (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
+    )
+    if one != two:
+        raise VibesError(
+            f"{first.path} was tested as {one} and {second.path} as {two}, so one learned from events that the other is asked "
+            f"about; train and evaluate both with the same --protocol."
+        )
 
 
 def _ranking(run: Run, known: list[str], asked: str | None) -> str:

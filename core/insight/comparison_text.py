@@ -23,7 +23,7 @@ def comparison_text(told: Mapping[str, Any]) -> str:
     if told["other_candidates"]:
         lines.append(
             f"In {told['other_candidates']:,} of them the two runs chose from different numbers of listings, so their "
-            "markets differ there."
+            "candidates differ there (another market, or the history hidden in one alone)."
         )
     lines += ["", _row("", "first", "second", "difference", "95 % interval", "p")]
     for metric, found in told["differences"].items():

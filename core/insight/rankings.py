@@ -50,7 +50,8 @@ def shared(one: pd.DataFrame, first: str, two: pd.DataFrame, second: str) -> pd.
     about = [name for name in ABOUT if name in one.columns]
     left = one[[*KEY, *about, RANK + first]].rename(columns={RANK + first: "first"})
     right = two[[*KEY, RANK + second]].rename(columns={RANK + second: "second"})
-    both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY)
+    alike = left["at"].dtype.kind == right["at"].dtype.kind  # else moments and positions, which nothing joins
+    both = left.drop_duplicates(KEY).merge(right.drop_duplicates(KEY), on=KEY) if alike else left[:0]
     if both.empty:
         raise VibesError(
             "These two runs were not asked the same queries, so they cannot be compared; evaluate both on the same market."

@@ -98,3 +98,13 @@ def test_what_cannot_be_compared_is_told(runs, bare):
         compare(*runs, ranking="als")
     with pytest.raises(VibesError, match=r"was not evaluated.*vibes evaluate"):
         compare(runs[0], bare)
+
+
+def test_a_run_is_not_judged_on_what_it_learned_from(runs):
+    for run, protocol in zip(runs, ("leave-one-out", "temporal"), strict=True):
+        (run / "metrics.json").write_text(json.dumps({"protocol": protocol, "results": {}}))
+    with pytest.raises(
+        VibesError, match=r"one was tested as leave-one-out and .*two as temporal, so one learned from"
+    ):
+        compare(*runs)
+    assert compare(runs[0], runs[0], other="ease").users

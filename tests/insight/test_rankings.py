@@ -45,6 +45,8 @@ def test_runs_without_a_common_query_are_refused():
     one = frame(model=[1, 2])
     with pytest.raises(VibesError, match="not asked the same queries"):
         shared(one, "model", one.assign(at=99), "model")
+    with pytest.raises(VibesError, match="not asked the same queries"):  # positions and moments
+        shared(one, "model", one.assign(at=pd.Timestamp("2025-01-01", tz="UTC")), "model")
 
 
 def test_no_user_and_no_target_comes_twice():

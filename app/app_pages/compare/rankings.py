@@ -10,7 +10,7 @@ from app.server.boundary import told
 from app.server.runs import OpenRun, RunKey, open_run, run_key, run_paths
 from app.view.formats import plain
 from core.errors import VibesError
-from core.insight.comparison import MODEL, Comparison, compared
+from core.insight.comparison import MODEL, Comparison, compared, require_one_protocol
 from core.insight.first_places import first_places, queries_of, scorer_of, split_of
 from core.insight.rankings import load_rankings, rankers
 from core.market.splits import Split
@@ -45,6 +45,7 @@ def two_rankings(one: OpenRun, first: str, two: OpenRun, second: str) -> Compari
 def _compared(key: object, _one: OpenRun, first: str, _two: OpenRun, second: str) -> Comparison:
     left, right = rankings(_one), rankings(_two)
     assert left is not None and right is not None
+    require_one_protocol(_one.run, _two.run)
     names = (str(_one.run.path), first), (str(_two.run.path), second)
     return compared(left, right, names, _one.run.trained_until)
 
