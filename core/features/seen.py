@@ -63,6 +63,11 @@ class Spread(_Part):
         told = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
         return np.append(told, self.missing)
 
+    @property
+    def told(self) -> bool:
+        """Whether anything is known of the values: where each is rare (`host_id`) none was kept, and any other are as near."""
+        return bool(self.shares) or self.missing == 1
+
     def distance(self, listings: pd.DataFrame) -> float:
         """Total variation in [0, 1] between this and the distribution of `listings`: the share that would have to move."""
         return float(0.5 * np.abs(self.whole - Spread.by(self.entry, listings).whole).sum())
@@ -131,12 +136,12 @@ class SeenMarket(_Part):
         )
 
     def distances(self, market: Market) -> dict[str, float]:
-        """Total variation by attribute, of those that both have; `market` is as `read_by` gives it."""
+        """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `read_by` gives it."""
         kinds = {one.name: one.kind for one in market.attributes}
         return {
             name: spread.distance(market.listings)
             for name, spread in self.attributes.items()
-            if kinds.get(name) == spread.entry.kind
+            if kinds.get(name) == spread.entry.kind and spread.told
         }
 
 

@@ -52,7 +52,7 @@ class KnownAttribute(BaseModel):
         None  # share of what is told, missing cells aside; None of an unknown attribute
     )
     shift: float | None = (
-        None  # total variation from the nearest known market, 0 to 1; None where that lacks it
+        None  # total variation from the nearest known market, 0 to 1; None where that lacks it or kept no value of it
     )
 
 
@@ -65,7 +65,7 @@ class Passport(BaseModel):
     run: str
     sentence: str  # what the model knows, see `core.features.carried`
     nearest: str | None  # of the markets that it was trained on; None where it does not say what it saw
-    shift: float | None  # mean over the attributes that the nearest has, too
+    shift: float | None  # mean over the attributes that have one
     attributes_known: float
     values_known: float | None
     attributes: list[KnownAttribute]
@@ -112,8 +112,8 @@ class Passport(BaseModel):
         one = self.expected
         held = f"; forecasts of each from the others held {one.held}" if one.held else ""
         return (
-            f"{bar} Expect {one.value:.3f} of the model ({LEVEL:.0%}: {one.low:.3f} to {one.high:.3f}), as {one.markets} markets "
-            f"that it was not trained on tell{held}."
+            f"{bar} Expect {one.value:.3f} of the model ({LEVEL:.0%}: {one.low:.3f} to {one.high:.3f}), as {one.markets} models like it "
+            f"tell, each tried in a market that it was not trained on{held}."
         )
 
 
@@ -159,7 +159,10 @@ def passport(
     shown = PhotoSpread.of(featurizer, photos)
     shift = float(np.mean([*distances.values()])) if distances else None
     reached, queries, why = _neighbours(opened) if neighbours is None and ask else (neighbours, 0, "")
-    expected = None if reached is None or shift is None else foretell(tried, shift, reached)
+    learned = _trained_on(opened, manifest, seen)
+    expected = None if learned or reached is None or shift is None else foretell(tried, shift, reached)
+    if learned and not why:
+        why = "The model was trained on this market, so what was tried in others foretells nothing here."
     if expected is None and not why and reached is not None:
         why = (
             "What recall to expect nobody can say: the model was tried in too few markets that it was not trained on. Embed the "
@@ -168,7 +171,7 @@ def passport(
     return Passport(
         market=opened.name,
         run=str(path if isinstance(model, Run) else model),
-        sentence=carried.sentence,
+        sentence=f"was trained on this market and {carried.sentence}" if learned else carried.sentence,
         nearest=near.name if near else None,
         shift=shift,
         attributes_known=len(carried.known) / max(1, len(carried.known) + len(carried.new)),
@@ -250,6 +253,13 @@ def nearest(seen: Sequence[SeenMarket], market: Market) -> tuple[SeenMarket | No
     return min(((one, one.distances(market)) for one in seen), key=far, default=(None, {}))
 
 
+def _trained_on(market: Market, manifest: Manifest, seen: Sequence[SeenMarket]) -> bool:
+    """Whether the model learned from the events of `market`, in this state or in another."""
+    states = {manifest.trained_on, *(one.fingerprint for one in manifest.markets or ())}
+    # Folders of two markets may be called the same; who gives a name means it.
+    return market.fingerprint in states or market.config.name in {one.name for one in seen}
+
+
 def _values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
     """By attribute that both have the share of what the market's listings tell of it that the vocabulary holds."""
     if featurizer.vocabulary.pieces:
@@ -277,11 +287,12 @@ def _neighbours(market: Market) -> tuple[float | None, int, str]:
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     vectors = content_spaces(market, None).get(SPACE) if market.attributes else None
     try:
-        split = make_split(log, catalogue)
+        split = make_split(log, catalogue) if len(log) else None
     except VibesError:
         split = None
     if split is None or not len(split.test) or vectors is None:
-        return None, 0, "Without events and attributes to ask, nobody can say what recall to expect."
+        lacking = "events" if not len(log) else "attributes" if vectors is None else "a test query"
+        return None, 0, f"Without {lacking} to ask, nobody can say what recall to expect."
     queries = split.test
     if len(queries) > QUERIES:
         queries = queries.take(np.sort(np.random.default_rng(0).choice(len(queries), QUERIES, replace=False)))

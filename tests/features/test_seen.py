@@ -42,6 +42,17 @@ def test_what_few_listings_have_is_not_kept_nor_what_the_model_does_not_know():
     assert found.entry.values == ["often"] and found.shares == [0.9]
 
 
+def test_a_column_of_which_no_value_was_kept_has_no_distance(trained):
+    frame = pd.DataFrame({"x": [f"host {row}" for row in range(60)]})
+    found = Spread.of("x", "category", frame, AttributeVocabulary(name="x", kind="category", values=[]))
+    assert found.shares == [] and not found.told
+    (seen,) = load_seen(trained.path)
+    name = next(one.name for one in trained.market.attributes if one.kind == "category")
+    unsaid = seen.attributes[name].model_copy(update={"shares": []})
+    seen = seen.model_copy(update={"attributes": seen.attributes | {name: unsaid}})
+    assert name not in seen.distances(trained.market)
+
+
 def test_it_is_written_with_a_run_and_read_again(trained, tmp_path):
     (seen,) = load_seen(trained.path)
     market = trained.market

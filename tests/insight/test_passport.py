@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -30,7 +31,7 @@ def other(tmp_path_factory):
     folder = tmp_path_factory.mktemp("other") / "market"
     generate(folder, listings=80, users=30, seed=9)
     toml = (folder / "market.toml").read_text().replace("[attributes.rooms]", "[attributes.bedrooms]")
-    (folder / "market.toml").write_text(toml)
+    (folder / "market.toml").write_text(toml.replace("A small simulated market", "Another town"))
     listings = pd.read_parquet(folder / "listings.parquet").rename(columns={"rooms": "bedrooms"})
     listings["price"] *= 1.6
     listings["district"] = "New " + listings["district"].astype(str)
@@ -53,6 +54,26 @@ def test_it_says_what_is_known_and_how_far_the_rest_moved(trained, other):
     assert "knows 11 of your 12 attributes; `bedrooms` is new" in text and "Nearest known market" in text
     own = passport(trained.market, trained, neighbours=0.3)
     assert own.attributes_known == 1 and own.shift < found.shift and own.neighbours == 0.3
+
+
+@pytest.mark.slow
+def test_where_it_was_trained_nothing_is_foretold(trained, other, tmp_path):
+    run = copied(trained, tmp_path)
+    calibrate(run, ROWS)
+    own = passport(trained.market, run, neighbours=0.3)
+    assert own.sentence.startswith("was trained on this market and knows all ")
+    assert own.expected is None and "was trained on this market" in own.expectation
+    renamed = replace(other, config=other.config.model_copy(update={"name": trained.market.name}))
+    assert passport(renamed, run, neighbours=0.3).expected is None  # another state of it
+    told = passport(other, run, neighbours=0.3).expectation
+    assert "as 4 models like it tell, each tried in a market that it was not trained on" in told
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_named(trained, other):
+    found = passport(replace(other, events=other.events.head(1)), trained)
+    assert found.why_not.startswith("Without a test query to ask")
+    assert passport(replace(other, events=other.events.head(0)), trained).why_not.startswith("Without events")
 
 
 @pytest.mark.slow
