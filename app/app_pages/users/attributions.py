@@ -74,5 +74,5 @@ def _part(opened: OpenRun, one: Reasons) -> list[Reason]:
 
 
 def _told(one: Reasons, part: dict[str, Any]) -> str:
-    moved = part["place_without"] != one.place
+    moved = part["place_without"] not in (None, one.place)
     return f"+{part['adds']:.3f}" + (f" · else {ordinal(part['place_without'])}" if moved else "")

@@ -39,9 +39,10 @@ class Reasons:
         place: from 1, among the listings that may be in the list, by the score that is explained.
         score: of the model alone.
         events: `event` (its number in the history, from 1), `listing_id`, `action`, `adds` (how much lower the score is
-            without it), `place_without`.
+            without it), `place_without` (None: without it nothing is known, and no place differs from another).
         attributes: `name`, `adds`, `place_without`; None where the time was up.
         photos: `photo` (its place in the listing, 0 is the cover, -1: all of them), `adds`, `place_without`; None likewise.
+        counts: what places count, see `counted`.
     """
 
     listing: str
@@ -50,6 +51,7 @@ class Reasons:
     events: list[dict[str, Any]]
     attributes: list[dict[str, Any]] | None
     photos: list[dict[str, Any]] | None
+    counts: str = "model"
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
         """As it is told, of each kind the `most` that add most (None: all)."""
@@ -58,6 +60,7 @@ class Reasons:
             "listing_id": self.listing,
             "place": self.place,
             "score": self.score,
+            "counts": self.counts,
             "events": self.events[:most],
             **{name: None if part is None else part[:most] for name, part in parts.items()},
         }
@@ -93,7 +96,8 @@ def reasons(
     scores, tried, vector = without[:3]  # (1 + T, L), (T,), (1, d)
     placing = _Placing(_candidates(maker, log, start, end, at), _gains(maker, at, without))
     base = placing.places(scores, rows)  # (1 + T, K)
-    found = []
+    nothing_left = without.shorter is None and placing.level(scores)
+    found, counts = [], counted(maker)
     for column, row in enumerate(rows):
         adds = scores[0, row] - scores[1:, row]
         told = [
@@ -102,13 +106,19 @@ def reasons(
                 "listing_id": run.listing_ids[log.listing[event]],
                 "action": log.actions[log.action[event]] if log.action[event] >= 0 else None,
                 "adds": float(added),
-                "place_without": int(place),
+                "place_without": None if nothing_left else int(place),
             }
             for event, added, place in zip(tried, adds, base[1:, column], strict=True)
         ]
         found.append(
             Reasons(
-                run.listing_ids[row], int(base[0, column]), float(scores[0, row]), _most(told), None, None
+                run.listing_ids[row],
+                int(base[0, column]),
+                float(scores[0, row]),
+                _most(told),
+                None,
+                None,
+                counts,
             )
         )
     user = _Asking(run, vector, log, start, end)
@@ -165,6 +175,11 @@ class _Placing:
         whole = scores if self.gain is None else scores + self.gain
         others = whole[:, self.candidates]  # (S, C)
         return np.stack([1 + (others > whole[:, row, None]).sum(axis=1) for row in rows], axis=1)
+
+    def level(self, scores: np.ndarray) -> bool:
+        """Whether by the last of the scores (S, L) all candidates are alike."""
+        last = scores[-1] if self.gain is None else scores[-1] + self.gain[-1]  # (L,)
+        return len(np.unique(last[self.candidates])) < 2
 
     def others(self, scores: np.ndarray) -> np.ndarray:
         """(C,) scores (L,) of the candidates with what they gain by the first, the lowest first, to find many places among."""
@@ -320,13 +335,19 @@ def why_found(
     """As `why`, of one listing; `query` may be a listing as well: then why the other is its neighbour by the model.
 
     Raises:
-        VibesError: `query` is neither, or both a user and a listing.
+        VibesError: `query` is neither, or both a user and a listing, or a listing and something is asked that lists alone have.
     """
     if not isinstance(query, str) or query not in run.listing_row:
         return why(run, query, listing, at, beside=beside, budget=budget)[0]
     if query in run.user_number:
         raise VibesError(
             f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
+        )
+    asked = {"--at": at, "--with": beside, "--budget": budget}
+    if given := [name for name, value in asked.items() if value is not None]:
+        raise VibesError(
+            f"'{query}' is a listing, and why another lies near to it depends on no moment and on nothing beside the model; leave "
+            f"out {' and '.join(given)}."
         )
     run.needs_model()
     maker = run.recommender("model", Rules(), for_users=False)

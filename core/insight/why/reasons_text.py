@@ -9,7 +9,10 @@ SHOWN = 5
 
 def reasons_text(found: Reasons, most: int = SHOWN) -> str:
     """What carried a listing, and where it would stand without each part."""
-    lines = [f"{found.listing} stands at place {found.place:,}; score {found.score:.3f} by the model."]
+    by = found.counts if " " in found.counts else f"{found.counts} alone"
+    lines = [
+        f"{found.listing} stands at place {found.place:,} by the {by}; score {found.score:.3f} by the model."
+    ]
     for one in found.events[:most]:
         done = f" ({one['action']})" if one["action"] else ""
         lines.append(
@@ -29,5 +32,6 @@ def reasons_text(found: Reasons, most: int = SHOWN) -> str:
     return "\n".join(lines)
 
 
-def _line(name: str, adds: float, place: int) -> str:
-    return f"  {adds:+.3f}  {name}; without it place {place:,}"
+def _line(name: str, adds: float, place: int | None) -> str:
+    rest = "without it nothing is known" if place is None else f"without it place {place:,}"
+    return f"  {adds:+.3f}  {name}; {rest}"

@@ -190,7 +190,7 @@ class WithoutPart(BaseModel):
     """What the score is lower without an attribute or a photo, and the place without it."""
 
     adds: float
-    place_without: int
+    place_without: int | None = Field(description="null: nothing is known without it")
 
 
 class WithoutEvent(WithoutPart):

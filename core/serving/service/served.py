@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import NotThere, VibesError
-from core.insight.why.reasons import counted, reasons
+from core.insight.why.reasons import reasons
 from core.run.asking import Asked, Event, check_events, of_histories, of_users
 from core.run.fits import NOTHING
 from core.run.newcomers import Newcomers
@@ -111,9 +111,8 @@ class Served:
         asked = told or Asked(self.run.log, np.array(query.bounds[:1]), np.array(query.bounds[1:]))
         rows = [self.run.listing_row[one] for one in found.listings]
         left = max(0.0, (request.why or 0.0) - (time.monotonic() - began))
-        counts = counted(query.maker)
         why = reasons(self.run, query.maker, asked, query.at, rows, left, events=TRIED)
-        return found._replace(reasons=[one.to_dict(MOST_REASONS) | {"counts": counts} for one in why])
+        return found._replace(reasons=[one.to_dict(MOST_REASONS) for one in why])
 
     def _similar(self, place: int, request: Similar) -> _Query:
         space = request.space or self.run.spaces[0]

@@ -14,6 +14,8 @@ from core import Run, why
 from core.cli import app
 from core.errors import VibesError
 from core.insight.why import variants
+from core.insight.why.reasons import why_found
+from core.insight.why.reasons_text import reasons_text
 from core.insight.why.variants import _OF_RUN
 from core.market.columns import Columns as C
 from core.run.engine import Engine
@@ -151,6 +153,22 @@ def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
         why(trained, [user, trained.log.users[6]], listings)
 
 
+def test_without_the_only_event_there_is_no_place(trained):
+    listing, other = trained.listing_ids[3], trained.listing_ids[7]
+    (found,) = why(trained, [listing], [other], beside=NOTHING, budget=0)
+    assert [event["place_without"] for event in found.events] == [None]
+    assert "without it nothing is known" in reasons_text(found)
+    assert found.to_dict()["counts"] == "model" and "by the model alone; score" in reasons_text(found)
+
+
+def test_of_two_listings_nothing_is_asked_that_lists_alone_have(trained):
+    one, two = trained.listing_ids[:2]
+    with pytest.raises(VibesError, match=r"is a listing, and .* leave out --at and --budget"):
+        why_found(trained, one, two, at="2025-01-01", budget=1.0)
+    with pytest.raises(VibesError, match="leave out --with"):
+        why_found(trained, one, two, beside="ids")
+
+
 @pytest.mark.slow
 def test_command_service_and_python_give_the_same_reasons(trained):
     user = trained.log.users[5]
@@ -167,7 +185,7 @@ def test_command_service_and_python_give_the_same_reasons(trained):
         answer = client.get(f"/recommend/{user}", params={"k": 3, "why": 1, "why_ms": 10_000}).json()[
             "results"
         ]
-        assert [one["why"] for one in answer] == [one | {"counts": "model"} for one in expected]
+        assert [one["why"] for one in answer] == expected
         plain = client.get(f"/recommend/{user}", params={"k": 3}).json()["results"]
         assert [one["listing_id"] for one in answer] == [one["listing_id"] for one in plain] == listings
         assert not any("why" in one for one in plain)
