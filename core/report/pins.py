@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from core.insight.days import MarketDays
 from core.insight.launch.launch import launch
 from core.insight.launch.written import LaunchCall
 from core.insight.map.region import inside, read_outline
-from core.insight.selection.address import selections
+from core.insight.selection.address import page_of, selections
 from core.insight.selection.params import whole
 from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
@@ -127,9 +126,12 @@ def pinned_views(pins: Iterable[Pin], run_of: RunOf) -> list[View]:
 
 
 def _view(pin: Pin, run_of: RunOf) -> View:
-    parts = urlsplit(pin.url)
-    params, page = dict(parse_qsl(parts.query)), parts.path.rstrip("/").rpartition("/")[2]
-    view, run = View(pin.title, pin.note, pin.url), run_of(params.get("run"))
+    view = View(pin.title, pin.note, pin.url)
+    try:
+        page, params = page_of(pin.url)
+    except VibesError as error:
+        return replace(view, told=str(error))
+    run = run_of(params.get("run"))
     if run is None:
         return replace(
             view, told=f"This view is of the run '{params.get('run')}', which the report was not given."

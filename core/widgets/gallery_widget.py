@@ -84,15 +84,16 @@ class GalleryWidget(anywidget.AnyWidget):
 
 def _cards(run: Run, found: pd.DataFrame) -> dict[str, Any]:
     """What the script is told."""
-    scores = found["score"].tolist() if "score" in found else None
-    table = described(run, found.assign(score=found["score"] if scores is not None else 0.0))
+    given = found["score"] if "score" in found else pd.Series(index=found.index, dtype=float)
+    scores = pd.to_numeric(given, errors="coerce")
+    table = described(run, found.assign(score=scores.fillna(0.0)))
     cards = []
     for place, name in enumerate(found[C.LISTING]):
         photo = photo_of(run.market, name, "")
         card = {
             "id": name, "title": photo.title, "href": "", "photo": photo.data, "alt": f"Cover photo of {photo.title}",
             "count": 0, "photos": [], "facts": facts_of(table, place), "reasons": [], "tone": "",
-            "score": "" if scores is None else f"Score {scores[place]:.2f}",
+            "score": "" if pd.isna(scores.iat[place]) else f"Score {scores.iat[place]:.2f}",
         }  # fmt: skip
         cards.append(card)
     return {

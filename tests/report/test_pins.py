@@ -69,6 +69,7 @@ def test_what_cannot_be_shown_says_why(run):
     assert "How good are the recommendations" in view(run, "/").told
     assert "l99" in view(run, "/similar?listing=l99").told
     assert "names no user" in view(run, "/users").told
+    assert "'//[x' is no address" in view(run, "//[x").told
     assert "Nothing was filled in" in view(run, "/cold?view=new").told
 
 

@@ -103,6 +103,13 @@ def test_what_cannot_be_shown_is_said(run):
         GalleryWidget(run, pd.DataFrame({"a": [1]}))
 
 
+def test_a_card_without_a_score_has_none(run):
+    found = pd.DataFrame(
+        {"listing_id": run.listing_ids[:3], "score": [0.5, None, float("nan")]}, dtype=object
+    )
+    assert [card["score"] for card in GalleryWidget(run, found)._data["cards"]] == ["Score 0.50", "", ""]
+
+
 def test_the_scripts_are_those_of_the_explorer_with_one_way_out():
     for parts, adapter, html in ((GALLERY, "gallery_widget", GALLERY_HTML), (MAP, "map_widget", MAP_HTML)):
         module = notebook_module(parts, adapter, html)

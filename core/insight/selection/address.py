@@ -49,14 +49,12 @@ def selections(run: Run, url: str) -> list[Selection]:
     Raises:
         VibesError: see `selection`.
     """
-    parts = urlsplit(url.strip())
-    name = parts.path.rstrip("/").rpartition("/")[2]
+    name, params = page_of(url)
     if name not in PAGES:
         raise VibesError(
             f"The link '{url[:80]}' is of no page that shows a list; give one of {', '.join(PAGES)}, such as "
             "'/similar?listing=ID'."
         )
-    params = dict(parse_qsl(parts.query))
     left = [one for one in params.items() if one[0] not in {*WRITTEN, *NAMES}]
     found = PAGES[name](run, params, left)
     if left:
@@ -68,3 +66,18 @@ def selections(run: Run, url: str) -> list[Selection]:
             "open the run that the link was made on."
         )
     return found
+
+
+def page_of(url: str) -> tuple[str, dict[str, str]]:
+    """The page that an address is of ("" the first), and what it asks.
+
+    Raises:
+        VibesError: it is no address.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError as error:  # as `//[x`, which begins a host that does not end
+        raise VibesError(
+            f"The link '{url[:80]}' is no address ({error}); copy it from the explorer anew."
+        ) from error
+    return parts.path.rstrip("/").rpartition("/")[2], dict(parse_qsl(parts.query))
