@@ -52,7 +52,8 @@ class Audience:
         length = known[log.start[1:]] - known[start]  # (all users,): times ascend within a user
         there = np.flatnonzero(length > 0)
         if not len(there):
-            raise VibesError("No user has an event before that moment, so there is no history to go by.")
+            moment = "" if before is None else " before that moment"
+            raise VibesError(f"No user has an event{moment}, so there is no history to go by.")
         last = log.time[start[there] + length[there] - 1]
         if since is not None:
             there, last = there[last >= since], last[last >= since]

@@ -19,7 +19,7 @@ from core.market.documents import write_text
 from core.report.looks import photo_grids, vibe_map
 from core.report.measured import Quality, ablation, quality, slices_of, training
 from core.report.pins import Pin, RunOf, only, pinned_views
-from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, limits, method, share
+from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method, share
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import lines, measured_on, size_titles
 
@@ -78,12 +78,13 @@ def context(run: Run) -> dict[str, Any]:
         "pins": [],
         "quality": _quality(run),
         "slices": slices_of(metrics) if metrics.get("results") else None,
+        "cold": cold_sentence(run),
         "training": training(run),
         "ablation": ablation(run),
         "map": vibe_map(run),
         "photos": photo_grids(run),
         "cost": _cost(run) if run.has_model else None,
-        "method": method(run.manifest.settings if run.has_model else None),
+        "method": method(run.manifest.settings if run.has_model else None, metrics),
         "limits": limits(run),
     }
 
@@ -96,6 +97,9 @@ def _head(run: Run) -> dict[str, Any]:
         times = market.events[C.TIMESTAMP]
         when = [f"{end.day} {end:%b %Y}" for end in (times.min(), times.max())]
     made = f"Preset {settings.preset}, seed {settings.seed}." if run.has_model else "Without a trained model."
+    if run.has_model and run.transferred:
+        carried = run.manifest.carried
+        made += f" The model was trained on another market{f', {carried.market_name}' if carried else ''}."
     return {
         "market": market.name,
         "made": made,

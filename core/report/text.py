@@ -76,10 +76,7 @@ def bounds(low: float | None, high: float | None) -> str:
 
 
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."
-BESIDE = (
-    "The methods beside it are popularity and models that count who touched what together. They are tuned on the "
-    "validation weeks, and asked exactly the same questions."
-)
+BESIDE = "The methods beside it are popularity and models that count who touched what together. They {tuned}asked exactly the same questions."
 UNTRAINED = (
     f"Listings are compared by their attributes and by their photos. {PHOTOS_READ}",
     "No model was trained here, so nothing is learned from what people touched: what lies near to a listing looks like it "
@@ -87,8 +84,9 @@ UNTRAINED = (
 )
 
 
-def method(settings: Settings | None) -> tuple[str, ...]:
-    """How the model of these settings works, in plain words; without a model, what listings are compared by."""
+def method(settings: Settings | None, metrics: dict[str, Any] | None = None) -> tuple[str, ...]:
+    """How the model of these settings works, in plain words, and what it was measured beside; without a model, what listings are
+    compared by."""
     if settings is None:
         return UNTRAINED
     return (
@@ -100,8 +98,24 @@ def method(settings: Settings | None) -> tuple[str, ...]:
         "listings that they touched next. What lies near to a user is recommended; what lies near to a listing is alike.",
         "The model knows no listing and no user by name. So it can place a listing that nobody has touched yet, and a user "
         "whom it has never seen.",
-        BESIDE,
+        *_measured_beside(metrics or {}),
     )
+
+
+def _measured_beside(metrics: dict[str, Any]) -> list[str]:
+    others = [name for name in metrics.get("results", {}) if not f"{name} ".startswith(SERVED)]
+    if set(others) <= {CEILING}:
+        return []
+    part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"
+    untuned = "baselines" in metrics.get("notes", {})
+    return [BESIDE.format(tuned="are " if untuned else f"are tuned on the {part}, and ")]
+
+
+def cold_sentence(run: Run) -> str:
+    """What a cold listing or user is among the queries of this run."""
+    if run.transferred:
+        return "Cold means: in none of the events of this market that a training on it would have had; the model was trained on another."
+    return "Cold means: not seen in training."
 
 
 def limits(run: Run) -> list[str]:

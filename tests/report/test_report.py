@@ -5,6 +5,7 @@ import re
 import shutil
 from html import unescape
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from core.errors import VibesError
 from core.model.settings import Settings
 from core.report.measured import name_of
 from core.report.page import context, render, report_html, write_report
-from core.report.text import USED_UP, method
+from core.report.text import USED_UP, cold_sentence, method
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import lines, measured_on, size_titles
 
@@ -246,6 +247,18 @@ def test_the_method_is_that_of_the_run():
     )
     assert "one sequence of all its listings' tokens" in " ".join(method(Settings(history="cls")))
     assert "each prefix embedded in one pass" in " ".join(method(Settings(history="readout")))
+
+
+def test_of_the_methods_beside_it_only_what_was_measured_is_told():
+    assert "beside it" not in " ".join(method(Settings(), {"results": {"model": {}, "model alone": {}}}))
+    assert "tuned on the validation weeks, and asked" in method(Settings(), METRICS)[-1]
+    untuned = METRICS | {"notes": {"baselines": "their first settings"}}
+    assert "They are asked exactly" in method(Settings(), untuned)[-1]
+
+
+def test_what_cold_means_for_a_model_of_another_market_is_told():
+    own, other = (cold_sentence(SimpleNamespace(transferred=transferred)) for transferred in (False, True))
+    assert own == "Cold means: not seen in training." and "the model was trained on another" in other
 
 
 def test_a_run_without_a_model_claims_none(run):
