@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from core.ablation.figure import save_figure
 from core.ablation.grid import Grid, Inputs, Plan, Planned, make_plan
@@ -25,7 +26,7 @@ from core.cores import cores
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
 from core.evaluation.slices import slice_masks, week_after_training
-from core.market.documents import read_json, write_json
+from core.market.documents import first_problem, read_json, write_json
 from core.market.io import write_table
 from core.market.log import EventLog
 from core.market.market import Market
@@ -89,12 +90,19 @@ def ablate(
     """
     if importlib.util.find_spec("torch") is None:
         raise VibesError("Training needs torch; install it with `pip install 'listing-vibes[train]'`.")
-    if len(set(seeds)) != len(seeds) or not seeds:
-        raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
-    plan = make_plan(grid, Inputs.of(market), oracle is not None)
+    from core.training.decided import decided
+
+    check_seeds(seeds)
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     asked = _base(grid).split
     split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
+
+    def decide(settings: Settings) -> Settings:
+        given = Settings.model_validate(_told(settings))
+        training = decided(given, log, split, attributes=bool(market.attributes))
+        return given.model_copy(update={"training": training})
+
+    plan = make_plan(grid, Inputs.of(market), oracle is not None, decide)
     for sentence in plan.left_out.values():
         report(Notice(sentence))
     if not len(split.test):
@@ -114,6 +122,24 @@ def ablate(
         write_table(path, found.table)
         save_figure(found.table, found.measured, path, found.headline)
     return found
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raises:
+    VibesError: there are none, one comes twice, or one is no seed of a training.
+    """
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise VibesError(f"The seeds {list(seeds)} are not distinct whole numbers; give for example 0,1,2.")
+    for seed in seeds:
+        try:
+            Settings(seed=seed)
+        except ValidationError as error:
+            raise VibesError(f"The seeds {list(seeds)}: {first_problem(error)}") from error
+
+
+def _told(settings: Settings) -> dict[str, Any]:
+    """Settings as a job is told them."""
+    return settings.model_dump(mode="json", exclude_none=True)
 
 
 def _base(grid: Grid) -> Settings:
@@ -137,7 +163,7 @@ def _jobs(
         wanted = {
             "kind": planned.variant.kind,
             "baseline": planned.variant.baseline,
-            "settings": settings.model_dump(mode="json", exclude_none=True),
+            "settings": _told(settings),
             "serving": planned.variant.serving,
             "photo_encoder": photo_encoder,
             "fingerprint": market.fingerprint,

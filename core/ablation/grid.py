@@ -1,8 +1,8 @@
 """The grid of an ablation: variants in TOML, each a few settings that differ, and what of it a market allows."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +30,7 @@ from core.scoring.named import baseline_names
 PACKAGED = ("default", "ladder")
 #: What the command sets for all variants alike; a variant of its own would be asked other queries.
 FIXED = ("seed", "split")
+MANY = 32  # photos of a listing, more than any variant tells apart
 
 
 def _baseline(name: str) -> str:
@@ -250,18 +251,23 @@ class Plan:
     left_out: dict[str, str]
 
 
-def make_plan(grid: Grid, has: Inputs, oracle: bool = False) -> Plan:
+def make_plan(
+    grid: Grid,
+    has: Inputs,
+    oracle: bool = False,
+    decide: Callable[[Settings], Settings] = lambda given: given,
+) -> Plan:
     """Leave out what the market has no inputs for; whoever refers to it refers to what it would have been.
 
-    A variant that on this market would train the same model as one above it is not trained twice.
+    A variant that on this market would train the same model as one above it is not trained twice; `decide` fills in what the
+    market decides of settings.
     """
     kept: list[Planned] = []
     left_out: dict[str, str] = {}
     stand_in: dict[
         str, str | None
     ] = {}  # of those left out: the variant that others are compared with instead
-    trained: dict[str, str] = {}  # effective settings: name
-    absent = [name for name, there in vars(has).items() if not there]
+    trained: dict[str, tuple[str, Settings]] = {}  # effective settings: name and settings
     for variant in grid.variants:
         reference = variant.reference
         while reference in stand_in:
@@ -274,17 +280,31 @@ def make_plan(grid: Grid, has: Inputs, oracle: bool = False) -> Plan:
                 stand_in[variant.name] = reference
                 continue
         else:
-            key = json.dumps([effective(settings, has), variant.serving], sort_keys=True)
+            key = json.dumps([effective(decide(settings), has), variant.serving], sort_keys=True)
             if key in trained:
-                why = f" on a market without {' or '.join(absent)}" if absent else ""
+                name, twin = trained[key]
                 left_out[variant.name] = (
-                    f"'{variant.name}' is left out: it is the same as '{trained[key]}'{why}."
+                    f"'{variant.name}' is left out: it is the same as '{name}'{_alike_by(settings, twin, has)}."
                 )
-                stand_in[variant.name] = trained[key]
+                stand_in[variant.name] = name
                 continue
-            trained[key] = variant.name
+            trained[key] = variant.name, settings
         kept.append(Planned(variant, reference, settings))
     return Plan(kept, left_out)
+
+
+def _alike_by(one: Settings, two: Settings, has: Inputs) -> str:
+    """What of a market makes the same of two settings: the inputs with which they would differ, or what it decides; "" for none."""
+    everything = {"photos": MANY, "text": True, "meta": True, "timestamps": True}
+
+    def differ(has: Inputs) -> bool:
+        return effective(one, has) != effective(two, has)
+
+    if differ(has):
+        return " by what this market decides"
+    absent = [name for name, there in vars(has).items() if not there]
+    lacking = [name for name in absent if differ(replace(has, **{name: everything[name]}))]  # type: ignore[arg-type]
+    return f" on a market without {' or '.join(lacking)}" if lacking else ""
 
 
 def _unavailable(baseline: str, has: Inputs, oracle: bool) -> str:

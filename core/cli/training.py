@@ -237,6 +237,7 @@ def ablate(
 ) -> None:
     """Say what each part of the method is worth on a market; what OUT holds already is kept."""
     from core.ablation.ablate import ablate as run_ablation
+    from core.ablation.ablate import check_seeds
     from core.ablation.grid import load_grid
     from core.market.market import Market
 
@@ -244,6 +245,7 @@ def ablate(
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise VibesError(f"Option --seeds is '{seeds}'; give whole numbers, for example 0,1,2.") from None
+    check_seeds(numbers)  # before photos are embedded
     chosen, opened = load_grid(grid), Market.open(market)
     vectors = photo_vectors(opened, encoder, weights)
     named = vectors.encoder if vectors is not None and vectors.ok.any() else ""

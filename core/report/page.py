@@ -98,8 +98,7 @@ def _head(run: Run) -> dict[str, Any]:
         when = [f"{end.day} {end:%b %Y}" for end in (times.min(), times.max())]
     made = f"Preset {settings.preset}, seed {settings.seed}." if run.has_model else "Without a trained model."
     if run.has_model and run.transferred:
-        carried = run.manifest.carried
-        made += f" The model was trained on another market{f', {carried.market_name}' if carried else ''}."
+        made += " The model was trained on another market and is used here as it is."
     return {
         "market": market.name,
         "made": made,

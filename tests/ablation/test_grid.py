@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.ablation.ablate import check_seeds
 from core.ablation.grid import PACKAGED, Grid, Inputs, effective, load_grid, make_plan, merged, nested
 from core.errors import VibesError
 from core.market.market import Market
@@ -127,6 +128,34 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
     bare = make_plan(asked, NOTHING)
     assert [p.name for p in bare.variants] == ["ids", "attributes", "log_in"]
     assert bare.variants[2].reference == "attributes"
+
+
+def test_the_sentence_names_what_made_them_the_same_and_nothing_else():
+    asked = grid(
+        {"name": "a", "set": {"features.meta": False}},
+        {"name": "+ meta", "set": {"features.photos": 0, "features.meta": False}},
+        {"name": "again", "set": {"features.meta": False}},
+        {"name": "by hand", "set": {"features.meta": False, "training.recency_days": 60}},
+    )
+
+    def decide(given):
+        return given.model_copy(update={"training": given.training.model_copy(update={"recency_days": 60})})
+
+    plan = make_plan(asked, Inputs(photos=0, text=False, meta=True, timestamps=True), decide=decide)
+    assert [planned.name for planned in plan.variants] == ["a"]
+    assert plan.left_out == {
+        "+ meta": "'+ meta' is left out: it is the same as 'a' on a market without photos.",
+        "again": "'again' is left out: it is the same as 'a'.",
+        "by hand": "'by hand' is left out: it is the same as 'a' by what this market decides.",
+    }
+
+
+@pytest.mark.parametrize(
+    "seeds, told", [((), "not distinct"), ((1, 1), "not distinct"), ((0, -1), "'seed' is -1")]
+)
+def test_seeds_are_those_of_trainings(seeds, told):
+    with pytest.raises(VibesError, match=told):
+        check_seeds(seeds)
 
 
 @pytest.mark.parametrize(
