@@ -38,7 +38,8 @@ class Audience:
         since: int | None = None,
     ) -> Audience:
         """The `limit` users active last, by their events before the moment `before` (None: by all of them), of those with one
-        at or after `since`.
+        at or after `since`. Who until then only refused listings (`hide`) is none of them, unless the model has learned what
+        that means: of other models such a user has no vector.
 
         Raises:
             VibesError: the run has no model, or no user has an event before that moment.
@@ -50,7 +51,10 @@ class Audience:
         known = np.concatenate([[0], np.cumsum(log.time < at)])
         start = log.start[:-1]
         length = known[log.start[1:]] - known[start]  # (all users,): times ascend within a user
-        there = np.flatnonzero(length > 0)
+        told = length
+        if log.some_unwanted and not run.engine.settings.training.unwanted_learned:
+            told = log.wanted_before[start + length] - log.wanted_before[start]
+        there = np.flatnonzero(told > 0)
         if not len(there):
             moment = "" if before is None else " before that moment"
             raise VibesError(f"No user has an event{moment}, so there is no history to go by.")

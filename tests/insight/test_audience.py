@@ -1,5 +1,6 @@
 """The users who would get a listing first, against a slow count by `Run.recommend`."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from core.errors import VibesError
 from core.insight.audience import Audience
+from core.run.run import Run
 
 
 def test_ranks_are_the_places_among_the_recommendations(trained):
@@ -81,3 +83,17 @@ def test_without_any_event_no_moment_is_spoken_of():
         Audience.of(run)
     with pytest.raises(VibesError, match="before that moment"):
         Audience.of(run, before=5)
+
+
+def test_who_only_refused_listings_is_asked_only_where_the_model_learned_what_that_means(trained):
+    run = Run.open(trained.path)
+    log = run.log
+    user = int(log.user[np.argmax(log.time)])  # the user active last
+    run.__dict__["log"] = replace(log, refused=log.user == user)
+    others = Audience.of(run, limit=5)
+    assert user not in others.user and len(others) == 5
+    assert others.user.tolist() == Audience.of(trained, limit=6).user[1:].tolist()
+    settings = run.engine.settings
+    training = settings.training.model_copy(update={"unwanted_learned": True})
+    run.__dict__["engine"] = replace(run.engine, settings=settings.model_copy(update={"training": training}))
+    assert Audience.of(run, limit=5).user[0] == user

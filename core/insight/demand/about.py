@@ -8,6 +8,7 @@ from core.insight.demand.wishes import Wishes
 from core.insight.looks.search import LookSearch
 from core.insight.map.cluster_looks import coded_looks
 from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, portraits
+from core.insight.map.naming import names_of
 from core.insight.map.tones import COLUMNS, coded_tones
 from core.insight.map.tones import LABEL as TONES
 from core.insight.map.vibe_map import read_map
@@ -40,7 +41,8 @@ def about(run: Run, space: str, told: Wishes, rows: np.ndarray) -> Portrait:
     both = np.concatenate([touched, live])
     group = np.repeat([0, -1], [len(touched), len(live)])
     coded = repeated(_known(run), both)
-    return portraits(run.market, both, group, coded=coded, leading=leading_of(space))[0]
+    found = portraits(run.market, both, group, coded=coded, leading=leading_of(space))
+    return found[0] if found else Portrait(names_of([[]], [[]])[0])  # they only refused listings
 
 
 def leading_of(space: str) -> tuple[str, ...]:

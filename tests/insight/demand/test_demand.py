@@ -9,7 +9,7 @@ import pytest
 
 import core
 from core import Run, VibesError
-from core.insight.demand.about import repeated
+from core.insight.demand.about import about, repeated
 from core.insight.demand.demand import UnmetPlace, _apart, demand
 from core.insight.demand.places import candidate_places
 from core.insight.demand.wishes import NEAR, Wishes
@@ -80,6 +80,14 @@ def test_months_have_a_figure_each_and_know_nothing_later(short):
     assert (february.asked, february.of) == (len(alone.audience), alone.live.sum())
     assert february.users == pytest.approx(alone.shares([rows]).sum(), abs=0.06)
     assert february.live == alone.live[rows].sum()
+
+
+def test_a_place_whose_users_only_refused_listings_has_a_name(trained):
+    told = Wishes.of(trained, trained.moment(None), None)
+    run = Run.open(trained.path)
+    run.__dict__["log"] = replace(run.log, refused=np.ones(len(run.log), bool))
+    found = about(run, "model", told, np.arange(20))
+    assert (found.name, found.traits) == ("Group 1", [])
 
 
 def test_what_cannot_be_asked_is_told(trained, bare):
