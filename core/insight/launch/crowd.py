@@ -62,7 +62,7 @@ class Crowd:
         Places beyond `k` are `k + 1`; ties count against the listing. Users who touched it have no place, 0.
 
         Args:
-            row: of a single listing that the run has, which is then no rival of its own.
+            row: of the listing of the run that they all are, as it stands or changed, which is then no rival of its own.
         """
         score = self.people.scores(slice(None), vectors)  # (U, V)
         rival = self.scores if row is None else np.where(self.rows == row, -np.inf, self.scores)

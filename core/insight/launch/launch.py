@@ -104,7 +104,7 @@ def launch(
     found = crowd.reached(place[:, 0])
     changes = covers = None
     if advise:
-        changes, covers = _advice(run, draft, crowd, newcomers)
+        changes, covers = _advice(run, draft, crowd, newcomers, row)
     return Launch(
         len(crowd),
         crowd.k,
@@ -142,9 +142,10 @@ def _draft(run: Run, listing: Any, photos: Sequence[bytes]) -> tuple[Draft, int 
 
 
 def _advice(
-    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers
+    run: Run, draft: Draft, crowd: Crowd, newcomers: Newcomers, row: int | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Single changes and covers, all encoded in one pass with the draft itself, with which each is compared."""
+    """Single changes and covers, all encoded in one pass with the draft itself, with which each is compared; `row`: of the
+    listing that it is as it stands."""
     live = run.catalogue.live(crowd.people.at)
     tried = list(single_changes(run.market, draft, live if live.any() else np.ones_like(live)))
     count = len(draft.photos)
@@ -155,7 +156,7 @@ def _advice(
         draft.photos,
         [as_is] * (1 + len(tried)) + [[first, *(n for n in as_is if n != first)] for first in firsts],
     )
-    figures = gains(crowd, vectors[:1], vectors[1:])
+    figures = gains(crowd, vectors[:1], vectors[1:], row)
     columns = ["attribute", "before", "after", "audience", "gain", "low", "high"]
     rows = [
         (one.attribute, one.before, one.after, *told)
@@ -169,14 +170,16 @@ def _advice(
     return changes, pd.DataFrame(covers, columns=["photo", *columns[3:]])
 
 
-def gains(crowd: Crowd, base: np.ndarray, vectors: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """(audience, gain over `base` (1, d), low, high) of each of `vectors` (V, d), in users.
+def gains(
+    crowd: Crowd, base: np.ndarray, vectors: np.ndarray, row: int | None = None
+) -> list[tuple[int, int, int, int]]:
+    """(audience, gain over `base` (1, d), low, high) of each of `vectors` (V, d), in users; `row` as for `Crowd.places`.
 
     The interval is the bootstrap over users (Efron 1979). What is summed is -1, 0 or 1 a user, so that a resample of all
     users is one draw from the multinomial with their shares, and none has to be drawn one by one.
     """
-    before = crowd.reached(crowd.places(base)[0])  # (U, 1)
-    after = crowd.reached(crowd.places(vectors)[0])  # (U, V)
+    before = crowd.reached(crowd.places(base, row)[0])  # (U, 1)
+    after = crowd.reached(crowd.places(vectors, row)[0])  # (U, V)
     users, rng, found = len(crowd), np.random.default_rng(0), []
     for column in range(after.shape[1]):
         mine = after[:, column]

@@ -100,6 +100,18 @@ def test_gains_are_counted_and_their_intervals_are_those_of_resampled_users(crow
         np.testing.assert_allclose([low, high], slow, atol=2)
 
 
+def test_changes_of_a_listing_as_it_stands_are_counted_over_those_who_are_told_of_it(
+    trained, crowd, newcomers
+):
+    row = int(np.bincount(trained.log.listing).argmax())  # one that many touched
+    vector = trained.vectors("model")[row][None]
+    named = trained.listing_ids[row]
+    found = launch(trained, named, crowd=crowd, newcomers=newcomers)
+    before = found.changes["audience"] - found.changes["gain"]
+    assert set(before) == {len(found.audience)}
+    assert gains(crowd, vector, vector, row) == [(len(found.audience), 0, 0, 0)]
+
+
 def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     trained, crowd, newcomers, tmp_path
 ):
