@@ -103,14 +103,14 @@ def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: Te
 
 
 def save_looks(looks: Looks, file: Path, fingerprint: str) -> None:
-    """Write them with the state of the market that they are of."""
+    """Write them with what tells the photos that they are of."""
     arrays = {field.name: getattr(looks, field.name) for field in fields(looks)}
     with atomic_path(file) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, fingerprint=np.array([fingerprint]), **arrays)
 
 
 def load_looks(file: Path, fingerprint: str) -> Looks | None:
-    """What `save_looks` wrote; None where there is none, it is damaged, or of another state of the market."""
+    """What `save_looks` wrote; None where there is none, it is damaged, or of other photos."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             if str(stored["fingerprint"][0]) != fingerprint:

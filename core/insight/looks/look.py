@@ -10,7 +10,6 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.insight.looks.search import LookSearch
-from core.market.columns import Columns as C
 from core.market.moments import Moment
 from core.market.splits import Catalogue
 from core.progress import Report
@@ -58,7 +57,6 @@ def look(
         raise VibesError(f"The rules have '{others[0]}'; a look takes {', '.join(TAKES[1:])}.")
     most = asked.length(k)
     opened = search or LookSearch.open(run) or LookSearch.make(run, report)
-    found = opened.find(words)
     market, moment = run.market, run.moment(at)
     may = np.ones(len(market.listings), bool)
     if asked.live_only:
@@ -66,5 +64,4 @@ def look(
     if (fulfilling := Groups.of(asked, market).fulfilling) is not None:
         may &= fulfilling
     may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, asked.block, "--block")]] = False
-    rows = found[C.LISTING].map(market.listing_row).to_numpy(int)
-    return with_titles(run, found[may[rows]].head(most).reset_index(drop=True))
+    return with_titles(run, opened.find(words, may, most))

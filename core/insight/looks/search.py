@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +16,7 @@ from core.errors import VibesError
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
 from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.market.columns import Columns as C
+from core.market.market import Market
 from core.progress import Report
 from core.run.run import Run
 
@@ -31,7 +34,9 @@ class LookSearch:
     @classmethod
     def open(cls, run: Run) -> LookSearch | None:
         """What the run folder holds already; None where `make` has to look at the photos first."""
-        looks = load_looks(run.path / FILE, run.market.fingerprint)
+        looks = load_looks(run.path / FILE, photos_of(run.market))
+        if looks is None:  # by which it was kept once
+            looks = load_looks(run.path / FILE, run.market.fingerprint)
         return None if looks is None else cls(run, looks)
 
     @classmethod
@@ -57,11 +62,15 @@ class LookSearch:
         assert photos is not None  # it has photos
         looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
         with suppress(OSError, VibesError):
-            save_looks(looks, run.path / FILE, market.fingerprint)
+            save_looks(looks, run.path / FILE, photos_of(market))
         return cls(run, looks)
 
-    def find(self, text: str) -> pd.DataFrame:
-        """Every listing with a photo, by the photo that comes nearest to `text`, the best first.
+    def find(self, text: str, may: np.ndarray | None = None, most: int | None = None) -> pd.DataFrame:
+        """Listings with a photo, by the photo that comes nearest to `text`, the best first.
+
+        Args:
+            may: (L,) bool, which listings of the market may be found; None: all.
+            most: how many; None: all.
 
         Returns:
             `listing_id, photo, score, seen`: the photo's place among those of its listing (0 is the cover), its cosine,
@@ -85,6 +94,9 @@ class LookSearch:
         order = usable[np.argsort(-score[usable], kind="stable")]
         listing = photos[C.LISTING].to_numpy(str)[order]
         first = np.sort(np.unique(listing, return_index=True)[1])  # each listing's best photo
+        if may is not None:
+            first = first[may[[self.run.market.listing_row[name] for name in listing[first]]]]
+        first = first[:most]  # what is seen in a photo is worded for these alone
         best = order[first]
         return pd.DataFrame(
             {
@@ -106,6 +118,21 @@ def prepare_looks(run: Run, report: Report | None = None) -> None:
         return
     with suppress(VibesError):
         LookSearch.make(run, report)
+
+
+def photos_of(market: Market) -> str:
+    """What tells the photos of a market from any others: whose each is, its path and its size, and by what they are looked at.
+
+    Not the state of the whole market, as then each refresh, be it of events alone, would have them all looked at anew; nor the
+    files' dates, which a copy or a checkout changes.
+    """
+    digest = hashlib.sha256(ENCODER.encode())
+    for listing, path in zip(market.photos[C.LISTING], market.photos[C.PATH], strict=True):
+        size = -1
+        with suppress(OSError, ValueError, TypeError):  # a missing one has a place as well
+            size = os.stat(os.path.join(market.path, path)).st_size
+        digest.update(repr((str(listing), str(path), size)).encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

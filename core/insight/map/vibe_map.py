@@ -21,6 +21,7 @@ from core.market.io import read_kept, require_numbers, write_table
 from core.progress import Report
 from core.run.run import Run
 from core.search.index.choose import choose
+from core.search.index.exact import best
 
 NEIGHBOURS = 15
 #: Rounds in which listings are moved, and those where there are more than `MANY` of them; as umap-learn chooses.
@@ -221,11 +222,15 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
         vectors = run.vectors(space)
         places, clusters = mine[["x", "y"]].to_numpy(float), mine["cluster"].to_numpy(int)
         x, y, cluster = [], [], []
-        for row in new:
-            at, group = place_among((vectors @ vectors[row])[rows], places, clusters)
-            x.append(at[0])
-            y.append(at[1])
-            cluster.append(group)
+        drawn, size = vectors[rows], max(1, AT_ONCE // len(rows))
+        for begin in range(0, len(new), size):
+            alike = vectors[new[begin : begin + size]] @ drawn.T
+            near = best(alike - 1, NEIGHBOURS)[0]  # by how far away they are, as `place_among` goes
+            for mine, line in zip(near, alike, strict=True):
+                at, group = place_among(line[mine], places[mine], clusters[mine])
+                x.append(at[0])
+                y.append(at[1])
+                cluster.append(group)
         told = {"space": space, C.LISTING: [run.listing_ids[row] for row in new], "x": x, "y": y}
         parts.append(pd.DataFrame({**told, "cluster": np.array(cluster, np.int32)}))
     return frame if len(parts) == 1 else pd.concat(parts, ignore_index=True)

@@ -43,7 +43,7 @@ def test_what_brought_a_photo_near_is_named_first():
     assert first != second
 
 
-def test_they_are_read_back_for_the_same_market_only(tmp_path):
+def test_they_are_read_back_for_the_same_photos_only(tmp_path):
     looks = made()
     save_looks(looks, tmp_path / "looks.npz", "abc")
     back = load_looks(tmp_path / "looks.npz", "abc")

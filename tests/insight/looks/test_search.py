@@ -1,12 +1,17 @@
 """Searching photos by words, with the real encoders over pictures that look like something to them."""
 
+import os
+
 import numpy as np
+import pandas as pd
 import pytest
 from browser.painted import embed_run, paint_market
 
 from core.errors import VibesError
-from core.features.photos.looks import Looks
-from core.insight.looks.search import FILE, LookSearch
+from core.features.photos.looks import Looks, save_looks
+from core.insight.looks.look import look
+from core.insight.looks.search import FILE, LookSearch, photos_of
+from core.market.market import Market
 from core.run.run import Run
 
 
@@ -50,3 +55,31 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     found = LookSearch(run, looks).find("sofa")
     assert found[["listing_id", "photo"]].to_numpy().tolist() == [["l01", 1], ["l00", 0]]
     assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["seen"].iloc[0] == "sofa"
+    listings = run.market.listings["listing_id"]
+    assert LookSearch(run, looks).find("sofa", (listings != "l01").to_numpy())["listing_id"].tolist() == [
+        "l00"
+    ]
+    seen = []
+    object.__setattr__(looks, "seen", lambda photo, query: seen.append(photo) or ["sofa"])
+    assert look(run, "sofa", k=1, search=LookSearch(run, looks))["listing_id"].tolist() == [
+        "l01"
+    ] and seen == [3]
+
+
+def test_what_was_seen_is_kept_as_long_as_the_photos_are_the_same(tmp_path):
+    path = paint_market(tmp_path / "market", listings=3)
+    run = Run.open(embed_run(path, tmp_path / "run"))
+    photo = Market.open(path).photos["path"].iloc[0]
+    count = len(run.market.photos)
+    looks = Looks(np.zeros((count, 1), np.int16), np.ones((count, 1), np.float16), np.array(["sofa"]), np.ones((1, 4)), np.array(["t"]))  # fmt: skip
+    for kept_by in (run.market.fingerprint, photos_of(run.market)):  # the first as until now
+        save_looks(looks, run.path / FILE, kept_by)
+        assert LookSearch.open(run) is not None
+    pd.read_parquet(path / "events.parquet").iloc[:-1].to_parquet(path / "events.parquet", index=False)
+    again = Run.open(run.path)
+    assert again.market.fingerprint != kept_by and LookSearch.open(again) is not None
+    os.utime(path / photo, (1, 1))
+    assert LookSearch.open(again) is not None
+    with (path / photo).open("ab") as stream:
+        stream.write(b"more")
+    assert LookSearch.open(again) is None

@@ -10,6 +10,7 @@ from core.insight.map.vibe_map import (
     draw_map,
     map_frame,
     neighbours,
+    place_among,
     spread_out,
     with_newcomers,
 )
@@ -35,7 +36,7 @@ def test_places_fill_the_frame_in_their_order_and_an_outlier_does_not_shrink_it(
     assert np.isfinite(spread_out(np.zeros((5, 2)))).all()
 
 
-def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained):
+def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeypatch):
     space, ids = "model", np.array(trained.listing_ids)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -63,6 +64,16 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained):
         spots = frame[["x", "y"]].to_numpy()[near]
         assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
     assert set(new["cluster"]) <= {0, 1}
+    monkeypatch.setattr("core.insight.map.vibe_map.AT_ONCE", 2 * len(ids))  # of many, some at a time
+    missing, stands = np.arange(0, 15, 3), frame.drop(index=np.arange(0, 15, 3))
+    for row, one in zip(
+        missing, with_newcomers(trained, stands).iloc[len(stands) :].itertuples(), strict=True
+    ):
+        at, group = place_among(
+            vectors[stands.index] @ vectors[row], stands[["x", "y"]].to_numpy(), stands["cluster"].to_numpy()
+        )
+        np.testing.assert_allclose([one.x, one.y], at, atol=1e-4)
+        assert one.cluster == group
 
 
 def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
