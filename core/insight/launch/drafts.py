@@ -16,11 +16,13 @@ from core.insight.launch.comparable import comparable
 from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Attribute, Market
+from core.market.photo_check import undecodable
 from core.run.newcomers import read_cell
 from core.run.thumbs import originals
 
 #: Of numbers: shares of live listings that are below the values tried, and steps from the value there is.
 SHARES, STEPS = (0.1, 0.25, 0.5, 0.75, 0.9), (0.8, 0.9, 1.1, 1.2)
+OWN = ("like", "photos", "cover")  # entries of a draft that are no attributes
 VALUES = 12  # of a category, or members of a set, that are tried, the most common first
 
 
@@ -74,13 +76,16 @@ class Draft:
         Raises:
             VibesError: a value or a photo cannot be read, there is none to be the cover, or `like` is no listing.
         """
-        like, names = content.get("like"), content.get("photos")
         columns = {name: item for item in market.attributes for name in kind_of(item.kind).columns(item.name)}
+        own = {name: value for name, value in content.items() if name in OWN}
+        for name in [name for name in own if name in columns and not _is_own(market, name, own[name])]:
+            del own[name]  # a market may have a column of that name
+        like, names = own.get("like"), own.get("photos")
         # Read as the table's are, so that changes start from what the model is told; a strange name is refused there.
         cells = {
             name: read_cell(columns[name], name, value) if name in columns else value
             for name, value in content.items()
-            if name not in ("like", "photos", "cover")
+            if name not in own
         }
         if like is not None and str(like) not in market.listing_row:
             raise VibesError(
@@ -88,21 +93,30 @@ class Draft:
             )
         begun = cls({}) if like is None else cls.of_listing(market, str(like))
         cells = {name: value for name, value in {**begun.cells, **cells}.items() if value is not None}
+        for item in market.attributes:
+            parts = kind_of(item.kind).columns(item.name)
+            missing = [name for name in parts if name not in cells]
+            given = [name for name in parts if name in content and name in cells]
+            if given and missing:
+                raise VibesError(f"{told} has {given[0]} without {missing[0]}; give both, or neither.")
         if names is None:
-            return replace(begun, cells=cells)._with_cover(content.get("cover", 1), told)
+            return replace(begun, cells=cells)._with_cover(own.get("cover", 1), told)
         if not isinstance(names, list) or not all(isinstance(name, str | Path) for name in names):
             raise VibesError(
                 f'{told} has photos that are no list of paths; write ["cover.jpg", "kitchen.jpg"].'
             )
-        photos = []
+        photos: list[bytes] = []
         for name in names:
             try:
-                photos.append(((folder or Path()) / name).read_bytes())
+                content_of = ((folder or Path()) / name).read_bytes()
             except (OSError, ValueError) as error:
                 raise VibesError(
                     f"{told} has the photo '{name}', which cannot be read; check the path."
                 ) from error
-        return cls(cells, tuple(photos), begun.like)._with_cover(content.get("cover", 1), told)
+            if (problem := undecodable((folder or Path()) / name)) is not None:
+                raise VibesError(f"{told} has the photo '{name}', which {problem}; give another file.")
+            photos.append(content_of)
+        return cls(cells, tuple(photos), begun.like)._with_cover(own.get("cover", 1), told)
 
     def _with_cover(self, cover: Any, told: str) -> Draft:
         if cover == 1:
@@ -113,6 +127,18 @@ class Draft:
             )
         at = cover - 1
         return replace(self, photos=(self.photos[at], *self.photos[:at], *self.photos[cover:]))
+
+
+def _is_own(market: Market, name: str, value: Any) -> bool:
+    """Whether the value of an entry that is called as one of `OWN` and as a column of the market is what a draft means by it: a
+    position, a listing, or paths."""
+    match name:
+        case "cover":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "like":
+            return str(value) in market.listing_row
+        case _:
+            return isinstance(value, list)
 
 
 @dataclass(frozen=True)

@@ -70,4 +70,4 @@ def told(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return printable(", ".join(map(str, value))) or "none"
-    return f"{value:,g}" if isinstance(value, int | float) else printable(str(value))
+    return f"{value:,.10g}" if isinstance(value, int | float | np.number) else printable(str(value))

@@ -140,6 +140,7 @@ def test_a_listing_and_a_draft_tell_the_same_by_name_values_file_and_command(
     [
         ("{", "is no JSON"), ("[1]", "holds no listing"), ('{"like": "nobody"}', "no listing of"),
         ('{"photos": "a.jpg"}', "no list of paths"), ('{"photos": ["a.jpg"]}', "cannot be read"),
+        ('{"photos": ["listing.json"]}', "'listing.json', which is no image"), ('{"latitude": 50.0}', "latitude without longitude"),
         ('{"taste": 1}', "has no attribute 'taste'"), ('{"price": "cheap"}', "cheap"), ('{"cover": 2}', "of 0 photos"),
     ],
 )  # fmt: skip
@@ -207,3 +208,26 @@ def test_an_amount_is_compared_with_those_of_its_kind_alone():
     within = ((number - np.array([1.5, 1.5, 10, 10, 10])) ** 2).sum()
     assert between(number, group) == pytest.approx(1 - within / ((number - number.mean()) ** 2).sum())
     assert between(np.ones(4), np.array([0, 0, 1, 1])) == 0
+
+
+def test_a_column_that_is_called_as_an_entry_of_a_draft_can_be_drafted():
+    frame = pd.DataFrame(
+        {
+            "listing_id": [f"l{row}" for row in range(20)],
+            "cover": ["hard", "soft"] * 10,
+            "like": ["new", "old"] * 10,
+            "photos": ["some", "many"] * 10,
+        }
+    )
+    market = Market.from_frames(frame)
+    given = {"cover": "soft", "like": "old", "photos": "many"}
+    assert Draft.of_mapping(market, given).cells == given
+    draft = Draft.of_mapping(market, {"like": "l0", "cover": "soft", "photos": []})
+    assert draft.like == "l0" and draft.cells == {"cover": "soft", "like": "new", "photos": "some"}
+    with pytest.raises(VibesError, match="cover 2 of 0 photos"):
+        Draft.of_mapping(market, {"cover": 2})
+
+
+def test_numbers_are_written_out_and_flags_are_yes_or_no():
+    values = [1_234_567.0, np.int64(1_234_567), 0.5, np.bool_(True), False, None]
+    assert [shown(one) for one in values] == ["1,234,567", "1,234,567", "0.5", "yes", "no", "-"]
