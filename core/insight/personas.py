@@ -68,6 +68,10 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
     if not len(points):
         return []
     group, centre = spherical_kmeans(points, min(groups, len(points)), seed)
+    largest = np.argsort(
+        -np.bincount(group), kind="stable"
+    )  # who has no name of its own has its place as one
+    group, centre = np.argsort(largest)[group], centre[largest]
     names = _names(run, rows, touched, group, seed)
     found = []
     for number in range(len(centre)):
@@ -80,7 +84,7 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
             middle = touched[near[:LENGTH]].indices
             history, who = pd.DataFrame({C.LISTING: [run.listing_ids[row] for row in middle]}), None
         found.append(Persona(names[number], history, len(mine), who))
-    return sorted(found, key=lambda one: -one.members)
+    return found
 
 
 def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

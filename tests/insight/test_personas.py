@@ -37,6 +37,13 @@ def test_they_are_the_same_every_time(run):
     assert [(p.name, p.members, p.user) for p in one] == [(p.name, p.members, p.user) for p in two]
 
 
+def test_who_has_no_name_is_called_by_the_place_in_the_list(run, monkeypatch):
+    monkeypatch.setattr("core.insight.personas.portraits", lambda *given: [])
+    found = personas(run)
+    assert [one.name for one in found] == [f"Group {place}" for place in range(1, len(found) + 1)]
+    assert [one.members for one in found] == sorted((one.members for one in found), reverse=True)
+
+
 def test_no_two_are_called_the_same(run):
     names = [one.name for one in personas(run)]
     assert len(set(names)) == len(names) and all(names)

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import VibesError
 from core.insight.days import MarketDays
-from core.insight.map.vibe_map import read_map, save_map
+from core.insight.map.vibe_map import LEAST, read_map, save_map
 from core.market.columns import Columns as C
 from core.progress import Counted, Report, silent
 from core.run.run import Run
@@ -57,7 +57,11 @@ def film(run: Run, space: str | None = None, kind: Kind = "gif", report: Report 
         save_map(run, report=report)
         frame = read_map(run)
     spaces = [name for name in run.spaces if frame is not None and (frame["space"] == name).any()]
-    space = space or ("photos" if "photos" in spaces else "".join(spaces[:1]))
+    if not spaces:
+        raise VibesError(
+            f"{run.path} has no map, as no space of it knows {LEAST} listings; a film needs a larger market."
+        )
+    space = space or ("photos" if "photos" in spaces else spaces[0])
     if frame is None or space not in spaces:
         raise VibesError(
             f"There is no map of the space '{space}' of {run.path}; it has: {', '.join(spaces)}."

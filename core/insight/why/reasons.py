@@ -335,7 +335,8 @@ def why_found(
     """As `why`, of one listing; `query` may be a listing as well: then why the other is its neighbour by the model.
 
     Raises:
-        VibesError: `query` is neither, or both a user and a listing, or a listing and something is asked that lists alone have.
+        VibesError: `query` is neither, or both a user and a listing, or the listing itself, or a listing and something is asked
+            that lists alone have.
     """
     if not isinstance(query, str) or query not in run.listing_row:
         return why(run, query, listing, at, beside=beside, budget=budget)[0]
@@ -349,6 +350,8 @@ def why_found(
             f"'{query}' is a listing, and why another lies near to it depends on no moment and on nothing beside the model; leave "
             f"out {' and '.join(given)}."
         )
+    if query == listing:
+        raise VibesError(f"'{query}' is given twice, and no listing is a neighbour of its own; give another.")
     run.needs_model()
     maker = run.recommender("model", Rules(), for_users=False)
     return reasons_between(run, maker, run.row(query), run.row(listing), None)

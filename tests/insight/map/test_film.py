@@ -64,6 +64,13 @@ def test_what_cannot_be_filmed_is_told(mapped, bare):
         film(bare)
 
 
+def test_a_market_too_small_for_a_map_is_told_as_that(mapped, monkeypatch):
+    monkeypatch.setattr(module, "read_map", lambda run: None)
+    monkeypatch.setattr(module, "save_map", lambda run, report: None)
+    with pytest.raises(VibesError, match="has no map, as no space of it knows 5 listings"):
+        film(mapped)
+
+
 @pytest.mark.slow
 def test_it_tells_how_far_it_is_of_a_map_that_is_drawn_first_too(trained, tmp_path, monkeypatch):
     run, told = Run.open(copied(trained, tmp_path).path), []

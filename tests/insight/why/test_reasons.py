@@ -151,6 +151,8 @@ def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
     assert all(one.events and one.attributes is None and one.photos is None for one in found)
     with pytest.raises(VibesError, match="ask for one at a time"):
         why(trained, [user, trained.log.users[6]], listings)
+    with pytest.raises(VibesError, match="no listing is a neighbour of its own"):
+        why_found(trained, listings[0], listings[0])
 
 
 def test_without_the_only_event_there_is_no_place(trained):
