@@ -16,6 +16,7 @@ from core.market.durable import lock, sweep_left, write_error
 from core.market.user_names import UserNames
 from core.serving.impressions.answer import Shown
 from core.serving.impressions.tables import KIND, write
+from core.serving.journal.following import whole_lines
 from core.serving.journal.segments import SUFFIX, Segments, alone
 
 #: A journal becomes a table when it has so many bytes, or is so old.
@@ -121,7 +122,8 @@ class Impressions:
                 with alone(self.folder):  # a journal is begun and locked within that
                     ended = lock(opened)
                 if ended:
-                    write(path)
+                    if whole_lines(path):  # else of a writer that had no room for a line
+                        write(path)
                     path.unlink()
             finally:
                 os.close(opened)

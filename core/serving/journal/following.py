@@ -36,29 +36,40 @@ class Following:
     def news(self) -> Iterator[bytes | None]:
         """Whole lines with their newlines, those of one segment at a time; None: what was given so far does not hold any
         more (lines were removed), and all of it comes again."""
-        changed = self.folder.stat().st_mtime_ns
-        if changed != self._seen:
-            if self._list():
+        changed, sizes = self.folder.stat().st_mtime_ns, self._sizes()
+        # A writer took back what it could not finish: known at once, since what was read of it was never appended.
+        taken_back = any(size < self._places[name].read for name, size in sizes.items())
+        if taken_back or changed != self._seen:
+            if self._list() or taken_back:
                 self._places.clear()
+                self._growing.clear()
                 self._list()
                 yield None
             settled = time.time() - changed / 1e9 > TICK_S
             self._seen = changed if settled else -1
-        for name in self._growing:
+            sizes = self._sizes()
+        for name, size in sizes.items():
             place, path = self._places[name], self.folder / name
-            try:
-                size = path.stat().st_size
-            except FileNotFoundError:
-                continue
-            if size < place.read:  # a writer took back what it could not finish
-                self._seen, place.inode = -1, -1
-            elif size > place.read:
-                found = whole_lines(path, place.read)
+            if size > place.read:
+                try:
+                    found = whole_lines(path, place.read)
+                except FileNotFoundError:
+                    continue
                 place.read += len(found)
                 if found:
                     yield found
         since = time.time() - 2 * MOST_S
         self._growing = [name for name in self._growing if _begun(name) > since]
+
+    def _sizes(self) -> dict[str, int]:
+        """Bytes of each segment that may still grow, 0 of one that is gone."""
+        sizes = {}
+        for name in self._growing:
+            try:
+                sizes[name] = (self.folder / name).stat().st_size
+            except FileNotFoundError:
+                sizes[name] = 0
+        return sizes
 
     def _list(self) -> bool:
         """Look which segments there are; whether one is another file than before."""
@@ -71,8 +82,6 @@ class Following:
                     self._growing.append(entry.name)
                 elif place.inode != entry.inode():
                     other = True
-        if other:
-            self._growing.clear()
         return other
 
 

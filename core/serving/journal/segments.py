@@ -89,12 +89,16 @@ class Segments:
             sync(self.folder)
 
     def _take_back(self) -> None:
-        """Nothing may follow half a line: the file is cut where it was whole, and ended."""
+        """Nothing may follow half a line: the file is cut where it was whole, and ended; one of no line is removed."""
+        path, empty = self.path, not self.size
         if self._opened >= 0:
             with suppress(OSError):
                 os.ftruncate(self._opened, self.size)
         with suppress(OSError):
             self.close()
+        if path is not None and empty:
+            with suppress(OSError):
+                path.unlink()
 
 
 @contextmanager

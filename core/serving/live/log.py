@@ -122,6 +122,7 @@ class LiveLog:
             for part in self._following.news():
                 if part is None:
                     self._pending.clear()
+                    self._ids.clear()
                     continue
                 for line in part.splitlines():
                     self._read(line)

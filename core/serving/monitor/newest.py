@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from core.evaluation.intervals import bootstrap_means, estimates, interval
+from core.evaluation.intervals import estimates
 from core.evaluation.protocol import evaluate
 from core.evaluation.result import Evaluation
 from core.insight.rankings import load_rankings
@@ -23,9 +23,12 @@ from core.run.scorer import model_scorer
 from core.scoring.metrics import DEFAULT, per_query, user_means
 from core.scoring.ranking import Scorer
 from core.serving.monitor.checks import Check, Thresholds
+from core.serving.monitor.drift import ALPHA, FEWEST
 from core.words import count
 
 METRIC = "recall@30"
+#: How often chance deals users out.
+DEALT = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,10 @@ def asked_newest(
 def recall_check(
     found: Newest, asked: Evaluation | None, ids: Sequence[str], limits: Thresholds, seed: int = 0
 ) -> Check:
-    """Recall@30 on the newest events against what the evaluation measured: users of both are drawn anew (bootstrap)."""
+    """Recall@30 on the newest events against what the evaluation measured.
+
+    Chance deals the users of both out anew (a permutation test); where too few came it is told and never crossed.
+    """
     if asked is None:
         return Check(
             name="recall",
@@ -118,18 +124,25 @@ def recall_check(
             sentence=f"{told}; there is no evaluation before them to compare it with.", look=look + ".",
         )  # fmt: skip
     before = float(found.measured.mean())
-    draws = bootstrap_means(values[:, None], seed=seed) - bootstrap_means(
-        found.measured[:, None], seed=seed + 1
-    )
-    _, high = interval(draws)
-    limit = limits.recall_drop
-    below = limit is not None and float(now["value"] or 0) < (1 - limit) * before and float(high[0]) < 0
-    words = "less than" if below else "and not told apart from" if float(high[0]) >= 0 else "against"
+    limit, apart = limits.recall_drop, _chance(values, found.measured, seed) <= ALPHA
+    below = limit is not None and float(now["value"] or 0) < (1 - limit) * before and apart
+    words = "less than" if below else "against" if apart else "and not told apart from"
+    if len(values) < FEWEST:
+        words = f"of too few (below {FEWEST}) to be told apart from"
     return Check(
         name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, crossed=bool(below),
         sentence=f"{told}, {words} the {before:.3f} that was measured.",
         look=f"{look}; if nothing in the data explains it, train the run again on what came since.",
     )  # fmt: skip
+
+
+def _chance(values: np.ndarray, measured: np.ndarray, seed: int) -> float:
+    """How often users dealt out anew have no more than `values` have; 1 where they are too few to say."""
+    if len(values) < FEWEST:
+        return 1.0
+    both, rng = np.concatenate([values, measured]), np.random.default_rng(seed)
+    drawn = [both[rng.choice(len(both), len(values), replace=False)].mean() for _ in range(DEALT)]
+    return float(1 + (np.array(drawn) <= values.mean() + 1e-9).sum()) / (1 + DEALT)
 
 
 def _lost(asked: Evaluation, most: int = 3) -> np.ndarray:

@@ -231,3 +231,9 @@ def test_a_service_that_is_killed_under_load_loses_no_answer_and_no_event(traine
     assert set(took) <= set(there) and len(there) == len(set(there))
     tables = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "shown").glob("*.parquet"))
     assert tables == len(found)
+
+
+def test_a_journal_without_a_line_is_removed(tmp_path, caplog):
+    (tmp_path / "impressions-20260101T000000-0badcafe.jsonl").write_bytes(b'{"request_id": "to')
+    Impressions(tmp_path).close()
+    assert not list(tmp_path.glob("impressions-*")) and not caplog.records

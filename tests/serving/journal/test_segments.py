@@ -1,8 +1,10 @@
 """Journals: what is appended is read once and whole, whatever happened to those who wrote."""
 
+import errno
 import os
 import resource
 import signal
+import stat
 import time
 
 import pytest
@@ -79,3 +81,19 @@ def test_a_disk_that_takes_no_more_is_one_sentence_and_leaves_no_half_line(tmp_p
     assert path.read_bytes() == b"1" * 100 + b"\n"
     mine.append([b"3"], durable=True)
     assert mine.path != path and sorted(map(len, read(Following(tmp_path, "x")))) == [1, 100]
+
+
+def test_what_a_full_disk_did_not_take_leaves_no_file_and_readers_know_at_once(tmp_path, monkeypatch):
+    mine, following, real = Segments(tmp_path, "x"), Following(tmp_path, "x"), os.fsync
+
+    def full(opened):
+        if not stat.S_ISDIR(os.fstat(opened).st_mode):
+            assert read(following) == [b"1"]
+            raise OSError(errno.ENOSPC, "full")
+        real(opened)
+
+    monkeypatch.setattr(module.os, "fsync", full)
+    with pytest.raises(VibesError, match="disk is full"):
+        mine.append([b"1"], durable=True)
+    assert not list(tmp_path.iterdir())
+    assert list(following.news()) == [None]

@@ -1,9 +1,11 @@
 """Posted events: kept durably, known at once and in every service, once each, and read by a refresh."""
 
+import errno
 import http.client
 import itertools
 import json
 import os
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from helpers.copies import copied
 from helpers.serving import ask, running, serving
 
+from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.serving.forget.forget import forget
 from core.serving.live import log as live_log
@@ -279,3 +282,22 @@ def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained
 def whole(path: Path) -> list[dict]:
     content = path.read_bytes()
     return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+
+def test_an_event_that_was_read_and_taken_back_is_taken_when_it_is_sent_again(trained, tmp_path, monkeypatch):
+    one, two, real = LiveLog(tmp_path, lambda: trained), LiveLog(tmp_path, lambda: trained), os.fsync
+    event = {"user_id": "u", "listing_id": trained.listing_ids[0], "event_id": "e1"}
+
+    def full(opened):
+        if not stat.S_ISDIR(os.fstat(opened).st_mode):
+            one.catch_up()
+            two.catch_up()  # another service, that answers meanwhile
+            raise OSError(errno.ENOSPC, "full")
+        real(opened)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(VibesError, match="disk is full"):
+        one.append([[event]])
+    monkeypatch.setattr(os, "fsync", real)
+    assert two.append([[event]])[0].accepted == 1 and one.append([[event]])[0].repeated == ["e1"]
+    assert len(lines(tmp_path)) == 1
