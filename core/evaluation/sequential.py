@@ -22,7 +22,8 @@ LEVEL, POWER = 0.95, 0.8
 #: a + b of the mixture, whose mean is the share of the null: as if so many had been seen. It decides at which differences the
 #: test is quickest (about 1 / sqrt), never whether it is right.
 MIXED = 100.0
-#: Looks at a long sequence, evenly spaced; leaving some out keeps it valid.
+#: A sequence is looked at after each of so many outcomes, then after every second until twice as many, every fourth until four
+#: times: at the same places however long it becomes, so nothing that was ruled out comes back. Leaving some out keeps it valid.
 LOOKS = 20_000
 MOST = 10**9
 
@@ -55,11 +56,20 @@ def always_valid(outcomes: np.ndarray, null: float = 0.5, level: float = LEVEL) 
     count = len(outcomes)
     if not count:
         return AlwaysValid(None, 0.0, 1.0, 1.0)
-    looks = np.unique(np.linspace(1, count, min(count, LOOKS)).astype(np.int64))  # (K,)
+    looks = _looks(count)  # (K,)
     wins = np.cumsum(outcomes, dtype=np.int64)[looks - 1]
     p = float(np.exp(-log_evidence(wins, looks, null, null).max()))
     low, high = _bounds(wins, looks, null, level)
-    return AlwaysValid(float(wins[-1] / count), float(low.max()), float(high.min()), min(1.0, p))
+    return AlwaysValid(float(np.mean(outcomes)), float(low.max()), float(high.min()), min(1.0, p))
+
+
+def _looks(count: int) -> np.ndarray:
+    """(K,) ascending: after how many of `count` outcomes it is looked, see `LOOKS`."""
+    found, step, end = [np.arange(1, min(count, LOOKS) + 1)], 2, LOOKS
+    while end < count:
+        found.append(np.arange(end + step, min(count, 2 * end) + 1, step))
+        step, end = 2 * step, 2 * end
+    return np.concatenate(found)
 
 
 def _bounds(wins: np.ndarray, count: np.ndarray, null: float, level: float) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from core.evaluation import sequential as module
 from core.evaluation.sequential import LEVEL, always_valid, log_evidence, needed
 
 
@@ -50,6 +51,17 @@ def test_four_of_five_have_ended_when_it_says_so(share, null):
     wins = outcomes.cumsum(axis=1)
     ended = (log_evidence(wins, np.arange(1, count + 1), null, null) >= -np.log1p(-LEVEL)).any(axis=1)
     assert 0.78 < ended.mean() < 0.92
+
+
+def test_looks_are_at_the_same_places_however_long_it_becomes(monkeypatch):
+    monkeypatch.setattr(module, "LOOKS", 10)
+    assert module._looks(7).tolist() == list(range(1, 8))
+    assert module._looks(27).tolist() == [*range(1, 11), 12, 14, 16, 18, 20, 24]
+    outcomes, before = np.random.default_rng(4).random(300) < 0.6, (0.0, 1.0)
+    for count in range(1, 301):
+        found = always_valid(outcomes[:count])
+        assert found.low >= before[0] and found.high <= before[1]
+        before = (found.low, found.high)
 
 
 def test_nothing_to_see_never_ends():

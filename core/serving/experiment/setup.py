@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import only_writer
+from core.serving.impressions.tables import of_experiment, read_impressions
 
 FILE = "experiment.json"
 A, B = "A", "B"
+_READ = ("request_id", "time", "position", "arm", "tried")
 
 
 class Arm(BaseModel):
@@ -65,12 +67,19 @@ class Setup(BaseModel):
 def begin(folder: Path, wanted: Setup) -> Setup:
     """The experiment of a folder of impressions: `wanted`, begun now or gone on with.
 
+    Answers from before that were no experiment's may be there; they count for nobody.
+
     Raises:
-        VibesError: the folder has another experiment, or impressions from before this one.
+        VibesError: the folder has another experiment, or answers of one whose `experiment.json` is gone.
     """
     with only_writer(folder, "vibes serve", f".{FILE}", wait=True):
         there = setup_of(folder)
         if there is None:
+            if of_experiment(read_impressions(folder, columns=_READ)).any():
+                raise VibesError(
+                    f"{folder} has answers of an experiment whose {FILE} is gone; put that back, or choose another folder for "
+                    "--impressions."
+                )
             write_json(folder / FILE, wanted.model_dump(), indent=1)
             return wanted
     same = {"salt": there.salt, "events": wanted.events}

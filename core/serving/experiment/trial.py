@@ -24,6 +24,7 @@ class Tried(NamedTuple):
     found: Found | Exception
     arm: str | None = None
     teams: Sequence[int] | None = None
+    alone: int | None = None  # which of the two runs gave it, where the other one could not
 
 
 class Trial:
@@ -71,7 +72,9 @@ class Trial:
         two: Found | Exception,
     ) -> Tried:
         if isinstance(one, Exception) or isinstance(two, Exception):
-            return Tried(two if isinstance(one, Exception) and isinstance(two, Found) else one)
+            if isinstance(one, Exception) and isinstance(two, Found):
+                return Tried(two, alone=1)
+            return Tried(one, alone=0)
         lists = (one, two)
         picks = draft(
             (one.listings, two.listings),

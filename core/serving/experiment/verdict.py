@@ -18,12 +18,12 @@ from core.market.config import MarketConfig
 from core.market.market import Market
 from core.serving.experiment.setup import A, B, Setup, setup_of
 from core.serving.experiment.text import experiment_text
-from core.serving.impressions.tables import read_feedback, read_impressions
+from core.serving.impressions.tables import of_experiment, read_feedback, read_impressions
 
 #: Differences for which the document says how long they would take to be seen, and lost queries that it tells of each.
 DIFFERENCES, TOLD = (0.02, 0.05, 0.1, 0.2), 10
 
-_READ = ("request_id", "time", "kind", C.USER, "position", C.LISTING, "arm")
+_READ = ("request_id", "time", "kind", C.USER, "position", C.LISTING, "arm", "tried")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +35,7 @@ class Experiment:
         units: how many could have decided: answers where lists are interleaved, else users; by arm where they are split.
         outcomes: (n,) bool, of those that have decided, in the order in which they did: whether for B.
         decisions: (n rows) `request_id, user_id, acted_at, arm, listing_id, position`, in that order.
-        events: that are about an answer of the experiment, and all that name an answer.
+        events: that are about an answer that was shown here, and all that name an answer.
         balance: p-value, valid at every look, that the users are split as they should be; None where lists are interleaved.
         lost: by arm the newest answers that it lost: what was chosen, and the best that this arm had put there.
     """
@@ -129,7 +129,8 @@ def experiment(
     True
 
     Interleaved, an answer decides for whoever put there the first listing of it that an event came for. Split, a user decides
-    for the arm that they have, at their first event on a listing that they were shown. Neither is ever taken back, and where
+    for the arm that they have, at their first event on a listing that they were shown. Neither is taken back while the events stay where they
+    are and come in the order of their moments, and where
     the arms are alike each is as likely as the coin was, so the test is exact, and stays so however often it is looked at.
 
     Args:
@@ -164,14 +165,22 @@ def experiment(
         market = _market(setup)
         unwanted = (MarketConfig() if market is None else market.config).unwanted
         told = told[~told[C.ACTION].isin(unwanted)]
-    shown = shown[shown["kind"] == "recommend"]
     return _of(setup, shown, told)
 
 
 def _of(setup: Setup, shown: pd.DataFrame, told: pd.DataFrame) -> Experiment:
-    hits = told.merge(
-        shown[["request_id", C.LISTING, C.USER, "position", "arm"]], on=["request_id", C.LISTING], how="inner"
+    """What came of it: `shown` are all answers of the folder, of which those of the experiment count."""
+    joined = told.merge(
+        shown[["request_id", C.LISTING, C.USER, "position", "arm", "time"]],
+        on=["request_id", C.LISTING],
+        how="inner",
     )
+    shown = shown[of_experiment(shown)]
+    hits = joined[joined["request_id"].isin(shown["request_id"])]
+    if (
+        hits["acted_at"].dtype.kind == "M"
+    ):  # no answer is acted on before it is there; clocks may tell whole seconds only
+        hits = hits[~(hits["acted_at"] < hits["time"].dt.floor("s"))]
     counted = hits[hits["arm"].notna()]
     if setup.design == "interleave":
         decisions = counted.drop_duplicates("request_id")
@@ -191,7 +200,7 @@ def _of(setup: Setup, shown: pd.DataFrame, told: pd.DataFrame) -> Experiment:
         units,
         outcomes,
         decisions[columns].reset_index(drop=True),
-        (len(hits), len(told)),
+        (len(joined), len(told)),
         balance,
         lost,
     )

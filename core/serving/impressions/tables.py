@@ -30,12 +30,12 @@ _JOURNAL = pa.schema(
     }
 )  # fmt: skip
 #: Of the tables: `position` counts from 1; without one an answer had no listings. `arm` is the one of an experiment that put
-#: the listing there, empty where there is none or both would have.
+#: the listing there, empty where there is none or both would have; `tried`: whether the answer is of an experiment.
 SCHEMA = pa.schema(
     {
         "request_id": _TEXT, "time": pa.timestamp("us", "UTC"), "kind": _TEXT, C.USER: _TEXT, "query": _TEXT,
         "position": pa.int16(), C.LISTING: _TEXT, "score": pa.float32(), "arm": _TEXT, "run": _TEXT,
-        "generation": pa.int32(), "scorer": _TEXT, "rules": _TEXT,
+        "generation": pa.int32(), "scorer": _TEXT, "rules": _TEXT, "tried": pa.bool_(),
     }
 )  # fmt: skip
 
@@ -84,6 +84,7 @@ def rows_of(lines: bytes) -> pa.Table:
         "generation": maker("generation"),
         "scorer": maker("scorer"),
         "rules": told["rules"].take(pa.array(row)),
+        "tried": pc.or_(pc.is_valid(told["arm"]), pc.is_valid(told["teams"])).take(pa.array(row)),
     }
     return pa.table(columns, SCHEMA)
 
@@ -137,8 +138,16 @@ def read_impressions(
     return whole if events is None else _with_feedback(whole, read_feedback(Path(events)))
 
 
+def of_experiment(shown: pd.DataFrame) -> pd.Series:
+    """(N,) bool whether each row is of an answer of an experiment; tables of before tell it by their arms alone."""
+    armed = shown["arm"].notna().groupby(shown["request_id"]).transform("any")
+    return armed | shown["tried"].eq(True).fillna(False).astype(bool)
+
+
 def read_feedback(folder: Path) -> pd.DataFrame:
     """The events of a log that say which answer they are about: `request_id, listing_id, acted_at, action`, oldest first.
+
+    Without timestamps `acted_at` is the position, which orders the events on one answer; answers are in the order of the log.
 
     Raises:
         VibesError: there is no such folder.
@@ -155,12 +164,21 @@ def read_feedback(folder: Path) -> pd.DataFrame:
             try:
                 event = from_json(line)
                 told = [event.get(name) for name in ("request_id", C.LISTING, C.TIMESTAMP, C.ACTION)]
+                position = event.get(C.POSITION)
                 if not all(one is None or isinstance(one, str) for one in told) or None in told[:2]:
                     continue
             except (ValueError, AttributeError):
                 continue  # `vibes refresh` names it
-            found.append(told)
-    frame = pd.DataFrame(found, columns=["request_id", C.LISTING, "acted_at", C.ACTION])
+            found.append([*told, position if isinstance(position, int) else None])
+    frame = pd.DataFrame(found, columns=["request_id", C.LISTING, "acted_at", C.ACTION, C.POSITION])
+    position = frame.pop(C.POSITION)
+    if frame["acted_at"].isna().all() and position.notna().any():
+        frame["acted_at"] = position.astype("Int64")
+        answer = frame.groupby("request_id", sort=False).ngroup()
+        frame = frame.assign(answer=answer).sort_values(
+            ["answer", "acted_at"], kind="stable", ignore_index=True
+        )
+        return frame.drop(columns="answer")
     frame["acted_at"] = to_moments(frame["acted_at"])[0]
     return frame.sort_values("acted_at", kind="stable", ignore_index=True)
 

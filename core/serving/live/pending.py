@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
@@ -60,24 +61,34 @@ class Pending:
     def history(self, run: RunFolder, user: str, before: int | None) -> list[Event]:
         """All events of a user before a moment, oldest first, those of the run and later ones; empty: no later ones.
 
-        Events on listings that the run does not have are left out, as those that it has got meanwhile are.
+        Events on listings that the run does not have are left out, as those that it has got meanwhile are, and what is the same
+        in all as another event: a refresh drops these as well.
         """
         name = user if user in self._by_user else self._called(user)
         told = self._by_user.get(name)
         if not told:
             return []
         had = _had(run, name, before)
-        known = {(one.at, one.event.listing) for one in had}
+        known = {_whole(one) for one in had}
+        lasts = any(one.event.duration_s is not None for one in had) or not had
         actions, fresh = set(run.market.known_actions), []
         for one in sorted(told, key=lambda one: one.at):
             listing, action, seconds = one.event
-            if (before is not None and one.at >= before) or (one.at, listing) in known:
+            if (before is not None and one.at >= before) or listing not in run.listing_row:
                 continue
-            if listing in run.listing_row:
-                fresh.append(Happened(one.at, Event(listing, action if action in actions else None, seconds)))
+            happened = Happened(one.at, Event(listing, action if action in actions else None, seconds))
+            if (whole := _whole(happened, lasts)) not in known:
+                known.add(whole)
+                fresh.append(happened)
         if not fresh:
             return []
         return [one.event for one in sorted([*had, *fresh], key=lambda one: one.at)]
+
+
+def _whole(one: Happened, lasts: bool = True) -> tuple[object, ...]:
+    """What tells an event from others, as a run keeps it: where no event of a market `lasts`, without how long it took."""
+    listing, action, seconds = one.event
+    return one.at, listing, action, None if seconds is None or not lasts else float(np.float32(seconds))
 
 
 def _had(run: RunFolder, user: str, before: int | None) -> list[Happened]:

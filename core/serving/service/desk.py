@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from core.errors import VibesError, sentence_of
+from core.run.fits import NOTHING
 from core.run.run import Run
 from core.serving.experiment.trial import Ask, Trial, Tried
 from core.serving.impressions.answer import Maker, Shown, new_id
@@ -99,7 +100,7 @@ def _takes_part(request: Similar | Recommend) -> bool:
 
 def _shown(request: Similar | Recommend, found: Found, tried: Tried, a: Served, b: Served, at: int) -> Shown:
     similar = isinstance(request, Similar)
-    makers = [a] if a is b else [a, b]
+    makers = [a] if a is b else [a, b] if tried.alone is None else [(a, b)[tried.alone]]
     return Shown(
         found.request_id,
         at,
@@ -126,5 +127,6 @@ def _named(run: Run, user: str | None) -> str | None:
 def _scorer(served: Served, request: Similar | Recommend) -> str:
     if isinstance(request, Similar):
         return request.space or served.run.spaces[0]
-    beside = served.beside if request.beside is None else request.beside
-    return " + ".join(["model", *(beside.split("+") if beside else [])])
+    additions = served.run.additions(served.beside if request.beside is None else request.beside or NOTHING)
+    added = "" if additions is None else additions.fit.holds
+    return " + ".join(["model", *added.split("+")]) if added else "model"

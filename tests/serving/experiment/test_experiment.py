@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,18 @@ from helpers.serving import ask, running, serving
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.run.fits import Fit, save_fits
+from core.run.rules import Rules
 from core.serving.experiment.setup import A, Arm, B, Setup, begin
-from core.serving.experiment.trial import Trial
+from core.serving.experiment.trial import Trial, Tried
 from core.serving.experiment.verdict import experiment
+from core.serving.impressions.answer import Maker, Shown
 from core.serving.impressions.keeper import Impressions
 from core.serving.impressions.tables import read_impressions
 from core.serving.service.answering import Wanted
 from core.serving.service.api import Options, make_app
+from core.serving.service.desk import _shown
 from core.serving.service.newest import NewestState
+from core.serving.service.requests import Found, Recommend
 from core.serving.service.server import serve
 
 
@@ -91,7 +96,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
         ).all()
     found = experiment(tmp_path / "shown")
     told = found.to_dict()
-    assert told["wins"] == {A: 1, B: 10} and told["units"] == {"of": "answers", "all": 13}
+    assert told["wins"] == {A: 1, B: 10} and told["units"] == {"of": "answers", "all": 12}
     assert told["events"] == {"joined": 12, "all": 13}
     assert told["verdict"] is None and told["difference"]["value"] == pytest.approx(9 / 11)
     assert told["difference"]["low"] < 0 < told["difference"]["high"] and told["more"]["as_seen"] > 0
@@ -101,7 +106,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
     (lost,) = told["lost"][B]
     assert lost["chosen"][C.LISTING] == chosen[users[3]] and lost["own"][C.LISTING] == other
     text = repr(found)
-    assert "No verdict yet" in text and "11 of 13 answers decided: 1 for A, 10 for B" in text
+    assert "No verdict yet" in text and "11 of 12 answers decided: 1 for A, 10 for B" in text
     assert vibes("experiment", tmp_path / "shown").stdout.strip() == text
     assert json.loads(vibes("experiment", tmp_path / "shown", "--json").stdout) == told
     vibes("experiment", tmp_path / "shown", "--html", tmp_path / "lost.html")
@@ -182,6 +187,80 @@ def test_two_lists_that_keep_a_rule_keep_it_together(trained, second, tmp_path):
             values = [seller[one["listing_id"]] for one in found]
             assert max(values.count(value) for value in values) <= 2 and all("why" in one for one in found)
         assert client.get("/recommend/nobody").status_code == 404
+
+
+def kept(folder, at, *answers):
+    """What was shown, an answer each: its id, kind, arm, teams and makers, of the listings x and y."""
+    place = Impressions(folder)
+    place.keep(
+        [
+            Shown(one, at + number, kind, one, None, Rules(), [Maker(name, 0, "model") for name in makers], ["x", "y"], [0.5, 0.4], arm, teams)
+            for number, (one, kind, arm, teams, makers) in enumerate(answers)
+        ]
+    )  # fmt: skip
+    place.close()
+
+
+def test_only_answers_of_the_experiment_count(tmp_path):
+    at, shown, live = 1_750_000_000_000_000, tmp_path / "shown", tmp_path / "live"
+    kept(shown, at, ("before", "recommend", None, None, "a"))
+    begin(shown, Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"), events=str(live)))
+    answers = [
+        ("both", "recommend", None, [0, 1], "ab"),
+        ("same", "recommend", None, [-1, -1], "ab"),
+        ("early", "recommend", None, [0, 1], "ab"),
+        ("of A", "recommend", None, None, "a"),
+        ("alike", "similar", None, None, "a"),
+    ]
+    kept(shown, at + 10_000_000, *answers)
+    live.mkdir()
+    events = [("both", 12), ("same", 13), ("early", 1), ("of A", 14), ("alike", 15), ("elsewhere", 16)]
+    (live / "events-x.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {C.LISTING: "y", "request_id": one, C.TIMESTAMP: str(np.datetime64(at + 10**6 * s, "us"))}
+            )
+            + "\n"
+            for one, s in events
+        )
+    )
+    found = experiment(shown)
+    assert found.units == {"all": 3} and found.events == (5, 6)
+    assert found.decisions["request_id"].tolist() == ["both"] and found.outcomes.tolist() == [True]
+    (shown / "experiment.json").unlink()
+    with pytest.raises(VibesError, match="is gone; put that back"):
+        begin(shown, found.setup)
+
+
+def test_without_timestamps_the_first_event_on_an_answer_is_told_by_its_position(tmp_path):
+    shown, live = tmp_path / "shown", tmp_path / "live"
+    begin(shown, Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"), events=str(live)))
+    kept(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"), ("s", "recommend", None, [0, 1], "ab"))
+    live.mkdir()
+    told = [("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
+    lines = [json.dumps({"request_id": r, C.LISTING: one, C.POSITION: p}) for r, one, p in told]
+    (live / "events-x.jsonl").write_text("\n".join(lines) + "\n")
+    found = experiment(shown)
+    assert found.decisions["acted_at"].tolist() == [7, 2] and found.outcomes.tolist() == [True, True]
+    assert "  7 r (r) chose y" in repr(found)
+    assert read_impressions(shown, live)["acted_at"].fillna(0).tolist() == [8, 7, 0, 2]
+
+
+def test_where_only_b_can_answer_the_impression_names_b():
+    setup, asked = Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b")), Recommend(None, [], Rules())
+    found, wrong = Found(["x"], [0.5], []), VibesError("no.")
+    trial = Trial(setup, None, None)
+    for one, two, alone in ((wrong, found, 1), (found, wrong, 0), (wrong, wrong, 0)):
+        tried = trial._interleaved(None, asked, "r", one, two)
+        assert tried.alone == alone and tried.teams is None
+    runs = [
+        SimpleNamespace(
+            beside=None, run=SimpleNamespace(path=name, generation=0, additions=lambda beside: None)
+        )
+        for name in "ab"
+    ]
+    made = _shown(asked, found, Tried(found, alone=1), *runs, 0)
+    assert [(one.run, one.scorer) for one in made.makers] == [("b", "model")]
 
 
 def test_a_folder_has_one_experiment(trained, second, tmp_path):

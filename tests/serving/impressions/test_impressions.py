@@ -57,6 +57,7 @@ def test_an_answer_is_one_row_a_listing_before_and_after_its_journal_is_a_table(
     assert after[C.LISTING].fillna("-").tolist() == ["x", "y", "-", "x", "p", "q", "r"]
     assert after["position"].fillna(0).tolist() == [1, 2, 0, 1, 1, 2, 3]
     assert after["arm"].fillna("-").tolist() == ["-", "-", "-", "B", "B", "-", "A"]
+    assert after["tried"].tolist() == [False, False, False, True, True, True, True]
     assert after["run"].tolist() == ["a", "a", "a", "b", "b", "a", "a"]
     assert after["scorer"][3] == "model + recency" and after["generation"].tolist() == [2, 2, 2, 0, 0, 2, 2]
     assert after["rules"][2] == '{"where":["rooms>=3"]}' and pd.isna(after[C.USER][2])

@@ -301,3 +301,27 @@ def test_an_event_that_was_read_and_taken_back_is_taken_when_it_is_sent_again(tr
     monkeypatch.setattr(os, "fsync", real)
     assert two.append([[event]])[0].accepted == 1 and one.append([[event]])[0].repeated == ["e1"]
     assert len(lines(tmp_path)) == 1
+
+
+def test_an_event_that_is_the_same_in_all_counts_once_and_another_action_counts(trained, tmp_path):
+    log, user = LiveLog(tmp_path, lambda: trained), trained.log.users[3]
+    last = trained.log.history_at(3)[1] - 1
+    at = str(np.datetime64(int(trained.log.time[last]), "ns")) + "Z"
+    listing = trained.listing_ids[trained.log.listing[last]]
+    known = {
+        "user_id": user,
+        "listing_id": listing,
+        "timestamp": at,
+        "duration_s": float(trained.log.duration[last]),
+    }
+    known["action"] = trained.log.actions[trained.log.action[last]]
+    log.append([[known], [known]])
+    assert log.history(trained, user, None) == []
+    other = known | {"action": next(one for one in trained.log.actions if one != known["action"])}
+    log.append([[other], [other]])
+    history = log.history(trained, user, None)
+    assert len(history) == last - trained.log.start[3] + 2
+    assert [(one.listing, one.action) for one in history[-2:]] == [
+        (listing, known["action"]),
+        (listing, other["action"]),
+    ]
