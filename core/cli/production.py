@@ -311,7 +311,7 @@ def monitor(
     """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
     from core.market.io import check_table_name, write_table
     from core.serving.monitor.checks import Thresholds
-    from core.serving.monitor.evidence import About, write_evidence
+    from core.serving.monitor.evidence import About, no_queries, write_evidence
     from core.serving.monitor.monitor import look
 
     check_table_name(queries, "--queries")
@@ -333,10 +333,14 @@ def monitor(
         with needs("Option --prometheus", "serve"):
             from core.serving.monitor.prometheus import exposition
         write_text(prometheus, exposition(found))
-    if queries is not None and asked is not None:
+    if queries is not None:
         from core.run.run import Run
 
-        write_table(queries, asked.queries_frame(Run.open(run).market, asked.names[0]))
+        opened = Run.open(run)
+        write_table(
+            queries,
+            no_queries(opened) if asked is None else asked.queries_frame(opened.market, asked.names[0]),
+        )
     typer.echo(found.model_dump_json() if json_ else found.text())
     if found.crossed:
         raise typer.Exit(1)

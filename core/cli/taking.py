@@ -30,6 +30,7 @@ def cost(
     if memory:
         from core.serving.cost.memory import measure_memory
 
+        found.save(opened.path)  # what is known stays where a command below fails
         with progress_bar() as progress:
             found = found.model_copy(update={"memory": measure_memory(opened, progress)})
     found.save(opened.path)

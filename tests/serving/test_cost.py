@@ -2,11 +2,14 @@
 
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers.commands import vibes
+from typer.testing import CliRunner
 
+from core.cli import app
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
 from core.run.run import Run
@@ -72,6 +75,27 @@ def test_memory_is_reckoned_where_it_grew():
     assert "3.00 GiB at 10,200 listings, 215 kB each" in text[10] and "201 GiB             -" in text[10]
     assert text[11].split()[3:5] == ["-", "-"] and "hardly more than at 200" in text[11]
     assert "measured at this size alone" in text[12]
+
+
+def test_a_user_whose_id_looks_like_an_option_is_asked_for_as_an_id(trained, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(memory, "peak_of", lambda command, until: asked.append(command[3:]) or 1)
+    events = trained.market.events.assign(user_id="-odd")
+    market = SimpleNamespace(path=tmp_path, listings=trained.market.listings, events=events)
+    memory._peaks(trained, market, tmp_path / "place", None, must=True)
+    assert next(one for one in asked if one[0] == "recommend")[-2:] == ["--", "-odd"]
+
+
+def test_what_was_measured_stays_where_the_memory_cannot_be(trained, monkeypatch):
+    def fails(run, report):
+        raise VibesError("It fails.")
+
+    kept = []
+    monkeypatch.setattr(cost, "measure", lambda run: FOUND)
+    monkeypatch.setattr(memory, "measure_memory", fails)
+    monkeypatch.setattr(Constants, "save", lambda found, run: kept.append(found))
+    failed = CliRunner().invoke(app, ["cost", str(trained.path), "--memory"])
+    assert str(failed.exception) == "It fails." and kept == [FOUND]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
@@ -33,7 +34,8 @@ class Job(BaseModel):
         fingerprint: sha256 of the run's vectors and weights and of the market's tables.
         inference: the path that encodes users, since bfloat16 and float32 give different rows.
         beside: what is added to the model; what recency adds at the moment lies in the folder.
-        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for.
+        at: the moment, nanoseconds UTC or (not `timed`) a position; asked_at: the same where one was asked for,
+            or that it was the moment when the job began.
         chunk: listings or users a file; chunks: how many files there will be.
     """
 
@@ -50,7 +52,7 @@ class Job(BaseModel):
     rules: Rules
     beside: Fit | None = None
     at: int
-    asked_at: int | None
+    asked_at: int | Literal["now"] | None
     timed: bool
     chunk: int
     chunks: int
@@ -132,18 +134,22 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
         wanted = json.loads(value.model_dump_json()) if isinstance(value, BaseModel) else value
         if had[name] != wanted:
             raise VibesError(
-                f"{folder} holds the lists of another command ({_difference(name, had[name], wanted)}); "
+                f"{folder} holds the lists of another command ({_difference(name, had[name], wanted, there.timed)}); "
                 "give the same options to go on with that one, or choose another folder for --out."
             )
     return there
 
 
-def _difference(name: str, had: object, wanted: object) -> str:
+def _difference(name: str, had: object, wanted: object, timed: bool) -> str:
     if isinstance(had, dict) and isinstance(wanted, dict):
         name = next(key for key in had if had[key] != wanted[key])
         had, wanted = had[name], wanted[name]
     if name in ("fingerprint", "generation"):
         return "the run or its market changed since"
+    if name == "asked_at" and timed:  # nanoseconds tell a person nothing
+        had, wanted = (
+            str(np.datetime64(one, "ns"))[:19] if isinstance(one, int) else one for one in (had, wanted)
+        )
     return f"{name.removeprefix('asked_').replace('_', ' ')} was {had}, now {wanted}"
 
 

@@ -33,6 +33,7 @@ from core.serving.batch.job import GAIN, HISTORIES, Job, Kind, claim, fingerprin
 
 #: Listings or users a chunk.
 CHUNK = 2048
+NOW = "now"
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +181,9 @@ def prepare(
     if kind == "recommend":
         run.needs_model()
     moment = None if at is None else moment_in_log(at, market.timed, "Option --at")
+    asked_at = (
+        NOW if at is not None and at.strip() == NOW else moment
+    )  # gone on with later it is the moment of then
     told: dict[str, Any] = {
         "kind": kind,
         "run": str(run_path.resolve()),
@@ -189,7 +193,7 @@ def prepare(
         "chunk": chunk,
         "generation": run.generation,
         "fingerprint": fingerprint_of(run.folder, market.fingerprint),
-        "asked_at": moment,
+        "asked_at": asked_at,
         "inference": inference_of(
             run, kind
         ),  # loads the model: what is amiss is told before the events are sorted
@@ -209,6 +213,9 @@ def prepare(
         name = f"{run_path.resolve().name}-{told['fingerprint'][:8]}"
         job = Job(**told | {"at": moment}, name=name, timed=market.timed, chunks=chunks)
         job.save(folder)
+    elif kind == "recommend" and job.todo(folder) and not (folder / HISTORIES).is_dir():
+        # A file of lists that were finished was removed: it is made again.
+        cut_histories(market, folder / HISTORIES, chunk, job.at, report)
     return Work.of(job, folder, run)
 
 

@@ -102,7 +102,7 @@ def _peaks(run: Run, market: Market, place: Path, report: Report | None, must: b
         "train": ["train", str(market.path), str(place / "trained"), "--config", str(config)],
         "embed": ["embed", str(market.path), made, "--model", str(run.path)],
         "evaluate": ["evaluate", made, "--rivals", "none"],
-        "recommend": ["recommend", made, str(market.events[C.USER].iloc[0])],
+        "recommend": ["recommend", made, "--", str(market.events[C.USER].iloc[0])],
         "serve": ["serve", made, "--port", "0"],
         "refresh": ["refresh", made, "--listings", str(new / "listings"), "--events", str(new / "events")],
     }  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.evaluation.result import Evaluation
+from core.market.columns import Columns as C
 from core.market.durable import atomic_path
 from core.run.run import Run
 from core.scoring.metrics import DEFAULT
@@ -47,12 +48,14 @@ def write_evidence(
 ) -> dict[tuple[str, str], tuple[Path, int]]:
     """Write the queries of each sentence as CSV; returns, by check, the file and how many rows it has, none without rows.
 
+    Files that an earlier look wrote there and this one did not are removed, so that none is taken for this one's.
+
     Raises:
         VibesError: the folder cannot be written.
     """
     files: dict[tuple[str, str], tuple[Path, int]] = {}
-    told = [*found.crossed, *(check for _, check in found.quiet_checks)]
-    for check in told if asked is not None else []:
+    told = [] if asked is None else [*found.crossed, *(check for _, check in found.quiet_checks)]
+    for check in told:
         assert asked is not None
         table = queries_of(check, asked, about, run)
         if len(table):
@@ -60,7 +63,17 @@ def write_evidence(
             with atomic_path(file) as temporary:
                 table.to_csv(temporary, index=False, lineterminator="\n")
             files[check.name, check.of] = file, len(table)
+    for left in {*folder.glob("*.csv")} - {file for file, _ in files.values()}:
+        left.unlink(missing_ok=True)
     return files
+
+
+def no_queries(run: Run) -> pd.DataFrame:
+    """The table of `vibes monitor --queries` where no query came, with its columns."""
+    at = "datetime64[ns, UTC]" if run.log.timed else "int64"
+    kinds = {C.USER: "str", "at": at, "target": "str", "rank": "int64", "candidates": "int64"}
+    kinds |= {"history_length": "int64", "cold_listing": "bool", "cold_user": "bool"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
 def _name(check: Check, taken: list[str]) -> str:

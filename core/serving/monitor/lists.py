@@ -9,7 +9,7 @@ import numpy as np
 from core.defaults import K
 from core.errors import VibesError
 from core.market.log import DAY
-from core.run.rules import Groups, Rules
+from core.run.rules import Groups, Rules, attribute_name
 from core.run.run import Run
 from core.scoring.metrics import Coverage
 from core.serving.monitor.checks import Check, Thresholds
@@ -123,7 +123,8 @@ def about(run: Run, now: Shown, by: str | None) -> About:
 
 def _sellers(run: Run, by: str) -> tuple[np.ndarray, str | None]:
     """(L,) a number of who offers each listing, below 0 where nobody says; the attribute's name."""
-    rules = Rules(at_most=1, seller=by).resolved(run.market, True)
+    name = attribute_name(run.market, by, "--by")
+    rules = Rules(at_most=1, seller=name).resolved(run.market, True)
     codes = Groups.of(rules, run.market).seller
     assert codes is not None
     return codes, rules.seller

@@ -13,7 +13,7 @@ from core.evaluation.protocol import evaluate
 from core.evaluation.result import Evaluation
 from core.insight.rankings import load_rankings
 from core.market.columns import Columns as C
-from core.market.moments import Moment
+from core.market.moments import Moment, moment_in_log
 from core.market.splits import Queries, Split
 from core.progress import Report
 from core.run.additions import Additions
@@ -74,7 +74,7 @@ def newest(run: Run, since: Moment | None = None, beside: str | None = None) -> 
             {"user": asked[C.USER], "at": moments.to_numpy(), "rank": asked[f"rank of {ranking}"].to_numpy()}
         )
     if since is not None:
-        begin = run.moment(since)
+        begin = moment_in_log(since, run.market.timed, "Option --since")
     elif known is not None and len(known):
         begin = int(known["at"].max()) + 1
     else:

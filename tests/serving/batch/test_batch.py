@@ -371,6 +371,18 @@ def test_a_folder_keeps_to_its_command(trained, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_made_again(trained, tmp_path):
+    out, rules = tmp_path / "out", Rules(k=3, drop_seen=True)
+    rows = scored(trained, out, "recommend", rules, chunk=50, at="now")
+    assert not (out / "_histories").exists()
+    part_path(out, 1).unlink()
+    pd.testing.assert_frame_equal(rows, scored(trained, out, "recommend", rules, chunk=50, at="now"))
+    assert not (out / "_histories").exists()
+    with pytest.raises(VibesError, match=r"\(at was now, now 2025-02-10T00:00:00\)"):
+        prepare(trained.path, out, "recommend", rules, chunk=50, at="2025-02-10")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, sentence",
     [
