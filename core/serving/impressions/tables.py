@@ -141,7 +141,7 @@ def read_impressions(
 def of_experiment(shown: pd.DataFrame) -> pd.Series:
     """(N,) bool whether each row is of an answer of an experiment; tables of before tell it by their arms alone."""
     armed = shown["arm"].notna().groupby(shown["request_id"]).transform("any")
-    return armed | shown["tried"].eq(True).fillna(False).astype(bool)
+    return armed | shown["tried"].eq(True)
 
 
 def read_feedback(folder: Path) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def read_feedback(folder: Path) -> pd.DataFrame:
                     continue
             except (ValueError, AttributeError):
                 continue  # `vibes refresh` names it
-            found.append([*told, position if isinstance(position, int) else None])
+            found.append([*told, position if isinstance(position, int) and abs(position) < 2**63 else None])
     frame = pd.DataFrame(found, columns=["request_id", C.LISTING, "acted_at", C.ACTION, C.POSITION])
     position = frame.pop(C.POSITION)
     if frame["acted_at"].isna().all() and position.notna().any():

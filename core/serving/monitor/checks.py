@@ -20,7 +20,8 @@ class Thresholds(BaseModel):
     """From when a check is crossed; None: it is told and never crossed.
 
     Attributes:
-        recall_drop: share of the recall@30 that was measured which is lost on the newest events, where chance does not explain it.
+        recall_drop: share of the recall@30 that was measured which is lost on the newest events, where chance does not explain it
+            and 20 users or more asked.
         coverage_drop: share of the coverage of lists when the test began that is lost now.
         concentration_rise: how much the Gini coefficient of places in lists rose.
         attribute_shift: share of an attribute's values that would have to move, beyond what chance moves.

@@ -237,7 +237,7 @@ def test_without_timestamps_the_first_event_on_an_answer_is_told_by_its_position
     begin(shown, Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"), events=str(live)))
     kept(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"), ("s", "recommend", None, [0, 1], "ab"))
     live.mkdir()
-    told = [("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
+    told = [("r", "z", 10**30), ("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
     lines = [json.dumps({"request_id": r, C.LISTING: one, C.POSITION: p}) for r, one, p in told]
     (live / "events-x.jsonl").write_text("\n".join(lines) + "\n")
     found = experiment(shown)
