@@ -13,7 +13,7 @@ from helpers.serving import ask, running, serving
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.run.fits import Fit, save_fits
+from core.run.fits import NOTHING, Fit, save_fits
 from core.run.rules import Rules
 from core.serving.experiment.setup import A, Arm, B, Setup, begin
 from core.serving.experiment.trial import Trial, Tried
@@ -23,7 +23,7 @@ from core.serving.impressions.keeper import Impressions
 from core.serving.impressions.tables import read_impressions
 from core.serving.service.answering import Wanted
 from core.serving.service.api import Options, make_app
-from core.serving.service.desk import _shown
+from core.serving.service.desk import _scorer, _shown
 from core.serving.service.newest import NewestState
 from core.serving.service.requests import Found, Recommend
 from core.serving.service.server import serve
@@ -261,6 +261,14 @@ def test_where_only_b_can_answer_the_impression_names_b():
     ]
     made = _shown(asked, found, Tried(found, alone=1), *runs, 0)
     assert [(one.run, one.scorer) for one in made.makers] == [("b", "model")]
+
+
+def test_an_impression_names_what_was_added_unasked_and_not_what_was_asked_away():
+    unasked = SimpleNamespace(fit=Fit(name="model", space="attributes", share=0.5, days=60, weight=1.2))
+    run = SimpleNamespace(additions=lambda beside: None if beside == NOTHING else unasked)
+    served = SimpleNamespace(beside=None, run=run)
+    for beside, told in ((None, "model + neighbours + recency"), ("", "model"), (NOTHING, "model")):
+        assert _scorer(served, Recommend(None, [], Rules(), beside=beside)) == told
 
 
 def test_a_folder_has_one_experiment(trained, second, tmp_path):
