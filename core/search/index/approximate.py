@@ -18,6 +18,10 @@ FEW = 0.1
 EFFORT = 64
 #: How many candidates are ranked again by float32 for each that is wanted.
 OVER = {"hnsw": 1, "ivf-pq": 10}
+#: What a part of a vector may be in IVF-PQ, in 8 bits: no fewer vectors can teach them.
+CODES = 256
+#: As many times more candidates are taken where some are struck as would hold `k` others if these lay evenly.
+SLACK = 2
 
 
 class ApproximateIndex(ExactIndex):
@@ -37,7 +41,11 @@ class ApproximateIndex(ExactIndex):
 
     @classmethod
     def build(cls, vectors: np.ndarray, kind: str) -> Self:
-        """Build an index of `kind`, "hnsw" or "ivf-pq", over `vectors` (L, d) float32, L2-normalised."""
+        """Build an index of `kind`, "hnsw" or "ivf-pq", over `vectors` (L, d) float32, L2-normalised.
+
+        Raises:
+            VibesError: too few vectors to train the codes of IVF-PQ.
+        """
         import faiss
 
         vectors = np.ascontiguousarray(vectors, np.float32)
@@ -46,6 +54,10 @@ class ApproximateIndex(ExactIndex):
         if kind == "hnsw":
             index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = BUILD_EFFORT
+        elif len(vectors) < CODES:
+            raise VibesError(
+                f"The index '{kind}' needs {CODES} listings, and there are {len(vectors)}; use exact."
+            )
         else:
             lists = lists_of(len(vectors))
             parts = next(parts for parts in (width // 4, width // 2, width) if parts and width % parts == 0)
@@ -53,7 +65,7 @@ class ApproximateIndex(ExactIndex):
             index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1  # fewer only warn
             rng = np.random.default_rng(0)
             index.train(
-                vectors[rng.choice(len(vectors), min(len(vectors), 64 * max(lists, 256)), replace=False)]
+                vectors[rng.choice(len(vectors), min(len(vectors), 64 * max(lists, CODES)), replace=False)]
             )
         index.add(vectors)
         return cls(vectors, index, kind, EFFORT)
@@ -87,24 +99,37 @@ class ApproximateIndex(ExactIndex):
     def search(
         self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `ExactIndex.search`; the scores are exact, and of the `k` best a measured share is found."""
+        """See `ExactIndex.search`; the scores are exact, and of the `k` best a measured share is found.
+
+        The rows that are not allowed are struck from the nearest of all, so that the share is the measured one; where these
+        hold too few others, as where all that is near a query is struck, that query is searched exactly.
+        """
         import faiss
 
         usable = self.known if allowed is None else self.known & allowed
         queries = np.ascontiguousarray(queries, np.float32)
-        if usable.mean() < FEW:
+        share = float(usable.mean())
+        if share < FEW:
             return nearest(self.vectors, queries, k, usable)
-        bits = np.packbits(usable, bitorder="little")
-        selector = None if usable.all() else faiss.IDSelectorBitmap(len(usable), faiss.swig_ptr(bits))
+        wider = 1.0 if usable.all() else SLACK / share
+        wanted, effort = (
+            min(len(usable), math.ceil(k * OVER[self.kind] * wider)),
+            math.ceil(self.effort * wider),
+        )
         if self.kind == "hnsw":
-            parameters = faiss.SearchParametersHNSW(efSearch=max(self.effort, k), sel=selector)  # type: ignore[attr-defined]
+            parameters = faiss.SearchParametersHNSW(efSearch=max(effort, wanted))  # type: ignore[attr-defined]
         else:
-            parameters = faiss.SearchParametersIVF(nprobe=self.effort, sel=selector)  # type: ignore[call-arg]
-        _, rows = self._index.search(queries, k * OVER[self.kind], params=parameters)
+            parameters = faiss.SearchParametersIVF(nprobe=min(effort, self._index.nlist))  # type: ignore[call-arg]
+        _, rows = self._index.search(queries, wanted, params=parameters)
         exact = np.stack(
             [self.vectors[np.maximum(mine, 0)] @ query for mine, query in zip(rows, queries, strict=True)]
         )
-        return best(np.where(rows >= 0, exact, -np.inf).astype(np.float32), k, rows)
+        there = (rows >= 0) & usable[rows]
+        found, scores = best(np.where(there, exact, -np.inf).astype(np.float32), k, rows)
+        short = np.flatnonzero(there.sum(axis=1) < min(k, int(usable.sum())))
+        if len(short):
+            found[short], scores[short] = nearest(self.vectors, queries[short], k, usable)
+        return found, scores
 
 
 def lists_of(listings: int) -> int:

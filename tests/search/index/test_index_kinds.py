@@ -6,6 +6,8 @@ from helpers.index_vectors import like
 
 from core.demo.shipped import bundled_run
 from core.errors import VibesError
+from core.run.rules import Groups, Rules
+from core.run.select import Selector
 from core.search.index import choose as choosing
 from core.search.index.approximate import ApproximateIndex
 from core.search.index.choose import choose, recall
@@ -56,6 +58,22 @@ def test_faiss_indexes_find_most_of_it(vectors, queries, kind, tmp_path):
         equal(again, some, queries, allowed, 0.95)
     with pytest.raises(VibesError, match="holds 2000 listings, not 20000"):
         ApproximateIndex.read(tmp_path / "index.faiss", vectors, kind, 256)
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf-pq"])
+def test_rows_that_lie_far_from_the_query_are_found_too(kind):
+    rng = np.random.default_rng(0)
+    group = rng.integers(20, size=4000)
+    some = rng.normal(size=(20, 32))[group] + rng.normal(size=(4000, 32)) * 0.4
+    some = (some / np.linalg.norm(some, axis=1, keepdims=True)).astype(np.float32)
+    index = ApproximateIndex.build(some, kind)
+    index.effort = 16
+    queries = some[group == 0][:20]
+    for allowed in (np.isin(group, [1, 2, 3]), group != 0):  # 15 %, and all but the queries' own
+        equal(index, some, queries, allowed, 0.9)
+        assert (index.search(queries, 30, allowed)[0] >= 0).all()
+        selector = Selector(index, Rules(k=30), Groups(None, None, None), allowed)
+        assert (selector.lists(queries, None, np.zeros(0, int), np.zeros(0, int))[0] >= 0).all()
 
 
 def test_numpy_and_faiss_agree(vectors, queries):
