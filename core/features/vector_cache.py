@@ -147,7 +147,7 @@ class VectorCache:
         for shard in group:
             shard_keys, vectors, shard_names = self._read(shard)
             merged.update(zip(shard_keys, vectors, strict=True))
-            names |= shard_names
+            names |= {name: of for name, of in shard_names.items() if self._names.get(name) == of}
         self._index(self._write(list(merged), list(merged.values()), names), list(merged))
         self._shards.difference_update(group)
         for shard in group:  # only after the merged shard is in place

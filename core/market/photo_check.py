@@ -12,6 +12,7 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 MISSING = "is missing"
 _ENDINGS = {"JPEG": (b"\xff\xd9", 4096), "MPO": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
+_NO_ENDING = ("GIF", "BMP", "TIFF", "PPM")
 
 
 def photo_problem(path: Path, market_path: Path) -> str | None:
@@ -81,8 +82,8 @@ def readable() -> tuple[str, ...]:
 
 
 def _ends_well(path: Path, kind: str) -> bool:
-    if kind not in _ENDINGS:
-        return True
+    if kind not in _ENDINGS:  # only its pixels tell; WebP and AVIF do not open when they are cut
+        return kind not in _NO_ENDING
     mark, tail = _ENDINGS[kind]
     with path.open("rb") as stream:
         stream.seek(0, 2)

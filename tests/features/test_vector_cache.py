@@ -125,6 +125,19 @@ def test_compacting_keeps_vectors_and_names(tmp_path):
         assert opened.recall("photo 6\n", "1-1") == key(6)
 
 
+def test_compacting_keeps_what_was_learned_of_a_name_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_cache, "SHARD_ROWS", 3)
+    store = filled(tmp_path, range(2))
+    for n in (2, 3, 4):
+        store.add(key(n), np.zeros(3))
+    store.remember("photo 0\n", "2-2", key(2))
+    store.flush()  # a shard that stays, between those that are merged
+    store.add(key(5), np.zeros(3))
+    store.flush()
+    store.compact()
+    assert VectorCache(tmp_path, "enc", 3).recall("photo 0\n", "2-2") == key(2)
+
+
 def test_compacting_leaves_large_shards_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(vector_cache, "SHARD_ROWS", 2)
     store = filled(tmp_path, range(5))

@@ -26,13 +26,13 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "ppm", "tiff"])
 def test_a_sound_photo_has_no_problem(tmp_path, picture, suffix):
     picture.save(tmp_path / f"a.{suffix}")
     assert photo_problem(tmp_path / f"a.{suffix}", tmp_path) is None
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "ppm", "tiff"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
 def test_a_photo_cut_short_is_damaged(tmp_path, picture, suffix, share):
     path = tmp_path / f"a.{suffix}"

@@ -192,6 +192,8 @@ def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
         model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state})
     except Exception as error:  # readers of weights raise nearly anything on a file that is something else
         reason = (str(error) or type(error).__name__).splitlines()[0]
+        if "weights_only" in reason:  # who reads it advises to read it in a way that may run code
+            reason = "it is no file of weights, or holds more than weights"
         raise VibesError(f"{file} does not hold the weights of photo encoder {name!r} ({reason}).") from error
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][1:]

@@ -110,7 +110,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
+        return Image.fromarray(_to_bytes(np.asarray(image), image.mode.startswith("I;16"))).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
@@ -118,11 +118,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _to_bytes(grey: np.ndarray) -> np.ndarray:
-    """Grey values of 16 or 32 bits, or floating point, as (height, width) uint8."""
+def _to_bytes(grey: np.ndarray, sixteen: bool) -> np.ndarray:
+    """Grey values of 16 or 32 bits, or floating point, as (height, width) uint8; `sixteen`: surely of 16, however dark."""
     values: np.ndarray = np.nan_to_num(grey.astype(np.float32))
     if np.issubdtype(grey.dtype, np.integer):
-        values = values / 257 if values.max() > 255 else values  # 65,535 / 257 = 255
+        values = values / 257 if sixteen or values.max() > 255 else values  # 65,535 / 257 = 255
     elif values.max() <= 1:
         values = values * 255
     return np.clip(values, 0, 255).astype(np.uint8)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import queue
+import stat
 import threading
 import time
 from collections import deque
@@ -22,7 +25,7 @@ from core.market.download.address import Address
 from core.market.download.fetch import fetch
 from core.market.download.hosts import Web
 from core.market.download.limits import Failed, Limits, Stopped
-from core.market.durable import atomic_path, only_writer, sweep_left
+from core.market.durable import atomic_path, only_writer, sweep_left, write_error
 from core.market.io import find_table, read_table
 from core.market.market import Market
 from core.market.photo_urls import with_paths
@@ -32,6 +35,10 @@ from core.words import count
 #: Beside the tables of a market: what was not fetched, a row a photo, with the reason.
 FAILURES = "photos-failed.csv"
 LOCK = ".downloading"
+#: What a system says of one path; anything else, such as a full disk, keeps every photo from being written.
+OF_ITS_PATH = (
+    errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EINVAL, errno.EILSEQ,
+)  # fmt: skip
 #: Seconds between two writings of the list of failures while a download runs.
 EVERY = 10.0
 
@@ -144,16 +151,19 @@ def bring(
     root, safe = market.resolve(), {}
     for name, url in wanted.items():
         file = market / name
-        if file.parent not in safe:
-            safe[file.parent] = file.parent.resolve().is_relative_to(root)
-            if safe[file.parent]:
-                sweep_left(file.parent)
-        if not safe[file.parent]:
-            found.failed[name] = "its path is a link that leaves the market"
-        elif file.is_file() and file.stat().st_size:
-            found.there += 1
-        else:
-            todo[name] = url
+        try:
+            if file.parent not in safe:
+                safe[file.parent] = file.parent.resolve().is_relative_to(root)
+                if safe[file.parent]:
+                    sweep_left(file.parent)
+            if not safe[file.parent]:
+                found.failed[name] = "its path is a link that leaves the market"
+            elif _is_there(file):
+                found.there += 1
+            else:
+                todo[name] = url
+        except (OSError, ValueError) as error:
+            found.failed[name] = _no_place(market, error)
     web, answers = Web(limits or Limits()), queue.SimpleQueue()  # type: ignore[var-annotated]
     hosts = _by_host(todo, found)
     lanes = [min(web.limits.per_host, len(photos)) for photos in hosts]
@@ -188,6 +198,31 @@ def bring(
     found.received, found.used_up = web.received, web.used_up
     found.left = len(wanted) - found.there - found.fetched - len(found.failed)
     return found
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+
+def _no_place(market: Path, error: BaseException) -> str:
+    """Why one path can be no file of a market, in a few words.
+
+    Raises:
+        VibesError: no other path would be spared.
+    """
+    if isinstance(error, ValueError):  # a NUL, or half a letter
+        return f"its path cannot be a file ({error})"
+    if isinstance(error, OSError) and error.errno in OF_ITS_PATH:
+        return f"its path cannot be a file ({error.strerror})"
+    if isinstance(error, OSError):
+        raise write_error(market, error) from error
+    raise error
 
 
 def _by_host(todo: Mapping[str, str], found: Downloaded) -> list[deque[tuple[str, str]]]:
@@ -229,6 +264,8 @@ def _work(web: Web, market: Path, lane: deque[tuple[str, str]], answers: queue.S
                 answers.put((name, fetch(web, url, market / name)))
             except Failed as failed:
                 answers.put((name, str(failed)))
+            except VibesError as error:  # the file cannot be written
+                answers.put((name, _no_place(market / name, error.__cause__ or error)))
     except Stopped:
         pass
     except BaseException as error:  # told where the whole is waited for

@@ -24,6 +24,8 @@ from core.search.store.protocol import Filter, Found
 from core.search.store.segment import Segment
 
 MANIFEST, SEGMENTS = "store.json", "segments"
+#: The kinds of an index that a store keeps; a sketch is made anew for each batch.
+KEPT = ("auto", "exact", "hnsw", "ivf-pq")
 #: Small segments are merged where there are more beside the largest; all are, where the rows of the small ones and
 #: the dead ones of the largest are more than this share of it.
 MOST_SEGMENTS = 8
@@ -162,8 +164,12 @@ class FaissStore:
             at_least: recall@30 that the index has to reach on these vectors.
 
         Raises:
-            VibesError: see `choose`.
+            VibesError: a kind that a store cannot keep; see also `choose`.
         """
+        if kind not in KEPT:
+            raise VibesError(
+                f"There is no index '{kind}' of a store; use {', '.join(KEPT[:-1])} or {KEPT[-1]}."
+            )
         if not len(self):
             self._segments = []
             return choose(np.zeros((0, self.width), np.float32), "exact", at_least)

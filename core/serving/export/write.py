@@ -15,6 +15,7 @@ import numpy as np
 
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
+from core.market.durable import sweep_left
 from core.model.export.formats import FORMATS
 from core.model.export.graph import PaddedGraph, graphs_of
 from core.model.export.inputs import Arrays, history_inputs, listing_inputs
@@ -38,6 +39,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
         raise VibesError(
             f"{run.market.path} has no events, so no history can be traced; export on one that has."
         )
+    sweep_left(out)
     listings, histories = graphs_of(engine.model)
     graphs = {"listings": listings} | ({} if histories is listings else {"histories": histories})
     way = FORMATS[format]()

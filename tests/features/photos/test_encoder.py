@@ -251,6 +251,7 @@ def test_weights_that_carry_code_are_refused(tmp_path, monkeypatch):
 
 def test_what_cannot_be_loaded_is_one_clear_sentence(tiny_file, tmp_path):
     (tmp_path / "text.safetensors").write_text("no weights")
+    (tmp_path / "some.toml").write_text("no weights")
     for name, weights, message in [
         ("no_such_model", None, "no photo encoder 'no_such_model'"),
         ("../../etc", None, "no photo encoder"),
@@ -258,6 +259,7 @@ def test_what_cannot_be_loaded_is_one_clear_sentence(tiny_file, tmp_path):
         ("test_efficientnet", tmp_path / "absent.pth", "no weights file"),
         ("test_vit", tiny_file, "does not hold the weights of photo encoder 'test_vit'"),
         ("test_efficientnet", tmp_path / "text.safetensors", "does not hold the weights"),
+        ("test_efficientnet", tmp_path / "some.toml", r"'test_efficientnet' \(it is no file of weights"),
     ]:
         with pytest.raises(VibesError, match=message):
             load_photo_encoder(name, weights)

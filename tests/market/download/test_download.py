@@ -22,7 +22,7 @@ import core
 from core.errors import VibesError
 from core.market.download.address import Address, is_public
 from core.market.download.connection import Connection
-from core.market.download.job import FAILURES, download
+from core.market.download.job import FAILURES, bring, download
 from core.market.download.limits import Failed, Limits
 from core.market.market import Market
 from core.market.photo_urls import path_of, with_paths
@@ -131,6 +131,25 @@ def failures(folder):
 def host():
     with hosting() as found:
         yield found
+
+
+def test_a_path_that_can_be_no_file_costs_its_own_photo_alone(tmp_path, host):
+    paths = [
+        f"photos/{'x' * 300}.jpg",
+        "photos/folder",
+        "photos/b.jpg/c.jpg",
+        "photos/a\0.jpg",
+        "photos/good.jpg",
+    ]
+    folder = market(tmp_path / "m", [f"{host.url}/ok/{number}" for number in range(5)])
+    (folder / "photos" / "folder").mkdir(parents=True)
+    (folder / "photos" / "b.jpg").write_bytes(b"a file")
+    wanted = {name: f"{host.url}/ok/{number}" for number, name in enumerate(paths)}
+    found = bring(folder, wanted, Limits.of(HERE))
+    assert found.fetched == 1 and (folder / "photos" / "good.jpg").is_file()
+    assert list(found.failed) == paths[:4] and all(
+        "cannot be a file (" in why for why in found.failed.values()
+    )
 
 
 @pytest.mark.slow

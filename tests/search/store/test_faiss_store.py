@@ -182,6 +182,15 @@ def test_an_index_is_kept_and_goes_on_with_what_changes(tmp_path, kind):
         assert {name for row in found for name in row} <= set(known)
 
 
+def test_a_kind_that_no_store_keeps_is_refused(tmp_path):
+    store = FaissStore.open(tmp_path, WIDTH)
+    store.upsert(names(9), unit(9))
+    with pytest.raises(VibesError, match="no index 'sketch' of a store; use auto, exact, hnsw or ivf-pq"):
+        store.build("sketch")
+    with pytest.raises(VibesError, match="'ivf-pq' needs 256 listings, and there are 9; use exact"):
+        store.build("ivf-pq")
+
+
 def test_an_empty_store_finds_nothing(tmp_path):
     found = FaissStore.open(tmp_path, WIDTH).search(unit(2), 3)
     assert found.ids.tolist() == [[None] * 3] * 2 and np.isneginf(found.scores).all()
