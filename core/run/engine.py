@@ -74,6 +74,11 @@ class Engine:
         if features is None:
             if photos is None and featurizer.photo is not None:
                 photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
+                if photos is None and len(market.photos):
+                    raise VibesError(
+                        f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
+                        f"`vibes photos {market.path} --encoder {featurizer.photo_encoder}`."
+                    )
             features = featurizer.transform(market, photos)
         check_model(run / "model.safetensors", featurizer, settings)
         model = ListingModel.of(featurizer.vocabulary, settings)

@@ -65,7 +65,7 @@ def palette_with_transparency() -> Image.Image:
         (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), (254, 0, 0)),
         (encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 255)), "TIFF"), (0, 0, 0)),
         (encoded(Image.fromarray(np.full((8, 8), 32768, np.uint16))), (127, 127, 127)),
-        (encoded(Image.fromarray(np.full((8, 8), 771, np.uint16))), (3, 3, 3)),
+        (encoded(Image.fromarray(np.full((8, 8), 200, np.uint16))), (0, 0, 0)),
         (encoded(Image.fromarray(np.full((8, 8), 65535, np.int32)), "TIFF"), (255, 255, 255)),
         (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), (127, 127, 127)),
         (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), (0, 0, 0)),
