@@ -105,6 +105,7 @@ def embed(
 ) -> None:
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
     from core.features.photos.trainable import trained_weights
+    from core.features.photos.vectors import tell_broken
     from core.market.market import Market
     from core.run.generations import reading
     from core.run.manifest import Manifest
@@ -120,6 +121,7 @@ def embed(
             weights = trained_weights(folder, encoder)
     vectors = photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
+        tell_broken(opened.path, vectors, progress)
         embed_market(opened, run, vectors, model, progress)
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
 

@@ -8,6 +8,7 @@ from typing import Any, overload
 
 from core.errors import VibesError
 from core.features.photos.of_market import market_photos
+from core.features.photos.vectors import tell_broken
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, shown, silent
@@ -158,6 +159,8 @@ def begin(
     told = settings.features.photo_tokens
     with launched().main_process_first():  # of several processes one embeds, and the others find the vectors
         photos = [market_photos(market, encoder, file, report) if told else None for market in markets]
+    for market, vectors in zip(markets, photos, strict=True):
+        tell_broken(market.path, vectors, report)
     repeats = None if refit is None else Path(refit)
     return train_once(markets, run, settings, photos, resume, report, repeats, begun)
 

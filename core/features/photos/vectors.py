@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from core.cores import cores
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.features.photos.files import PhotoProblem
 from core.features.photos.pipeline import Encoder, PhotoJob
 from core.features.photos.thumbnails import thumbnail
@@ -19,7 +19,7 @@ from core.features.vector_cache import VectorCache, folder_name
 from core.market.caches import can_be_written, market_cache
 from core.market.columns import Columns
 from core.market.documents import read_json, write_json, write_text
-from core.progress import Counted, Report
+from core.progress import Counted, Notice, Report
 
 __all__ = ["PhotoVectors", "combine", "embed_photos", "load_photo_vectors", "thumbnail"]
 
@@ -168,6 +168,18 @@ def combine(parts: list[PhotoVectors]) -> PhotoVectors:
     return PhotoVectors(
         vectors, ok, list(broken.items()), JOIN.join(part.encoder for part in parts), tuple(parts)
     )
+
+
+def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> None:
+    """Say in one sentence how many photos have no vector, and why the first has none."""
+    if photos is not None and photos.broken:
+        path, reason = photos.broken[0]
+        report(
+            Notice(
+                f"{int((~photos.ok).sum()):,} of {len(photos.ok):,} photos cannot be used, the first {printable(path)}: "
+                f"{printable(reason)}; see `vibes photos {market}`."
+            )
+        )
 
 
 def _look_up(job: PhotoJob, path: str) -> None:

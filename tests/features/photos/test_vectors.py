@@ -15,7 +15,13 @@ from PIL import Image
 from core.errors import VibesError
 from core.features import vector_cache
 from core.features.photos import files as photo_files
-from core.features.photos.vectors import NOT_EMBEDDED, embed_photos, load_photo_vectors
+from core.features.photos.vectors import (
+    NOT_EMBEDDED,
+    PhotoVectors,
+    embed_photos,
+    load_photo_vectors,
+    tell_broken,
+)
 from core.progress import Counted
 
 HERE = Path(__file__).resolve()
@@ -305,3 +311,15 @@ def test_a_damaged_state_file_is_named(market):
     state.write_text("{")
     with pytest.raises(VibesError, match=r"state\.json is damaged"):
         load_photo_vectors(market, TEN)
+
+
+def test_what_cannot_be_used_is_told_in_one_sentence():
+    none = PhotoVectors(
+        np.zeros((2, 3), np.float16), np.zeros(2, bool), [("a.jpg", "the file is missing")], "enc"
+    )
+    told = []
+    tell_broken(Path("m"), none, told.append)
+    tell_broken(Path("m"), None, told.append)
+    assert [one.text for one in told] == [
+        "2 of 2 photos cannot be used, the first a.jpg: the file is missing; see `vibes photos m`."
+    ]
