@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urljoin
-from urllib.robotparser import RobotFileParser
 
 from core.market.download.address import Address
 from core.market.download.connection import Connection
 from core.market.download.hosts import Host, Web
 from core.market.download.limits import Failed, Stopped
+from core.market.download.robots import Robots
 from core.market.durable import atomic_path
 from core.market.photo_check import undecodable
 
@@ -132,21 +132,20 @@ def _ask_robots(web: Web, host: Host, address: Address) -> None:
     with host.robots_lock:
         if host.robots is None:
             host.robots = _robots(web, host, address)
-            delay = host.robots.crawl_delay(web.limits.agent)
-            if delay is not None and float(delay) > web.limits.longest_wait:
-                host.leave(f"its host's robots.txt asks for {delay} s between two requests")
+            delay = host.robots.delay
+            if delay is not None and delay > web.limits.longest_wait:
+                host.leave(f"its host's robots.txt asks for {delay:g} s between two requests")
             elif delay is not None:
-                host.delay = max(host.delay, float(delay))
-    if not host.robots.can_fetch(web.limits.agent, address.target):
+                host.delay = max(host.delay, delay)
+    if not host.robots.allows(address.target):
         raise Failed("its host's robots.txt does not allow it (--ignore-robots where the host is yours)")
 
 
-def _robots(web: Web, host: Host, address: Address) -> RobotFileParser:
-    rules, failed = RobotFileParser(), Failed("")
+def _robots(web: Web, host: Host, address: Address) -> Robots:
+    failed = Failed("")
     for attempt in range(web.limits.retries + 1):
         try:
-            rules.parse(_robots_lines(web, address))
-            return rules
+            return Robots.read(_robots_lines(web, address), web.limits.agent)
         except Failed as error:
             failed = error
             if web.stop.is_set():

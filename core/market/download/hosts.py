@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.robotparser import RobotFileParser
 
 from core.market.download.address import Address
 from core.market.download.connection import Connection
 from core.market.download.limits import Failed, Limits, Stopped
+from core.market.download.robots import Robots
 
 
 class Host:
@@ -19,7 +19,7 @@ class Host:
 
     def __init__(self, web: Web) -> None:
         self.robots_lock = threading.Lock()
-        self.robots: RobotFileParser | None = None
+        self.robots: Robots | None = None
         self.delay = web.limits.delay
         self._web, self._lock = web, threading.Lock()
         self._room = threading.BoundedSemaphore(web.limits.per_host)
