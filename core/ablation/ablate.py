@@ -138,8 +138,8 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def _told(settings: Settings) -> dict[str, Any]:
-    """Settings as a job is told them."""
-    return settings.model_dump(mode="json", exclude_none=True)
+    """Settings as a job is told them: what the grid leaves open is left to the market, as `vibes train` leaves it."""
+    return settings.model_dump(mode="json", exclude_none=True, exclude_unset=True)
 
 
 def _base(grid: Grid) -> Settings:

@@ -52,7 +52,8 @@ class Variant(BaseModel):
         default_factory=dict, alias="set", description="as in --config of train"
     )
     serving: Literal["recency"] | None = Field(
-        None, description="what the model is measured with, fitted as `vibes evaluate` fits it; none: alone"
+        None,
+        description="what the model alone is measured with, fitted as `vibes evaluate` fits it; none: what its lists add unasked",
     )
 
     @field_validator("overrides")

@@ -74,12 +74,14 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     assert "x log(1 + events in the last" in found.notes["served"]
     run = Run.open(folder_of(out, "full", 3) / "run", small_market)
     assert run.manifest.settings.seed == 3
+    assert run.manifest.settings.training.recency_served  # left to the market, as `vibes train` leaves it
     evaluated = evaluate_run(run)
     for name, label in (("full", "model"), ("served", "model + recency"), ("popularity", "popularity")):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
         assert np.array_equal(kept["rank"], evaluated.ranks[label])
-    assert evaluated.names[:4] == [
+    assert evaluated.names[:5] == [
         "model",
+        "model alone",
         "model + recency",
         "model + neighbours",
         "model + neighbours + recency",
