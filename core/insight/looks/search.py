@@ -15,6 +15,7 @@ import pandas as pd
 from core.errors import VibesError
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
 from core.features.texts.encoder import TextEncoder, load_text_encoder
+from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.progress import Report
@@ -34,6 +35,8 @@ class LookSearch:
     @classmethod
     def open(cls, run: Run) -> LookSearch | None:
         """What the run folder holds already; None where `make` has to look at the photos first."""
+        if not (run.path / FILE).is_file():  # a page asks at each of its runs
+            return None
         looks = load_looks(run.path / FILE, photos_of(run.market))
         if looks is None:  # by which it was kept once
             looks = load_looks(run.path / FILE, run.market.fingerprint)
@@ -120,6 +123,7 @@ def prepare_looks(run: Run, report: Report | None = None) -> None:
         LookSearch.make(run, report)
 
 
+@kept_with(2)
 def photos_of(market: Market) -> str:
     """What tells the photos of a market from any others: whose each is, its path and its size, and by what they are looked at.
 

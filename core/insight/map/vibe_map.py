@@ -226,8 +226,8 @@ def with_newcomers(run: Run, frame: pd.DataFrame) -> pd.DataFrame:
         for begin in range(0, len(new), size):
             alike = vectors[new[begin : begin + size]] @ drawn.T
             near = best(alike - 1, NEIGHBOURS)[0]  # by how far away they are, as `place_among` goes
-            for mine, line in zip(near, alike, strict=True):
-                at, group = place_among(line[mine], places[mine], clusters[mine])
+            for own, line in zip(near, alike, strict=True):
+                at, group = place_among(line[own], places[own], clusters[own])
                 x.append(at[0])
                 y.append(at[1])
                 cluster.append(group)

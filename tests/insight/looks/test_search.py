@@ -82,4 +82,4 @@ def test_what_was_seen_is_kept_as_long_as_the_photos_are_the_same(tmp_path):
     assert LookSearch.open(again) is not None
     with (path / photo).open("ab") as stream:
         stream.write(b"more")
-    assert LookSearch.open(again) is None
+    assert LookSearch.open(Run.open(run.path)) is None
