@@ -212,7 +212,7 @@ def require_one_protocol(first: Run, second: Run) -> None:
     one, two = (
         (run.metrics or {}).get("protocol") or run.manifest.settings.split.protocol for run in (first, second)
     )
-    if one != two:
+    if None not in (one, two) and one != two:  # of a model that nothing trained there is none to tell
         raise VibesError(
             f"{first.path} was tested as {one} and {second.path} as {two}, so one learned from events that the other is asked "
             f"about; train and evaluate both with the same --protocol."
