@@ -98,9 +98,8 @@ def ablate(
     split = make_split(log, catalogue, asked.protocol, asked.t1, asked.t2)
 
     def decide(settings: Settings) -> Settings:
-        given = Settings.model_validate(_told(settings))
-        training = decided(given, log, split, attributes=bool(market.attributes))
-        return given.model_copy(update={"training": training})
+        training = decided(settings, log, split, attributes=bool(market.attributes))
+        return settings.model_copy(update={"training": training})
 
     plan = make_plan(grid, Inputs.of(market), oracle is not None, decide)
     for sentence in plan.left_out.values():
@@ -137,11 +136,6 @@ def check_seeds(seeds: Sequence[int]) -> None:
             raise VibesError(f"The seeds {list(seeds)}: {first_problem(error)}") from error
 
 
-def _told(settings: Settings) -> dict[str, Any]:
-    """Settings as a job is told them: what the grid leaves open is left to the market, as `vibes train` leaves it."""
-    return settings.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-
-
 def _base(grid: Grid) -> Settings:
     return Settings.model_validate(grid.base)
 
@@ -163,7 +157,8 @@ def _jobs(
         wanted = {
             "kind": planned.variant.kind,
             "baseline": planned.variant.baseline,
-            "settings": _told(settings),
+            # What the grid leaves open is left to the market, as `vibes train` leaves it.
+            "settings": settings.model_dump(mode="json", exclude_none=True, exclude_unset=True),
             "serving": planned.variant.serving,
             "photo_encoder": photo_encoder,
             "fingerprint": market.fingerprint,

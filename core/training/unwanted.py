@@ -4,12 +4,12 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.run.engine import Engine
+from core.search.index.exact import best
 from core.training.examples import training_ends
+from core.training.listed import SURELY
 
 #: Unwanted events that are looked at, at most, and how many of them at once; the like of a listing, and a list.
 MOST, TOGETHER, LIKE, FIRST = 400, 50, 20, 10
-#: Standard errors by which there has to be more of the like after an event than before it.
-SURELY = 2.0
 
 
 def not_kept_away(
@@ -31,13 +31,13 @@ def not_kept_away(
     before, after = (
         engine.encode_histories(log, start[rows], end, listings) for end in (rows, rows + 1)
     )  # (n, d)
-    more = np.concatenate(
-        [
-            _like(after[part], listings, log.listing[rows[part]])
-            - _like(before[part], listings, log.listing[rows[part]])
-            for part in (slice(low, low + TOGETHER) for low in range(0, len(rows), TOGETHER))
-        ]
-    )  # (n,)
+    more = np.zeros(len(rows))
+    for part in (slice(low, low + TOGETHER) for low in range(0, len(rows), TOGETHER)):
+        unwanted = log.listing[rows[part]]
+        like = _nearest(listings[unwanted], listings, unwanted, LIKE)
+        first = [_nearest(users[part], listings, unwanted, FIRST) for users in (after, before)]
+        held = [(one[:, :, None] == like[:, None, :]).any(2).sum(1) for one in first]
+        more[part] = held[0] - held[1]
     if len(more) < 2 or more.mean() <= SURELY * more.std(ddof=1) / len(more) ** 0.5:
         return None
     return (
@@ -47,12 +47,8 @@ def not_kept_away(
     )
 
 
-def _like(users: np.ndarray, listings: np.ndarray, unwanted: np.ndarray) -> np.ndarray:
-    """(n,) how many of the first listings of `users` (n, d) are among those most like `unwanted` (n,), of `listings` (L, d)."""
-    own = np.arange(len(unwanted)), unwanted
-    found = []
-    for vectors, count in ((users, FIRST), (listings[unwanted], LIKE)):
-        scores = vectors @ listings.T  # (n, L)
-        scores[own] = -np.inf
-        found.append(np.argpartition(-scores, count, axis=1)[:, :count])
-    return (found[0][:, :, None] == found[1][:, None, :]).any(2).sum(1).astype(float)
+def _nearest(vectors: np.ndarray, listings: np.ndarray, unwanted: np.ndarray, count: int) -> np.ndarray:
+    """(n, count) the listings nearest to `vectors` (n, d), each but the one of `unwanted` (n,)."""
+    scores = vectors @ listings.T  # (n, L)
+    scores[np.arange(len(unwanted)), unwanted] = -np.inf
+    return best(scores, count)[0]

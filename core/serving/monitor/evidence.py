@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.evaluation.result import Evaluation
 from core.market.columns import Columns as C
-from core.market.durable import atomic_path
+from core.market.io import write_table
 from core.run.run import Run
 from core.scoring.metrics import DEFAULT
 from core.serving.monitor.checks import Check, Monitored
@@ -60,8 +60,7 @@ def write_evidence(
         table = queries_of(check, asked, about, run)
         if len(table):
             file = folder / f"{_name(check, [path.stem for path, _ in files.values()])}.csv"
-            with atomic_path(file) as temporary:
-                table.to_csv(temporary, index=False, lineterminator="\n")
+            write_table(file, table)
             files[check.name, check.of] = file, len(table)
     for left in {*folder.glob("*.csv")} - {file for file, _ in files.values()}:
         left.unlink(missing_ok=True)
