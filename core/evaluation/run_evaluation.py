@@ -25,15 +25,13 @@ from core.run.generations import RESULTS, building, publish, results_of, sweep
 from core.run.run import Run
 from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
 from core.scoring.baselines import Baseline, first_level
-from core.scoring.blends import Blend, RecencyPrior, Remembered
+from core.scoring.blends import SHARES, Blend, RecencyPrior, Remembered
 from core.scoring.interactions import IdModel
 from core.scoring.named import NEAR_RECENT
 from core.scoring.ranking import Scorer
 from core.scoring.scorer import Named
 
 Rivals = Literal["all", "fast", "none"]
-#: Weights of the neighbours that are tried beside a recency prior, of which each is tried with all its windows and weights.
-SHARES = (0.2, 0.45, 0.8, 1.4)
 
 
 def evaluate_run(

@@ -86,6 +86,11 @@ class TrainingConfig(Forbidding):
         ge=0,
         description="filled in by training: lists with that recency add so much of attribute neighbours, both standardised",
     )
+    neighbours_weighed: bool = Field(
+        False,
+        description="filled in by training: beside recency_fit validation said, too, whether lists add attribute neighbours, and how "
+        "much of them",
+    )
     neighbours_nearest: bool = Field(
         False,
         description="filled in by training: these neighbours go by the nearest listing of a history, as in a market of baskets, and "
@@ -182,7 +187,13 @@ class TrainingConfig(Forbidding):
     @property
     def of_recency(self) -> dict[str, Any]:
         """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
-        served = ("recency_served", "recency_fit", "neighbours_served", "neighbours_nearest")
+        served = (
+            "recency_served",
+            "recency_fit",
+            "neighbours_served",
+            "neighbours_weighed",
+            "neighbours_nearest",
+        )
         return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
 
     @property

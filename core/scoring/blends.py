@@ -20,6 +20,8 @@ Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 WINDOWS = (60, 15, 30, 120, 240)  # days before the moment of a query
 #: Weights that are tried, 0 among them: shares of the spread of the one score over that of the other.
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4, 2.0, 3.0)
+#: Weights of neighbours that are tried beside recency, of which each is tried with all windows and weights.
+SHARES = (0.2, 0.45, 0.8, 1.4)
 BATCH = 256  # queries at once
 #: What trying all windows and weights of a scorer costs, and all weights of a pair, in trials of one (see `validation_sample`).
 WINDOWED, PAIRED = 10, 2

@@ -114,6 +114,7 @@ def decided(
         recent = found.get("recency_served", training.recency_served)
         beside = little and recent and attributes and settings.features.attributes
         found["neighbours_served"] = NEAR if beside else 0.0
+        found["neighbours_weighed"] = "recency_fit" in found and attributes and settings.features.attributes
     if "neighbours_nearest" not in training.model_fields_set:
         # A history of baskets holds several things, and what comes next is like one of them (see `LATE_WEIGHT`).
         sets = found.get("baskets", training.baskets) == "set"

@@ -1,5 +1,6 @@
 """What lists add to a model once it is trained, as validation finds it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,31 +8,74 @@ import numpy as np
 
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Catalogue, Split
+from core.market.splits import Catalogue, Queries, Split
 from core.model.settings import TrainingConfig
 from core.progress import Notice, Report
 from core.run.additions import Additions
 from core.run.contents import seal
-from core.run.fits import RECENT, unasked_fit
+from core.run.fits import DECAY, RECENT, fit_of, unasked_fit
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.scorer import model_scorer
-from core.scoring.blends import RecencyPrior, Remembered
+from core.scoring.blends import SHARES, Blend, RecencyPrior, Remembered
 from core.scoring.metrics import smooth_recall, user_means
+from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
 from core.scoring.tuning import validation_sample
 
-#: Standard errors by which lists have to be better without what they add to be called surely so.
+#: Standard errors by which lists have to be better, with or without what they add, to be called surely so.
 SURELY = 2.0
 
 
-def with_recency(
-    training: TrainingConfig, model: Scorer, log: EventLog, split: Split, catalogue: Catalogue, seed: int
+def weighed(
+    training: TrainingConfig,
+    model: Scorer,
+    near: np.ndarray | None,
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    seed: int,
 ) -> TrainingConfig:
-    """`training` with the recency that lists add, as validation weighs it beside the finished `model`; the weight may be 0."""
-    found = RecencyPrior.tune([model], log, split, catalogue, seed)
-    fit = (found.recent.days or RECENT, float(found.weight))
-    return training.model_copy(update={"recency_fit": fit, "recency_served": found.weight > 0})
+    """`training` with what lists add, as validation weighs it beside the finished `model`: recency, whose weight may be 0, and with
+    it attribute neighbours, where validation surely finds more by both.
+
+    Args:
+        near: (L, d) the vectors that neighbours are told by; None: none are added.
+    """
+    kept = Remembered(model)
+    recent = RecencyPrior.tune([kept], log, split, catalogue, seed)
+    both = None if near is None else _with_neighbours(kept, near, log, split, catalogue, seed)
+    if both is not None:
+        queries = validation_sample(split, seed, log.listings)
+        reached = _reached([recent, both], log, queries, catalogue)
+        if not _surely(reached[:, 1] - reached[:, 0]):
+            both = None
+    found = fit_of(both or recent)
+    assert found is not None
+    changed: dict[str, Any] = {
+        "recency_fit": (found.days or RECENT, found.weight),
+        "recency_served": bool(found.weight or found.share),
+    }
+    if near is not None:
+        changed |= {"neighbours_served": found.share, "neighbours_nearest": found.nearest}
+    return training.model_copy(update=changed)
+
+
+def _with_neighbours(
+    model: Remembered, near: np.ndarray, log: EventLog, split: Split, catalogue: Catalogue, seed: int
+) -> RecencyPrior | None:
+    """`model` with the mean of the history's neighbours or its nearest, whichever validation likes, and recency; None where it
+    likes neither."""
+    partners = [
+        VectorNeighbours.of(near, log, decay, NEIGHBOURS["attributes"], nearest)
+        for decay, nearest in ((DECAY, False), (1.0, True))
+    ]
+    blend = Blend.tune([model], partners, log, split, catalogue, seed)
+    if not blend.weight:
+        return None
+    other = Remembered(blend.other)
+    blends = [Blend(model, other, share) for share in SHARES]
+    return RecencyPrior.tune(blends, log, split, catalogue, seed)
 
 
 def guarded(run: Path, manifest: Manifest, market: Market, report: Report) -> Manifest:
@@ -62,16 +106,10 @@ def guarded(run: Path, manifest: Manifest, market: Market, report: Report) -> Ma
         alone if fit is None else Additions(opened, fit).scorer(alone, log)
         for fit in map(unasked_fit, choices)
     ]
-    ranks = np.zeros((len(queries), len(scorers)), np.int64)
-    for rows, batch, allowed in batches(log, queries, catalogue, 256, len(scorers)):
-        for column, scorer in enumerate(scorers):
-            scores = checked_scores(scorer, batch, log.listings)
-            ranks[rows, column] = pessimistic_ranks(scores, allowed, batch.target)
-    reached = user_means(smooth_recall(ranks), queries.user)  # (U, C)
+    reached = _reached(scorers, log, queries, catalogue)
     found = reached.mean(axis=0)
     best = int(found.argmax())
-    lost = reached[:, best] - reached[:, 0]
-    if len(lost) < 2 or lost.mean() <= SURELY * lost.std(ddof=1) / np.sqrt(len(lost)):
+    if not _surely(reached[:, best] - reached[:, 0]):
         return manifest
     less = "nothing" if best == 1 else "no recency"
     report(
@@ -81,3 +119,18 @@ def guarded(run: Path, manifest: Manifest, market: Market, report: Report) -> Ma
         )
     )
     return seal(run, manifest.model_copy(update={"settings": choices[best]}))
+
+
+def _reached(scorers: Sequence[Scorer], log: EventLog, queries: Queries, catalogue: Catalogue) -> np.ndarray:
+    """(U, C) the smooth recall@30 of each scorer, a mean over the queries of each user."""
+    ranks = np.zeros((len(queries), len(scorers)), np.int64)
+    for rows, batch, allowed in batches(log, queries, catalogue, 256, len(scorers)):
+        for column, scorer in enumerate(scorers):
+            scores = checked_scores(scorer, batch, log.listings)
+            ranks[rows, column] = pessimistic_ranks(scores, allowed, batch.target)
+    return user_means(smooth_recall(ranks), queries.user)
+
+
+def _surely(gain: np.ndarray) -> bool:
+    """Whether the mean of the users' gains (U,) is above 0 by `SURELY` standard errors."""
+    return len(gain) > 1 and bool(gain.mean() > SURELY * gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -50,7 +50,7 @@ from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.ground import Ground
 from core.training.guard import check_finite
-from core.training.listed import guarded, with_recency
+from core.training.listed import guarded, weighed
 from core.training.live_photos import LivePhotos, start_live, with_trained_photos
 from core.training.many import (
     check_many,
@@ -254,11 +254,12 @@ def _train(
             manifest = manifest.model_copy(update={"settings": settings})
             engine = Engine(model, featurizer, features, settings)
     # Where the loss knows recency it has a weight, and `guarded` may have left it out.
-    weighed = training.recency_fit is not None and not training.recent_days
-    if weighed and log.timed and len(split.valid) >= WEIGHS:
-        report(Stage("weighing what is recent"))
+    left_open = training.recency_fit is not None and not training.recent_days
+    if left_open and log.timed and len(split.valid) >= WEIGHS:
+        report(Stage("weighing what lists add"))
         scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
-        training = with_recency(training, scorer, log, split, catalogue, settings.seed)
+        near = spaces.get("attributes") if training.neighbours_weighed else None
+        training = weighed(training, scorer, near, log, split, catalogue, settings.seed)
         settings = settings.model_copy(update={"training": training})
         manifest = manifest.model_copy(update={"settings": settings})
     save_prepared(run, features, market.fingerprint)

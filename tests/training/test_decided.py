@@ -71,6 +71,11 @@ def test_where_the_loss_knows_no_recency_validation_is_to_weigh_it(random_log, a
     monkeypatch.setattr(decided_module, "WEIGHS", len(split.valid))
     found = decided(Settings(), log, split)
     assert (found.recency_fit, found.recency_served) == (UNWEIGHED, False)
+    assert (
+        found.neighbours_weighed and not decided(Settings(), log, split, attributes=False).neighbours_weighed
+    )
+    asked = decided(Settings.of({"training": {"neighbours_served": 0.0}}), log, split)
+    assert asked.recency_fit == UNWEIGHED and not asked.neighbours_weighed
     for by_hand in ({"recency_days": 0}, {"recency_days": 7}, {"recency_served": False}):
         assert decided(Settings.of({"training": by_hand}), log, split).recency_fit is None
     assert decided(Settings(), log, split, many=True).recency_fit is None

@@ -1,0 +1,56 @@
+"""What lists add to a finished model, by validation: `core.training.listed`."""
+
+import numpy as np
+import pytest
+
+import core.training.listed as listed_module
+from core.market.splits import make_split
+from core.model.settings import Settings, TrainingConfig
+from core.run.fits import unasked_fit
+from core.training.listed import weighed
+
+
+class Guess:
+    """A model that has learned nothing: the same scores, drawn by chance, for everybody."""
+
+    name = "model"
+
+    def __init__(self, listings: int) -> None:
+        self.scores = np.random.default_rng(0).random(listings).astype(np.float32)
+
+    def score(self, batch):
+        return np.tile(self.scores, (len(batch), 1))
+
+
+@pytest.fixture
+def market(random_log, always_live):
+    """A log whose users stay in one of three groups of listings, its split and catalogue, and vectors (L, 3) of the groups."""
+    log = random_log(0, users=90, listings=300, events=1500, cold=3)
+    catalogue = always_live(log)
+    return log, make_split(log, catalogue), catalogue, np.eye(3, dtype=np.float32)[np.arange(300) % 3]
+
+
+def test_lists_add_neighbours_where_validation_surely_finds_more_by_them(market):
+    log, split, catalogue, groups = market
+    found = weighed(TrainingConfig(), Guess(300), groups, log, split, catalogue, 0)
+    assert found.neighbours_served > 0 and found.recency_served
+    fit = unasked_fit(Settings(training=found))
+    assert (fit.space, fit.share, fit.nearest) == (
+        "attributes",
+        found.neighbours_served,
+        found.neighbours_nearest,
+    )
+    assert (fit.days or found.recency_fit[0], fit.weight) == found.recency_fit
+
+
+def test_lists_add_none_that_say_nothing_nor_where_it_is_not_sure(market, monkeypatch):
+    log, split, catalogue, groups = market
+    alone = weighed(TrainingConfig(), Guess(300), None, log, split, catalogue, 0)
+    assert not alone.neighbours_served
+    before = TrainingConfig(neighbours_served=0.5, neighbours_nearest=True)  # as another run had it
+    noise = np.random.default_rng(1).normal(size=(300, 8)).astype(np.float32)
+    assert weighed(before, Guess(300), noise, log, split, catalogue, 0).neighbours_served == 0
+    monkeypatch.setattr(listed_module, "SURELY", 1e9)
+    unsure = weighed(before, Guess(300), groups, log, split, catalogue, 0)
+    assert (unsure.neighbours_served, unsure.neighbours_nearest) == (0, False)
+    assert (unsure.recency_fit, unsure.recency_served) == (alone.recency_fit, alone.recency_served)
