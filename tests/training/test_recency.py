@@ -116,7 +116,9 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     for module in (decided_module, train_module):
         monkeypatch.setattr(module, "WEIGHS", 10)
     monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))  # of this market nothing is recent
-    train(small_market, tmp_path / "run", changed(quick, bf16=False, recency_days="auto"), None)
+    with monkeypatch.context() as unsure:
+        unsure.setattr(listed_module, "SURELY", 1e9)
+        train(small_market, tmp_path / "run", changed(quick, bf16=False, recency_days="auto"), None)
     run = Run.open(tmp_path / "run")
     training = run.manifest.settings.training
     days, weight = training.recency_fit
@@ -125,6 +127,12 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     measured = evaluate_run(run, rivals="fast")
     assert np.array_equal(measured.ranks["model"], measured.ranks["model + recency"])
     assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
+    train(small_market, tmp_path / "near", changed(quick, bf16=False, recency_days="auto"), None)
+    fit = Run.open(tmp_path / "near").additions(None).fit
+    assert fit.holds == "neighbours+recency" and fit.share > 0  # which tell much here
+    near = evaluate_run(Run.open(tmp_path / "near"), rivals="none")
+    assert near.notes["model"].startswith("listed with recency and attribute neighbours;")
+    assert np.array_equal(near.ranks["model alone"], measured.ranks["model alone"])
 
 
 @pytest.mark.slow
