@@ -3,6 +3,8 @@
 import errno
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from core.words import cut
 
@@ -30,6 +32,23 @@ class VibesError(Exception):
 
 class NotThere(VibesError):
     """What somebody named does not exist, such as a listing or a user of a run."""
+
+
+@contextmanager
+def needs(what: str, extra: str = "train") -> Iterator[None]:
+    """Around imports: a package that is not installed becomes a sentence that names the extra of ours which brings it.
+
+    Raises:
+        VibesError: `what`, such as "Training", needs one.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] in ("core", "app"):  # a slip of ours
+            raise
+        raise VibesError(
+            f"{what} needs {error.name}; install it with `pip install 'listing-vibes[{extra}]'`."
+        ) from error
 
 
 def sentence_of(error: BaseException) -> str:

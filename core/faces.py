@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from core.errors import VibesError
+from core.errors import needs
 
 
 def face(package: str, faces: Mapping[str, str], extra: str, name: str) -> Any:
@@ -16,11 +16,6 @@ def face(package: str, faces: Mapping[str, str], extra: str, name: str) -> Any:
     """
     if name not in faces:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(faces[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] == "core":
-            raise
-        raise VibesError(
-            f"{package}.{name} needs {error.name}; install it with `pip install 'listing-vibes[{extra}]'`."
-        ) from error
+    with needs(f"{package}.{name}", extra):
+        module = import_module(faces[name])
+    return getattr(module, name)

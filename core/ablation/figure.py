@@ -9,7 +9,7 @@ import pandas as pd
 from core.ablation.table import ALL, Measured
 from core.ablation.text import SIGNIFICANT, figures_of, p_text
 from core.defaults import K
-from core.errors import VibesError
+from core.errors import needs
 from core.market.durable import atomic_path
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes
@@ -26,12 +26,8 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
     Raises:
         VibesError: matplotlib is not installed, or the files cannot be written.
     """
-    try:
+    with needs("The figure"):
         import matplotlib
-    except ImportError as error:
-        raise VibesError(
-            "The figure needs matplotlib; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

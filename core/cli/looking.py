@@ -9,7 +9,7 @@ import typer
 
 from core.cli import batch as options
 from core.cli.shared import Browser, Count, Json, Port, RunPath, app, progress_bar, show
-from core.errors import VibesError
+from core.errors import VibesError, needs
 
 
 @app.command()
@@ -319,12 +319,8 @@ def demo(
 def _explore(runs: list[Path], port: int, browser: bool) -> None:
     import subprocess
 
-    try:
+    with needs("The explorer", "app"):
         from app.server.launch import command
-    except ImportError as error:
-        raise VibesError(
-            f"The explorer needs {error.name}; install it with `pip install 'listing-vibes[app]'`."
-        ) from error
     arguments = command([run.resolve() for run in runs], port or None, browser)
     if (
         os.name == "posix"

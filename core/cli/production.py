@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from core.cli import batch as options
-from core.cli.shared import Count, Json, RunPath, Strict, app, needs, progress_bar
+from core.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
 from core.defaults import K
-from core.errors import VibesError, printable
+from core.errors import VibesError, needs, printable
 
 if TYPE_CHECKING:
     from core.serving.refresh.refresher import Look

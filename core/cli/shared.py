@@ -1,15 +1,13 @@
 """What the commands share: the Typer app, common arguments, photos' vectors, tables and JSON on stdout."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from core.errors import VibesError
+from core.errors import needs
 
 if TYPE_CHECKING:
     from core.features.photos.vectors import PhotoVectors
@@ -64,22 +62,11 @@ def progress_bar() -> "ProgressBar":
     return ProgressBar()
 
 
-@contextmanager
-def needs(what: str, extra: str) -> Iterator[None]:
-    """Around imports: a package that is not installed becomes a sentence that names the extra which brings it."""
-    try:
-        yield
-    except ImportError as error:
-        raise VibesError(
-            f"{what} needs {error.name}; install it with `pip install 'listing-vibes[{extra}]'`."
-        ) from error
-
-
 def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
     """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
     if not len(market.photos):
         return None
-    with needs("Embedding photos", "train"):
+    with needs("Embedding photos"):
         from core.features.photos.of_market import market_photos
     with progress_bar() as progress:
         return market_photos(market, encoder, weights, progress)

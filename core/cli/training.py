@@ -17,11 +17,10 @@ from core.cli.shared import (
     RunPath,
     Weights,
     app,
-    needs,
     photo_vectors,
     progress_bar,
 )
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.progress import silent
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def train(
     if out is None and find_table(run, "listings") is not None:
         raise VibesError(f"{run} is a market; name the run's folder after the markets, or with --out RUN.")
 
-    with needs("Training", "train"):
+    with needs("Training"):
         from core.training.start import begin, run_folders
 
     opened, changes = [Market.open(market) for market in markets], {"preset": preset, "seed": seed}

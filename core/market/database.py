@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 
 #: What a query begins with, behind comments; anything else names a table.
 QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", re.IGNORECASE | re.DOTALL)
@@ -20,12 +20,8 @@ def engine_of(address: str, told: str) -> Any:
     Raises:
         VibesError: SQLAlchemy or the database's driver is not installed, the address is none, or names a file that is not there.
     """
-    try:
+    with needs("A database", "sql"):
         import sqlalchemy as sql
-    except ImportError as error:
-        raise VibesError(
-            f"A database needs {error.name}; install it with `pip install 'listing-vibes[sql]'`."
-        ) from error
     try:
         engine = sql.create_engine(address, pool_pre_ping=True)
     except ImportError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.errors import VibesError, printable
+from core.errors import VibesError, needs, printable
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
 #: The package of a protocol, where fsspec itself does not say it.
@@ -51,12 +51,8 @@ class Place:
         Raises:
             VibesError: fsspec or the package of the protocol is not installed, or nobody knows the protocol.
         """
-        try:
+        with needs("Storage by its address", "storage"):
             import fsspec
-        except ImportError as error:
-            raise VibesError(
-                "Storage by its address needs fsspec; install it with `pip install 'listing-vibes[storage]'`."
-            ) from error
         protocol = address.partition("://")[0].lower() if is_address(address) else "file"
         with asked(replace(_NOWHERE, shown=shown(address), told=told)):
             try:

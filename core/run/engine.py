@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.sequences import Meta
@@ -55,14 +55,10 @@ class Engine:
         """
         if not (run / "model.safetensors").is_file():
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
-        try:
+        with needs("This"):
             from core.device import device
             from core.model.checkpoint import load_weights
             from core.model.encoder import ListingModel
-        except ImportError as error:
-            raise VibesError(
-                f"This needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
-            ) from error
         check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
         featurizer = Featurizer.load(run)
         if anew:

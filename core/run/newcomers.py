@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from core.defaults import K
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.features.attribute_space import attribute_vectors
 from core.features.content_spaces import attribute_featurizer
 from core.features.featurizer import Features, Featurizer
@@ -285,10 +285,6 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 
 @kept_with(2)
 def _load_encoder(market: Market, name: str, weights: Path | None) -> Encoder:
-    try:
+    with needs("Reading photos"):
         from core.features.photos.of_market import encoder_of
-    except ImportError as error:
-        raise VibesError(
-            f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
     return encoder_of(market, name, weights)

@@ -21,7 +21,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from core.device import device, device_of, place, seeded
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.features.photos import files as photo_files
 from core.features.photos.files import PhotoProblem
 from core.market.caches import market_cache
@@ -110,12 +110,8 @@ def is_vae(name: str) -> bool:
 
 
 def _model() -> Any:
-    try:
+    with needs("The photo encoder 'vae'", "vae"):
         from diffusers import AutoencoderKL
-    except ImportError as error:
-        raise VibesError(
-            f"The photo encoder 'vae' needs {error.name}; install it with `pip install 'listing-vibes[vae]'`."
-        ) from error
     stages = len(CHANNELS)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * stages,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import needs
 from core.features.config import FeatureConfig
 from core.features.texts.encoder import minilm_folder
 from core.features.tokens.tabular import TokenColumns, Tokens, piece_keys
@@ -143,10 +143,6 @@ def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _tokenizer() -> Any:
-    try:
+    with needs("Word-piece tokenisation"):
         from transformers import AutoTokenizer
-    except ImportError as error:
-        raise VibesError(
-            f"Word pieces need {error.name}; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
     return AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)

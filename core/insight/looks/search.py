@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
 from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.kept_with import kept_with
@@ -54,13 +54,9 @@ class LookSearch:
         market = run.market
         if not len(market.photos):
             raise VibesError(f"{market.path} has no photos, so none can be searched.")
-        try:
+        with needs("Looking at photos"):
             from core.features.photos.of_market import market_photos
             from core.features.photos.opening import load_photo_encoder
-        except ImportError as error:
-            raise VibesError(
-                f"Photos need {error.name}; install it with `pip install 'listing-vibes[train]'`."
-            ) from error
         photos = market_photos(market, ENCODER, report=report)
         assert photos is not None  # it has photos
         looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())

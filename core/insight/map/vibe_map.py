@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.insight.map.pace import COVERS, LOOKED_AT, STEPS, Pace, expected
 from core.insight.map.tones import tones_of
 from core.market.columns import Columns as C
@@ -55,12 +55,8 @@ def draw_map(vectors: np.ndarray, seed: int = 0, tell: Tell | None = None) -> tu
     """
     tell = tell or (lambda step, share: None)
     tell(0, 0.0)
-    try:
+    with needs("Drawing the map"):
         from umap import UMAP
-    except ImportError as error:
-        raise VibesError(
-            f"Drawing the map needs {error.name}; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
     from sklearn.cluster import HDBSCAN
 
     near = min(NEIGHBOURS, len(vectors) - 1)
