@@ -210,22 +210,23 @@ def demand(
         float, typer.Option(metavar="TIMES", help="so many times as many users to a live listing, surely")
     ] = 1.5,
     out: Annotated[
-        Path | None, typer.Option(metavar="OUT.csv", help="write one row a place and moment")
+        Path | None,
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a place and moment"),
     ] = None,
     json_: Json = False,
 ) -> None:
     """Say where many want and few offer: places with more users to a live listing than the market has, and how sure."""
     from core.insight.demand.demand import demand as find_demand
-    from core.market.durable import atomic_path
+    from core.market.io import check_table_name, write_table
     from core.run.run import Run
 
+    check_table_name(out, "--out")
     opened = Run.open(run)
     moment = options.moment_of(at, opened.market)
     with progress_bar() as progress:
         found = find_demand(opened, moment, by, space, least, report=progress)
     if out is not None:
-        with atomic_path(out) as temporary:
-            found.frame().to_csv(temporary, index=False)
+        write_table(out, found.frame())
     typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 

@@ -53,21 +53,24 @@ def check(
     json_: Json = False,
     strict: Strict = False,
     rejects: Annotated[
-        Path | None, typer.Option(metavar="OUT.csv", help="write the rows that are not taken as they are")
+        Path | None,
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write the rows that are not taken as they are"),
     ] = None,
 ) -> None:
     """Profile a market on one screen and name every defect."""
+    from core.market.io import check_table_name, write_table
     from core.market.market import Market
     from core.market.profile import profile
     from core.market.profile_text import render
-    from core.market.rejects import market_rejects, write_rejects
+    from core.market.rejects import market_rejects
 
+    check_table_name(rejects, "--rejects")
     opened = Market.open(market)
     found = profile(opened)
     typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
     if rejects is not None:
         table = market_rejects(opened)
-        write_rejects(rejects, table)
+        write_table(rejects, table)
         typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
     if strict and found.defects:
         raise VibesError(f"{market} has {len(found.defects):,} defects, the first: {found.defects[0]}")

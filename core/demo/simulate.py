@@ -14,7 +14,7 @@ from core.demo.parameters import Parameters
 from core.demo.sessions import simulate_events
 from core.demo.world import World
 from core.market.columns import Columns as C
-from core.market.durable import atomic_path
+from core.market.io import write_table
 from core.market.writer import write_market
 
 
@@ -55,8 +55,7 @@ def simulate(
     events = simulate_events(world.offers, world.stock, world.people, world.seed, p)
     write_market(path, market_config(), table, photos, events.drop(columns="interest"), photo_root)
     if truth is not None:
-        with atomic_path(truth) as temporary:
-            world.truth.to_parquet(temporary, index=False)
+        write_table(truth, world.truth)
     return Simulation(world, table, photos, events, world.truth)
 
 

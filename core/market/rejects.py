@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from core.market.columns import Columns as C
 from core.market.defects import Defect
-from core.market.durable import atomic_path
-from core.market.io import find_table, read_table
+from core.market.io import TABLES, find_table, read_table
 from core.market.market import Market
 from core.market.tables import as_ids
 from core.market.user_names import UserNames
@@ -39,22 +37,12 @@ def rejects(raw: pd.DataFrame, defects: Sequence[Defect], names: UserNames) -> p
 def market_rejects(market: Market) -> pd.DataFrame:
     """The rows of the tables of `market` that its defects name."""
     parts = [pd.DataFrame(columns=list(REJECT_COLUMNS))]
-    for name in ("listings", "photos", "events"):
+    for name in TABLES:
         source = find_table(market.tables, name)
         mine = [defect for defect in market.defects if source is not None and defect.file == source.name]
         if source is not None and any(defect.rows is not None for defect in mine):
             parts.append(rejects(read_table(source), mine, market.names))
     return pd.concat(parts, ignore_index=True)
-
-
-def write_rejects(path: Path, table: pd.DataFrame) -> None:
-    """Write a table of rejects as CSV, atomically.
-
-    Raises:
-        VibesError: the disk is full or the folder cannot be written.
-    """
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def _cells(raw: pd.DataFrame) -> list[str]:

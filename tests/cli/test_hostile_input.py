@@ -90,7 +90,7 @@ def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
         ("recommend", bare.path, "--history", f"{LONG}.csv"), ("similar", bare.path, "--all", "--out", tmp_path / LONG),
-        ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / LONG),
+        ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / f"{LONG}.csv"),
         ("forget", bare.path, "a", "--also", LONG), ("index", bare.path, tmp_path / LONG),
     ):  # fmt: skip
         done = vibes(*words, check=2)

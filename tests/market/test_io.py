@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from helpers.commands import vibes
 
 from core.errors import VibesError
 from core.market.durable import atomic_path
@@ -114,6 +115,14 @@ def test_a_table_is_written_as_its_name_says(tmp_path):
         VibesError, match=r"Option --queries is 'q\.xlsx'; name a file that ends in \.parquet or \.csv"
     ):
         check_table_name(Path("q.xlsx"), "--queries")
+
+
+@pytest.mark.parametrize("words", [("check", "nowhere", "--rejects"), ("demand", "nowhere", "--out")])
+def test_a_name_that_is_of_no_table_is_refused_before_anything_is_read(words):
+    assert (
+        f"Option {words[-1]} is 'q.txt'; name a file that ends in .parquet"
+        in vibes(*words, "q.txt", check=2).stderr
+    )
 
 
 def test_parquet_is_found_before_csv(tmp_path):

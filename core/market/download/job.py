@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import os
 import queue
@@ -25,8 +24,8 @@ from core.market.download.address import Address
 from core.market.download.fetch import fetch
 from core.market.download.hosts import Web
 from core.market.download.limits import Failed, Limits, Stopped
-from core.market.durable import atomic_path, only_writer, sweep_left, write_error
-from core.market.io import find_table, read_table
+from core.market.durable import only_writer, sweep_left, write_error
+from core.market.io import find_table, read_table, write_table
 from core.market.market import Market
 from core.market.photo_urls import with_paths
 from core.progress import Counted, Report, silent
@@ -289,8 +288,5 @@ class Failures:
             self.file.unlink(missing_ok=True)
             return
         rows = self._photos[self._photos[C.PATH].isin(failed)]
-        with atomic_path(self.file) as temporary, temporary.open("w", newline="", encoding="utf-8") as out:
-            table = csv.writer(out, lineterminator="\n")
-            table.writerow([C.LISTING, C.POSITION, C.URL, "reason"])
-            for listing, position, name in rows[[C.LISTING, C.POSITION, C.PATH]].itertuples(index=False):
-                table.writerow([listing, position, self._urls[name], failed[name]])
+        told = {C.URL: rows[C.PATH].map(dict(self._urls)), "reason": rows[C.PATH].map(dict(failed))}
+        write_table(self.file, rows[[C.LISTING, C.POSITION]].assign(**told))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from core.market.defects import Defect
-from core.market.io import read_kept
-from core.market.rejects import REJECT_COLUMNS, rejects, write_rejects
+from core.market.io import read_kept, write_table
+from core.market.rejects import REJECT_COLUMNS, rejects
 from core.market.user_names import UserNames
 from core.serving.refresh.sources import Frame
 
@@ -32,5 +32,5 @@ def keep_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: Use
     told = ["file", "column", "problem", "cells"]  # a query's rows move
     table = table.drop_duplicates(told, keep="last").tail(MOST_REJECTED)
     if had is None or not table.equals(had):
-        write_rejects(run / REJECTED, table)
+        write_table(run / REJECTED, table)
     return len(new[["file", "row"]].drop_duplicates())

@@ -123,4 +123,6 @@ def test_check_writes_the_same_rows_and_can_be_strict(tiny_market, tmp_path):
     kept = pd.read_csv(tmp_path / "out.csv")
     assert kept[["row", "column"]].to_numpy().tolist() == [[2, C.TIMESTAMP], [5, C.TIMESTAMP], [5, C.USER]]
     assert json.loads(kept["cells"][0])["device"] == "tv"
+    vibes("check", path, "--rejects", tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out.parquet"), kept, check_dtype=False)
     assert len(Market.open(path).events) == len(events) - 2
