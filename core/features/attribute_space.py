@@ -27,9 +27,7 @@ FITTED_TO = 200_000
 ROUNDING = 1e-6
 
 
-def attribute_vectors(
-    featurizer: Featurizer, features: Features, seed: int = 0, fitted: int | None = None
-) -> np.ndarray:
+def attribute_vectors(featurizer: Featurizer, features: Features, fitted: int | None = None) -> np.ndarray:
     """(L, d) float32, L2-normalised; a zero row where a listing has no attribute.
 
     d is 2 a number, at most 256 for categories, sets and words together, and the width of the texts. How rare a word is,
@@ -48,7 +46,7 @@ def attribute_vectors(
             blocks.append(block)
     words = _bags(tokens.value * (tokens.bin == 0), tokens, owner, vocabulary.size, known)
     if words.nnz:
-        blocks.append(_reduce(words, seed, known))
+        blocks.append(_reduce(words, known))
     text = np.flatnonzero(tokens.text >= 0)
     if len(text):
         block = np.zeros((tokens.listings, features.text.shape[1]), np.float32)
@@ -94,15 +92,15 @@ def _bags(value: np.ndarray, tokens, owner: np.ndarray, size: int, fitted: int) 
     return (matrix @ sparse.diags(np.sqrt(idf))).astype(np.float32).tocsr()
 
 
-def _reduce(matrix: sparse.csr_matrix, seed: int, fitted: int) -> np.ndarray:
+def _reduce(matrix: sparse.csr_matrix, fitted: int) -> np.ndarray:
     if min(fitted, matrix.shape[1]) <= WIDTH + 1:
         return matrix.toarray()
     from sklearn.decomposition import TruncatedSVD
 
     known = matrix[:fitted]
     if fitted > FITTED_TO:
-        known = known[np.sort(np.random.default_rng(seed).choice(fitted, FITTED_TO, replace=False))]
-    return TruncatedSVD(WIDTH, random_state=seed).fit(known).transform(matrix).astype(np.float32)
+        known = known[np.sort(np.random.default_rng(0).choice(fitted, FITTED_TO, replace=False))]
+    return TruncatedSVD(WIDTH, random_state=0).fit(known).transform(matrix).astype(np.float32)
 
 
 def photo_space(vectors: np.ndarray, owner: np.ndarray, ok: np.ndarray, listings: int) -> np.ndarray:

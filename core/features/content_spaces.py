@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from core.features.attribute_space import attribute_vectors, photo_space
+from core.features.attribute_space import WIDTH, attribute_vectors, photo_space
 from core.features.config import FeatureConfig
 from core.features.featurizer import Featurizer
 from core.features.photos.vectors import PhotoVectors
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.progress import Report
-
-#: Width of what the attribute space is made of.
-WIDTH = 256
 
 
 def content_spaces(

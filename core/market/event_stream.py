@@ -30,7 +30,6 @@ def event_frames(
     listings: pd.Series,
     config: MarketConfig,
     names: UserNames,
-    now: pd.Timestamp | None = None,
     rows: int = ROWS,
 ) -> Iterator[pd.DataFrame]:
     """The validated events of the market folder `path`, at most `rows` of the table at a time.
@@ -42,7 +41,6 @@ def event_frames(
     Args:
         listings: ids of the market's listings, in listing order.
         names: what users are called.
-        now: events after it are skipped; None: this moment.
 
     Raises:
         VibesError: the table cannot be read, or lacks a column it needs.
@@ -50,9 +48,9 @@ def event_frames(
     source = find_table(path, "events")
     if source is None:
         return
-    known, moment = pd.Index(listings), now if now is not None else pd.Timestamp.now("UTC")
+    known, now = pd.Index(listings), pd.Timestamp.now("UTC")
     for raw in _parts(source, rows):
-        table = events_table(raw, source, known, config, moment)[0]
+        table = events_table(raw, source, known, config, now)[0]
         yield table.assign(**{C.USER: names.shown(table[C.USER])}) if names.hashed else table
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from core.market.columns import Columns as C
+from core.market.storage import is_address
 from core.market.values import of_bytes
 
 #: Where files lie whose table names only their address.
 FETCHED = "photos/by-url/"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
 _SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
 
 
 def is_url(text: object) -> bool:
     """Whether a cell is an address, of whatever scheme, and no path."""
-    return isinstance(text, str) and _SCHEME.match(text.strip()) is not None
+    return isinstance(text, str) and is_address(text.strip())
 
 
 def path_of(url: str) -> str:

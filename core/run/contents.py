@@ -114,20 +114,19 @@ def is_sound(folder: Path, name: str) -> bool:
 
 
 def read_spaces(
-    path: Path, names: tuple[str, ...], widths: Mapping[str, int], whole: bool = True
+    path: Path, widths: Mapping[str, int] | None = None, whole: bool = True
 ) -> dict[str, np.ndarray]:
     """The arrays of `listings.npz`: `listing_id` (L,), each once, and of each space (L, d), all finite.
 
     Args:
-        names: of the spaces there may be; others are left out.
-        widths: that a space must have.
+        widths: that a space must have; None: any.
         whole: False: that is left to `rows_of` and `check_finite`, so that nothing is read of what nobody asks for.
 
     Raises:
         VibesError: it is damaged, or its arrays do not fit each other.
     """
     try:
-        found = read_npz(path, ("listing_id", *names))
+        found = read_npz(path, ("listing_id", *SPACES))
     except MemoryError:
         raise
     except Exception as error:
@@ -146,10 +145,9 @@ def read_spaces(
             raise damaged(path, f"{name} is {vectors.dtype} {vectors.shape}, no vectors")
         if len(vectors) != len(ids):
             raise damaged(path, f"{name} has {len(vectors):,} vectors for {len(ids):,} listings")
-        if vectors.shape[1] != widths.get(name, vectors.shape[1]):
-            raise damaged(
-                path, f"{name} is {vectors.shape[1]} wide, not {widths[name]} as the model of run.toml"
-            )
+        wide = (widths or {}).get(name, vectors.shape[1])
+        if vectors.shape[1] != wide:
+            raise damaged(path, f"{name} is {vectors.shape[1]} wide, not {wide} as the model of run.toml")
         if whole:
             check_finite(path, name, vectors)
     return found

@@ -114,8 +114,7 @@ class Engine:
         from core.model.encoder import encode_listings
 
         rows = np.arange(self.features.tokens.listings) if rows is None else rows
-        empty = np.zeros(0, np.int32)
-        inputs = self._inputs(empty, None)
+        inputs = _inputs(self.features, np.zeros(0, np.int32), None, self.settings)
         model, path = self._encoder()
         return encode_listings(model, inputs, rows, self.featurizer.width, report=report, **path.options)
 
@@ -157,9 +156,6 @@ class Engine:
             return log, start, end
         part = log.histories(ranges(first, count), count)
         return part, part.start[:-1], part.start[1:]
-
-    def _inputs(self, listing: np.ndarray, meta: Meta | None) -> Inputs:
-        return _inputs(self.features, listing, meta, self.settings)
 
 
 class EncodedOnce:

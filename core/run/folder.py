@@ -112,7 +112,7 @@ class RunFolder:
         check_loaded(self.folder, "listings.npz")
         model = {"model": self.manifest.settings.encoder_config().width}
         widths = model if self.has_model else {}
-        return read_spaces(self.folder / "listings.npz", SPACES, widths, whole=False)
+        return read_spaces(self.folder / "listings.npz", widths, whole=False)
 
     @cached_property
     def listing_ids(self) -> list[str]:
@@ -345,6 +345,11 @@ class RunFolder:
     def user_number(self) -> Mapping[str, int]:
         """Number in the log by the name of a user; where names are hashed, also by the id."""
         return NumberedUsers(self.log.users, self.market.names)
+
+    def nearest(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+        """The `k` listings with the greatest `scores` (L,), best first, as `frame` gives them; one with -inf is none of them."""
+        rows = np.argsort(-scores, kind="stable")[:k]
+        return self.frame(np.where(np.isfinite(scores[rows]), rows, -1), scores[rows])
 
     def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
         """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""

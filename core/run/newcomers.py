@@ -48,11 +48,7 @@ class Newcomer:
 
     def nearest(self, run: Run, space: str, k: int = K) -> pd.DataFrame:
         """The `k` listings nearest to it, best first: `listing_id, score`."""
-        scores = self.scores[space]
-        rows = np.lexsort((np.arange(len(scores)), -scores))[:k]
-        rows = rows[np.isfinite(scores[rows])]
-        ids = [run.listing_ids[row] for row in rows]
-        return pd.DataFrame({C.LISTING: ids, "score": scores[rows].astype(float)})
+        return run.nearest(self.scores[space], k)
 
 
 class Newcomers:

@@ -10,7 +10,7 @@ from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.readers import READERS
 from core.model.settings import Settings
-from core.run.contents import SPACES, read_spaces
+from core.run.contents import read_spaces
 from core.run.fits import LITTLE, NEAR, repeated
 from core.run.generations import reading
 from core.run.manifest import KnownMarket, Manifest
@@ -39,7 +39,7 @@ def shares_listings(market: Market, run: Path) -> bool:
     try:
         for one in [path.parent for path in many] or [run]:
             with reading(one) as folder:
-                ids = read_spaces(folder / "listings.npz", SPACES, {})["listing_id"]
+                ids = read_spaces(folder / "listings.npz")["listing_id"]
             if market.plain[C.LISTING].isin(ids.tolist()).any():
                 return True
     except (VibesError, OSError):

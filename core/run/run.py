@@ -13,10 +13,9 @@ import pandas as pd
 from core.defaults import K
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.log import EventLog
 from core.market.moments import Moment
 from core.run.additions import Additions
-from core.run.asking import History, of_histories, of_users
+from core.run.asking import of_histories, of_users
 from core.run.describe import with_titles
 from core.run.fits import serving_fit
 from core.run.folder import RunFolder
@@ -178,14 +177,6 @@ class Run(RunFolder):
     @cached_property
     def _additions(self) -> dict[str, Additions]:
         return {}
-
-    def history_log(self, history: History) -> EventLog:
-        """A history as `recommend` takes it, as the events of one user without a name.
-
-        Raises:
-            VibesError: an empty history, an unknown listing or action.
-        """
-        return of_histories(self, [history]).log
 
     def _frames(
         self, found: Lists, names: Sequence[str] | None, column: str, says: bool = False

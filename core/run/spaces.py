@@ -20,7 +20,7 @@ from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Notice, Report
-from core.run.contents import SPACES, is_sound, read_spaces, seal
+from core.run.contents import is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
@@ -84,7 +84,7 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
     manifest = Manifest.load(run)
     features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
     try:
-        stored = read_spaces(run / "listings.npz", SPACES, {})
+        stored = read_spaces(run / "listings.npz")
     except VibesError:  # damaged: to embed again is the mend
         return {}
     if features is None or "model" not in stored:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from core.errors import VibesError
 from core.features.photos.files import PhotoProblem, decode, locate, read
-from core.features.photos.vectors import thumbnail as _thumbnail
+from core.features.photos.thumbnails import thumbnail as _thumbnail
 from core.market.market import Market
 
 

@@ -10,7 +10,7 @@ from core.insight.why.reasons import why
 from core.market.columns import Columns as C
 from core.market.market import Market
 from core.model.settings import Settings
-from core.run.asking import Event
+from core.run.asking import Event, of_histories
 from core.run.fits import Fit, save_fits
 from core.run.manifest import Manifest
 from core.run.run import Run
@@ -81,7 +81,7 @@ def test_a_long_history_with_much_unwanted_is_read_as_the_list_reads_it(run):
     ids, rng = run.listing_ids, np.random.default_rng(0)
     seen = rng.permutation(len(ids))[:100]
     told = [Event(ids[row], "hide" if 5 <= number < 45 else "view") for number, row in enumerate(seen)]
-    log = run.history_log(told)
+    log = of_histories(run, [told]).log
     found = run.recommend(told, 5, rules={"live_only": False})
     scores = without_each(run, log, 0, len(log), 3).scores  # (1 + 3, L)
     rows = [run.listing_row[one] for one in found[C.LISTING]]

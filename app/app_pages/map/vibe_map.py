@@ -33,7 +33,7 @@ def vibe_map(
 
     Args:
         by: what the points are coloured by, one of `palettes.choices`.
-        outline: the region as `core.insight.map.region.write_outline` writes it, or empty.
+        outline: the region as `core.insight.map.region.read_outline` reads it, or empty.
         group: the cluster that stands out.
         days: the days to go through, see `app.app_pages.map.days`; None: there are none.
         unmet: the layer of unmet demand, see `app.app_pages.map.unmet`; None: it is off.

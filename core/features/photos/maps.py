@@ -1,7 +1,6 @@
 """What the frozen part of a photo encoder gives of each photo: computed once, kept beside the market's photo vectors."""
 
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from core.market.market import Market
 from core.progress import Report
 
 
-def photo_maps(
-    market: Market, rows: np.ndarray, stages: int, report: Report | None = None, cache: Path | None = None
-) -> np.ndarray:
+def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | None = None) -> np.ndarray:
     """(P, C, h, w) float16 maps before the last `stages` stages, of the photos `rows` (P,) of the market's table.
 
     Each content is computed once and cached (31 kB a photo for one stage, 73 for two, 52 for three). The array is
@@ -28,7 +25,7 @@ def photo_maps(
         VibesError: a photo cannot be read any more, or the cache cannot be written.
     """
     encoder, shape = load_trunk(stages)
-    table, root = market.photos.iloc[rows], cache_root(market.path, cache)
+    table, root = market.photos.iloc[rows], cache_root(market.path)
     job = PhotoJob(market.path, VectorCache(root, encoder.name, encoder.width))
     encode_photos(job, table, encoder, report)
     if job.broken:
@@ -46,19 +43,12 @@ def photo_maps(
     return maps.reshape(len(rows), *shape)
 
 
-def keep_vectors(
-    market: Market,
-    rows: np.ndarray,
-    stages: int,
-    encoder: str,
-    vectors: np.ndarray,
-    cache: Path | None = None,
-) -> None:
+def keep_vectors(market: Market, rows: np.ndarray, stages: int, encoder: str, vectors: np.ndarray) -> None:
     """Put the vectors (P, width) that the trained encoder of this name gives of the photos `rows` (P,) into its cache.
 
     The photos are those of `photo_maps`: what their maps give need not pass the whole encoder again.
     """
-    root = cache_root(market.path, cache)
+    root = cache_root(market.path)
     known = VectorCache(root, load_trunk(stages)[0].name, None)
     store = VectorCache(root, encoder, vectors.shape[1])
     for path, vector in zip(market.photos[C.PATH].iloc[rows], vectors, strict=True):

@@ -38,8 +38,6 @@ KL_WEIGHT = 1e-3  # of a latent number's divergence beside a pixel's absolute er
 SAMPLE = 10_000  # photos that training looks at, at most
 CHECKPOINT_EVERY = 50  # steps
 
-#: Called with (done, in all, seconds left).
-
 
 class VaeEncoder:
     """A trained autoencoder's encoder; what `core.features.photos.vectors.embed_photos` needs of one."""

@@ -12,7 +12,6 @@ from core.cores import cores
 from core.errors import VibesError, printable
 from core.features.photos.files import PhotoProblem
 from core.features.photos.pipeline import Encoder, PhotoJob
-from core.features.photos.thumbnails import thumbnail
 from core.features.photos.trainable import is_trained
 from core.features.units import unit_rows
 from core.features.vector_cache import VectorCache, folder_name
@@ -20,8 +19,6 @@ from core.market.caches import can_be_written, market_cache
 from core.market.columns import Columns
 from core.market.documents import read_json, write_json, write_text
 from core.progress import Counted, Notice, Report
-
-__all__ = ["PhotoVectors", "combine", "embed_photos", "load_photo_vectors", "thumbnail"]
 
 #: Between the names of several encoders.
 JOIN = "+"

@@ -55,13 +55,12 @@ class TextEncoder:
     Args:
         folder: model directory as `save_pretrained` writes it.
         name: what the folder is called; weights and configuration are told apart by a hash behind it.
-        half: whether matrix products are made in bfloat16.
 
     Raises:
         VibesError: the folder holds no transformers model.
     """
 
-    def __init__(self, folder: Path, name: str, half: bool = False) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.folder = Path(folder)
         config = self._json("config.json")
         if not isinstance(config.get("hidden_size"), int):
@@ -71,7 +70,7 @@ class TextEncoder:
         limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
         self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
         self.exact_name = f"{name}-{self._hash()[:8]}"
-        self.half = half
+        self.half = False  # whether matrix products are made in bfloat16
         self._exact: TextEncoder | None = None  # whose loaded model this one shares
 
     @property

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from core.market.kinds import AttributeVocabulary, kind_of
 from core.market.market import Attribute
 
+MIN_COUNT = 2  # listings that must have a value for it to be known
+
 
 class Vocabulary(BaseModel):
     """The vocabularies of all attributes, of the actions and the duration buckets, and all else that sizes a model."""
@@ -48,14 +50,13 @@ def fit_vocabulary(
     actions: list[str],
     durations: np.ndarray,
     bins: int = 24,
-    min_count: int = 2,
     buckets: int = 8,
 ) -> Vocabulary:
     """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
     known = listings.iloc[rows]
     entries, following = [], 1
     for attribute in attributes:
-        entry = kind_of(attribute.kind).fit(known, attribute.name, bins, min_count)
+        entry = kind_of(attribute.kind).fit(known, attribute.name, bins, MIN_COUNT)
         entry.first = following
         following += entry.size
         entries.append(entry)

@@ -117,17 +117,13 @@ def launch(
     )
 
 
-def competitors(
-    run: Run, vector: np.ndarray, at: int, row: int | None = None, k: int = COMPETITORS
-) -> pd.DataFrame:
+def competitors(run: Run, vector: np.ndarray, at: int, row: int | None = None) -> pd.DataFrame:
     """The live listings nearest to a vector (d,) of the model space, best first: `listing_id, score`."""
     index = run.index("model")
     may = index.known & run.catalogue.live(at)
     if row is not None:
         may[row] = False
-    scores = np.where(may, index.vectors @ vector, -np.inf)
-    rows = np.lexsort((np.arange(len(scores)), -scores))[:k]
-    return run.frame(np.where(np.isfinite(scores[rows]), rows, -1), scores[rows])
+    return run.nearest(np.where(may, index.vectors @ vector, -np.inf), COMPETITORS)
 
 
 def _draft(run: Run, listing: Any, photos: Sequence[bytes]) -> tuple[Draft, int | None]:

@@ -45,8 +45,3 @@ def read_outline(text: str) -> np.ndarray | None:
     if not all(-SIZE <= part <= 2 * SIZE for corner in corners for part in corner):
         return None
     return np.array(corners, np.int64)
-
-
-def write_outline(outline: np.ndarray) -> str:
-    """The corners as `read_outline` takes them."""
-    return ";".join(f"{x},{y}" for x, y in outline)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from core.market.log import EventLog
 from core.run.asking import Asked
@@ -23,27 +21,6 @@ class Without(NamedTuple):
     vector: np.ndarray  # (1, d) of the whole history
     whole: Asked  # the history
     shorter: Asked | None  # the T histories that remain; None where nothing does
-
-
-def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:
-    """(E, K): what each of E events adds to the score of each of K listings; rows of events not tried are 0.
-
-    The history without the event is encoded anew. What the only event of a history adds is the whole score.
-
-    Args:
-        history: as `Run.recommend` takes it, oldest first.
-        listings: ids of recommended listings.
-        newest: how many events are tried, from the newest on.
-
-    Raises:
-        VibesError: no model, or an unknown listing or action.
-    """
-    log = run.history_log(history)
-    rows = [run.row(listing) for listing in listings]
-    scores, tried, *_ = without_each(run, log, 0, len(log), newest)
-    found = np.zeros((len(log), len(listings)), np.float32)
-    found[tried] = scores[0, rows] - scores[1:][:, rows]
-    return found
 
 
 def without_each(run: Run, log: EventLog, start: int, end: int, newest: int = NEWEST) -> Without:

@@ -147,16 +147,16 @@ def counted(maker: Recommender) -> str:
     return "model and what is added" if more and not _by_ids(maker) else "model"
 
 
-def reasons_between(run: Run, maker: Recommender, of: int, row: int, at: int | None) -> Reasons:
+def reasons_between(run: Run, maker: Recommender, of: int, row: int) -> Reasons:
     """Why the listing `row` is a neighbour of the listing `of` in the model's space: its attributes and photos.
 
     Those of both at once are told by `core.insight.why.explain.why`.
     """
     vectors = run.vectors("model")
     scores = (vectors[of] @ vectors.T)[None]  # (1, L)
-    allowed = maker.eligible(at).copy()
+    allowed = maker.eligible(None).copy()
     allowed[of] = False
-    placing = _Placing(allowed, _gain(maker, at, scores[0]))
+    placing = _Placing(allowed, _gain(maker, None, scores[0]))
     user = _Asking(run, vectors[of : of + 1])
     ((attributes, photos),) = _parts(run, user, placing, scores[0], [row])
     place = int(placing.places(scores, [row])[0, 0])
@@ -354,4 +354,4 @@ def why_found(
         raise VibesError(f"'{query}' is given twice, and no listing is a neighbour of its own; give another.")
     run.needs_model()
     maker = run.recommender("model", Rules(), for_users=False)
-    return reasons_between(run, maker, run.row(query), run.row(listing), None)
+    return reasons_between(run, maker, run.row(query), run.row(listing))

@@ -7,20 +7,20 @@ from core.insight.why.reasons import Reasons
 SHOWN = 5
 
 
-def reasons_text(found: Reasons, most: int = SHOWN) -> str:
+def reasons_text(found: Reasons) -> str:
     """What carried a listing, and where it would stand without each part."""
     by = found.counts if " " in found.counts else f"{found.counts} alone"
     lines = [
         f"{found.listing} stands at place {found.place:,} by the {by}; score {found.score:.3f} by the model."
     ]
-    for one in found.events[:most]:
+    for one in found.events[:SHOWN]:
         done = f" ({one['action']})" if one["action"] else ""
         lines.append(
             _line(f"event {one['event']}, {one['listing_id']}{done}", one["adds"], one["place_without"])
         )
-    for one in (found.attributes or [])[:most]:
+    for one in (found.attributes or [])[:SHOWN]:
         lines.append(_line(one["name"], one["adds"], one["place_without"]))
-    for one in (found.photos or [])[:most]:
+    for one in (found.photos or [])[:SHOWN]:
         shown = (
             "its photos"
             if one["photo"] < 0

@@ -37,7 +37,7 @@ def fetch(web: Web, url: str, file: Path) -> int:
         except Failed as failed:
             if web.stop.is_set():  # the connection was broken from here
                 raise Stopped from failed
-            if failed.again is not True or attempt == web.limits.retries:
+            if not failed.again or attempt == web.limits.retries:
                 raise
             wait = _backoff(web, url, attempt)
             if failed.after is None or failed.after < wait:  # otherwise the host waits as a whole
@@ -150,7 +150,7 @@ def _robots(web: Web, host: Host, address: Address) -> Robots:
             failed = error
             if web.stop.is_set():
                 raise Stopped from error
-            if error.again is not True or attempt == web.limits.retries:
+            if not error.again or attempt == web.limits.retries:
                 break
             if error.after is None:
                 web.sleep(_backoff(web, address.host, attempt))

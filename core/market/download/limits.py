@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from core.errors import VibesError
 
@@ -74,13 +74,11 @@ class Failed(Exception):
     """Why a photo was not fetched, in a few words.
 
     Args:
-        again: whether it may help to ask once more; "host" where no photo of that host can be had for now.
+        again: whether it may help to ask once more.
         after: seconds that the host asked to wait.
     """
 
-    def __init__(
-        self, reason: str, again: bool | Literal["host"] = False, after: float | None = None
-    ) -> None:
+    def __init__(self, reason: str, again: bool = False, after: float | None = None) -> None:
         super().__init__(reason)
         self.again, self.after = again, after
 

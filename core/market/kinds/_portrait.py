@@ -12,6 +12,11 @@ _NUMBER = re.compile(r"\d+([.,]\d+)?")
 _IDENTIFIER = re.compile(r"\d{6,}|[0-9a-f-]{16,}", re.IGNORECASE)
 
 
+def inside(label: str) -> str:
+    """A label as it stands within a name: "Price" is "price", "URL" stays."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
 def coded_values(label: str, values: pd.Series) -> Coded:
     """The frequent values, each for itself; `values` has the listings' places as its index, one may stand there often."""
     values = values.astype(str)

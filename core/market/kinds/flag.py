@@ -8,6 +8,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told, ids_of
+from core.market.kinds._portrait import inside
 from core.market.values import FLAGS, PAIRS, SEPARATOR, to_flags
 
 
@@ -49,8 +50,7 @@ class Flag(Kind):
 
     def portrait(self, label: str, unit: str, known: pd.Series) -> Coded:
         yes = known[known.astype(bool)].index.to_numpy()
-        piece = label[:1].lower() + label[1:] if label[1:2].islower() else label
-        return label, [("Yes", piece)], yes, np.zeros(len(yes), int)
+        return label, [("Yes", inside(label))], yes, np.zeros(len(yes), int)
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
         return AttributeVocabulary(name=name, kind="flag", values=["no", "yes"])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.kinds import AttributeVocabulary, Cells, Claim, Coded, Kind, Told
-from core.market.kinds._portrait import coded_values
+from core.market.kinds._portrait import coded_values, inside
 from core.market.kinds._told import MOST
 from core.market.values import SEPARATOR, to_numbers
 
@@ -80,22 +80,22 @@ class Number(Kind):
         low, high = np.quantile(known, [1 / 3, 2 / 3])
         if known.nunique() <= FEW or low == high:
             return coded_values(label, known.map(lambda value: f"{value:g}"))
-        inside = label[:1].lower() + label[1:] if label[1:2].islower() else label
+        within = inside(label)
         year = not unit and known.between(*YEARS).all()
         few, many = ("early", "late") if year else ends_of(label, unit)
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
         texts, place = ["the lowest third", "the highest third"], known.index.to_numpy()
         told, codes = np.flatnonzero(where >= 0), where[where >= 0]
-        if year and inside == "year":
+        if year and within == "year":
             pieces = [f"until {np.floor(low):.0f}", f"{np.ceil(high):.0f} or later"]
             years, of = np.unique(known, return_inverse=True)
             texts += [f"{one:.0f}" for one in years]
             pieces += texts[2:]
             told, codes = np.append(told, np.arange(len(known))), np.append(codes, of + 2)
         elif year:
-            pieces = [f"{inside} {word}" for word in (few, many)]  # "built in late"
+            pieces = [f"{within} {word}" for word in (few, many)]  # "built in late"
         else:
-            pieces = [f"{word} {inside}" for word in (few, many)]
+            pieces = [f"{word} {within}" for word in (few, many)]
         return label, list(zip(texts, pieces, strict=True)), place[told], codes
 
     def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:

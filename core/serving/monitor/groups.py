@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.run.contents import SPACES, read_spaces
+from core.run.contents import read_spaces
 from core.run.run import Run
 from core.serving.monitor.checks import Monitored, Reached
 from core.serving.monitor.drift import Group
@@ -54,4 +54,4 @@ def _made(run: Run) -> int:
     """How many listings the run was made over, before its refreshes."""
     if not run.generation:
         return len(run.listing_ids)
-    return len(read_spaces(run.made / "listings.npz", SPACES, {})["listing_id"])
+    return len(read_spaces(run.made / "listings.npz")["listing_id"])

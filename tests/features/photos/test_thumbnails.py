@@ -7,7 +7,7 @@ from PIL import Image
 
 from core.errors import VibesError
 from core.features.photos import thumbnails
-from core.features.photos.vectors import thumbnail
+from core.features.photos.thumbnails import thumbnail
 
 
 @pytest.fixture

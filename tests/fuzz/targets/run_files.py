@@ -15,7 +15,7 @@ from core.insight.map.vibe_map import read_map
 from core.insight.rankings import load_rankings
 from core.market.documents import read_json
 from core.report.measured import training
-from core.run.contents import SPACES, read_spaces
+from core.run.contents import read_spaces
 from core.run.fits import load_fits
 from core.run.generations import stamp_of
 from core.run.manifest import Manifest
@@ -112,7 +112,7 @@ for _name, _read, _seed in (
     ("cost.json", Constants.load, lambda: COST),
     (
         "listings.npz",
-        lambda run: read_spaces(run / "listings.npz", SPACES, {"model": 8}),
+        lambda run: read_spaces(run / "listings.npz", {"model": 8}),
         lambda: _file("listings.npz"),
     ),
     ("map.parquet", lambda run: _opened(run, read_map), lambda: _table("map")),

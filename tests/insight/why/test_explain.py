@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from browser.painted import embed_run, paint_market, train_run
+from helpers.carried import carried
 
 from core.errors import VibesError
 from core.features.attribute_space import photo_space
-from core.insight.why.carried import carried
 from core.insight.why.explain import BOTH, why
 from core.insight.why.reasons import why as reasons_of
 from core.market.market import Market
+from core.run.asking import of_histories
 from core.run.engine import Engine
 from core.run.run import Run
 
@@ -142,7 +143,7 @@ def test_an_event_adds_what_the_score_is_lower_without_it(run):
     targets = run.vectors("model")[[run.row(listing) for listing in listings]]
 
     def scores(part):
-        log = run.history_log(part)
+        log = of_histories(run, [part]).log
         start, end = np.array([0]), np.array([len(log)])
         return run.engine.exact().encode_histories(log, start, end, run.vectors("model"))[0] @ targets.T
 

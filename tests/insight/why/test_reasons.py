@@ -18,6 +18,7 @@ from core.insight.why.reasons import why_found
 from core.insight.why.reasons_text import reasons_text
 from core.insight.why.variants import _OF_RUN
 from core.market.columns import Columns as C
+from core.run.asking import of_histories
 from core.run.engine import Engine
 from core.run.fits import NOTHING
 from core.run.manifest import Manifest
@@ -52,7 +53,7 @@ def test_a_place_without_a_part_is_that_of_a_listing_or_history_that_never_had_i
         told = pd.DataFrame({"listing_id": [run.listing_ids[row] for row in run.log.listing[rows]]})
         told["action"] = [run.log.actions[code] if code >= 0 else None for code in run.log.action[rows]]
         told["duration_s"] = run.log.duration[rows]
-        log = run.history_log(told)
+        log = of_histories(run, [told]).log
         return (
             engine.encode_histories(log, np.array([0]), np.array([len(log)]), listings=vectors)[0] @ vectors.T
         )

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from helpers.carried import carried
 from looking import components
 
 from app.view.formats import ordinal
 from app.view.history import history_frame, moment_of
 from app.view.market import MarketView
 from core import Run, why
-from core.insight.why.carried import carried
 
 
 @pytest.mark.slow
