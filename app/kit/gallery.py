@@ -5,7 +5,7 @@ from typing import Literal
 
 from app.kit.component import component
 from app.kit.examples import HIGH, example_marks
-from app.view.photo_box import BOXES
+from core.insight.sheet import BOXES
 from core.widgets.scripts import GALLERY, GALLERY_HTML
 
 MOSAIC = 320  # pixels high

@@ -1,20 +1,20 @@
 """The shape of a market's photo boxes."""
 
-import statistics
 import warnings
 
 from PIL import Image
 
 from app.view.market import MarketView
+from core.insight.sheet import usual_box
 
-BOXES = {"2 / 3": 2 / 3, "1 / 1": 1.0, "4 / 3": 4 / 3, "3 / 2": 3 / 2}
+SAMPLE = 40  # covers that are looked at
 
 
-def photo_box(view: MarketView, sample: int = 40) -> str:
+def photo_box(view: MarketView) -> str:
     """The CSS aspect ratio of this market's photo boxes: the usual shape nearest to the median of some covers."""
     covers = list(view.market.cover.values())
     shapes = []
-    for name in covers[:: max(1, len(covers) // sample)]:
+    for name in covers[:: max(1, len(covers) // SAMPLE)]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -22,5 +22,4 @@ def photo_box(view: MarketView, sample: int = 40) -> str:
                     shapes.append(image.width / image.height)
         except (OSError, ValueError, Image.DecompressionBombError):
             continue  # a broken file says nothing about the shape of the others
-    middle = statistics.median(shapes) if shapes else 4 / 3
-    return min(BOXES, key=lambda box: abs(BOXES[box] - middle))
+    return usual_box(shapes)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,7 @@ from pydantic import (
 from core.errors import VibesError
 from core.features.config import FeatureConfig
 from core.market.columns import Columns as C
-from core.market.documents import first_problem, parse_toml
+from core.market.documents import first_problem, read_toml
 from core.market.kinds import kind_of
 from core.market.market import Market
 from core.model.settings import Settings
@@ -123,18 +122,10 @@ def load_grid(source: str | Path) -> Grid:
     Raises:
         VibesError: there is no such file, it is no TOML, or it names a setting that does not exist.
     """
+    packaged = Path(__file__).parent / "grids" / f"{source}.toml"
     try:
-        if str(source) in PACKAGED:
-            text = (files("core.ablation") / "grids" / f"{source}.toml").read_text(encoding="utf-8")
-        else:
-            text = Path(source).read_text(encoding="utf-8")
-        return Grid.model_validate(parse_toml(text, source))
-    except OSError as error:
-        raise VibesError(
-            f"Cannot read the grid {source}: {error.strerror}; give a TOML file, or one of: {', '.join(PACKAGED)}."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise VibesError(f"{source} is not valid TOML ({error}); save it as UTF-8.") from error
+        path = packaged if str(source) in PACKAGED else Path(source)
+        return Grid.model_validate(read_toml(path, f"give a TOML file, or one of: {', '.join(PACKAGED)}"))
     except ValidationError as error:
         raise VibesError(f"{source}: {_problem(error)}.") from error
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.evaluation.intervals import bootstrap_means, holm, interval, sign_flip_p
 from core.market.io import read_kept, require_numbers
-from core.scoring.metrics import DEFAULT, Cutoffs, per_query, user_means
+from core.scoring.metrics import DEFAULT, per_query, user_means
 
 COLUMNS = (
     "variant", "seed", "slice", "metric", "k", "value", "low", "high", "queries", "reference", "difference", "p_value",
@@ -50,8 +50,6 @@ def ablation_table(
     measured: Sequence[Measured],
     user: np.ndarray,
     slices: Mapping[str, np.ndarray],
-    cutoffs: Cutoffs = DEFAULT,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """The rows of `ablation.parquet`.
 
@@ -65,12 +63,12 @@ def ablation_table(
     everything = np.ones(len(user), bool)
     seeds = sorted({number for one in measured for number in one.ranks})
     for number in (None, *seeds):
-        rows += _of_slice(measured, number, ALL, everything, user, cutoffs, seed)
+        rows += _of_slice(measured, number, ALL, everything, user)
         for one in measured:
-            rows += _coverage(one, number, len(user), cutoffs)
+            rows += _coverage(one, number, len(user))
     for name, mask in slices.items():
         if mask.any():
-            rows += _of_slice(measured, None, name, mask, user, cutoffs, seed)
+            rows += _of_slice(measured, None, name, mask, user)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table["k"] = table["k"].astype("Int64")
     table["seed"] = table["seed"].astype("Int64")
@@ -85,24 +83,22 @@ def _of_slice(
     name: str,
     mask: np.ndarray,
     user: np.ndarray,
-    cutoffs: Cutoffs,
-    seed: int,
 ) -> Iterator[tuple]:
     """The rows of one slice and one seed (None: the mean over seeds); all variants share one set of draws."""
-    width = len(cutoffs.names)
-    values = {one.name: _values(one, number, mask, user, cutoffs) for one in measured}  # (U, M) each
+    width = len(DEFAULT.names)
+    values = {one.name: _values(one, number, mask, user) for one in measured}  # (U, M) each
     shown = [one for one in measured if number is None or number in one.ranks]
     paired = [one for one in shown if one.reference is not None]
     own = np.hstack([values[one.name] for one in shown])  # (U, V * M)
-    low, high = _bounds(own, seed)
+    low, high = _bounds(own)
     differences, corrected = np.zeros((0, width)), np.zeros((0, width))
     if paired:
         delta = np.hstack([values[one.name] - values[one.reference or ""] for one in paired])  # (U, P * M)
         differences = delta.mean(axis=0).reshape(-1, width)
-        corrected = np.apply_along_axis(holm, 0, sign_flip_p(delta, seed=seed).reshape(-1, width))
+        corrected = np.apply_along_axis(holm, 0, sign_flip_p(delta).reshape(-1, width))
     place = {one.name: row for row, one in enumerate(paired)}
     for row, one in enumerate(shown):
-        for column, label in enumerate(cutoffs.names):
+        for column, label in enumerate(DEFAULT.names):
             metric, _, k = label.partition("@")
             at = row * width + column
             pair = place.get(one.name)
@@ -114,23 +110,21 @@ def _of_slice(
             )  # fmt: skip
 
 
-def _values(
-    one: Measured, number: int | None, mask: np.ndarray, user: np.ndarray, cutoffs: Cutoffs
-) -> np.ndarray:
+def _values(one: Measured, number: int | None, mask: np.ndarray, user: np.ndarray) -> np.ndarray:
     """(U, M) the metrics of each user; a variant that does not know the seed (a baseline) gives its mean."""
     chosen = list(one.ranks) if number is None or number not in one.ranks else [number]
-    parts = [user_means(per_query(one.ranks[each][mask], cutoffs), user[mask]) for each in chosen]
+    parts = [user_means(per_query(one.ranks[each][mask]), user[mask]) for each in chosen]
     return np.mean(parts, axis=0)
 
 
-def _bounds(values: np.ndarray, seed: int) -> tuple[list[float | None], list[float | None]]:
+def _bounds(values: np.ndarray) -> tuple[list[float | None], list[float | None]]:
     if len(values) < 2:
         return [None] * values.shape[1], [None] * values.shape[1]
-    low, high = interval(bootstrap_means(values, seed=seed))
+    low, high = interval(bootstrap_means(values))
     return low.tolist(), high.tolist()
 
 
-def _coverage(one: Measured, number: int | None, queries: int, cutoffs: Cutoffs) -> Iterator[tuple]:
+def _coverage(one: Measured, number: int | None, queries: int) -> Iterator[tuple]:
     """Catalogue coverage is no mean over users, so it has no difference; of several seeds it is their mean."""
     found = (
         list(one.coverage.values())
@@ -143,4 +137,4 @@ def _coverage(one: Measured, number: int | None, queries: int, cutoffs: Cutoffs)
         None if any(part is None for part in parts) else float(np.mean(parts))
         for parts in zip(*found, strict=True)
     ]
-    yield (one.name, number, ALL, "coverage", cutoffs.coverage, *means, queries, one.reference, None, None)
+    yield (one.name, number, ALL, "coverage", DEFAULT.coverage, *means, queries, one.reference, None, None)

@@ -13,15 +13,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from core.demo.bundle import SHIPPED, round_weights
+from core.demo.bundle import SHIPPED, keep_measured, round_weights
 from core.demo.shipped import BESIDE, ROOT, RUN
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
+from core.evaluation.run_evaluation import evaluate_run
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Report, Stage
 from core.progress.bar import ProgressBar
 from core.run.contents import seal
-from core.run.generations import RESULTS
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market, save_spaces
@@ -30,28 +29,21 @@ from core.training.train import train
 HOMES = "homes"
 
 
-def make_beside(name: str, report: Report, market: Path = ROOT, model: str | Path | None = None) -> Run:
-    """Make one of `core.demo.shipped.BESIDE` in the demo's folder, with the least that Compare needs; and measure it.
-
-    Args:
-        model: a run whose model it is, by name or folder; None: `homes`, or one that is trained now.
-    """
+def make_beside(name: str, report: Report) -> Run:
+    """Make one of `core.demo.shipped.BESIDE` in the demo's folder, with the least that Compare needs; and measure it."""
     if name == HOMES:
-        return _made(name, report, market, model or HOMES)
+        return _made(name, report, HOMES)
     with TemporaryDirectory(prefix="vibes-") as folder:
         trained = Path(folder) / name
-        if model is None:
-            seed = Manifest.load(market / RUN).settings.seed
-            settings = Settings.model_validate({**SHIPPED, "seed": seed, "features": {"photos": 0}})
-            train(Market.open(market), trained, settings, None, report=report)
-        else:
-            shutil.copytree(model, trained)
+        seed = Manifest.load(ROOT / RUN).settings.seed
+        settings = Settings.model_validate({**SHIPPED, "seed": seed, "features": {"photos": 0}})
+        train(Market.open(ROOT), trained, settings, None, report=report)
         round_weights(trained)
-        return _made(name, report, market, trained)
+        return _made(name, report, trained)
 
 
-def _made(name: str, report: Report, market: Path, model: str | Path) -> Run:
-    opened, target = Market.open(market), market / name
+def _made(name: str, report: Report, model: str | Path) -> Run:
+    opened, target = Market.open(ROOT), ROOT / name
     shutil.rmtree(target, ignore_errors=True)
     manifest = embed_market(opened, target, None, Path(model), report)
     # The other spaces are as in the run that ships.
@@ -60,9 +52,7 @@ def _made(name: str, report: Report, market: Path, model: str | Path) -> Run:
     seal(target, manifest.model_copy(update={"market": "..", "carried": carried}))
     report(Stage("measuring"))
     run = Run.open(target, opened)
-    save_metrics(run, evaluate_run(run, rivals="none"))
-    shutil.rmtree(target / RESULTS.folder)  # what ships is one state, and has it in one place
-    (target / RESULTS.pointer).unlink()
+    keep_measured(run, evaluate_run(run, rivals="none"))
     return run
 
 

@@ -21,8 +21,10 @@ from core.demo.shipped import ROOT, RUN, TRUTH, bundled_run, compare
 from core.demo.simulate import simulate
 from core.demo.world import World
 from core.errors import VibesError
+from core.evaluation.result import Evaluation
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.features.photos.opening import load_photo_encoder
+from core.features.photos.trainable import LITE0
 from core.features.photos.vectors import PhotoVectors, embed_photos
 from core.insight.looks.search import LookSearch
 from core.insight.map.vibe_map import save_map
@@ -39,7 +41,8 @@ from core.run.run import Run
 from core.run.spaces import embed_market
 from core.training.train import train
 
-ENCODER = "tf_efficientnet_lite0"
+#: By name, not the best at hand: the same run on every machine.
+ENCODER = LITE0
 WEIGHTS = "model.safetensors"
 #: What else a training leaves, or `bundle` puts beside its run.
 BESIDE = ("train.jsonl", "ablation.parquet", "ablation.png", "ablation.svg")
@@ -72,7 +75,6 @@ def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> 
     report(Stage("simulating"))
     simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)
     market = Market.open(folder)
-    # By name, not the best at hand: the same run on every machine.
     vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
     return Made(market, simulated.world, vectors)
 
@@ -118,14 +120,19 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     seal(run, manifest.model_copy(update={"market": ".."}))
     report(Stage("measuring"))
     opened = Run.open(run, made.market)
-    save_metrics(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
-    shutil.rmtree(run / RESULTS.folder)  # what ships is one state, and has it in one place
-    (run / RESULTS.pointer).unlink()
+    keep_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
     report(Stage("drawing the map"))
     save_map(opened, report=report)
     report(Stage("looking at the photos"))
     LookSearch.make(opened)
     return opened
+
+
+def keep_measured(run: Run, found: Evaluation) -> None:
+    """Write what was measured into a run that ships: it is of one state, and has it in one place."""
+    save_metrics(run, found)
+    shutil.rmtree(run.path / RESULTS.folder)
+    (run.path / RESULTS.pointer).unlink()
 
 
 def round_weights(run: Path) -> None:
@@ -136,7 +143,7 @@ def round_weights(run: Path) -> None:
     seal(run, Manifest.load(run))
 
 
-def bundle(work: Path, report: Report, processes: int | None = None) -> Run:
+def bundle(work: Path, report: Report) -> Run:
     """Make the demo that ships: climb the ladder in the folder `work`, and ship its last model with the ladder's table.
 
     `work` is resumable; a model that it holds already is not trained again.
@@ -145,8 +152,8 @@ def bundle(work: Path, report: Report, processes: int | None = None) -> Run:
     ladder = load_grid("ladder")
     grid = ladder.model_copy(update={"base": {**ladder.base, **SHIPPED}})
     seed = made.world.seed
-    name = made.photos.encoder
-    ablate(made.market, work, grid, (seed,), processes, name, lambda log: Oracle(made.world, log), report)
+    oracle, encoder = lambda log: Oracle(made.world, log), made.photos.encoder
+    ablate(made.market, work, grid, (seed,), photo_encoder=encoder, oracle=oracle, report=report)
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(folder_of(work, FULL, seed) / "run", run)
     for suffix in (".parquet", ".png", ".svg"):

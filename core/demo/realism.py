@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from core.errors import VibesError
 from core.features.photos.opening import load_photo_encoder
+from core.features.photos.trainable import LITE0
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.units import unit_rows
 from core.market.columns import Columns as C
@@ -25,7 +26,6 @@ from core.market.market import Market
 SIZE = (320, 240)
 EDGE = 0.1  # of full contrast from one pixel to the next
 ALIASES = {"frontal": "front"}
-ENCODER = "tf_efficientnet_lite0"
 
 
 def picture_statistics(path: Path) -> dict[str, float]:
@@ -101,7 +101,7 @@ def compare(markets: list[Market]) -> pd.DataFrame:
     rooms = sorted(set.intersection(*shown))
     if not rooms:
         raise VibesError("The markets show no room in common; photos are named <home>_<room>.<suffix>.")
-    encoder, columns = load_photo_encoder(ENCODER).name, {}
+    encoder, columns = load_photo_encoder(LITE0).name, {}
     for market in markets:
         photos = load_photo_vectors(market.path, market.photos, encoder)
         if photos is None:

@@ -57,10 +57,7 @@ class MarketDays:
 
     def live(self, day: int) -> np.ndarray:
         """(L,) bool: which listings were live at some time of the day."""
-        found: np.ndarray = (self.catalogue.since < self.begin(day + 1)) & (
-            self.catalogue.until > self.begin(day)
-        )
-        return found
+        return self.catalogue.during(self.begin(day), self.begin(day + 1))
 
     def touched(self, day: int) -> np.ndarray:
         """(L,) int64: how many events of the day each listing has."""

@@ -38,7 +38,7 @@ class Persona:
     user: str | None  # the most typical user, whose last events the history is; None: made of listings
 
 
-def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
+def personas(run: Run, groups: int = GROUPS) -> list[Persona]:
     """The market's personas, the largest group first; none where no space knows half of the listings."""
     space = next((name for name in run.spaces if run.index(name).known.mean() >= 0.5), None)
     if space is None:
@@ -57,22 +57,22 @@ def personas(run: Run, groups: int = GROUPS, seed: int = 0) -> list[Persona]:
         shape = (len(log.users), len(listings))
         whole = sparse.csr_matrix((np.ones(ok.sum(), np.float32), (log.user[ok], where[ok])), shape)
         whole.data[:] = 1  # touched or not, however often
-        users = _sample(np.flatnonzero(np.diff(whole.indptr) >= LEAST), seed)
+        users = _sample(np.flatnonzero(np.diff(whole.indptr) >= LEAST))
         touched = whole[users]
     if len(users) < 2:
         users = np.empty(0, np.int64)
         touched = sparse.identity(len(listings), np.float32, format="csr")[
-            _sample(np.flatnonzero(run.index(space).known & (rows >= 0)), seed)
+            _sample(np.flatnonzero(run.index(space).known & (rows >= 0)))
         ]
     points = unit_rows(np.asarray(touched @ listings))
     if not len(points):
         return []
-    group, centre = spherical_kmeans(points, min(groups, len(points)), seed)
+    group, centre = spherical_kmeans(points, min(groups, len(points)))
     largest = np.argsort(
         -np.bincount(group), kind="stable"
     )  # who has no name of its own has its place as one
     group, centre = np.argsort(largest)[group], centre[largest]
-    names = _names(run, rows, touched, group, seed)
+    names = _names(run, rows, touched, group)
     found = []
     for number in range(len(centre)):
         mine = np.flatnonzero(group == number)
@@ -115,13 +115,13 @@ def spherical_kmeans(points: np.ndarray, groups: int, seed: int = 0) -> tuple[np
     return group, np.asarray(found.centroids)[kept]
 
 
-def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.ndarray, seed: int) -> list[str]:
+def _names(run: Run, rows: np.ndarray, touched: sparse.csr_matrix, group: np.ndarray) -> list[str]:
     """A name for each group, from the listings that its members touched, those touched by many counting more."""
     member, place = touched.nonzero()
     known = np.flatnonzero(rows[place] >= 0)
     if len(known) > TOUCHES:
-        known = np.sort(np.random.default_rng(seed).choice(known, TOUCHES, replace=False))
-    told = portraits(run.market, rows[place[known]], group[member[known]], seed)
+        known = np.sort(np.random.default_rng(0).choice(known, TOUCHES, replace=False))
+    told = portraits(run.market, rows[place[known]], group[member[known]])
     names = [one.name for one in told]
     return names + [f"Group {number + 1}" for number in range(len(names), int(group.max()) + 1)]
 
@@ -141,7 +141,7 @@ def _last_events(run: Run, user: int) -> pd.DataFrame:
     return frame
 
 
-def _sample(rows: np.ndarray, seed: int) -> np.ndarray:
+def _sample(rows: np.ndarray) -> np.ndarray:
     if len(rows) <= POINTS:
         return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, POINTS, replace=False))
+    return np.sort(np.random.default_rng(0).choice(rows, POINTS, replace=False))

@@ -43,8 +43,6 @@ def probe_run(
     run: Run,
     questions: Sequence[str] | None = None,
     truth: pd.DataFrame | None = None,
-    folds: int = 5,
-    seed: int = 0,
 ) -> Probes:
     """Probe every space of a run for `questions` (None: its numbers) and for the columns of `truth`.
 
@@ -62,9 +60,7 @@ def probe_run(
     for question, values in answers.items():
         spaces = {name: run.vectors(name) for name in run.spaces if name != "attributes"}
         spaces["attributes"] = attributes_without(market, question)
-        parts += [
-            probe(space, question, vectors, values, ids, folds, seed) for space, vectors in spaces.items()
-        ]
+        parts += [probe(space, question, vectors, values, ids) for space, vectors in spaces.items()]
     return joined(parts)
 
 

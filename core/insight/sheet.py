@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 WIDTH, GAP, MARGIN = 320, 24, 40  # pixels: of a photo, between two, and around all
 MOST = 120  # listings of a picture
 ROW = 6  # listings beside each other, at most
-BOXES = (2 / 3, 1.0, 4 / 3, 3 / 2)  # width to height of the photos' room; the market's own is the nearest
+#: Width to height of a photo's room, by its name in a style sheet; a market's own is the nearest, see `usual_box`.
+BOXES = {"2 / 3": 2 / 3, "1 / 1": 1.0, "4 / 3": 4 / 3, "3 / 2": 3 / 2}
 HEADING, TITLE, LINE = 34, 22, 19  # pixels of letters
 LETTERS = 60  # of a title
 LINES = 2  # of a listing's title
@@ -58,7 +59,8 @@ def photo_sheet(run: Run, listings: Sequence[str], lines: Sequence[str] = (), ti
         if one not in market.listing_row:
             raise VibesError(f"There is no listing '{one}' in {market.path}; give ids of its listings.")
     covers = [_cover(run, one) for one in listings]
-    box = _box(covers) if market.cover else 0.0  # a market without photos has no room for any
+    shapes = [one.width / one.height for one in covers if one is not None]
+    box = BOXES[usual_box(shapes)] if market.cover else 0.0  # a market without photos has no room for any
     high = round(WIDTH / box) if box else 0
     across = min(ROW, len(listings), 4 if len(listings) <= 12 else ROW)
     below = 12 + LINES * (TITLE + 6) + (LINE + 8) * bool(lines)
@@ -108,10 +110,10 @@ def _cover(run: Run, listing: str) -> Image.Image | None:
         return image.convert("RGB")
 
 
-def _box(covers: Sequence[Image.Image | None]) -> float:
-    shapes = [one.width / one.height for one in covers if one is not None]
+def usual_box(shapes: Sequence[float]) -> str:
+    """The name of the room that is nearest to most photos of these shapes, width to height."""
     middle = statistics.median(shapes) if shapes else 4 / 3
-    return min(BOXES, key=lambda box: abs(box - middle))
+    return min(BOXES, key=lambda box: abs(BOXES[box] - middle))
 
 
 def _photo(

@@ -126,6 +126,11 @@ class Catalogue:
             found &= at < self.until[listings]
         return found
 
+    def during(self, begin: int, end: int) -> np.ndarray:
+        """(L,) bool: which listings are live at some time from `begin` to before `end`."""
+        found: np.ndarray = (self.since < end) & (self.until > begin)
+        return found
+
     @cached_property
     def _expires(self) -> bool:
         """Whether any listing has an end; of a million for many moments each comparison is a pass over all."""

@@ -16,8 +16,8 @@ from core.errors import VibesError
 from core.market.documents import NOT_AS_MEANT
 from core.report.figures import Curve, Row, Rows
 from core.report.paired import beside, hardest_rival
-from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals, share
-from core.words import count
+from core.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals
+from core.words import count, percent
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -91,9 +91,7 @@ def _hardest(metrics: dict[str, Any]) -> str:
     if name is None or "model" not in metrics["results"]:
         return ""
     value = metrics["results"][name][METRIC]["value"]
-    return (
-        f"The hardest rival is {name_of(name)} with {share(value)}. {beside(metrics, name, METRIC)}".rstrip()
-    )
+    return f"The hardest rival is {name_of(name)} with {percent(value)}. {beside(metrics, name, METRIC)}".rstrip()
 
 
 def _title(measure: str) -> str:
@@ -129,7 +127,7 @@ def training(run: Run) -> Curve | None:
     if len(found) < 2:
         return None
     steps, values = zip(*found, strict=True)
-    told = f"between {share(min(values))} and {share(max(values))}, highest at step {steps[values.index(max(values))]:,}"
+    told = f"between {percent(min(values))} and {percent(max(values))}, highest at step {steps[values.index(max(values))]:,}"
     return Curve(
         steps, values, f"Recall@30 on the validation queries over {max(steps):,} training steps; {told}."
     )

@@ -19,9 +19,10 @@ from core.market.documents import write_text
 from core.report.looks import photo_grids, vibe_map
 from core.report.measured import Quality, ablation, quality, slices_of, training
 from core.report.pins import Pin, RunOf, only, pinned_views
-from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method, share
+from core.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import lines, measured_on, size_titles
+from core.words import percent
 
 if TYPE_CHECKING:
     from core.run.run import Run
@@ -62,7 +63,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(share=share, bounds=bounds, thousands="{:,}".format)
+    environment.filters.update(share=percent, bounds=bounds, thousands="{:,}".format)
     return environment
 
 

@@ -9,16 +9,14 @@ from core.market.leaks import leaks_by_name
 from core.model.settings import Settings
 from core.run.describe import reader_sentence
 from core.scoring.baselines import in_order
-from core.words import count
+from core.words import count, percent
 
 if TYPE_CHECKING:
     from core.run.run import Run
 
-#: The baselines that any model has to beat, in the order of tables.
-FIRST_LEVEL = {one.name: one.label for one in in_order().values()}
 NAMES = {
     "model": "Model",
-    **{name: label for name, label in FIRST_LEVEL.items() if label},
+    **{one.name: one.label for one in in_order().values() if one.label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
 SERVED = "model "  # the model alone, or with what serving adds to it: no rival of the model
@@ -65,14 +63,9 @@ def also_told(metrics: dict[str, Any]) -> str:
     return f"{told} The model was {trained}." if (trained := notes.get("model")) else told
 
 
-def share(value: float) -> str:
-    """A share as a percentage with one decimal, as the explorer writes it."""
-    return f"{100 * value:.1f}%"
-
-
 def bounds(low: float | None, high: float | None) -> str:
     """An interval of shares; empty where there is none."""
-    return "" if low is None or high is None else f"{share(low)} to {share(high)}"
+    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 PHOTOS_READ = "Photos are first turned into numbers by a network that was trained on many other pictures."

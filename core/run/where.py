@@ -16,6 +16,7 @@ from core.market.kinds import kind_of
 from core.market.log import DAY
 from core.market.market import Attribute, Market
 from core.market.moments import moment_in_log
+from core.market.splits import Catalogue
 from core.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
 Sign = Literal["<=", ">=", "="]
@@ -36,9 +37,7 @@ class LiveOn:
 
     def fulfilled(self, market: Market) -> np.ndarray:
         """(L,) bool: which listings of the market fulfil it."""
-        since, until = market.live_interval()
-        live: np.ndarray = (since < self.end) & (until > self.begin)
-        return live
+        return Catalogue(*market.live_interval()).during(self.begin, self.end)
 
 
 @dataclass(frozen=True)

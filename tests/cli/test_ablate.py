@@ -62,7 +62,7 @@ def test_json_is_one_document_and_progress_goes_to_stderr(market, tmp_path):
     [
         (["--seeds", "one"], "--seeds is 'one'"),
         (["--seeds", "1,1"], "not distinct"),
-        (["--grid", "nowhere.toml"], "Cannot read the grid nowhere.toml"),
+        (["--grid", "nowhere.toml"], "Cannot read nowhere.toml"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

@@ -12,8 +12,8 @@ from app.kit.component import component
 from app.kit.examples import HIGH, example_marks
 from app.server.runs import OpenRun
 from app.view.formats import words
-from app.view.photo_box import BOXES
 from core.insight.selection.histories import MOST, token
+from core.insight.sheet import BOXES
 from core.run.asking import Event
 
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}

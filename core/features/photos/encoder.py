@@ -22,7 +22,7 @@ from torch import nn
 
 from core.device import device as chosen_device
 from core.errors import VibesError
-from core.features.photos.trainable import TRAINABLE as LITE0
+from core.features.photos.trainable import LITE0
 
 if TYPE_CHECKING:
     from core.features.photos.engine import PhotoEngine

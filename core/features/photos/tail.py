@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from core.errors import VibesError
-from core.features.photos.encoder import LITE0, LITE0_SIZE, PhotoEncoder, load_frozen
-from core.features.photos.trainable import PREFIX, STORED
+from core.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
+from core.features.photos.trainable import LITE0, PREFIX, STORED
 
 
 class PhotoTail(nn.Module):

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
-#: The photo encoder whose last stages can be trained, see `core.features.photos.tail`.
-TRAINABLE = "tf_efficientnet_lite0"
+#: The photo encoder that is always at hand; it knows the classes of ImageNet.
+LITE0 = "tf_efficientnet_lite0"
+#: The one whose last stages can be trained, see `core.features.photos.tail`.
+TRAINABLE = LITE0
 #: Before the names of the trained stages' weights in a run's `model.safetensors`.
 PREFIX = "photo_blocks."
 STORED = re.compile(rf"{TRAINABLE}-tail(\d)-\d+-[0-9a-f]{{8}}")

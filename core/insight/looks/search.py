@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.errors import VibesError, needs
 from core.features.photos.looks import Looks, load_looks, look_at, save_looks
+from core.features.photos.trainable import LITE0
 from core.features.texts.encoder import TextEncoder, load_text_encoder
 from core.kept_with import kept_with
 from core.market.columns import Columns as C
@@ -22,7 +23,7 @@ from core.progress import Report
 from core.run.run import Run
 
 FILE = "looks.npz"
-ENCODER = "tf_efficientnet_lite0"  # the one at hand that knows the ImageNet classes
+ENCODER = LITE0
 
 
 @dataclass(frozen=True, eq=False)

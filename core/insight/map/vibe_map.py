@@ -146,7 +146,7 @@ def spread_out(places: np.ndarray) -> np.ndarray:
     return found.astype(np.float32)
 
 
-def map_frame(run: Run, seed: int = 0, report: Report | None = None) -> pd.DataFrame:
+def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
     """`space, listing_id, x, y, cluster` of every space of a run, and the tones of the covers (see `tones`); listings that a
     space knows nothing of are left out."""
     known = {space: np.flatnonzero(run.index(space).known) for space in run.spaces}
@@ -160,7 +160,7 @@ def map_frame(run: Run, seed: int = 0, report: Report | None = None) -> pd.DataF
     pace = Pace([*work, (COVERS, LOOKED_AT * len(run.market.cover))], report)
     parts = []
     for number, (space, rows) in enumerate(drawn.items()):
-        places, cluster = draw_map(run.vectors(space)[rows], seed, pace.from_part(len(STEPS) * number))
+        places, cluster = draw_map(run.vectors(space)[rows], tell=pace.from_part(len(STEPS) * number))
         ids = np.asarray(run.listing_ids)[rows]
         parts.append(
             pd.DataFrame(
@@ -175,9 +175,9 @@ def map_frame(run: Run, seed: int = 0, report: Report | None = None) -> pd.DataF
     return frame.merge(tones.assign(**{C.LISTING: names}), on=C.LISTING, how="left")
 
 
-def save_map(run: Run, seed: int = 0, report: Report | None = None) -> None:
+def save_map(run: Run, report: Report | None = None) -> None:
     """Write `map.parquet` into the run folder, with a note of the embeddings that it was drawn of."""
-    frame = map_frame(run, seed, report)
+    frame = map_frame(run, report)
     frame.attrs[DRAWN_OF] = embeddings_of(run)
     write_table(run.path / FILE, frame)
 
