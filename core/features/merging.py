@@ -34,17 +34,9 @@ def selected(features: Features, rows: np.ndarray) -> Features:
     tokens = features.tokens
     length = sizes_of(tokens.offset, rows)
     token = ranges(tokens.offset[rows], length)  # (T,) of the old tokens
-    members = sizes_of(tokens.set_offset, token)
     photo, photos = _used(tokens.photo[token], features.photo)
     text, texts = _used(tokens.text[token], features.text)
-    chosen = Tokens(
-        offset=np.concatenate([[0], np.cumsum(length)]),
-        photo=photo,
-        text=text,
-        set_offset=np.concatenate([[0], np.cumsum(members)]),
-        set_member=tokens.set_member[ranges(tokens.set_offset[token], members)],
-        **{name: getattr(tokens, name)[token] for name in ("key", "value", "bin", "fraction")},
-    )
+    chosen = replace(tokens.taken(token, length), photo=photo, text=text)
     return replace(features, tokens=chosen, photo=photos, text=texts)
 
 

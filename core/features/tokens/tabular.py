@@ -42,6 +42,19 @@ class Tokens:
         """L, how many listings."""
         return len(self.offset) - 1
 
+    def taken(self, source: np.ndarray, count: np.ndarray) -> "Tokens":
+        """Listings of `count` (B,) int64 tokens each: the tokens `source` (T,) of these, one after the other."""
+        sizes = sizes_of(self.set_offset, source)
+        return Tokens(
+            offset=np.append(0, np.cumsum(count)),
+            set_offset=np.append(0, np.cumsum(sizes)),
+            set_member=self.set_member[ranges(self.set_offset[source], sizes)],
+            **{
+                name: getattr(self, name)[source]
+                for name in ("key", "value", "bin", "fraction", "photo", "text")
+            },
+        )
+
 
 def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """(B,) how long the runs `rows` (B,) are that `offset` (N + 1,) bounds, without a pass over all N."""

@@ -9,11 +9,10 @@ import numpy as np
 
 from core.errors import VibesError
 from core.features.featurizer import Featurizer
-from core.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, sizes_of, text_key
+from core.features.tokens.tabular import Tokens, attribute_keys, photo_key, piece_keys, text_key
 from core.features.tokens.vocabulary import Vocabulary
 from core.features.within import inside
 from core.market.kinds import kind_of
-from core.market.log import ranges
 
 ALL_PHOTOS = -1
 
@@ -56,16 +55,7 @@ def picked(tokens: Tokens, chosen: list[tuple[int, np.ndarray]]) -> Tokens:
     """One listing for each (row, kept): the listing `row` with those of its tokens (n,) where `kept` holds."""
     rows = [int(tokens.offset[row]) + np.flatnonzero(kept) for row, kept in chosen]
     source = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    sizes = sizes_of(tokens.set_offset, source)
-    return Tokens(
-        offset=np.concatenate([[0], np.cumsum([len(one) for one in rows])]).astype(np.int64),
-        set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        set_member=tokens.set_member[ranges(tokens.set_offset[source], sizes)],
-        **{
-            name: getattr(tokens, name)[source]
-            for name in ("key", "value", "bin", "fraction", "photo", "text")
-        },
-    )
+    return tokens.taken(source, np.array([len(one) for one in rows], np.int64))
 
 
 def _keys(vocabulary: Vocabulary) -> dict[str, list[int]]:
