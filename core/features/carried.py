@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import VibesError
 from core.features.within import inside
+from core.market.columns import Columns as C
 from core.market.kinds import kind_of
 from core.market.market import Market
 
@@ -90,7 +92,7 @@ class Carried(BaseModel):
                 )
         seen = featurizer.seen(market).listings
         known = [name for name in attributes if name in entries]
-        reads, shown = bool(featurizer.photo_reducers), len(market.photos) > 0
+        reads, shown = bool(featurizer.photo_reducers), _some_photo(market)
         found = cls(
             run=str(run.resolve()),
             market_name=market_name,
@@ -104,13 +106,9 @@ class Carried(BaseModel):
                 if not featurizer.vocabulary.pieces
                 and (share := kind_of(entries[name].kind).outgrown(entries[name], seen))
             },
-            photos="known"
-            if reads and shown
-            else "gone"
+            photos=("known" if shown else "gone")
             if reads
-            else "new"
-            if _could(featurizer, shown)
-            else "",
+            else ("new" if shown and featurizer.config.photo_tokens else ""),
             learned=learned,
             shared=shared,
         )
@@ -123,8 +121,9 @@ class Carried(BaseModel):
         return found
 
 
-def _could(featurizer: Featurizer, shown: bool) -> bool:
-    return shown and featurizer.config.photo_tokens > 0
+def _some_photo(market: Market) -> bool:
+    """Whether a market has any of the files that its table of photos names."""
+    return any(os.path.isfile(os.path.join(market.path, name)) for name in market.photos[C.PATH])
 
 
 def _names(names: Sequence[str]) -> str:

@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from helpers.commands import vibes
@@ -11,6 +14,7 @@ from helpers.commands import vibes
 from core.errors import VibesError
 from core.features.carried import Carried
 from core.features.featurizer import Featurizer
+from core.features.reduce import Reducer
 from core.market.market import Market
 from core.run.manifest import Manifest
 from core.run.named import MODELS, named_model
@@ -93,3 +97,14 @@ def test_an_attribute_of_two_kinds_is_refused_in_a_sentence(tmp_path):
         VibesError, match=r"'bedrooms' is of the kind category in .* and of the kind number in"
     ):
         Carried.of(market, Featurizer.load(HOMES), HOMES, "homes")
+
+
+def test_photos_whose_files_are_all_gone_are_none(tiny_market):
+    market = Market.open(tiny_market())
+    blind = Featurizer.load(HOMES)
+    looking = replace(blind, photo_reducers=[Reducer(*np.zeros((3, 1, 1)))])
+    assert Carried.of(market, looking, HOMES, "homes").photos == "known"
+    shutil.rmtree(market.path / "photos")
+    found = Carried.of(market, looking, HOMES, "homes")
+    assert found.photos == "gone" and found.sentence.endswith("photos, which it knows, are not there")
+    assert Carried.of(market, blind, HOMES, "homes").photos == ""
