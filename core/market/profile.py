@@ -25,10 +25,6 @@ from core.market.photo_check import MISSING, photo_problem
 from core.market.photo_urls import FETCHED
 from core.market.splits import Catalogue, make_split, returning
 
-#: What says how the tables are read and counted.
-COUNTS = [
-    Path(__file__).with_name(name) for name in ("profile.py", "leaks.py", "log.py", "splits.py")
-] + READERS
 MOST_PHOTOS = 20_000  # so many files are opened at most, evenly spread; all are looked up
 
 
@@ -161,7 +157,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
         of = [
             market.fingerprint,
             len(market.events),
-            *map(content, COUNTS),
+            *map(content, READERS),
         ]  # future events are not there yet
         counted = kept(market.path, "profile", of, _Counted, lambda: _counted(market))
     else:

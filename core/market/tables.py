@@ -10,16 +10,11 @@ import pandas as pd
 from core.errors import VibesError
 from core.market.column_hints import (
     holds_places,
-    note_decimal_commas,
     note_degrees,
     note_durations,
-    note_form,
     note_members,
     note_moments,
     note_refusals,
-    note_thousands,
-    note_units,
-    note_words_for_nothing,
     what_events_say,
     why_unused,
 )
@@ -39,6 +34,13 @@ from core.market.in_vain import excluded_in_vain
 from core.market.io import check_commas
 from core.market.kinds import infer_kind, kind_of
 from core.market.moments import to_moments
+from core.market.number_hints import (
+    note_decimal_commas,
+    note_form,
+    note_thousands,
+    note_units,
+    note_words_for_nothing,
+)
 from core.market.photo_urls import with_paths
 from core.market.values import SEPARATOR, as_ids, of_bytes, to_numbers
 
