@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from core.errors import VibesError, sentence_of
 from core.run.fits import NOTHING
@@ -79,8 +80,9 @@ class Desk:
             found if isinstance(found, Exception) else found._replace(request_id=one)
             for found, one in zip(answers, ids, strict=True)
         ]
+        scorer = cache(_scorer)  # what was fitted is looked up once for all of them
         shown = [
-            _shown(request, found, one, a, b, at)
+            _shown(request, found, one, a, b, at, scorer)
             for request, found, one in zip(requests, given, tried, strict=True)
             if not isinstance(found, Exception)
         ]
@@ -98,8 +100,11 @@ def _takes_part(request: Similar | Recommend) -> bool:
     return isinstance(request, Recommend) and request.beside is None
 
 
-def _shown(request: Similar | Recommend, found: Found, tried: Tried, a: Served, b: Served, at: int) -> Shown:
+def _shown(
+    request: Similar | Recommend, found: Found, tried: Tried, a: Served, b: Served, at: int, scorer: Callable[..., str]
+) -> Shown:  # fmt: skip
     similar = isinstance(request, Similar)
+    named = request.space if isinstance(request, Similar) else request.beside
     makers = [a] if a is b else [a, b] if tried.alone is None else [(a, b)[tried.alone]]
     return Shown(
         found.request_id,
@@ -108,7 +113,7 @@ def _shown(request: Similar | Recommend, found: Found, tried: Tried, a: Served, 
         None if isinstance(request, Similar) else _named(a.run, request.user or request.about),
         request.listing if isinstance(request, Similar) else None,
         request.rules,
-        [Maker(str(one.run.path), one.run.generation, _scorer(one, request)) for one in makers],
+        [Maker(str(one.run.path), one.run.generation, scorer(one, similar, named)) for one in makers],
         found.listings,
         found.scores,
         tried.arm,
@@ -124,9 +129,10 @@ def _named(run: Run, user: str | None) -> str | None:
     return run.market.names.of(user) if number is None else run.log.users[number]
 
 
-def _scorer(served: Served, request: Similar | Recommend) -> str:
-    if isinstance(request, Similar):
-        return request.space or served.run.spaces[0]
-    additions = served.run.additions(served.beside if request.beside is None else request.beside or NOTHING)
+def _scorer(served: Served, similar: bool, named: str | None) -> str:
+    """What makes lists: the space that a request of similar listings has `named`, or the model and what is named beside it."""
+    if similar:
+        return named or served.run.spaces[0]
+    additions = served.run.additions(served.beside if named is None else named or NOTHING)
     added = "" if additions is None else additions.fit.holds
     return " + ".join(["model", *added.split("+")]) if added else "model"

@@ -259,7 +259,7 @@ def test_where_only_b_can_answer_the_impression_names_b():
         )
         for name in "ab"
     ]
-    made = _shown(asked, found, Tried(found, alone=1), *runs, 0)
+    made = _shown(asked, found, Tried(found, alone=1), *runs, 0, _scorer)
     assert [(one.run, one.scorer) for one in made.makers] == [("b", "model")]
 
 
@@ -268,7 +268,7 @@ def test_an_impression_names_what_was_added_unasked_and_not_what_was_asked_away(
     run = SimpleNamespace(additions=lambda beside: None if beside == NOTHING else unasked)
     served = SimpleNamespace(beside=None, run=run)
     for beside, told in ((None, "model + neighbours + recency"), ("", "model"), (NOTHING, "model")):
-        assert _scorer(served, Recommend(None, [], Rules(), beside=beside)) == told
+        assert _scorer(served, False, beside) == told
 
 
 def test_a_folder_has_one_experiment(trained, second, tmp_path):

@@ -23,8 +23,10 @@ from core.serving.impressions import keeper as module
 from core.serving.impressions.answer import Maker, Shown
 from core.serving.impressions.keeper import Impressions
 from core.serving.impressions.tables import SCHEMA, read_impressions
+from core.serving.service import desk
 from core.serving.service.api import REQUEST_ID, Options, make_app
 from core.serving.service.newest import NewestState
+from core.serving.service.requests import Recommend, Similar
 from core.serving.service.server import serve
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
@@ -99,6 +101,19 @@ def test_an_answer_has_an_id_in_the_body_and_as_a_header_and_is_there_when_it_is
         assert acted["actions"].tolist() == [["view", "message"]]
         assert (acted["acted_at"] >= acted["time"]).all()
     assert not list((tmp_path / "shown").glob("*.jsonl"))
+
+
+def test_what_was_fitted_is_looked_up_once_for_all_answers_given_together(trained, tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(desk, "_scorer", lambda *what: looked.append(what[1:]) or "model")
+    users, listing = trained.log.users[:3], trained.listing_ids[7]
+    asked = [
+        *(Recommend(user, [], Rules(k=2)) for user in users),
+        *(Similar(listing, Rules(k=k)) for k in (1, 2)),
+    ]
+    found = desk.Desk(NewestState(trained.path), Impressions(tmp_path)).answer(asked)
+    assert len(read_impressions(tmp_path)) == sum(len(one.listings) for one in found) == 9
+    assert looked == [(False, None), (True, None)]
 
 
 @pytest.mark.slow
