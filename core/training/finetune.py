@@ -284,7 +284,7 @@ class _Finetuning:
 
     def _coded(self) -> StepData:
         """The data as read since the bank was last encoded."""
-        drawn = self.state.bank_step if self.config.needs_bank else self.state.step // self.bank_every
+        drawn = self.state.bank_step if self.stage_config.needs_bank else self.state.step // self.bank_every
         if self.coded is None or self.coded[:2] != (self.data, drawn):
             self.coded = (self.data, drawn, redrawn(self.data, max(drawn, 0)))
         return self.coded[2]

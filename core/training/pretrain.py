@@ -19,6 +19,7 @@ from core.model.listing_model import ListingModel
 from core.model.losses import LOSSES
 from core.model.settings import Settings
 from core.progress import Report, Trained
+from core.training.codes import redrawn
 from core.training.dropout import token_uniforms
 from core.training.examples import exclusions
 from core.training.optimizer import learning_rate, make_optimizer
@@ -117,7 +118,7 @@ def pretraining_loss(
         one[: len(pairs)] @ processes.gather(other.float(), len(candidates)).T / config.temperature
     )  # (B, F)
     positive = np.arange(len(candidates))[None, :] == place[pairs, None]  # (B, F)
-    negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True) & ~positive
+    negative = ~exclusions(data.examples, data.log, rows[pairs], candidates, history_too=True)
     among = data.same_market(rows[pairs], candidates)
     negative = negative if among is None else negative & among
     masks = (torch.from_numpy(mask).to(device) for mask in (positive, negative, place[pairs]))
@@ -142,6 +143,8 @@ def pretrain(
 ) -> None:
     """Train `model` in place for `pretrain_steps`; `known` (n,) are the listings of the training period.
 
+    Of several markets codes are drawn anew every `bank_every` steps (see `core.training.codes`).
+
     `run/.training/pretrain.safetensors` is written every `checkpoint_every` steps and at the end, and `resume` goes on
     from it with the same result.
     """
@@ -156,11 +159,14 @@ def pretrain(
         _, head = load_state(state_file, whole, optimizer)
         step = int(head["step"])
     whole.train()
+    coded = data
     while step < config.pretrain_steps:
+        if coded is data or step % config.bank_every == 0:
+            coded = redrawn(data, step // config.bank_every)
         torch.manual_seed(settings.seed * 1_000_003 + step + 500_009)  # dropout of attention
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)
-        loss = pretraining_loss(whole, data, known, step, settings, tables, processes)
+        loss = pretraining_loss(whole, coded, known, step, settings, tables, processes)
         loss.backward()
         processes.sum_gradients(whole.parameters())
         torch.nn.utils.clip_grad_norm_(whole.parameters(), config.clip)

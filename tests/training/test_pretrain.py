@@ -1,19 +1,25 @@
 """Pre-training: which values are taken away, and that the next listing is told from others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+import core.training.pretrain as pretrain_module
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.tokens.tabular import TYPE_ATTRIBUTE
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.model.embeddings import TokenBatch
 from core.model.listing_model import ListingModel
 from core.model.settings import Settings, TrainingConfig
 from core.run.engine import make_inputs
+from core.training.dropout import token_uniforms
 from core.training.examples import make_examples
-from core.training.pretrain import Pretraining, mask_values, pretraining_loss
+from core.training.mix import Mix
+from core.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
 from core.training.step import StepData
 
 
@@ -74,3 +80,57 @@ def test_a_step_is_drawn_by_its_number(case):
         float(pretraining_loss(whole, data, np.arange(30), step, settings, tables)) for step in (3, 3, 4)
     )
     assert one == again != other
+
+
+def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
+    """BERT's guesses, a tenth as loud, beside one positive against the other pairs' next listings (Li et al. 2023, eq. 4 to 6)."""
+    model, data, settings = case
+    data = replace(data, mix=Mix.of(np.arange(30) % 2, np.arange(30), 1.0))
+    torch.manual_seed(0)
+    whole, tables, known = Pretraining(model), data.inputs.tensors("cpu"), np.arange(30)
+    torch.nn.init.normal_(whole.bias)
+    found = float(pretraining_loss(whole, data, known, 3, settings, tables).detach())
+    log, examples, rng = data.log, data.examples, np.random.default_rng([data.seed, 3, 3])
+    pairs = rng.choice(len(examples), 8, replace=False)
+    asked = np.append(log.listing[examples.end[pairs] - 1], rng.choice(known, 8, replace=False))
+    read = data.inputs.listings(asked)
+    chance = token_uniforms(read, np.arange(16), int(rng.integers(1 << 31, size=3)[0]))
+    masked, guesses = mask_values(read, MASKED, chance)
+    following = examples.positive[pairs, 0]
+    with torch.no_grad():
+        hidden = model.hidden(TokenBatch(masked), *tables)
+        before = torch.nn.functional.normalize(hidden[:, 0], dim=1).numpy()
+        after = model(TokenBatch(data.inputs.listings(following)), *tables).numpy()
+        begin, wrong = np.cumsum(read.length) - read.length, []
+        for token, value in zip(guesses.token, guesses.value, strict=True):
+            row = np.searchsorted(begin, token, side="right") - 1
+            said = whole.head(hidden[row, token - begin[row]]) @ model.embedder.value.weight.T + whole.bias
+            wrong.append(float(said.logsumexp(0) - said[value]))
+    losses = []
+    for one, example in enumerate(pairs):
+        user, scores = examples.user[example], {}
+        own = set(log.listing[slice(*examples.train_span[user])].tolist())
+        for other, listing in enumerate(following):
+            if listing not in own and (listing - following[one]) % 2 == 0:
+                scores[int(listing)] = before[one] @ after[other] / settings.training.temperature
+        right = before[one] @ after[one] / settings.training.temperature
+        losses.append(np.logaddexp.reduce([right, *scores.values()]) - right)
+    assert len(wrong) > 5 and np.count_nonzero(losses) > 3
+    assert found == pytest.approx(np.mean(losses) + 0.1 * np.mean(wrong), rel=1e-4)
+
+
+def test_codes_of_several_markets_are_drawn_anew(case, tmp_path, monkeypatch):
+    model, data, settings = case
+    training = settings.training.model_copy(update={"pretrain_steps": 5, "bank_every": 2})
+    settings = settings.model_copy(update={"training": training})
+    codes = (int(data.inputs.features.tokens.value.max()) - 3, 3)
+    data = replace(data, mix=Mix(np.arange(30) % 2, np.ones(2), (codes,)))
+    loss, read = pretrain_module.pretraining_loss, []
+
+    def told(whole, now, *more):
+        read.append(now.inputs.features.tokens.value.tolist())
+        return loss(whole, now, *more)
+
+    monkeypatch.setattr(pretrain_module, "pretraining_loss", told)
+    pretrain_module.pretrain(model, data, np.arange(30), settings, tmp_path, False, lambda update: None)
+    assert read[0] == read[1] != read[2] == read[3] != read[4]
