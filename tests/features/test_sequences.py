@@ -174,6 +174,16 @@ def test_an_action_the_model_never_saw_has_no_token(market):
     assert meta.action.tolist() == [vocabulary.size + 1, 0, 0]
 
 
+def test_where_training_knew_no_durations_later_ones_have_no_token(market):
+    vocabulary, _ = market
+    durations = np.array([3.0, np.nan], np.float32)
+    none = vocabulary.model_copy(update={"duration_edges": []})
+    assert Meta.of(none, [], np.array([-1, -1]), durations).duration.tolist() == [0, 0]
+    some = vocabulary.model_copy(update={"duration_edges": [2.0, 9.0]})
+    first = some.size + len(some.actions)
+    assert Meta.of(some, [], np.array([-1, -1]), durations).duration.tolist() == [first + 1, 0]
+
+
 def test_no_history_at_all(market):
     _, tokens = market
     sequences = history_sequences(

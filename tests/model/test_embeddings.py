@@ -1,13 +1,16 @@
-"""The token embedder's linear layers: one a view of photos and texts, and how they start."""
+"""The token embedder: what a token's vector is the sum of, its linear layers (one a view of photos and texts), and how they start."""
+
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from core.features.featurizer import FeatureConfig, Featurizer
 from core.features.photos.vectors import PhotoVectors, combine
 from core.features.sequences import listing_sequences
-from core.features.tokens.tabular import photo_key, text_key
+from core.features.tokens.tabular import bin_offsets, photo_key, text_key
 from core.features.tokens.wordpiece import word_vectors
 from core.market.market import Market
 from core.model.embeddings import TokenBatch, TokenEmbedder
@@ -87,3 +90,41 @@ def test_word_pieces_start_where_they_are_told_to(market):
     embedder.start_words(vectors)
     np.testing.assert_allclose(embedder.value.weight[1 : 1 + len(vectors)].detach(), vectors)
     assert torch.equal(embedder.value.weight[1 + len(vectors) :], before[1 + len(vectors) :])
+
+
+def test_a_token_is_the_sum_that_the_paper_says(tiny_market):
+    """Token by token: key, value, all of the bins below and a part of its own (Gorishniy et al. 2022, eq. 1), mean of a set."""
+    path, rows = tiny_market(listings=15), np.arange(15)
+    listings = pd.read_parquet(path / "listings.parquet")
+    listings.assign(area=listings["price"][::-1].to_numpy() / 3).to_parquet(path / "listings.parquet")
+    market = Market.open(path)
+    featurizer = Featurizer.fit(market, FeatureConfig(text=False), WIDTH, rows, np.empty(0), None)
+    features, vocabulary = featurizer.transform(market, None), featurizer.vocabulary
+    torch.manual_seed(0)
+    embedder = TokenEmbedder(vocabulary, WIDTH)
+    sequences = listing_sequences(features.tokens, rows)
+    hidden = np.arange(len(sequences.bin)) % 7 == 0  # as pre-training hides a number
+    sequences = replace(sequences, bin=np.where(hidden, 0, sequences.bin))
+    found = embedder(TokenBatch(sequences), torch.zeros(0, WIDTH), torch.zeros(0, WIDTH)).detach().numpy()
+    key, value, slope = (
+        w.detach().numpy() for w in (embedder.key.weight, embedder.value.weight, embedder.slope)
+    )
+    offsets = bin_offsets(vocabulary)
+    seen = set()
+    for token in range(len(sequences.key)):
+        expected = key[sequences.key[token]].copy()
+        if sequences.value[token]:
+            expected += value[sequences.value[token]]
+            seen.add("value")
+        if own := sequences.bin[token]:
+            first = max(offset for offset in offsets.values() if offset <= own)
+            expected += slope[first:own].sum(axis=0) + sequences.fraction[token] * slope[own]
+            seen |= {"first bin"} if own == first else {"later bin"}
+            seen |= {"second number"} if first > min(offsets.values()) else set()
+        members = sequences.set_member[sequences.set_offset[token] : sequences.set_offset[token + 1]]
+        if len(members):
+            expected += value[members].mean(axis=0)
+            seen |= {"set"} if len(members) > 1 else set()
+        seen |= {"hidden number"} if sequences.fraction[token] and not sequences.bin[token] else set()
+        np.testing.assert_allclose(found[token], expected, atol=1e-5)
+    assert seen == {"value", "first bin", "later bin", "second number", "set", "hidden number"}

@@ -79,6 +79,17 @@ def test_vectors_of_listings_that_are_at_hand_are_not_made_anew(case):
     assert (np.abs(other - expected).max() > 1e-3) == read
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_model_that_was_asked_in_the_midst_of_its_training_trains_on(case, training):
+    """Nothing falls out of what it encodes, and afterwards dropout falls as before."""
+    model, inputs, log = case
+    expected = encode_listings(model.eval(), inputs, np.arange(30), 128)
+    model.train(training)
+    np.testing.assert_array_equal(encode_listings(model, inputs, np.arange(30), 128), expected)
+    encode_histories(model, inputs, log.start[:1], log.start[1:2], 128)
+    assert all(part.training is training for part in model.modules())
+
+
 def test_embeddings_start_out_apart(case):
     """Training from scratch needs something to tell apart: untrained embeddings must not all be alike."""
     model, inputs, _ = case

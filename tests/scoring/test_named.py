@@ -81,3 +81,15 @@ def test_alike_texts_are_near_and_a_listing_without_text_has_no_vector(tiny_mark
     cosine = vectors @ vectors.T
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1, 1, 1, 0, 1], abs=1e-5)
     assert cosine[0, 1] > cosine[0, 2] and cosine[2, 3] > cosine[2, 1]
+
+
+def test_the_text_space_is_fitted_on_what_is_known_by_then(tiny_market):
+    """In Greek, whose texts go by their words: what a later listing says moves no vector of the earlier ones."""
+    market = Market.open(tiny_market(listings=6, photos=0))
+    texts = ["σπίτι με κήπο", "σπίτι με θέα", "κήπος και θέα", "μικρό σπίτι", "θέα στη θάλασσα", "κήπος"]
+    vectors = []
+    for later in ("μικρό σπίτι με θέα", "θάλασσα θάλασσα θάλασσα"):
+        market.listings["title"] = [*texts, later][1:]
+        vectors.append(text_vectors(market, np.arange(6) < 5))
+    np.testing.assert_allclose(vectors[0][:5], vectors[1][:5], atol=1e-6)
+    assert np.abs(vectors[0][5] - vectors[1][5]).max() > 0.1

@@ -13,7 +13,7 @@ from core.scoring.interactions import Interactions, history_matrix
 from core.scoring.late_interaction import LateInteraction
 from core.scoring.neighbours import VectorNeighbours
 from core.scoring.recency import RecentEvents
-from core.scoring.unwanted import NOT, likeness
+from core.scoring.unwanted import NOT, likeness, taken
 from core.training.examples import exclusions, make_examples
 
 HIDES = st.sets(st.integers(0, 299), max_size=120)
@@ -162,3 +162,13 @@ def test_a_listing_that_was_touched_and_then_hidden_speaks_no_more():
     log = build_log([0, 0, 0], [2, 1, 2], range(3), listings=3, users=1, hides=[2])
     queries = Queries(*([np.array([-1])] * 3), np.array([9]), np.array([0]), np.array([3]), True)
     assert history_matrix(log, queries, 0.5).toarray()[0].tolist() == [0, 1, 0]
+
+
+def test_listings_without_a_vector_change_no_unit():
+    rng = np.random.default_rng(0)
+    vectors, scores = rng.normal(size=(9, 4)).astype(np.float32), rng.normal(size=9).astype(np.float32)
+    rows = np.array([2, 5])
+    more, told = np.concatenate([vectors, np.zeros((30, 4), np.float32)]), np.append(scores, [9.0] * 30)
+    np.testing.assert_allclose(likeness(more, rows)[:9], likeness(vectors, rows), rtol=1e-5)
+    np.testing.assert_allclose(taken(told, more, rows)[:9], taken(scores, vectors, rows), rtol=1e-5)
+    assert (taken(np.full(9, -np.inf), vectors, rows) == 0).all()

@@ -6,17 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.featurizer import FeatureConfig, Featurizer
+from core.features.featurizer import FeatureConfig, Features, Featurizer
+from core.features.tokens.tabular import Tokens
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Market
 from core.market.splits import Catalogue, make_split
+from core.model.inputs import Inputs
 from core.model.settings import Settings
 from core.run.engine import make_inputs
 from core.training.bank import ItemBank
 from core.training.batches import history_batches, window_batches
 from core.training.decided import decided
 from core.training.examples import make_examples
+from core.training.mix import Mix
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])
@@ -135,3 +138,41 @@ def test_listings_of_many_attributes_shorten_no_history_of_their_vectors(tmp_pat
         ]
         trained[history] = len(np.unique(np.concatenate(each)))
     assert trained["listing-vectors"] == len(examples) > trained["readout"]
+
+
+def test_where_a_long_history_is_cut_is_drawn_anew_each_epoch(case):
+    """Else the same events would always be first in their window, with nothing before them."""
+    _, _, examples, inputs = case
+    starts = [
+        {
+            int(first)
+            for batch in window_batches(examples, inputs, 4, 20, 99, 0, epoch)
+            for first in batch.first
+        }
+        for epoch in range(8)
+    ]
+    users = set(examples.start.tolist())
+    assert len(set.union(*starts) - users) > 2 * max(len(one - users) for one in starts)
+
+
+@pytest.mark.parametrize("kind", ["histories", "windows"])
+def test_a_small_market_of_several_comes_up_as_often_as_was_asked(always_live, make_log, kind):
+    user, listings = np.repeat(np.arange(100), 6), 20
+    listing = np.tile(np.arange(6), 100) + np.where(user < 90, 0, 10)  # ten of a hundred are in the second
+    log = make_log(user, listing, np.tile(np.arange(6), 100), listings, 100, timed=False)
+    split = make_split(log, always_live(log), "leave-one-out")
+    examples, none = make_examples(log, split, 1), np.zeros(listings, np.int32)
+    offsets = np.arange(listings + 1)
+    tokens = Tokens(offsets, none, none, none, none, none, none, np.zeros(listings + 1, np.int64), none[:0])
+    inputs = Inputs(Features(tokens, np.zeros((0, 2)), np.zeros((0, 2))), log.listing, None, 50, 100)
+    for power, share in ((1.0, 0.1), (0.0, 0.5)):
+        mix = Mix.of(np.arange(listings) // 10, examples.positive[:, 0], power)
+        drawn = []
+        for epoch in range(10):
+            if kind == "histories":
+                plan = history_batches(examples, np.ones(len(examples)), 16, 9, 0, epoch, mix)
+            else:
+                plan = window_batches(examples, inputs, 16, 99, 9, 0, epoch, mix)
+            drawn += [examples.positive[batch.rows, 0] for batch in plan]
+        found = np.concatenate(drawn)
+        assert abs((found >= 10).mean() - share) < 0.06 and abs(len(found) / 10 / len(examples) - 1) < 0.15

@@ -22,6 +22,18 @@ def test_a_loss_above_knowing_nothing_is_borne_for_a_while_after_the_warm_up():
         check_loss(progress, 5.0, 100, config)
 
 
+def test_the_second_stage_warms_up_again():
+    config, rows = TrainingConfig(warmup=10, collapse_after=1), np.arange(9)
+    state = TrainingState(step=108, stage_step=100)
+    check_loss(state, 5.0, 100, config)
+    check_bank(state, ItemBank(rows, torch.ones(9, 4) / 2), config)
+    state.step = 111
+    with pytest.raises(VibesError, match="knows nothing"):
+        check_loss(state, 5.0, 100, config)
+    with pytest.raises(VibesError, match="nothing tells them apart"):
+        check_bank(state, ItemBank(rows, torch.ones(9, 4) / 2), config)
+
+
 def test_one_good_step_begins_the_count_anew():
     config, progress = TrainingConfig(warmup=0, collapse_after=5), TrainingState(step=1)
     for loss in [5.0, 5.0, 5.0, 5.0, 4.5, 5.0, 5.0, 5.0, 5.0]:

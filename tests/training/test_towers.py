@@ -1,5 +1,7 @@
 """Sequences that are too many to keep for the gradient go in parts, and give what they give together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,14 +14,20 @@ from core.model.settings import Settings
 from core.run.engine import make_inputs
 from core.training import towers as towers_module
 from core.training.batches import Batch
+from core.training.processes import Processes
 from core.training.towers import Towers
 
 
 @pytest.fixture
-def towers(tiny_market) -> Towers:
+def history() -> str:
+    return "cls"
+
+
+@pytest.fixture
+def towers(tiny_market, history) -> Towers:
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)
-    settings = Settings(history="cls", preset="tiny", features=FeatureConfig(text=False))
+    settings = Settings(history=history, preset="tiny", features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 32, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
     torch.manual_seed(0)
@@ -51,3 +59,14 @@ def test_parts_give_the_vectors_and_the_gradient_of_all_together(towers, monkeyp
     for whole, split in zip(found[10**9], found[kept], strict=True):
         assert whole.abs().max() > 0
         torch.testing.assert_close(split, whole, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("history", ["cls", "readout"])
+def test_tokens_are_dropped_from_listings_and_from_histories(towers, history):
+    first, end = np.array([0, 9, 18]), np.array([4, 13, 20])
+    batch = Batch(np.arange(3), first, end, np.arange(3) if history == "cls" else np.array([3, 7, 9]))
+    towers.model.eval()
+    whole, less, again = (replace(towers, token_dropout=share) for share in (0.0, 0.5, 0.5))
+    for ask in (lambda one: one.listings(np.arange(9), Processes()), lambda one: one.histories(batch)):
+        assert (ask(whole) - ask(less)).abs().max() > 1e-3
+        assert torch.equal(ask(less), ask(again))

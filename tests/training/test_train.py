@@ -1,6 +1,7 @@
 """Whole trainings on a small market: seeded, resumable after a real kill -9, and honest about bad input."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ from core.progress import Trained, Validated
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.training import decided as decided_module
-from core.training.train import train
+from core.training.ground import Ground
+from core.training.train import _features, train
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,21 @@ def test_the_lines_tell_the_smooth_recall_that_the_kept_weights_are_best_by(whol
     assert max(smooth, key=lambda step: smooth[step]) == state.best_step
     assert smooth[state.best_step] == state.best_smooth
     assert found[state.best_step]["validation recall@30"] == state.best
+
+
+def test_what_training_cannot_know_yet_fits_nothing(small_market, quick, tmp_path):
+    """Neither listings that come later nor how long later events last."""
+    ground = Ground.of(small_market, quick.split)
+    later = np.setdiff1d(np.arange(ground.log.listings), ground.known)
+    listings, duration = small_market.listings.copy(), ground.log.duration.copy()
+    listings.loc[later, ["district", "price"]] = ["Atlantis", 10**9]
+    duration[~ground.split.train] *= 1000
+    changed = replace(ground, log=replace(ground.log, duration=duration))
+    fitted = [
+        _features([market], quick, [seen], [None], tmp_path, lambda update: None, None)[0].vocabulary
+        for market, seen in ((small_market, ground), (replace(small_market, listings=listings), changed))
+    ]
+    assert len(later) > 5 and fitted[0].duration_edges and fitted[0] == fitted[1]
 
 
 def test_a_finished_run_is_not_overwritten(whole, small_market, quick):

@@ -98,3 +98,26 @@ def test_the_size_chooses_and_the_measured_recall_decides(vectors, monkeypatch):
     monkeypatch.setattr(choosing, "SKETCH_TO", 10_000)
     assert choosing._by_size(20_000) == "hnsw" and choosing._by_size(10**9) == "ivf-pq"
     assert choose(vectors[:3000], "hnsw", at_least=0.9).tried[0][0] == "hnsw, effort 16"
+
+
+def test_an_index_that_finds_too_few_is_helped_out(vectors):
+    class Lazy:
+        """Finds the first row and gives up."""
+
+        ntotal = 300
+
+        def search(self, queries, wanted, params):
+            rows = np.full((len(queries), wanted), -1)
+            rows[:, 0] = 0
+            return None, rows
+
+    some = vectors[100:400]
+    index = ApproximateIndex(some, Lazy(), "hnsw", 16)
+    for found, truth in zip(index.search(some[:3], 10), ExactIndex(some).search(some[:3], 10), strict=True):
+        np.testing.assert_array_equal(found, truth)
+
+
+def test_the_last_group_of_a_sketch_may_be_short(vectors):
+    some = vectors[100:6105]
+    rows, _ = SketchIndex(some, 96).search(some[-20:], 30)
+    assert all(len(np.unique(found)) == 30 for found in rows)

@@ -1,0 +1,155 @@
+"""A step's loss beside a slow twin: one example, one candidate at a time; and its gradient beside a difference of that twin."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers.training_pieces import changed, pieces
+
+from core.market.log import DAY
+from core.market.splits import make_split
+from core.model.encoder import encode_histories, encode_listings
+from core.scoring.recency import RecentEvents
+from core.training.bank import ItemBank
+from core.training.batches import history_batches, window_batches
+from core.training.candidates import draw_candidates
+from core.training.examples import make_examples
+from core.training.mix import Mix
+from core.training.step import step_loss
+
+SEED, STEP, DAYS, WIDTH = 3, 11, 20, 32
+CASES = {
+    "defaults": ("listing-vectors", {}),
+    "late interaction beside what is unwanted": ("listing-vectors", {"late_interaction": 0.7}),
+    "no listing near itself": ("listing-vectors", {"late_interaction": 0.7, "late_itself": False}),
+    "one softmax": ("cls", {"negatives": "both", "bank_size": 60}),
+    "uncorrected": ("readout", {"negatives": "in-batch", "logq": False}),
+    "several markets": ("listing-vectors", {"negatives": "in-batch"}),
+    "beside what is recent": ("cls", {"negatives": "bank"}),
+}
+
+
+@pytest.fixture(params=CASES)
+def case(request, small_market, quick):
+    history, training = CASES[request.param]
+    sizes = {"bf16": False, "fresh": 40, "bank_size": 90, "batch": 6, "late_interaction": 0.0}
+    settings = changed(quick.model_copy(update={"history": history}), **sizes | training)
+    torch.manual_seed(1)
+    model, data = pieces(small_market, settings)
+    data = replace(data, seed=SEED)
+    if "unwanted" in request.param:
+        data = replace(data, log=replace(data.log, unwanted=(data.log.actions[0],)))
+    if "markets" in request.param:
+        fourth = (np.arange(data.log.listings) % 4 == 0).astype(int)
+        data = replace(data, mix=Mix.of(fourth, data.examples.positive[:, 0], 0.5))
+    if "itself" in request.param:  # who returns to a listing has it in the history and as a positive
+        listing, start = data.log.listing.copy(), data.log.start
+        long = start[:-1][np.diff(start) > 4]
+        listing[long + 2] = listing[long]
+        log = replace(data.log, listing=listing)
+        split = make_split(log, data.catalogue, "leave-one-out")
+        data = replace(data, log=log, inputs=replace(data.inputs, listing=listing), live=False)
+        warm = np.flatnonzero(log.counts(split.train))
+        data = replace(data, examples=make_examples(log, split, 3), warm=warm)
+    if "recent" in request.param:
+        data = replace(data, recent=RecentEvents.over_days(data.log, DAYS))
+    inputs, examples = data.inputs, data.examples
+    if history == "cls":
+        lengths = inputs.history_lengths(examples.start, examples.end)
+        batch = history_batches(examples, lengths, 6, 3, 0, 0)[0]
+    else:
+        batch = window_batches(examples, inputs, 6, 30, 9, 0, 0)[0]
+    stale = torch.nn.functional.normalize(torch.randn(len(data.warm), WIDTH), dim=1)
+    return model.eval(), data, ItemBank(data.warm, stale), batch, settings.training
+
+
+def told(model, data, batch) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """The vectors of all listings (L, d), of the examples' histories (E, d), and the events of each."""
+    events = [np.arange(a, b) for a, b in zip(batch.first, batch.end, strict=True)]
+    if model.reads == "sequence":
+        histories = events
+    else:
+        ends = np.concatenate(events)[batch.place]
+        histories = [own[own <= end] for end in ends for own in events if end in own]
+    listings = encode_listings(model, data.inputs, np.arange(data.log.listings), WIDTH)
+    start, end = np.array([(one[0], one[-1] + 1) for one in histories]).T
+    return listings, encode_histories(model, data.inputs, start, end, WIDTH), histories
+
+
+def twin(model, data, bank, batch, config) -> tuple[float, float]:
+    """What `step_loss` gives: the loss, and how many listings a row compares."""
+    log, examples = data.log, data.examples
+    listings, users, histories = told(model, data, batch)
+    rng, losses, compared = np.random.default_rng([SEED, 1, STEP]), [], []
+    own = examples.positive[batch.rows]
+    share = np.bincount(examples.positive[examples.positive >= 0], minlength=log.listings).astype(float)
+    market = np.zeros(log.listings, int) if data.mix is None else data.mix.market
+    share *= 1 if data.mix is None else data.mix.weight[market]
+    share /= share.sum()
+    for one in config.softmaxes:
+        drawn, found, count = draw_candidates(own, data.warm, one, rng), [], []
+        for e, example in enumerate(batch.rows):
+            user, at, following = examples.user[example], examples.at[example], own[e, 0]
+            begin, end = examples.train_span[user]
+            touched = {int(log.listing[row]) for row in range(begin, end) if log.wanted[row]}
+            scores, positive, negatives = [], None, 0
+            for column, listing in enumerate(drawn.listing):
+                fresh = column < drawn.fresh
+                vector = (
+                    listings[listing] if fresh else bank.vectors[np.searchsorted(data.warm, listing)].numpy()
+                )
+                score = users[e] @ vector
+                if config.late_interaction:
+                    near = [-1.0]
+                    for row in histories[e]:
+                        if log.wanted[row] and (config.late_itself or log.listing[row] != listing):
+                            near.append(listings[log.listing[row]] @ vector)
+                    score += config.late_interaction * max(near)
+                score /= config.temperature
+                if data.recent is not None:
+                    recent = (log.time < at) & (log.time >= at - DAYS * DAY) & (log.listing == listing)
+                    score += np.log(1 + recent.sum())
+                if one.logq:
+                    chance = min(one.fresh, len(data.warm)) / len(data.warm)
+                    missed = (1 - chance) * (1 - drawn.bank_rate)
+                    if one.negatives != "bank":
+                        missed *= (1 - share[listing]) ** (own >= 0).sum()
+                    score -= np.log(max(1 - missed, 1 / len(data.warm)))
+                if drawn.positive[column] and listing == following:
+                    positive = score
+                stranger = market[listing] != market[following]
+                dead = not data.catalogue.since[listing] <= at < data.catalogue.until[listing] and data.live
+                hers = int(listing) in touched or listing in own[e]
+                if drawn.negative[column] and not (stranger or dead or hers):
+                    negatives += 1
+                    scores.append(score)
+            found.append(np.logaddexp.reduce([positive, *scores]) - positive)
+            count.append(negatives + len(set(own[e][own[e] >= 0].tolist())))
+        losses.append(np.mean(found))
+        size = np.mean([np.count_nonzero(market[data.warm] == market[row]) for row in own[:, 0]])
+        compared.append(max(np.mean(count), size if one.logq else 1))
+    return float(np.mean(losses)), float(np.exp(np.mean(np.log(compared))))
+
+
+def test_the_loss_is_that_of_a_loop_over_examples_and_candidates(case):
+    model, data, bank, batch, config = case
+    found = step_loss(model, data, bank, batch, STEP, config, data.inputs.tensors("cpu"))
+    loss, compared = twin(*case)
+    assert found.value == pytest.approx(loss, rel=1e-4)
+    assert found.candidates == pytest.approx(compared, rel=1e-6)
+
+
+def test_its_gradient_is_that_of_the_loop(case):
+    """Along the gradient itself the loss rises as fast as the gradient is long: nothing on the way to a weight was cut."""
+    model, data, bank, batch, config = case
+    step_loss(model, data, bank, batch, STEP, config, data.inputs.tensors("cpu")).loss.backward()
+    moved = [one for one in model.parameters() if one.grad is not None]
+    length = float(torch.stack([one.grad.norm() for one in moved]).norm())
+    found = []
+    for size in (3e-3, -6e-3):
+        with torch.no_grad():
+            for one in moved:
+                one += size / length * one.grad
+        found.append(twin(*case)[0])
+    assert (found[0] - found[1]) / 6e-3 == pytest.approx(length, rel=0.02)
