@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.errors import VibesError
 from core.run.origin import of_another_market
+from core.run.run import Run
 from core.run.shared import Shared
 from core.serving.service.listening import address_of
 
@@ -64,6 +65,9 @@ class Wanted:
         access = Access.of_environment()
         kept = None if self.impressions is None else Impressions(self.impressions, self.hash_users)
         shared = None if self.shared is None else Shared(self.shared)
+        if Run.open(self.run).has_model:
+            import core.model.fast.choose  # noqa: F401 (torch, and all else that a model needs)
+        gc.freeze()  # libraries stay: walking them again and again would only make requests wait; states are replaced
         current, trial = NewestState(self.run, self.beside, self.events, shared), None
         if self.other is not None:
             assert self.impressions is not None
@@ -92,7 +96,6 @@ class Wanted:
         address = address_of(listening)
         app = make_app(current, options, kept, trial)
         server = Server(app, lambda: ready(address), self.connections)
-        gc.freeze()  # libraries and run stay: walking them again and again would only make requests wait
 
         # uvicorn raises the signal again after its shutdown; having stopped in order is no failure.
         stopping = (signal.SIGINT, signal.SIGTERM)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import VibesError
+from core.run.run import Run
 from core.run.shared import Shared
 from core.serving.live.log import LiveLog
 from core.serving.service.served import Served
@@ -32,6 +35,9 @@ class NewestState:
     ) -> None:
         self.path, self.beside, self.shared, self.problem = path, beside, shared, ""
         self.served = Served(path, beside, shared)
+        # The run of the state before, as long as it is there: it and its makers of lists refer to each other, and Python by
+        # itself looks for such garbage so seldom that a service held every state of a day.
+        self._replaced: Callable[[], Run | None] = lambda: None
         self.live: LiveLog | None = None
         if events is not None:
             self.knows_of(LiveLog(events, lambda: self.served.run))
@@ -49,14 +55,19 @@ class NewestState:
         """Look every `every` seconds for a newer state, for ever; `observe` hears whether an opening succeeded.
 
         A look reads two small files. A state that cannot be opened, whatever stands against it, is tried again at the
-        next look; meanwhile the one in use goes on.
+        next look; meanwhile the one in use goes on. What a replaced state holds, its memory and its folder, is let go of as
+        soon as no request is at it.
         """
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(every)
             try:
+                if self._replaced() is not None:
+                    await loop.run_in_executor(None, gc.collect)
                 if await loop.run_in_executor(None, self._outdated):
-                    self.served = await loop.run_in_executor(None, self._opened)
+                    newer = await loop.run_in_executor(None, self._opened)
+                    self._replaced, self.served = weakref.ref(self.served.run), newer
+                    del newer
                     observe(True)
                 self.problem = ""
             except Exception as error:

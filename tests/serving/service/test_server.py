@@ -19,9 +19,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.copies import copied
+from helpers.newcomers import new_events
 from helpers.serving import ask, running
 from PIL import Image
 
+from core.run.generations import STATES
+from core.serving.forget.forget import forget
+from core.serving.refresh.refresher import Refresher
+from core.serving.refresh.sources import FolderSource
 from core.serving.service.guard import TOKEN
 from core.serving.service.process import GRACE_S
 
@@ -174,3 +180,28 @@ def test_a_short_token_is_one_sentence(trained):
         command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {TOKEN: "short"}
     )
     assert done.returncode == 2 and "give at least 16" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_states_that_newer_ones_replaced_are_let_go_of_so_that_users_are_forgotten_while_it_runs(
+    trained, tmp_path
+):
+    run = copied(trained, tmp_path)
+    new = tmp_path / "new"
+    new.mkdir()
+    rows, user = new_events(run.market, [], 16, 4), run.log.users[0]
+
+    def refreshed(number: int) -> None:
+        rows.iloc[4 * number : 4 * number + 4].to_parquet(new / f"{number}.parquet", index=False)
+        assert Refresher(run.path, {"events": FolderSource(new)}).look().generation == number
+
+    refreshed(1)
+    with running(run.path) as (_, address):
+        for number in (2, 3):
+            refreshed(number)
+            end = time.monotonic() + 30
+            while ask(address, "/health")["generation"] < number and time.monotonic() < end:
+                time.sleep(0.1)
+            assert ask(address, f"/recommend/{user}?k=3")["results"]
+        forget(run.path, [user])  # refused where somebody still reads a state that has them
+    left = [folder.name for folder in (run.path / STATES.folder).iterdir()]
+    assert left == ["000004"]
