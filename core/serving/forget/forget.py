@@ -74,9 +74,9 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
     for one in runs.values():
         _forget_in_run(one, who, told)
         places.append(Run.open(one).market.path)
-    for path in dict.fromkeys(table.resolve() for place in places for table in tables_of(place)):
-        if STATES.folder not in path.parts:
-            _forget_in_table(path, who, told)
+    found = [(place, table) for place in places for table in tables_of(place)]
+    for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
+        _forget_in_table(path, who, told)
     for one in runs.values():
         _remove_generations(one, who, told)
     missing = [user for user in users if user.strip() not in who.found]
@@ -91,7 +91,12 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
 def _runs_in(place: Path) -> list[Path]:
     """The run folders at and below a place."""
     found = [path.parent for path in place.rglob("run.toml")] if place.is_dir() else []
-    return [folder for folder in found if STATES.folder not in folder.parts]
+    return [folder for folder in found if not _of_a_state(folder, place)]
+
+
+def _of_a_state(path: Path, place: Path) -> bool:
+    """Whether a path in a place belongs to a published state of a run there."""
+    return STATES.folder in path.relative_to(place).parts
 
 
 def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
@@ -128,7 +133,14 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
             if features is not None:
                 save_prepared(built, features, after.fingerprint)
             state: dict[str, Any] = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
-            write_json(built / STATE, {**state, "replaced": digests(market.path)})
+            # Of the market's tables it takes the place of those that are its own; another run's refresh may have extended them.
+            ours, was = digests(market.tables), state.get("replaced", {})
+            lie = {
+                name: one
+                for name, one in digests(market.path).items()
+                if one in (ours.get(name), was.get(name))
+            }
+            write_json(built / STATE, {**state, "replaced": lie})
             seal(built, manifest_over(run, after))
             publish(path, built)
         if config != market.config:

@@ -30,10 +30,10 @@ ROWS = 200_000
 
 
 def tables_of(folder: Path) -> Iterator[Path]:
-    """Every table and journal in a folder and those below it, hidden ones too; `folder` may be one file."""
+    """Every table and journal in a folder and those below it, hidden ones and links too; `folder` may be one file."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
     for path in files:
-        if path.name.endswith((*TABLE_SUFFIXES, SUFFIX)) and path.is_file() and not path.is_symlink():
+        if path.name.endswith((*TABLE_SUFFIXES, SUFFIX)) and path.is_file():
             yield path
 
 

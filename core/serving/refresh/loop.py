@@ -62,7 +62,7 @@ def keep_fresh(
                 look = refresher.look()
                 behind |= look.published
                 report(look)
-                if behind:  # also where it failed after an earlier look
+                if behind:  # also after an earlier look
                     after(refresher.run)
                     behind = False
                 if every is None:
@@ -73,6 +73,7 @@ def keep_fresh(
             except VibesError as error:
                 if first or every is None:
                     raise
+                behind = True  # it may have failed after it had published
                 report(error)
             first = False
             stop.wait(max(0.0, every - (time.monotonic() - started)))

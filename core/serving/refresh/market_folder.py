@@ -18,8 +18,8 @@ class MarketFolder:
     """`market.toml` and the tables of a run's market as they lie in the market's folder.
 
     Readers of the run read its generation. The folder gets the same files afterwards, each by a rename, listings before
-    events, so that every other command on the market, too, sees what is new; what an interruption left undone is done
-    at the next start.
+    events, so that every other command on the market, too, sees what is new; what an interruption or a full disk left
+    undone is done at the next look or start.
 
     Args:
         replaced: digests of the files that the run's generation took the place of.
@@ -31,30 +31,40 @@ class MarketFolder:
     def __init__(self, run: Run, replaced: Digests) -> None:
         self.path = run.market.path
         sweep_left(self.path)
-        self._run_path = run.path
-        lie, ours = digests(self.path), digests(run.market.tables)
-        if run.market.tables == run.market.path:
-            if run.market_changed:
-                raise self._error()
-        elif lie != ours:
-            if any(lie.get(name) not in (ours.get(name), replaced.get(name)) for name in NAMES):
-                raise self._error()
-            self._copy(run)
-        self._settle()
+        self._run, self._replaced = run, replaced
+        if run.market.tables == self.path and run.market_changed:
+            raise self._error()
+        self.digests = digests(self.path)
+        self._agree()
 
     def check(self) -> None:
-        """Raises:
-        VibesError: a file was changed since the last look.
+        """Does what is left undone.
+
+        Raises:
+            VibesError: a file was changed since the last look, or cannot be written.
         """
-        if self._stamps() != self._seen and digests(self.path) != self.digests:
-            raise self._error()
+        if self._stamps() != self._seen:
+            self._agree()
 
     def extend(self, run: Run) -> None:
-        """Bring the folder to the state of a generation that was published."""
-        self._copy(run)
-        self._settle()
+        """Bring the folder to the state of a generation that was published.
 
-    def _settle(self) -> None:
+        Raises:
+            VibesError: a file was changed meanwhile, or cannot be written, which the next look tries again.
+        """
+        self._run, self._replaced, self._seen = run, self.digests, []
+        self._agree()
+
+    def _agree(self) -> None:
+        """Have the folder hold the tables of the run where it holds these or, maybe in parts, those before."""
+        lie, tables = digests(self.path), self._run.market.tables
+        if tables == self.path:
+            if lie != self.digests:
+                raise self._error()
+        elif lie != (ours := digests(tables)):
+            if any(lie.get(name) not in (ours.get(name), self._replaced.get(name)) for name in NAMES):
+                raise self._error()
+            self._copy(self._run)
         self.digests, self._seen = digests(self.path), self._stamps()
 
     def _copy(self, run: Run) -> None:
@@ -76,8 +86,8 @@ class MarketFolder:
 
     def _error(self) -> VibesError:
         return VibesError(
-            f"The tables of {self.path} were changed by something else since {self._run_path} was embedded or refreshed; "
-            f"bring the run up to date with `vibes embed {self.path} {self._run_path} --model {self._run_path}`."
+            f"The tables of {self.path} were changed by something else since {self._run.path} was embedded or refreshed; "
+            f"bring the run up to date with `vibes embed {self.path} {self._run.path} --model {self._run.path}`."
         )
 
 

@@ -92,6 +92,37 @@ def test_a_run_that_was_never_refreshed_and_its_tables_of_any_format(run, tmp_pa
     assert opened.market.events[C.USER].nunique() == 6
 
 
+def test_a_table_that_is_a_link_and_a_folder_called_as_that_of_states(tiny_market, tmp_path):
+    folder = tmp_path / "generations"
+    folder.mkdir()
+    market = Market.open(tiny_market("generations/market", photos=0))
+    (market.path / "events.parquet").rename(tmp_path / "kept.parquet")
+    (market.path / "events.parquet").symlink_to(tmp_path / "kept.parquet")
+    embed_market(market, folder / "run", None)
+    forget(folder / "run", GONE)
+    assert traces(tmp_path, GONE[0]) == [] and (market.path / "events.parquet").is_symlink()
+    assert not Run.open(folder / "run").market_changed
+
+
+@pytest.mark.slow
+def test_what_another_run_has_brought_into_the_market_stays(run, tmp_path):
+    market, other = run.market.path, run.path.parent / "other"
+    refreshed(run, tmp_path, 1)
+    embed_market(Market.open(market), other, None)
+    forget(other, GONE)
+    new_events(Market.open(market), [], 6, 2).to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "a.parquet").rename(tmp_path / "new" / "a.parquet")
+    sources = {"events": FolderSource(tmp_path / "new")}
+    assert Refresher(other, sources).look().events == 6
+    before = Market.open(market).fingerprint
+    forget(run.path, GONE)  # whose own state has them still, and not what came since
+    with pytest.raises(VibesError, match="changed by something else"):
+        Refresher(run.path, sources)
+    assert Market.open(market).fingerprint == before
+    assert not Refresher(other, sources).look().published
+
+
 def test_a_market_that_changed_since_loses_them_all_the_same(run):
     with (run.market.path / "market.toml").open("a") as stream:
         stream.write("\n# changed\n")

@@ -197,6 +197,23 @@ def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_star
 
 
 @pytest.mark.slow
+def test_a_market_folder_that_could_not_be_written_follows_at_the_next_look(shop, monkeypatch):
+    shop.deliver("a", listings=new_listings(shop.market, 3), events=new_events(shop.market, [], 12, 10))
+    refresher = shop.refresher()
+
+    def full(source: Path, target: Path) -> None:
+        if target.stem == "events":
+            raise VibesError("The disk is full.")
+        copy_file(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(VibesError, match="disk is full"):
+        patch.setattr("core.serving.refresh.market_folder.copy_file", full)
+        refresher.look()
+    assert Run.open(shop.run).generation == 1 and not refresher.look().published
+    assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
+
+
+@pytest.mark.slow
 def test_a_market_that_somebody_else_changed_is_refused(shop):
     refresher = shop.refresher()
     shop.deliver("a", listings=new_listings(shop.market, 1))
