@@ -20,7 +20,7 @@ from core.market.durable import atomic_path, copy_file, only_writer
 from core.market.market import Market
 from core.model.settings import Settings
 from core.progress import Notice, Report
-from core.run.contents import is_sound, read_spaces, seal
+from core.run.contents import WAITING, is_sound, read_spaces, seal
 from core.run.engine import Engine
 from core.run.generations import building, drop_results, forget, publish, reading, sweep
 from core.run.manifest import Manifest
@@ -125,8 +125,8 @@ def embed_market(
 
     Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
 
-    A run that is there already is left as it is until the new state is whole; then that is published in its place. What was
-    measured with another model than that of the new state goes with the old one.
+    A run that is there already is left as it is until the new state is whole; then that is published in its place. What waited in
+    it for a listing still waits; the next refresh reads all that its sources have. What was measured with another model than that of the new state goes with the old one.
 
     Raises:
         VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
@@ -142,6 +142,10 @@ def embed_market(
         with building(run) as built:
             manifest = _embed(market, built, photos, source, before, report, model_run)
             manifest.save(built)
+            if (before / Manifest.load(before).market).resolve() == market.path.resolve():
+                for name in WAITING:  # their files may be gone
+                    if (before / name).is_file():
+                        copy_file(before / name, built / name)
             other = weights_digest(built) != weights_digest(before)
             publish(run, built, anew=True, other_model=other)
         if other:

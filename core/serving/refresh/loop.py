@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -68,6 +69,8 @@ def keep_fresh(
                 if every is None:
                     return
                 refresher.warm()
+                if look.published:
+                    gc.collect()  # what was built refers to itself and may be large; Python looks for it too seldom
             except Stopped:
                 return
             except VibesError as error:

@@ -12,6 +12,7 @@ from core.run.run import Run
 
 NAMES = ("market.toml", *TABLES)
 Digests = dict[str, str]
+Stat = tuple[int, int, int]
 
 
 class MarketFolder:
@@ -35,6 +36,7 @@ class MarketFolder:
         if run.market.tables == self.path and run.market_changed:
             raise self._error()
         self.digests = digests(self.path)
+        self._seen: list[Stat | None] = []
         self._agree()
 
     def check(self) -> None:
@@ -78,7 +80,7 @@ class MarketFolder:
                 if name != "market.toml" and not source.name.endswith(suffix):
                     (self.path / f"{name}{suffix}").unlink(missing_ok=True)
 
-    def _stamps(self) -> list[tuple[int, int, int] | None]:
+    def _stamps(self) -> list[Stat | None]:
         """What changes with a file, without reading it."""
         files = [_file(self.path, name) for name in NAMES]
         stats = [None if file is None else file.stat() for file in files]

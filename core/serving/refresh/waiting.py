@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from core.market.documents import read_json, write_json
+from core.run.contents import WAITING
 from core.run.generations import Stamp
 
 #: By what waits: events for their listing or their time, photos for a file that can be read. The file that has them.
-FILES = {"events": "waiting.parquet", "photos": "waiting-photos.parquet"}
+FILES = dict(zip(("events", "photos"), WAITING, strict=True))
 #: Of each, the newest of which are kept.
 MOST_WAITING = 100_000
 

@@ -1,5 +1,6 @@
 """Refreshing a run: what is new is visible, equals a full rebuild, costs what is new, and is there whole or not at all."""
 
+import gc
 import threading
 import time
 from pathlib import Path
@@ -13,11 +14,13 @@ from helpers.newcomers import new_events, new_listings
 from core.errors import VibesError
 from core.market.columns import Columns as C
 from core.market.durable import copy_file, only_writer
+from core.market.garbage import none_meanwhile
 from core.market.market import Market
 from core.run.folder import PUSH_COLUMNS
 from core.run.generations import stamp_of
 from core.run.run import Run
 from core.run.spaces import embed_market
+from core.serving.refresh.loop import keep_fresh
 from core.serving.refresh.market_folder import MarketFolder
 from core.serving.refresh.refresher import Refresher, Stopped
 from core.serving.refresh.sources import FolderSource
@@ -244,6 +247,35 @@ def test_a_run_that_is_embedded_again_leaves_its_generations_behind(shop):
     )  # with the run.toml that it had before
     run = Run.open(shop.run)
     assert run.generation == 0 and run.listing_ids == shop.market.listings[C.LISTING].tolist()
+
+
+@pytest.mark.slow
+def test_events_that_wait_for_a_listing_do_so_where_the_run_is_embedded_again(shop):
+    fresh = new_listings(shop.market, 1)
+    shop.deliver("a", events=new_events(shop.market, list(fresh[C.LISTING]), 12, 10))
+    waiting = shop.refresher().look().waiting
+    (shop.folder / "events" / "a.parquet").unlink()
+    embed_market(Market.open(shop.market.path), shop.run, None, shop.run)
+    shop.deliver("b", listings=fresh)
+    look = shop.refresher().look()
+    assert look.events == waiting > 0 and not look.waiting
+
+
+@pytest.mark.slow
+def test_what_a_look_leaves_behind_is_not_kept(shop):
+    rows, alive, stop = new_events(shop.market, [], 40, 10), [], threading.Event()
+
+    def report(look: object) -> None:
+        alive.append(sum(isinstance(one, Run) for one in gc.get_objects()))
+        if len(alive) == 4:
+            stop.set()
+        number = len(alive) * 10
+        shop.deliver(str(number), events=rows.iloc[number - 10 : number])
+
+    with none_meanwhile():  # as in a process that makes little garbage
+        sources = {"events": FolderSource(shop.folder / "events")}
+        keep_fresh(shop.run, sources, 0.01, stop, report)
+    assert alive[3] == alive[2]
 
 
 def test_one_refresh_at_a_time(shop):
