@@ -13,17 +13,16 @@ from app.kit.palettes import Colouring, colouring
 from app.server.look_search import look_search
 from app.server.photos import base_path
 from app.server.runs import OpenRun
-from core.insight.map.cluster_looks import coded_looks
+from core.insight.map.cluster_looks import coded_map
 from core.insight.map.cluster_names import (
     Coded,
     Portrait,
     coded_among,
-    coded_attributes,
     most_typical,
     portraits,
 )
 from core.insight.map.region import grid_places
-from core.insight.map.tones import COLUMNS, coded_tones
+from core.insight.map.tones import COLUMNS
 from core.insight.map.tones import LABEL as TONES
 from core.insight.map.vibe_map import FILE, place_among, read_map
 from core.market.columns import Columns as C
@@ -60,11 +59,9 @@ class SpaceMap:
     @cached_property
     def coded(self) -> list[Coded]:
         """The values of all attributes, and what is seen in photos where these were looked at, as numbers."""
-        coded, search = coded_attributes(self.opened.view.market, self.rows), look_search(self.opened)
-        coded += coded_tones(self.tones)
-        if search is not None:
-            coded.append(coded_looks(search.looks, self.opened.view.market, self.rows))
-        return coded
+        search = look_search(self.opened)
+        looks = None if search is None else search.looks
+        return coded_map(self.opened.view.market, self.rows, self.tones, looks)
 
     @cached_property
     def portraits(self) -> list[Portrait]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from core.errors import printable
+from core.market.called import identity as identity
 from core.words import count as count
 
 MISSING = "—"
@@ -16,7 +17,6 @@ _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²
 #: Where an address would become a link by itself, escaped or not; an invisible sign that joins words stands between.
 _ADDRESS = re.compile(r"(?<=http)(?=s?://)|(?<=www)(?=\.)|(?=@)", re.IGNORECASE)
-_OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
 
 
 def number(value: float, unit: str = "", grouped: bool = True) -> str:
@@ -134,14 +134,6 @@ def shorten(text: str, length: int) -> str:
         return text
     cut = text[: length - 1]
     return (cut.rsplit(" ", 1)[0] if " " in cut[length // 2 :] else cut).rstrip(" ,;.–-") + "…"
-
-
-def identity(identifier: str, kind: str, row: int) -> str:
-    """What to call a thing known only by its id: the id where a person can read it, else its number in the market."""
-    if _OPAQUE.search(identifier):
-        return f"{kind} no. {row + 1:,}"
-    identifier = printable(identifier)
-    return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
 
 
 def plain(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import VibesError
+from core.market.called import identity
 from core.market.market import Market
 from core.run.thumbs import thumbnail
 from core.words import cut
@@ -91,14 +92,12 @@ def photo_sheet(run: Run, listings: Sequence[str], lines: Sequence[str] = (), ti
 
 
 def title_of(market: Market, listing: str) -> str:
-    """What a listing is called, cut to a line; its number where nothing tells it."""
+    """What a listing is called, as on a page, cut to a line."""
     row = market.listing_row.get(listing)
     if row is None:
         return "Listing"
     text = market.called(row)
-    if text is None:
-        return f"Listing no. {row + 1:,}"
-    return cut(text, LETTERS)
+    return identity(listing, "Listing", row) if text is None else cut(text, LETTERS)
 
 
 def _cover(run: Run, listing: str) -> Image.Image | None:

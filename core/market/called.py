@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from core.errors import printable
 from core.market.codes import is_code
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ LOOKED_AT = 20_000  # listings
 WORDS = 0.8
 KNOWN = 0.5  # share of the listings that a first part has to be known of
 LEAST = (2.0, 0.5)  # bits that each part has to tell
+#: An id that says nothing to anybody.
+_OPAQUE = re.compile(r"^[0-9a-f]{8}-?[0-9a-f]{4}-|^[0-9a-f]{16,}$|.{25,}", re.IGNORECASE)
 
 
 def telling(listings: pd.DataFrame, attributes: Sequence[Attribute]) -> list[Attribute]:
@@ -76,3 +80,11 @@ def name_of(values: Sequence[object]) -> str | None:
     """A listing's name by its title, or by the values of `telling`; None where none is known."""
     known = [value.strip() for value in values if isinstance(value, str) and value.strip()]
     return ", ".join(dict.fromkeys(known)) or None
+
+
+def identity(identifier: str, kind: str, row: int) -> str:
+    """What to call a thing known only by its id: the id where a person can read it, else its number in the market."""
+    if _OPAQUE.search(identifier):
+        return f"{kind} no. {row + 1:,}"
+    identifier = printable(identifier)
+    return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from core.insight.map.cluster_names import coded_attributes, portraits
+from core.insight.looks.search import LookSearch
+from core.insight.map.cluster_looks import coded_map
+from core.insight.map.cluster_names import portraits
 from core.insight.map.region import SIZE, grid_places
-from core.insight.map.tones import COLUMNS, LABEL, coded_tones
+from core.insight.map.tones import COLUMNS, LABEL
 from core.insight.map.vibe_map import read_map
 from core.insight.sheet import title_of
 from core.market.columns import Columns as C
@@ -59,7 +61,9 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
         return None
     cluster = mine["cluster"].to_numpy(int)
     rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
-    coded = [*coded_attributes(run.market, rows), *coded_tones(mine.reindex(columns=list(COLUMNS)))]
+    search = LookSearch.open(run)
+    looks = None if search is None else search.looks
+    coded = coded_map(run.market, rows, mine.reindex(columns=list(COLUMNS)), looks)
     told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
     groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
     places = grid_places(mine[["x", "y"]].to_numpy())

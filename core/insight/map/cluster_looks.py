@@ -1,14 +1,23 @@
-"""What ImageNet sees in a market's photos, in the form that portraits of groups count."""
+"""What portraits of groups count beside attributes: what ImageNet sees in a market's photos, and their tones."""
 
 import numpy as np
+import pandas as pd
 
 from core.features.photos.looks import Looks
-from core.insight.map.cluster_names import Coded
+from core.insight.map.cluster_names import Coded, coded_attributes
+from core.insight.map.tones import coded_tones
 from core.market.columns import Columns as C
 from core.market.market import Market
 
 LABEL = "Seen in photos"
 PLAIN = 0.1  # a class is seen in a photo from this probability on
+
+
+def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
+    """All that names of a map's groups are made of, so that they are the same wherever a map is shown: of its listings, the rows
+    (n,) of the market, their attributes, `tones` (n lines) and `looks`, where photos were looked at."""
+    coded = [*coded_attributes(market, rows), *coded_tones(tones)]
+    return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
 
 
 def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
