@@ -15,6 +15,7 @@ from core.market.codes import is_code
 from core.market.columns import Columns as C
 from core.market.log import EventLog
 from core.market.market import Attribute, Market
+from core.market.money import said_unit
 from core.market.user_names import NumberedUsers
 
 HEADLINE = 3  # attributes on a card
@@ -149,7 +150,7 @@ class MarketView:
 
     def unit(self, attribute: Attribute) -> str:
         """The attribute's unit; `currency` stands for that of the market."""
-        return printable(self.market.config.currency) if attribute.unit == "currency" else attribute.unit
+        return said_unit(self.market, attribute)
 
     @cached_property
     def _years(self) -> set[str]:

@@ -2,7 +2,7 @@
 
 import re
 
-from core.errors import VibesError
+from core.errors import VibesError, printable
 from core.market.market import Attribute, Market
 from core.market.values import CURRENCY, SIGNS
 
@@ -20,6 +20,11 @@ def is_currency(unit: str) -> bool:
 def is_ambiguous(unit: str) -> bool:
     """Whether it is the sign of several currencies, which does not say that two markets count in the same one."""
     return _money(unit) in _AMBIGUOUS
+
+
+def said_unit(market: Market, attribute: Attribute) -> str:
+    """The unit of an attribute as people read it: as `market.toml` has it, the market's currency for its own."""
+    return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
 
 
 def unit_of(market: Market, attribute: Attribute) -> str:

@@ -19,7 +19,9 @@ from core.insight.selection.address import page_of, selections
 from core.insight.selection.params import whole
 from core.insight.selection.selection import Selection
 from core.market.columns import Columns as C
+from core.market.market import Attribute, Market
 from core.market.moments import moment_in_log
+from core.market.money import said_unit
 from core.report.figures import Map
 from core.report.looks import Photo, listings_map, photo_of, thinned
 from core.run.asking import user_number
@@ -244,7 +246,7 @@ def _launched(view: View, run: Run, params: Mapping[str, str]) -> View:
         call = LaunchCall.of(run.market, cells, like, params.get("photos") != "0", cover)
         document = dict(call.document)
     found = launch(run, document, advise=False)
-    labels: dict[str, str] = {item.name: str(item.label) for item in run.market.attributes}
+    labels = {item.name: _labelled(run.market, item) for item in run.market.attributes}
     shown = cells if isinstance(cells, dict) else {}
     facts = [(labels.get(str(name), str(name)), _text(value)) for name, value in shown.items()]
     told = (
@@ -260,9 +262,18 @@ def _launched(view: View, run: Run, params: Mapping[str, str]) -> View:
     return replace(view, facts=facts, told=told, strips=strips)
 
 
+def _labelled(market: Market, item: Attribute) -> str:
+    unit = said_unit(market, item)
+    return f"{item.label} ({unit})" if unit and item.shown_as != "place" else item.label
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return f"{value:,g}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else value
+    if not isinstance(value, int | float) or abs(value) < 10_000:  # a year has no thousands
+        return str(value)
+    return f"{value:,}"

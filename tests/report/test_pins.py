@@ -1,7 +1,11 @@
 """Pinned views in the report: each with its note and what it shows."""
 
 import json
+from types import SimpleNamespace
+from urllib.parse import urlencode
 
+import numpy as np
+import pandas as pd
 import pytest
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
@@ -9,7 +13,11 @@ from helpers.commands import vibes
 
 from core import Run
 from core.errors import VibesError
+from core.features.photos.looks import Looks, save_looks
+from core.insight.looks.search import FILE, photos_of
 from core.insight.map.vibe_map import read_map
+from core.report import pins
+from core.report.looks import listings_map
 from core.report.page import report_html
 from core.report.pins import Pin, only, pinned_views, pins_of, read_pins
 
@@ -49,6 +57,21 @@ def test_the_map_has_the_group_on_the_day_and_its_listings(run):
     assert group.told == f"On 2024-03-02 {len(of_photos)} of {len(of_photos)} listings were live."
 
 
+def test_groups_are_called_as_on_the_page_by_what_is_seen_in_photos_as_well(run):
+    market, names = run.market, np.array(["four-poster"])
+    frame = read_map(run)
+    group = frame[(frame["space"] == "photos") & (frame["cluster"] == 0)]["listing_id"]
+    shares = np.where(market.photos["listing_id"].isin(group), 0.5, 0.0).astype(np.float16)[:, None]
+    looks = Looks(np.zeros(shares.shape, np.int16), shares, names, np.eye(1), np.array(["t"]))
+    before = [name for name, _ in listings_map(run)[0].groups]
+    save_looks(looks, run.path / FILE, photos_of(market))
+    try:
+        named = [name for name, _ in listings_map(run)[0].groups]
+    finally:
+        (run.path / FILE).unlink()
+    assert "four-poster" in named[0] and "four-poster" not in before[0]
+
+
 def test_a_list_that_a_dial_moves_has_scores_and_no_similarities(run):
     plain, moved = (
         view(run, f"/similar?listing=l05&space=photos&k=4{more}").strips[0].photos[1].line
@@ -73,10 +96,27 @@ def test_what_cannot_be_shown_says_why(run):
     assert "Nothing was filled in" in view(run, "/cold?view=new").told
 
 
+def test_a_draft_has_its_values_written_out_with_their_units(run, monkeypatch):
+    nobody = SimpleNamespace(
+        audience=[],
+        users=1,
+        k=30,
+        median_rank=None,
+        competitors=pd.DataFrame(columns=["listing_id", "score"]),
+    )
+    monkeypatch.setattr(pins, "launch", lambda *_, **__: nobody)
+    draft = {"price": 12_500_000.0, "built_year": 1995, "title": "New", "amenities": ["Wifi", "Sauna"]}
+    found = view(run, "/cold?" + urlencode({"view": "new", "draft": json.dumps(draft)}))
+    assert found.facts == [
+        ("Price per night (EUR)", "12,500,000"), ("Year built", "1995"), ("Title", "New"),
+        ("Amenities", "Wifi, Sauna"),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_the_report_holds_them_in_order_and_escapes_notes(run):
-    pins = [Pin("B", "/similar?listing=l05&k=3", "<b>bold</b>"), Pin("A", "/map")]
-    html = report_html(run, pins)
+    pinned = [Pin("B", "/similar?listing=l05&k=3", "<b>bold</b>"), Pin("A", "/map")]
+    html = report_html(run, pinned)
     assert "&lt;b&gt;bold" in html and "<b>bold" not in html and "<script" not in html
     assert html.index("<bdi>B</bdi>") < html.index("<bdi>A</bdi>") < html.index("How good are")
     assert "Pinned views" not in report_html(run)
