@@ -31,14 +31,16 @@ def choose_any_user(view: MarketView, least: int) -> None:
 
 
 def find_users(view: MarketView, text: str, least: int) -> np.ndarray:
-    """Users whose id holds `text`, with at least `least` events: an exact id first, then the longest histories."""
+    """Users whose name holds `text`, with at least `least` events: an exact one first, then the longest histories; where names
+    are hashed, also the user of the id `text`."""
     length = np.diff(view.log.start)
-    hit = length >= least
+    hit, exact = length >= least, np.zeros(len(length), bool)
     if text:
-        hit &= np.array([text.lower() in user.lower() for user in view.log.users], bool)
+        if (number := view.user_row.get(text)) is not None:
+            exact[number] = True
+        hit &= exact | np.array([text.lower() in user.lower() for user in view.log.users], bool)
     rows = np.flatnonzero(hit)
-    exact = np.array([view.log.users[row] == text for row in rows], bool)
-    return rows[np.lexsort((rows, -length[rows], ~exact))] if len(rows) else rows
+    return rows[np.lexsort((rows, -length[rows], ~exact[rows]))]
 
 
 def users_table(view: MarketView, rows: np.ndarray) -> pd.DataFrame:

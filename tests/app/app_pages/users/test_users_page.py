@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from looking import components, texts
 
+from app.app_pages.users.user_picker import find_users
+from app.view.market import MarketView
 from core import Run
+from core.market.log import EventLog
 from core.market.market import Market
 from core.run.fits import Fit, save_fits
 from core.run.manifest import Manifest
@@ -263,3 +266,15 @@ def test_where_nothing_is_live_any_more_the_page_says_why_and_leads_on(show, tra
     page.button(key="also-ended").click().run()
     assert page.query_params["live"] == "0"
     assert len(components(page, "gallery")[1]["cards"]) == 6
+
+
+def test_a_hashed_user_is_found_by_the_id_as_well(tiny_market):
+    path = tiny_market(photos=0)
+    user = EventLog.from_market(Market.open(path)).users[0]
+    with (path / "market.toml").open("a") as stream:
+        stream.write('\n[privacy]\nusers = "hashed"\n')
+    market = Market.open(path)
+    view = MarketView(market, lambda: EventLog.from_market(market))
+    assert user not in view.log.users
+    assert find_users(view, user, 1).tolist() == [view.user_row[user]]
+    assert not len(find_users(view, user, 1_000)) and not len(find_users(view, "nobody", 1))
