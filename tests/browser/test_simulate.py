@@ -1,6 +1,8 @@
 """Simulating a user as a person does it: from a persona over changes to a second history, a link and a file."""
 
 import json
+import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
@@ -15,6 +17,7 @@ from playwright.sync_api import expect
 
 from app.app_pages.simulate.history import frame
 from core import Run
+from core.insight.selection.histories import MOST
 from core.run.histories import read_history
 
 
@@ -155,3 +158,14 @@ def test_it_fits_a_phone(page):
             "main => Math.max(main.scrollWidth, document.body.scrollWidth)"
         )
         assert width <= 390, path
+
+
+def test_what_is_added_to_a_full_history_takes_the_place_of_the_oldest(page):
+    page.goto(f"/simulate?h={','.join(['l03', *['l04'] * (MOST - 1)])}")
+    chooser = page.get_by_role("list", name="Listings to add to the history")
+    button = chooser.get_by_role("button", name=re.compile(r"^Add Home \d+ ")).first
+    wait_until_quiet(page)
+    button.click()
+    page.wait_for_url(lambda url: "l03" not in url)
+    now = parse_qs(urlsplit(page.url).query)["h"][0].split(",")
+    assert now[:-1] == ["l04"] * (MOST - 1) and len(now) == MOST

@@ -114,10 +114,8 @@ function adder(card, data) {
   return node
 }
 
-function add(data, token) {
-  const list = tokens(data.name)
-  if (list.length < data.most) write(data.name, [...list, token])
-}
+// The newest stay, as many as a history holds.
+const add = (data, token) => write(data.name, [...tokens(data.name), token].slice(-data.most))
 
 function refuser(card, data) {
   const box = element("div", "buttons one")

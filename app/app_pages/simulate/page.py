@@ -21,6 +21,7 @@ from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
 from app.view.formats import count, moment, plain
 from core import Run
+from core.insight.selection.histories import MOST
 from core.insight.selection.params import adds_its_own
 from core.insight.selection.selection import Selection
 from core.run.rules import Rules
@@ -163,7 +164,8 @@ def told(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
     else:
         st.markdown(
             f"**{label}**: {count(len(history), 'event')}, the oldest first",
-            help="The model reads at most 50 events. Change, move or remove them on the cards.",
+            help=f"The model reads the newest {opened.run.manifest.settings.training.max_listings} at most. Change, move or "
+            "remove them on the cards.",
         )
         history_strip(
             opened,
@@ -172,6 +174,8 @@ def told(opened: OpenRun, name: str, history: Simulated, target: str) -> None:
             f"{label}, oldest first",
             spoken=f"{label} has {count(len(history), 'event')}",
         )
+    if len(history) + history.unknown >= MOST:
+        st.caption(f"A history here has {MOST} events at most: another one takes the place of the oldest.")
     if history.unknown:
         st.caption(
             f"{count(history.unknown, 'event')} of this link {'is' if history.unknown == 1 else 'are'} on listings "

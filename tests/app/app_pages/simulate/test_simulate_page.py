@@ -8,6 +8,7 @@ from looking import components, texts
 from app.app_pages.simulate.history import from_frame
 from core import Run
 from core.insight.personas import personas
+from core.insight.selection.histories import MOST
 from core.market.market import Market
 
 
@@ -87,6 +88,12 @@ def test_a_change_shows_what_moved_and_undo_takes_it_back(show, trained):
 
 
 @pytest.mark.slow
+def test_a_full_history_says_what_another_event_does(show, trained):
+    full = ["l04"] * (MOST - 1)
+    assert "takes the place of the oldest" not in texts(show("simulate", trained, h=",".join(full)))
+    assert "takes the place of the oldest" in texts(show("simulate", trained, h=",".join([*full, "l07"])))
+
+
 def test_starting_empty_can_be_undone(show, trained):
     page = show("simulate", trained, h="l04,l05")
     next(button for button in page.button if button.label == "Start empty").click().run()
