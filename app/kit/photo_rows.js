@@ -60,16 +60,27 @@ function row(one, data, kept) {
   return item
 }
 
-export default function ({ data, parentElement }) {
-  const list = parentElement.querySelector(".rows")
-  const shown = JSON.stringify(data)
-  if (list.dataset.shown === shown) return
-  list.dataset.shown = shown
-  list.style.setProperty("--box", data.box)
+function rows(one, data, kept) {
+  const list = element("ul", "rows")
   list.classList.toggle("bare", !data.subject)
   list.classList.toggle("titles", !data.photos)
-  list.setAttribute("aria-label", data.label)
+  list.setAttribute("aria-label", one.label)
+  list.append(...one.rows.map((each) => row(each, data, kept)))
+  return list
+}
+
+export default function ({ data, parentElement }) {
+  const lists = parentElement.querySelector(".lists")
+  const shown = JSON.stringify(data)
+  if (lists.dataset.shown === shown) return
+  lists.dataset.shown = shown
+  lists.style.setProperty("--box", data.box)
   const kept = new Map()
-  for (const { strips } of list.children) kept.set(strips.told, [...(kept.get(strips.told) ?? []), strips])
-  list.replaceChildren(...data.rows.map((one) => row(one, data, kept)))
+  for (const { strips } of lists.querySelectorAll(".row")) kept.set(strips.told, [...(kept.get(strips.told) ?? []), strips])
+  lists.replaceChildren(
+    ...data.lists.flatMap((one) => [
+      ...(data.headed ? [element("h3", "", one.label)] : []),
+      one.rows.length || !one.note ? rows(one, data, kept) : element("p", "", one.note),
+    ])
+  )
 }

@@ -10,7 +10,7 @@ from app.kit.gallery import Card
 from app.server.runs import OpenRun
 
 NEWEST = 8  # listings of a history
-_component = component(__file__, '<ul class="rows"></ul>')
+_component = component(__file__, '<div class="lists"></div>')
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ def newest_strip(opened: OpenRun, listings: Iterable[int], name: str) -> Strip:
     return Strip(f"{name}{more if len(rows) > 1 else ''}", cards, "" if cards else "No event before.")
 
 
+@dataclass(frozen=True)
+class RowList:
+    """Rows under a heading."""
+
+    heading: str
+    rows: Sequence[Row]
+    note: str = ""  # where there are no rows, why
+
+
 def photo_rows(
     opened: OpenRun, rows: Sequence[Row], *, key: str, label: str, pictured: bool = True, facts_help: str = ""
 ) -> None:
@@ -51,13 +60,27 @@ def photo_rows(
         pictured: whether a row is about a listing, whose photo is shown, or about somebody.
         facts_help: what the figures at the left mean.
     """
+    _show(opened, [RowList(label, rows)], key, False, pictured, facts_help)
+
+
+def photo_lists(opened: OpenRun, lists: Sequence[RowList], *, key: str, facts_help: str = "") -> None:
+    """Show rows of listings in lists, one below the other: as one component, since a list has no height until it is drawn, and a
+    heading of the page beneath it would begin beside the first and jump."""
+    _show(opened, lists, key, True, True, facts_help)
+
+
+def _show(
+    opened: OpenRun, lists: Sequence[RowList], key: str, headed: bool, pictured: bool, facts_help: str
+) -> None:
     data = {
-        "rows": [_row(row) for row in rows],
+        "lists": [
+            {"label": one.heading, "rows": [_row(row) for row in one.rows], "note": one.note} for one in lists
+        ],
+        "headed": headed,
         "photos": opened.view.has_photos,
         "subject": pictured,
         "pictured": pictured and opened.view.has_photos,
         "box": opened.box,
-        "label": label,
         "factsHelp": facts_help,
     }
     _component(key=key, data=data, height="content")

@@ -41,7 +41,7 @@ def ablation(opened: OpenRun, table: pd.DataFrame) -> None:
     slices.sort(key=lambda name: name != ALL)
     part = chosen("slice", slices, slices[0])
     st.session_state.update({"metric": metric, "cutoff": k, "slice": part})
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-ablation"):
         st.segmented_control(
             "Measure",
             metrics,

@@ -11,12 +11,13 @@ from app.app_pages.compare.rankings import MODEL, contestants, lists_of, quick, 
 from app.kit.cards import address, listing_card
 from app.kit.empty import empty, to_similar
 from app.kit.measures import method_name
-from app.kit.photo_rows import Row, Strip, newest_strip, photo_rows
+from app.kit.photo_rows import Row, RowList, Strip, newest_strip, photo_lists
 from app.kit.unmeasured import unmeasured
 from app.server.boundary import told
 from app.server.params import chosen, keep, set_params, whole
 from app.server.runs import OpenRun, known_rows, open_run
 from app.view import formats
+from core.errors import VibesError, printable
 from core.insight.rankings import unlike
 from core.report.paired import hardest_rival
 
@@ -45,7 +46,7 @@ def queries_apart(opened: OpenRun) -> None:
     first = codes.get(chosen("a", list(codes), ""), labels[0])
     second = codes.get(chosen("b", list(codes), ""), _rival(options, first))
     st.session_state["a"], st.session_state["b"] = first, second
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rankings"):
         for key, label in (("a", "First"), ("b", "Second")):
             st.selectbox(label, labels, key=key, on_change=_kept, args=(key, options), width=300)
     if first == second:
@@ -74,10 +75,12 @@ def queries_apart(opened: OpenRun) -> None:
         _lists(name, *pair, both)
         for name, pair in zip((first, second), ((run, scorer), (other_run, other_scorer)), strict=True)
     ]
-    drawn = 0
+    shown, drawn = [], 0
     for title, rows in zip((f"{first} knew better", f"{second} knew better"), sides, strict=True):
-        _side(open_run(run), rows, short, title, [part[drawn : drawn + len(rows)] for part in lists])
+        theirs = [part[drawn : drawn + len(rows)] for part in lists]
+        shown.append(RowList(printable(title), _side(open_run(run), rows, short, theirs), "On no query."))
         drawn += len(rows)
+    photo_lists(open_run(run), shown, key="apart", facts_help=PLACE_HELP)
     left = max(int((found["gain"] > 0).sum()), int((found["gain"] < 0).sum())) - many
     if left > 0 and many < MOST:
         st.button(
@@ -89,13 +92,28 @@ def queries_apart(opened: OpenRun) -> None:
 
 
 def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
-    """What to compare with unless asked: another run's model, else the hardest rival, else what serving adds to the model."""
+    """What to compare with unless asked: another run's model where that was asked the same, else the hardest rival, else what
+    serving adds to the model."""
     others = [label for label in options if label != first]
-    models = [label for label in others if options[label][1] == MODEL]
+    models = [
+        label
+        for label in others
+        if options[label][1] == MODEL and _asked_alike(options[first], options[label])
+    ]
     hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
-    rivals = [label for label in others if options[label][1] == hardest]
-    baselines = [label for label in others if not options[label][1].startswith(MODEL)]
-    return (models or rivals or baselines or others)[0]
+    own = [label for label in others if options[label][0] == options[first][0]]
+    rivals = [label for label in own if options[label][1] == hardest]
+    baselines = [label for label in own if not options[label][1].startswith(MODEL)]
+    return (models or rivals or baselines or own or others)[0]
+
+
+def _asked_alike(one: tuple[str, str], two: tuple[str, str]) -> bool:
+    """Whether two rankings (run, scorer) can be compared."""
+    try:
+        two_rankings(open_run(one[0]), one[1], open_run(two[0]), two[1])
+    except VibesError:
+        return False
+    return True
 
 
 def _kept(key: str, options: dict[str, tuple[str, str]]) -> None:
@@ -109,7 +127,7 @@ def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[s
     """The first places of a ranking on each query, or why they are not shown; a slow scorer is fitted once asked for."""
     opened = open_run(run)
     if not quick(opened, scorer) and st.query_params.get("lists") != "1":
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
             st.button(
                 f"Show the lists of {formats.plain(name)}",
                 icon=":material/view_carousel:",
@@ -119,7 +137,7 @@ def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[s
             st.caption(
                 "It has to be fitted again for that, which may take a minute or more.", width="content"
             )
-        return ["Not fitted here yet; see above."] * len(asked)
+        return ["Not fitted here yet."] * len(asked)
     try:
         with st.spinner(f"Asking {formats.plain(name)} …"):
             return list(lists_of(opened, scorer, asked, LISTED))
@@ -128,23 +146,14 @@ def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[s
 
 
 def _side(
-    opened: OpenRun,
-    rows: pd.DataFrame,
-    names: tuple[str, str],
-    title: str,
-    lists: list[list[list[str] | str]],
-) -> None:
-    st.subheader(formats.plain(title), anchor=False)
-    if rows.empty:
-        st.markdown("On no query.")
-        return
+    opened: OpenRun, rows: pd.DataFrame, names: tuple[str, str], lists: list[list[list[str] | str]]
+) -> list[Row]:
+    """A row for each query that one of the two knew better."""
     drawn = [
         _row(opened, row, names, [part[at] for part in lists])
         for at, row in enumerate(rows.to_dict("records"))
     ]
-    photo_rows(
-        opened, [row for row in drawn if row], key=f"apart-{title}", label=title, facts_help=PLACE_HELP
-    )
+    return [row for row in drawn if row]
 
 
 def _row(

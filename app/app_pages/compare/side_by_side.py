@@ -39,7 +39,7 @@ def two_runs(opened: OpenRun) -> None:
     if opened.view.has_events and opened.run.has_model:
         of["user"] = "A user"
     st.session_state["of"] = chosen("of", list(of), "listing")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-runs"):
         st.selectbox(
             formats.plain(f"{run_label(opened.name)} against"),
             others,

@@ -108,12 +108,12 @@ def test_the_users_who_would_get_it_first(show, chilly):
     assert table["Place"].tolist() == expected["rank"].tolist()
     assert "Touched it later" not in table
     (rows,) = components(page, "photo_rows")
-    assert [row["head"]["title"] for row in rows["rows"]] == table["User"].tolist()[:6]
+    assert [row["head"]["title"] for row in rows["lists"][0]["rows"]] == table["User"].tolist()[:6]
     log, first = run.log, expected["user_id"].iloc[0]
     number = run.user_number[first]
     touched = log.listing[log.start[number] : log.start[number + 1]][::-1]
     newest = list(dict.fromkeys(run.listing_ids[place] for place in touched))
-    (strip,) = rows["rows"][0]["strips"]
+    (strip,) = rows["lists"][0]["rows"][0]["strips"]
     assert [card["href"].split("listing=")[1].split("&")[0] for card in strip["cards"]] == newest[:8]
 
 
@@ -161,7 +161,9 @@ def test_a_listing_entered_by_hand_gets_neighbours_and_users(show, chilly):
     crowd = Crowd.of(run)
     reached = crowd.table(*(one[:, 0] for one in crowd.places(found.vectors["model"][None])))
     (rows,) = components(page, "photo_rows")
-    assert [row["head"]["title"] for row in rows["rows"]] == [f"User {one}" for one in reached["user_id"]][:6]
+    assert [row["head"]["title"] for row in rows["lists"][0]["rows"]] == [
+        f"User {one}" for one in reached["user_id"]
+    ][:6]
     assert page.metric[0].value == f"{len(reached['user_id'])} of {len(crowd)} users"
     assert "A new place" in texts(page)
 

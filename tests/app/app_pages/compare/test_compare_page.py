@@ -30,6 +30,12 @@ ROWS = [
 ]
 
 
+def lists(page):
+    """The lists of queries that the page shows."""
+    (shown,) = components(page, "photo_rows")
+    return shown["lists"]
+
+
 @pytest.fixture
 def run(trained, tmp_path):
     shutil.copytree(trained.parent, tmp_path / "one")
@@ -186,7 +192,7 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     frame = rank(run, model=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, part="queries")
-    better, worse = components(page, "photo_rows")
+    better, worse = lists(page)
     assert better["label"] == "Model knew better" and worse["label"] == "EASE knew better"
     assert [row["head"]["facts"][:2] for row in better["rows"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
     assert [row["head"]["facts"][:2] for row in worse["rows"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
@@ -195,11 +201,11 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     assert frame["target"][0][1:].lstrip("0") in row["head"]["title"]
     events = Run.open(run).market.events
     newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
-    history, *lists = row["strips"]
+    history, *ranked = row["strips"]
     assert [card["href"].split("listing=")[1].split("&")[0] for card in history["cards"]] == newest
-    assert [one["label"] for one in lists] == ["Model put first", "EASE put first"]
+    assert [one["label"] for one in ranked] == ["Model put first", "EASE put first"]
     # A scorer that is fitted for long is fitted on demand.
-    assert lists[1]["note"].startswith("Not fitted here yet")
+    assert ranked[1]["note"].startswith("Not fitted here yet")
     assert [button.label for button in page.button] == ["Show the lists of EASE"]
     assert "On **1** queries Model put the touched listing higher" in texts(page)
     told = compare(run, run, other="ease")
@@ -215,7 +221,7 @@ def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, r
     save_metrics(Run.open(run), evaluate_run(Run.open(run)))
     page = show("compare", run, part="queries", b="run/popularity")
     frame, seen = load_rankings(Run.open(run)), []
-    for side in components(page, "photo_rows"):
+    for side in lists(page):
         for row in side["rows"]:
             target = row["head"]["href"].split("listing=")[1].split("&")[0]
             (query,) = frame[
@@ -234,7 +240,7 @@ def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     rival = tmp_path / "two" / "rival"
     rank(rival, model=[5, 9, 2])
     page = show("compare", run, rival, part="queries")
-    better, worse = components(page, "photo_rows")
+    better, worse = lists(page)
     assert len(better["rows"]) == len(worse["rows"]) == 1
     assert page.selectbox(key="a").value == "Model, run" and page.selectbox(key="b").value == "Model, rival"
     page.selectbox(key="b").set_value("Model, run").run()
@@ -260,6 +266,10 @@ def test_rankings_of_other_markets_cannot_be_compared(show, run, tmp_path):
     rank(run, model=[1, 9, 4])
     rank(rival, model=[1, 2, 3])
     assert "not asked the same queries" in show("compare", run, rival, part="queries").error[0].value
+    # Where there is another one, what cannot be compared is not what is shown first.
+    rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    page = show("compare", run, rival, part="queries")
+    assert not page.error and page.selectbox(key="b").value == "EASE, run"
 
 
 def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_path):
@@ -270,7 +280,7 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     base = {"user_id": ["u1"], "at": [row["position"]], "target": [row["listing_id"]], "history_length": [6]}
     pd.DataFrame(base | {"rank of model": [2], "rank of als": [8]}).to_parquet(run / "queries.parquet")
     (shown,) = components(show("compare", run, part="queries"), "photo_rows")
-    assert shown["photos"] is False and shown["rows"][0]["further"] == "User u1, event 7"
+    assert shown["photos"] is False and shown["lists"][0]["rows"][0]["further"] == "User u1, event 7"
 
 
 def test_the_report_is_at_hand(show, run):
