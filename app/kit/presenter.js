@@ -5,7 +5,7 @@ const AT = "listing-vibes-presenting"
 // What steers a page and is nothing to look at.
 const CLEAN = `
   [data-testid="stHeader"], [data-testid="stSidebar"], [data-testid="stFileUploader"],
-  .stMain [class*="st-key-labelled-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
+  .stMain [class*="st-key-labelled-"], .stMain [class*="st-key-fitted-"], .stMain .stButton, .stMain .stDownloadButton, .stMain .stPopover, .stMain .stExpander,
   .stMain .stPagination { display: none !important }
   .stMainBlockContainer.block-container { padding-top: 1.5rem !important; padding-bottom: 7rem !important }
 `
@@ -229,7 +229,26 @@ export default function ({ parentElement, data }) {
       show(at + step)
     } else if (event.key === "Escape") show(null)
   }
+  // The browser's own ways: back to the view before, whose note and place these are then, and out of the full screen, of whose
+  // Escape a page hears nothing else.
+  const walked = () => {
+    const [at, pins] = [presentedAt(), read()]
+    const here = (one) => one?.url === location.pathname + location.search
+    if (at === null || here(pins[at])) return
+    const near = pins.map((_, place) => place).filter((place) => here(pins[place]))
+    near.sort((one, two) => Math.abs(one - at) - Math.abs(two - at))
+    if (near.length) show(near[0])
+  }
+  const left = () => {
+    if (presentedAt() !== null && !document.fullscreenElement) show(null)
+  }
   document.addEventListener("keydown", key)
+  document.addEventListener("fullscreenchange", left)
+  addEventListener("popstate", walked)
   draw()
-  return () => document.removeEventListener("keydown", key)
+  return () => {
+    document.removeEventListener("keydown", key)
+    document.removeEventListener("fullscreenchange", left)
+    removeEventListener("popstate", walked)
+  }
 }

@@ -126,3 +126,30 @@ def test_rows_and_charts_are_files(page):
         picture.click()
     with Image.open(download.value.path()) as sheet:
         assert sheet.format == "PNG" and sheet.width > 1000
+
+
+def test_the_browsers_own_ways_are_followed_while_presenting(page, explorer):
+    page.goto("/similar?listing=l05&k=6")
+    wait_until_quiet(page)
+    pins = [
+        {"title": f"View {listing}", "url": f"/similar?listing={listing}&k=6"}
+        for listing in ("l05", "l06", "l07")
+    ]
+    page.evaluate("pins => localStorage.setItem('listing-vibes-pins', JSON.stringify(pins))", pins)
+    page.reload()
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pinned views (3)").click()
+    page.get_by_role("dialog", name="Pinned views").get_by_role("button", name="Present", exact=True).click()
+    stage = page.get_by_role("region", name="Presenting")
+    page.keyboard.press("ArrowRight")
+    expect(stage).to_contain_text("2 of 3")
+    wait_until_quiet(page)
+    page.go_back()  # the note is that of what is shown
+    expect(page).to_have_url(f"{explorer.url}/similar?listing=l05&k=6")
+    expect(stage).to_contain_text("View l05")
+    wait_until_quiet(page)
+    # A browser takes the first Escape for itself, to leave the full screen.
+    page.wait_for_function("document.fullscreenElement")
+    page.evaluate("document.exitFullscreen()")
+    expect(stage).to_have_count(0)
+    expect(page.get_by_test_id("stHeader")).to_be_visible()
