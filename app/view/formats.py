@@ -12,6 +12,8 @@ from core.words import count as count
 
 MISSING = "—"
 LEAST, DECIMALS = 0.01, 8  # what two decimals tell, and how many are written out below that
+#: Of a number in a field, with all that was typed: Streamlit's own has two decimals, by which 0.0005 reads 0.00.
+FIELD = "%.12g"
 _CURRENCY_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "SGD": "S$", "AUD": "A$", "CAD": "C$"}
 _SIGNS = {"$", "€", "£", "¥", *_CURRENCY_SIGNS.values()}
 _PLURAL = re.compile(r"[a-z]{2,}[^s]s")  # nights, rooms, not m²

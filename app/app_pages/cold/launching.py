@@ -1,5 +1,6 @@
 """A listing on paper: what may be dragged, and at once whom it would reach."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import streamlit as st
 
 from app.app_pages.cold.cold_listings import launched
 from app.app_pages.cold.listing_form import begun_with, cells_of, change_cells, draft_of, is_whole
-from app.app_pages.cold.placement import NEIGHBOURS, PEOPLE, person
+from app.app_pages.cold.placement import MORE, NEIGHBOURS, PEOPLE, TABLE, person
 from app.kit.cards import listing_card
 from app.kit.gallery import gallery
 from app.kit.photo_rows import photo_rows
@@ -67,7 +68,7 @@ def sliders(opened: OpenRun, cells: dict[str, Any], photos: int) -> None:
             low,
             high,
             step=step,
-            format="%.0f" if step >= 1 else None,
+            format=_form(step),
             key=key,
             on_change=moved,
         )
@@ -111,6 +112,11 @@ def _ends(opened: OpenRun, item: Attribute, cells: dict[str, Any]) -> tuple[floa
     return float(low), float(high), step
 
 
+def _form(step: float) -> str:
+    """How a slider tells its value: with the decimals that a step moves."""
+    return f"%.{max(0, math.ceil(-math.log10(step) - 1e-9))}f"
+
+
 def _begun(opened: OpenRun, draft: str, pictured: bool) -> Launch | None:
     """What the listing that it began with would find, entered as it is; None where there is none, or it is the same."""
     row = begun_with(opened)
@@ -131,7 +137,7 @@ def people(opened: OpenRun, found: Launch) -> None:
             f"Nobody would have it among the first {found.k}. Change a value, or see below what gains most."
         )
         return
-    many = whole("users", PEOPLE, PEOPLE, 50)
+    many = whole("users", PEOPLE, PEOPLE, TABLE)
     photo_rows(
         opened,
         [person(opened, row, set()) for row in found.audience[:many].to_dict("records")],
@@ -140,11 +146,12 @@ def people(opened: OpenRun, found: Launch) -> None:
         pictured=False,
         facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened)}",
     )
-    if many < min(len(found.audience), 50):
+    most = min(len(found.audience), TABLE)
+    if many < most:
         st.button(
-            "Show 6 more",
+            f"Show {min(MORE, most - many)} more",
             icon=":material/expand_more:",
-            on_click=lambda: set_params(users=many + PEOPLE),
+            on_click=lambda: set_params(users=many + MORE),
             key="more-users",
         )
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.server.params import in_vain, set_params, whole
 from app.server.runs import OpenRun
-from app.view.formats import count, plain, printable, shorten
+from app.view.formats import FIELD, count, plain, printable, shorten
 from core.kept_with import kept_with
 from core.market.columns import Columns as C
 from core.market.market import Attribute, Market
@@ -280,8 +280,10 @@ def _field(opened: OpenRun, name: str, item: Attribute, cells: dict[str, Any]) -
                 **live,
             )
         case "number":
-            step = 1 if is_whole(opened, name) else None
-            st.number_input(label, key=key, value=value, step=step, placeholder="Not known", **live)
+            step, form = (1, "%d") if is_whole(opened, name) else (None, FIELD)
+            st.number_input(
+                label, key=key, value=value, step=step, format=form, placeholder="Not known", **live
+            )
         case "flag":
             options = ["Yes", "No"]
             index = None if value is None else options.index(value)

@@ -10,7 +10,7 @@ import streamlit as st
 from app.app_pages.similar.filters import days, shown, told
 from app.server.params import in_vain, quoted, set_params
 from app.server.runs import OpenRun
-from app.view.formats import count, plain
+from app.view.formats import FIELD, count, plain
 from app.view.market import MarketView
 from core.insight.selection.filters import NAMES, Filters, choices, has_dates, has_place, price, values
 
@@ -78,7 +78,7 @@ def _band(view: MarketView, now: Filters) -> None:
                 plain(label),
                 min_value=0.0,
                 step=None,
-                format="%0.0f",
+                format=FIELD,
                 key=f"narrow-{end}",
                 placeholder="any",
                 on_change=lambda end=end: _write(view, **{end: st.session_state[f"narrow-{end}"]}),

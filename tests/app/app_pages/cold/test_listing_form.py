@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.app_pages.cold.launching import _ends
+from app.app_pages.cold.launching import _ends, _form
 from app.app_pages.cold.listing_form import cells_of
 from app.view.market import MarketView
 from core.market.market import Market
@@ -26,6 +26,7 @@ def opened(tmp_path):
 def test_whole_numbers_are_dragged_in_whole_steps(opened):
     ends = {item.name: _ends(opened, item, {}) for item in opened.view.attributes}
     assert ends["rooms"] == (1.0, 6.0, 1.0) and ends["area"][2] == 0.5
+    assert [_form(step) for step in (1.0, 0.5, 0.002, 20.0, 1e-6)] == ["%.0f", "%.1f", "%.3f", "%.0f", "%.6f"]
 
 
 def test_a_number_that_no_field_can_hold_is_left_out(opened):
