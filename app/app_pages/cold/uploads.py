@@ -1,6 +1,9 @@
 """Uploaded photos: looked at by our own reader before the page draws one or the model sees it."""
 
+import io
+
 import streamlit as st
+from PIL import Image
 
 from app.view.formats import plain
 from core.errors import sentence_of
@@ -18,9 +21,22 @@ def _looked_at(content: bytes) -> tuple[str, str]:
     in between keeps a broken picture, since the next run gives it the same address.
     """
     try:
-        return data_address(preview(content, 2 * SMALL)), ""
+        return data_address(_in_row(preview(content, 2 * SMALL))), ""
     except Exception as error:  # whatever a file does to a decoder costs that file only
         return "", sentence_of(error)
+
+
+def _in_row(webp: bytes) -> bytes:
+    """A picture that is no higher than wide, as all have one width: what is higher, such as a long screenshot, stands in the middle
+    of a square."""
+    with Image.open(io.BytesIO(webp)) as small:
+        if small.height <= small.width:
+            return webp
+        square = Image.new("RGBA", (small.height, small.height))
+        square.paste(small, ((small.height - small.width) // 2, 0))
+    stream = io.BytesIO()
+    square.save(stream, "WEBP", quality=80)
+    return stream.getvalue()
 
 
 def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.app_pages.cold.uploads import SMALL, _in_row
 from core.errors import VibesError
 from core.run.thumbs import preview
 
@@ -49,3 +50,12 @@ def test_a_photo_of_sixteen_bits_is_shown():
 def test_what_cannot_be_read_is_refused_in_a_sentence(content):
     with pytest.raises(VibesError, match=r"large|damaged|not an image"):
         preview(content)
+
+
+@pytest.mark.parametrize("size, shown", [((90, 2400), (2, 2)), ((300, 400), (1, 1)), ((400, 300), (4, 3))])
+def test_no_small_photo_is_higher_than_wide(size, shown):
+    stream = io.BytesIO()
+    Image.new("RGB", size, (200, 20, 20)).save(stream, "PNG")
+    with Image.open(io.BytesIO(_in_row(preview(stream.getvalue(), 2 * SMALL)))) as small:
+        assert small.width / small.height == pytest.approx(shown[0] / shown[1], rel=0.02)
+        assert np.asarray(small.convert("RGBA"))[:, :, 3].max() == 255
