@@ -5,6 +5,7 @@ import pytest
 from core.widgets.scripts import GALLERY, WEB, read
 
 CODE = read("js", [WEB / name for name in ("shared", *GALLERY)])
+STYLES = read("css", [WEB / "shared", WEB / "gallery"])
 #: The component on an empty page, and what tells which nodes there are: each gets a number when it is first seen.
 PAGE = """async (code) => {
   document.body.innerHTML = '<div id="root"><ul class="gallery"></ul></div>'
@@ -87,4 +88,32 @@ def test_clicks_that_are_not_answered_yet_go_with_the_next_and_stand_over_what_t
     assert len(page.evaluate("window.sent")) == 3 and pressed() == ["a:more", "b:more"]
     last = page.evaluate("window.sent")[-1][0]
     assert show("b", answered=last) == nodes and pressed() == ["b:more"]  # what the server says since
+    page.close()
+
+
+@pytest.mark.parametrize("width", [150, 190])
+def test_a_number_on_a_narrow_card_is_not_broken_and_a_long_word_is(chromium, width):
+    page = chromium.new_page()
+    page.evaluate(PAGE, CODE)
+    page.add_style_tag(content=STYLES)
+    facts = [["Asking price including everything", "7,193,600,000 Rp"], ["Town", "x" * 90], ["Rooms", "3"]]
+    page.evaluate(
+        "data => window.show(data)",
+        {**frame({**card("a", ""), "facts": facts}), "least": width, "layout": "strip"},
+    )
+    # How many lines the figures of the price take: those of a range over them alone.
+    lines = page.evaluate(
+        """() => {
+          const range = document.createRange(), text = document.querySelector("dd").firstChild
+          range.setStart(text, 0)
+          range.setEnd(text, text.length - 3)
+          return range.getClientRects().length
+        }"""
+    )
+    assert lines == 1
+    assert page.evaluate(
+        "document.querySelector('.card').scrollWidth <= document.querySelector('.card').clientWidth"
+    )
+    words, label = (page.locator(f".facts {tag}").first.bounding_box() for tag in ("dd", "dt"))
+    assert label["width"] > 10 and words["width"] + label["width"] < width
     page.close()

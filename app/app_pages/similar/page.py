@@ -141,7 +141,7 @@ def listed(opened: OpenRun, row: int, space: str, how: str, k: int, rules: Rules
         ]
         empty(
             f"This listing has nothing in the space “{LABELS[space]}”",
-            "It has no photo that could be read." if space == "photos" else "None of its values is known.",
+            nothing_in(opened, row, space),
             action=f"Compare by {LABELS[other[0]].lower()}" if other else "",
             on_click=lambda: set_params(space=other[0]),
         )
@@ -149,6 +149,15 @@ def listed(opened: OpenRun, row: int, space: str, how: str, k: int, rules: Rules
     shown = one_space(opened, row, asked(opened, row, space, k, rules), rules, how)
     why_dialog(opened, row, space)
     return shown
+
+
+def nothing_in(opened: OpenRun, row: int, space: str) -> str:
+    """Why a listing has nothing in a space."""
+    if space != "photos":
+        return "None of its values is known."
+    if opened.view.photos(row):
+        return "None of its photos could be read, or nothing tells them from those of all other listings."
+    return "It has no photo."
 
 
 with boundary():
