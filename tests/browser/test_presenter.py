@@ -106,6 +106,12 @@ def test_pinned_views_become_a_report(page, explorer, tmp_path):
     download.value.save_as(tmp_path / "report.html")
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Look at &lt;these&gt;" in html and "/similar?listing=l05" in html
+    paper = page.context.new_page()
+    paper.set_content(html)
+    expect(paper.locator("details pre")).to_be_hidden()
+    paper.emulate_media(media="print")  # where nobody can open it
+    expect(paper.locator("details pre")).to_be_visible()
+    paper.close()
     address = f"{explorer.url}/report/{explorer.run.name}"
     assert page.request.post(address, data="[]", headers={"Content-Type": "text/plain"}).status == 415
     assert page.request.post(address, data={"url": "/"}).status == 400
