@@ -145,7 +145,12 @@ class TrainingConfig(Forbidding):
     collapse_after: int = Field(
         300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
     )
-    max_epochs: int = Field(50, ge=1)
+    max_epochs: int = Field(
+        50,
+        ge=1,
+        description="times the training events are read, at most: an epoch takes only windows_per_user pieces of a user's, so that "
+        "where users have more there are more of them (with cls: epochs)",
+    )
     max_steps: int = Field(1500, ge=1)
     stop_after: int | None = Field(
         None, ge=1, description="steps after which a single-stage training ends, whatever its schedule plans"

@@ -141,13 +141,25 @@ def window_batches(
     return Plan(first, end, bounds, lambda g: _batch(examples, first[g], end[g], low[g], high[g]))
 
 
+def share_read(examples: Examples, size: int, per_user: int) -> float:
+    """The share of the events in the examples' histories that an epoch of `window_batches` reads, where it takes `per_user`
+    windows of at most `size` events."""
+    low, high = _read_of_users(examples)
+    count = high - low
+    return float(np.minimum(count, size * per_user).sum() / max(1, count.sum()))
+
+
+def _read_of_users(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """The rows `low : high` of the log, (V,) each, that the examples of every user with one read: nothing after the last history."""
+    last = np.flatnonzero(np.diff(examples.user, append=-1))
+    return examples.start[last], examples.end[last]
+
+
 def _cut_windows(
     examples: Examples, size: int, per_user: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows (first, end) of every user with an example, at most `size` events and `per_user` windows each."""
-    # Each user's last example: nothing after its history is read.
-    last = np.flatnonzero(np.diff(examples.user, append=-1))
-    low, high = examples.start[last], examples.end[last]
+    low, high = _read_of_users(examples)
     # Cuts at multiples of `size` from a drawn start: each epoch other events are first in their window, with no history.
     shift = np.where(high - low > size, rng.integers(0, size, len(low)), 0)
     pieces = -(-(high - low + shift) // size)

@@ -16,7 +16,7 @@ from core.model.settings import Settings, TrainingConfig
 from core.progress import Report, Trained, Validated
 from core.training.bank import ItemBank
 from core.training.baskets import in_epoch
-from core.training.batches import Batch, Plan, history_batches, window_batches
+from core.training.batches import Batch, Plan, history_batches, share_read, window_batches
 from core.training.codes import redrawn
 from core.training.guard import check_bank, check_finite, check_loss
 from core.training.optimizer import learning_rate, make_optimizer, set_rate
@@ -107,7 +107,8 @@ class _Finetuning:
             self.average.load_state_dict(averaged)
         self.lines = Lines(run / "train.jsonl", self.state.step, self.processes.main)
         batches = self.batches(0)
-        self.planned = min(self.config.max_steps, self.config.max_epochs * len(batches))  # by the schedule
+        self.epochs = self._epochs()
+        self.planned = min(self.config.max_steps, self.epochs * len(batches))  # by the schedule
         self.until = min(self.planned, self.config.stop_after or self.planned)  # steps made, at most
         self.bank_every = self._steps_for(batches, self.data.warm, self.config.bank_every)
         everything = np.arange(data.log.listings)  # what a validation encodes, at most
@@ -158,6 +159,15 @@ class _Finetuning:
         decay = self.config.average
         return AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
+    def _epochs(self) -> int:
+        """How many epochs read the log `max_epochs` times: where users have more events than an epoch takes of one, each reads
+        only a part of it, and a few users with hundreds would be trained on for less than a warm-up."""
+        config, data = self.config, self.source
+        if self.model.reads == "sequence":
+            return config.max_epochs
+        share = share_read(data.examples, data.inputs.max_listings, config.windows_per_user)
+        return round(config.max_epochs / share)
+
     def batches(self, epoch: int) -> Plan:
         """Those of an epoch, of whose `data` they are numbers."""
         config, seed = self.config, self.settings.seed
@@ -203,7 +213,7 @@ class _Finetuning:
         """Train until this stage is over."""
         state, config = self.state, self.config
         over = state.step >= self.stopping or state.worse >= self.patience
-        while not over and state.epoch - state.stage_epoch < config.max_epochs:
+        while not over and state.epoch - state.stage_epoch < self.epochs:
             todo = self.batches(state.epoch)
             while state.batch < len(todo) and not over:
                 self._step(todo[state.batch])

@@ -16,7 +16,7 @@ from core.model.inputs import Inputs
 from core.model.settings import Settings
 from core.run.engine import make_inputs
 from core.training.bank import ItemBank
-from core.training.batches import history_batches, window_batches
+from core.training.batches import history_batches, share_read, window_batches
 from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.mix import Mix
@@ -71,6 +71,18 @@ def test_a_user_gives_so_many_windows_and_others_each_epoch(case):
         assert len(np.unique(owners)) == len(owners)
         seen |= set(np.concatenate([b.rows for b in batches]).tolist())
     assert len(seen) == len(examples)
+
+
+@pytest.mark.parametrize("per_user", [1, 2, 99])
+def test_the_share_of_the_log_that_an_epoch_reads(case, per_user):
+    _, _, examples, inputs = case
+    share = share_read(examples, inputs.max_listings, per_user)
+    plan = window_batches(examples, inputs, 4, 20, per_user, 0, 0)
+    users = [np.flatnonzero(examples.user == user) for user in np.unique(examples.user)]
+    events = sum(examples.end[rows[-1]] - examples.start[rows[-1]] for rows in users)
+    # Cut anywhere, the pieces of a long history may be shorter than a window can be.
+    assert share >= (plan.end - plan.first).sum() / events
+    assert (share == 1) == (per_user == 99) and (per_user > 1 or share < 0.5)
 
 
 def test_an_epoch_is_seeded(case):

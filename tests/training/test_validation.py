@@ -133,3 +133,17 @@ def test_a_market_of_many_listings_is_validated_less_often(small_market, quick, 
     step = small.data.inputs.history_lengths(batches.first, batches.end).sum() / len(batches)
     assert small.least_between == pytest.approx(tokens / step, rel=0.3) and small.least_between > 5
     assert small.validate_every == small.least_between and small.patience == 4 * small.least_between
+
+
+def test_epochs_that_read_a_part_of_each_user_are_more(small_market, quick, tmp_path):
+    def planned(**training_changes) -> _Finetuning:
+        settings = changed(quick, **{"max_epochs": 4, "max_steps": 10_000} | training_changes)
+        settings = settings.model_copy(update={"history": "listing-vectors"})
+        model, data = pieces(small_market, settings)
+        return _Finetuning(model, data, settings, tmp_path, None, lambda update: None, resume=False)
+
+    whole, part = planned(windows_per_user=99), planned(windows_per_user=1, max_listings=2)
+    assert whole.epochs == 4 and whole.planned == 4 * len(whole.batches(0))
+    assert part.epochs > 4 and part.planned == part.epochs * len(part.batches(0))
+    assert planned(windows_per_user=99, max_listings=2).epochs == 4
+    assert planned(windows_per_user=99, max_steps=3).planned == 3
