@@ -107,13 +107,15 @@ class Beginning:
         by_hand = {name: getattr(given.training, name) for name in given.training.model_fields_set}
         left = reopened(own.training, SHORTER if self.manifest.started else 1)
         short = {} if self.manifest.started else _shorter(left)
-        training = left.model_copy(update=OPEN | own.training.of_recency | short | by_hand)
-        if (
-            not training.unwanted_learned and "unwanted_learned" not in by_hand
-        ):  # now there may be enough of it
-            training = TrainingConfig.model_validate(
-                training.model_dump(exclude_unset=True, exclude={"unwanted_learned"})
-            )
+        recency = own.training.of_recency
+        training = left.model_copy(update=OPEN | recency | short | by_hand)
+        again = set() if training.unwanted_learned else {"unwanted_learned"}  # there may be enough of it now
+        weighed = own.training.recency_fit is not None
+        if "recency_days" in by_hand or (weighed and recency.keys() & by_hand.keys()):
+            again |= recency.keys()  # the rest of it is decided as in a training from nothing
+        training = TrainingConfig.model_validate(
+            training.model_dump(exclude_unset=True, exclude=again - by_hand.keys())
+        )
         open_ = {"split": SplitConfig(), "init": None, "seed": given.seed}
         return own.model_copy(update=open_ | named | {"training": training})
 

@@ -146,6 +146,45 @@ def test_what_was_given_to_the_run_by_hand_stays(trained, random_log, always_liv
     assert (found.bank_size, found.max_steps, found.batch) == (4096, 60, USUAL.batch)
 
 
+@pytest.mark.parametrize(
+    ("by_hand", "weighs"),
+    [
+        ({}, (True, True)),
+        ({"neighbours_served": 0.0}, (True, False)),
+        ({"recency_days": 0}, (False, False)),
+        ({"recency_days": 20}, (False, False)),
+        ({"recency_served": False}, (False, False)),
+    ],
+)
+def test_what_lists_add_is_weighed_anew_unless_it_is_given_by_hand(
+    trained, random_log, always_live, monkeypatch, by_hand, weighs
+):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split = make_split(log, always_live(log))
+    monkeypatch.setattr(decided_module, "LITTLE", 0)
+    monkeypatch.setattr(decided_module, "WEIGHS", len(split.valid))
+    own = {
+        "recency_days": 0, "recency_served": True, "recency_fit": (30, 0.2),
+        "neighbours_served": 0.45, "neighbours_weighed": True,
+    }  # fmt: skip
+    begun = _of(trained, own)
+    found = decided(begun.settings(Settings.of(training=by_hand), trained.market), log, split)
+    left_open = found.recency_fit is not None and not found.recent_days
+    assert (left_open, left_open and found.neighbours_weighed) == weighs
+    if by_hand:  # what goes with it is not what was weighed beside another
+        nothing = decided(Settings.of(training=by_hand), log, split)
+        assert found.of_recency == nothing.of_recency
+    else:
+        assert found.of_recency == TrainingConfig(**own).of_recency
+
+
+def test_a_model_of_several_markets_that_adds_by_fixed_weights_adds_as_much_as_is_given(trained):
+    own = {"recency_days": 0, "recency_served": True, "neighbours_served": 0.5}
+    given = Settings.of(training={"neighbours_served": 0.3})
+    found = _of(trained, own).settings(given, trained.market).training
+    assert (found.recency_served, found.neighbours_served) == (True, 0.3)
+
+
 def _of(trained, own, started=False) -> Beginning:
     """What begins from a run of that training, `started` itself from another one."""
     begun = Beginning.of(trained.path)
