@@ -98,13 +98,12 @@ class Recommender:
             k: of each list, at most; None: that of the rules.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
-        index = self.index(None)
-        line = np.arange(len(rows))
+        line, table = np.arange(len(rows)), self._all.vectors
         if not self._moves_scores:
-            return self._lists(index, index.vectors[rows], rows, rows, line, at, k, allowed)
+            return self._lists(self.index(None), table[rows], rows, rows, line, at, k, allowed)
 
         def scores(some: slice) -> np.ndarray:
-            return self.with_boosts(index.vectors[rows[some]] @ index.vectors.T, at)
+            return self.with_boosts(table[rows[some]] @ table.T, at)
 
         return self._scored(scores, rows, rows, line, at, k, allowed)
 
@@ -148,7 +147,7 @@ class Recommender:
         at: int | None, k: int | None, allowed: np.ndarray | None = None,
     ) -> Lists:  # fmt: skip
         """Lists by the scores (b, L) of every listing, some queries at a time."""
-        index, parts = self.index(None), []
+        index, parts = self._all, []
         step = max(1, HELD // max(len(index.vectors), 1))
         for low in range(0, len(of), step):
             some, mine = slice(low, low + step), (owner >= low) & (owner < low + step)
@@ -163,7 +162,7 @@ class Recommender:
         """(b, L) scores and what boosts add to them and unlike listings take, in standard deviations of each query's scores."""
         if not self._moves_scores:
             return scores
-        finite = np.isfinite(scores) & self.index(None).known
+        finite = np.isfinite(scores) & self._all.known
         spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
         return scores + (spread * self._boost(at)).astype(np.float32)
 
@@ -295,7 +294,8 @@ class Recommender:
 
     def warm(self, at: int) -> None:
         """Open now what lists at a moment need, before threads share it."""
-        self.index(at)
+        if not self._score_all:
+            self.index(at)
         self.eligible(at)
         if self._moves_scores:
             self._boost(at)
@@ -307,7 +307,7 @@ class Recommender:
         key = at if self.rules.live_only else None, where
 
         def made() -> np.ndarray:
-            found = self.index(None).known
+            found = self._all.known
             if where and self.groups.fulfilling is not None:
                 found = found & self.groups.fulfilling
             if key[0] is not None:
@@ -318,6 +318,11 @@ class Recommender:
             return found
 
         return _kept(self._eligible, key, made)
+
+    @property
+    def _all(self) -> ExactIndex:
+        """The vectors of the space and which listings have one: nothing is built for lists that score every listing."""
+        return self.run.index(self.space)
 
     def index(self, at: int | None) -> ExactIndex:
         """The index of the space; at a moment beside what is recent then, where that is added."""

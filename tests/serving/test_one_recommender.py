@@ -13,6 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import core.run.folder as folder_module
+import core.run.recommender as recommender_module
+import core.search.index.choose as choose_module
 from core.cli import app
 from core.market.columns import Columns as C
 from core.market.log import DAY
@@ -292,3 +295,22 @@ def test_what_is_recent_is_indexed_once_for_all_rules(run):
     makers = [run.recommender(rules=one, beside="recency") for one in (Rules(), Rules(where=("price<=900",)))]
     assert makers[0] is not makers[1] and makers[0].index(at) is makers[1].index(at)
     assert makers[0].index(at) is not run.recommender(beside="neighbours+recency").index(at)  # another fit
+
+
+def test_no_index_is_built_for_lists_that_score_every_listing(run, tmp_path, monkeypatch):
+    built, choose = [], choose_module.choose
+    for module in (folder_module, recommender_module):
+        monkeypatch.setattr(module, "EXACT_TO", 10)
+    monkeypatch.setattr(
+        choose_module, "choose", lambda *told, **more: built.append(told) or choose(*told, **more)
+    )
+    for beside in ("recency", "neighbours+recency"):
+        built.clear()
+        personal = beside != "recency" or bool(run.late_interaction.weight)
+        work = prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside)
+        work.finish(0)
+        assert len(built) == (0 if personal else 1)
+        served = Run.open(run.path)
+        served.recommender(beside=beside).warm(served.after_last_event)
+        served.recommend(served.log.users[3], beside=beside)
+        assert bool(served.additions(beside).indexes) == (not personal)

@@ -53,7 +53,7 @@ class Work:
         additions = None if job.beside is None else Additions(run, job.beside)
         gain = np.load(folder / GAIN, allow_pickle=False) if (folder / GAIN).is_file() else None
         maker = Recommender(run, job.space, job.rules, additions, batch=True, gain=gain)
-        order = np.flatnonzero(maker.index(None).known)
+        order = np.flatnonzero(run.index(job.space).known)
         if maker.groups.region is not None:  # the listings of one region stand together
             order = order[np.argsort(maker.groups.region[order], kind="stable")]
         if inference_of(run, job.kind) != job.inference:  # also loads the model, before threads share it
@@ -63,6 +63,8 @@ class Work:
             )
         if job.kind == "recommend":
             maker.warm(job.at)
+        else:
+            maker.index(None)
         return cls(job, folder, run, maker, order, pa.array(run.listing_ids, pa.string()))
 
     @classmethod
