@@ -14,6 +14,8 @@ from core.scoring.unwanted import taken
 
 #: What the neighbours by each space are called.
 NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
+#: By so much the length of a vector that was brought to one may differ from it in float32.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,10 @@ class VectorNeighbours:
                 f"vectors must be finite and have {log.listings} rows, got shape {vectors.shape}"
             )
         length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
+        unit = vectors
+        # Of vectors that are of length one no copy is made: a run's own may be what several processes share.
+        if vectors.dtype != np.float32 or (np.abs(length[length > 0] - 1) > ROUNDING).any():
+            unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
         return cls(log, unit, np.any(unit, axis=1), decay, name, nearest)
 
     @classmethod

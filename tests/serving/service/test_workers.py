@@ -18,6 +18,8 @@ import pytest
 from helpers.copies import copied
 from helpers.serving import ask, running
 
+from core.run.additions import Additions
+from core.run.fits import Fit
 from core.run.gained import asking, gained_index
 from core.run.run import Run
 from core.run.shared import Shared
@@ -45,14 +47,15 @@ def test_vectors_are_made_once_and_mapped_by_all(trained, tmp_path, monkeypatch)
             for mine, theirs in zip(index.search(asked, 5), there.search(asked, 5), strict=True):
                 np.testing.assert_array_equal(mine, theirs)
         monkeypatch.setattr(Shared, "_make", None)  # the second finds it
-    base = first.vectors("model")
-    while isinstance(base.base, np.ndarray):
-        base = base.base
-    assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
     monkeypatch.undo()
+    near = Additions(first, Fit(name="near", space="attributes"))._near
+    for base in (first.vectors("model"), near.vectors):
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        assert isinstance(base, np.memmap) and base.filename.parent == tmp_path
     newer = gained_index(first, "model", gain * 2)  # the one of before is nobody's any more
     np.testing.assert_array_equal(newer.vectors[:, -1], np.where(own.known, gain * 2, 0))
-    assert len(list(tmp_path.glob("*.npy"))) == 4 and not list(tmp_path.glob(".writing*"))
+    assert len(list(tmp_path.glob("*.npy"))) == 6 and not list(tmp_path.glob(".writing*"))
 
 
 def test_an_address_is_shared_by_those_who_join_and_by_nobody_else():
