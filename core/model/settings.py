@@ -74,7 +74,9 @@ class TrainingConfig(Forbidding):
         "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
     )
     recency_served: bool = Field(
-        False, description="filled in by training: lists add what the loss added without being asked"
+        False,
+        description="filled in by training: lists add something without being asked, what the loss added or what recency_fit and "
+        "neighbours_served say",
     )
     recency_fit: tuple[int, float] | None = Field(
         None,
@@ -84,7 +86,8 @@ class TrainingConfig(Forbidding):
     neighbours_served: float = Field(
         0.0,
         ge=0,
-        description="filled in by training: lists with that recency add so much of attribute neighbours, both standardised",
+        description="filled in by training: beside that recency, or alone where its weight is 0, lists add so much of attribute "
+        "neighbours, both standardised",
     )
     neighbours_weighed: bool = Field(
         False,

@@ -76,7 +76,8 @@ class Fit(BaseModel):
 
 def unasked_fit(settings: Settings) -> Fit | None:
     """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
-    neighbours, where there are few events; both to a model of other markets; else recency as validation weighed it. None: nothing.
+    neighbours, where there are few events; both to a model of other markets; else recency, neighbours or both, as validation
+    weighed them. None: nothing.
 
     Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
     """

@@ -104,7 +104,7 @@ class Run(RunFolder):
                 what lies before it and the candidates are the listings live then. None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
             beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
-                None: what the model was trained beside; "nothing": nothing. With an addition the score is no cosine and
+                None: what lists add unasked; "nothing": nothing. With an addition the score is no cosine and
                 tells nothing but the order.
 
         Returns:
@@ -160,7 +160,7 @@ class Run(RunFolder):
     def additions(self, beside: str | None = None) -> Additions | None:
         """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbours+recency"; opened once.
 
-        None is what the model was trained beside, and "nothing" is nothing.
+        None is what lists add unasked, and "nothing" is nothing.
 
         Raises:
             VibesError: nothing of that name, or nothing fitted yet.

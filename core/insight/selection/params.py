@@ -74,7 +74,7 @@ WRITTEN = frozenset(
 #: Rules that are texts with semicolons between them.
 TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
-OWN = "trained"  # in an address, what the model was trained beside; the default of a run that adds it
+OWN = "trained"  # in an address, what lists of the run add unasked; the default where they do
 _MARKS = re.compile("[%|:,]")  # what parts names and values in an address
 _WHOLE = re.compile(r"-?[0-9]{1,11}")
 

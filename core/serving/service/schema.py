@@ -131,7 +131,7 @@ class RecommendQuery(ListQuery):
         None,
         alias="with",
         description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds, "
-        "else what lists add unasked: recency, in a small market attribute neighbours as well",
+        "else what lists add unasked: nothing, recency, attribute neighbours or both",
     )
 
     def request(self, user: str) -> Recommend:
