@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.model.longformer import Longformer
 
 
@@ -17,12 +17,8 @@ def start_from(path: Path, longformer: Longformer) -> None:
     Raises:
         VibesError: no such folder, no Longformer, no safetensors in it, or sizes other than ours.
     """
-    try:
+    with needs("init"):
         import transformers
-    except ImportError as error:
-        raise VibesError(
-            f"init needs {error.name}, which is not installed; install it with `pip install 'listing-vibes[train]'`."
-        ) from error
 
     if not (path / "config.json").is_file():
         raise VibesError(

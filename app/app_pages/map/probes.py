@@ -10,7 +10,7 @@ from app.kit.spaces import LABELS
 from app.server.params import chosen, keep
 from app.server.runs import OpenRun, RunKey, run_key
 from app.view import formats
-from core.errors import VibesError
+from core.errors import needs
 from core.insight.probes import Probes, probe_run
 
 SCORE_HELP = "The share of the differences that is told right: 1 is perfect, 0 is no better than the mean for all (R²)."
@@ -72,12 +72,8 @@ def probed(opened: OpenRun, question: str) -> Probes:
 
 @st.cache_resource(show_spinner=False, max_entries=32)
 def _probed(key: RunKey, question: str, _opened: OpenRun) -> Probes:
-    try:
+    with needs("Asking"):
         return probe_run(_opened.run, [question])
-    except ImportError as error:
-        raise VibesError(
-            f"Asking needs {error.name}; install it with pip install 'listing-vibes[train]'."
-        ) from error
 
 
 def scores(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
+from core.errors import needs
 from core.market.durable import atomic_path
-from core.model.export.formats import FORMATS, Graph, missing
+from core.model.export.formats import FORMATS, Graph
 from core.model.export.graph import PaddedGraph
 from core.model.export.inputs import LEAST_LENGTH, Arrays
 
@@ -30,11 +31,8 @@ def write_graph(graph: PaddedGraph, sample: Arrays, path: Path, format: str, row
     """
     with _quietly():
         program = _traced(graph, sample, rows)
-        with atomic_path(path) as temporary:
-            try:
-                FORMATS[format]().write(program, sorted(sample), temporary)
-            except ImportError as error:
-                raise missing(error) from error
+        with atomic_path(path) as temporary, needs("Exporting", "export"):
+            FORMATS[format]().write(program, sorted(sample), temporary)
 
 
 def open_graph(path: Path, format: str) -> Graph:
@@ -43,10 +41,8 @@ def open_graph(path: Path, format: str) -> Graph:
     Raises:
         VibesError: a library is missing, or the file is no graph.
     """
-    try:
+    with needs("Exporting", "export"):
         return FORMATS[format]().open(path)
-    except ImportError as error:
-        raise missing(error) from error
 
 
 def _traced(graph: PaddedGraph, sample: Arrays, rows: int) -> torch.export.ExportedProgram:

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.search.store.checks import checked, checked_queries
 from core.search.store.filters import milvus_expression, refuse_unknown
 from core.search.store.protocol import Filter, Found
@@ -43,12 +43,8 @@ class MilvusStore:
         """
         if not re.fullmatch(r"[A-Za-z_]\w*", collection):
             raise VibesError(f"'{collection}' is no name of a Milvus collection; use letters, digits and _.")
-        try:
+        with needs("Milvus", "milvus"):
             from pymilvus import MilvusClient
-        except ImportError as error:
-            raise VibesError(
-                f"This needs {error.name}; install it with `pip install 'listing-vibes[milvus]'`."
-            ) from error
         if "://" not in str(place):
             if not str(place).endswith(".db"):
                 raise VibesError(

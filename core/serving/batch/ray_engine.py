@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.progress import Counted, Report
 from core.serving.batch.job import Job, tidy
 from core.serving.batch.work import Work
@@ -52,13 +52,9 @@ def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> in
         return 0
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports nothing to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning
-    try:
+    with needs("--engine ray", "ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise VibesError(
-            f"--engine ray needs {error.name}; install it with `pip install 'listing-vibes[ray]'`."
-        ) from error
     with redirect_stdout(sys.stderr):  # where Ray tells of a worker that died; stdout is the caller's
         return _score(ray, job, folder, todo, workers, report)
 

@@ -5,27 +5,15 @@ from __future__ import annotations
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import VibesError
+from core.errors import VibesError, needs
 from core.run.origin import of_another_market
 from core.run.run import Run
 from core.run.shared import Shared
 from core.serving.service.listening import address_of
-
-
-@contextmanager
-def serving_library() -> Iterator[None]:
-    """What is imported within comes with the extra `serve`; without it that is said."""
-    try:
-        yield
-    except ImportError as error:
-        raise VibesError(
-            f"Serving needs {error.name}; install it with `pip install 'listing-vibes[serve]'`."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -54,7 +42,7 @@ class Wanted:
         Raises:
             VibesError: a library is missing, the run cannot be opened, or the second one is over another market.
         """
-        with serving_library():
+        with needs("Serving", "serve"):
             from core.serving.experiment.setup import Arm, Setup, begin
             from core.serving.experiment.trial import Trial
             from core.serving.impressions.keeper import Impressions

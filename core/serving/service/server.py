@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from core.errors import VibesError
-from core.serving.service.answering import Wanted, serving_library
+from core.errors import VibesError, needs
+from core.serving.service.answering import Wanted
 from core.serving.service.listening import listen
 from core.serving.service.workers import answer_by_several
 
@@ -50,7 +50,7 @@ def serve(
     Raises:
         VibesError: a library is missing, the run cannot be opened, or the port is taken.
     """
-    with serving_library():
+    with needs("Serving", "serve"):
         from core.serving.service.guard import Access
     Access.of_environment()  # says now what is wrong with it
     _check_folders(events, impressions, hash_users)

@@ -24,9 +24,9 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from core.cores import cores
-from core.errors import VibesError, sentence_of
+from core.errors import VibesError, needs, sentence_of
 from core.market.durable import lock
-from core.serving.service.answering import Wanted, serving_library
+from core.serving.service.answering import Wanted
 from core.serving.service.listening import SHARES_OUT, address_of, join, keep_place, listen
 
 #: Seconds between two looks at whether to stop, and more than a process takes to end, see `core.serving.service.process`.
@@ -82,7 +82,7 @@ def _folder() -> Iterator[str]:
 @contextmanager
 def _environment(folder: str, count: int) -> Iterator[None]:
     """What the processes inherit: where they count together, and their share of the processors."""
-    with serving_library():
+    with needs("Serving", "serve"):
         from core.serving.service.metrics import TOGETHER
 
     before = {name: os.environ.get(name) for name in (TOGETHER, THREADS)}

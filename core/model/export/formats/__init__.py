@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from core.errors import VibesError
 from core.registry import Registry
 
 if TYPE_CHECKING:
@@ -51,8 +50,3 @@ class Format(ABC):
 
 #: All formats by name; knowing the names imports no torch.
 FORMATS = Registry(__name__, Format, "format")
-
-
-def missing(error: ImportError) -> VibesError:
-    """What to install."""
-    return VibesError(f"Exporting needs {error.name}; install it with `pip install 'listing-vibes[export]'`.")
