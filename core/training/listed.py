@@ -37,14 +37,21 @@ def weighed(
     seed: int,
 ) -> TrainingConfig:
     """`training` with what lists add, as validation weighs it beside the finished `model`: recency, whose weight may be 0, and with
-    it attribute neighbours, where validation surely finds more by both.
+    it attribute neighbours, where validation surely finds more by both; or beside so much of these as was given by hand.
 
     Args:
         near: (L, d) the vectors that neighbours are told by; None: none are added.
     """
     kept = Remembered(model)
-    recent = RecencyPrior.tune([kept], log, split, catalogue, seed)
-    both = None if near is None else _with_neighbours(kept, near, log, split, catalogue, seed)
+    both: RecencyPrior | None = None
+    if near is not None and not training.neighbours_weighed:
+        means, nearest = _partners(near, log)
+        partner = nearest if training.neighbours_nearest else means
+        fixed = Blend(kept, Remembered(partner), training.neighbours_served)
+        recent = RecencyPrior.tune([fixed], log, split, catalogue, seed)
+    else:
+        recent = RecencyPrior.tune([kept], log, split, catalogue, seed)
+        both = None if near is None else _with_neighbours(kept, near, log, split, catalogue, seed)
     if both is not None:
         queries = validation_sample(split, seed, log.listings)
         reached = _reached([recent, both], log, queries, catalogue)
@@ -66,16 +73,20 @@ def _with_neighbours(
 ) -> RecencyPrior | None:
     """`model` with the mean of the history's neighbours or its nearest, whichever validation likes, and recency; None where it
     likes neither."""
-    partners = [
-        VectorNeighbours.of(near, log, decay, NEIGHBOURS["attributes"], nearest)
-        for decay, nearest in ((DECAY, False), (1.0, True))
-    ]
-    blend = Blend.tune([model], partners, log, split, catalogue, seed)
+    blend = Blend.tune([model], _partners(near, log), log, split, catalogue, seed)
     if not blend.weight:
         return None
     other = Remembered(blend.other)
     blends = [Blend(model, other, share) for share in SHARES]
     return RecencyPrior.tune(blends, log, split, catalogue, seed)
+
+
+def _partners(near: np.ndarray, log: EventLog) -> list[VectorNeighbours]:
+    """Neighbours by the mean of a history, and by its nearest listing, as lists have them (`core.run.fits.unasked_fit`)."""
+    return [
+        VectorNeighbours.of(near, log, decay, NEIGHBOURS["attributes"], nearest)
+        for decay, nearest in ((DECAY, False), (1.0, True))
+    ]
 
 
 def guarded(run: Path, manifest: Manifest, market: Market, report: Report) -> Manifest:

@@ -258,7 +258,7 @@ def _train(
     if left_open and log.timed and len(split.valid) >= WEIGHS:
         report(Stage("weighing what lists add"))
         scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
-        near = spaces.get("attributes") if training.neighbours_weighed else None
+        near = spaces.get("attributes") if training.neighbours_weighed or training.neighbours_served else None
         training = weighed(training, scorer, near, log, split, catalogue, settings.seed)
         settings = settings.model_copy(update={"training": training})
         manifest = manifest.model_copy(update={"settings": settings})

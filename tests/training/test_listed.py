@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import core.scoring.blends as blends_module
 import core.training.listed as listed_module
 from core.market.splits import make_split
 from core.model.settings import Settings, TrainingConfig
@@ -32,7 +33,7 @@ def market(random_log, always_live):
 
 def test_lists_add_neighbours_where_validation_surely_finds_more_by_them(market):
     log, split, catalogue, groups = market
-    found = weighed(TrainingConfig(), Guess(300), groups, log, split, catalogue, 0)
+    found = weighed(TrainingConfig(neighbours_weighed=True), Guess(300), groups, log, split, catalogue, 0)
     assert found.neighbours_served > 0 and found.recency_served
     fit = unasked_fit(Settings(training=found))
     assert (fit.space, fit.share, fit.nearest) == (
@@ -43,11 +44,24 @@ def test_lists_add_neighbours_where_validation_surely_finds_more_by_them(market)
     assert (fit.days or found.recency_fit[0], fit.weight) == found.recency_fit
 
 
+@pytest.mark.parametrize("nearest", [False, True])
+def test_recency_is_weighed_beside_as_much_of_neighbours_as_is_given_by_hand(market, monkeypatch, nearest):
+    log, split, catalogue, groups = market
+    monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))
+    given = TrainingConfig(neighbours_served=0.2, neighbours_nearest=nearest)
+    found, alone = (weighed(given, Guess(300), near, log, split, catalogue, 0) for near in (groups, None))
+    assert (found.neighbours_served, found.neighbours_nearest) == (0.2, nearest)
+    # Of standardised scores, which spread wider than those of the guess (0.29).
+    assert found.recency_fit[1] > 2 * alone.recency_fit[1] > 0
+
+
 def test_lists_add_none_that_say_nothing_nor_where_it_is_not_sure(market, monkeypatch):
     log, split, catalogue, groups = market
     alone = weighed(TrainingConfig(), Guess(300), None, log, split, catalogue, 0)
     assert not alone.neighbours_served
-    before = TrainingConfig(neighbours_served=0.5, neighbours_nearest=True)  # as another run had it
+    before = TrainingConfig(  # as another run had it
+        neighbours_served=0.5, neighbours_nearest=True, neighbours_weighed=True
+    )
     noise = np.random.default_rng(1).normal(size=(300, 8)).astype(np.float32)
     assert weighed(before, Guess(300), noise, log, split, catalogue, 0).neighbours_served == 0
     monkeypatch.setattr(listed_module, "SURELY", 1e9)
