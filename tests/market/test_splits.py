@@ -262,3 +262,22 @@ def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
     for protocol in ("temporal", "leave-one-out"):
         with pytest.raises(VibesError, match=r"no events that can be used, .* `vibes check` names"):
             make_split(log_of_days([]), always(), protocol)
+
+
+def test_what_is_live_during_some_time_is_live_at_one_of_its_moments():
+    since, until = (part.ravel() for part in np.meshgrid(np.arange(6), np.arange(1, 7)))
+    since, until = since[since < until], until[since < until]
+    for begin in range(6):
+        for end in range(begin + 1, 7):
+            live = [
+                any(a <= moment < b for moment in range(begin, end))
+                for a, b in zip(since, until, strict=True)
+            ]
+            assert Catalogue(since, until).during(begin, end).tolist() == live
+
+
+def test_where_only_the_order_is_known_all_are_always_live(tiny_market):
+    market = Market.open(tiny_market(photos=0, lifetimes=True, timed=False))
+    since, until = market.live_interval()
+    assert since.max() > 0 and until.min() < np.iinfo(np.int64).max
+    assert Catalogue.of(market).live(np.arange(3)[:, None]).all()

@@ -16,6 +16,8 @@ from core.run.asking import of_users
 from core.run.describe import added_sentence
 from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from core.run.generations import results_of
+from core.run.recommender import MINUTE, Recommender
+from core.run.rules import Rules
 from core.run.run import Run
 from core.scoring.baselines.ease import Ease
 from core.scoring.interactions import Interactions
@@ -68,6 +70,21 @@ def run(tmp_path_factory) -> Run:
     )
     save_metrics(Run.open(path), evaluate_run(Run.open(path)))
     return Run.open(path)
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_event(timed):
+    after = 10 * MINUTE + 5  # behind the last event
+    run = SimpleNamespace(after_last_event=after, log=SimpleNamespace(timed=timed))
+    maker = Recommender(
+        run, "model", Rules(), SimpleNamespace(has_recent=True, indexes={}, gains={}, gain=lambda at: at)
+    )
+    for at, counted in (
+        (after - 3, after - 3), (after, after), (after + 1, after), (11 * MINUTE - 1, after), (11 * MINUTE, 11 * MINUTE),
+        (14 * MINUTE + 7, 14 * MINUTE),
+    ):  # fmt: skip
+        assert maker.gain_at(at) == (counted if timed else after)
+    assert Recommender(run, "model", Rules()).gain_at(after) is None
 
 
 def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):

@@ -1,8 +1,10 @@
-"""A list under `at_most`, settled by leaving out who has had all, against one from a pool of all listings."""
+"""A list under `at_most`, settled by leaving out who has had all, against one from a pool of all listings; what `same` calls equal."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from core.market.market import Market
 from core.run import select
 from core.run.rules import Groups, Rules
 from core.run.select import Selector
@@ -43,3 +45,17 @@ def test_the_same_list_comes_of_small_pools(market, monkeypatch, scored, most, m
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
     assert calls or most == 200
+
+
+def test_listings_are_of_one_group_where_all_attributes_are_equal_or_missing(tmp_path):
+    rng = np.random.default_rng(1)
+    cells = [[None if one == 3 else f"v{one}" for one in rng.integers(0, 4, 60)] for _ in range(3)]
+    table = pd.DataFrame({"listing_id": range(60), "kind": cells[0], "town": cells[1], "host": cells[2]})
+    market = Market.from_frames(table, path=tmp_path / "m")
+    names = ("kind", "town", "host")
+    for same in (names[:1], names[:2], names):
+        region = Groups.of(Rules(same=same).resolved(market, False), market).region
+        told = list(zip(*cells[: len(same)], strict=True))
+        assert len(set(told)) > 2 ** len(same)
+        for row in range(60):
+            assert (region == region[row]).tolist() == [other == told[row] for other in told]

@@ -7,7 +7,7 @@ import pytest
 
 from core.evaluation.protocol import evaluate
 from core.evaluation.run_evaluation import SHARES, with_serving
-from core.market.splits import Queries, make_split
+from core.market.splits import Catalogue, Queries, make_split
 from core.scoring.baselines.ease import Ease
 from core.scoring.baselines.itemknn import ItemKNN
 from core.scoring.baselines.popularity import Popularity
@@ -87,6 +87,29 @@ def test_the_prior_is_the_best_window_and_weight_on_validation(setting):
         for weight in (0.0, tuned.weight):
             other = RecencyPrior(model, RecentEvents.over_days(log, days), weight)
             assert best >= reached(other, log, split, catalogue)
+
+
+def test_its_weight_is_the_best_in_the_units_of_the_scores(setting):
+    log, split, catalogue = setting
+    model = Noise(log.listings)
+    model.values *= 50
+    tuned = RecencyPrior.tune([model], log, split, catalogue)
+    best, counts = reached(tuned, log, split, catalogue), tuned.recent.counts(split.valid.at)
+    unit = model.values.std() / np.log1p(counts).std(axis=1).mean()
+    for weight in WEIGHTS:
+        assert best >= reached(replace(tuned, weight=weight * unit), log, split, catalogue) - 0.01
+    assert best > reached(replace(tuned, weight=tuned.weight / unit), log, split, catalogue) + 0.01
+
+
+def test_it_counts_for_listings_that_are_newer_than_the_days_what_lists_count_for_them(setting):
+    log = setting[0]
+    since = np.where(np.arange(log.listings) % 2, np.iinfo(np.int64).min, int(np.quantile(log.time, 0.6)))
+    catalogue = Catalogue(since, np.full(log.listings, np.iinfo(np.int64).max))
+    split = make_split(log, catalogue)
+    tuned, at = RecencyPrior.tune([Noise(log.listings)], log, split, catalogue), split.test.at
+    days = tuned.recent.days
+    assert np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days, catalogue).counts(at))
+    assert not np.array_equal(tuned.recent.counts(at), RecentEvents.over_days(log, days).counts(at))
 
 
 def test_of_several_scorers_the_prior_takes_the_best_with_it(setting):

@@ -24,7 +24,7 @@ def catalogue() -> Catalogue:
     since = np.array([UNKNOWN, UNKNOWN, 0, 5, 20, 25, 31, 33, 34, 34, 28, 36], np.int64)
     since[2:] *= DAY
     until = np.full(LISTINGS, FOREVER)
-    until[[1, 4, 10]] = np.array([30, 29, 35]) * DAY
+    until[[0, 1, 4, 10]] = np.array([-5, 30, 29, 35]) * DAY  # the first was gone before any event is known
     return Catalogue(since, until)
 
 
@@ -53,7 +53,7 @@ def by_hand(events, catalogue, at: int) -> np.ndarray:
 
 def test_days_before_a_listing_came_count_as_those_of_others(events, catalogue):
     recent = recent_of(events, Exposure.of(int(events[0][0]), catalogue))
-    at = np.array([36 * DAY, 3 * DAY, 39 * DAY, 21 * DAY])
+    at = np.array([36 * DAY, 3 * DAY, 39 * DAY, 21 * DAY, events[0][150] + DAYS * DAY, events[0][200]])
     for row, moment in zip(recent.counts(at), at, strict=True):
         np.testing.assert_allclose(row, by_hand(events, catalogue, int(moment)), rtol=1e-5)
 

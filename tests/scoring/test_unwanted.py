@@ -1,11 +1,14 @@
 """Events that say "not this": where they count for nothing, and what they take from scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.logs import build_log, build_random_log
 from hypothesis import given
 from hypothesis import strategies as st
 
+import core.scoring.unwanted as unwanted_module
 from core.market.log import EventLog
 from core.market.splits import Catalogue, Queries, make_split
 from core.scoring.baselines.popularity import Popularity
@@ -107,6 +110,37 @@ def test_where_there_is_none_nothing_is_done(random_log):
     np.testing.assert_array_equal(make_examples(log, split, 2).train_span[:, 1], log.start[:-1] + count)
     np.testing.assert_array_equal(split.train, log.time < split.t1)
     assert all(len(part) == 0 for part in log.not_this(split.test.start, split.test.end))
+
+
+def test_where_each_market_has_words_of_its_own_parts_of_a_log_keep_what_each_event_says(random_log):
+    rng, log = np.random.default_rng(0), random_log(3)
+    log = replace(log, refused=rng.random(len(log)) < 0.3)
+    rows = np.sort(rng.permutation(len(log))[:50])
+    part = log.histories(rows, np.array([20, 30]))
+    assert part.wanted.tolist() == (~log.refused[rows]).tolist() and part.some_unwanted
+    kept = log.of_wanted
+    assert len(kept) == log.wanted.sum() and kept.wanted.all()
+    for user in range(len(log.users)):
+        own = (log.user == user) & log.wanted
+        assert kept.listing[slice(*kept.history_at(user))].tolist() == log.listing[own].tolist()
+
+
+@pytest.mark.parametrize("held", [1, 60, 10**6])
+def test_likeness_is_the_greatest_cosine_to_any_in_deviations_of_all(monkeypatch, held):
+    monkeypatch.setattr(unwanted_module, "HELD", held)
+    rng, rows = np.random.default_rng(0), np.array([4, 11, 7])
+    vectors = rng.normal(size=(30, 5)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    like = [max(float(vectors[row] @ one) for row in rows) for one in vectors]
+    np.testing.assert_allclose(likeness(vectors, rows), np.array(like) / np.std(like), rtol=1e-5)
+    some = np.array([9, 4])
+    np.testing.assert_allclose(
+        likeness(vectors, rows, vectors[some]), np.array(like)[some] / np.std(like), rtol=1e-5
+    )
+    scores = rng.normal(size=30)
+    np.testing.assert_allclose(
+        taken(scores, vectors, rows), NOT * np.std(scores) * np.array(like) / np.std(like), rtol=1e-5
+    )
 
 
 @pytest.fixture

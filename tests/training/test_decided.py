@@ -109,6 +109,45 @@ def test_a_market_of_few_users_with_many_events_is_large_and_read_as_often(
     assert decided(Settings.of({"training": {"value_rate": 3}}), log, split).value_rate == 3
 
 
+def test_users_and_events_that_make_a_market_large_or_small_are_counted_from_two_on(
+    random_log, always_live, monkeypatch
+):
+    log = random_log(0, users=60, listings=30, events=150, timed=True)
+    split = make_split(log, always_live(log))
+    events_of = np.bincount(log.user[split.train])
+    users, events = (events_of >= 2).sum(), events_of[events_of >= 2].sum()
+    assert (events_of == 1).any() and repeated(events_of) == events
+    monkeypatch.setattr(decided_module, "LARGE", users + 1)
+    assert decided(Settings(), log, split).batch == 256
+    monkeypatch.setattr(decided_module, "LARGE", users)
+    monkeypatch.setattr(decided_module, "LEAST_STEPS", 1)
+    monkeypatch.setitem(LARGE_STEPS, "batch", 8)
+    steps = math.ceil(decided_module.EPOCHS * users / 8)
+    assert steps % 7
+    assert decided(Settings(), log, split).max_steps == steps
+    assert decided(Settings(), log, split, shorter=7).max_steps == math.ceil(steps / 7)
+    for little, days in ((events + 1, RECENT), (events, 0)):
+        monkeypatch.setattr(decided_module, "LITTLE", little)
+        assert decided(Settings(), log, split).recency_days == days
+
+
+def test_steps_of_a_small_market_are_shortened_to_whole_ones(random_log, always_live):
+    log = random_log(0, users=60, listings=30, events=900, timed=True)
+    split, plain = make_split(log, always_live(log)), Settings().training.max_steps
+    assert plain % 7
+    assert decided(Settings(), log, split, shorter=7).max_steps == math.ceil(plain / 7)
+    by_hand = Settings.of({"training": {"max_steps": 9}})
+    assert decided(by_hand, log, split, shorter=7).max_steps == 9
+
+
+def test_leave_one_out_brings_late_interaction_where_the_market_is_not_large(large, always_live, monkeypatch):
+    log, _ = large
+    split = make_split(log, always_live(log), "leave-one-out")
+    assert decided(Settings(), log, split).late_interaction == 0
+    monkeypatch.setattr(decided_module, "LARGE", 16_384)
+    assert decided(Settings(), log, split).late_interaction == LATE_WEIGHT
+
+
 def test_what_was_given_stays_in_a_large_market(large):
     settings = Settings.of({"training": {"batch": 64, "max_steps": 9}})
     found = decided(settings, *large)

@@ -1,14 +1,18 @@
 """What lists add to a finished model, by validation: `core.training.listed`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import sem
 
 import core.scoring.blends as blends_module
 import core.training.listed as listed_module
 from core.market.splits import make_split
 from core.model.settings import Settings, TrainingConfig
 from core.run.fits import unasked_fit
-from core.training.listed import weighed
+from core.scoring.blends import RecencyPrior
+from core.training.listed import SURELY, _reached, _surely, weighed
 
 
 class Guess:
@@ -68,3 +72,29 @@ def test_lists_add_none_that_say_nothing_nor_where_it_is_not_sure(market, monkey
     unsure = weighed(before, Guess(300), groups, log, split, catalogue, 0)
     assert (unsure.neighbours_served, unsure.neighbours_nearest) == (0, False)
     assert (unsure.recency_fit, unsure.recency_served) == (alone.recency_fit, alone.recency_served)
+
+
+def test_neighbours_are_served_where_recency_has_no_weight_beside_them(market, monkeypatch):
+    log, split, catalogue, groups = market
+    tune = RecencyPrior.tune
+    monkeypatch.setattr(RecencyPrior, "tune", lambda *told: replace(tune(*told), weight=0.0))
+    found = weighed(TrainingConfig(), Guess(300), groups, log, split, catalogue, 0)
+    assert found.recency_served and found.recency_fit[1] == 0 < found.neighbours_served
+    assert unasked_fit(Settings(training=found)).holds == "neighbours"
+    assert not weighed(TrainingConfig(), Guess(300), None, log, split, catalogue, 0).recency_served
+
+
+def test_what_is_reached_is_a_mean_over_users_and_sure_by_its_standard_error(market):
+    log, split, catalogue, _ = market
+    guess, mine = Guess(300), {}
+    for row in range(len(split.valid)):
+        one = split.valid.take(slice(row, row + 1))
+        allowed = catalogue.candidates(log, one)[0]
+        rank = (guess.scores[allowed] >= guess.scores[one.target[0]]).sum()
+        mine.setdefault(int(one.user[0]), []).append(1 / (1 + (rank / 30) ** 4))
+    found = _reached([guess], log, split.valid, catalogue)
+    assert found[:, 0] == pytest.approx([np.mean(mine[user]) for user in sorted(mine)])
+    gain = np.array([0.0, 0.1, 0.2, 0.05])
+    least = SURELY * sem(gain)  # of the mean
+    assert _surely(gain - gain.mean() + least * 1.01) and not _surely(gain - gain.mean() + least * 0.99)
+    assert not _surely(np.array([1.0]))

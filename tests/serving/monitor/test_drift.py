@@ -70,6 +70,30 @@ def test_chance_names_nothing_and_what_was_planted_is_named(market):
     assert not named(checked(market, lambda r: r.assign(price=9.0), limits=off))
 
 
+def test_what_moved_is_the_share_of_a_loop_and_gone_is_what_chance_would_not_leave_out(tmp_path):
+    rng, colours = np.random.default_rng(0), ["red", "blue", "green", None]
+    then = rng.choice(4, 300, p=[0.4, 0.3, 0.2, 0.1])
+    now = rng.choice(4, 100, p=[0.2, 0.6, 0, 0.2])
+    cells = [colours[one] for one in (*then, *now)]
+    table = pd.DataFrame({"listing_id": range(400), "colour": cells})
+    market = Market.from_frames(table, path=tmp_path / "m")
+    seen = seen_of(market, np.arange(300))
+
+    def check(rows, limits=LIMITS):
+        (found,) = attribute_checks(seen, market, [Group("new", "new listings", rows)], {}, limits)
+        return found
+
+    moved = sum(abs((then == one).mean() - (now == one).mean()) for one in range(4)) / 2
+    found = check(np.arange(300, 400))
+    assert found.value == pytest.approx(moved) and found.crossed and 0 < found.floor < moved
+    gone = Thresholds(attribute_shift=None)
+    assert check(np.arange(300, 400), gone).crossed and "'green' (was 23%) is gone" in found.sentence
+    few = check(np.arange(300, 320), gone)  # of which by chance one in a hundred would have none
+    assert not few.crossed and "gone" not in few.sentence
+    far = Thresholds(gone_share=None, attribute_shift=found.value - 0.01)  # less is beyond chance
+    assert not check(np.arange(300, 400), far).crossed
+
+
 def test_photos_and_histories_are_named_when_they_moved_and_not_when_they_did_not():
     rng = np.random.default_rng(1)
     vectors, listing = rng.normal(size=(600, 16)), np.repeat(np.arange(200), 3)

@@ -5,14 +5,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+import core.serving.monitor.newest as newest_module
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
+from core.market.splits import make_split
+from core.model.settings import Settings
 from core.scoring.metrics import DEFAULT
 from core.serving.monitor.checks import Check, Thresholds
 from core.serving.monitor.evidence import no_queries, write_evidence
+from core.serving.monitor.monitor import LAST, _history_check
 from core.serving.monitor.monitor import look as look_at
-from core.serving.monitor.newest import METRIC, Newest, recall_check
+from core.serving.monitor.newest import METRIC, Newest, _chance, newest, recall_check
 
 
 def recall(values: np.ndarray, measured: np.ndarray) -> Check:
@@ -42,6 +47,17 @@ def test_few_lost_queries_are_no_alarm_and_a_fall_is():
     assert not recall((rng.random(30) < 0.45).astype(float), measured).crossed
 
 
+def test_chance_is_that_of_scipys_permutation_test():
+    rng = np.random.default_rng(1)
+    values, measured = (rng.random(25) < 0.35).astype(float), (rng.random(60) < 0.55).astype(float)
+    theirs = stats.permutation_test(
+        (values, measured), lambda one, two, axis: one.mean(axis=axis) - two.mean(axis=axis), vectorized=True,
+        n_resamples=4000, alternative="less", rng=np.random.default_rng(2),
+    )  # fmt: skip
+    assert 0.01 < theirs.pvalue < 0.3
+    assert _chance(values, measured, 0) == pytest.approx(theirs.pvalue, abs=0.025)
+
+
 def test_where_no_query_came_the_table_has_no_rows_and_no_evidence_of_before_stays(trained, tmp_path):
     told = evaluate_run(trained, rivals="none").queries_frame(trained.market)
     pd.testing.assert_frame_equal(no_queries(trained), told[:0], check_dtype=False)
@@ -56,3 +72,67 @@ def test_what_is_amiss_is_told_by_the_option_that_was_given(trained):
         look_at(trained, by="nonsense", save=False)
     with pytest.raises(VibesError, match=r"Option --since is '31.02.2025'"):
         look_at(trained, since="31.02.2025", save=False)
+
+
+@pytest.fixture
+def run(random_log, always_live):
+    log = random_log(2, users=40, events=400)
+    split = make_split(log, always_live(log))
+    return SimpleNamespace(
+        path=None, log=log, split=lambda: split, has_model=True, trained_on_everything=False,
+        manifest=SimpleNamespace(settings=Settings()), market=SimpleNamespace(timed=True),
+    )  # fmt: skip
+
+
+def test_new_is_what_came_after_the_last_query_that_was_measured(run, monkeypatch):
+    asked, rng = run.split().test, np.random.default_rng(0)
+    moments = np.unique(asked.at)
+    last = moments[len(moments) // 2]
+    known = asked.take(asked.at <= last)
+    ranks = rng.integers(1, 60, len(known))
+    table = {
+        "user_id": [run.log.users[user] for user in known.user],
+        "at": pd.to_datetime(known.at, unit="ns", utc=True),
+        "rank of model": ranks,
+    }
+    monkeypatch.setattr(newest_module, "load_rankings", lambda run: pd.DataFrame(table))
+
+    def measured(before: int) -> list[float]:
+        mine = {}
+        for user, at, rank in zip(table["user_id"], known.at, ranks, strict=True):
+            if at < before:
+                mine.setdefault(user, []).append(rank <= 30)
+        return sorted(np.mean(hits) for hits in mine.values())
+
+    found = newest(run)
+    assert found.queries.event.tolist() == [
+        e for e, at in zip(asked.event, asked.at, strict=True) if at > last
+    ]
+    assert found.any and sorted(found.measured) == pytest.approx(measured(last + 1))
+    begin = int(moments[len(moments) // 4])  # a moment at which there is a query
+    found = newest(run, pd.Timestamp(begin, tz="UTC"))
+    assert found.queries.event.tolist() == [
+        e for e, at in zip(asked.event, asked.at, strict=True) if at >= begin
+    ]
+    assert sorted(found.measured) == pytest.approx(measured(begin)) and len(measured(begin)) > 1
+    first = newest(run, pd.Timestamp(int(moments[0]), tz="UTC"))
+    assert len(first.queries) == len(asked) and first.measured is None
+    monkeypatch.setattr(newest_module, "load_rankings", lambda run: None)
+    whole = newest(run)
+    assert (whole.since, len(whole.queries), whole.measured) == (run.split().t2, len(asked), None)
+
+
+def test_histories_that_are_compared_end_with_training_and_with_the_newest_query(run):
+    log, split, asked = run.log, run.split(), []
+
+    def encode(log, start, end, listings):
+        asked.append(list(zip(start.tolist(), end.tolist(), strict=True)))
+        return np.random.default_rng(0).normal(size=(len(start), 4))
+
+    run.engine, run.vectors = SimpleNamespace(encode_histories=encode), lambda space: None
+    _history_check(run, split, Newest(split, split.test, split.t2, None, "model"), Thresholds())
+    for told, ends in (
+        (asked[0], {int(log.user[row]): int(row) + 1 for row in np.flatnonzero(split.train)}),
+        (asked[1], dict(zip(split.test.user.tolist(), split.test.end.tolist(), strict=True))),
+    ):  # a later one of a user takes the place of an earlier one
+        assert told == [(max(int(log.start[user]), end - LAST), end) for user, end in ends.items()]

@@ -5,7 +5,7 @@ import pytest
 
 from core.market.columns import Columns as C
 from core.market.market import Market
-from core.serving.refresh.changes import Changes, merge_listings, new_events
+from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.sources import Frame
 from core.serving.refresh.tables import (
     day_first,
@@ -99,13 +99,63 @@ def test_new_rows_come_behind_and_the_last_of_several_counts(market):
     assert table["pets"].dtype == "boolean" and table["pets"].tail(2).isna().all()
 
 
+def test_a_listing_that_came_with_an_earlier_file_of_the_same_look_is_new_and_not_changed(market):
+    known, changes = market.listings[C.LISTING][0], Changes()
+    frames = [
+        Frame(name, pd.DataFrame({C.LISTING: ["a", known], "price": price}), None, {}, 0.0)
+        for name, price in (("one.csv", ["1", "12345"]), ("two.csv", ["2", "12345"]))
+    ]
+    table = merge_listings(whole(market), market, pinned(market), frames, changes)
+    assert (changes.new, changes.changed) == (["a"], {known})
+    assert table["price"].iloc[-1] == 2 and table["price"][0] == 12345
+
+
+def test_new_photos_come_behind_those_that_a_listing_has_each_once():
+    table = pd.DataFrame(
+        {C.LISTING: ["a", "a", "b"], C.POSITION: [0.0, 1.0, 4.0], C.PATH: ["a0", "a1", "b0"]}
+    )
+    rows = pd.DataFrame(
+        [("a", "a2"), ("new", "n0"), ("a", "a1"), ("new", "n1"), ("new", "n0"), ("later", "l0"), ("b", "b1")],
+        columns=[C.LISTING, C.PATH],
+    )
+    changes = Changes(new=["new"])
+    found = merge_photos(table, pd.Index(["a", "b", "new"]), rows, changes)
+    assert list(found[3:].itertuples(index=False, name=None)) == [
+        ("a", 2, "a2"), ("new", 0, "n0"), ("new", 1, "n1"), ("later", 0, "l0"), ("b", 5, "b1"),
+    ]  # fmt: skip
+    pd.testing.assert_frame_equal(found[:3], table)
+    assert changes.changed == {"a", "b"}
+    assert merge_photos(table, pd.Index(["a"]), rows[2:3], Changes()) is table
+
+
+def test_users_of_new_events_are_those_whose_events_were_not_there(market):
+    have, changes = whole_events(market, raw_table(market, "events")), Changes()
+    own = have[have[C.USER] == have[C.USER].iloc[0]]
+    others = have[have[C.USER] != have[C.USER].iloc[0]].head(3)
+    later = own.head(2).assign(**{C.TIMESTAMP: own[C.TIMESTAMP].max() + pd.Timedelta(1, "h")})
+    rows = pd.concat([others, own, later, later.head(1)], ignore_index=True)
+    frame, now = Frame("new.csv", rows, None, {}, 0.0), pd.Timestamp.now("UTC")
+    new_events(
+        have,
+        True,
+        pinned(market),
+        pd.Index(market.listings[C.LISTING]),
+        [frame],
+        pd.DataFrame(),
+        now,
+        changes,
+    )
+    assert (changes.fresh, changes.users) == (2, [own[C.USER].iloc[0]])
+    assert len(changes.events) == len(have) + 2
+
+
 def test_only_the_time_it_is_live_changes(market):
     ids = market.listings[C.LISTING].iloc[:2]
     moment = market.listings[C.EXPIRES][0]
     table, changes = merged(
         market, pd.DataFrame({C.LISTING: ids, C.EXPIRES: [moment.isoformat(), "2024-01-05"]})
     )
-    assert changes.touched == {ids[1]} and not changes.changed
+    assert changes.touched == {ids[1]} and not changes.changed and changes.any
     assert table[C.EXPIRES][1] == pd.Timestamp("2024-01-05", tz="UTC")
 
 
@@ -220,6 +270,11 @@ def test_events_that_waited_too_long_are_told(market, monkeypatch):
     assert (
         len(changes.waiting["events"]) == 2 and "the 1 that wait longest are given up" in changes.problems[0]
     )
+    assert changes.waiting["events"][C.USER].tolist() == ["b", "c"]
+    again = Changes()  # told once more, as a query does at each look
+    frame = Frame("new.csv", rows[1:], None, {}, 0.0)
+    new_events(nobody, None, pinned(market), pd.Index([]), [frame], changes.waiting["events"], now, again)
+    assert again.waiting["events"][C.USER].tolist() == ["b", "c"] and not again.problems
 
 
 def test_what_is_not_wanted_is_none_in_a_market_without_actions(market):
