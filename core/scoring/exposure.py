@@ -27,8 +27,8 @@ class Exposure:
     @classmethod
     def of(cls, first: int, catalogue: Catalogue) -> Exposure | None:
         """Of a log whose events begin at `first`; None where all listings were there by then."""
-        since, until = np.maximum(catalogue.since, first), np.maximum(catalogue.until, first)
-        return cls(first, since, until) if (since > first).any() else None
+        since = np.maximum(catalogue.since, first)
+        return cls(first, since, catalogue.until) if (since > first).any() else None
 
     def expected(
         self,
@@ -43,7 +43,7 @@ class Exposure:
         They were counted over `days` before the moments `at` (B,), when `events` (B,) touched any listing.
         """
         begin = np.maximum(at - days * DAY, self.first)  # (B,)
-        asked = np.flatnonzero((events > 0) & (at > begin))  # (b,)
+        asked = np.flatnonzero(events > 0)  # (b,), each of them later than `begin`
         since = self.since if listings is None else self.since[listings]  # (C,)
         new = np.flatnonzero(since > begin[asked].min(initial=np.iinfo(np.int64).max))  # (n,)
         if not len(new):

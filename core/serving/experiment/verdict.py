@@ -176,12 +176,10 @@ def _of(setup: Setup, shown: pd.DataFrame, told: pd.DataFrame) -> Experiment:
         how="inner",
     )
     shown = shown[of_experiment(shown)]
-    hits = joined[joined["request_id"].isin(shown["request_id"])]
-    if (
-        hits["acted_at"].dtype.kind == "M"
-    ):  # no answer is acted on before it is there; clocks may tell whole seconds only
-        hits = hits[~(hits["acted_at"] < hits["time"].dt.floor("s"))]
-    counted = hits[hits["arm"].notna()]
+    counted = joined[joined["arm"].notna()]
+    # No answer is acted on before it is there; clocks may tell whole seconds only.
+    if counted["acted_at"].dtype.kind == "M":
+        counted = counted[~(counted["acted_at"] < counted["time"].dt.floor("s"))]
     if setup.design == "interleave":
         decisions = counted.drop_duplicates("request_id")
         units = {"all": int(shown["request_id"].nunique())}
