@@ -95,16 +95,15 @@ def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
     """What to compare with unless asked: another run's model where that was asked the same, else the hardest rival, else what
     serving adds to the model."""
     others = [label for label in options if label != first]
-    models = [
-        label
-        for label in others
-        if options[label][1] == MODEL and _asked_alike(options[first], options[label])
-    ]
+    models = (label for label in others if options[label][1] == MODEL)
+    model = next((label for label in models if _asked_alike(options[first], options[label])), None)
+    if model is not None:
+        return model
     hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
     own = [label for label in others if options[label][0] == options[first][0]]
     rivals = [label for label in own if options[label][1] == hardest]
     baselines = [label for label in own if not options[label][1].startswith(MODEL)]
-    return (models or rivals or baselines or own or others)[0]
+    return (rivals or baselines or own or others)[0]
 
 
 def _asked_alike(one: tuple[str, str], two: tuple[str, str]) -> bool:
