@@ -9,14 +9,14 @@ import numpy as np
 from core.errors import VibesError
 from core.evaluation.better import BETTER, surely_better
 from core.evaluation.new_by import NewBy
-from core.evaluation.notes import DRAWN, LEFT_OUT
+from core.evaluation.notes import DRAWN, FIRST_SETTINGS, LEFT_OUT, RIVALS, WITHIN
 from core.evaluation.protocol import evaluate
 from core.evaluation.queries_file import save_queries
 from core.evaluation.result import Evaluation
 from core.market.documents import write_json
 from core.market.durable import copy_file, only_writer
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Protocol, Queries, Split
+from core.market.splits import Catalogue, Protocol, Queries, Split, choosing
 from core.model.settings import Settings
 from core.progress import Report, Stage
 from core.run.additions import Additions
@@ -50,7 +50,8 @@ def evaluate_run(
     With the `rivals` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
     choose from; with "none" all baselines and neighbours are, but for what stands beside the model.
 
-    Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats. The split is
+    Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats, and what needs no
+    model is tuned within what trains (`core.market.splits.choosing`), then fitted on all of it. The split is
     the one that the model was trained with; another protocol than that of the training would test the
     model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never
     recommended, in leave-one-out as well, with False it stays among the candidates there, by default as the split has it.
@@ -111,8 +112,9 @@ def evaluate_run(
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
     scorers += [*first, *([] if rivals == "none" else near)]
-    if rivals != "none" and near and len(split.valid):
-        scorers.append(RecencyPrior.tune(near, log, split, catalogue, settings.seed, NEAR_RECENT))
+    tuned_by = choosing(split, log, catalogue)
+    if rivals != "none" and near and len(tuned_by.valid):
+        scorers.append(RecencyPrior.tune(near, log, tuned_by, catalogue, settings.seed, NEAR_RECENT))
     scorers += also
     queries = split.test if users is None else _of_drawn_users(split.test, users)
     found = evaluate(scorers, log, split, catalogue, queries, seed=settings.seed, report=report, new_by=among)
@@ -131,7 +133,7 @@ def evaluate_run(
         if found.fits and (better := surely_better(found.differences, asked, found.names[0])):
             found.notes[BETTER] = better
         return found
-    found.notes["baselines"] = "their first settings, as there is no validation to tune them on"
+    found.notes[RIVALS] = FIRST_SETTINGS if tuned_by is split else WITHIN
     return found
 
 

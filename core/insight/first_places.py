@@ -9,7 +9,7 @@ import pandas as pd
 
 from core.errors import VibesError
 from core.market.columns import Columns as C
-from core.market.splits import Queries, Split
+from core.market.splits import Queries, Split, choosing
 from core.run.additions import Additions
 from core.run.fits import load_fits
 from core.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
@@ -57,7 +57,8 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     if space is not None and space in run.spaces:
         return VectorNeighbours.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
     if name == NEAR_RECENT:
-        return RecencyPrior.tune(untrained_neighbours(run, split), run.log, split, run.catalogue, seed, name)
+        near, asked = untrained_neighbours(run, split), choosing(split, run.log, run.catalogue)
+        return RecencyPrior.tune(near, run.log, asked, run.catalogue, seed, name)
     kinds = {kind.name: key for key, kind in in_order().items()}
     key = kinds.get(name, spaced if space is not None else None)
     if key is None:

@@ -193,6 +193,19 @@ def make_split(
     return _leave_one_out(log)
 
 
+def choosing(split: Split, log: EventLog, catalogue: Catalogue) -> Split:
+    """What the settings of a scorer are chosen by: `split`, or where it validates nothing (a refit, which trains until the test
+    begins) one of what trains, the last eighth of it as validation, as T1 and T2 leave it by default."""
+    if len(split.valid) or split.protocol != "temporal" or not split.train.any():
+        return split
+    t1 = int(np.quantile(log.time[split.train], 7 / 8, method="lower"))
+    train = split.train & (log.time < t1)
+    if not train.any():
+        return split
+    valid = _next_listing(log, catalogue, log.before, split.train & (log.time >= t1))
+    return replace(split, t1=t1, train=train, valid=valid) if len(valid) else split
+
+
 def _temporal(log: EventLog, catalogue: Catalogue, t1: int | None, t2: int | None) -> Split:
     if not log.timed:
         raise VibesError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.evaluation.notes import DRAWN, LEFT_OUT
+from core.evaluation.notes import DRAWN, LEFT_OUT, RIVALS, WITHIN
 from core.market.leaks import leaks_by_name
 from core.model.settings import Settings
 from core.run.describe import reader_sentence
@@ -100,8 +100,10 @@ def _measured_beside(metrics: dict[str, Any]) -> list[str]:
     if set(others) <= {CEILING}:
         return []
     part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"
-    untuned = "baselines" in metrics.get("notes", {})
-    return [BESIDE.format(tuned="are " if untuned else f"are tuned on the {part}, and ")]
+    note = metrics.get("notes", {}).get(RIVALS)
+    if note == WITHIN:
+        part = "last eighth of what trained"
+    return [BESIDE.format(tuned="are " if note not in (None, WITHIN) else f"are tuned on the {part}, and ")]
 
 
 def cold_sentence(run: Run) -> str:

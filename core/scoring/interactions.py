@@ -84,6 +84,10 @@ class IdModel(Baseline):
         """The model with settings that were tuned before, on these interactions."""
         return cls.fit(interactions, **settings)  # type: ignore[attr-defined]
 
+    def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> Self:
+        """See `Baseline`."""
+        return self.again(Interactions.of(log, train), self.settings, seed)
+
 
 def history_matrix(log: EventLog, batch: Queries, decay: float) -> sparse.csr_array:
     """(B, L) float32: `decay ** age` at each listing of the history, age 0 for the one touched last.

@@ -7,9 +7,9 @@ from core.features.content_spaces import content_spaces
 from core.features.photos.vectors import PhotoVectors
 from core.market.log import EventLog
 from core.market.market import Market
-from core.market.splits import Catalogue, Split
+from core.market.splits import Catalogue, Split, choosing
 from core.progress import Report
-from core.scoring.baselines import BASELINES, first_level, in_order
+from core.scoring.baselines import BASELINES, first_level, in_order, tuned
 from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from core.scoring.ranking import Scorer
 from core.scoring.text_space import text_vectors
@@ -42,13 +42,15 @@ def named_baseline(
         VibesError: no event trains, the market lacks what the baseline looks at, or there is no such baseline.
     """
     if name == "best-id":
-        first = first_level(log, split, catalogue, seed=seed)
-        return best(first, log, validation_sample(split, seed, log.listings), catalogue)
+        asked = choosing(split, log, catalogue)
+        first = first_level(log, asked, catalogue, seed=seed)
+        chosen = best(first, log, validation_sample(asked, seed, log.listings), catalogue)
+        return chosen if asked is split else chosen.fitted_on(log, split.train, seed)
     if name in BY_SPACE:
         return neighbours(BY_SPACE[name], market, log, split, catalogue, photos, seed)
     if name not in BASELINES:
         raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(baseline_names())}.")
-    return BASELINES[name].tune(log, split, catalogue, seed)
+    return tuned(BASELINES[name], log, split, catalogue, seed)
 
 
 def neighbours(

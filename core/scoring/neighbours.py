@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from core.market.log import EventLog
-from core.market.splits import Catalogue, Queries, Split
+from core.market.splits import Catalogue, Queries, Split, choosing
 from core.scoring.interactions import history_matrix
 from core.scoring.late_interaction import add_nearest
 from core.scoring.tuning import DECAYS, best, validation_sample
@@ -77,7 +77,10 @@ class VectorNeighbours:
         means = (replace(base, decay=decay) for decay in DECAYS)
         nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
         trials = chain(means, nearest)
-        return best(trials, log, validation_sample(split, seed, log.listings), catalogue)
+        asked = choosing(
+            split, log, catalogue
+        )  # nothing is fitted, so that what trains a model may choose here
+        return best(trials, log, validation_sample(asked, seed, log.listings), catalogue)
 
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""

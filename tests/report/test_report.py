@@ -16,6 +16,7 @@ from browser.painted import embed_run, paint_market
 from core import Run
 from core.ablation.table import COLUMNS
 from core.errors import VibesError
+from core.evaluation.notes import RIVALS, WITHIN
 from core.model.settings import Settings
 from core.report.measured import name_of
 from core.report.page import context, render, report_html, write_report
@@ -254,6 +255,8 @@ def test_of_the_methods_beside_it_only_what_was_measured_is_told():
     assert "tuned on the validation weeks, and asked" in method(Settings(), METRICS)[-1]
     untuned = METRICS | {"notes": {"baselines": "their first settings"}}
     assert "They are asked exactly" in method(Settings(), untuned)[-1]
+    refit = METRICS | {"notes": {RIVALS: WITHIN}}
+    assert "tuned on the last eighth of what trained, and asked" in method(Settings(), refit)[-1]
 
 
 def test_what_cold_means_for_a_model_of_another_market_is_told():

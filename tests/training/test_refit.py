@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import VibesError
+from core.evaluation.notes import WITHIN
 from core.evaluation.run_evaluation import evaluate_run, save_metrics
 from core.features.carried import Carried
 from core.market.log import EventLog
@@ -14,6 +15,7 @@ from core.run.fits import carry_fits, load_fits
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
+from core.scoring.named import NEAR_RECENT
 from core.training.refit import refit_encoder, refit_settings
 from core.training.train import train
 
@@ -50,7 +52,8 @@ def test_as_many_steps_until_the_test_begins(small_market, whole, again):
 def test_the_test_is_the_same_and_what_serving_adds_is_weighed_as_before(whole, again):
     before, after = evaluate_run(Run.open(whole[0])), evaluate_run(Run.open(again[0]))
     np.testing.assert_array_equal(before.queries.event, after.queries.event)
-    assert "no validation" in after.notes["baselines"] and "baselines" not in before.notes
+    assert after.notes["baselines"] == WITHIN and "baselines" not in before.notes
+    assert NEAR_RECENT in after.results  # what is to be had without any model
     assert not [name for name in after.results if name.startswith("model +")]  # nothing could be fitted
     save_metrics(Run.open(whole[0]), before)
     carry_fits(whole[0], again[0])

@@ -28,6 +28,10 @@ class Popularity(Baseline):
         """There is nothing to tune."""
         return cls.fit(log, split.train)
 
+    def fitted_on(self, log: EventLog, train: np.ndarray, seed: int = 0) -> "Popularity":
+        """Counted among the events where `train` (N,) holds."""
+        return self.fit(log, train)
+
     def score(self, batch: Queries) -> np.ndarray:
         """(B, L) float32."""
         return np.broadcast_to(self.counts, (len(batch), len(self.counts)))

@@ -8,9 +8,12 @@ import pytest
 
 from core.errors import VibesError
 from core.evaluation.protocol import evaluate
-from core.market.splits import make_split
+from core.market.splits import choosing, make_split
 from core.progress import Counted
 from core.scoring.baselines import BASELINES, ease, first_level, in_order
+from core.scoring.baselines.itemknn import ItemKNN
+from core.scoring.baselines.popularity import Popularity
+from core.scoring.interactions import Interactions
 
 
 @pytest.mark.slow
@@ -85,3 +88,41 @@ def test_a_market_without_training_events_is_refused(random_log, always_live):
     split = replace(make_split(log, catalogue), train=np.zeros(len(log), bool))
     with pytest.raises(VibesError, match="choose a later one"):
         first_level(log, split, catalogue)
+
+
+def test_without_validation_all_are_tuned_within_what_trains_and_fitted_on_all_of_it(random_log, always_live):
+    log = random_log(13, users=60, listings=60, events=900)
+    catalogue = always_live(log)
+    whole = make_split(log, catalogue)
+    refit = make_split(log, catalogue, t1=whole.t2, t2=whole.t2)  # as a refit has it
+    assert not len(refit.valid) and refit.train.sum() > whole.train.sum()
+    asked = choosing(refit, log, catalogue)
+    assert choosing(whole, log, catalogue) is whole
+    # 70 of the first 80 percent are seven eighths of these: what chooses is nearly what chose for the run that is repeated
+    assert asked.t2 == refit.t2 and abs(int(asked.train.sum()) - int(whole.train.sum())) <= 2
+    np.testing.assert_array_equal(
+        asked.valid.event, make_split(log, catalogue, t1=asked.t1, t2=whole.t2).valid.event
+    )
+    blind = first_level(log, replace(refit, test=None), catalogue, slow_too=False)
+    chosen = first_level(log, asked, catalogue, slow_too=False)
+    assert list(map(settings, blind)) == list(map(settings, chosen))
+    batch = refit.test
+    popularity, knn = blind[0], blind[2]
+    np.testing.assert_array_equal(popularity.score(batch), Popularity.fit(log, refit.train).score(batch))
+    fitted = ItemKNN.fit(Interactions.of(log, refit.train), **knn.settings)
+    np.testing.assert_array_equal(knn.score(batch), fitted.score(batch))
+    assert not np.array_equal(knn.score(batch), chosen[2].score(batch))  # which has learned from less
+
+
+def test_with_nothing_to_choose_by_the_first_settings_are_taken(random_log, always_live):
+    log = random_log(13, users=60, listings=60, events=900)
+    catalogue = always_live(log)
+    first = int(np.unique(log.time)[1])  # all that trains is of one moment
+    split = make_split(log, catalogue, t1=first, t2=first)
+    assert choosing(split, log, catalogue) is split
+    with pytest.raises(VibesError):  # as long as something trains
+        make_split(log, catalogue, t1=int(log.time.min()), t2=int(log.time.min()))
+    untimed = random_log(13, timed=False, users=60, listings=60, events=900)
+    alone = make_split(untimed, catalogue)
+    alone = replace(alone, valid=alone.valid.take(slice(0)))
+    assert choosing(alone, untimed, catalogue) is alone
