@@ -64,7 +64,7 @@ def heads_of(path: Path) -> Heads:
         return {}
     try:
         return read(path)
-    except MemoryError:
+    except (MemoryError, ImportError):
         raise
     except Exception as error:  # zip, numpy and safetensors raise nearly anything on damaged bytes
         raise damaged(path, error) from error
