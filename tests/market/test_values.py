@@ -274,6 +274,12 @@ def test_a_date_beyond_nanoseconds_is_moved_to_their_end(column):
         ("pets", [True, False], "flag"),
         ("amenities", ['["Wifi"]', "[]"], "multi"),
         ("genres", ["Comedy|Drama", "Drama"], "multi"),
+        (
+            "equipment",
+            [f"{n % 9} rings to cook on|{n % 7} hooks for a coat|{n % 5} kinds of tea" for n in range(90)],
+            "multi",
+        ),
+        ("summary", [f"A quiet flat no. {n} | Old town | {n % 4} rooms" for n in range(90)], "text"),
         ("tags", [["a"], ["b", "c"]], "multi"),
         ("town", ["Ulm", "Bonn", "Ulm"], "category"),
         ("host_id", ["17", "18", "17"], "category"),

@@ -12,6 +12,7 @@ from core.market.kinds._portrait import coded_values
 from core.market.kinds._told import MOST_VALUES, frequent, member_ids, members_count
 from core.market.values import SEPARATOR, SEPARATORS, to_set, to_sets
 
+_ENOUGH = 1_000  # different cells that tell whether members return
 _BRACES = re.compile(r"\{[^{}:]*\}")  # an object of JSON is no set
 
 
@@ -25,13 +26,25 @@ def _brackets(cells: Cells) -> bool:
     )
 
 
+def _members_return(cells: Cells) -> bool:
+    """Cells parted by the usual separator whose parts stand in others, too: of titles such as "Attic | Bergen" the first seldom does."""
+    if cells.holding(SEPARATOR) <= 0.2:
+        return False
+    parts = pd.Series(cells.words.unique()[:_ENOUGH]).map(to_set).explode().dropna()
+    return bool(parts.duplicated(keep=False).mean() > 0.9)
+
+
 class Multi(Kind):
     """One token with the set of the members' ids."""
 
     one_value = short = False
     separated = True
     shown_as = "multi"
-    claims = (Claim(90, _brackets), Claim(60, lambda cells: cells.holding("|") > 0.2))
+    claims = (
+        Claim(90, _brackets),
+        Claim(75, _members_return),  # before text, as members may have several words
+        Claim(60, lambda cells: cells.holding(SEPARATOR) > 0.2),
+    )
 
     def read(self, column: pd.Series, separator: str = SEPARATOR) -> tuple[pd.Series, np.ndarray, str]:
         return pd.Series(to_sets(column, separator), dtype=object), *_other_separator(column, separator)
