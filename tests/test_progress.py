@@ -44,6 +44,13 @@ def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(caps
     ]
 
 
+def test_a_part_of_the_work_is_told_with_one_decimal(capsys, monkeypatch):
+    monkeypatch.setattr("core.progress.bar.FIRST_S", 0.0)
+    with ProgressBar() as bar:
+        bar(Counted("placing listings", 89.61458974, 100))
+    assert capsys.readouterr().err.splitlines() == ["placing listings: 89.6 of 100"]
+
+
 def test_what_is_counted_can_go_by_another_name():
     told = []
     report = renamed(told.append, "photos, vae")

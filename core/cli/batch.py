@@ -10,6 +10,7 @@ import typer
 from core.cli.shared import progress_bar
 from core.cores import cores
 from core.errors import VibesError
+from core.words import count
 
 if TYPE_CHECKING:
     from core.market.market import Market
@@ -185,6 +186,6 @@ def batch(
         whose = "listings" if kind == "similar" else "users"
         typer.echo(
             f"Wrote lists for {made:,} {whose} in {seconds:.0f} s ({made / max(seconds, 1e-9):,.0f} a second); "
-            f"{out} holds {work.job.chunks} files.",
+            f"{out} holds {count(work.job.chunks, 'file')}.",
             err=True,
         )

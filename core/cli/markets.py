@@ -73,7 +73,7 @@ def check(
         write_table(rejects, table)
         typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
     if strict and found.defects:
-        raise VibesError(f"{market} has {len(found.defects):,} defects, the first: {found.defects[0]}")
+        raise VibesError(f"{market} has {count(len(found.defects), 'defect')}, the first: {found.defects[0]}")
 
 
 @app.command()

@@ -88,7 +88,7 @@ class ProgressBar:
         self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=told)
         if not self.console.is_terminal and time.monotonic() >= self.due[what]:
             self.due = dict.fromkeys(self.due, time.monotonic() + EVERY_S)
-            self._line(f"{told}: {done:,.10g} of {total:,}{_left(left)}")
+            self._line(f"{told}: {round(done, 1):,.10g} of {total:,}{_left(left)}")
 
     def _line(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
