@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.errors import VibesError
 from core.features.within import inside
 from core.market.columns import Columns as C
-from core.market.kinds import kind_of
-from core.market.market import Market
+from core.market.kinds import AttributeVocabulary, kind_of
+from core.market.market import Attribute, Market
 
 if TYPE_CHECKING:
     from core.features.featurizer import Featurizer
@@ -76,20 +76,7 @@ class Carried(BaseModel):
         Raises:
             VibesError: an attribute is of another kind in the two, or they share neither attributes nor photos.
         """
-        whole = market.shared() if featurizer.within is not None else featurizer.seen(market)
-        entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
-        for name in featurizer.within.numbers if featurizer.within is not None else ():
-            rank = entries.pop(inside(name), None)
-            if rank is not None:
-                entries.setdefault(name, rank)
-        attributes = {one.name: one for one in whole.attributes} if featurizer.config.attributes else {}
-        for name, attribute in attributes.items():
-            if name in entries and entries[name].kind != attribute.kind:
-                raise VibesError(
-                    f"The attribute '{name}' is of the kind {attribute.kind} in {market.path} and of the kind "
-                    f'{entries[name].kind} in the model of {run}; say kind = "{entries[name].kind}" of it in market.toml, or '
-                    "give the column another name."
-                )
+        entries, attributes = known_and_there(market, featurizer, run)
         seen = featurizer.seen(market).listings
         known = [name for name in attributes if name in entries]
         reads, shown = bool(featurizer.photo_reducers), _some_photo(market)
@@ -133,3 +120,28 @@ def _names(names: Sequence[str]) -> str:
 
 def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
+
+
+def known_and_there(
+    market: Market, featurizer: Featurizer, run: Path
+) -> tuple[dict[str, AttributeVocabulary], dict[str, Attribute]]:
+    """The attributes that the model of `run` knows, and those of `market`, by their names.
+
+    Raises:
+        VibesError: one is of another kind in the two.
+    """
+    whole = market.shared() if featurizer.within is not None else featurizer.seen(market)
+    entries = {entry.name: entry for entry in featurizer.vocabulary.attributes}
+    for name in featurizer.within.numbers if featurizer.within is not None else ():
+        rank = entries.pop(inside(name), None)
+        if rank is not None:
+            entries.setdefault(name, rank)
+    attributes = {one.name: one for one in whole.attributes} if featurizer.config.attributes else {}
+    for name, attribute in attributes.items():
+        if name in entries and entries[name].kind != attribute.kind:
+            raise VibesError(
+                f"The attribute '{name}' is of the kind {attribute.kind} in {market.path} and of the kind "
+                f'{entries[name].kind} in the model of {run}; say kind = "{entries[name].kind}" of it in market.toml, or '
+                "give the column another name."
+            )
+    return entries, attributes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import VibesError, needs
+from core.features.carried import known_and_there
 from core.features.featurizer import Features, Featurizer
 from core.features.photos.vectors import PhotoVectors, load_photo_vectors
 from core.features.sequences import Meta
@@ -51,7 +52,8 @@ class Engine:
         inside, whatever it saw before.
 
         Raises:
-            VibesError: the run has no model, torch is not installed, or the photos have no vectors yet.
+            VibesError: the run has no model, torch is not installed, the photos have no vectors yet, or an attribute became one of
+                another kind.
         """
         if not (run / "model.safetensors").is_file():
             raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
@@ -75,6 +77,7 @@ class Engine:
                         f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
                         f"`vibes photos {market.path} --encoder {featurizer.photo_encoder}`."
                     )
+            known_and_there(market, featurizer, run)  # else a set may be read as a text
             features = featurizer.transform(market, photos)
         check_model(run / "model.safetensors", featurizer, settings)
         model = ListingModel.of(featurizer.vocabulary, settings)

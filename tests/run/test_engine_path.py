@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from core.errors import VibesError
 from core.features.featurizer import Featurizer
 from core.model.fast.choose import chosen
 from core.run.engine import Engine
@@ -64,3 +66,11 @@ def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monke
     np.testing.assert_allclose(found, expected, atol=1e-5)
     encoded = np.concatenate(encoded)
     assert 0 < len(encoded) == len(np.unique(encoded))
+
+
+def test_an_attribute_that_became_another_kind_is_named(trained, monkeypatch):
+    monkeypatch.setattr("core.run.engine.load_prepared", lambda *_: None)
+    first = next(one for one in trained.market.attributes if one.kind == "category")
+    attributes = [replace(one, kind="multi") if one is first else one for one in trained.market.attributes]
+    with pytest.raises(VibesError, match=f"'{first.name}' is of the kind multi .* say kind = \"category\""):
+        Engine.load(trained.folder, replace(trained.market, attributes=attributes), trained.manifest.settings)
