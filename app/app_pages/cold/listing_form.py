@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.server.params import in_vain, set_params, whole
+from app.server.params import in_vain, set_params
 from app.server.runs import OpenRun
 from app.view.formats import FIELD, count, plain, printable, shorten
 from core.kept_with import kept_with
@@ -177,9 +177,7 @@ def newcomer_form(opened: OpenRun) -> tuple[str, dict[str, Any], list[tuple[str,
         else:
             st.caption("This run was made without photos, so none can be added.")
     files = st.session_state.get(PHOTOS) or []
-    photos = [(file.name, file.getvalue()) for file in files] or _photos_of(opened)
-    cover = whole("cover", 1, 1, max(len(photos), 1)) - 1
-    return draft, cells, photos[cover : cover + 1] + photos[:cover] + photos[cover + 1 :]
+    return draft, cells, [(file.name, file.getvalue()) for file in files] or _photos_of(opened)
 
 
 def change_cells(opened: OpenRun, **changed: Any) -> None:

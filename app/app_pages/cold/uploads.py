@@ -5,6 +5,7 @@ import io
 import streamlit as st
 from PIL import Image
 
+from app.server.params import whole
 from app.view.formats import plain
 from core.errors import sentence_of
 from core.run.thumbs import data_address, preview
@@ -40,7 +41,8 @@ def _in_row(webp: bytes) -> bytes:
 
 
 def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Show the photos (name, content) that can be read, and say of the others why not; those that can."""
+    """Show the photos (name, content) that can be read, and say of the others why not; those that can, that first which the
+    address names as the cover, by its place among them."""
     looked = [(name, content, *_looked_at(content)) for name, content in photos[:MOST]]
     for name, _, _, problem in looked:
         if problem:
@@ -51,7 +53,8 @@ def usable(photos: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     if good:
         alt = [f"Photo {number} of the listing" for number in range(1, len(good) + 1)]
         st.image([small for _, _, small, _ in looked if small], width=SMALL, alt=alt)
-    return good
+    cover = whole("cover", 1, 1, max(len(good), 1)) - 1
+    return [*good[cover : cover + 1], *good[:cover], *good[cover + 1 :]]
 
 
 def _left_out(line: str) -> None:

@@ -6,9 +6,10 @@ import zlib
 
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
 
-from app.app_pages.cold.uploads import SMALL, _in_row
+from app.app_pages.cold.uploads import SMALL, _in_row, usable
 from core.errors import VibesError
 from core.run.thumbs import preview
 
@@ -50,6 +51,22 @@ def test_a_photo_of_sixteen_bits_is_shown():
 def test_what_cannot_be_read_is_refused_in_a_sentence(content):
     with pytest.raises(VibesError, match=r"large|damaged|not an image"):
         preview(content)
+
+
+@pytest.mark.parametrize(
+    "cover, names", [("1", ["a.png", "b.png"]), ("2", ["b.png", "a.png"]), ("3", ["b.png", "a.png"])]
+)
+def test_the_cover_is_told_by_its_place_among_the_photos_that_can_be_read(monkeypatch, cover, names):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 20, 20)).save(stream, "PNG")
+    monkeypatch.setattr(st, "query_params", {"cover": cover})
+    shown, said = [], []
+    monkeypatch.setattr(st, "image", lambda photos, **more: shown.append(more["alt"]))
+    monkeypatch.setattr(st, "warning", lambda line, **more: said.append(line))
+    photos = [("broken.jpg", b"no photo"), ("a.png", stream.getvalue()), ("b.png", stream.getvalue())]
+    assert [name for name, _ in usable(photos)] == names
+    assert shown == [["Photo 1 of the listing", "Photo 2 of the listing"]]
+    assert len(said) == 1 and "broken" in said[0]
 
 
 @pytest.mark.parametrize("size, shown", [((90, 2400), (2, 2)), ((300, 400), (1, 1)), ((400, 300), (4, 3))])
