@@ -100,7 +100,8 @@ def _events(profile: MarketProfile) -> list[DataWarning]:
     if events.repeated:
         found.append(
             DataWarning(
-                f"{count(events.repeated, 'event')} repeat user, listing and time", "Each counts as an event."
+                f"{count(events.repeated, 'event')} {'repeats' if events.repeated == 1 else 'repeat'} user, listing and time",
+                "Each counts as an event.",
             )
         )
     split = profile.split
