@@ -17,6 +17,8 @@ from core.market.market import Market
 from core.run.manifest import Manifest
 from core.run.run import Run
 from core.run.spaces import embed_market
+from core.serving.impressions.keeper import Impressions
+from core.serving.impressions.tables import read_impressions
 from core.serving.service.api import make_app
 from core.serving.service.newest import NewestState
 
@@ -109,3 +111,18 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
     assert answers[0].json() == answers[1].json() and answers[0].status_code == 200
     texts = [out.getvalue(), unknown, metrics, answers[0].text, caplog.text]
     assert not any(one in text for one in plain for text in texts)
+
+
+@pytest.mark.slow
+def test_what_was_shown_is_kept_by_the_name_however_a_request_calls_whom_it_is_for(trained, tmp_path):
+    run, shown = hashed(copied(trained, tmp_path)), tmp_path / "shown"
+    known, of = trained.log.users[5], run.market.names.of
+    with TestClient(make_app(NewestState(run.path), None, Impressions(shown)), "http://localhost") as client:
+        for user in (known, of(known)):
+            assert client.get(f"/recommend/{user}?k=1").status_code == 200
+        for user in (known, of(known), "of tomorrow"):
+            told = {"history": [{"listing_id": run.listing_ids[3]}], "user_id": user, "k": 1}
+            assert client.post("/recommend", json=told).status_code == 200
+    found = read_impressions(shown)[C.USER].tolist()
+    assert found == [of(known)] * 4 + [of("of tomorrow")]
+    assert traces(shown, "of tomorrow") == traces(shown, known) == []

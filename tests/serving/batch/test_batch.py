@@ -118,6 +118,10 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
         mine, alone = rows[rows[C.USER] == user], run.recommend(user, 6, beside="recency")
         np.testing.assert_allclose(mine["score"], alone["score"], atol=1e-6)
         assert mine["candidate_id"].tolist() == alone[C.LISTING].tolist()
+    last = int(run.log.time.max()) + 1
+    assert rows["at"].unique().tolist() == [
+        pd.Timestamp(last, tz="UTC").floor("us") if run.log.timed else last
+    ]
     without = scored(run, tmp_path / "without", "recommend", Rules(k=6, **FOR_USERS), chunk=30)
     assert rows["candidate_id"].nunique() < without["candidate_id"].nunique()
     pd.testing.assert_frame_equal(
@@ -320,6 +324,21 @@ def test_histories_on_disk_are_those_of_the_log(trained, tmp_path):
         assert told[:2] == (log.listing[rows].tolist(), log.time[rows].tolist())
         assert told[2] == [log.actions[a] for a in log.action[rows]]
         np.testing.assert_array_equal(told[3], log.duration[rows])
+
+
+def test_of_a_history_cut_at_a_moment_what_happens_then_is_no_part(trained, tmp_path):
+    log = trained.log
+    at = int(log.time[(log.start[4] + log.start[5]) // 2])
+    assert cut_histories(trained.market, tmp_path / "cut", 30, at) == log.time.max() + 1
+    found = {}
+    for path in sorted((tmp_path / "cut").iterdir()):
+        part = read_histories(path, trained.market)
+        for number, name in enumerate(part.users):
+            found[name] = part.time[part.start[number] : part.start[number + 1]].tolist()
+    bounds = {name: log.history_at(number, at) for number, name in enumerate(log.users)}
+    assert found == {
+        name: log.time[start:end].tolist() for name, (start, end) in bounds.items() if end > start
+    }
 
 
 @pytest.mark.slow

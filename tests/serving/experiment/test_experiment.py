@@ -111,6 +111,8 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
     assert json.loads(vibes("experiment", tmp_path / "shown", "--json").stdout) == told
     vibes("experiment", tmp_path / "shown", "--html", tmp_path / "lost.html")
     page = (tmp_path / "lost.html").read_text(encoding="utf-8")
+    of_a, of_b = page.split("Lists that A lost, the newest")[1].split("Lists that B lost, the newest")
+    assert (of_a.count("chosen, place"), of_b.count("chosen, place")) == (10, 1)
     assert "Lists that A lost, the newest" in page and page.count("chosen, place") == 11 and "{{" not in page
     only = vibes("experiment", tmp_path / "shown", "--action", "message", check=2)
     assert "No event has the action 'message'; give one of: view, hide." in only.stderr

@@ -25,6 +25,7 @@ from core.run.generations import settle, stamp_of
 from core.run.run import Run
 from core.run.spaces import embed_market
 from core.serving.forget import forget as module
+from core.serving.forget import tables
 from core.serving.forget.forget import forget
 from core.serving.forget.tables import without
 from core.serving.forget.who import Who
@@ -245,6 +246,36 @@ def test_values_of_dictionaries_row_groups_and_types_of_columns(tmp_path, tiny_m
     written = path.stat().st_mtime_ns
     time.sleep(0.01)
     assert without(path, who) == 0 and path.stat().st_mtime_ns == written  # not written again
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_of_a_table_in_parts_every_other_row_stays(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(tables, "ROWS", 3)
+    users = ["gone", "a", "b", "c", "gone", "gone", "a", "gone", "d", "e", "gone"]
+    frame = pd.DataFrame({C.USER: users, "n": range(len(users))})
+    frame.to_csv(tmp_path / name, index=False)
+    assert without(tmp_path / name, Who(["gone"], UserNames(tmp_path, False))) == 5
+    left = frame[frame[C.USER] != "gone"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name), left)
+
+
+def test_a_user_is_found_by_id_and_by_name_wherever_a_table_has_either(tmp_path):
+    names = UserNames(tmp_path, True)
+    shown = [names.of(one) for one in ("a", "gone", "b")]
+    for asked in ("gone", shown[1]):
+        who = Who([asked], names)
+        for users in (["a", "gone", "b"], shown):
+            assert who.rows(pd.DataFrame({C.USER: users})).tolist() == [False, True, False]
+        assert who.found == {asked}
+
+
+@pytest.mark.slow
+def test_runs_below_a_place_that_is_named_lose_them_with_their_own_markets(run, tiny_market, tmp_path):
+    market = Market.open(tiny_market("far/market", photos=0))
+    embed_market(market, tmp_path / "others" / "deep" / "run", None)
+    forget(run.path, GONE, [tmp_path / "others"])
+    assert traces(tmp_path, GONE[0]) == [] and len(traces(tmp_path, KEPT)) >= 2
+    assert not Run.open(tmp_path / "others" / "deep" / "run").market_changed
 
 
 def test_ids_that_are_numbers(tmp_path, tiny_market):

@@ -52,6 +52,8 @@ def test_an_answer_is_one_row_a_listing_before_and_after_its_journal_is_a_table(
     before = read_impressions(tmp_path)
     kept.close()
     assert [path.suffix for path in tmp_path.iterdir() if path.name[0] != "."] == [".parquet"]
+    (table,) = tmp_path.glob("*.parquet")
+    assert table.stat().st_mode & 0o777 == 0o600  # it tells of users
     after = read_impressions(tmp_path)
     pd.testing.assert_frame_equal(before, after)
     assert list(after.columns) == SCHEMA.names

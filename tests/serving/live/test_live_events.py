@@ -134,8 +134,9 @@ def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
         assert state.served.run.generation == 1
         assert state.live.history(state.served.run, user, None) == []
         assert found(client, user) == before
-        client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[7]})
+        client.post("/events", json={"user_id": user, "listing_id": before[0]})
         assert len(state.live.history(state.served.run, user, None)) == rows.stop - rows.start + 1
+        assert before[0] not in found(client, user)  # the state that took the place knows of it
     assert refresher.look().events == 1
 
 
@@ -235,6 +236,7 @@ def test_who_is_forgotten_is_gone_from_the_log_while_services_go_on(trained, tmp
         assert forget(run.path, ["gone"], [folder]).rows == {str(path): 2}
         client.post("/events", json={"user_id": "kept", "listing_id": run.listing_ids[5]})
         assert [one["user_id"] for one in lines(folder)] == ["kept", "kept"]
+        assert {one.stat().st_mode & 0o777 for one in folder.glob("*.jsonl")} == {0o600}
         assert client.get("/recommend/gone").status_code == 404
         assert not set(run.listing_ids[4:6]) & set(found(client, "kept"))
 

@@ -96,6 +96,13 @@ def test_a_browser_gives_the_token_as_a_password_once_and_carries_a_cookie_then(
     assert other.get("/", headers={"cookie": cookie.split(";")[0]}).status_code == 401
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+def test_a_cookie_that_was_given_over_tls_goes_over_nothing_else(scheme, secure):
+    guarded = client(Access(SECRET.encode()), browser=True)
+    answer = guarded.get(f"{scheme}://localhost:8000/", headers={"authorization": _basic(SECRET)})
+    assert ("Secure" in answer.headers["set-cookie"].split("; ")) is secure
+
+
 def _basic(password: str) -> str:
     return "Basic " + base64.b64encode(f"anybody:{password}".encode()).decode()
 
