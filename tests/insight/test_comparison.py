@@ -93,6 +93,18 @@ def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
     )
 
 
+def test_what_each_knew_better_and_where_they_chose_from_others_is_told(runs):
+    one, two = table(5).iloc[3:55], table(6).iloc[3:60].copy()
+    two.loc[two.index[::7], "candidates"] = 80
+    two.to_parquet(runs[1] / FILE)
+    found = compare(*runs)
+    assert found.other_candidates == (two["candidates"].loc[one.index] == 80).sum() == 8
+    ranks = zip(one["rank of model"], two["rank of model"].loc[one.index], strict=True)
+    gain = sorted(1 / np.log2(first + 1) - 1 / np.log2(second + 1) for first, second in ranks)
+    told = {side: [one["gain"] for one in rows] for side, rows in found.to_dict()["apart"].items()}
+    assert told["first"] == pytest.approx(gain[::-1][:5]) and told["second"] == pytest.approx(gain[:5])
+
+
 def test_what_cannot_be_compared_is_told(runs, bare):
     with pytest.raises(VibesError, match="no ranking 'als'; give one of: model, ease"):
         compare(*runs, ranking="als")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.insight.days import MarketDays
+from core.insight.days import LIVE, MOST, MarketDays
 from core.market.log import DAY
 from core.market.splits import Catalogue
 
@@ -41,6 +41,19 @@ def test_every_event_counts_on_its_day(days):
     assert [days.touched(day).tolist() for day in range(4)] == [
         [1, 0, 0, 0], [0, 2, 1, 0], [0, 0, 0, 0], [1, 0, 0, 0],
     ]  # fmt: skip
+
+
+def test_what_is_refused_on_a_day_is_no_touch_of_it(make_log, always_live):
+    log = make_log([0, 0, 1], [0, 1, 1], [10 * DAY, 11 * DAY, 12 * DAY], 2, 2, hides=[1])
+    days = MarketDays.of(log, always_live(log))
+    assert [days.touched(day).tolist() for day in range(len(days))] == [[1, 0], [0, 0], [0, 1]]
+
+
+def test_a_byte_of_a_listing_has_whether_it_was_live_and_how_many_events_as_far_as_they_fit(make_log):
+    log = make_log([0] * 301, [0] * 300 + [1], [10 * DAY] * 300 + [11 * DAY], 3, 1)
+    days = MarketDays.of(log, Catalogue(np.array([0, 11 * DAY, 0]), np.array([12 * DAY, 12 * DAY, DAY])))
+    assert days.codes(0, np.array([2, 1, 0])).tolist() == [0, 0, LIVE + MOST]
+    assert days.codes(1, np.array([0, 1])).tolist() == [LIVE, LIVE + 1]
 
 
 def test_without_times_or_on_one_day_there_is_nothing_to_go_through(make_log, always_live):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from core.insight.foretold import Tried, foretell
 
@@ -19,6 +20,15 @@ def test_too_few_markets_foretell_nothing():
     assert foretell(rows[:2], 0.3, 0.2) is None and foretell(rows, 0.3, 0.0) is None
     found = foretell(rows, 0.3, 0.2)
     assert found.low < found.value < found.high and (found.markets, found.held) == (3, 0)
+
+
+def test_of_few_markets_the_interval_is_students_for_one_more():
+    rows = tried(np.random.default_rng(2), 5, noise=0.3)
+    ratio = np.log([row.model / row.neighbours for row in rows])
+    reach = student.ppf(0.975, 4) * ratio.std(ddof=1) * np.sqrt(1 + 1 / 5)
+    expected = 0.05 * np.exp(ratio.mean() + np.array([0, -reach, reach]))
+    found = foretell(rows, 0.9, 0.05)
+    assert (found.value, found.low, found.high) == pytest.approx(tuple(expected))
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """Personas are real users' histories, one a group, and the same every time."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
 
 from core.insight.personas import personas, spherical_kmeans
+from core.market.log import EventLog
 from core.market.market import Market
 from core.run.run import Run
 from core.run.spaces import embed_market
@@ -30,6 +32,29 @@ def test_each_is_the_last_events_of_a_real_user_oldest_first(run):
     for one in found:
         theirs = events[events["user_id"] == one.user].drop_duplicates("listing_id", keep="last")
         assert one.history["listing_id"].tolist() == theirs["listing_id"].tolist()[-6:]
+
+
+def test_a_group_stands_for_its_user_nearest_to_the_middle_by_the_mean_of_different_listings(
+    run, monkeypatch
+):
+    grouped = []
+
+    def one_group(points, groups, seed=0):
+        grouped.append(points)
+        return np.zeros(len(points), int), points[7][None]
+
+    monkeypatch.setattr("core.insight.personas.spherical_kmeans", one_group)
+    run, events = Run.open(run.path), run.market.events
+    again = pd.concat([events, events[::3], events[::3]])  # some come back to a listing
+    run.__dict__["log"] = EventLog.from_frame(again, run.market)
+    (only,) = personas(run)
+    touched = events.groupby("user_id")["listing_id"].unique()
+    users = [user for user in run.log.users if len(touched[user]) >= 3]
+    assert (only.user, only.members) == (users[7], len(users))
+    vectors = run.vectors(run.spaces[0])
+    for user, point in zip(users, grouped[0], strict=True):
+        mean = np.mean([vectors[run.row(one)] for one in touched[user]], axis=0)
+        np.testing.assert_allclose(point, mean / np.linalg.norm(mean), atol=1e-5)
 
 
 def test_they_are_the_same_every_time(run):

@@ -9,8 +9,8 @@ import pytest
 
 import core
 from core import Run, VibesError
-from core.insight.demand.about import about, repeated
-from core.insight.demand.demand import UnmetPlace, _apart, demand
+from core.insight.demand.about import about, repeated, users_of
+from core.insight.demand.demand import DAYS, UnmetPlace, _apart, demand
 from core.insight.demand.places import candidate_places
 from core.insight.demand.wishes import NEAR, Wishes
 from core.insight.map.traits import Trait
@@ -61,6 +61,15 @@ def test_a_withdrawn_taste_is_found_and_described(short):
     live = run.catalogue.live(run.moment(None))
     assert place.last.live == sum(live[row[name]] for name in place.listings)
     assert all(live[row[name]] for name in place.nearest) and set(place.wanted) <= set(place.listings)
+    told = Wishes.of(run, run.moment(None), run.moment(None) - DAYS * DAY)
+    rows = np.array([row[name] for name in place.listings])
+    wanted = sorted(rows, key=lambda one: -told.wished[one])[:8]  # by most users first
+    assert place.wanted == [run.listing_ids[one] for one in wanted]
+    middle = told.audience.vectors[users_of(told, rows)].mean(axis=0)
+    near = sorted(np.flatnonzero(told.live), key=lambda one: -float(run.vectors("model")[one] @ middle))[:8]
+    assert place.nearest == [run.listing_ids[one] for one in near]
+    share = told.shares([rows]).mean()
+    assert place.last.usual == pytest.approx(share * told.published.sum() / told.published[rows].sum())
     assert place.name and all(trait.inside > trait.outside for trait in place.traits)
     table = found.frame()
     assert table["at"].tolist()[0] == str(pd.Timestamp(run.moment(None) - 1).date())

@@ -190,6 +190,26 @@ def deals(rng: np.random.Generator) -> Market:
     return Market.from_frames(frame)
 
 
+def test_only_what_live_listings_have_is_tried():
+    rng, count = np.random.default_rng(0), 120
+    live = np.arange(count) % 2 == 0
+    frame = pd.DataFrame(
+        {
+            "listing_id": [f"l{row}" for row in range(count)],
+            "colour": np.where(live, rng.choice(["red", "green"], count), "gold"),
+            "extras": [["pool"] if one else ["moat"] for one in live],
+            "price": np.where(live, rng.uniform(400, 2_000, count), rng.uniform(5_000, 9_000, count)).round(),
+        }
+    )
+    market = Market.from_frames(frame, attributes={"extras": "multi"})
+    tried: dict[str, list] = {}
+    for one in single_changes(market, Draft({"price": 1_900.0}), live):
+        tried.setdefault(one.attribute, []).append(one.after)
+    assert sorted(tried["colour"]) == ["green", "red"] and tried["extras"] == [["pool"]]
+    low, high = np.quantile(frame["price"][live], [0.05, 0.95])
+    assert len(tried["price"]) > 4 and low <= min(tried["price"]) <= max(tried["price"]) <= high
+
+
 def test_an_amount_is_compared_with_those_of_its_kind_alone():
     market = deals(np.random.default_rng(0))
     rents = (market.listings["deal"] == "rent").to_numpy()

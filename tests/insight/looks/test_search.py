@@ -83,3 +83,31 @@ def test_what_was_seen_is_kept_as_long_as_the_photos_are_the_same(tmp_path):
     with (path / photo).open("ab") as stream:
         stream.write(b"more")
     assert LookSearch.open(Run.open(run.path)) is None
+
+
+def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
+    run = Run.open(
+        embed_run(paint_market(tmp_path / "market", listings=7, users=2, ending=True), tmp_path / "run")
+    )
+    from core.insight.looks.search import _text_encoder
+
+    count = len(run.market.photos)
+    looks = Looks(
+        np.zeros((count, 1), np.int16), np.linspace(0.9, 0.1, count).astype(np.float16)[:, None],
+        np.array(["sofa"]), query_of("sofa")[None].astype(np.float16), np.array([_text_encoder().name]),
+    )  # fmt: skip
+    prices, all_of_them = (
+        run.market.listings.set_index("listing_id")["price"],
+        [f"l0{row}" for row in range(6)],
+    )
+
+    def found(at=None, **rules):
+        return look(run, "sofa", at=at, rules=rules, search=LookSearch(run, looks))["listing_id"].tolist()
+
+    assert sorted(found()) == sorted(found("2024-03-03", live_only=True)) == all_of_them
+    assert sorted(found("2024-03-05", live_only=True)) == all_of_them[1:]  # the first one ended
+    assert sorted(found("2024-03-05")) == all_of_them
+    assert sorted(found(where=["price<=110"])) == [one for one in all_of_them if prices[one] <= 110] != []
+    assert sorted(found(block=["l02", "l04"])) == ["l00", "l01", "l03", "l05"]
+    with pytest.raises(VibesError, match="The rules have 'diversity'; a look takes live_only, where, block"):
+        found(diversity=0.5)

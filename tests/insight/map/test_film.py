@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from browser.mapped import write_map
 from helpers.copies import copied
-from PIL import Image
+from PIL import Image, ImageFont
 
 from core import Run, VibesError
 from core.insight.days import MarketDays
 from core.insight.map import film as module
-from core.insight.map.film import GONE, HEIGHT, WIDTH, film
+from core.insight.map.film import FIRST, GONE, HEIGHT, INK, WIDTH, _picture, _pixels, film
+from core.market.log import DAY
+from core.market.splits import Catalogue
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,25 @@ def test_as_webp_it_has_the_same_pictures(mapped, monkeypatch):
             gif.seek(number)
             webp.seek(number)
             assert np.array_equal(np.asarray(gif.convert("RGB")), np.asarray(webp.convert("RGB")))
+
+
+def test_on_a_day_what_is_live_has_its_colour_what_is_not_has_none_and_what_was_touched_a_rim(make_log):
+    log = make_log([0, 0], [0, 1], [10 * DAY, 11 * DAY], 3, 1)
+    live = Catalogue(np.array([0, 0, 11 * DAY]), np.array([11 * DAY, 20 * DAY, 20 * DAY]))
+    days, rows = MarketDays.of(log, live), np.array([2, 0, 1])
+    where = _pixels(np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]))
+    assert (
+        where[0, 0] < where[1, 0] == where[2, 0] and where[0, 1] == where[2, 1] < where[1, 1]
+    )  # y points up
+    for day, seen, touched in ((0, [GONE, FIRST + 1, FIRST + 2], 1), (1, [FIRST, GONE, FIRST + 2], 2)):
+        pixels = np.asarray(
+            _picture(days, day, rows, where, FIRST + np.arange(3), ImageFont.load_default(22))
+        )
+        assert [pixels[y, x] for x, y in where] == seen
+        assert [pixels[y, x + 4] == INK for x, y in where] == [place == touched for place in range(3)]
+        assert pixels[HEIGHT - 1, WIDTH * (day + 1) // 2 - 1] == INK and (pixels[HEIGHT - 1, -1] == INK) == (
+            day == 1
+        )
 
 
 def test_what_cannot_be_filmed_is_told(mapped, bare):

@@ -1,5 +1,6 @@
 """Leaving a part out is the same as a market that never had it; photo by photo is the cosine of their vectors."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.insight.why.reasons import why as reasons_of
 from core.market.market import Market
 from core.run.asking import of_histories
 from core.run.engine import Engine
+from core.run.manifest import Manifest
 from core.run.run import Run
 
 
@@ -115,6 +117,15 @@ def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
     assert [places.tolist() for places in found.photos] == [[0, 1, 2], [0, 1, 2]]
 
 
+def test_photos_go_by_their_places_also_behind_one_that_cannot_be_read(tmp_path):
+    market = paint_market(tmp_path / "market", photos=3, users=0)
+    (market / "photos" / "l05_0.png").write_bytes(b"no picture")
+    found = why(Run.open(embed_run(market, tmp_path / "run")), "l02", "l05", "photos")
+    by_side = found.left_out.groupby("side")["photo"].agg(sorted)
+    assert (by_side[0], by_side[1]) == ([0, 1, 2], [1, 2])
+    assert [places.tolist() for places in found.photos] == [[0, 1, 2], [1, 2]]
+
+
 def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(run):
     found = why(run, "l02", "l05", "attributes")  # both shared rooms, 110 and 140 euros
     space = run.vectors("attributes")
@@ -152,3 +163,29 @@ def test_an_event_adds_what_the_score_is_lower_without_it(run):
         np.testing.assert_allclose(found[event], expected, atol=1e-5)
     np.testing.assert_allclose(carried(run, history, listings, newest=2)[:-2], 0)
     np.testing.assert_allclose(carried(run, history.tail(1), listings)[0], scores(history.tail(1)), atol=1e-5)
+
+
+def test_without_one_of_the_newest_events_an_older_one_is_read_instead(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "run")
+    manifest = Manifest.load(run.path)
+    training = manifest.settings.training.model_copy(update={"max_listings": 3})
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(tmp_path / "run")
+    short = Run.open(tmp_path / "run")
+    events = short.market.events
+    history = events[events["user_id"] == "u1"].drop(columns=["user_id", "timestamp"]).reset_index(drop=True)
+    listings = short.recommend(history, k=3)["listing_id"].tolist()
+    vectors = short.vectors("model")
+    targets = vectors[[short.row(listing) for listing in listings]]
+
+    def scores(part):
+        log = of_histories(short, [part]).log
+        start, end = np.array([0]), np.array([len(log)])
+        return short.engine.exact().encode_histories(log, start, end, vectors)[0] @ targets.T
+
+    found, read = carried(short, history, listings), range(len(history) - 3, len(history))
+    assert len(history) == 8 and np.abs(scores(history) - scores(history.tail(2))).max() > 1e-4
+    for event in read:
+        expected = scores(history) - scores(history.drop(index=event))
+        np.testing.assert_allclose(found[event], expected, atol=1e-5)
+    np.testing.assert_allclose(found[:-3], 0, atol=1e-6)

@@ -194,6 +194,22 @@ def test_command_service_and_python_give_the_same_reasons(trained):
         assert not any("why" in one for one in plain)
 
 
+def test_the_place_of_a_neighbour_is_that_in_the_list_of_what_is_alike(trained):
+    near = trained.similar("home-0003", 30, "model")[C.LISTING].tolist()
+    assert [why_found(trained, "home-0003", near[place - 1]).place for place in (1, 6, 30)] == [1, 6, 30]
+
+
+def test_what_was_refused_has_no_place_among_what_may_be_listed(trained):
+    views = [{"listing_id": one, "action": "view"} for one in trained.listing_ids[:3]]
+    refused = trained.recommend(pd.DataFrame(views), 1)[C.LISTING][0]
+    history = pd.DataFrame([*views, {"listing_id": refused, "action": "hide"}])
+    for rules in ({}, {"drop_seen": False}):
+        found = trained.recommend(history, 12, rules=rules)[C.LISTING].tolist()
+        chosen = [found[0], found[4], found[11]]
+        assert refused not in found
+        assert [one.place for one in why(trained, history, chosen, rules=rules)] == [1, 5, 12]
+
+
 def test_a_boost_is_part_of_the_place(trained):
     user, rules = trained.log.users[5], {"boost": "fresh 3 20d"}
     listings = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()

@@ -162,3 +162,17 @@ def test_cells_that_say_the_same_are_told_as_cells_of_their_own(monkeypatch):
     assert one.listing.tolist() == [row for row, cell in enumerate(cells) if cell]
     assert one.sets == [[known[name] for name in cell] for cell in cells if cell]
     assert one.ids.tolist() == [known[name] for cell in cells for name in cell or []]
+
+
+@pytest.mark.parametrize("way", [(20, 0), (-20, 0), (0, 20), (0, -20)])
+def test_places_of_another_town_are_outgrown_wherever_that_lies(way):
+    rng = np.random.default_rng(0)
+    kind = kind_of("place")
+    home = pd.DataFrame({"latitude": rng.normal(50, 0.1, 200), "longitude": rng.normal(9, 0.1, 200)})
+    entry = kind.fit(home, "place", 3, 1)
+    for share, told in ((0.0, 0.0), (0.4, 0.0), (0.6, 0.6)):  # most are elsewhere, or it still serves
+        gone = np.arange(200) < 200 * share
+        there = home + np.outer(gone, way)
+        assert kind.outgrown(entry, there) == pytest.approx(told)
+        there.loc[199] = np.nan
+        assert kind.outgrown(entry, there) == pytest.approx(told * 200 / 199)
