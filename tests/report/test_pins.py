@@ -16,6 +16,7 @@ from core.errors import VibesError
 from core.features.photos.looks import Looks, save_looks
 from core.insight.looks.search import FILE, photos_of
 from core.insight.map.vibe_map import read_map
+from core.insight.sheet import title_of
 from core.report import pins
 from core.report.looks import listings_map
 from core.report.page import report_html
@@ -54,7 +55,27 @@ def test_the_map_has_the_group_on_the_day_and_its_listings(run):
     assert len(whole.map.places) == len(of_photos) and not whole.strips
     members = int((of_photos["cluster"] == 0).sum())
     assert (group.map.cluster == 0).sum() == members == len(group.strips[0].photos)
+    titles = run.market.listings.set_index("listing_id")["title"]
+    ended = int(of_photos.set_index("listing_id")["cluster"]["l00"])  # that of the listing that goes
+    later = view(run, f"/map?group={ended}&day=2024-03-04")
+    left = [one for one in of_photos["listing_id"][of_photos["cluster"] == ended] if one != "l00"]
+    assert [one.title for one in later.strips[0].photos] == [titles[one] for one in left] != []
+    assert (later.map.cluster == 0).sum() == len(left)
     assert group.told == f"On 2024-03-02 {len(of_photos)} of {len(of_photos)} listings were live."
+
+
+def test_a_user_has_the_history_that_the_list_goes_by_the_newest_first_and_each_once(trained):
+    log, ids = trained.log, trained.listing_ids
+    number = int(np.argmax(np.diff(log.start)))
+    user, start = log.users[number], int(log.start[number])
+    history, listed = view(trained, f"/users?user={user}&at=4&k=3").strips
+    newest = dict.fromkeys(ids[row] for row in log.listing[start : start + 4][::-1])
+    assert history.label == f"History of {user}, newest first"
+    assert [one.title for one in history.photos] == [title_of(trained.market, one) for one in newest]
+    expected = trained.recommend(user, 3, pd.Timestamp(int(log.time[start + 4])))["listing_id"]
+    assert [(one.title, one.line) for one in listed.photos] == [
+        (title_of(trained.market, one), f"no. {place}") for place, one in enumerate(expected, 1)
+    ]
 
 
 def test_groups_are_called_as_on_the_page_by_what_is_seen_in_photos_as_well(run):

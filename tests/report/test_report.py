@@ -20,7 +20,7 @@ from core.evaluation.notes import RIVALS, WITHIN
 from core.model.settings import Settings
 from core.report.measured import name_of
 from core.report.page import context, render, report_html, write_report
-from core.report.text import USED_UP, cold_sentence, method
+from core.report.text import USED_UP, cold_sentence, limits, method
 from core.serving.cost.measure import Constants
 from core.serving.cost.table import lines, measured_on, size_titles
 
@@ -163,8 +163,18 @@ def test_training_and_ablation_are_told_where_they_are(run):
     assert "▼ no &lt;photos&gt;" in html and "-10.0 points to full, p .004" in html
 
 
+def test_how_many_columns_were_kept_from_the_model_is_told_and_which_tell_the_future():
+    excluded = ["host_id", "number_of_reviews", "sold_price", "notes"]
+    market = SimpleNamespace(photos=[1], events=[1], config=SimpleNamespace(excluded=excluded))
+    assert limits(SimpleNamespace(market=market, metrics=None))[-1] == (
+        "4 columns were kept from the model, 2 of them because by name they tell the future or the answer: "
+        "number_of_reviews, sold_price."
+    )
+
+
 def test_what_was_not_measured_is_said_and_market_words_are_escaped(run):
     html = report_html(Run.open(run))
+    assert "Events from 1 Mar 2024 to 6 Mar 2024." in words(html)
     assert "This run was not measured: it has no trained model." in words(html)
     assert "Its &lt;events&gt; are simulated." in html and "<events>" not in html
     assert "How the training went" not in html and "What is each part worth" not in html

@@ -1,0 +1,58 @@
+"""What a command that looks at a run is told reaches the function that it calls, each option in its place."""
+
+import importlib
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from core.cli import app
+from core.run.rules import Rules
+
+AT = ("--at", "2025-02-20T12:00")
+MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
+RULES = Rules(k=3, live_only=True, where=("price<=900", "rooms=2"), block=("home-0001", "home-0002"))
+
+
+class Asked(Exception):
+    """A call, instead of its answer."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "called", "told", "named"),
+    [
+        (
+            ["look", "a bed", "-k", "3", "--live-only", "--where", "price<=900", "--where", "rooms=2",
+             "--block", "home-0001", "--block", "home-0002", *AT],
+            "core.insight.looks.look:look", ("a bed", None, MOMENT, RULES), {},
+        ),
+        (
+            ["why", "user-0001", "home-0003", *AT, "--with", "recency", "--budget", "2.5"],
+            "core.insight.why.reasons:why_found", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
+        ),
+        (
+            ["demand", *AT, "--by", "month", "--space", "model", "--least", "2"],
+            "core.insight.demand.demand:demand", (MOMENT, "month", "model", 2.0), {},
+        ),
+        (
+            ["launch", "--listing", "home-0003", "--no-advise"],
+            "core.insight.launch.launch:launch", ("home-0003",), {"advise": False},
+        ),
+        (["film", "out.webp", "--space", "model"], "core.insight.map.film:film", ("model", "webp"), {}),
+        (["film", "out.gif"], "core.insight.map.film:film", (None, "gif"), {}),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)  # fmt: skip
+def test_every_option_reaches_what_it_is_about(trained, monkeypatch, words, called, told, named):
+    def asked(run, *given, **more):
+        raise Asked(run, given, more)
+
+    module, name = called.split(":")
+    monkeypatch.setattr(importlib.import_module(module), name, asked)
+    command, *rest = words
+    error = CliRunner().invoke(app, [command, str(trained.path), *rest]).exception
+    assert isinstance(error, Asked), error
+    run, given, more = error.args
+    assert run.path == trained.path and given[: len(told)] == told
+    assert {key: more[key] for key in named} == named

@@ -1,0 +1,78 @@
+"""Figures of the report: dots, legend and numbers of a group agree, curves rise where values do, axes hold what they show."""
+
+import re
+
+import numpy as np
+import pytest
+
+from core.report import looks
+from core.report.figures import GROUPS, TICKS, Curve, Map, Row, Rows
+from core.report.measured import slices_of
+
+
+def drawn(count: int, groups: int) -> Map:
+    """Places that are all different, in turns of no group and of each."""
+    places = np.random.default_rng(0).permutation(1000)[: 2 * count].reshape(count, 2)
+    cluster = np.arange(count) % (groups + 1) - 1
+    sizes = [(f"group {number}", int((cluster == number).sum())) for number in range(groups)]
+    return Map(places, cluster, sizes, "")
+
+
+def test_a_sample_of_dots_keeps_each_in_its_group(monkeypatch):
+    monkeypatch.setattr(looks, "DOTS", 20)
+    whole = drawn(100, 4)
+    made = looks.thinned(whole)
+    known = {tuple(place): group for place, group in zip(whole.places, whole.cluster, strict=True)}
+    assert len(made.places) == 20 and len(set(made.cluster)) > 2
+    assert made.cluster.tolist() == [known[tuple(place)] for place in made.places]
+    assert made.groups == whole.groups and looks.thinned(made) is made
+
+
+def test_dots_legend_and_numbers_of_a_group_agree_and_lie_within_the_picture():
+    one = drawn(90, 8)  # one more than there are colours
+    left, top, wide, high = map(int, one.box.split())
+    numbers = {number: (int(x), int(y)) for number, x, y in one.numbers}
+    dots = one.dots
+    assert [colour for colour, _ in dots] == ["var(--line)", *GROUPS, GROUPS[-1]]
+    assert [(each.name, each.size, each.colour) for each in one.legend] == [
+        (*group, colour) for group, colour in zip(one.groups, GROUPS, strict=False)
+    ]
+    for group, (_, path) in enumerate(dots, start=-1):
+        found = np.array([tuple(map(int, dot)) for dot in re.findall(r"M(\d+) (\d+)h0", path)])
+        mine = one.places[one.cluster == group]
+        np.testing.assert_array_equal(found, np.column_stack([mine[:, 0], 1000 - mine[:, 1]]))  # y points up
+        assert ((found > [left, top]) & (found < [left + wide, top + high])).all()
+        if 0 <= group < len(GROUPS):
+            assert np.abs(np.median(found, axis=0) - numbers[group + 1]).max() <= 0.5
+    assert len(numbers) == len(GROUPS)
+
+
+def test_a_curve_rises_where_values_do():
+    points = [
+        tuple(map(float, one.split(","))) for one in Curve([10, 20, 50], [0.1, 0.3, 0.2], "").points.split()
+    ]
+    assert [x for x, _ in points] == [0, 25, 100]
+    heights = [y for _, y in points]  # SVG counts from the top
+    assert 0 <= heights[1] < heights[2] < heights[0] <= 100 and heights[2] == pytest.approx(
+        (heights[0] + heights[1]) / 2
+    )
+
+
+@pytest.mark.parametrize("top", [0.003, 0.01, 0.0999, 0.21, 0.5, 0.87, 1.0])
+def test_an_axis_begins_at_0_holds_the_largest_end_and_has_few_ticks(top):
+    axis = Rows([Row("a", top / 2, top / 4, top), Row("b", top / 3)], "")
+    assert axis.ticks[0] == 0 and axis.ticks[-1] >= top - 1e-9 and 2 <= len(axis.ticks) <= TICKS + 1
+    assert axis.at(axis.ticks[-1]) == "100.00%" and axis.at(0.0) == "0.00%"
+
+
+def test_recall_is_told_of_listings_users_and_lengths_of_histories_and_of_nothing_else():
+    def part(value: float | None) -> dict:
+        return {"queries": 1, "results": {"model": {"recall@30": {"value": value, "low": 0.1, "high": 0.3}}}}
+
+    names = ("warm users", "history 1-2", "history 20+", "week 1", "all")
+    slices = {name: part(number / 10) for number, name in enumerate(names, 1)} | {"cold users": part(None)}
+    found = slices_of({"slices": slices})
+    assert [(row.label, row.value, row.note) for row in found.rows] == [
+        ("Warm users", 0.1, "1 query"), ("History 1-2", 0.2, "1 query"), ("History 20+", 0.3, "1 query"),
+    ]  # fmt: skip
+    assert slices_of({"slices": {"week 1": part(0.2)}}) is None
