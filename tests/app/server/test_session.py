@@ -1,8 +1,10 @@
 """Names of runs and the state in the URL."""
 
+import os
 import shutil
 import sys
 
+import pytest
 import streamlit as st
 
 from app.server import params, runs
@@ -22,6 +24,16 @@ def test_a_run_is_opened_once_and_again_when_it_was_written_anew(eventless, tmp_
     assert runs.open_run("run") is first
     Manifest.load(run).save(run)
     assert runs.open_run("run") is not first
+
+
+@pytest.mark.parametrize("name", ["run.toml", "current.json", "listings.npz", "metrics.json"])
+def test_a_file_of_a_run_that_is_new_or_written_anew_has_it_opened_again(tmp_path, name):
+    stamps = [runs._stamps(tmp_path)]
+    for moment in (1e9, 2e9):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (moment, moment))
+        stamps.append(runs._stamps(tmp_path))
+    assert len(set(stamps)) == 3 and runs._stamps(tmp_path) == stamps[-1]
 
 
 def test_parameters_out_of_range_are_held_within_it(monkeypatch):

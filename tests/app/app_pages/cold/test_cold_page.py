@@ -127,6 +127,18 @@ def test_those_who_came_later_are_marked_as_of_the_end_of_training(show, chilly)
     assert "those active last before training ended" in texts(page)
 
 
+def test_how_many_would_have_it_high_in_their_lists_is_counted(show, chilly, monkeypatch):
+    monkeypatch.setattr("app.app_pages.cold.placement.SHORT", 4)
+    run, row = Run.open(chilly), Run.open(chilly).listing_row["l09"]
+    found = Audience.of(run, before=run.trained_until).first(run.vectors("model")[row], row)
+    among = found["rank"] <= 4
+    assert among.any() and not among.all()
+    told = texts(show("cold", chilly, listing="l09"))
+    assert f"Among the 4 recommendations of **{among.sum()} of {len(found)}** users" in told
+    came = found["user_id"].isin(["u1", "u2"])
+    assert f"**{(among & came).sum()}** had it among their 4" in told
+
+
 def test_a_warm_listing_is_told_to_be_none(show, chilly):
     assert "This listing is not cold" in texts(show("cold", chilly, listing="l03"))
 

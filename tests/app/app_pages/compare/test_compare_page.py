@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from browser.painted import embed_run, paint_market, train_run
@@ -57,10 +58,10 @@ def other(trained, tmp_path_factory):
     return train_run(folder / "market", folder / "rival")
 
 
-def rank(run, **ranks):
-    """Write `queries.parquet` for the last events of three users."""
+def rank(run, users=("u0", "u1", "u2"), **ranks):
+    """Write `queries.parquet` for the last events of some users."""
     events = Run.open(run).market.events
-    rows = [events[events["user_id"] == user].iloc[-1] for user in ("u0", "u1", "u2")]
+    rows = [events[events["user_id"] == user].iloc[-1] for user in users]
     frame = pd.DataFrame(
         {
             "user_id": [row["user_id"] for row in rows],
@@ -215,6 +216,20 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     ]
     assert table["Model"][1] == "100.0%" and "on 3 queries of 3 users that both were asked" in texts(page)
     assert page.table[1].value["Queries"].tolist() == [str(one["queries"]) for one in told.slices.values()]
+
+
+@pytest.mark.parametrize("first", ["model", "ease"])
+def test_those_that_are_furthest_apart_stand_on_top_on_either_side(show, run, first):
+    behind, ahead = [3, 40, 5, 30, 9, 20], [2, 1, 4, 2, 8, 3]
+    model, ease = (ahead, behind) if first == "model" else (behind, ahead)
+    frame = rank(run, [f"u{user}" for user in range(6)], model=model, ease=ease)
+    gain = 1 / np.log2(np.array(ahead) + 1) - 1 / np.log2(np.array(behind) + 1)
+    best: dict[str, int] = {}
+    for query in np.argsort(-gain):
+        best.setdefault(frame["target"][query], int(query))  # no listing stands there twice
+    side = lists(show("compare", run, part="queries"))[first == "ease"]
+    expected = [[["Model", ordinal(model[one])], ["EASE", ordinal(ease[one])]] for one in best.values()]
+    assert len(expected) > 3 and [row["head"]["facts"][:2] for row in side["rows"]] == expected[:3]
 
 
 def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, run):

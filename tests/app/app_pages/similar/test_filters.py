@@ -57,6 +57,15 @@ def test_the_url_keeps_them_and_leaves_out_what_it_cannot_mean(view):
     ]
 
 
+def test_a_price_band_is_counted_as_the_table_is_where_a_comma_parts_decimals():
+    cells = ["9,99", "12,345", "12,5", "1.250,75", "1.250,76"]
+    frame = pd.DataFrame({"listing_id": list("abcde"), "price": cells})
+    settings = {"price": {"kind": "number", "unit": "EUR", "decimal": ","}}
+    view = MarketView(Market.from_frames(frame, attributes=settings), lambda: None)
+    assert left(Filters(low=12.345, high=1250.75), view) == [1, 2, 3]
+    assert left(Filters(low=12.346), view) == [2, 3, 4]
+
+
 def test_near_means_kilometres_on_the_ground(tiny_market):
     view = MarketView(Market.open(tiny_market()), lambda: None)
     table = view.market.listings

@@ -2,7 +2,9 @@
 
 import shutil
 from datetime import date
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 from looking import components, texts
@@ -266,6 +268,15 @@ def test_where_nothing_is_live_any_more_the_page_says_why_and_leads_on(show, tra
     page.button(key="also-ended").click().run()
     assert page.query_params["live"] == "0"
     assert len(components(page, "gallery")[1]["cards"]) == 6
+
+
+def test_an_exact_id_comes_first_and_then_the_longest_histories():
+    names = ["a1", "a12", "A11", "b1"]
+    log = SimpleNamespace(users=names, start=np.array([0, 3, 4, 9, 11]))
+    view = SimpleNamespace(log=log, user_row={name: row for row, name in enumerate(names)})
+    assert find_users(view, "a1", 1).tolist() == [0, 2, 1]
+    assert find_users(view, "a1", 3).tolist() == [0, 2]
+    assert find_users(view, "", 1).tolist() == [2, 0, 3, 1]
 
 
 def test_a_hashed_user_is_found_by_the_id_as_well(tiny_market):
