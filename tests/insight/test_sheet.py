@@ -8,6 +8,7 @@ from PIL import Image
 
 from core import Run, photo_sheet
 from core.errors import VibesError
+from core.insight import sheet as module
 from core.insight.sheet import GAP, MARGIN, WIDTH
 
 
@@ -34,6 +35,17 @@ def test_lines_and_a_title_take_their_room_and_letters_of_other_languages_are_dr
             sizes.append(sheet.size)
     assert sizes[0][0] == sizes[1][0] == sizes[2][0]
     assert sizes[0][1] < sizes[1][1] < sizes[2][1]
+
+
+def test_each_listing_has_its_own_title_and_line(run, monkeypatch):
+    written, draw = [], module._line
+    monkeypatch.setattr(module, "_line", lambda *told: written.append(told[2]) or draw(*told))
+    photo_sheet(run, ["l03", "l01", "l05"], ["first", "second", "third"], "All")
+    titles = [module.title_of(run.market, one) for one in ("l03", "l01", "l05")]
+    parts = " ".join(written).removeprefix("All ")
+    assert parts == " ".join(
+        f"{title} {line}" for title, line in zip(titles, ("first", "second", "third"), strict=True)
+    )
 
 
 def test_what_cannot_be_drawn_is_said(run):

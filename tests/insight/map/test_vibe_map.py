@@ -6,6 +6,7 @@ import pytest
 
 from core.insight.map.vibe_map import (
     BEYOND,
+    NEIGHBOURS,
     WIDE,
     draw_map,
     map_frame,
@@ -74,6 +75,21 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeyp
         )
         np.testing.assert_allclose([one.x, one.y], at, atol=1e-4)
         assert one.cluster == group
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_of_most_weight(seed):
+    rng = np.random.default_rng(seed)
+    alike, places, clusters = rng.uniform(-1, 1, 60), rng.normal(size=(60, 2)), rng.integers(-1, 3, 60)
+    near = sorted(range(60), key=lambda one: -alike[one])[:NEIGHBOURS]
+    gaps = [alike[near[0]] - alike[one] for one in near]
+    weights = [np.exp(-gap / np.mean(gaps)) for gap in gaps]
+    of_group: dict[int, float] = {}
+    for one, weight in zip(near, weights, strict=True):
+        of_group[clusters[one]] = of_group.get(clusters[one], 0.0) + weight
+    at, group = place_among(alike, places, clusters)
+    np.testing.assert_allclose(at, np.average(places[near], axis=0, weights=weights))
+    assert group == max(of_group, key=lambda one: of_group[one])
 
 
 def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
