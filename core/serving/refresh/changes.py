@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -148,17 +149,24 @@ def _in_one_type(one: pd.Series, two: pd.Series) -> tuple[pd.Series, pd.Series]:
     """The cells of a column that nobody reads, and new ones for it, such as Parquet takes them one behind the other."""
     if one.dtype != object and one.dtype == two.dtype:
         return one, two
-    if pd.api.types.is_numeric_dtype(one.dtype) and not pd.api.types.is_bool_dtype(one.dtype):
+    if _counts(one.dtype) and (_counts(two.dtype) or two.dtype in (object, "str")):
         numbers = pd.to_numeric(two, errors="coerce")
         whole = [pd.api.types.is_integer_dtype(kind) for kind in (one.dtype, numbers.dtype)]
         # Of ids, which may be longer than a float is exact, a missing one would make floats.
         if numbers.notna().equals(two.notna()) and whole != [True, False]:
-            return one.astype(numbers.dtype if all(whole) else "float64"), numbers
+            kind = pd.concat([one, numbers], ignore_index=True).dtype if all(whole) else np.dtype("float64")
+            if _counts(kind) and pd.api.types.is_integer_dtype(kind) == all(whole):
+                return one.astype(kind), numbers.astype(kind)
     if one.dtype == two.dtype:
-        with suppress(pa.ArrowException):
+        with suppress(pa.ArrowException, TypeError):  # dates beside lists
             pa.array([*one, *two], from_pandas=True)
             return one, two
     return as_ids(one), as_ids(two)
+
+
+def _counts(kind: Any) -> bool:
+    """Whether a column of this type holds numbers; flags are none."""
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
 
 
 def _differs(one: pd.Series, two: pd.Series) -> np.ndarray:

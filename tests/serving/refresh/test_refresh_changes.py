@@ -1,9 +1,12 @@
 """What new rows change in a table of listings: cell by cell, whatever kind of attribute it is."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 
 from core.market.columns import Columns as C
+from core.market.io import read_table
 from core.market.market import Market
 from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from core.serving.refresh.sources import Frame
@@ -186,6 +189,27 @@ def test_columns_that_nobody_reads_stay_what_parquet_can_hold(tmp_path):
     assert changes.new == ["d"] and changes.touched == {"c"}
     assert table["seller"].dropna().tolist() == [str(one) for one in ids]
     assert table["seen"].tolist() == [1.5, 1.5, 1.5, 2]
+    table.to_parquet(tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(
+    ("had", "told", "held"),
+    [
+        (pd.Series([2**60 + 1, None], dtype="Int64"), [2**60 + 3, 4], [2**60 + 1, 2**60 + 3, 4]),
+        (pd.Series([1, None], dtype="Int64"), pd.to_datetime(["2024-01-02"] * 2), ["1", *["2024-01-02"] * 2]),
+        ([1.5, None], [True, False], ["1.5", "True", "False"]),
+        ([date(2024, 1, 1), None], [["x"], ["y"]], ["2024-01-01", "['x']", "['y']"]),
+    ],
+    ids=["whole numbers, some missing", "numbers and times", "numbers and flags", "days and lists"],
+)
+def test_a_column_that_nobody_reads_may_come_in_another_type(tmp_path, had, told, held):
+    pd.DataFrame({C.LISTING: list("ab"), "price": [1, 2], "other": had}).to_parquet(
+        tmp_path / "listings.parquet"
+    )
+    (tmp_path / "market.toml").write_text('excluded = ["other"]\n')
+    pd.DataFrame({C.LISTING: list("cd"), "price": [3, 4], "other": told}).to_parquet(tmp_path / "new.parquet")
+    table, changes = merged(Market.open(tmp_path), read_table(tmp_path / "new.parquet"))
+    assert changes.new == ["c", "d"] and table["other"].dropna().tolist() == held
     table.to_parquet(tmp_path / "out.parquet")
 
 
