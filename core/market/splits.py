@@ -127,8 +127,8 @@ class Catalogue:
         return found
 
     def during(self, begin: int, end: int) -> np.ndarray:
-        """(L,) bool: which listings are live at some time from `begin` to before `end`."""
-        found: np.ndarray = (self.since < end) & (self.until > begin)
+        """(L,) bool: which listings are live at some time from `begin` to before `end`; one that ends as it begins never is."""
+        found: np.ndarray = (self.since < end) & (self.until > begin) & (self.since < self.until)
         return found
 
     @cached_property
