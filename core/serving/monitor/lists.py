@@ -190,12 +190,16 @@ def age_check(run: Run, now: Shown) -> Check | None:
 def cold_check(run: Run, now: Shown, train: np.ndarray, then: Shown | None, limits: Thresholds) -> Check:
     """The share of live listings of which no event trained, and of the places that they have."""
     cold = run.log.counts(train) == 0
-    share = [float(cold[of.live].mean()) for of in (now, then) if of is not None and of.live.any()] or [0.0]
-    value, places = share[0], now.places()
+    value, before = (
+        None if of is None or not of.live.any() else float(cold[of.live].mean()) for of in (now, then)
+    )
+    if value is None:
+        return Check(name="cold", before=before, sentence="No listing is live, so none is cold.")
+    places = now.places()
     shown_ = float(places[cold].sum() / max(1, places.sum()))
-    was = f", and were {share[1]:.0%} when the test began" if len(share) > 1 else ""
+    was = "" if before is None else f", and were {before:.0%} when the test began"
     return Check(
-        name="cold", value=value, before=share[1] if len(share) > 1 else None,
+        name="cold", value=value, before=before,
         crossed=limits.cold_share is not None and value > limits.cold_share,
         sentence=f"{value:.0%} of the live listings are cold (none of their events trained){was}; they have {shown_:.0%} of the places.",
         look="the page Cold start; recall on cold listings in `vibes evaluate RUN`.",

@@ -110,6 +110,10 @@ def test_young_and_cold_listings_have_the_places_of_a_loop(make_log):
     check = lists.cold_check(run, now, np.arange(8) < 6, then, Thresholds(cold_share=share))
     assert (check.value, check.before, check.crossed) == (share, share, False)
     assert f"they have {sum(places[row] for row in cold) / sum(places):.0%} of the places" in check.sentence
+    none = Shown(AT, np.zeros(LISTINGS, bool), now.rows[:0])
+    check = lists.cold_check(run, none, np.arange(8) < 6, then, Thresholds(cold_share=0))
+    assert (check.value, check.before, check.crossed) == (None, share, False)  # not what it was then
+    assert lists.cold_check(run, now, np.arange(8) < 6, none, LIMITS).before is None
     run.catalogue = Catalogue(np.full(LISTINGS, UNKNOWN), np.full(LISTINGS, 2 * AT))
     assert lists.age_check(run, now) is None
 
