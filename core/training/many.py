@@ -115,6 +115,10 @@ def folder_names(markets: Sequence[Market]) -> list[str]:
     """A name for the run over each: that of its market's folder, with a number where two are called alike."""
     names: list[str] = []
     for market in markets:
-        own = market.path.resolve().name
-        names.append(own if own not in names else f"{own}-{len(names) + 1}")
+        name = own = market.path.resolve().name
+        number = len(names)
+        while name in names:  # "oslo-3" may itself be what a market is called
+            number += 1
+            name = f"{own}-{number}"
+        names.append(name)
     return names

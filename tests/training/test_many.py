@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from core.run.fits import NEAR, unasked_fit
 from core.run.manifest import Manifest
 from core.run.origin import ABROAD
 from core.run.spaces import embed_market
+from core.training.many import folder_names
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,12 @@ def run(towns, quick, tmp_path_factory):
     path = tmp_path_factory.mktemp("many") / "run"
     settings = quick.model_copy(update={"history": "listing-vectors"})
     return path, train([towns["a"], towns["b"]], path, settings)
+
+
+def test_runs_over_markets_called_alike_have_names_of_their_own():
+    paths = [Path(name) for name in ("a/oslo", "a/oslo-3", "b/oslo", "c/oslo", "b/oslo-3")]
+    names = folder_names([SimpleNamespace(path=path) for path in paths])
+    assert names == ["oslo", "oslo-3", "oslo-4", "oslo-5", "oslo-3-5"]
 
 
 @pytest.mark.slow
