@@ -99,7 +99,7 @@ class Recommender:
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
         line, table = np.arange(len(rows)), self._all.vectors
-        if not self._moves_scores:
+        if not self.moves_scores:
             return self._lists(self.index(None), table[rows], rows, rows, line, at, k, allowed)
 
         def scores(some: slice) -> np.ndarray:
@@ -114,7 +114,7 @@ class Recommender:
 
         What a history calls unwanted is in no list, and what is like it falls, unless the model has learned that.
         """
-        if self._takes(log) and not self._score_all:
+        if self._takes(log) and not self.scores_all:
             owner = np.unique(log.not_this(start, end)[0])
             if 0 < len(owner) < len(start):  # the others' lists stay as they are beside anybody
                 rest = np.setdiff1d(np.arange(len(start)), owner)
@@ -126,7 +126,7 @@ class Recommender:
         )  # (B, d)
         newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.not_this(start, end)
-        score_all = self._score_all or (self._takes(log) and len(owner) > 0)
+        score_all = self.scores_all or (self._takes(log) and len(owner) > 0)
         if self.rules.drop_seen:
             length = end - start
             banned, owner = (
@@ -160,14 +160,14 @@ class Recommender:
 
     def with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
         """(b, L) scores and what boosts add to them and unlike listings take, in standard deviations of each query's scores."""
-        if not self._moves_scores:
+        if not self.moves_scores:
             return scores
         finite = np.isfinite(scores) & self._all.known
         spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
         return scores + (spread * self._boost(at)).astype(np.float32)
 
     @property
-    def _moves_scores(self) -> bool:
+    def moves_scores(self) -> bool:
         """Whether rules add to scores or take from them."""
         return bool(self._boosts) or bool(len(self._unlike)) or bool(self._dials)
 
@@ -203,10 +203,10 @@ class Recommender:
         return self.gain(self._when(at))
 
     @property
-    def _score_all(self) -> bool:
+    def scores_all(self) -> bool:
         """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
         if (
-            self._moves_scores
+            self.moves_scores
         ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
             return True
         return self.personal or bool(self.run.late_interaction.weight)
@@ -294,10 +294,10 @@ class Recommender:
 
     def warm(self, at: int) -> None:
         """Open now what lists at a moment need, before threads share it."""
-        if not self._score_all:
+        if not self.scores_all:
             self.index(at)
         self.eligible(at)
-        if self._moves_scores:
+        if self.moves_scores:
             self._boost(at)
         if self.additions is not None and self.additions.score_all:
             self.additions.open()

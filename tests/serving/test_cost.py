@@ -51,6 +51,17 @@ def test_the_arithmetic_follows_the_constants():
     assert one.cores == -int(-(one.embed_h + one.users_h + one.exact_h) // 8)
 
 
+def test_lists_that_score_every_listing_are_reckoned_for_each_user():
+    every = FOUND.model_copy(update={"scores_all": True})
+    one, none = scale(every, 1_000_000), scale(FOUND, 1_000_000)
+    assert (none.lists_h, one.lists_h) == (None, pytest.approx(1e4 / 3600))
+    hundred = scale(every, 100_000_000)
+    assert hundred.cores == -int(
+        -(hundred.embed_h + hundred.users_h + hundred.index_h + hundred.lists_h) // 8
+    )
+    assert "Score every listing for each user" in as_text(every) and "for each user" not in as_text(FOUND)
+
+
 def test_the_table_says_what_it_rests_on():
     text = as_text(FOUND)
     assert "1,000 a second and core" in text and "27,778 core-hours" in text and "16.7 core-minutes" in text

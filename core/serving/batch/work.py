@@ -63,7 +63,7 @@ class Work:
             )
         if job.kind == "recommend":
             maker.warm(job.at)
-        else:
+        elif not maker.moves_scores:  # else every listing is scored
             maker.index(None)
         return cls(job, folder, run, maker, order, pa.array(run.listing_ids, pa.string()))
 

@@ -79,6 +79,7 @@ class Constants(BaseModel):
         codes_s: listings that a search by IVF-PQ looks at a second, with all that it does besides.
         row_bytes: of one place of a list as compressed parquet.
         token_flops: operations that a token takes in the encoder (counted, not measured).
+        scores_all: whether lists of users score every listing, as beside neighbours, so that no index shortens them.
         memory: of each command; empty where it was not asked for.
     """
 
@@ -98,6 +99,7 @@ class Constants(BaseModel):
     codes_s: float
     row_bytes: float
     token_flops: float
+    scores_all: bool = False
     memory: dict[str, Peak] = {}
 
     @classmethod
@@ -152,6 +154,7 @@ def measure(run: Run) -> Constants:
         codes_s=_codes_s(made[:CODED], made[:QUERIES]),
         row_bytes=_row_bytes(run, index, made[:QUERIES]),
         token_flops=token_flops(run.manifest.settings.encoder_config()),
+        scores_all=run.recommender().scores_all,
     )
 
 

@@ -28,6 +28,7 @@ class Scale:
 
     Attributes:
         embed_h, users_h, exact_h: core-hours to encode all listings, all users, and to compare all pairs exactly.
+        lists_h: core-hours, at least, to score every listing for each user; None where lists need not.
         index_h: core-hours to put all listings into the lists of IVF-PQ and to ask it once a listing.
         gpu_h: hours of one GPU to encode both, from the assumed peak.
         vectors_gb, codes_gb: of all listings in float32, and quantised.
@@ -39,6 +40,7 @@ class Scale:
     embed_h: float
     users_h: float
     exact_h: float
+    lists_h: float | None
     index_h: float
     gpu_h: float
     vectors_gb: float
@@ -53,7 +55,9 @@ class Scale:
     @property
     def cores(self) -> int:
         """Cores for one night of encoding and comparing."""
-        hours = self.embed_h + self.users_h + (self.exact_h if self.exact else self.index_h)
+        hours = (
+            self.embed_h + self.users_h + (self.exact_h if self.exact else self.index_h) + (self.lists_h or 0)
+        )
         return max(1, -int(-hours // NIGHT_H))
 
     @property
@@ -79,6 +83,7 @@ def scale(found: Constants, size: int) -> Scale:
         embed_h=size / found.listings_s / hour,
         users_h=size / found.users_s / hour,
         exact_h=size * size / found.pairs_s / hour,
+        lists_h=size * size / found.pairs_s / hour if found.scores_all else None,
         index_h=size * (2 * lists / found.pairs_s + EFFORT * size / lists / found.codes_s) / hour,
         gpu_h=size * tokens * found.token_flops / (GPU_FLOPS * GPU_SHARE) / hour,
         vectors_gb=size * found.width * 4 / 1e9,
@@ -102,6 +107,7 @@ def lines(found: Constants) -> list[list[str]]:
         row("Encode all users", f"{found.users_s:,.0f} a second and core", lambda s: _hours(s.users_h)),
         row("Compare all pairs exactly", f"{found.pairs_s / 1e6:,.0f} million pairs a second and core", lambda s: _hours(s.exact_h)),
         row("or ask an IVF-PQ index for each", f"{found.codes_s / 1e6:,.0f} million codes a second and core, {EFFORT} lists a query", lambda s: _hours(s.index_h)),
+        *([row("Score every listing for each user", "as what lists add asks, at least one product a pair; no index shortens it", lambda s: _hours(s.lists_h or 0))] if found.scores_all else []),
         row("Index in memory", f"all pairs (in int8, the best again in float32) to {ALL_PAIRS_TO / 1e6:.0f} million, HNSW to {HNSW_TO / 1e6:.0f} million, then codes, with the vectors on disk or in Milvus", lambda s: s.index),
         row("Cores for one night", f"{NIGHT_H:.0f} hours for encoding and for comparing as the index does", lambda s: f"{s.cores:,}"),
         row("One GPU to encode all", f"its arithmetic alone, assumed: {GPU_FLOPS / 1e12:.0f} TFLOP/s, {GPU_SHARE:.0%} of it reached", lambda s: _hours(s.gpu_h, "")),
