@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from core.errors import VibesError
@@ -26,11 +27,16 @@ class MarketFolder:
         replaced: digests of the files that the run's generation took the place of.
 
     Raises:
-        VibesError: somebody else changed a file since.
+        VibesError: somebody else changed a file since, or nothing can be written there.
     """
 
     def __init__(self, run: Run, replaced: Digests) -> None:
         self.path = run.market.path
+        if not os.access(self.path, os.W_OK):  # told before anything is published
+            raise VibesError(
+                f"{self.path} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
+                "or embed the run over a copy of it that is."
+            )
         sweep_left(self.path)
         self._run, self._replaced = run, replaced
         if run.market.tables == self.path and run.market_changed:
