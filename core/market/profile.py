@@ -19,7 +19,7 @@ from core.market.kept import content, kept, stamp
 from core.market.kept_listings import READERS
 from core.market.kinds import kind_of
 from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
-from core.market.log import EventLog
+from core.market.log import DAY, EventLog
 from core.market.market import Attribute, Market
 from core.market.photo_check import MISSING, photo_problem
 from core.market.photo_urls import FETCHED
@@ -87,6 +87,7 @@ class SplitProfile(_Part):
     valid_queries: int
     test_queries: int
     at_once: bool  # no user has events at two moments
+    apart: float | None  # days between two moments, at least; None where fewer are known
     cold_listings: float | None  # None without test queries
     cold_users: float | None
 
@@ -278,10 +279,16 @@ def _split(market: Market, log: EventLog) -> tuple[SplitProfile | None, str | No
         train_events=int(split.train.sum()),
         valid_queries=len(split.valid),
         test_queries=len(split.test),
+        apart=_apart(log),
         at_once=not (log.before > log.start[log.user]).any(),
         cold_listings=cold[0],
         cold_users=cold[1],
     ), None
+
+
+def _apart(log: EventLog) -> float | None:
+    moments = np.unique(log.time) if log.timed else log.time[:0]
+    return float(np.diff(moments).min() / DAY) if len(moments) > 1 else None
 
 
 def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:

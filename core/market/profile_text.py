@@ -2,6 +2,7 @@
 
 import textwrap
 
+from core.defaults import RECENT_DAYS
 from core.errors import escaped
 from core.market.leaks import leaks_by_name
 from core.market.profile import AttributeProfile, EventsProfile, MarketProfile, PhotosProfile, Spread
@@ -139,6 +140,16 @@ def _split(profile: MarketProfile) -> list[str]:
         )
         lines += _wrapped(
             f"{why}, so nothing can be measured; train with --protocol leave-one-out to measure"
+        )
+    elif not split.valid_queries:
+        lines += _wrapped(
+            "no query lies between T1 and T2, so a training ends with its last weights, best or not, and nothing that lists may add "
+            "is weighed; give times that tell more moments apart, or train with --protocol leave-one-out"
+        )
+    if split.apart is not None and split.apart > RECENT_DAYS:
+        lines += _wrapped(
+            f"events lie {split.apart:.0f} days apart or more, so none is ever among the last {RECENT_DAYS} days: recency, which lists "
+            "of small markets add, tells nothing"
         )
     if split.cold_listings is not None and split.cold_users is not None:
         shares = (

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from core.defaults import RECENT_DAYS
 from core.errors import VibesError
 from core.market.documents import read_json, write_json
 from core.market.durable import copy_file
@@ -31,7 +32,7 @@ SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
 #: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
 #: `LITTLE` have 22,000 events and fewer (towns and baskets, all better so) and 77,000 (the simulated one, where serving adds little by it).
-LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, 60, 0.5, 1.2, 0.8
+LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
 
 
 def repeated(by_user: np.ndarray) -> int:

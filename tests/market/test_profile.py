@@ -125,6 +125,24 @@ def test_a_log_that_leaves_nothing_to_measure_is_told_why(folder):
     assert "no later event has a history and a live, new listing, so nothing can be measured" in text
 
 
+def test_times_that_tell_few_moments_apart_are_told(folder):
+    listings = "listing_id,town\n" + "".join(f"l{i},Ulm\n" for i in range(40))
+
+    def told(times: list[str]) -> str:
+        rows = "".join(
+            f"{user},l{(7 * user + i) % 40},{time}\n" for user in range(20) for i, time in enumerate(times)
+        )
+        return render(
+            profile(Market.open(folder(listings=listings, events="user_id,listing_id,timestamp\n" + rows)))
+        )
+
+    days = told(["2024-01-01", "2024-01-02", "2024-01-03"])
+    assert "40 training events, 0 + 20 queries" in days
+    assert "no query lies between T1 and T2" in days and "days apart" not in days
+    years = told([f"{year}-01-01" for year in range(2014, 2024)])
+    assert "no query lies" not in years and "events lie 365 days apart or more" in years
+
+
 def test_no_name_moves_the_cursor_or_turns_the_text_beside_it(folder):
     listings = "listing_id,to\x1b[2Jwn,\u202eprice\na,Ulm,1\nb,Bonn,2\n"
     text = render(profile(Market.open(folder(listings=listings))))
