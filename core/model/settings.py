@@ -122,13 +122,18 @@ class TrainingConfig(Forbidding):
     window_listings: int = Field(
         1024, ge=1, description="events in the histories of a step, at most (not with cls)"
     )
-    token_dropout: float = Field(0.0, ge=0, lt=1, description="share of attribute tokens dropped in training")
+    token_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of attribute tokens dropped in training (pre-training masks values instead)",
+    )
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(1e-3, gt=0)
     value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
         "auto",
         description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it; "
-        "auto = 20 where 262,144 training events are of users with two or more, else 1",
+        "auto = 20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
     )
     photo_rate: float = Field(
         0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"

@@ -33,6 +33,11 @@ class Mix:
         times = np.floor(weight) + (rng.random(len(rows)) < weight % 1)
         return rng.permutation(np.repeat(rows, times.astype(int)))
 
+    def shares(self, listings: np.ndarray) -> np.ndarray:
+        """(n,) how likely each of the examples that stand for `listings` (n,) is drawn where one is; they sum to 1."""
+        weight = self.weight[self.market[listings]]
+        return np.asarray(weight / weight.sum())
+
     def same(self, examples: np.ndarray, listings: np.ndarray) -> np.ndarray:
         """(E, C) bool: which `listings` (C,) are of the market of each example, one of whose listings are `examples` (E,)."""
         return self.market[examples][:, None] == self.market[listings][None, :]

@@ -83,14 +83,16 @@ def pretraining_loss(
     """The loss of step number `step`: `batch` pairs of consecutive listings, and `fresh` listings of `known` to guess.
 
     Pairs are the newest listing of a training history and the very next one. The next listings of the other pairs are
-    negatives, but for those of the same user's training period. Each process reads its part of the listings, and the
+    negatives, but for those of the same user's training period. Of several markets pairs are drawn as often as `market_mix` says. Each process reads its part of the listings, and the
     sum of what they find is the loss.
     """
     processes = processes or Processes()
     config = settings.training
     rng = np.random.default_rng([data.seed, 3, step])
     device = tables[0].device
-    rows = rng.choice(len(data.examples), min(config.batch, len(data.examples)), replace=False)
+    share = None if data.mix is None else data.mix.shares(data.examples.positive[:, 0])
+    there = len(data.examples) if share is None else np.count_nonzero(share)
+    rows = rng.choice(len(data.examples), min(config.batch, there), replace=False, p=share)
     before = data.log.listing[data.examples.end[rows] - 1]  # (B,)
     following = data.examples.positive[rows, 0]  # (B,)
     candidates, place = np.unique(following, return_inverse=True)

@@ -25,6 +25,13 @@ def test_markets_are_drawn_by_a_power_of_their_size():
         assert abs((drawn == 1).mean() - share) < 0.03 and abs(len(drawn) - 1000) < 60
 
 
+def test_examples_are_drawn_one_by_one_by_the_same_power():
+    market, listings = np.array([0, 1]), np.repeat([0, 1], [900, 100])
+    for power, share in ((1.0, 0.1), (0.5, 0.25), (0.0, 0.5)):
+        shares = Mix.of(market, listings, power).shares(listings)
+        assert abs(shares[listings == 1].sum() - share) < 1e-9 and abs(shares.sum() - 1) < 1e-9
+
+
 def test_negatives_are_of_the_own_market():
     mix = Mix.of(np.array([0, 0, 1, 1]), np.arange(4), 1.0)
     assert mix.same(np.array([0, 3]), np.array([1, 2])).tolist() == [[True, False], [False, True]]

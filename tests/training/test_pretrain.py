@@ -91,7 +91,7 @@ def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
     torch.nn.init.normal_(whole.bias)
     found = float(pretraining_loss(whole, data, known, 3, settings, tables).detach())
     log, examples, rng = data.log, data.examples, np.random.default_rng([data.seed, 3, 3])
-    pairs = rng.choice(len(examples), 8, replace=False)
+    pairs = rng.choice(len(examples), 8, replace=False, p=data.mix.shares(examples.positive[:, 0]))
     asked = np.append(log.listing[examples.end[pairs] - 1], rng.choice(known, 8, replace=False))
     read = data.inputs.listings(asked)
     chance = token_uniforms(read, np.arange(16), int(rng.integers(1 << 31, size=3)[0]))
@@ -117,6 +117,25 @@ def test_the_loss_is_that_of_a_loop_over_pairs_and_guesses(case):
         losses.append(np.logaddexp.reduce([right, *scores.values()]) - right)
     assert len(wrong) > 5 and np.count_nonzero(losses) > 3
     assert found == pytest.approx(np.mean(losses) + 0.1 * np.mean(wrong), rel=1e-4)
+
+
+def test_pairs_of_several_markets_are_drawn_as_often_as_asked(case, monkeypatch):
+    model, data, settings = case
+    market = np.arange(30) % 2
+    asked, excluded = [], pretrain_module.exclusions
+
+    def told(examples, log, rows, *more, **options):
+        asked.extend(market[examples.positive[rows, 0]])
+        return excluded(examples, log, rows, *more, **options)
+
+    monkeypatch.setattr(pretrain_module, "exclusions", told)
+    for weight, there in (([1.0, 0.0], {0}), ([0.0, 1.0], {1}), ([1.0, 1.0], {0, 1})):
+        asked.clear()
+        mixed = replace(data, mix=Mix(market, np.array(weight)))
+        tables = data.inputs.tensors(torch.device("cpu"))
+        for step in range(3):
+            pretraining_loss(Pretraining(model), mixed, np.arange(30), step, settings, tables)
+        assert set(asked) == there
 
 
 def test_codes_of_several_markets_are_drawn_anew(case, tmp_path, monkeypatch):
