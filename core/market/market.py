@@ -97,6 +97,12 @@ class Market:
             raise VibesError(
                 f"There is no market folder {path}; give the folder that holds listings.parquet or listings.csv."
             )
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError:
+            raise VibesError(
+                f"The folder {path} has a name that is not UTF-8, by which no run could tell its market; rename it."
+            ) from None
         tables = path if tables is None else tables
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -59,6 +60,13 @@ def test_a_folder_that_is_none_is_one_sentence(tmp_path):
         Market.open(tmp_path / "nowhere")
     with pytest.raises(VibesError, match=r"holds no listings\.parquet"):
         Market.open(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_that_run_toml_could_not_name_is_one_sentence(tiny_market):
+    path = tiny_market(listings=1, users=0)
+    with pytest.raises(VibesError, match="name that is not UTF-8"):
+        Market.open(path.rename(path.with_name("m\udcff")))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
