@@ -20,10 +20,12 @@ from core.run.npz import places_of, read_npz
 
 #: What could not be taken in yet: events whose listing or time is to come, photos.
 WAITING = ("waiting.parquet", "waiting-photos.parquet")
+#: How far a refresh has read its sources.
+REFRESH = "refresh.json"
 #: The files that make a state; pushes and what is waiting belong to a refreshed one.
 FILES = (
     "listings.npz", "model.safetensors", "vocabulary.json", "features.safetensors", "prepared.safetensors",
-    "pushes.parquet", "refresh.json", *WAITING, "seen.json",
+    "pushes.parquet", REFRESH, *WAITING, "seen.json",
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
@@ -201,7 +203,7 @@ def _other(path: Path, reason: str) -> VibesError:
 def _mend(name: str) -> str:
     if name == "listings.npz":
         return "embed the run again with `vibes embed MARKET RUN --model RUN`, or copy it again from where it is whole"
-    if name in ("pushes.parquet", "refresh.json", *WAITING):
+    if name in ("pushes.parquet", REFRESH, *WAITING):
         return "embed the run again, and refresh it"
     return "copy the run again from where it is whole, or train it again"
 

@@ -14,7 +14,7 @@ from core.market.documents import read_json, write_json
 from core.market.durable import WRITING, copy_file, only_writer, sweep_left
 from core.market.market import Market
 from core.market.user_names import FILE, VARIABLE, UserNames
-from core.run.contents import seal
+from core.run.contents import REFRESH, seal
 from core.run.folder import PUSHES
 from core.run.generations import STATES, building, folder_of, publish, remove, stamp_of
 from core.run.prepared import load_prepared, save_prepared
@@ -22,7 +22,7 @@ from core.run.run import Run
 from core.serving.forget.tables import has_users, rows_of, tables_of, without
 from core.serving.forget.who import Who
 from core.serving.refresh.market_folder import digests
-from core.serving.refresh.refresher import STATE, link_model, manifest_over
+from core.serving.refresh.refresher import link_model, manifest_over
 from core.serving.refresh.tables import write_tables
 from core.serving.refresh.waiting import FILES as WAITING
 
@@ -132,7 +132,9 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
             features = load_prepared(run.folder, run.manifest.fingerprint)
             if features is not None:
                 save_prepared(built, features, after.fingerprint)
-            state: dict[str, Any] = read_json(run.folder / STATE, f"embed {path} again, and refresh it") or {}
+            state: dict[str, Any] = (
+                read_json(run.folder / REFRESH, f"embed {path} again, and refresh it") or {}
+            )
             # Of the market's tables it takes the place of those that are its own; another run's refresh may have extended them.
             ours, was = digests(market.tables), state.get("replaced", {})
             lie = {
@@ -140,7 +142,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
                 for name, one in digests(market.path).items()
                 if one in (ours.get(name), was.get(name))
             }
-            write_json(built / STATE, {**state, "replaced": lie})
+            write_json(built / REFRESH, {**state, "replaced": lie})
             seal(built, manifest_over(run, after))
             publish(path, built)
         if config != market.config:

@@ -88,6 +88,8 @@ def merge_listings(
             continue
         changes.taken.append(("listings", frame))
         changes.note(frame, defects)
+        if frame.again:
+            typed = typed[~typed[C.LISTING].isin(market.listings[C.LISTING])]
         table = _upsert(table, typed, content, beside, changes)
     return table
 

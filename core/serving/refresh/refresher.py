@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from core.market.config import MarketConfig
 from core.market.documents import read_json, write_json
 from core.market.download.limits import Limits
 from core.market.market import Market
+from core.run.contents import REFRESH
 from core.run.folder import PUSHES
 from core.run.generations import building, publish, stamp_of, sweep
 from core.run.manifest import Manifest
@@ -52,7 +53,6 @@ from core.serving.refresh.waiting import (
     save_waiting,
 )
 
-STATE = "refresh.json"
 #: In the order in which sources are read: a listing is written before the first event on it, so events are read first.
 ORDER = ("events", "photos", "listings")
 
@@ -201,6 +201,13 @@ class Refresher:
         found: dict[str, Any] = self._state.get("sources", {}).get(name, {})
         return found
 
+    def _known(self, name: str, frame: Frame) -> Frame:
+        """`frame` with the word that its files, as they are, were read before the run was embedded anew."""
+        files, read = frame.mark.get("files", {}), self._state.get("read", {}).get(name, {}).get("files", {})
+        return replace(
+            frame, again=bool(files) and all(read.get(file) == mark for file, mark in files.items())
+        )
+
     def _advanced(self, news: Mapping[str, News], changes: Changes) -> dict[str, Any]:
         sources = dict(self._state.get("sources", {}))
         for name, found in news.items():
@@ -211,7 +218,7 @@ class Refresher:
     def _changes(self, market: Market, config: MarketConfig, news: Mapping[str, News]) -> Changes:
         # Tables that a refresh has written do not tell any more how dates stood in them.
         changes = Changes(day_first=dict(self._state.get("day_first", {})))
-        frames = {name: found.frames for name, found in news.items()}
+        frames = {name: [self._known(name, frame) for frame in found.frames] for name, found in news.items()}
         if frames.get("listings"):
             raw = raw_table(market, "listings")
             changes.day_first = day_first(raw) | changes.day_first
@@ -276,7 +283,7 @@ class Refresher:
                 look.encoded.histories += len(users)
                 pq.write_table(as_table(pushes, market.timed), built / PUSHES, compression="zstd")
             state["replaced"] = self._folder.digests
-            write_json(built / STATE, state)
+            write_json(built / REFRESH, state)
             save_waiting(built, changes.waiting)
             manifest.save(built)
             self.tick()
@@ -295,7 +302,7 @@ class Refresher:
     def _kept(self) -> tuple[dict[str, Any], Waiting]:
         """The state that the current generation was published with, and what waited then; of photos, since the last look."""
         state: dict[str, Any] = (
-            read_json(self.run.folder / STATE, f"embed {self.path} again, and refresh it") or {}
+            read_json(self.run.folder / REFRESH, f"embed {self.path} again, and refresh it") or {}
         )
         waiting = load_waiting(self.run.folder)
         if (pending := load_pending(self.path, self._stamp)) is not None:

@@ -32,6 +32,8 @@ class Frame:
         folder: where relative paths in it start; None in a database.
         mark: what the state keeps of it once its rows are taken in.
         arrived: when it was there to be read, seconds since 1970.
+        again: a refresh took its rows in before the run was embedded anew: of listings only those that are not there count, since
+            of the others the market's own tables say what was made of them since.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Frame:
     folder: Path | None
     mark: State
     arrived: float
+    again: bool = False
 
 
 @dataclass(frozen=True)

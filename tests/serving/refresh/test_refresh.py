@@ -262,6 +262,35 @@ def test_events_that_wait_for_a_listing_do_so_where_the_run_is_embedded_again(sh
 
 
 @pytest.mark.slow
+def test_what_was_mended_by_hand_stays_where_the_run_is_embedded_again(shop, monkeypatch):
+    fresh = new_listings(shop.market, 2)
+    shop.deliver("a", listings=fresh)
+    with monkeypatch.context() as patched:  # Parquet does not tell it any more
+        patched.setattr("core.serving.refresh.refresher.day_first", lambda raw: {"published_at": True})
+        shop.refresher().look()
+    folder, (mended, lost) = shop.market.path, fresh[C.LISTING]
+    table = pd.read_parquet(folder / "listings.parquet")
+    table.loc[table[C.LISTING] == mended, "title"] = "Mended"
+    table[table[C.LISTING] != lost].to_parquet(folder / "listings.parquet", index=False)
+    for _ in range(2):  # also after a second embedding
+        embed_market(Market.open(folder), shop.run, None, shop.run)
+    refresher = shop.refresher()
+    look = refresher.look()
+    assert (look.new, look.changed) == (1, 0) and refresher._state["day_first"] == {"published_at": True}
+    titles = pd.read_parquet(folder / "listings.parquet").set_index(C.LISTING)["title"]
+    assert titles[mended] == "Mended" and titles[lost] == fresh["title"].iloc[1]
+
+
+@pytest.mark.slow
+def test_a_market_that_cannot_be_written_is_told_before_anything_is_published(shop, monkeypatch):
+    monkeypatch.setattr("core.serving.refresh.market_folder.os.access", lambda *_: False)
+    shop.deliver("a", listings=new_listings(shop.market, 1))
+    with pytest.raises(VibesError, match="cannot be written, and a refresh"):
+        shop.refresher()
+    assert Run.open(shop.run).generation == 0
+
+
+@pytest.mark.slow
 def test_what_a_look_leaves_behind_is_not_kept(shop):
     rows, alive, stop = new_events(shop.market, [], 40, 10), [], threading.Event()
 

@@ -113,6 +113,19 @@ def test_a_listing_that_came_with_an_earlier_file_of_the_same_look_is_new_and_no
     assert table["price"].iloc[-1] == 2 and table["price"][0] == 12345
 
 
+def test_a_file_that_was_read_before_an_embedding_brings_only_listings_that_are_not_there(market):
+    rows = market.listings.head(2).assign(title="as it was delivered")
+    rows[C.LISTING] = [market.listings[C.LISTING].iloc[0], "never there"]
+    older, newer = Frame("a.csv", rows, None, {}, 0.0, again=True), Frame("b.csv", rows, None, {}, 0.0)
+    changes = Changes()
+    table = merge_listings(whole(market), market, pinned(market), [older], changes)
+    assert (changes.new, changes.changed) == (["never there"], set())
+    assert table["title"].iloc[0] == market.listings["title"].iloc[0]
+    assert table["title"].iloc[-1] == "as it was delivered"
+    table = merge_listings(table, market, pinned(market), [newer], changes)
+    assert table["title"].iloc[0] == "as it was delivered" and len(changes.changed) == 1
+
+
 def test_new_photos_come_behind_those_that_a_listing_has_each_once():
     table = pd.DataFrame(
         {C.LISTING: ["a", "a", "b"], C.POSITION: [0.0, 1.0, 4.0], C.PATH: ["a0", "a1", "b0"]}
