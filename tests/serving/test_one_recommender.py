@@ -314,3 +314,7 @@ def test_no_index_is_built_for_lists_that_score_every_listing(run, tmp_path, mon
         served.recommender(beside=beside).warm(served.after_last_event)
         served.recommend(served.log.users[3], beside=beside)
         assert bool(served.additions(beside).indexes) == (not personal)
+    for number, rules in enumerate((Rules(boost=("fresh 0.5 14d",)), Rules())):
+        built.clear()
+        prepare(run.path, tmp_path / f"near{number}", "similar", rules, chunk=30).finish(0)
+        assert len(built) == number

@@ -132,9 +132,8 @@ def _list_checks(
         return []
     now, then = lists.now_and_then(run, None if split is None else split.t2, beside)
     found = [lists.coverage_check(now, then, limits), lists.concentration_check(now, then, limits)]
-    seller = by or _seller(run)
-    if by is not None or (seller is not None and now.live.any()):
-        assert seller is not None
+    seller = by or (_seller(run) if now.live.any() else None)
+    if seller is not None:
         found.append(lists.seller_check(run, now, seller, limits))
     if (young := lists.age_check(run, now)) is not None:
         found.append(young)

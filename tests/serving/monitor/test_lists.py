@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.errors import VibesError
 from core.market.log import DAY
 from core.market.market import Market
 from core.market.splits import Catalogue
 from core.serving.monitor import lists
 from core.serving.monitor.checks import Thresholds
 from core.serving.monitor.lists import Shown
+from core.serving.monitor.monitor import _list_checks
 
 LISTINGS, AT, UNKNOWN = 40, 100 * DAY, np.iinfo(np.int64).min
 LIMITS = Thresholds()
@@ -89,6 +91,25 @@ def test_the_sellers_shown_most_are_those_of_a_loop(tmp_path):
         there and not n for there, n in zip(now.live, counted(now), strict=True)
     ]
     assert (~about["concentration", ""]).sum() == now.live.sum() // 10 and not about["young", ""].any()
+
+
+def test_where_nothing_is_live_no_sellers_are_asked_for_that_nobody_named(tmp_path, make_log, monkeypatch):
+    table = pd.DataFrame({"listing_id": [f"l{row}" for row in range(LISTINGS)], "host": "h", "rooms": 1})
+    log, nothing = make_log(np.zeros(2, int), [0, 1], np.arange(2), LISTINGS, 1), np.zeros(LISTINGS, bool)
+    run = SimpleNamespace(
+        market=Market.from_frames(table, path=tmp_path / "m"),
+        catalogue=Catalogue(np.full(LISTINGS, UNKNOWN), np.full(LISTINGS, AT)),
+        log=log,
+    )
+    none, about = Shown(AT, nothing, np.full((1, 5), -1)), {}
+    monkeypatch.setattr(lists, "now_and_then", lambda *told: (none, None))
+    found = _list_checks(run, None, None, None, LIMITS, about)
+    assert [check.name for check in found] == ["coverage", "concentration"] and (
+        "sellers",
+        "host",
+    ) not in about
+    with pytest.raises(VibesError, match="which no live listing has"):
+        _list_checks(run, None, "host", None, LIMITS, about)
 
 
 def test_young_and_cold_listings_have_the_places_of_a_loop(make_log):
