@@ -72,12 +72,13 @@ def _open(name: str, path: str, stamps: tuple[int, ...]) -> OpenRun:  # the stam
 
 
 def run_label(name: str) -> str:
-    """What to call a run in few words: what made it, what sets it apart, and as much more as tells it from the others: its
-    seed, its market, its folder. One that cannot be opened is called by its folder."""
+    """What to call a run in few words: its market where there are several, what made it, what sets it apart, and as much more as
+    tells it from the others: its seed, its folder. One that cannot be opened is called by its folder."""
     told = {one: _told(one) for one in run_paths()}
     if not told[name]:
         return name
-    for parts in ((1, 2, 4), (1, 2, 3, 4), (0, 1, 2, 4), (0, 1, 2, 3, 4)):
+    several = len({words[0] for words in told.values() if words}) > 1
+    for parts in ((0, 1, 2, 4), (0, 1, 2, 3, 4)) if several else ((1, 2, 4), (1, 2, 3, 4)):
         labels = {
             one: ", ".join(words[part] for part in parts if words[part])
             for one, words in told.items()
@@ -93,6 +94,11 @@ def run_sentence(name: str) -> str:
     said = ("{}", "{}" if "without a model" in _told(name) else "preset {}", "reader {}", "{}", "{}")
     words = [form.format(word) for form, word in zip(said, _told(name), strict=False) if word]
     return ", ".join([*words, f"folder {name}"])
+
+
+def market_of(name: str) -> str:
+    """The name of a run's market; of a run that cannot be opened nothing."""
+    return next(iter(_told(name)), "")
 
 
 def _told(name: str) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser.conftest import WATCH_SHIFTS
+from browser.seeing import STEADY, shift_after_first_paint
 from browser.served import wait_for
 from playwright.sync_api import expect
 
@@ -66,8 +68,10 @@ def test_a_user_gets_recommendations(chromium, demo):
 
 def test_two_runs_stand_side_by_side_at_first_sight(chromium, demo):
     page = chromium.new_page(viewport={"width": 1440, "height": 900})
+    page.add_init_script(WATCH_SHIFTS)
     page.goto(demo + "/compare?part=runs&listing=home-0007")
     expect(page.get_by_text("are in both lists")).to_be_visible()
+    assert shift_after_first_paint(page) < STEADY  # also not to the right, for the sidebar
     expect(page.get_by_role("heading", name="without photos")).to_be_visible()
     page.get_by_text("Where they differ").click()
     expect(page.get_by_text("that both were asked")).to_be_visible()

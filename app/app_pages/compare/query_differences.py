@@ -28,7 +28,7 @@ PLACE_HELP = "The place that each gave to the listing which the user touched nex
 
 def queries_apart(opened: OpenRun) -> None:
     """Two rankings, and their most different queries either way."""
-    options = contestants()
+    options = contestants(opened.name)
     if len(options) < 2:
         nothing = "There are no queries to compare"
         if opened.view.has_events:
@@ -63,7 +63,7 @@ def queries_apart(opened: OpenRun) -> None:
         return
     better = int((found["gain"] > 0).sum())
     st.markdown(
-        f"On **{better:,}** queries {formats.plain(first)} put the touched listing higher, on "
+        f"On **{formats.count(better, 'query', 'queries')}** {formats.plain(first)} put the touched listing higher, on "
         f"**{len(found) - better:,}** {formats.plain(second)}. Shown are those where they are furthest apart, each of "
         "another user and listing.",
         help=PLACE_HELP,

@@ -50,8 +50,9 @@ def _compared(key: object, _one: OpenRun, first: str, _two: OpenRun, second: str
     return compared(left, right, names, _one.run.trained_until)
 
 
-def contestants() -> dict[str, tuple[str, str]]:
-    """What can be compared query by query: (run, scorer) by the name on the screen, models first."""
+def contestants(current: str) -> dict[str, tuple[str, str]]:
+    """What can be compared query by query: (run, scorer) by the name on the screen, models first, that of the `current` run before
+    all."""
     found: dict[str, tuple[str, str]] = {}
     several = len(run_paths()) > 1
     for name in run_paths():
@@ -63,7 +64,7 @@ def contestants() -> dict[str, tuple[str, str]]:
         for scorer in rankers(frame) if frame is not None else []:
             label = f"{method_name(scorer)}, {name}" if several else method_name(scorer)
             found[label] = (name, scorer)
-    return dict(sorted(found.items(), key=lambda one: one[1][1] != MODEL))
+    return dict(sorted(found.items(), key=lambda one: (one[1][1] != MODEL, one[1][0] != current)))
 
 
 def quick(opened: OpenRun, scorer: str) -> bool:

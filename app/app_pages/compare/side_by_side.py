@@ -15,7 +15,7 @@ from app.kit.spaces import LABELS
 from app.kit.switch import switch
 from app.server.boundary import told
 from app.server.params import chosen, keep, set_params
-from app.server.runs import OpenRun, known_rows, open_run, run_label, run_paths, search_index
+from app.server.runs import OpenRun, known_rows, market_of, open_run, run_label, run_paths, search_index
 from app.view import formats
 from core.insight.selection.pages import as_of
 from core.insight.selection.params import adds_its_own
@@ -34,7 +34,8 @@ def two_runs(opened: OpenRun) -> None:
         )
         st.code("vibes explore RUN OTHER-RUN", language=None, wrap_lines=True)
         return
-    st.session_state["with"] = chosen("with", others, others[0])
+    first = next((name for name in others if market_of(name) == market_of(opened.name)), others[0])
+    st.session_state["with"] = chosen("with", others, first)
     of = {"listing": "A listing"}
     if opened.view.has_events and opened.run.has_model:
         of["user"] = "A user"
@@ -46,7 +47,7 @@ def two_runs(opened: OpenRun) -> None:
             key="with",
             format_func=run_label,
             on_change=keep,
-            args=("with", "with", others[0]),
+            args=("with", "with", first),
             width=300,
         )
         if len(of) > 1:

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from app.app_pages.map import probes
-from app.server import look_search
+from app.server import look_search, runs
 from app.server.runs import OpenRun, run_key
 
 
@@ -18,6 +18,21 @@ def test_a_state_that_was_let_go_of_has_the_key_of_no_other():
     assert len({run_key(opened()) for _ in range(50)}) == 50
     one = opened()
     assert run_key(one) == run_key(one)
+
+
+def test_runs_of_several_markets_are_called_by_their_market(monkeypatch):
+    told = {
+        "a": ("Homes", "mini", "cls", "seed 0", ""),
+        "b": ("Homes", "mini", "cls", "seed 1", ""),
+        "c": ("Boats", "tiny", "cls", "seed 0", ""),
+        "d": (),
+    }
+    monkeypatch.setattr(runs, "_told", told.__getitem__)
+    monkeypatch.setattr(runs, "run_paths", lambda: dict.fromkeys(told))
+    labels = ["Homes, mini, cls, seed 0", "Homes, mini, cls, seed 1", "Boats, tiny, cls", "d"]
+    assert [runs.run_label(name) for name in told] == labels
+    del told["c"]
+    assert [runs.run_label(name) for name in told] == ["mini, cls, seed 0", "mini, cls, seed 1", "d"]
 
 
 def test_probes_are_those_of_the_state_that_is_shown(monkeypatch):

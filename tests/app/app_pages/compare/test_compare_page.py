@@ -208,7 +208,7 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     # A scorer that is fitted for long is fitted on demand.
     assert ranked[1]["note"].startswith("Not fitted here yet")
     assert [button.label for button in page.button] == ["Show the lists of EASE"]
-    assert "On **1** queries Model put the touched listing higher" in texts(page)
+    assert "On **1 query** Model put the touched listing higher" in texts(page)
     told = compare(run, run, other="ease")
     table = page.table[0].value
     assert table["Difference"].tolist() == [
@@ -261,6 +261,8 @@ def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     page.selectbox(key="b").set_value("Model, run").run()
     assert "Both are the same" in texts(page)
     assert page.query_params["b"] == "run/model"
+    page = show("compare", run, rival, part="queries", run="rival")  # the run that is looked at comes first
+    assert page.selectbox(key="a").value == "Model, rival" and page.selectbox(key="b").value == "Model, run"
 
 
 def test_a_run_that_cannot_be_opened_is_left_out_of_the_comparison(show, run, other, tmp_path):
@@ -273,6 +275,15 @@ def test_a_run_that_cannot_be_opened_is_left_out_of_the_comparison(show, run, ot
     page = show("compare", run, tmp_path / "gone" / "rival", part="queries")
     assert not page.error and "rival is left out: " in texts(page)
     assert page.selectbox(key="b").value == "EASE, run"
+
+
+def test_a_run_is_first_set_beside_another_of_its_market(show, run, other, tmp_path):
+    market = paint_market(tmp_path / "small", listings=5, users=4, events=3)
+    (market / "market.toml").write_text(
+        (market / "market.toml").read_text().replace('name = "', 'name = "Small ')
+    )
+    page = show("compare", run, embed_run(market, tmp_path / "small-run"), other, part="runs")
+    assert page.selectbox(key="with").value == other.name
 
 
 def test_rankings_of_other_markets_cannot_be_compared(show, run, tmp_path):
