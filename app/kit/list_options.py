@@ -1,12 +1,13 @@
 """What a list goes by, kept in the URL: what is added to the model, and the rules of `core.run.rules`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from app.kit.switch import switch
-from app.server.params import chosen, in_vain, keep, quoted, set_params, whole
+from app.server.params import in_vain, keep, quoted, set_params, whole
 from app.server.runs import OpenRun
 from core.insight.selection.params import (
     OWN,
@@ -22,13 +23,11 @@ from core.insight.selection.params import (
 from core.run.fits import NOTHING
 from core.run.rules import Rules
 
-NAMES = {"recency": "Recency", "neighbours": "Neighbours", "ids": "Ids", "neighbours+recency": "Both"}
 HELP = (
     "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
     "or texts, untrained, comes first · **Ids**: what users of this history's listings touched, known by their ids alone. Each "
     "is weighed as it served best on validation."
 )
-SEVERAL = 4  # options up to which they stand side by side
 #: Parameters in the URL, beside `same`.
 RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "dial", "fill")
 #: Rules that are texts with semicolons between them: what the field is called, and what it says.
@@ -85,16 +84,14 @@ class ListOptions:
 def additions(opened: OpenRun) -> dict[str, str]:
     """The names of what `vibes evaluate` fitted beside the model, by those of `Run.recommend`; none that changes nothing."""
     fits = offered(opened.run)
-    short = {"recency", "neighbours"} <= set(fits) and len(fits) <= 3
-    return {
-        added: NAMES[added] if added in NAMES and (short or "+" not in added) else _named(added)
-        for added in fits
-    }
+    return {added: _named(added, fits) for added in fits}
 
 
-def _named(added: str) -> str:
-    """`neighbours+recency` as "Neighbours and recency"."""
+def _named(added: str, fits: Collection[str]) -> str:
+    """`neighbours+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbours and recency"."""
     parts = added.split("+")
+    if set(parts) == {"neighbours", "recency"} <= set(fits):
+        return "Both"
     text = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     return text[:1].upper() + text[1:]
 
@@ -103,27 +100,13 @@ def beside_switch(opened: OpenRun, named: dict[str, str]) -> str | None:
     """What to add to the model, of what is offered as `named`, as `Run.recommend` takes it; the model alone is the first to be
     shown but of a run whose lists add something unasked."""
     fit = own_fit(opened.run)
-    own = {} if fit is None else {OWN: NAMES[fit.holds]}
+    own = {} if fit is None else {OWN: _named(fit.holds, named)}
     if not named and not own:
         if (asked := st.query_params.get("with", NOTHING)) != NOTHING:
             in_vain(f"The link asks for {quoted('with', asked)}, and this run adds nothing to the model.")
         return None
     options, default = own | {NOTHING: "Nothing", **named}, usual(opened.run, list(named))
-    if len(options) <= SEVERAL:
-        added = switch("Add to the model", "with", options, default, help=HELP)
-    else:
-        added = st.session_state["with"] = chosen("with", list(options), default)
-        st.selectbox(
-            "Add to the model",
-            list(options),
-            key="with",
-            format_func=options.__getitem__,
-            on_change=keep,
-            args=("with", "with", default),
-            help=HELP,
-            width=260,
-        )
-    return beside_of(opened.run, added)
+    return beside_of(opened.run, switch("Add to the model", "with", options, default, help=HELP))
 
 
 def rules_button(opened: OpenRun, users: bool = True) -> Rules:

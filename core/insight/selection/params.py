@@ -165,14 +165,10 @@ def adds_its_own(run: RunFolder) -> bool:
 
 
 def offered(run: RunFolder) -> list[str]:
-    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and nothing that
+    """What `vibes evaluate` fitted beside the model, by the names of `Run.recommend`; none that changes nothing, and not what
     the run adds by itself."""
-    known = [fit.added for fit in telling(load_fits(run.path))]
     own = own_fit(run)
-    if own is None:
-        return known
-    ours = ("recency", "neighbours+recency") if own.space and own.days else (own.holds,)
-    return [added for added in known if added not in ours]
+    return [fit.added for fit in telling(load_fits(run.path)) if own is None or fit.added != own.holds]
 
 
 def usual(run: RunFolder, additions: list[str]) -> str:

@@ -5,7 +5,9 @@ import shutil
 import pytest
 from looking import components, texts
 
+from core import Run
 from core.run.fits import Fit, save_fits
+from core.run.manifest import Manifest
 
 FITS = [
     Fit(name="model + recency", days=60, weight=5.0),
@@ -28,13 +30,33 @@ def fitted(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_more_additions_than_fit_in_a_row_are_a_list_to_choose_from(show, fitted):
+def test_all_additions_stand_in_a_row_and_both_beside_what_it_is_both_of(show, fitted):
     page = show("users", fitted, user="u1", at="4", k="6")
-    (control,) = [one for one in page.selectbox if one.key == "with"]
-    assert control.options == ["Nothing", "Recency", "Neighbours", "Neighbours and recency", "Ids"]
+    (control,) = [one for one in page.segmented_control if one.key == "with"]
+    assert control.options == ["Nothing", "Recency", "Neighbours", "Both", "Ids"]
     control.set_value("ids").run()
     assert page.query_params["with"] == ["ids"] or page.query_params["with"] == "ids"
     assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
+
+
+@pytest.mark.slow
+def test_what_lists_add_of_their_own_is_left_out_part_by_part(show, fitted):
+    manifest = Manifest.load(fitted)
+    training = manifest.settings.training.model_copy(
+        update={"recency_days": 60, "recency_served": True, "neighbours_served": 0.5}
+    )
+    settings = manifest.settings.model_copy(update={"training": training})
+    manifest.model_copy(update={"settings": settings}).save(fitted)
+    page = show("users", fitted, user="u1", at="4", k="6")
+    (control,) = [one for one in page.segmented_control if one.key == "with"]
+    assert (
+        control.options == ["Both", "Nothing", "Recency", "Neighbours", "Ids"] and control.value == "trained"
+    )
+    control.set_value("recency").run()
+    events = Run.open(fitted).market.events.query("user_id == 'u1'")
+    moment = events["timestamp"].sort_values().iloc[4]
+    expected = Run.open(fitted).recommend("u1", 6, moment, beside="recency")["listing_id"].tolist()
+    assert [card["href"].split("listing=")[1] for card in recommended(page)["cards"]] == expected
 
 
 def test_a_rule_goes_to_the_address_and_no_rules_takes_it_away_again(show, trained):
