@@ -54,6 +54,7 @@ class Found(NamedTuple):
     unknown: list[str]
     ruled: Sequence[str] = ()
     reasons: Sequence[dict[str, Any]] = ()  # of each listing why, as `core.insight.why.reasons` tells it
+    nothing: str = ""  # of an empty list why it is that, see `core.run.nothing`
     request_id: str = ""  # by which events tell what became of the answer; "": nobody keeps it
 
 

@@ -242,6 +242,10 @@ class Results(BaseModel):
     """Listings, best first."""
 
     results: list[FoundListing]
+    nothing: str | None = Field(
+        None,
+        description="where there are no results, why, and what to do; options by their names at the command line",
+    )
     request_id: str | None = Field(
         None,
         description="where what is shown is kept: events with it tell what became of the list; also a header",

@@ -15,6 +15,7 @@ from core.insight.why.reasons import reasons
 from core.run.asking import Asked, Event, check_events, of_histories, of_users
 from core.run.fits import NOTHING
 from core.run.newcomers import Newcomers
+from core.run.nothing import nothing_found
 from core.run.recommender import Lists, Recommender
 from core.run.rules import RULED, Rules
 from core.run.run import Run
@@ -93,8 +94,14 @@ class Served:
                 kept = np.flatnonzero(rows >= 0)[: query.k]
                 names = [self.run.listing_ids[row] for row in rows[kept]]
                 says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
-                answers[query.place] = Found(names, scores[kept].tolist(), list(query.unknown), says)
+                found = Found(names, scores[kept].tolist(), list(query.unknown), says)
+                answers[query.place] = found if names else found._replace(nothing=self._nothing(query))
         return answers
+
+    def _nothing(self, query: _Query) -> str:
+        """Why a list is empty."""
+        space = None if query.row < 0 else query.maker.space
+        return nothing_found(self.run, query.maker.rules, query.at, query.row < 0, space)
 
     def explain(self, requests: Sequence[Recommend]) -> list[Found | Exception]:
         """As `answer`, and why each listing is there, as far as the time that a request gives allows."""

@@ -58,6 +58,17 @@ def test_answers_are_those_of_the_run(client, trained):
     same(answer.json()["results"], trained.recommend(user, 9, at))
 
 
+def test_an_empty_list_says_why_it_is_empty(client, trained):
+    user, listing = trained.log.users[3], trained.listing_ids[7]
+    asked = {"where": "price<=0"}
+    for path in (f"/recommend/{user}", f"/similar/{listing}"):
+        answer = client.get(path, params=asked).json()
+        assert answer["results"] == [] and "fulfils 'price<=0'" in answer["nothing"]
+        assert "nothing" not in client.get(path).json()
+    told = {"history": [{"listing_id": listing}], "at": "1990-01-01"}
+    assert "none is live at that moment" in client.post("/recommend", json=told).json()["nothing"]
+
+
 def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_not_know(client, trained):
     told = [
         {"listing_id": trained.listing_ids[2], "action": "view", "duration_s": 12.5},
