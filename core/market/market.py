@@ -28,9 +28,27 @@ from core.market.writer import write_market
 from core.words import count
 
 _PARTS = "_parts"
-#: What a column that names listings is called where market.toml does not say, the surest first.
+#: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
+#: say whose: they count where they tell listings apart.
+NAMES = (
+    "name",
+    "naam",
+    "navn",
+    "namn",
+    "nazwa",
+    "nombre",
+    "nome",
+    "название",
+    "назва",
+    "名称",
+    "名前",
+    "이름",
+    "ชื่อ",
+)
 TITLES = (
-    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name"
+    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name",
+    "titel", "überschrift", "titre", "título", "titulo", "titolo", "tytuł", "otsikko", "rubrik", "başlık", "заголовок", "τίτλος",
+    "العنوان", "عنوان", "כותרת", "标题", "標題", "商品名称", "商品名", "タイトル", "제목", "상품명", *NAMES[1:],
 )  # fmt: skip
 
 
@@ -249,8 +267,8 @@ class Market:
         called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
         likely = [called[name] for name in TITLES if name in called]
         told = [one for one in likely if one.kind == "text" or self._mostly_different(one)]
-        # Of words that recur only `name` may say something else, such as whose they are.
-        sure = [one for one in likely if one.kind == "category" and one is not called.get("name")]
+        names = [called.get(name) for name in NAMES]
+        sure = [one for one in likely if one.kind == "category" and one not in names]
         return next((one.name for one in told + sure), None)
 
     @cached_property

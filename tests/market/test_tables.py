@@ -222,6 +222,11 @@ def test_numbers_in_several_units_are_told(folder):
         ({"title": False, "name": True}, "name"),  # rather one that does not
         ({"name": False, "brand": False}, None),  # what many have
         ({"brand_name": True}, None),
+        ({"Titel": True, "Marke": False}, "Titel"),
+        ({"titre": False}, "titre"),
+        ({"标题": True}, "标题"),
+        ({"naam": False, "merk": False}, None),
+        ({"nombre": True}, "nombre"),
     ],
 )
 def test_a_column_that_is_called_a_title_names_listings(folder, columns, title):

@@ -15,6 +15,31 @@ from core.market.values import SEPARATOR, to_numbers
 
 FEW = 8  # a number with at most so many different values is told by its values
 YEARS = (1500, 2100)
+#: What a column of nothing but the year is called.
+YEAR = frozenset(
+    [
+        "year",
+        "jahr",
+        "jaar",
+        "année",
+        "annee",
+        "año",
+        "anno",
+        "ano",
+        "år",
+        "rok",
+        "yıl",
+        "год",
+        "рік",
+        "έτος",
+        "سنة",
+        "عام",
+        "שנה",
+        "年",
+        "年份",
+        "연도",
+    ]
+)
 #: What the lowest and the highest third of numbers in such units are called.
 ENDS = (
     (frozenset({"m²", "m2", "sqm", "sq m", "sq ft", "sqft", "ft²", "ha", "acres"}), ("small", "large")),
@@ -82,11 +107,11 @@ class Number(Kind):
             return coded_values(label, known.map(lambda value: f"{value:g}"))
         within = inside(label)
         year = not unit and known.between(*YEARS).all()
-        few, many = ("early", "late") if year else ends_of(label, unit)
+        few, many = ("early", "late") if year else ends_of(label, unit, (known % 1 == 0).all())
         where = np.where(known <= low, 0, np.where(known >= high, 1, -1))
         texts, place = ["the lowest third", "the highest third"], known.index.to_numpy()
         told, codes = np.flatnonzero(where >= 0), where[where >= 0]
-        if year and within == "year":
+        if year and label.casefold() in YEAR:
             pieces = [f"until {np.floor(low):.0f}", f"{np.ceil(high):.0f} or later"]
             years, of = np.unique(known, return_inverse=True)
             texts += [f"{one:.0f}" for one in years]
@@ -118,10 +143,10 @@ class Number(Kind):
         return [Told(present, 0, entry.first + found[present], found[present], fraction[present])]
 
 
-def ends_of(label: str, unit: str) -> tuple[str, str]:
-    """What the lowest and the highest of numbers are called: few and many of what is counted, such as Guests, small and large
-    areas, short and long times, all else low and high."""
-    if not unit and label.endswith("s") and not label.endswith("ss"):
+def ends_of(label: str, unit: str, whole: bool) -> tuple[str, str]:
+    """What the lowest and the highest of numbers, which may be `whole`, are called: few and many of what is counted, such as
+    Guests, small and large areas, short and long times, all else low and high."""
+    if whole and not unit and label.endswith("s") and not label.endswith("ss"):
         return "few", "many"
     return next((ends for units, ends in ENDS if unit.lower() in units), ("low", "high"))
 

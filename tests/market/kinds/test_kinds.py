@@ -109,6 +109,20 @@ def test_groups_are_told_apart_by_values_in_words(name):
     assert set(place) <= set(known.index) and all(value and piece for value, piece in words)
 
 
+@pytest.mark.parametrize(
+    "label, first", [("Year", "until 1999"), ("Année", "until 1999"), ("Built", "built early")]
+)
+def test_a_year_is_told_by_itself_in_any_language(label, first):
+    words = kind_of("number").portrait(label, "", pd.Series(np.arange(1990.0, 2020)))[1]
+    assert words[0] == ("the lowest third", first)
+
+
+@pytest.mark.parametrize("part, words", [(0, "many guests"), (0.5, "high guests")])
+def test_only_what_is_counted_is_few_or_many(part, words):
+    found = kind_of("number").portrait("Guests", "", pd.Series(np.arange(30.0) + part))[1]
+    assert found[1] == ("the highest third", words)
+
+
 def test_the_strongest_claim_decides_and_no_two_kinds_claim_alike():
     strengths = [claim.strength for name in KINDS for claim in KINDS[name].claims]
     assert len(strengths) == len(set(strengths))
