@@ -93,6 +93,34 @@ def test_a_note_just_written_outlives_moving_and_removing(page):
     assert [notes.nth(at).input_value() for at in range(2)] == ["Moved up", "Stays"]
 
 
+def test_what_another_tab_pins_notes_and_removes_is_seen_here(page):
+    page.goto("/similar?listing=l03")
+    wait_until_quiet(page)
+    page.get_by_role("button", name="Pin this view").click()
+    with page.context.new_page() as other:
+        other.goto("/users?user=u1")
+        wait_until_quiet(other)
+        other.get_by_role("button", name="Pin this view").click()
+        expect(page.get_by_role("button", name="Pinned views (2)")).to_be_visible()
+        page.get_by_role("button", name="Pinned views (2)").click()
+        here = page.get_by_role("dialog", name="Pinned views")
+        other.get_by_role("button", name="Pinned views (2)").click()
+        there = other.get_by_role("dialog", name="Pinned views")
+        there.get_by_role("textbox").nth(1).fill("Their list")
+        expect(here.get_by_role("textbox").nth(1)).to_have_value("Their list")
+        there.get_by_role("button", name="Remove").first.click()
+        expect(here.get_by_role("listitem")).to_have_count(
+            1
+        )  # of which a click here would take the one that is meant
+        here.get_by_role("button", name="Present", exact=True).click()
+        stage = page.get_by_role("region", name="Presenting")
+        expect(stage).to_contain_text("Their list")
+        there.get_by_role("textbox").fill("Their list in May")
+        expect(stage).to_contain_text("Their list in May")
+        there.get_by_role("button", name="Remove").click()
+        expect(stage).to_have_count(0)
+
+
 def test_pinned_views_become_a_report(page, explorer, tmp_path):
     page.goto("/similar?listing=l05&k=6")
     wait_until_quiet(page)
