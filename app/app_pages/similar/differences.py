@@ -1,5 +1,7 @@
 """What a neighbour shares with the listing that is compared, and where it differs, in a few words."""
 
+import unicodedata
+
 from app.app_pages.similar.attribute_match import match
 from app.view import formats
 from app.view.market import MarketView
@@ -36,7 +38,13 @@ def _shared(view: MarketView, item: Attribute, row: int) -> str:
     if view.is_id(item):
         return f"the same {item.label.lower()}"
     text = formats.shorten(view.text(row, item), 40)
-    return f"{item.label} {text}" if item.shown_as == "number" or text.isdecimal() else text
+    return _amount(item, text) if item.shown_as == "number" or text.isdecimal() else text
+
+
+def _amount(item: Attribute, text: str) -> str:
+    """`Price +$45`; the signs around the amount keep its own in front of it where the label runs from right to left."""
+    rightwards = any(unicodedata.bidirectional(sign) in ("R", "AL") for sign in item.label)
+    return f"{item.label} \u2066{text}\u2069" if rightwards else f"{item.label} {text}"
 
 
 def _difference(view: MarketView, item: Attribute, row: int, text: str, difference: str) -> str:
@@ -45,14 +53,15 @@ def _difference(view: MarketView, item: Attribute, row: int, text: str, differen
     if item.shown_as == "place":
         return text  # "2.1 km away"
     if item.shown_as == "number":
-        return f"{item.label} {difference}"
+        return _amount(item, difference)
     if item.shown_as == "multi":
         return f"{item.label}: {text}"
     if view.is_id(item):
         return f"another {item.label.lower()}"
-    return f"{item.label} {text}" if text.isdecimal() else formats.shorten(text, 40)
+    return _amount(item, text) if text.isdecimal() else formats.shorten(text, 40)
 
 
 def _few(told: list[str], most: int) -> str:
+    told = list(dict.fromkeys(told))  # a colour and its shade may be one word
     more = len(told) - most
     return ", ".join(told[:most]) + (f" and {more} more" if more > 0 else "")

@@ -19,11 +19,15 @@ from app.server.boundary import boundary
 from app.server.params import keep, set_params, whole
 from app.server.photos import LARGE
 from app.server.runs import OpenRun, current_run
-from app.view.formats import plain
+from app.view.formats import count, plain
 from core.run.rules import Rules
 
 SHOWN = [6, 12, 24, 48]
 MANY = 8  # attributes that stand in one column where there are no photos
+MOST, FIRST = (
+    24,
+    16,
+)  # that are told at once; of more the first, as all would push what is like it out of sight
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 
 
@@ -66,25 +70,33 @@ def query(opened: OpenRun, row: int) -> None:
             help="One drawn by chance",
         )
     st.title(plain(view.title(row)), anchor=False)
-    cards = photo_cards(opened, row, LARGE)
+    cards, facts = photo_cards(opened, row, LARGE), view.facts(row)
+    shown = len(facts) if len(facts) <= MOST else FIRST
     if cards:
         left, right = st.columns([3, 2] if len(cards) > 1 else [2, 3], gap="large")
         with left:
             gallery(cards, key="photos", box=opened.box, label="Photos of this listing", layout="mosaic")
         with right:
-            facts_table(view.facts(row))
+            facts_table(facts[:shown])
     else:
         if view.has_photos:
             st.caption("This listing has no photo.")
-        facts = view.facts(row)
-        if len(facts) > MANY:  # side by side, so that what is like it stays in sight
-            half = -(-len(facts) // 2)
-            for column, part in zip(st.columns(2, gap="large"), (facts[:half], facts[half:]), strict=True):
-                with column:
-                    facts_table(part)
+        if len(facts) > MANY:
+            halves(facts[:shown])
         else:
             with st.container(width=620):  # a table of a width of its own would cut long texts off
                 facts_table(facts)
+    if facts[shown:]:
+        with st.expander(count(len(facts) - shown, "more attribute")):
+            halves(facts[shown:])
+
+
+def halves(facts: list[tuple[str, str]]) -> None:
+    """Attributes in two tables side by side, so that what is like the listing stays in sight."""
+    half = -(-len(facts) // 2)
+    for column, part in zip(st.columns(2, gap="large"), (facts[:half], facts[half:]), strict=True):
+        with column:
+            facts_table(part)
 
 
 def facts_table(facts: list[tuple[str, str]]) -> None:

@@ -25,6 +25,18 @@ def test_a_neighbour_tells_what_is_the_same_and_what_is_not(trained):
     assert "Year built" not in same_and_different(view, 4, 1)[1]  # it is unknown there
 
 
+def test_one_word_of_several_attributes_is_told_once_and_a_sign_stays_before_its_amount(tmp_path):
+    cells = "shade,colour,floors,السعر\n"
+    (tmp_path / "listings.csv").write_text(
+        f"listing_id,{cells}a,black,black,2,10\nb,white,white,2,7\nc,black,black,3,9\n"
+    )
+    kinds = "".join(f'[attributes."{name}"]\nkind = "number"\n' for name in ("floors", "السعر"))
+    (tmp_path / "market.toml").write_text(kinds)
+    view = MarketView(Market.open(tmp_path), lambda: None)
+    assert same_and_different(view, 0, 1) == ("Floors 2", "white, السعر \u2066−3\u2069")
+    assert same_and_different(view, 0, 2) == ("black", "Floors +1, السعر \u2066−1\u2069")
+
+
 def test_a_neighbour_has_what_it_shares_its_photos_and_a_way_to_ask_why(show, trained):
     page = show("similar", trained, listing="l04", space="attributes", k="11")
     cards = {card["title"]: card for card in components(page, "gallery")[1]["cards"]}

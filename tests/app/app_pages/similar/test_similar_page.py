@@ -7,6 +7,7 @@ from looking import components, texts
 
 from app.server.photos import SMALL
 from app.view.formats import plain
+from app.view.market import MarketView
 from core import Run
 from core.market.market import Market
 from core.market.writer import write_market
@@ -161,6 +162,23 @@ def test_no_raw_name_of_a_column_reaches_the_screen(show, trained):
     for name in Market.open(trained.parent / "market").listings.columns:
         if "_" in name:
             assert name not in shown.replace("listing_id", "") or name == "listing_id"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listing", ["l04", "l11"], ids=["with photos", "without"])
+def test_of_many_attributes_those_behind_the_first_wait_to_be_asked_for(show, trained, monkeypatch, listing):
+    told = [(f"Label {place}", f"{place} cm") for place in range(60)]
+    monkeypatch.setattr(
+        MarketView, "facts", lambda self, row, attributes=None: told[: 1 if attributes else 60]
+    )
+    page = show("similar", trained, listing=listing)
+    (more,) = [one for one in page.expander if one.label == "44 more attributes"]
+    hidden = [label for table in more.table for label in table.value.index]
+    assert hidden == [label for label, _ in told[16:]]
+    assert [label for table in page.table for label in table.value.index] == [label for label, _ in told]
+    told = told[:24]
+    page = show("similar", trained, listing=listing)
+    assert not [one for one in page.expander if "attribute" in one.label]
 
 
 @pytest.mark.slow
