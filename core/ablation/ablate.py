@@ -34,6 +34,7 @@ from core.market.splits import Catalogue, Queries, Split, make_split
 from core.model.settings import Settings
 from core.progress import Notice, Report, Stage, silent
 from core.scoring.ranking import Scorer
+from core.words import count
 
 OracleOf = Callable[[EventLog], Scorer]
 
@@ -61,10 +62,8 @@ class Ablation:
     def headline(self) -> str:
         """Market, protocol and size in one line."""
         seeds = ", ".join(map(str, self.head["seeds"]))
-        return (
-            f"{self.head['market']}, {self.head['protocol']}: {self.head['queries']:,} queries of "
-            f"{self.head['users']:,} users, seeds {seeds}"
-        )
+        size = f"{count(self.head['queries'], 'query', 'queries')} of {count(self.head['users'], 'user')}"
+        return f"{self.head['market']}, {self.head['protocol']}: {size}, seeds {seeds}"
 
 
 def ablate(

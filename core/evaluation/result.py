@@ -222,9 +222,8 @@ class Evaluation:
         if idle:
             are = "is" if len(idle) == 1 else "are"
             told = f"; with {count(most, 'candidate')} at most, {' and '.join(idle)} {are} 1 in any order"
-        return (
-            f"{self.protocol}{hidden}{new}: {len(self.queries):,} queries of {len(self.users):,} users{told}"
-        )
+        size = f"{count(len(self.queries), 'query', 'queries')} of {count(len(self.users), 'user')}"
+        return f"{self.protocol}{hidden}{new}: {size}{told}"
 
     def _means(self, mask: np.ndarray | None) -> Results:
         width = len(self.cutoffs.names)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.evaluation.table import MOST_WEEKS
+from core.words import count
 
 MAIN = "recall@30"
 CELL = 10
@@ -18,7 +19,7 @@ def comparison_text(told: Mapping[str, Any]) -> str:
         for side in ("first", "second")
     ]
     lines.append(
-        f"{told['queries']:,} queries of {told['users']:,} users that both were asked{_alone(told)}."
+        f"{count(told['queries'], 'query', 'queries')} of {count(told['users'], 'user')} that both were asked{_alone(told)}."
     )
     if told["other_candidates"]:
         lines.append(

@@ -193,9 +193,9 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
     inside = int((found["rank"] <= SHORT).sum())
     moment = " before training ended" if before is not None else ""
     st.markdown(
-        f"Among the {SHORT} recommendations of **{inside} of {len(found)}** users: those active last{moment}.",
-        help=f"For each user, all listings live at that moment are ranked; this listing's place is counted. Up to "
-        f"{len(people)} users are looked at.",
+        f"Among the {SHORT} recommendations of **{inside} of {count(len(found), 'user')}**: those active last{moment}.",
+        help=f"For each user, all listings live at that moment are ranked; this listing's place is counted. Looked "
+        f"at: {count(len(people), 'user')} at most.",
     )
     mine = found[found[C.USER].isin(later)]
     if later and len(mine):

@@ -191,7 +191,7 @@ def sentence(one: Figures) -> str:
 
 def _brief(one: Figures) -> str:
     lift = "none live" if one.lift is None else f"{one.lift:.1f} times as many to a listing"
-    return f"{one.users:,.0f} users, {one.live:,} live: {lift}"
+    return f"{count(round(one.users), 'user')}, {one.live:,} live: {lift}"
 
 
 def read_at(text: str | None) -> int | None:

@@ -261,7 +261,8 @@ def _of_day(known: Known, rows: list[tuple[int, int]], later: set[int], today: s
         line += f"**{len(found & today)} of {formats.count(len(today), 'new listing')}** touched that day {'is' if len(found & today) == 1 else 'are'} in it"
     else:
         line += "No new listing was touched that day"
-    return line + f"; {len(found & later - today)} more were touched later." if later - today else line + "."
+    more = len(found & later - today)
+    return line + (f"; {more} more {'was' if more == 1 else 'were'} touched later." if later - today else ".")
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
