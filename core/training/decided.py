@@ -41,8 +41,6 @@ LARGE_STEPS: dict[str, Any] = {
 #: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
 #: few events (H&M's week) that is soon learned by heart, and validation falls.
 VALUE_RATE = 20.0
-#: Validation queries by which recency can be weighed: fewer choose worse than a fixed weight (the towns have 50 to 400).
-WEIGHS = 1000
 #: What stands for recency that validation has not yet weighed.
 UNWEIGHED = (RECENT, 0.0)
 #: Those of them that say how large a step is.
@@ -106,7 +104,7 @@ def decided(
     if "recency_served" not in training.model_fields_set:
         found["recency_served"] = bool(found.get("recency_days", training.recency_days))
     if (
-        training.recency_days == "auto" and not found["recency_days"] and log.timed and not many and len(split.valid) >= WEIGHS
+        training.recency_days == "auto" and not found["recency_days"] and log.timed and not many and len(split.valid)
         and not {"recency_served", "recency_fit"} & training.model_fields_set
     ):  # fmt: skip
         found["recency_fit"] = UNWEIGHED

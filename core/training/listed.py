@@ -1,6 +1,7 @@
 """What lists add to a model once it is trained, as validation finds it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from core.scoring.tuning import validation_sample
 
 #: Standard errors by which lists have to be better, with or without what they add, to be called surely so.
 SURELY = 2.0
+#: Validation queries by which recency is weighed as they like it best: fewer choose worse than a fixed weight does (the towns have
+#: 50 to 400), so that it has to be surely better than nothing.
+WEIGHS = 1000
 
 
 def weighed(
@@ -37,23 +41,31 @@ def weighed(
     seed: int,
 ) -> TrainingConfig:
     """`training` with what lists add, as validation weighs it beside the finished `model`: recency, whose weight may be 0, and with
-    it attribute neighbours, where validation surely finds more by both; or beside so much of these as was given by hand.
+    it attribute neighbours, where validation surely finds more by both; or beside so much of these as was given by hand. Of fewer
+    than `WEIGHS` queries recency has to be surely better, too.
 
     Args:
         near: (L, d) the vectors that neighbours are told by; None: none are added.
     """
     kept = Remembered(model)
-    both: RecencyPrior | None = None
-    if near is not None and not training.neighbours_weighed:
+    alone: Scorer = kept
+    weighs_neighbours = near is not None and training.neighbours_weighed
+    if near is not None and not weighs_neighbours:
         means, nearest = _partners(near, log)
         partner = nearest if training.neighbours_nearest else means
-        fixed = Blend(kept, Remembered(partner), training.neighbours_served)
-        recent = RecencyPrior.tune([fixed], log, split, catalogue, seed)
-    else:
-        recent = RecencyPrior.tune([kept], log, split, catalogue, seed)
-        both = None if near is None else _with_neighbours(kept, near, log, split, catalogue, seed)
+        alone = Blend(kept, Remembered(partner), training.neighbours_served)
+    recent = RecencyPrior.tune([alone], log, split, catalogue, seed)
+    queries = validation_sample(split, seed, log.listings)
+    if len(split.valid) < WEIGHS and recent.weight:
+        reached = _reached([alone, recent], log, queries, catalogue)
+        if not _surely(reached[:, 1] - reached[:, 0]):
+            recent = replace(recent, weight=0.0)
+    both = (
+        _with_neighbours(kept, near, log, split, catalogue, seed)
+        if near is not None and weighs_neighbours
+        else None
+    )
     if both is not None:
-        queries = validation_sample(split, seed, log.listings)
         reached = _reached([recent, both], log, queries, catalogue)
         if not _surely(reached[:, 1] - reached[:, 0]):
             both = None

@@ -45,7 +45,7 @@ from core.scoring.ranking import batches, pessimistic_ranks
 from core.scoring.recency import RecentEvents, recency_prior
 from core.training.beginning import SHORTER, Beginning
 from core.training.codes import codes_of
-from core.training.decided import WEIGHS, decided
+from core.training.decided import decided
 from core.training.examples import make_examples
 from core.training.finetune import Validate, finetune
 from core.training.ground import Ground
@@ -255,7 +255,7 @@ def _train(
             engine = Engine(model, featurizer, features, settings)
     # Where the loss knows recency it has a weight, and `guarded` may have left it out.
     left_open = training.recency_fit is not None and not training.recent_days
-    if left_open and log.timed and len(split.valid) >= WEIGHS:
+    if left_open and log.timed and len(split.valid):
         report(Stage("weighing what lists add"))
         scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
         near = spaces.get("attributes") if training.neighbours_weighed or training.neighbours_served else None

@@ -162,7 +162,6 @@ def test_what_lists_add_is_weighed_anew_unless_it_is_given_by_hand(
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
     monkeypatch.setattr(decided_module, "LITTLE", 0)
-    monkeypatch.setattr(decided_module, "WEIGHS", len(split.valid))
     own = {
         "recency_days": 0, "recency_served": True, "recency_fit": (30, 0.2),
         "neighbours_served": 0.45, "neighbours_weighed": True,

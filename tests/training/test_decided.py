@@ -1,6 +1,7 @@
 """What a training leaves open is decided by the market, and what was given by hand stays."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,8 +68,8 @@ def test_where_the_loss_knows_no_recency_validation_is_to_weigh_it(random_log, a
     split = make_split(log, always_live(log))
     assert decided(Settings(), log, split).recency_fit is None  # a small market
     monkeypatch.setattr(decided_module, "LITTLE", 100)
-    assert decided(Settings(), log, split).recency_fit is None  # too few queries to weigh it by
-    monkeypatch.setattr(decided_module, "WEIGHS", len(split.valid))
+    nothing = replace(split, valid=split.valid.take(slice(0)))
+    assert decided(Settings(), log, nothing).recency_fit is None  # no query to weigh it by
     found = decided(Settings(), log, split)
     assert (found.recency_fit, found.recency_served) == (UNWEIGHED, False)
     assert (

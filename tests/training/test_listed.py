@@ -28,8 +28,10 @@ class Guess:
 
 
 @pytest.fixture
-def market(random_log, always_live):
-    """A log whose users stay in one of three groups of listings, its split and catalogue, and vectors (L, 3) of the groups."""
+def market(random_log, always_live, monkeypatch):
+    """A log whose users stay in one of three groups of listings, its split and catalogue, and vectors (L, 3) of the groups; of as many
+    validation queries as weigh recency as they like it best."""
+    monkeypatch.setattr(listed_module, "WEIGHS", 0)
     log = random_log(0, users=90, listings=300, events=1500, cold=3)
     catalogue = always_live(log)
     return log, make_split(log, catalogue), catalogue, np.eye(3, dtype=np.float32)[np.arange(300) % 3]
@@ -82,6 +84,25 @@ def test_neighbours_are_served_where_recency_has_no_weight_beside_them(market, m
     assert found.recency_served and found.recency_fit[1] == 0 < found.neighbours_served
     assert unasked_fit(Settings(training=found)).holds == "neighbours"
     assert not weighed(TrainingConfig(), Guess(300), None, log, split, catalogue, 0).recency_served
+
+
+@pytest.mark.parametrize("given", [{}, {"neighbours_served": 0.2}])
+def test_of_few_queries_recency_has_to_be_surely_better(market, monkeypatch, given):
+    log, split, catalogue, groups = market
+    monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))
+    training = TrainingConfig(**given)
+    near = groups if given else None
+    weight = weighed(training, Guess(300), near, log, split, catalogue, 0).recency_fit[1]
+    assert weight > 0
+    monkeypatch.setattr(listed_module, "WEIGHS", len(split.valid) + 1)
+    monkeypatch.setattr(listed_module, "SURELY", -1e9)
+    assert weighed(training, Guess(300), near, log, split, catalogue, 0).recency_fit[1] == weight
+    monkeypatch.setattr(listed_module, "SURELY", 1e9)
+    unsure = weighed(training, Guess(300), near, log, split, catalogue, 0)
+    assert unsure.recency_fit[1] == 0 and unsure.neighbours_served == given.get("neighbours_served", 0)
+    assert unsure.recency_served == bool(given)
+    monkeypatch.setattr(listed_module, "WEIGHS", len(split.valid))
+    assert weighed(training, Guess(300), near, log, split, catalogue, 0).recency_fit[1] == weight
 
 
 def test_what_is_reached_is_a_mean_over_users_and_sure_by_its_standard_error(market):

@@ -10,7 +10,6 @@ from helpers.training_pieces import changed, pieces
 import core.scoring.blends as blends_module
 import core.training.decided as decided_module
 import core.training.listed as listed_module
-import core.training.train as train_module
 from core.errors import VibesError
 from core.evaluation.run_evaluation import evaluate_run
 from core.market.log import DAY, EventLog
@@ -113,8 +112,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
 @pytest.mark.slow
 def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_path, monkeypatch):
     monkeypatch.setattr(decided_module, "LITTLE", 0)
-    for module in (decided_module, train_module):
-        monkeypatch.setattr(module, "WEIGHS", 10)
+    monkeypatch.setattr(listed_module, "WEIGHS", 10)
     monkeypatch.setattr(blends_module, "WEIGHTS", (0.3,))  # of this market nothing is recent
     with monkeypatch.context() as unsure:
         unsure.setattr(listed_module, "SURELY", 1e9)
