@@ -116,6 +116,10 @@ def test_what_is_reached_is_a_mean_over_users_and_sure_by_its_standard_error(mar
     found = _reached([guess], log, split.valid, catalogue)
     assert found[:, 0] == pytest.approx([np.mean(mine[user]) for user in sorted(mine)])
     gain = np.array([0.0, 0.1, 0.2, 0.05])
-    least = SURELY * sem(gain)  # of the mean
+    least = 3.3068 * sem(
+        gain
+    )  # of the mean: Student's t has as much behind it with three degrees of freedom as SURELY has
     assert _surely(gain - gain.mean() + least * 1.01) and not _surely(gain - gain.mean() + least * 0.99)
-    assert not _surely(np.array([1.0]))
+    assert not _surely(np.array([1.0])) and not _surely(np.array([0.2, 0.25]))
+    many = np.random.default_rng(0).normal(size=2000)
+    assert [_surely(many - many.mean() + SURELY * sem(many) * more) for more in (1.01, 0.99)] == [True, False]
