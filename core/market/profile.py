@@ -98,6 +98,7 @@ class LiveProfile(_Part):
     published: bool  # any listing says since when
     expires: bool  # any listing says until when
     at_end: int  # listings live just after the last event
+    all_touched: bool  # every listing has an event, as where the table was made of the log
     outside: float  # share of the events on a listing that was not live then
 
 
@@ -258,6 +259,7 @@ def _live(market: Market, log: EventLog) -> LiveProfile:
         published=C.PUBLISHED in said and bool(said[C.PUBLISHED].notna().any()),
         expires=C.EXPIRES in said and bool(said[C.EXPIRES].notna().any()),
         at_end=int(catalogue.live(int(log.time.max()) + 1).sum()),
+        all_touched=len(np.unique(log.listing)) == log.listings,
         outside=float((~catalogue.live(log.time, log.listing)).mean()),
     )
 

@@ -106,9 +106,10 @@ def _live(profile: MarketProfile) -> list[str]:
     )
     lines = [_row("live", f"{live.at_end:,} of {profile.listings:,} listings after the last event{outside}")]
     if not live.published:
+        sure = "; each has an event, so one that has none yet is sure to have" if live.all_touched else ""
         lines += _wrapped(
             "no published_at: all listings count as live from the start, so tests rank what nobody could see yet, and "
-            "recency gains, since it alone tells what is there, and puts what is new last"
+            f"recency gains, since it alone tells what is there, and puts what is new last{sure}"
         )
     elif not live.expires:
         lines += _wrapped("no expires_at: no listing ends, so what is gone stays a candidate")

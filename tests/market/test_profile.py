@@ -313,3 +313,19 @@ def test_what_was_kept_counts_no_more_where_the_code_that_reads_or_counts_is_ano
     count = profile_module._counted
     monkeypatch.setattr(profile_module, "_counted", lambda market: counted.append(market) or count(market))
     assert profile(market, keep=True) == before and counted
+
+
+def test_a_catalogue_that_was_made_of_the_events_is_told(folder):
+    events = "user_id,listing_id,timestamp\n" + "".join(
+        f"u{user},l{(3 * user + step) % 30},2024-01-{1 + step:02}\n" for user in range(30) for step in range(9)
+    )
+
+    def told(listings: int, column: str = "") -> str:
+        header = "listing_id,town" + (",published_at" if column else "")
+        rows = "".join(f"l{i},Ulm{column}\n" for i in range(listings))
+        found = render(profile(Market.open(folder(listings=f"{header}\n{rows}", events=events))))
+        return " ".join(found.split())
+
+    sure = "each has an event, so one that has none yet is sure to have"
+    assert sure in told(30) and sure not in told(31)
+    assert sure not in told(30, ",2023-01-01")  # a table that knows more than the log
