@@ -317,7 +317,9 @@ def test_what_was_kept_counts_no_more_where_the_code_that_reads_or_counts_is_ano
 
 def test_a_catalogue_that_was_made_of_the_events_is_told(folder):
     events = "user_id,listing_id,timestamp\n" + "".join(
-        f"u{user},l{(3 * user + step) % 30},2024-01-{1 + step:02}\n" for user in range(30) for step in range(9)
+        f"u{user},l{(3 * user + step) % 30},2024-01-{1 + step:02}\n"
+        for user in range(30)
+        for step in range(9)
     )
 
     def told(listings: int, column: str = "") -> str:
