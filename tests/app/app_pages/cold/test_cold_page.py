@@ -134,7 +134,7 @@ def test_how_many_would_have_it_high_in_their_lists_is_counted(show, chilly, mon
     among = found["rank"] <= 4
     assert among.any() and not among.all()
     told = texts(show("cold", chilly, listing="l09"))
-    assert f"Among the 4 recommendations of **{among.sum()} of {len(found)}** users" in told
+    assert f"Among the 4 recommendations of **{among.sum()} of {len(found)} users**" in told
     came = found["user_id"].isin(["u1", "u2"])
     assert f"**{(among & came).sum()}** had it among their 4" in told
 
