@@ -27,7 +27,7 @@ MANY = 8  # attributes that stand in one column where there are no photos
 MOST, FIRST = (
     24,
     16,
-)  # that are told at once; of more the first, as all would push what is like it out of sight
+)  # told at once; of more than MOST the FIRST, as all would push what is alike out of sight
 VIEWS = {"cards": "Cards", "lineup": "Line up", "spaces": "All spaces"}
 
 

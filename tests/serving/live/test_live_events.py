@@ -212,14 +212,8 @@ def test_memory_is_bounded(trained, tmp_path):
     assert log.append([[{"user_id": "u", "listing_id": "a", "event_id": "5"}]])[0].repeated == ["5"]
 
 
-def test_where_events_have_positions_a_new_one_comes_after_the_users_last(trained, tmp_path):
-    class Untimed:
-        class market:
-            timed, names = False, trained.market.names
-
-        log, user_number, listing_row = trained.log, {}, trained.listing_row
-
-    log = LiveLog(tmp_path, lambda: Untimed)
+def test_where_events_have_positions_a_new_one_comes_after_the_users_last(untimed, tmp_path):
+    log = LiveLog(tmp_path, lambda: untimed)
     log.append([[{"user_id": "u", "listing_id": "a"}, {"user_id": "u", "listing_id": "b"}]])
     log.append([[{"user_id": "u", "listing_id": "c", "position": 9}], [{"user_id": "u", "listing_id": "d"}]])
     assert [one["position"] for one in lines(tmp_path)] == [0, 1, 9, 10]

@@ -97,14 +97,8 @@ def test_what_is_posted_twice_at_once_is_taken_once_and_what_happens_twice_count
     assert len(set(moments)) == len(moments) == 3
 
 
-def test_a_position_follows_the_largest_whatever_came_last(trained, tmp_path):
-    class Untimed:
-        class market:
-            timed, names = False, trained.market.names
-
-        log, user_number, listing_row = trained.log, {}, trained.listing_row
-
-    log = LiveLog(tmp_path, lambda: Untimed)
+def test_a_position_follows_the_largest_whatever_came_last(untimed, tmp_path):
+    log = LiveLog(tmp_path, lambda: untimed)
     log.append([[line("a") | {C.POSITION: 9}], [line("b") | {C.POSITION: 3}]])
     log.append([[line("c")]])
     (path,) = tmp_path.glob("*.jsonl")
