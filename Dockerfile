@@ -4,7 +4,7 @@ FROM python:3.11-slim-bookworm
 RUN useradd --create-home --uid 1000 vibes \
  && install -d -o vibes -g vibes /home/vibes/listing-vibes /data /posted /shown
 WORKDIR /home/vibes/listing-vibes
-COPY --chown=vibes:vibes pyproject.toml README.md ./
+COPY --chown=vibes:vibes pyproject.toml README.md LICENSE ./
 COPY --chown=vibes:vibes core core
 COPY --chown=vibes:vibes app app
 COPY --chown=vibes:vibes assets assets

@@ -1,25 +1,24 @@
-"""What pyproject.toml cannot say: a wheel carries `assets/demo`, without the studio, as `core/demo/bundled`, and
-`assets/models` as `core/models`."""
+"""What pyproject.toml cannot say: a wheel carries `assets/demo` without the studio, and `assets/models`, inside the package;
+an editable installation reads both where they lie (`listing_vibes.run.named`)."""
 
-import shutil
 from pathlib import Path
+from typing import Any
 
-from setuptools.command.build_py import build_py
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ASSETS = Path(__file__).resolve().parent
-#: Where a wheel has which folder of the assets; `core.run.named` finds them there.
-CARRIED = {"demo": "core/demo/bundled", "models": "core/models"}
+#: Folder of the package in the wheel by folder of the assets.
+BUNDLED = {"demo": "listing_vibes/demo/bundled", "models": "listing_vibes/models"}
+LEFT_OUT = {"studio", ".cache", "__pycache__"}
 
 
-class BuildWithDemo(build_py):
-    """Copies demo and models beside the code of a wheel; an editable installation reads them where they lie."""
+class BundleAssets(BuildHookInterface):
+    """Add the demo and the models to a wheel."""
 
-    def run(self) -> None:
-        """Build the packages, then add them."""
-        super().run()
-        if not self.editable_mode:
-            left_out = shutil.ignore_patterns("studio", ".cache", "__pycache__")
-            for name, target in CARRIED.items():
-                shutil.copytree(
-                    ASSETS / name, Path(self.build_lib) / target, ignore=left_out, dirs_exist_ok=True
-                )
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Name the files that a wheel carries beside the code."""
+        if version == "editable":
+            return
+        for name, target in BUNDLED.items():
+            for path in sorted((Path(self.root) / "assets" / name).iterdir()):
+                if path.name not in LEFT_OUT:
+                    build_data["force_include"][str(path)] = f"{target}/{path.name}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from core.cores import cores
+from listing_vibes.cores import cores
 
 #: Fixtures that several rooms share, each beside what it is made of.
 SHARED = ("helpers.tiny", "helpers.logs", "helpers.trainings", "helpers.runs", "helpers.second")

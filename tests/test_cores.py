@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core import cores as owner
-from core.cores import cores
+from listing_vibes import cores as owner
+from listing_vibes.cores import cores
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_nobody_else_counts_processors():
     root = Path(owner.__file__).parent
     asking = [
         path.relative_to(root).as_posix()
-        for part in (root, root.parent / "app")
+        for part in (root, root.parents[1] / "app")
         for path in part.rglob("*.py")
         if "cpu_count" in path.read_text() or "sched_getaffinity" in path.read_text()
     ]

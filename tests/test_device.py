@@ -5,6 +5,8 @@ import os
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from helpers.on_devices import (
     WAYS,
     cosine,
@@ -15,22 +17,30 @@ from helpers.on_devices import (
     trained_on,
 )
 from helpers.second_device import NAME, Module, OnSecond, second_device
-from PIL import Image
-
-from core import device as owner
-from core.device import CPU, VARIABLE, device, device_of, half, has_bf16, mixed_precision, place, seeded
-from core.errors import VibesError
-from core.features.photos.of_market import market_photos
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.vae import market_vae
-from core.features.texts import own_bert
-from core.features.texts.encoder import TextEncoder, load_text_encoder
-from core.features.texts.own_bert import OwnBert
-from core.model.export.graph import graphs_of
-from core.model.fast.choose import chosen, fast_model
-from core.progress import Trained, Update
-from core.run.run import Run
-from core.training.train import train
+from listing_vibes import device as owner
+from listing_vibes.device import (
+    CPU,
+    VARIABLE,
+    device,
+    device_of,
+    half,
+    has_bf16,
+    mixed_precision,
+    place,
+    seeded,
+)
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.vae import market_vae
+from listing_vibes.features.texts import own_bert
+from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
+from listing_vibes.features.texts.own_bert import OwnBert
+from listing_vibes.model.export.graph import graphs_of
+from listing_vibes.model.fast.choose import chosen, fast_model
+from listing_vibes.progress import Trained, Update
+from listing_vibes.run.run import Run
+from listing_vibes.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import EXTRAS, VibesError, printable, sentence_of
+from listing_vibes.errors import EXTRAS, VibesError, printable, sentence_of
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_word_stays_as_it_is():
 @pytest.mark.slow
 def test_a_fault_of_ours_ends_with_a_sentence_and_with_debug_with_a_traceback(tmp_path):
     code = (
-        "import sys; from core import cli\n"
+        "import sys; from listing_vibes import cli\n"
         "@cli.app.command()\n"
         "def broken(): raise RuntimeError('a fault')\n"
         "sys.argv = ['vibes', 'broken', *sys.argv[1:]]\n"

@@ -9,45 +9,45 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from helpers.copies import copied
 
-import core
-from core import Market, Run, evaluate, train
-from core.serving.experiment.setup import Arm, Setup, begin
+import listing_vibes
+from helpers.copies import copied
+from listing_vibes import Market, Run, evaluate, train
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin
 
 PAGE = Path(__file__).resolve().parent.parent / "assets" / "docs" / "python.md"
 OPTIONS = doctest.ELLIPSIS
 #: What a notebook user meets, each with an example.
 FACES = [
-    "core",
-    "core.market.market:Market.open",
-    "core.market.market:Market.from_frames",
-    "core.market.download.job:download",
-    "core.model.settings:Settings.of",
-    "core.training.start:train",
-    "core.evaluation.start:evaluate",
-    "core.insight.comparison:compare",
-    "core.serving.experiment.verdict:experiment",
-    "core.insight.why.reasons:why",
-    "core.insight.demand.demand:demand",
-    "core.insight.passport:passport",
-    "core.insight.looks.look:look",
-    "core.insight.launch.launch:launch",
-    "core.insight.selection.address:selection",
-    "core.insight.sheet:photo_sheet",
-    "core.serving.monitor.monitor:monitor",
-    "core.evaluation.result:Evaluation.frame",
-    "core.run.folder:RunFolder.open",
-    "core.run.run:Run.similar",
-    "core.run.run:Run.recommend",
-    "core.model.longformer:Longformer.from_transformers",
-    "core.features.photos.opening:load_photo_encoder",
-    "core.features.texts.encoder:load_text_encoder",
+    "listing_vibes",
+    "listing_vibes.market.market:Market.open",
+    "listing_vibes.market.market:Market.from_frames",
+    "listing_vibes.market.download.job:download",
+    "listing_vibes.model.settings:Settings.of",
+    "listing_vibes.training.start:train",
+    "listing_vibes.evaluation.start:evaluate",
+    "listing_vibes.insight.comparison:compare",
+    "listing_vibes.serving.experiment.verdict:experiment",
+    "listing_vibes.insight.why.reasons:why",
+    "listing_vibes.insight.demand.demand:demand",
+    "listing_vibes.insight.passport:passport",
+    "listing_vibes.insight.looks.look:look",
+    "listing_vibes.insight.launch.launch:launch",
+    "listing_vibes.insight.selection.address:selection",
+    "listing_vibes.insight.sheet:photo_sheet",
+    "listing_vibes.serving.monitor.monitor:monitor",
+    "listing_vibes.evaluation.result:Evaluation.frame",
+    "listing_vibes.run.folder:RunFolder.open",
+    "listing_vibes.run.run:Run.similar",
+    "listing_vibes.run.run:Run.recommend",
+    "listing_vibes.model.longformer:Longformer.from_transformers",
+    "listing_vibes.features.photos.opening:load_photo_encoder",
+    "listing_vibes.features.texts.encoder:load_text_encoder",
 ]
 
 
 #: Those whose example trains, and those whose example reads what was measured.
-TRAINING, MEASURED = {"core.training.start:train"}, {"core.insight.comparison:compare"}
+TRAINING, MEASURED = {"listing_vibes.training.start:train"}, {"listing_vibes.insight.comparison:compare"}
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,9 @@ def test_the_page_on_python_runs(known, tmp_path, monkeypatch):
 
 
 def test_no_face_is_left_out():
-    for name in core.__all__:
+    for name in listing_vibes.__all__:
         if name not in ("VibesError", "__version__"):
-            face = getattr(core, name)
+            face = getattr(listing_vibes, name)
             assert any(face.__module__ in one or issubclass_of(face, one) for one in FACES), name
 
 
@@ -108,8 +108,8 @@ def issubclass_of(face: object, named: str) -> bool:
 @pytest.mark.slow
 def test_the_faces_load_nothing_until_they_are_used():
     code = (
-        "import sys, core; print(sorted(m for m in ('pandas', 'torch') if m in sys.modules));"
-        "core.Market; print('torch' in sys.modules); print({'Market', 'Run', 'train', 'evaluate'} <= set(dir(core)))"
+        "import sys, listing_vibes; print(sorted(m for m in ('pandas', 'torch') if m in sys.modules));"
+        "listing_vibes.Market; print('torch' in sys.modules); print({'Market', 'Run', 'train', 'evaluate'} <= set(dir(listing_vibes)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:3] == ["[]", "False", "True"]

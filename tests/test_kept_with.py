@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from core.kept_with import kept_with
+from listing_vibes.kept_with import kept_with
 
 
 class Thing:

@@ -13,7 +13,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "assets" / "docs" /
 def test_a_notebook_runs(path, tmp_path):
     client = pytest.importorskip("nbclient")
     notebook = nbformat.read(path, as_version=4)
-    if "core.widgets" in path.read_text(encoding="utf-8"):
+    if "listing_vibes.widgets" in path.read_text(encoding="utf-8"):
         pytest.importorskip(
             "anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'"
         )

@@ -1,7 +1,7 @@
 """What long work tells, and how a terminal shows it."""
 
-from core.progress import Counted, JobDone, Notice, Stage, Trained, Validated, renamed
-from core.progress.bar import ProgressBar
+from listing_vibes.progress import Counted, JobDone, Notice, Stage, Trained, Validated, renamed
+from listing_vibes.progress.bar import ProgressBar
 
 
 def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
@@ -33,7 +33,7 @@ def test_lines_are_printed_and_counts_stand_on_the_bar(capsys):
 
 def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("core.progress.bar.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("listing_vibes.progress.bar.time.monotonic", lambda: now[0])
     with ProgressBar() as bar:
         for step in range(1, 8):
             now[0] += 12
@@ -45,7 +45,7 @@ def test_where_there_is_no_terminal_a_line_tells_now_and_then_how_far_it_is(caps
 
 
 def test_a_part_of_the_work_is_told_with_one_decimal(capsys, monkeypatch):
-    monkeypatch.setattr("core.progress.bar.FIRST_S", 0.0)
+    monkeypatch.setattr("listing_vibes.progress.bar.FIRST_S", 0.0)
     with ProgressBar() as bar:
         bar(Counted("placing listings", 89.61458974, 100))
     assert capsys.readouterr().err.splitlines() == ["placing listings: 89.6 of 100"]

@@ -7,11 +7,11 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, BaseModel, ValidationError
 
-from core.errors import VibesError
-from core.market.importers import IMPORTERS, Importer
-from core.registry import Registry
+from listing_vibes.errors import VibesError
+from listing_vibes.market.importers import IMPORTERS, Importer
+from listing_vibes.registry import Registry
 
-ONE = "from core.market.importers import Importer\n\nclass {name}(Importer):\n    def write(self, path, target): ...\n"
+ONE = "from listing_vibes.market.importers import Importer\n\nclass {name}(Importer):\n    def write(self, path, target): ...\n"
 
 
 @pytest.fixture
@@ -83,5 +83,5 @@ def test_a_setting_refuses_what_no_file_is_called(package):
 
 def test_the_command_line_starts_without_what_its_extensions_need():
     heavy = "{'pandas', 'numpy', 'torch', 'implicit', 'pydantic'}"
-    code = f"import core.cli, sys; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import listing_vibes.cli, sys; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.words import count, cut, percent
+from listing_vibes.words import count, cut, percent
 
 
 def test_one_thing_and_many():

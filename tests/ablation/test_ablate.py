@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.ablation.ablate import ablate, folder_of
-from core.ablation.grid import Grid
-from core.ablation.jobs import Job, run_jobs
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run
-from core.market.market import Market
-from core.progress import Counted, JobDone
-from core.run.run import Run
+from listing_vibes.ablation.ablate import ablate, folder_of
+from listing_vibes.ablation.grid import Grid
+from listing_vibes.ablation.jobs import Job, run_jobs
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.market.market import Market
+from listing_vibes.progress import Counted, JobDone
+from listing_vibes.run.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -169,8 +169,8 @@ def test_a_killed_ablation_goes_on_from_its_checkpoint_with_the_same_ranks(done,
     grid = {"base": BASE, "variant": [{"name": "full"}]}
     file.write_text(json.dumps(grid))
     code = (
-        "import json, sys; from pathlib import Path; from core.ablation.grid import Grid; "
-        "from core.market.market import Market; from core.ablation.ablate import ablate; "
+        "import json, sys; from pathlib import Path; from listing_vibes.ablation.grid import Grid; "
+        "from listing_vibes.market.market import Market; from listing_vibes.ablation.ablate import ablate; "
         "ablate(Market.open(sys.argv[1]), Path(sys.argv[2]), Grid.model_validate(json.loads(Path(sys.argv[3]).read_text())), [3])"
     )
     started = subprocess.Popen([sys.executable, "-c", code, small_market.path, out, file], cwd=ROOT)

@@ -4,11 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from core.ablation.ablate import check_seeds
-from core.ablation.grid import PACKAGED, Grid, Inputs, effective, load_grid, make_plan, merged, nested
-from core.errors import VibesError
-from core.market.market import Market
-from core.model.settings import Settings
+from listing_vibes.ablation.ablate import check_seeds
+from listing_vibes.ablation.grid import (
+    PACKAGED,
+    Grid,
+    Inputs,
+    effective,
+    load_grid,
+    make_plan,
+    merged,
+    nested,
+)
+from listing_vibes.errors import VibesError
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
 
 EVERYTHING = Inputs(photos=32, text=True, meta=True, timestamps=True)
 NOTHING = Inputs(photos=0, text=False, meta=False, timestamps=False)

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.ablation.stair import stair
-from core.ablation.table import Measured, ablation_table
+from listing_vibes.ablation.stair import stair
+from listing_vibes.ablation.table import Measured, ablation_table
 
 USER = np.repeat(np.arange(30), 2)
 CHAIN = ("popularity", "best id model", "attributes", "+ meta", "full", "oracle")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.ablation.figure import save_figure
-from core.ablation.table import COLUMNS, Measured, ablation_table
-from core.ablation.text import ablation_document, ablation_text
-from core.evaluation.intervals import holm, paired_difference
+from listing_vibes.ablation.figure import save_figure
+from listing_vibes.ablation.table import COLUMNS, Measured, ablation_table
+from listing_vibes.ablation.text import ablation_document, ablation_text
+from listing_vibes.evaluation.intervals import holm, paired_difference
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
+import listing_vibes_app
 from browser.painted import embed_run, paint_market, train_run
 from helpers.driver import scan_once
 from helpers.once import once
-from streamlit.testing.v1 import AppTest
 
-import app
-
-MAIN = Path(app.__file__).with_name("main.py")
+MAIN = Path(listing_vibes_app.__file__).with_name("main.py")
 scan_once()
 
 

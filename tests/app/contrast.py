@@ -3,9 +3,11 @@
 import tomllib
 from pathlib import Path
 
-import app
+import listing_vibes_app
 
-THEME = tomllib.loads((Path(app.__file__).parent / ".streamlit" / "config.toml").read_text())["theme"]
+THEME = tomllib.loads((Path(listing_vibes_app.__file__).parent / ".streamlit" / "config.toml").read_text())[
+    "theme"
+]
 
 
 def luminance(colour):

@@ -7,16 +7,16 @@ from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
-from browser.painted import paint_market, train_run
 from looking import components
 from typer.testing import CliRunner
 
-from app.kit.as_code import _pictured
-from core import Run, selection
-from core.cli import app
-from core.insight.selection.selection import Selection
-from core.run.fits import Fit, save_fits
-from core.run.rules import Rules
+from browser.painted import paint_market, train_run
+from listing_vibes import Run, selection
+from listing_vibes.cli import app
+from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.rules import Rules
+from listing_vibes_app.kit.as_code import _pictured
 
 
 @pytest.fixture(scope="module")

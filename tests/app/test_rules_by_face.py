@@ -14,19 +14,19 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import vibes
-from helpers.serving import serving
 from looking import components
 
-from core import Run
-from core.demo.shipped import ROOT as DEMO
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.rules import Rules
-from core.serving.batch import work
-from core.serving.batch.job import HISTORIES, part_path
-from core.serving.service.api import make_app
-from core.serving.service.newest import NewestState
+from helpers.commands import vibes
+from helpers.serving import serving
+from listing_vibes import Run
+from listing_vibes.demo.shipped import ROOT as DEMO
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.batch import work
+from listing_vibes.serving.batch.job import HISTORIES, part_path
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
 RUN, USER, LISTING, K, CHUNK = DEMO / "run", "user-00016", "home-0100", 12, 256

@@ -3,16 +3,16 @@
 import json
 
 import pytest
-from browser.painted import paint_market, train_run
 from looking import components
 from typer.testing import CliRunner
 
-from app.app_pages.simulate.history import document, from_frame
-from app.view.history import history_frame
-from app.view.market import MarketView
-from core import Run
-from core.cli import app
-from core.run.fits import FILE, Fit, save_fits
+from browser.painted import paint_market, train_run
+from listing_vibes import Run
+from listing_vibes.cli import app
+from listing_vibes.run.fits import FILE, Fit, save_fits
+from listing_vibes_app.app_pages.simulate.history import document, from_frame
+from listing_vibes_app.view.history import history_frame
+from listing_vibes_app.view.market import MarketView
 
 USERS, EVENTS, K = 10, 6, 12
 

@@ -18,10 +18,10 @@ import sys
 import time
 from pathlib import Path
 
-from core.cores import cores
-from core.demo.shipped import bundled_run
-from core.market.durable import atomic_path
-from core.serving.cost.measure import machine
+from listing_vibes.cores import cores
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.serving.cost.measure import machine
 
 RUN, MARKET = "RUN", "MARKET"  # stand for the demo's
 #: Of each line what it is asked, and what with `--quick`.
@@ -51,7 +51,7 @@ def measured(name: str, given: list[str]) -> dict:
     """What a line found, and under which load."""
     run = bundled_run()
     if name in LOOKING:  # at once where they are embedded
-        embedding = [sys.executable, "-m", "core", "photos", str(run.parent)]
+        embedding = [sys.executable, "-m", "listing_vibes", "photos", str(run.parent)]
         subprocess.run(embedding, stdout=sys.stderr)  # where that fails, the line says so
     places = {RUN: str(run), MARKET: str(run.parent)}
     command = [

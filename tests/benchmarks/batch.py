@@ -21,13 +21,13 @@ import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from core.serving.cost.measure import machine
+from listing_vibes.serving.cost.measure import machine
 
 
 def command(run: Path, kind: str, out: Path, k: int, chunk: int, *options: str) -> list[str]:
     """The command that fills `out`."""
     return [
-        sys.executable, "-m", "core", kind, str(run), "--all", "--out", str(out), "-k", str(k), "--chunk", str(chunk),
+        sys.executable, "-m", "listing_vibes", kind, str(run), "--all", "--out", str(out), "-k", str(k), "--chunk", str(chunk),
         "--json", *options,
     ]  # fmt: skip
 

@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 
-from core.run.rules import Groups, Rules
-from core.run.select import Selector
-from core.search.index import ExactIndex
+from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.select import Selector
+from listing_vibes.search.index import ExactIndex
 
 WIDTH, KINDS, CITIES, TIMES = 128, 5, 120, 3
 

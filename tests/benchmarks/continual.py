@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from core.evaluation.intervals import holm, paired_difference
-from core.evaluation.protocol import evaluate
-from core.market.market import Market
-from core.market.splits import Split
-from core.run.run import Run
-from core.run.scorer import as_served, model_scorer
-from core.scoring.scorer import Named
 from tests.benchmarks.transfer import METRIC, market_of, over_seeds, trained
+
+from listing_vibes.evaluation.intervals import holm, paired_difference
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Split
+from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import as_served, model_scorer
+from listing_vibes.scoring.scorer import Named
 
 ANEW, FROM, BEFORE, FORGOTTEN = "anew", "from", "trained there", "what is forgotten"
 #: Share of the events between T1 and T2.

@@ -27,10 +27,9 @@ from benchmarks.reaction import WATCH, spent, summary, timed  # noqa: E402
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
-
-from core.demo.shipped import bundled_run  # noqa: E402
-from core.insight.days import MarketDays  # noqa: E402
-from core.run.run import Run  # noqa: E402
+from listing_vibes.demo.shipped import bundled_run  # noqa: E402
+from listing_vibes.insight.days import MarketDays  # noqa: E402
+from listing_vibes.run.run import Run  # noqa: E402
 
 LIMITS = {"map": 0.8, "users": 0.8, "draft": 1.0}
 #: Presses the arrow at the first slider and tells when the audience is that of the new value: it is in the address, and the figure

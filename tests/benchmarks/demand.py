@@ -5,7 +5,7 @@
 **Made** markets have twelve tastes on the unit sphere; listings and users are drawn from the same mixture, a third of the
 listings is live. A hole takes away most live listings of a taste that many users have. **Demo**: the market that ships, at
 several moments, with its own trained model; the live listings of a vibe are withdrawn, each of those that more people want
-than homes have it (`core/demo/parameters.toml`). A named place is right where most of its listings are of the planted taste; a
+than homes have it (`core/listing_vibes/demo/parameters.toml`). A named place is right where most of its listings are of the planted taste; a
 hole is found where a right place is named. Of the demo's market a place that is named without any withdrawal, too, is the
 market's own and neither right nor wrong. As the people of the demo are made, it is known what they would choose were all that
 was ever published still there: a place is truly short where this is `LEAST` times as much to a live listing as in the market,
@@ -22,16 +22,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.demo.choice import matches, utility
-from core.demo.homes import default_parameters
-from core.demo.shipped import ROOT, TRUTH, bundled_run
-from core.demo.world import World
-from core.insight.demand.demand import LEAST, OVERLAP
-from core.insight.demand.places import candidate_places
-from core.insight.demand.surely import lifts, surest
-from core.insight.demand.wishes import NEAR, Wishes
-from core.market.log import DAY
-from core.run.run import Run
+from listing_vibes.demo.choice import matches, utility
+from listing_vibes.demo.homes import default_parameters
+from listing_vibes.demo.shipped import ROOT, TRUTH, bundled_run
+from listing_vibes.demo.world import World
+from listing_vibes.insight.demand.demand import LEAST, OVERLAP
+from listing_vibes.insight.demand.places import candidate_places
+from listing_vibes.insight.demand.surely import lifts, surest
+from listing_vibes.insight.demand.wishes import NEAR, Wishes
+from listing_vibes.market.log import DAY
+from listing_vibes.run.run import Run
 
 TASTES, WIDTH, LISTINGS, USERS, LIVE = 12, 32, 1500, 1500, 500
 TIGHT = 0.16  # standard deviation in each dimension around a taste, before the length is made 1

@@ -18,11 +18,11 @@ from scipy.stats import rankdata, spearmanr
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from core import Run  # noqa: E402
-from core.demo.homes import VIBES  # noqa: E402
-from core.demo.shipped import bundled_run  # noqa: E402
-from core.demo.world import World  # noqa: E402
-from core.run.dials import Dial, position  # noqa: E402
+from listing_vibes import Run  # noqa: E402
+from listing_vibes.demo.homes import VIBES  # noqa: E402
+from listing_vibes.demo.shipped import bundled_run  # noqa: E402
+from listing_vibes.demo.world import World  # noqa: E402
+from listing_vibes.run.dials import Dial, position  # noqa: E402
 
 SPACES, EXAMPLES = ("model", "photos"), (3, 6, 10)
 AMOUNTS = ("light", "quality", "density", "clutter")

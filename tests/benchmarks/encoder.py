@@ -24,15 +24,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core.device import multiplies_bf16
-from core.model.config import PRESETS
-from core.model.fast.model import FastLongformer
-from core.model.longformer import Longformer
-from core.packed.batches import TOKENS, batches_by_length
-from core.packed.linear import PackedLinear
-from core.packed.machine import keep_memory
-from core.run.run import Run
-from core.serving.cost.measure import machine
+from listing_vibes.device import multiplies_bf16
+from listing_vibes.model.config import PRESETS
+from listing_vibes.model.fast.model import FastLongformer
+from listing_vibes.model.longformer import Longformer
+from listing_vibes.packed.batches import TOKENS, batches_by_length
+from listing_vibes.packed.linear import PackedLinear
+from listing_vibes.packed.machine import keep_memory
+from listing_vibes.run.run import Run
+from listing_vibes.serving.cost.measure import machine
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16() else {})

@@ -23,13 +23,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
-
-from core.market.columns import Columns as C
-from core.run.rules import Rules
-from core.run.run import Run
 from tests.benchmarks.other_engines import PART, Ask, K, TooSlow, milvus, qdrant
 from tests.benchmarks.rules import as_text
 from tests.benchmarks.rules import measure as recommend_under_rules
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "assets" / "demo" / "run"

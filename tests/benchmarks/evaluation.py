@@ -20,19 +20,19 @@ from functools import partial
 import numpy as np
 import torch
 
-from core.evaluation.protocol import evaluate
-from core.evaluation.run_evaluation import with_serving
-from core.market.log import EventLog
-from core.market.splits import FOREVER, Catalogue, make_split
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.baselines.recent_popularity import RecentPopularity
-from core.scoring.blends import WEIGHTS
-from core.scoring.late_interaction import NEWEST, add_nearest
-from core.scoring.neighbours import VectorNeighbours
-from core.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
-from core.scoring.scorer import VectorScorer
-from core.serving.cost.measure import machine
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import with_serving
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import FOREVER, Catalogue, make_split
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.baselines.recent_popularity import RecentPopularity
+from listing_vibes.scoring.blends import WEIGHTS
+from listing_vibes.scoring.late_interaction import NEWEST, add_nearest
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
+from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.serving.cost.measure import machine
 
 BATCH, K, DAY = 256, 30, 24 * 3600 * 10**9
 

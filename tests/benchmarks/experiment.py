@@ -1,6 +1,6 @@
 """Experiments of simulated users: `python -m tests.benchmarks.experiment [--experiments 1000] [--sessions 2000] [--json]`.
 
-The people of the demo market (`core/demo/choice.py`) open what pleases them most of a list of ten, or close the page. Two
+The people of the demo market (`core/listing_vibes/demo/choice.py`) open what pleases them most of a list of ten, or close the page. Two
 rankers know what pleases them but for noise of their own, drawn anew for each session. Where both have the same noise neither
 is better, and an alarm at any look is a false one; the test looks after every session. Planted differences: less noise, and a
 ranker that does not know what is seen on the photos. Interleaved, a session decides for whoever put there the first listing
@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from core.demo.choice import matches, utility
-from core.demo.world import World
-from core.evaluation.sequential import LEVEL, log_evidence, needed
+from listing_vibes.demo.choice import matches, utility
+from listing_vibes.demo.world import World
+from listing_vibes.evaluation.sequential import LEVEL, log_evidence, needed
 
 K, CANDIDATES, POOL, CHUNK = 10, 20, 2000, 50_000
 Ranker = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -24,7 +24,7 @@ Ranker = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 def drafted(one: np.ndarray, two: np.ndarray, k: int, coins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(S, k) listings and teams (0, 1, -1 of both) of S lists drafted from rankings (S, C), by coins (S, k): what
-    `core.serving.experiment.draft` does one by one."""
+    `listing_vibes.serving.experiment.draft` does one by one."""
     rows, size = np.arange(len(one)), np.zeros(len(one), np.int64)
     listing, team = np.zeros((len(one), k + 1), np.int64), np.full((len(one), k + 1), -2)
     taken = np.zeros(one.shape, bool)

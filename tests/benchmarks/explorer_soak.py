@@ -35,8 +35,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import QUIET  # noqa: E402
 from browser.served import served  # noqa: E402
-
-from core import Run  # noqa: E402
+from listing_vibes import Run  # noqa: E402
 
 EVERY = 2.0  # seconds between two looks at the memory
 PATIENCE = 120_000  # milliseconds for one step of a walk on a busy machine

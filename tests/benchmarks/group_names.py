@@ -18,14 +18,14 @@ from unittest import mock
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from core.insight.looks.search import LookSearch
-from core.insight.map import cluster_names
-from core.insight.map.cluster_looks import coded_looks
-from core.insight.map.cluster_names import Coded, Portrait, coded_attributes, portraits
-from core.insight.map.tones import COLUMNS, LABEL, coded_tones
-from core.insight.map.vibe_map import map_frame, read_map
-from core.market.columns import Columns as C
-from core.run.run import Run
+from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.insight.map import cluster_names
+from listing_vibes.insight.map.cluster_looks import coded_looks
+from listing_vibes.insight.map.cluster_names import Coded, Portrait, coded_attributes, portraits
+from listing_vibes.insight.map.tones import COLUMNS, LABEL, coded_tones
+from listing_vibes.insight.map.vibe_map import map_frame, read_map
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
 
 SHOWN, AMONG, TURNS = 8, 4, 40
 AXES = 48  # of each kind of vectors that the rater sees

@@ -45,7 +45,7 @@ validate_every = 1000
 #: The explorer's first page, drawn from start to end as for a visitor's browser.
 PAGE = """import sys
 from streamlit.testing.v1 import AppTest
-import app
+import listing_vibes_app
 sys.argv = ["main.py", sys.argv[1]]
 driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=600).run()
 assert not driver.exception, driver.exception

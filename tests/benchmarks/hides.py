@@ -28,27 +28,27 @@ from pathlib import Path
 
 import numpy as np
 
-from core.demo.bundle import ENCODER, SHIPPED
-from core.demo.shipped import ROOT, bundled_run
-from core.demo.simulate import simulate
-from core.evaluation.intervals import bootstrap_means, interval
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.vectors import embed_photos, load_photo_vectors
-from core.market.columns import Columns as C
-from core.market.config import MarketConfig
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Queries, make_split
-from core.market.writer import write_market
-from core.model.settings import Settings
-from core.run.run import Run
-from core.run.scorer import model_scorer
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.interactions import Interactions
-from core.scoring.metrics import user_means
-from core.scoring.neighbours import VectorNeighbours
-from core.scoring.ranking import batches, pessimistic_ranks
-from core.training.train import train
+from listing_vibes.demo.bundle import ENCODER, SHIPPED
+from listing_vibes.demo.shipped import ROOT, bundled_run
+from listing_vibes.demo.simulate import simulate
+from listing_vibes.evaluation.intervals import bootstrap_means, interval
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.vectors import embed_photos, load_photo_vectors
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Queries, make_split
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import model_scorer
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.interactions import Interactions
+from listing_vibes.scoring.metrics import user_means
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.ranking import batches, pessimistic_ranks
+from listing_vibes.training.train import train
 
 FIFTH, HALF = 0.2, 0.5
 ARMS = ("ordinary", "left out", "learned")

@@ -14,12 +14,12 @@ import shutil
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
-
-from core.run.contents import seal
-from core.run.manifest import Manifest
-from core.run.named import MODELS
-from core.run.spaces import MODEL
 from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, trained
+
+from listing_vibes.run.contents import seal
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import MODELS
+from listing_vibes.run.spaces import MODEL
 
 
 def ship(run: Path, target: Path) -> None:

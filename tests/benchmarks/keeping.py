@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-
-from core.run.run import Run
 from tests.helpers.serving import running
+
+from listing_vibes.run.run import Run
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
 

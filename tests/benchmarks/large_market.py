@@ -9,23 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from browser.painted import ColourEncoder
 
-from core.demo.shipped import ROOT as DEMO
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import embed_photos
-from core.insight.map.vibe_map import COLUMNS, DRAWN_OF, FILE, embeddings_of
-from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.settings import Settings, TrainingConfig
-from core.run.contents import seal
-from core.run.manifest import Manifest
-from core.run.prepared import save_prepared
-from core.run.run import Run
-from core.run.spaces import save_spaces
-from core.training.train import train
+from browser.painted import ColourEncoder
+from listing_vibes.demo.shipped import ROOT as DEMO
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.insight.map.vibe_map import COLUMNS, DRAWN_OF, FILE, embeddings_of
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.contents import seal
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.prepared import save_prepared
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import save_spaces
+from listing_vibes.training.train import train
 
 FILES, PHOTOS, CITIES, GROUPS = 300, 4, 120, 30
 LEARNED_FROM = 600  # listings that the model is trained on

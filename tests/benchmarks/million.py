@@ -19,16 +19,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from core.features.featurizer import FeatureConfig
-from core.market.columns import Columns as C
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.settings import Settings, TrainingConfig
-from core.serving.cost.measure import machine
-from core.training.train import train
 from tests.benchmarks.stages import stage
+
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.serving.cost.measure import machine
+from listing_vibes.training.train import train
 
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")
 DAYS, CITIES, SELLERS = 60, 400, 50_000

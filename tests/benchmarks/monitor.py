@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-
-from core.features.seen import SeenMarket, Spread
-from core.market.kinds import kind_of
-from core.market.market import Market
-from core.serving.monitor.checks import Thresholds
-from core.serving.monitor.drift import Group, attribute_checks
 from tests.helpers.small_market import generate
+
+from listing_vibes.features.seen import SeenMarket, Spread
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.market import Market
+from listing_vibes.serving.monitor.checks import Thresholds
+from listing_vibes.serving.monitor.drift import Group, attribute_checks
 
 TRAINED, NEW, ALL = 300, 60, 2000
 DRIFTS = {

@@ -21,12 +21,12 @@ import numpy as np
 import timm
 import torch
 
-from core.features.photos import files as photo_files
-from core.features.photos.encoder import LITE0
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.vectors import embed_photos
-from core.market.market import Market
-from core.serving.cost.measure import machine
+from listing_vibes.features.photos import files as photo_files
+from listing_vibes.features.photos.encoder import LITE0
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.market.market import Market
+from listing_vibes.serving.cost.measure import machine
 
 BATCH = 32
 
@@ -94,7 +94,7 @@ def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, obj
 
 def _as_it_comes(model: torch.nn.Module) -> torch.nn.Module:
     """The package's weights in timm's model, batch norms left alone."""
-    from core.features.photos import encoder as photo_encoder
+    from listing_vibes.features.photos import encoder as photo_encoder
 
     spec = photo_encoder.importlib.util.find_spec(photo_encoder.LITE0_PACKAGE)
     assert spec is not None and spec.origin is not None

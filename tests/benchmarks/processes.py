@@ -16,11 +16,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
-from core.market.writer import write_market
-from core.serving.cost.measure import machine
 from tests.benchmarks.million import config, events, homes
 from tests.benchmarks.stages import COMMAND, stage
+
+from listing_vibes.market.writer import write_market
+from listing_vibes.serving.cost.measure import machine
 
 EVENTS = 8  # a user, on average
 SETTINGS = """history = "listing-vectors"

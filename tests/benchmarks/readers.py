@@ -23,16 +23,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from core.features.config import FeatureConfig
-from core.features.featurizer import Featurizer
-from core.features.units import unit_rows
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings
-from core.packed.machine import keep_memory
-from core.run.engine import Engine
-from core.serving.cost.measure import machine
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.units import unit_rows
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings
+from listing_vibes.packed.machine import keep_memory
+from listing_vibes.run.engine import Engine
+from listing_vibes.serving.cost.measure import machine
 
 LISTINGS, USERS = 6_000, 8_192
 #: What the work that introduced the recommender reports of a model of base size, `cls`, on a 2080Ti.

@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 READER = """
 import json, sys, time
-from core.market.columns import Columns as C
-from core.run.run import Run
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
 path, seen, opens = sys.argv[1], None, 0
 while True:
     run = Run.open(path)
@@ -66,9 +66,8 @@ def main() -> None:
 def measure(seed: int) -> dict[str, object]:
     """One round."""
     from helpers.newcomers import new_events, new_listings
-
-    from core.market.columns import Columns as C
-    from core.market.market import Market
+    from listing_vibes.market.columns import Columns as C
+    from listing_vibes.market.market import Market
 
     with tempfile.TemporaryDirectory(prefix="vibes-") as folder:
         demo, new = Path(folder) / "demo", Path(folder) / "new"
@@ -78,7 +77,7 @@ def measure(seed: int) -> dict[str, object]:
         market = Market.open(demo)
         listings = new_listings(market, 100, seed)
         events = new_events(market, list(listings[C.LISTING]), 1000, 300, seed)
-        vibes = [sys.executable, "-m", "core"]
+        vibes = [sys.executable, "-m", "listing_vibes"]
         watch = [
             "--events",
             str(new / "events"),
@@ -144,7 +143,7 @@ def beside(fresh: Path, whole: Path, users: list[str]) -> dict[str, object]:
     """
     import numpy as np
 
-    from core.run.run import Run
+    from listing_vibes.run.run import Run
 
     ours, theirs = Run.open(fresh), Run.open(whole)
     if ours.listing_ids != theirs.listing_ids or ours.spaces != theirs.spaces:

@@ -22,13 +22,13 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import faiss
 import numpy as np
 import torch
-
-from core.run.run import Run
-from core.search.index.choose import K, choose, recall
-from core.search.index.exact import ExactIndex
-from core.search.index.sketch import SketchIndex
-from core.serving.cost.measure import machine
 from tests.helpers.index_vectors import like
+
+from listing_vibes.run.run import Run
+from listing_vibes.search.index.choose import K, choose, recall
+from listing_vibes.search.index.exact import ExactIndex
+from listing_vibes.search.index.sketch import SketchIndex
+from listing_vibes.serving.cost.measure import machine
 
 AS_IT_COMES = faiss.cvar.distance_compute_blas_threshold
 

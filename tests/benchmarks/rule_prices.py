@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.errors import VibesError
-from core.evaluation.intervals import estimates
-from core.market.columns import Columns as C
-from core.market.log import DAY
-from core.market.splits import Queries
-from core.run.places import distance
-from core.run.rules import Groups, Rules
-from core.run.run import Run
-from core.scoring.metrics import user_means
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.intervals import estimates
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import Queries
+from listing_vibes.run.places import distance
+from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.metrics import user_means
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
 STRENGTHS = {

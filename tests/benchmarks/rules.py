@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core.market.columns import Columns as C
-from core.run.rules import Rules
-from core.serving.service.requests import Recommend
-from core.serving.service.served import Served
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.service.requests import Recommend
+from listing_vibes.serving.service.served import Served
 
 DEMO = Path(__file__).parents[2] / "assets" / "demo" / "run"
 

@@ -24,8 +24,8 @@ from urllib.request import urlopen
 import numpy as np
 import psutil
 
-from core.market.columns import Columns as C
-from core.run.run import Run
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
 
 HERE = Path(__file__).parent
 DEMO = HERE.parents[1] / "assets" / "demo" / "run"
@@ -55,7 +55,7 @@ def write_bodies(run: Run, path: Path, least: int) -> float:
 @contextmanager
 def serving(run: Path, batch: int, workers: int = 1) -> Iterator[tuple[str, int]]:
     """A server of its own; yields its address and process, and ends it in order."""
-    command = [sys.executable, "-m", "core", "serve", str(run), "--port", "0", "--batch", str(batch)]
+    command = [sys.executable, "-m", "listing_vibes", "serve", str(run), "--port", "0", "--batch", str(batch)]
     command += ["--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

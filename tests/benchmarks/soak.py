@@ -30,7 +30,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from core.run.run import Run
+from listing_vibes.run.run import Run
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "assets" / "demo" / "run"
@@ -263,7 +263,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     told = parser.parse_args()
-    command = [sys.executable, "-m", "core", "serve", str(told.run), "--port", "0"]
+    command = [sys.executable, "-m", "listing_vibes", "serve", str(told.run), "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         assert process.stderr is not None

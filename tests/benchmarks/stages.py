@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-COMMAND = ("-m", "core")
+COMMAND = ("-m", "listing_vibes")
 
 
 def stage(

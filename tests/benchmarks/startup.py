@@ -25,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-from core.market.market import Market
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.cost.measure import machine
 from tests.benchmarks.growth import PAGE
+
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.cost.measure import machine
 
 AMENITIES = np.array(["wifi", "lift", "garden", "parking", "sauna", "fireplace", "balcony", "terrace"])
 
@@ -94,7 +94,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run, listing = make_run(Path(folder), given.listings) if given.run is None else opened(given.run)
-        vibes = ["-m", "core"]
+        vibes = ["-m", "listing_vibes"]
         commands = {
             "--help": [*vibes, "--help"],
             "similar": [*vibes, "similar", str(run), listing],

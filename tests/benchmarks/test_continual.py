@@ -3,9 +3,9 @@
 import re
 
 import numpy as np
-
-from core.evaluation.intervals import paired_difference
 from tests.benchmarks.continual import ANEW, BEFORE, FORGOTTEN, FROM, METRIC, table
+
+from listing_vibes.evaluation.intervals import paired_difference
 
 
 def line(until, *others: str, gain: float = 0.0) -> dict:

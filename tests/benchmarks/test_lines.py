@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import pytest
-
 from tests.benchmarks.__main__ import LINES
 
 HERE = Path(__file__).parent

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.protocol import evaluate
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.scoring.baselines.popularity import Popularity
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.scoring.baselines.popularity import Popularity
 
 pytestmark = pytest.mark.slow
 

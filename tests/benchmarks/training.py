@@ -22,27 +22,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from tests.helpers import small_market
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.device import has_bf16
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.market.writer import write_market
-from core.model.convert import PADDING
-from core.model.listing_model import ListingModel
-from core.model.longformer import Longformer
-from core.model.settings import Settings
-from core.progress import Trained, Update
-from core.run.engine import make_inputs
-from core.serving.cost.measure import machine
-from core.training.examples import make_examples
-from core.training.finetune import _Finetuning
-from core.training.step import StepData
-from tests.helpers import small_market
+from listing_vibes.device import has_bf16
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.convert import PADDING
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.longformer import Longformer
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Trained, Update
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.serving.cost.measure import machine
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.finetune import _Finetuning
+from listing_vibes.training.step import StepData
 
 LISTINGS, USERS = 2000, 1500
 

@@ -23,22 +23,22 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.intervals import Difference, holm, paired_difference
-from core.evaluation.protocol import evaluate
-from core.market.config import MarketConfig
-from core.market.importers import import_market
-from core.market.market import Market
-from core.progress import shown
-from core.run.additions import Additions
-from core.run.fits import DECAY, RECENT, STANDARD, Fit
-from core.run.run import Run
-from core.run.scorer import as_served, model_scorer, untrained_neighbours
-from core.run.spaces import embed_market
-from core.scoring.blends import RecencyPrior
-from core.scoring.named import NEAR_RECENT
-from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
-from core.scoring.scorer import Named
-from core.training.start import train
+from listing_vibes.evaluation.intervals import Difference, holm, paired_difference
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
+from listing_vibes.progress import shown
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.fits import DECAY, RECENT, STANDARD, Fit
+from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.named import NEAR_RECENT
+from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.scorer import Named
+from listing_vibes.training.start import train
 
 TOWNS = (
     "trentino-2015-10", "singapore-2023-09", "salem-or-2023-03", "albany-2024-11", "barossa-valley-2023-06",

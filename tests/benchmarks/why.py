@@ -17,13 +17,13 @@ from urllib.request import urlopen
 
 import numpy as np
 import psutil
-
-from core.features.photos.vectors import load_photo_vectors
-from core.insight.why.reasons import why
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.run.run import Run
 from tests.benchmarks.serve import DEMO, serving
+
+from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.insight.why.reasons import why
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.run.run import Run
 
 #: What is asked for beside the list.
 ASKED = {"plain": "", "why": "&why=1", "whole": "&why=1&why_ms=10000"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from browser.chromium import ARGUMENTS, executable
 from browser.painted import paint_market, train_run
 from browser.seeing import PATIENCE

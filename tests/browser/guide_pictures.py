@@ -16,8 +16,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
-
-from core.demo.shipped import bundled_run  # noqa: E402
+from listing_vibes.demo.shipped import bundled_run  # noqa: E402
 
 WIDTH, HEIGHT, SCREEN = 1200, 1900, 1120
 LISTING, CARDS = "home-0324", 5

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from browser.painted import paint_market
 
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
+from browser.painted import paint_market
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 
 HOST = "hostile.invalid"
 PICTURE = f"![t](http://{HOST}/y.png)"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from browser.painted import embed_run, paint_market, train_run
 
-from core import Run
-from core.insight.demand.places import candidate_places
-from core.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
+from browser.painted import embed_run, paint_market, train_run
+from listing_vibes import Run
+from listing_vibes.insight.demand.places import candidate_places
+from listing_vibes.insight.map.vibe_map import COLUMNS, DRAWN_OF, embeddings_of
 
 
 def write_map(run: Path, *, lonely: int = 1) -> pd.DataFrame:

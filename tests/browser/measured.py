@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import Run
-from core.ablation.table import COLUMNS
-from core.run.fits import FILE, Fit, save_fits
+from listing_vibes import Run
+from listing_vibes.ablation.table import COLUMNS
+from listing_vibes.run.fits import FILE, Fit, save_fits
 
 WRITTEN = ("ablation.parquet", "queries.parquet", "metrics.json", FILE)
 #: What serving adds, as an evaluation may find it.

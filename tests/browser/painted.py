@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from core.features.featurizer import FeatureConfig
-from core.features.photos.vectors import embed_photos
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.settings import Settings, TrainingConfig
-from core.run.spaces import embed_market
-from core.training.train import train
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.training.train import train
 
 #: Colours far enough from one another to be told apart after compression.
 COLOURS = list(product((24, 104, 184, 248), repeat=3))

@@ -12,8 +12,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.served import served  # noqa: E402
-
-from core.demo.shipped import bundled_runs  # noqa: E402
+from listing_vibes.demo.shipped import bundled_runs  # noqa: E402
 
 WIDTH, HEIGHT = 1440, 1150
 TARGET = ROOT / "assets" / "explorer.webp"

@@ -4,9 +4,10 @@ import io
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from browser.painted import colour_of
 from PIL import Image
 from playwright.sync_api import expect
+
+from browser.painted import colour_of
 
 #: Layout shift up to which a page counts as steady, as web.dev has it.
 STEADY = 0.1

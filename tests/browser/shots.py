@@ -17,8 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.seeing import wait_until_quiet  # noqa: E402
 from browser.served import served  # noqa: E402
-
-from core import Run  # noqa: E402
+from listing_vibes import Run  # noqa: E402
 
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 TALLEST = 4000

@@ -2,6 +2,7 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
 from browser.mapped import write_map
 from browser.measured import forget_measured, write_measured
 from browser.seeing import turn, wait_until_quiet

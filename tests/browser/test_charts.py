@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from browser.measured import forget_measured, write_measured
-from browser.seeing import shift_after_first_paint, turn, wait_until_quiet
 from playwright.sync_api import expect
 
-from app.app_pages.compare.ablation import COLOURS
-from app.kit.charts import palette
+from browser.measured import forget_measured, write_measured
+from browser.seeing import shift_after_first_paint, turn, wait_until_quiet
+from listing_vibes_app.app_pages.compare.ablation import COLOURS
+from listing_vibes_app.kit.charts import palette
 
 
 @pytest.fixture(scope="module")

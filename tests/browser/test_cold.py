@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from playwright.sync_api import expect
+
 from browser import painted
 from browser.conftest import WIDE_AND_PHONE, Explorer, serving
 from browser.seeing import (
@@ -16,15 +18,13 @@ from browser.seeing import (
     wait_until_quiet,
 )
 from browser.test_axe import troubles
-from playwright.sync_api import expect
-
-from core import Run, launch
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.vectors import embed_photos
-from core.insight.audience import Audience
-from core.market.market import Market
-from core.market.writer import write_market
-from core.run.newcomers import Newcomers
+from listing_vibes import Run, launch
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.insight.audience import Audience
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.newcomers import Newcomers
 
 LISTINGS, PHOTOS = 12, 1
 

@@ -1,13 +1,13 @@
 """Compare as a person uses it: from the ablation to a query's user, and the report in the end."""
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import WIDE_AND_PHONE
 from browser.measured import forget_measured, write_measured
 from browser.seeing import assert_whole, shift_after_first_paint, wait_until_quiet
-from playwright.sync_api import expect
-
-from core import Run
-from core.report.page import report_html
+from listing_vibes import Run
+from listing_vibes.report.page import report_html
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import WATCH_SHIFTS
 from browser.seeing import STEADY, shift_after_first_paint
 from browser.served import wait_for
-from playwright.sync_api import expect
-
-from app.server.launch import ADDRESS, free_port
+from listing_vibes_app.server.launch import ADDRESS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def demo() -> Iterator[str]:
     """The address of a demo that was started by its command."""
     port = free_port()
-    arguments = [sys.executable, "-m", "core", "demo", "--no-browser", "--port", str(port)]
+    arguments = [sys.executable, "-m", "listing_vibes", "demo", "--no-browser", "--port", str(port)]
     # A proxy that leads nowhere: whatever asked the network would fail.
     nowhere = {
         "HTTP_PROXY": "http://127.0.0.1:9",

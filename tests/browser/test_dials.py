@@ -1,11 +1,11 @@
 """Vibe dials by keyboard and by mouse, and the list as code, wide and on a phone."""
 
+from playwright.sync_api import expect
+
 from browser.conftest import WIDE_AND_PHONE
 from browser.seeing import assert_listings, assert_whole, wait_until_quiet
 from browser.test_axe import troubles
-from playwright.sync_api import expect
-
-from core import Run, selection
+from listing_vibes import Run, selection
 
 
 def example(page, side: str, row: int):

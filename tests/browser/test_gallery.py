@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.widgets.scripts import GALLERY, WEB, read
+from listing_vibes.widgets.scripts import GALLERY, WEB, read
 
 CODE = read("js", [WEB / name for name in ("shared", *GALLERY)])
 STYLES = read("css", [WEB / "shared", WEB / "gallery"])

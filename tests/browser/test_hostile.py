@@ -4,6 +4,8 @@ import shutil
 from urllib.parse import quote, urlencode
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import fresh_page, serving
 from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, MULTI, PICTURE, USER, WORD, hostile_market
 from browser.mapped import write_map
@@ -11,10 +13,8 @@ from browser.measured import write_measured
 from browser.painted import train_run
 from browser.seeing import PATIENCE, wait_until_quiet
 from browser.served import served
-from playwright.sync_api import expect
-
-from core import Run
-from core.report.page import write_report
+from listing_vibes import Run
+from listing_vibes.report.page import write_report
 
 ONE, OTHER, PERSON = f"{LISTING}l01", f"{LISTING}l02", f"{USER}u1"
 PLACES = {

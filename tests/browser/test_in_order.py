@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.kit.component import IN_ORDER
+from listing_vibes_app.kit.component import IN_ORDER
 
 DRAWN = """
 const drawn = ({ data, parentElement }) => {
@@ -39,7 +39,7 @@ def test_what_is_older_than_what_is_shown_is_passed_over(chromium):
 def _script() -> None:
     import streamlit as st
 
-    from app.kit.component import _turn
+    from listing_vibes_app.kit.component import _turn
 
     st.session_state["turns"] = [
         _turn("one", {"shown": 1}),

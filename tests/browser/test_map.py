@@ -8,15 +8,15 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
 from browser.conftest import PHOTOS, serving
 from browser.mapped import write_map
 from browser.painted import colour_of
 from browser.seeing import assert_listings, assert_photos, shift_after_first_paint, wait_until_quiet
 from browser.test_sizes import PHONE
-from PIL import Image
-from playwright.sync_api import expect
-
-from core.insight.map.region import SIZE, grid_places, inside, read_outline
+from listing_vibes.insight.map.region import SIZE, grid_places, inside, read_outline
 
 DRAWING = 180_000  # milliseconds that a busy machine may take to draw a small map
 MARGIN = 0.94  # of the shorter side that the map takes

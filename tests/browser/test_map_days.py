@@ -4,15 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import WIDE_AND_PHONE, serving
 from browser.mapped import short_run
 from browser.seeing import assert_whole, turn, wait_until_quiet
 from browser.test_axe import troubles
-from playwright.sync_api import expect
-
-from core import Run
-from core.insight.days import MarketDays
-from core.widgets.scripts import WEB, read
+from listing_vibes import Run
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.widgets.scripts import WEB, read
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,12 @@
 """Views are pinned, noted and shown one after the other, by mouse and by keyboard, wide and on a phone."""
 
 import pandas as pd
+from PIL import Image
+from playwright.sync_api import expect
+
 from browser.conftest import WIDE_AND_PHONE
 from browser.seeing import wait_until_quiet, wait_until_still
 from browser.test_axe import troubles
-from PIL import Image
-from playwright.sync_api import expect
 
 
 @WIDE_AND_PHONE

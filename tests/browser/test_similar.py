@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
 from browser.seeing import (
     assert_listings,
@@ -12,9 +14,7 @@ from browser.seeing import (
     shift_after_first_paint,
     wait_until_quiet,
 )
-from playwright.sync_api import expect
-
-from core import Run
+from listing_vibes import Run
 
 
 def row_of(listing):

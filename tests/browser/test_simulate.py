@@ -5,6 +5,8 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
 from browser.seeing import (
     assert_listings,
@@ -13,12 +15,10 @@ from browser.seeing import (
     shift_after_first_paint,
     wait_until_quiet,
 )
-from playwright.sync_api import expect
-
-from app.app_pages.simulate.history import frame
-from core import Run
-from core.insight.selection.histories import MOST
-from core.run.histories import read_history
+from listing_vibes import Run
+from listing_vibes.insight.selection.histories import MOST
+from listing_vibes.run.histories import read_history
+from listing_vibes_app.app_pages.simulate.history import frame
 
 
 def row_of(listing):

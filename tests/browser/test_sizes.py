@@ -1,8 +1,9 @@
 """On a phone and in the dark: nothing is wider than the screen, and the ground is dark."""
 
 import pytest
-from browser.seeing import wait_until_quiet
 from playwright.sync_api import expect
+
+from browser.seeing import wait_until_quiet
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 PATHS = [

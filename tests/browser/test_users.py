@@ -1,12 +1,12 @@
 """Users as a person uses it: a history, a moment, and what was touched later."""
 
 import pytest
+from playwright.sync_api import expect
+
 from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
 from browser.measured import FITS, forget_measured, write_measured
 from browser.seeing import assert_listings, assert_photos, assert_whole, listings
-from playwright.sync_api import expect
-
-from core import Run
+from listing_vibes import Run
 
 
 def covers(ids):

@@ -3,20 +3,20 @@
 import io
 
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
 from browser.conftest import PHOTOS
 from browser.mapped import write_map
 from browser.notebook import render
 from browser.painted import colour_of
 from browser.seeing import PATIENCE
-from PIL import Image
-from playwright.sync_api import expect
-
-from core import Run
-from core.insight.days import MarketDays
+from listing_vibes import Run
+from listing_vibes.insight.days import MarketDays
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
-from core.widgets import GalleryWidget, MapWidget
-from core.widgets.scripts import WEB, read
+from listing_vibes.widgets import GalleryWidget, MapWidget
+from listing_vibes.widgets.scripts import WEB, read
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser.chromium import ARGUMENTS, executable  # noqa: E402
 from browser.notebook import render  # noqa: E402
-
-from core import Run  # noqa: E402
-from core.demo.shipped import bundled_run  # noqa: E402
-from core.widgets import GalleryWidget, MapWidget  # noqa: E402
+from listing_vibes import Run  # noqa: E402
+from listing_vibes.demo.shipped import bundled_run  # noqa: E402
+from listing_vibes.widgets import GalleryWidget, MapWidget  # noqa: E402
 
 WIDTH, DAY, CARDS, CHOSEN = 1100, 40, 5, (1, 2)
 TARGET = ROOT / "assets" / "docs" / "widgets.webp"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import cli
+from listing_vibes import cli
 
 ROOT = Path(__file__).parents[2]
 GRID = """
@@ -42,7 +42,7 @@ def test_json_is_one_document_and_progress_goes_to_stderr(market, tmp_path):
     grid, out = tmp_path / "grid.toml", tmp_path / "out"
     grid.write_text(GRID)
     done = subprocess.run(
-        [sys.executable, "-m", "core", "ablate", market, out, "--grid", grid, "--seeds", "5", "--json"],
+        [sys.executable, "-m", "listing_vibes", "ablate", market, out, "--grid", grid, "--seeds", "5", "--json"],
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,14 +9,14 @@ from typing import get_args
 
 import pandas as pd
 import pytest
-from helpers.commands import ROOT, vibes, vibes_apart
 
-from core import cli
-from core.cli.shared import Preset, Protocol, Rivals
-from core.evaluation import run_evaluation
-from core.market import splits
-from core.model.config import PRESETS
-from core.model.settings import Settings
+from helpers.commands import ROOT, vibes, vibes_apart
+from listing_vibes import cli
+from listing_vibes.cli.shared import Preset, Protocol, Rivals
+from listing_vibes.evaluation import run_evaluation
+from listing_vibes.market import splits
+from listing_vibes.model.config import PRESETS
+from listing_vibes.model.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_a_process_of_its_own_does_the_same(folders, tmp_path):
 
 def test_help_is_light():
     """`vibes --help` must not pay for torch, pandas or streamlit."""
-    code = "import sys; sys.argv = ['vibes', '--help']\nfrom core import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
+    code = "import sys; sys.argv = ['vibes', '--help']\nfrom listing_vibes import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
     code += "print([m for m in ('torch', 'pandas', 'numpy', 'streamlit', 'transformers') if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stderr.strip() == "[]"
@@ -174,7 +174,7 @@ def test_similar_loads_only_what_a_list_needs(folders):
     """What a list by stored vectors does not need takes longer to load than the list to make."""
     listing = pd.read_parquet(folders / "market" / "events.parquet")["listing_id"].iloc[0]
     code = f"import sys; sys.argv = ['vibes', 'similar', {str(folders / 'run')!r}, {listing!r}]\n"
-    code += "from core import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
+    code += "from listing_vibes import cli\ntry: cli.main()\nexcept SystemExit: pass\n"
     heavy = (
         "torch",
         "scipy.sparse",
@@ -182,7 +182,7 @@ def test_similar_loads_only_what_a_list_needs(folders):
         "sklearn",
         "pyarrow.dataset",
         "PIL",
-        "core.features.featurizer",
+        "listing_vibes.features.featurizer",
     )
     code += f"print([m for m in {heavy} if m in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -4,9 +4,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import vibes
 
-from core.run.where import read_condition
+from helpers.commands import vibes
+from listing_vibes.run.where import read_condition
 
 LONG = "x" * 300
 
@@ -128,7 +128,10 @@ def test_settings_of_a_market_that_are_deep_or_huge(tiny_market):
 
 def test_a_condition_is_read_once(bare, monkeypatch):
     asked = []
-    for place in ("core.run.rules.read_condition", "core.serving.batch.work.read_condition"):
+    for place in (
+        "listing_vibes.run.rules.read_condition",
+        "listing_vibes.serving.batch.work.read_condition",
+    ):
         monkeypatch.setattr(place, lambda market, text: asked.append(text) or read_condition(market, text))
     vibes("similar", bare.path, bare.listing_ids[0], "--where", "price<=1000", "--where", "pets=yes")
     assert asked == ["price<=1000", "pets=yes"]

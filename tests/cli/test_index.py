@@ -5,10 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.demo.shipped import bundled_run
-from core.errors import VibesError
-from core.search.store.opening import open_store
+from listing_vibes.cli import app
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.errors import VibesError
+from listing_vibes.search.store.opening import open_store
 
 
 @pytest.mark.slow

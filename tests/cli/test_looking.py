@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.run.rules import Rules
+from listing_vibes.cli import app
+from listing_vibes.run.rules import Rules
 
 AT = ("--at", "2025-02-20T12:00")
 MOMENT = pd.Timestamp("2025-02-20T12:00", tz="UTC").value
@@ -25,22 +25,22 @@ class Asked(Exception):
         (
             ["look", "a bed", "-k", "3", "--live-only", "--where", "price<=900", "--where", "rooms=2",
              "--block", "home-0001", "--block", "home-0002", *AT],
-            "core.insight.looks.look:look", ("a bed", None, MOMENT, RULES), {},
+            "listing_vibes.insight.looks.look:look", ("a bed", None, MOMENT, RULES), {},
         ),
         (
             ["why", "user-0001", "home-0003", *AT, "--with", "recency", "--budget", "2.5"],
-            "core.insight.why.reasons:why_found", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
+            "listing_vibes.insight.why.reasons:why_found", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
         ),
         (
             ["demand", *AT, "--by", "month", "--space", "model", "--least", "2"],
-            "core.insight.demand.demand:demand", (MOMENT, "month", "model", 2.0), {},
+            "listing_vibes.insight.demand.demand:demand", (MOMENT, "month", "model", 2.0), {},
         ),
         (
             ["launch", "--listing", "home-0003", "--no-advise"],
-            "core.insight.launch.launch:launch", ("home-0003",), {"advise": False},
+            "listing_vibes.insight.launch.launch:launch", ("home-0003",), {"advise": False},
         ),
-        (["film", "out.webp", "--space", "model"], "core.insight.map.film:film", ("model", "webp"), {}),
-        (["film", "out.gif"], "core.insight.map.film:film", (None, "gif"), {}),
+        (["film", "out.webp", "--space", "model"], "listing_vibes.insight.map.film:film", ("model", "webp"), {}),
+        (["film", "out.gif"], "listing_vibes.insight.map.film:film", (None, "gif"), {}),
     ],
     ids=lambda one: one[0] if isinstance(one, list) else "",
 )  # fmt: skip

@@ -15,12 +15,12 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from core.demo import bundle, shipped
-from core.demo.homes import VIBES
-from core.errors import VibesError
-from core.progress import Stage
-from core.run.prepared import load_prepared
-from core.run.run import Run
+from listing_vibes.demo import bundle, shipped
+from listing_vibes.demo.homes import VIBES
+from listing_vibes.errors import VibesError
+from listing_vibes.progress import Stage
+from listing_vibes.run.prepared import load_prepared
+from listing_vibes.run.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from benchmarks.dials import fidelity, planted
 
-from core import Run
-from core.demo.homes import VIBES
-from core.demo.shipped import bundled_run
+from benchmarks.dials import fidelity, planted
+from listing_vibes import Run
+from listing_vibes.demo.homes import VIBES
+from listing_vibes.demo.shipped import bundled_run
 
 pytestmark = pytest.mark.slow
 

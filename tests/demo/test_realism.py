@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.demo.realism import main, picture_statistics, rooms_of, statistics
-from core.features.photos.vectors import PhotoVectors
-from core.market.config import MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.demo.realism import main, picture_statistics, rooms_of, statistics
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 
 ROOMS = ("kitchen", "frontal")
 

@@ -10,19 +10,19 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import cross_val_score
 
-from core.demo.choice import utility
-from core.demo.homes import VIBES, default_parameters, homes
-from core.demo.listings import ACTIONS, listings_frame
-from core.demo.oracle import Oracle
-from core.demo.parameters import FILE, load
-from core.demo.simulate import photos_frame, simulate
-from core.demo.world import World
-from core.errors import VibesError
-from core.evaluation.protocol import evaluate
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.scoring.baselines.popularity import Popularity
+from listing_vibes.demo.choice import utility
+from listing_vibes.demo.homes import VIBES, default_parameters, homes
+from listing_vibes.demo.listings import ACTIONS, listings_frame
+from listing_vibes.demo.oracle import Oracle
+from listing_vibes.demo.parameters import FILE, load
+from listing_vibes.demo.simulate import photos_frame, simulate
+from listing_vibes.demo.world import World
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.scoring.baselines.popularity import Popularity
 
 FIRST = pd.Timestamp("2025-01-06", tz="UTC")
 TABLES = ("listings.parquet", "events.parquet", "market.toml")

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from listing_vibes.demo.homes import ROOMS, Home
+from listing_vibes.demo.homes import VIBES as SIMULATED
+from listing_vibes.errors import VibesError
 from studio.__main__ import command_line
 from studio.chance import stream, weighted
 from studio.develop import develop
@@ -19,10 +23,6 @@ from studio.plan import Opening, Room, wall_pieces
 from studio.style import draw_style
 from studio.textures import art, cloth, floors, noise, views, walls
 from studio.vibes import VIBES
-
-from core.demo.homes import ROOMS, Home
-from core.demo.homes import VIBES as SIMULATED
-from core.errors import VibesError
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Home(
@@ -170,7 +170,10 @@ def test_homes_are_read_and_faults_named(tmp_path: Path) -> None:
 def test_the_simulation_writes_what_the_renderer_reads(tmp_path: Path) -> None:
     path = tmp_path / "homes.jsonl"
     wrote = subprocess.run(
-        [sys.executable, "-m", "core.demo.homes", "12", "5"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "listing_vibes.demo.homes", "12", "5"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     path.write_text(wrote.stdout, encoding="utf-8")
     assert [home.number for home in read_homes(path)] == list(range(12))
@@ -217,7 +220,7 @@ def test_bad_shards_are_told(text: str) -> None:
 def test_the_program_tells_bad_input_and_skips_what_is_there(tmp_path: Path) -> None:
     homes, out = tmp_path / "homes.jsonl", tmp_path / "out"
     command = [sys.executable, "-m", "studio", str(homes), str(out)]
-    places = os.pathsep.join([str(ROOT), str(ROOT / "assets" / "demo")])  # as its own words say
+    places = os.pathsep.join([str(ROOT / "core"), str(ROOT / "assets" / "demo")])  # as its own words say
     options = {"capture_output": True, "text": True, "env": os.environ | {"PYTHONPATH": places}}
     missing = subprocess.run(command, **options)
     assert missing.returncode == 2 and "cannot be read" in missing.stderr and missing.stderr.count("\n") == 1

@@ -8,11 +8,11 @@ import tomllib
 
 import pytest
 import typer
-from helpers.pages import NOW, PAGES, blocks, commands, name_of
 
-import core.cli  # noqa: F401  (registers the commands)
-from core.cli.shared import app
-from core.model.settings import Settings
+import listing_vibes.cli  # noqa: F401  (registers the commands)
+from helpers.pages import NOW, PAGES, blocks, commands, name_of
+from listing_vibes.cli.shared import app
+from listing_vibes.model.settings import Settings
 
 TREE = typer.main.get_command(app).commands
 EVERY_OPTION = {

@@ -4,13 +4,13 @@ import json
 import re
 import tomllib
 
-from helpers.pages import ROOT, blocks
 from safetensors import safe_open
 
-from core.demo.shipped import bundled_run
-from core.market.config import MarketConfig
-from core.market.market import Market
-from core.market.profile import profile
+from helpers.pages import ROOT, blocks
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
 
 GUIDE = ROOT / "assets" / "docs" / "guide.md"
 CARD = ROOT / "assets" / "docs" / "model-card.md"

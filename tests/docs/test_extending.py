@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers.pages import ROOT, blocks
 
-from core.market.kinds import KINDS
-from core.market.market import Market
-from core.market.splits import make_split
-from core.model.export.formats import FORMATS
-from core.model.losses import LOSSES
-from core.model.readers import READERS
-from core.registry import Registry
-from core.scoring.baselines import BASELINES
+from helpers.pages import ROOT, blocks
+from listing_vibes.market.kinds import KINDS
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.export.formats import FORMATS
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.model.readers import READERS
+from listing_vibes.registry import Registry
+from listing_vibes.scoring.baselines import BASELINES
 
 PAGE = ROOT / "assets" / "docs" / "extending.md"
 FILES = re.findall(r"^```python (core/\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -31,7 +31,7 @@ def example(tmp_path, monkeypatch):
     def load(path):
         (text,) = blocks(PAGE, f"python {path}")
         folder, name = path.removesuffix(".py").rsplit("/", 1)
-        package = importlib.import_module(folder.replace("/", "."))
+        package = importlib.import_module(folder.removeprefix("core/").replace("/", "."))
         (registry,) = [one for one in vars(package).values() if isinstance(one, Registry)]
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
@@ -59,18 +59,25 @@ def test_an_example_is_whole(example, path):
 def test_the_baseline_scores(example, random_log, always_live):
     log = random_log(3)
     split = make_split(log, always_live(log))
-    scores = example("core/scoring/baselines/newest.py").tune(log, split, always_live(log)).score(split.test)
+    scores = (
+        example("core/listing_vibes/scoring/baselines/newest.py")
+        .tune(log, split, always_live(log))
+        .score(split.test)
+    )
     assert scores.shape == (len(split.test), log.listings)
 
 
 def test_the_loss_is_that_of_its_formula(example):
     scores = torch.tensor([[2.0, 1.5, 0.0]])
     masks = torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]])
-    assert example("core/model/losses/hinge.py")()(scores, *masks, torch.tensor([0])).item() == 0.25
+    assert (
+        example("core/listing_vibes/model/losses/hinge.py")()(scores, *masks, torch.tensor([0])).item()
+        == 0.25
+    )
 
 
 def test_the_kind_reads_and_tells(example):
-    kind = example("core/market/kinds/month.py")()
+    kind = example("core/listing_vibes/market/kinds/month.py")()
     values, bad, _ = kind.read(pd.Series(["2024-02-03", "soon", None]))
     assert values[0] == "Feb" and bad.tolist() == [False, True, False]
     (told,) = kind.tell(kind.fit(pd.DataFrame({"x": values}), "x", 8, 1), pd.DataFrame({"x": values}))
@@ -83,12 +90,12 @@ def test_the_importer_writes_a_market(example, tmp_path):
     (source / "listings.jsonl").write_text(
         '{"listing_id": "a", "rooms": 2}\n{"listing_id": "b", "rooms": 3}\n'
     )
-    example("core/market/importers/json_lines.py")().write(source, tmp_path / "market")
+    example("core/listing_vibes/market/importers/json_lines.py")().write(source, tmp_path / "market")
     assert Market.open(tmp_path / "market").listings["rooms"].tolist() == [2, 3]
 
 
 def test_the_reader_sees_nothing_later(example):
-    made = example("core/model/readers/mean.py")().user_pass(None, None)
+    made = example("core/listing_vibes/model/readers/mean.py")().user_pass(None, None)
     vectors = torch.eye(3)
     batch = SimpleNamespace(
         listing=torch.tensor([[0, 1, 2]]), real=torch.ones(1, 3, dtype=torch.bool), last=torch.tensor([2])

@@ -1,6 +1,6 @@
 """Which list is surely better than the one that is made unasked."""
 
-from core.evaluation.better import surely_better
+from listing_vibes.evaluation.better import surely_better
 
 ASKED = {"model + recency": "recency", "model + neighbours": "neighbours", "model alone": "nothing"}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.evaluation import intervals as bootstrap
-from core.evaluation.intervals import bootstrap_means, holm, interval, paired_difference, sign_flip_p
+from listing_vibes.evaluation import intervals as bootstrap
+from listing_vibes.evaluation.intervals import bootstrap_means, holm, interval, paired_difference, sign_flip_p
 
 
 def test_interval_agrees_with_scipys_percentile_bootstrap():

@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.evaluation.new_by import NewBy
-from core.evaluation.protocol import evaluate
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.baselines.recent_popularity import RecentPopularity
-from core.scoring.recency import RecentEvents
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.new_by import NewBy
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.baselines.recent_popularity import RecentPopularity
+from listing_vibes.scoring.recency import RecentEvents
 
 
 @pytest.fixture

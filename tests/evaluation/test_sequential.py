@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from core.evaluation import sequential as module
-from core.evaluation.sequential import LEVEL, always_valid, log_evidence, needed
+from listing_vibes.evaluation import sequential as module
+from listing_vibes.evaluation.sequential import LEVEL, always_valid, log_evidence, needed
 
 
 @pytest.mark.parametrize("null", [0.5, 0.2])

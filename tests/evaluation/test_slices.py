@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from core.evaluation.slices import cold_listing, cold_user, slice_masks, week_after_training
-from core.market.splits import make_split
+from listing_vibes.evaluation.slices import cold_listing, cold_user, slice_masks, week_after_training
+from listing_vibes.market.splits import make_split
 
 DAY = 24 * 3600 * 10**9
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.protocol import evaluate
-from core.evaluation.stability import COLUMNS, stability
-from core.market.splits import make_split
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.interactions import Interactions
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.stability import COLUMNS, stability
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.interactions import Interactions
 
 DAY = 24 * 3600 * 10**9
 EVENTS = {

@@ -1,4 +1,4 @@
-"""`core.evaluate`: what the command measures and keeps, as a frame and as a table in a notebook."""
+"""`listing_vibes.evaluate`: what the command measures and keeps, as a frame and as a table in a notebook."""
 
 import json
 import re
@@ -6,12 +6,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.copies import copied
 
-from core import Run, evaluate
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run
-from core.report.text import also_told
+from helpers.copies import copied
+from listing_vibes import Run, evaluate
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.report.text import also_told
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Results as text: every figure in its place, and lines that fit a screen."""
 
-from core.evaluation.table import slices_table
+from listing_vibes.evaluation.table import slices_table
 
 SCORERS = ["model", "attribute neighbours"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.once import once
-
 from tests.faults.deaths import Deaths
 from tests.faults.writers import WRITERS, stage
+
+from helpers.once import once
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,17 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.faults.mounts import disk, fill, read_only
+from tests.faults.writers import stage
+
 from browser.painted import paint_market
 from helpers.commands import vibes
 from helpers.once import once
-
-from core.cli.shared import app
-from core.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
-from core.market.market import Market
-from core.run.run import Run
-from core.serving.experiment.setup import Arm, Setup, begin
-from tests.faults.mounts import disk, fill, read_only
-from tests.faults.writers import stage
+from listing_vibes.cli.shared import app
+from listing_vibes.market.importers.movielens_1m import ATTRIBUTES, EXCLUDED
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.serving.experiment.setup import Arm, Setup, begin
 
 #: Every command, and what it is called with; {} is the disk, on which a copy of the stage lies.
 COMMANDS = {
@@ -129,7 +129,7 @@ def test_a_market_that_is_only_read_trains_evaluates_and_opens(tmp_path, monkeyp
         vibes("check", market)
         run = Run.open(tmp_path / "run")
         assert "photos" in run.spaces and len(run.similar(run.listing_ids[0], 3))
-        from core.run.thumbs import thumbnail
+        from listing_vibes.run.thumbs import thumbnail
 
         opened = Market.open(market)
         assert thumbnail(opened, opened.photos["path"].iloc[0]).is_file()

@@ -13,29 +13,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
-
-from core.errors import NotThere, VibesError
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.market.documents import read_json
-from core.market.io import read_table
-from core.market.market import Market
-from core.model.settings import Settings
-from core.run.fits import Fit, load_fits, save_fits
-from core.run.generations import RESULTS, reading, results_of
-from core.run.manifest import Manifest
-from core.run.metrics_file import parse_metrics
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.search.store.faiss_store import FaissStore
-from core.serving.batch.local import score_here
-from core.serving.batch.work import prepare
-from core.serving.forget.forget import forget
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
-from core.serving.refresh.store import Follower
-from core.training.train import train
+from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.market.documents import read_json
+from listing_vibes.market.io import read_table
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.fits import Fit, load_fits, save_fits
+from listing_vibes.run.generations import RESULTS, reading, results_of
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.metrics_file import parse_metrics
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.search.store.faiss_store import FaissStore
+from listing_vibes.serving.batch.local import score_here
+from listing_vibes.serving.batch.work import prepare
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
+from listing_vibes.serving.refresh.store import Follower
+from listing_vibes.training.train import train
 
 NOTHING = "nothing"
 
@@ -182,7 +182,7 @@ def _before_index(folder: Path) -> None:
 
 
 def _lists(folder: Path) -> None:
-    from core.run.rules import Rules
+    from listing_vibes.run.rules import Rules
 
     score_here(prepare(folder / "run", folder / "lists", "recommend", Rules(k=5), chunk=12), workers=1)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from core.features.controls import donors, permuted, random_like, random_texts, shuffled_texts
+from listing_vibes.features.controls import donors, permuted, random_like, random_texts, shuffled_texts
 
 
 def test_everybody_with_content_gets_anothers_and_nobody_else_does():

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from core.features.featurizer import FeatureConfig
-from core.features.photos.vectors import PhotoVectors, combine
-from core.market.market import Market
-from core.model.settings import Settings, TrainingConfig
-from core.run.engine import Engine
-from core.run.run import Run
-from core.training.train import train
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.run import Run
+from listing_vibes.training.train import train
 
 VARIANTS = {
     "wordpiece": {"tokenisation": "wordpiece", "listing_tokens": 24, "text": False},

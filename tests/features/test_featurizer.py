@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.features.attribute_space import attribute_vectors, photo_space
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import PhotoVectors
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.attribute_space import attribute_vectors, photo_space
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 
 
 @pytest.fixture

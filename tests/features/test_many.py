@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.features.config import FeatureConfig
-from core.features.many import BUCKETS, fit_many, same_unit, shared_attributes
-from core.features.within import Within, inside
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.many import BUCKETS, fit_many, same_unit, shared_attributes
+from listing_vibes.features.within import Within, inside
+from listing_vibes.market.market import Market
 
 HOMES = {"rooms": [1, 2, 2, 4], "rent": [500, 800, 900, 2000], "district": ["Old", "Old", "Mill", "Mill"]}
 
@@ -72,7 +72,7 @@ def test_texts_that_the_sentence_encoder_cannot_read_are_not_embedded_for_severa
     def never(*_):
         raise AssertionError("embedded")
 
-    monkeypatch.setattr("core.features.many.carry_vectors", never)
+    monkeypatch.setattr("listing_vibes.features.many.carry_vectors", never)
     titles = ["駅近の広い家", "静かな和室", "庭付の新築", "格安の部屋"]
     kinds = {"title": {"kind": "text"}}
     both = [market(name, attributes=kinds, title=titles) for name in "AB"]

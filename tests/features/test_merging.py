@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.features.featurizer import FeatureConfig, Features, Featurizer
-from core.features.merging import joined, replaced, selected
-from core.market.market import Market
+from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
+from listing_vibes.features.merging import joined, replaced, selected
+from listing_vibes.market.market import Market
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from core.errors import VibesError
-from core.features import reduce
-from core.features.reduce import Reducer
+from listing_vibes.errors import VibesError
+from listing_vibes.features import reduce
+from listing_vibes.features.reduce import Reducer
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.photos.vectors import PhotoVectors
-from core.features.seen import PhotoSpread, SeenMarket, Spread, load_seen, save_seen
-from core.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread, load_seen, save_seen
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 
 
 def spread(kind: str, values: list[object]) -> tuple[Spread, pd.DataFrame]:

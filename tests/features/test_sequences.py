@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.sequences import Meta, history_sequences, listing_sequences
-from core.features.tokens.tabular import (
+from listing_vibes.features.sequences import Meta, history_sequences, listing_sequences
+from listing_vibes.features.tokens.tabular import (
     ACTION,
     CLS,
     DURATION,
@@ -19,8 +19,8 @@ from core.features.tokens.tabular import (
     Tokens,
     tokenise,
 )
-from core.features.tokens.vocabulary import fit_vocabulary
-from core.market.market import Attribute
+from listing_vibes.features.tokens.vocabulary import fit_vocabulary
+from listing_vibes.market.market import Attribute
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.features import vector_cache
-from core.features.vector_cache import VectorCache, folder_name
+from listing_vibes.errors import VibesError
+from listing_vibes.features import vector_cache
+from listing_vibes.features.vector_cache import VectorCache, folder_name
 
 
 def key(number: int) -> bytes:

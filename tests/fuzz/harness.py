@@ -28,9 +28,10 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from core.errors import VibesError
 from tests.faults.dying import finish
 from tests.fuzz.mutate import mutated
+
+from listing_vibes.errors import VibesError
 
 HANG = 5.0  # seconds of the processor, so that a busy machine is no hang
 STUCK = 60.0  # seconds on the clock

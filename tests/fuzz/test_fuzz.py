@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 import pytest
-
-from core.errors import VibesError
 from tests.fuzz.harness import Target, run, run_apart, targets
 from tests.fuzz.mutate import mutated
+
+from listing_vibes.errors import VibesError
 
 
 def made(feed, **told) -> Target:

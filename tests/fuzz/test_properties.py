@@ -9,15 +9,15 @@ import pytest
 import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core.errors import VibesError
-from core.market.config import MarketConfig
-from core.market.documents import read_json
-from core.run.fits import load_fits
-from core.run.generations import stamp_of
-from core.run.manifest import Manifest
-from core.run.metrics_file import Metrics, parse_metrics
 from tests.fuzz.targets.run_files import FIRST, METRICS
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.documents import read_json
+from listing_vibes.run.fits import load_fits
+from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.metrics_file import Metrics, parse_metrics
 
 WORDS = st.sampled_from(
     ["results", "model", "recall@30", "value", "low", "high", "slices", "queries", "users", "name", "base", "generation", "days"]

@@ -5,9 +5,9 @@ Skipped without one. `tests/test_device.py` asks the same of a second device tha
 
 import pytest
 import torch
-from helpers.on_devices import WAYS, photo_market, same_weights_same_answers, settings_of, trained_on
 
-from core.features.photos.of_market import market_photos
+from helpers.on_devices import WAYS, photo_market, same_weights_same_answers, settings_of, trained_on
+from listing_vibes.features.photos.of_market import market_photos
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
 

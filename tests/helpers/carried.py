@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from core import Run
-from core.insight.why.carried import NEWEST, without_each
-from core.run.asking import of_histories
+from listing_vibes import Run
+from listing_vibes.insight.why.carried import NEWEST, without_each
+from listing_vibes.run.asking import of_histories
 
 
 def carried(run: Run, history: pd.DataFrame, listings: Sequence[str], newest: int = NEWEST) -> np.ndarray:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from core import cli
+from listing_vibes import cli
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def vibes(*arguments: object, check: int | None = 0) -> subprocess.CompletedProc
 
 def vibes_apart(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """The same in a process of its own."""
-    command = [sys.executable, "-m", "core", *map(str, arguments)]
+    command = [sys.executable, "-m", "listing_vibes", *map(str, arguments)]
     return _checked(subprocess.run(command, capture_output=True, text=True, cwd=ROOT), check)
 
 

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from core.market.market import Market
-from core.run.contents import seal
-from core.run.manifest import Manifest
-from core.run.run import Run
+from listing_vibes.market.market import Market
+from listing_vibes.run.contents import seal
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
 
 
 def copied(run: Run, folder: Path) -> Run:

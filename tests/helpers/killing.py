@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
-from core.market.market import Market
-from core.model.settings import Settings
-from core.progress import Update
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Update
 
 
 def weights(run: Path) -> bytes:
@@ -36,7 +36,7 @@ def _apart(
 ) -> tuple[int | None, str]:
     """Exit code and words of such a process. It is forked from one that did nothing but load the libraries, once for all."""
     apart = multiprocessing.get_context("forkserver")
-    apart.set_forkserver_preload(["core.training.train"])
+    apart.set_forkserver_preload(["listing_vibes.training.train"])
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told"
         told.touch()
@@ -70,7 +70,7 @@ def _train(
         if getattr(update, "step", None) == step and isinstance(update, after):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    from core.training.train import train
+    from listing_vibes.training.train import train
 
     train(
         Market.open(market), run, Settings.model_validate_json(settings), None, resume=resume, report=report

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from core.market.log import EventLog
-from core.market.splits import Catalogue
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue
 
 DAY = 24 * 3600 * 10**9
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from core.market.columns import Columns as C
-from core.market.market import Market
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
 
 
 def new_listings(market: Market, count: int, seed: int = 0) -> pd.DataFrame:

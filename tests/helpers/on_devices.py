@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from core.device import VARIABLE, device, device_of
-from core.evaluation.run_evaluation import evaluate_run
-from core.features.photos.vectors import PhotoVectors, load_photo_vectors
-from core.market.config import MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.settings import Settings
-from core.run.fits import NOTHING
-from core.run.manifest import Manifest
-from core.run.newcomers import Newcomers
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.training.train import train
 from helpers.tiny import tiny_events, tiny_listings, tiny_photos
+from listing_vibes.device import VARIABLE, device, device_of
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.training.train import train
 
 #: Ways to train, each with what makes it differ.
 WAYS: dict[str, dict] = {

@@ -51,6 +51,6 @@ def commands(page: Path) -> Iterator[list[str]]:
         for part in re.split(r"&&|;", line) if "'" not in line else [line]:
             words = shlex.split(part, comments=True)
             for place, word in enumerate(words):
-                if Path(word).name == "vibes" or words[place - 1 : place + 1] == ["-m", "core"]:
+                if Path(word).name == "vibes" or words[place - 1 : place + 1] == ["-m", "listing_vibes"]:
                     yield words[place + 1 :]
                     break

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from core.features.featurizer import FeatureConfig
-from core.market.market import Market
-from core.model.settings import Settings, TrainingConfig
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.training.train import train
 from helpers.once import once
 from helpers.small_market import generate
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.training.train import train
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The device, which multiplies in float32 alone unless `Module.bf16` is set."""
-    from core.device import VARIABLE
-    from core.features.texts import encoder
     from helpers.second_device import NAME, Module, second_device
+    from listing_vibes.device import VARIABLE
+    from listing_vibes.features.texts import encoder
 
     monkeypatch.setenv(VARIABLE, NAME)
     monkeypatch.setattr(Module, "bf16", False)

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from core.serving.service.process import Server
+from listing_vibes.serving.service.process import Server
 
 
 def serving(app: FastAPI, **told: Any) -> TestClient:
@@ -45,7 +45,7 @@ def running(
     run: Path, *options: str, descriptors: int | None = None, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`vibes serve` as a process of its own, with at most so many open files, and its address; killed at the end."""
-    command = [sys.executable, "-m", "core", "serve", str(run), "--port", "0", *options]
+    command = [sys.executable, "-m", "listing_vibes", "serve", str(run), "--port", "0", *options]
     if descriptors:
         command = ["bash", "-c", f'ulimit -n {descriptors}; exec "$@"', "bash", *command]
     root = Path(__file__).parents[2]

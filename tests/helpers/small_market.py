@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.demo.listings import market_config
-from core.market.columns import Columns as C
-from core.market.writer import write_market
+from listing_vibes.demo.listings import market_config
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.writer import write_market
 
 SEED = 7
 LISTINGS, USERS, DAYS = 500, 600, 84

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
 from helpers.small_market import generate
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
 
 
 @pytest.mark.slow

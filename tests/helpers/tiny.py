@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.writer import write_market
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.writer import write_market
 
 
 @pytest.fixture(scope="session")

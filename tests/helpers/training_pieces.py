@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from core.features.featurizer import Featurizer
-from core.market.log import EventLog
-from core.market.splits import Catalogue, make_split
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings
-from core.run.engine import make_inputs
-from core.training.examples import make_examples
-from core.training.step import StepData
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.step import StepData
 
 
 def changed(settings: Settings, **training) -> Settings:

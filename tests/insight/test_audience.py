@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.insight.audience import Audience
-from core.run.run import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.audience import Audience
+from listing_vibes.run.run import Run
 
 
 def test_ranks_are_the_places_among_the_recommendations(trained):

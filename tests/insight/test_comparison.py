@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from core import compare
-from core.cli import app
-from core.errors import VibesError
-from core.evaluation.intervals import paired_difference
-from core.evaluation.queries_file import FILE
+from listing_vibes import compare
+from listing_vibes.cli import app
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.intervals import paired_difference
+from listing_vibes.evaluation.queries_file import FILE
 
 QUERIES = 60
 

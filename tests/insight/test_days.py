@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.insight.days import LIVE, MOST, MarketDays
-from core.market.log import DAY
-from core.market.splits import Catalogue
+from listing_vibes.insight.days import LIVE, MOST, MarketDays
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import Catalogue
 
 HOUR = DAY // 24
 

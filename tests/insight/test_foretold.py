@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from core.insight.foretold import Tried, foretell
+from listing_vibes.insight.foretold import Tried, foretell
 
 
 def tried(rng: np.random.Generator, count: int, slope: float = 0.0, noise: float = 0.1) -> list[Tried]:

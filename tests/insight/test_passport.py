@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.small_market import generate
-
-from core import passport
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.foretold import Tried, load_tried
-from core.insight.passport import calibrate, tried_on
-from core.market.market import Market
-from core.run.run import Run
-from core.run.spaces import embed_market
+from listing_vibes import passport
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.insight.foretold import Tried, load_tried
+from listing_vibes.insight.passport import calibrate, tried_on
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 ROWS = [
     Tried(market=name, shift=shift, model=model, neighbours=0.3)

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from browser.painted import embed_run, paint_market
 from helpers.small_market import generate
-
-from core.insight.personas import personas, spherical_kmeans
-from core.market.log import EventLog
-from core.market.market import Market
-from core.run.run import Run
-from core.run.spaces import embed_market
+from listing_vibes.insight.personas import personas, spherical_kmeans
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_a_group_stands_for_its_user_nearest_to_the_middle_by_the_mean_of_differ
         grouped.append(points)
         return np.zeros(len(points), int), points[7][None]
 
-    monkeypatch.setattr("core.insight.personas.spherical_kmeans", one_group)
+    monkeypatch.setattr("listing_vibes.insight.personas.spherical_kmeans", one_group)
     run, events = Run.open(run.path), run.market.events
     again = pd.concat([events, events[::3], events[::3]])  # some come back to a listing
     run.__dict__["log"] = EventLog.from_frame(again, run.market)
@@ -63,7 +63,7 @@ def test_they_are_the_same_every_time(run):
 
 
 def test_who_has_no_name_is_called_by_the_place_in_the_list(run, monkeypatch):
-    monkeypatch.setattr("core.insight.personas.portraits", lambda *given: [])
+    monkeypatch.setattr("listing_vibes.insight.personas.portraits", lambda *given: [])
     found = personas(run)
     assert [one.name for one in found] == [f"Group {place}" for place in range(1, len(found) + 1)]
     assert [one.members for one in found] == sorted((one.members for one in found), reverse=True)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.insight.probes import PREDICTIONS, TABLE, attributes_without, probe, probe_run
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.probes import PREDICTIONS, TABLE, attributes_without, probe, probe_run
+from listing_vibes.market.market import Market
 
 N = 200
 

@@ -3,18 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from browser.painted import paint_market, train_run
 from helpers.small_market import generate
-
-from core import Run
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.comparison import compare
-from core.insight.first_places import first_places, queries_of, scorer_of, split_of
-from core.insight.rankings import differing, load_rankings, rankers, shared, unlike
-from core.market.market import Market
-from core.run.generations import results_of
-from core.run.spaces import embed_market
+from listing_vibes import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.insight.comparison import compare
+from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
+from listing_vibes.insight.rankings import differing, load_rankings, rankers, shared, unlike
+from listing_vibes.market.market import Market
+from listing_vibes.run.generations import results_of
+from listing_vibes.run.spaces import embed_market
 
 
 def frame(**ranks):

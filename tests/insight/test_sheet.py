@@ -3,13 +3,13 @@
 import io
 
 import pytest
-from browser.painted import colour_of, embed_run, paint_market
 from PIL import Image
 
-from core import Run, photo_sheet
-from core.errors import VibesError
-from core.insight import sheet as module
-from core.insight.sheet import GAP, MARGIN, WIDTH
+from browser.painted import colour_of, embed_run, paint_market
+from listing_vibes import Run, photo_sheet
+from listing_vibes.errors import VibesError
+from listing_vibes.insight import sheet as module
+from listing_vibes.insight.sheet import GAP, MARGIN, WIDTH
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.market.config import MarketConfig
-from core.market.log import EventLog
-from core.market.market import Market
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
 
 
 @pytest.fixture(scope="session")

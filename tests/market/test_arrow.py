@@ -5,13 +5,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.market.arrow import to_frame
-from core.market.columns import Columns as C
-from core.market.event_stream import event_frames
-from core.market.importers import import_market
-from core.market.market import Market
-from core.market.moments import to_moments
-from core.market.values import to_numbers
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.event_stream import event_frames
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
+from listing_vibes.market.moments import to_moments
+from listing_vibes.market.values import to_numbers
 
 LARGE = 10**16
 

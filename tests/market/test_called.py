@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from core.insight.sheet import title_of
-from core.market.codes import is_code
-from core.market.market import Market
-from core.market.profile import profile
-from core.market.profile_text import render
-from core.run.describe import described
+from listing_vibes.insight.sheet import title_of
+from listing_vibes.market.codes import is_code
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.profile_text import render
+from listing_vibes.run.describe import described
 
 SORTS = ["gelatin", "tinned soup", "rye bread", "washing powder", "cat food", "apple sauce"]
 AISLES = ["sweets", "tins", "bakery", "household", "pets", "sweets"]

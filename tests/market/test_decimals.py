@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from core.market.decimals import has_decimal_comma, says_comma, with_points
-from core.market.values import to_numbers
+from listing_vibes.market.decimals import has_decimal_comma, says_comma, with_points
+from listing_vibes.market.values import to_numbers
 
 FULL = [f"{i},{100 + i}" for i in range(1, 101)]
 MANY = [f"{i}.{100 + i}" for i in range(1, 25)]

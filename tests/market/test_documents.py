@@ -5,9 +5,9 @@ import json
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from core.errors import VibesError
-from core.market.documents import read_json, read_toml, write_json, write_text
-from core.market.io import read_kept, read_table, write_table
+from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import read_json, read_toml, write_json, write_text
+from listing_vibes.market.io import read_kept, read_table, write_table
 
 
 class Told(BaseModel):

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from core.errors import VibesError
-from core.market.durable import atomic_path, only_writer, sweep_left
+from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import atomic_path, only_writer, sweep_left
 
 DIES = """
 import os, sys
 from pathlib import Path
-from core.market.durable import atomic_path, only_writer
+from listing_vibes.market.durable import atomic_path, only_writer
 with only_writer(Path(sys.argv[1]), "vibes train"), atomic_path(Path(sys.argv[1]) / "weights") as temporary:
     temporary.write_text("half")
     os._exit(9)

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.event_stream import event_count, event_frames
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.event_stream import event_count, event_frames
+from listing_vibes.market.market import Market
 
 
 def joined(market: Market, rows: int) -> tuple[pd.DataFrame, int]:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import VibesError
-from core.market.config import MarketConfig
-from core.market.io import TABLES
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.io import TABLES
+from listing_vibes.market.market import Market
 
 HOMES = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800.0, 750.0, np.nan]})
 CLICKS = pd.DataFrame({"user_id": [7, 7], "listing_id": [11, 13], "timestamp": ["2024-05-01", "2024-05-02"]})
@@ -227,7 +227,7 @@ def test_a_span_of_time_is_so_many_seconds():
 @pytest.mark.slow
 def test_without_a_path_the_market_lasts_until_python_ends():
     code = (
-        "import pandas as pd; from core import Market;"
+        "import pandas as pd; from listing_vibes import Market;"
         "made = Market.from_frames(pd.DataFrame({'listing_id': [1, 2]})).path;"
         "print(made); print(len(Market.open(made).listings))"
     )

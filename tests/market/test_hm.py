@@ -5,9 +5,9 @@ import gzip
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.importers import import_market
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
 
 HEAD = (
     "article_id,product_code,prod_name,product_type_no,product_type_name,product_group_name,graphical_appearance_no,"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market.columns import Columns as C
-from core.market.config import MarketConfig
-from core.market.ids import by_user_and_time, order_of, rows_in
-from core.market.tables import events_table
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.ids import by_user_and_time, order_of, rows_in
+from listing_vibes.market.tables import events_table
 
 # Code points beyond 2**16, whose order in UTF-16 would be another; few names, so that ties are common.
 NAMES = ["a", "B", "10", "9", "é", "\uffee", "\U0001f3e0", " x"]

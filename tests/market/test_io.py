@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import vibes
 
-from core.errors import VibesError
-from core.market.durable import atomic_path
-from core.market.io import check_table_name, find_table, read_table, table_columns, write_table
+from helpers.commands import vibes
+from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.io import check_table_name, find_table, read_table, table_columns, write_table
 
 GOOD = "listing_id,price\na,1\nb,2\n"
 
@@ -165,9 +165,9 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import numpy as np, pandas as pd
-from core.errors import VibesError
-from core.market.config import MarketConfig
-from core.market.writer import write_market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.writer import write_market
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 table = pd.DataFrame({"listing_id": [f"l{n}" for n in range(50_000)], "x": np.random.default_rng(0).random(50_000)})
 try:

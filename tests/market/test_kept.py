@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from core.market.kept import kept
+from listing_vibes.market.kept import kept
 
 
 class Counted(BaseModel):

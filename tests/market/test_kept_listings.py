@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market import kept_listings, market
-from core.market.kept_listings import FILE
-from core.market.market import Market
+from listing_vibes.market import kept_listings, market
+from listing_vibes.market.kept_listings import FILE
+from listing_vibes.market.market import Market
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
+from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 
 LEAKS = [
     "number_of_reviews", "number_of_reviews_ltm", "number_of_reviews_l30d", "review_scores_rating", "reviews_per_month",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.market.log import EventLog
-from core.market.market import Market
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
 
 EVENTS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=40
@@ -60,7 +60,7 @@ def test_a_history_holds_exactly_what_the_user_did_strictly_before(log_of_days, 
 def test_a_touch_is_the_first_where_no_event_before_has_the_listing(log_of_days, rows, part):
     log = log_of_days(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.market.log.PART", part)  # a log of several parts
+        patch.setattr("listing_vibes.market.log.PART", part)  # a log of several parts
         found = log.first_touch
     seen: set = set()
     for row, touch in enumerate(zip(log.user, log.listing, strict=True)):

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.io import TABLES
-from core.market.log import EventLog
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.io import TABLES
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
 
 
 def test_a_market_is_read_whole(tiny_market):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.errors import VibesError
-from core.market.config import AttributeConfig, MarketConfig
+from listing_vibes.errors import VibesError
+from listing_vibes.market.config import AttributeConfig, MarketConfig
 
 
 @pytest.mark.parametrize(

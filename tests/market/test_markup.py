@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.market.markup import without_markup
+from listing_vibes.market.markup import without_markup
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import VibesError
-from core.market.moments import moment_in_log, to_moments
+from listing_vibes.errors import VibesError
+from listing_vibes.market.moments import moment_in_log, to_moments
 
 NOON = pd.Timestamp("2024-03-25T12:00", tz="UTC").value
 

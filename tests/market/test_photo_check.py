@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.market.photo_check import photo_problem
+from listing_vibes.market.photo_check import photo_problem
 
 
 @pytest.fixture

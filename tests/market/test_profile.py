@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import core.market.profile as profile_module
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.photo_check import photo_problem
-from core.market.profile import profile
-from core.market.profile_text import WIDTH, render
-from core.market.splits import Catalogue, make_split
+import listing_vibes.market.profile as profile_module
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.photo_check import photo_problem
+from listing_vibes.market.profile import profile
+from listing_vibes.market.profile_text import WIDTH, render
+from listing_vibes.market.splits import Catalogue, make_split
 
 
 def test_counts_of_a_market(tiny_market):
@@ -167,7 +167,7 @@ def test_photos_that_are_missing_or_broken_are_named(tiny_market):
 def test_of_many_photos_a_sample_is_opened_and_all_are_looked_up(tiny_market, monkeypatch):
     path = tiny_market()
     (path / "photos" / "l005_1.jpg").unlink()
-    monkeypatch.setattr("core.market.profile.MOST_PHOTOS", 4)
+    monkeypatch.setattr("listing_vibes.market.profile.MOST_PHOTOS", 4)
     found = profile(Market.open(path))
     assert (found.photos.opened, found.photos.missing) == (4, 1)
     assert "(of 4 opened)" in render(found)
@@ -185,7 +185,7 @@ def test_a_photo_of_several_listings_is_looked_at_once_and_counts_for_each(tiny_
         looked.append(file.name)
         return photo_problem(file, market)
 
-    monkeypatch.setattr("core.market.profile.photo_problem", problem)
+    monkeypatch.setattr("listing_vibes.market.profile.photo_problem", problem)
     market = Market.open(path)
     found, photos = profile(market), market.photos["path"]
     rows = int((photos == table["path"].iloc[0]).sum())
@@ -279,7 +279,7 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_th
         raise AssertionError("counted anew")
 
     with monkeypatch.context() as patch:
-        patch.setattr("core.market.profile._counted", nobody)
+        patch.setattr("listing_vibes.market.profile._counted", nobody)
         assert profile(Market.open(path), keep=True) == plain
         gone, cut = market.photos["path"].iloc[[0, 5]]
         (path / gone).unlink()
@@ -288,7 +288,7 @@ def test_what_rests_on_the_tables_is_counted_once_and_photos_are_opened_where_th
         (path / cut).write_bytes((path / cut).read_bytes()[:-9])
         found = profile(Market.open(path), keep=True)
         assert (found.photos.missing, found.photos.broken) == (1, 1)
-        patch.setattr("core.market.profile.photo_problem", nobody)
+        patch.setattr("listing_vibes.market.profile.photo_problem", nobody)
         assert profile(Market.open(path), keep=True) == found
         (path / cut).chmod(0o600)  # what could not be read may be now
         with pytest.raises(AssertionError, match="counted anew"):

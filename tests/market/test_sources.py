@@ -5,9 +5,9 @@ import gzip
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.importers import IMPORTERS, import_market
-from core.market.importers.inside_airbnb import (
+from listing_vibes.errors import VibesError
+from listing_vibes.market.importers import IMPORTERS, import_market
+from listing_vibes.market.importers.inside_airbnb import (
     ATTRIBUTES,
     bathrooms,
     excluded_columns,
@@ -15,8 +15,8 @@ from core.market.importers.inside_airbnb import (
     plain_text,
     without_rating,
 )
-from core.market.leaks import leaks_by_text
-from core.market.market import Market
+from listing_vibes.market.leaks import leaks_by_text
+from listing_vibes.market.market import Market
 
 AIRBNB = """id,name,description,host_id,host_name,host_is_superhost,neighbourhood_cleansed,latitude,longitude,room_type,\
 accommodates,bathrooms,bathrooms_text,bedrooms,amenities,price,instant_bookable,number_of_reviews,review_scores_rating,\

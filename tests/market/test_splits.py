@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from core.errors import VibesError
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, Queries, make_split
+from listing_vibes.errors import VibesError
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, Queries, make_split
 
 LISTINGS = 5
 DAY = 86_400 * 10**9

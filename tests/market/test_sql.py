@@ -7,16 +7,16 @@ from uuid import uuid4
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import vibes
-from helpers.postgres import postgres
 from PIL import Image
 from sqlalchemy import create_engine, text
 
-import core.market.importers.sql as module
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.importers import import_market
-from core.market.market import Market
+import listing_vibes.market.importers.sql as module
+from helpers.commands import vibes
+from helpers.postgres import postgres
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers.commands import vibes
 from PIL import Image
-
-from core.errors import VibesError
-from core.market import storage
-from core.market.importers import import_market
-from core.market.market import Market
-from core.market.storage import Place, asked, shown
-from core.serving.refresh.sources import advanced
-from core.serving.refresh.storage import StorageSource
 from tests.market.download.hosting import picture
+
+from helpers.commands import vibes
+from listing_vibes.errors import VibesError
+from listing_vibes.market import storage
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
+from listing_vibes.market.storage import Place, asked, shown
+from listing_vibes.serving.refresh.sources import advanced
+from listing_vibes.serving.refresh.storage import StorageSource
 
 fsspec = pytest.importorskip("fsspec")
 

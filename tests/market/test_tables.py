@@ -7,14 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.errors import VibesError
-from core.market.event_stream import event_frames
-from core.market.kinds import kind_of
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.profile import profile
-from core.market.profile_text import render
-from core.market.tables import as_ids, leaves_market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.event_stream import event_frames
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.profile_text import render
+from listing_vibes.market.tables import as_ids, leaves_market
 
 LISTINGS = "listing_id,price,town\na,10,Ulm\nb,20,Bonn\nc,30,Ulm\n"
 NOW = pd.Timestamp("2024-06-01", tz="UTC")

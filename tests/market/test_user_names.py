@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.event_stream import event_frames
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.user_names import FILE, VARIABLE, NumberedUsers, UserNames
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.event_stream import event_frames
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.user_names import FILE, VARIABLE, NumberedUsers, UserNames
 
 HASHED = '\n[privacy]\nusers = "hashed"\n'
 

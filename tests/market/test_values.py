@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.kinds import infer_kind
-from core.market.moments import to_moments
-from core.market.values import to_flags, to_numbers, to_set, to_sets
+from listing_vibes.market.kinds import infer_kind
+from listing_vibes.market.moments import to_moments
+from listing_vibes.market.values import to_flags, to_numbers, to_set, to_sets
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.texts.tfidf import Tfidf
-from core.market.market import Market
-from core.market.words import gaps, joined, latin, unspaced, unusual, words
-from core.scoring.text_space import text_vectors
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.texts.tfidf import Tfidf
+from listing_vibes.market.market import Market
+from listing_vibes.market.words import gaps, joined, latin, unspaced, unusual, words
+from listing_vibes.scoring.text_space import text_vectors
 
 TOWNS, TRAITS = (
     ["渋谷", "新宿", "浅草", "上野"],

@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market import durable
-from core.market.config import MarketConfig
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.errors import VibesError
+from listing_vibes.market import durable
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 
 LISTINGS = pd.DataFrame({"listing_id": ["a", "b"], "price": [1.0, 2.0], "rating": [5.0, 4.0]})
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.model import attention
+from listing_vibes.model import attention
 
 
 @pytest.mark.parametrize("size, scale", [(9, None), (40, 0.3)])

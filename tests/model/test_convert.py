@@ -4,9 +4,9 @@ import pytest
 import torch
 import transformers
 
-from core.errors import VibesError
-from core.model.config import EncoderConfig
-from core.model.longformer import Longformer
+from listing_vibes.errors import VibesError
+from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.longformer import Longformer
 
 LENGTHS = (8, 63, 64, 65, 300, 1024)
 WORDS = 60

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.model.dropout import Draw, Dropout, hash32
+from listing_vibes.model.dropout import Draw, Dropout, hash32
 
 
 def plain(number: int) -> int:

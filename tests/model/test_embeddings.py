@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import PhotoVectors, combine
-from core.features.sequences import listing_sequences
-from core.features.tokens.tabular import bin_offsets, photo_key, text_key
-from core.features.tokens.wordpiece import word_vectors
-from core.market.market import Market
-from core.model.embeddings import TokenBatch, TokenEmbedder
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.sequences import listing_sequences
+from listing_vibes.features.tokens.tabular import bin_offsets, photo_key, text_key
+from listing_vibes.features.tokens.wordpiece import word_vectors
+from listing_vibes.market.market import Market
+from listing_vibes.model.embeddings import TokenBatch, TokenEmbedder
 
 WIDTH = 16
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.checkpoint import load_state, load_weights, save_state, save_weights
-from core.model.encoder import ListingModel, encode_histories, encode_listings
-from core.model.settings import Settings
-from core.packed.batches import batches_by_length
-from core.run.engine import make_inputs
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
+from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
+from listing_vibes.model.settings import Settings
+from listing_vibes.packed.batches import batches_by_length
+from listing_vibes.run.engine import make_inputs
 
 
 @pytest.fixture(params=["cls", "readout", "listing-vectors"])

@@ -7,10 +7,10 @@ import torch
 from pydantic import ValidationError
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.errors import VibesError
-from core.model import attention
-from core.model.config import PRESETS, EncoderConfig
-from core.model.longformer import Attention, Longformer
+from listing_vibes.errors import VibesError
+from listing_vibes.model import attention
+from listing_vibes.model.config import PRESETS, EncoderConfig
+from listing_vibes.model.longformer import Attention, Longformer
 
 SHAPE = {"layers": 3, "width": 32, "heads": 2, "ffn": 64, "window": 8, "max_tokens": 512, "max_items": 6}
 

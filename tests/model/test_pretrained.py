@@ -4,10 +4,10 @@ import pytest
 import torch
 import transformers
 
-from core.errors import VibesError
-from core.model.config import EncoderConfig
-from core.model.longformer import Longformer
-from core.model.pretrained import start_from
+from listing_vibes.errors import VibesError
+from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.longformer import Longformer
+from listing_vibes.model.pretrained import start_from
 
 SIZES = {"layers": 2, "width": 32, "heads": 2, "ffn": 64, "window": 16, "max_tokens": 60}
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from core.model.readers import READERS
-from core.model.settings import Settings
+from listing_vibes.model.readers import READERS
+from listing_vibes.model.settings import Settings
 
 
 def test_every_reader_says_what_it_feeds_on_and_how():
@@ -25,6 +25,6 @@ def test_settings_name_a_reader_and_refuse_another():
 
 
 def test_the_names_are_known_without_torch():
-    code = "import sys; from core.model.readers import READERS; print(len(READERS), 'torch' in sys.modules)"
+    code = "import sys; from listing_vibes.model.readers import READERS; print(len(READERS), 'torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert told == f"{len(READERS)} False\n"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.attention import block_causal
-from core.model.encoder import ListingModel, encode_histories, encode_listings
-from core.model.settings import Settings
-from core.model.windows import ReadoutBatch, VectorBatch
-from core.run.engine import make_inputs
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.attention import block_causal
+from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
+from listing_vibes.model.settings import Settings
+from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.run.engine import make_inputs
 
 
 @pytest.fixture(params=["readout", "listing-vectors"])

@@ -16,15 +16,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import typer
+
+import listing_vibes.cli  # noqa: F401  (registers the commands)
 from helpers.commands import vibes
 from helpers.serving import ask, running
 from helpers.small_market import generate
-
-import core.cli  # noqa: F401  (registers the commands)
-from core.cli.shared import app
-from core.run.run import Run
-from core.serving.service.guard import TOKEN
-from core.serving.service.workers import END_S
+from listing_vibes.cli.shared import app
+from listing_vibes.run.run import Run
+from listing_vibes.serving.service.guard import TOKEN
+from listing_vibes.serving.service.workers import END_S
 
 yaml = pytest.importorskip("yaml")
 sql = pytest.importorskip("sqlalchemy")

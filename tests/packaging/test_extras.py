@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-WITHOUT = "import sys; sys.modules.update(dict.fromkeys({lacking!r})); from core.cli import main; main()"
+WITHOUT = (
+    "import sys; sys.modules.update(dict.fromkeys({lacking!r})); from listing_vibes.cli import main; main()"
+)
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -14,4 +14,13 @@ def test_the_top_level_is_what_the_plan_says():
         pytest.skip("no git repository")
     names = {line.split("/")[0] for line in listed.stdout.splitlines()}
     visible = {name for name in names if not name.startswith(".")}
-    assert visible == {"app", "core", "assets", "tests", "pyproject.toml", "README.md", "Dockerfile"}
+    assert visible == {
+        "app",
+        "core",
+        "assets",
+        "tests",
+        "pyproject.toml",
+        "README.md",
+        "Dockerfile",
+        "LICENSE",
+    }

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browser.served import wait_for
 
-from app.server.launch import ADDRESS, free_port
+from browser.served import wait_for
+from listing_vibes_app.server.launch import ADDRESS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
 #: What a notebook does with the installed demo.
 NOTEBOOK = """
-import core
-from core import Run
-from core.demo.shipped import bundled_run
-from core.run.manifest import Manifest
-from core.run.named import named_model
+import listing_vibes
+from listing_vibes import Run
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import named_model
 
 run = Run.open(bundled_run())
 assert run.path.is_relative_to({site!r}), run.path
@@ -36,11 +36,11 @@ print(len(run.recommend("user-00007", k=5)), len(run.similar("home-0007", k=7)))
 PAGES = """
 import sys
 from streamlit.testing.v1 import AppTest
-import app
-from core.demo.shipped import bundled_run
+import listing_vibes_app
+from listing_vibes.demo.shipped import bundled_run
 
 sys.argv = ["main.py", str(bundled_run())]
-driver = AppTest.from_file(app.__path__[0] + "/main.py", default_timeout=300)
+driver = AppTest.from_file(listing_vibes_app.__path__[0] + "/main.py", default_timeout=300)
 driver.run()
 for page in ("similar", "users", "map", "cold"):
     driver.switch_page(f"app_pages/{page}/page.py")
@@ -86,7 +86,7 @@ class Installed:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this source, built from a copy so that nothing an earlier build left is in it."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     left = shutil.ignore_patterns("__pycache__", "*.pyc", ".cache", "studio")
     for name in ("core", "app", "assets"):
@@ -120,10 +120,12 @@ def pip(*arguments: str) -> None:
 def test_every_file_that_is_no_code_is_in_it(installed):
     for room in ("core", "app"):
         files = [path for path in (ROOT / room).rglob("*") if path.is_file() and path.suffix != ".pyc"]
-        missing = [path for path in files if not (installed.packages / path.relative_to(ROOT)).is_file()]
+        missing = [
+            path for path in files if not (installed.packages / path.relative_to(ROOT / room)).is_file()
+        ]
         assert len(files) > 20 and missing == []
     assert not list(installed.packages.rglob("studio"))
-    assert [path.name for path in installed.packages.glob("*.dist-info/licenses/assets/*")] == ["LICENSE"]
+    assert [path.name for path in installed.packages.glob("*.dist-info/licenses/*")] == ["LICENSE"]
 
 
 def test_the_demo_opens_and_nothing_is_written_into_it(installed):

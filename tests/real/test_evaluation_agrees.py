@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.protocol import evaluate
-from core.market.importers import import_market
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, Queries, make_split
-from core.scoring.baselines.ease import Ease
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.baselines.recent_popularity import RecentPopularity
-from core.scoring.interactions import Interactions
-from core.scoring.recency import RecentEvents
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, Queries, make_split
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.baselines.recent_popularity import RecentPopularity
+from listing_vibes.scoring.interactions import Interactions
+from listing_vibes.scoring.recency import RecentEvents
 
 pytestmark = pytest.mark.real
 NAIVE = Path(__file__).resolve().parent.parent / "evaluation" / "naive_evaluation.py"

@@ -7,12 +7,12 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from core.market.importers import import_market
-from core.market.kinds import infer_kind
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.profile import profile
-from core.market.splits import Catalogue, make_split
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.kinds import infer_kind
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.splits import Catalogue, make_split
 
 pytestmark = pytest.mark.real
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.photos.encoder import PhotoEncoder
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
+from listing_vibes.features.photos.encoder import PhotoEncoder
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos, load_photo_vectors
 
 pytestmark = pytest.mark.real
 #: Indices of ImageNet classes that only a kitchen shows: dishwasher, microwave, refrigerator, stove.

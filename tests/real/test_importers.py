@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.importers import import_market
-from core.market.leaks import leaks_by_text
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.profile import profile
-from core.market.profile_text import render
-from core.market.splits import Catalogue, make_split
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.leaks import leaks_by_text
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.profile_text import render
+from listing_vibes.market.splits import Catalogue, make_split
 
 pytestmark = pytest.mark.real
 

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from core.report import looks
-from core.report.figures import GROUPS, TICKS, Curve, Map, Row, Rows
-from core.report.measured import slices_of
+from listing_vibes.report import looks
+from listing_vibes.report.figures import GROUPS, TICKS, Curve, Map, Row, Rows
+from listing_vibes.report.measured import slices_of
 
 
 def drawn(count: int, groups: int) -> Map:

@@ -1,6 +1,6 @@
 """The model against its hardest rival, in words."""
 
-from core.report.paired import beside, hardest_rival
+from listing_vibes.report.paired import beside, hardest_rival
 
 
 def test_the_difference_to_the_hardest_rival_is_told_with_its_interval():

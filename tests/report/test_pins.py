@@ -7,20 +7,20 @@ from urllib.parse import urlencode
 import numpy as np
 import pandas as pd
 import pytest
+
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
 from helpers.commands import vibes
-
-from core import Run
-from core.errors import VibesError
-from core.features.photos.looks import Looks, save_looks
-from core.insight.looks.search import FILE, photos_of
-from core.insight.map.vibe_map import read_map
-from core.insight.sheet import title_of
-from core.report import pins
-from core.report.looks import listings_map
-from core.report.page import report_html
-from core.report.pins import Pin, only, pinned_views, pins_of, read_pins
+from listing_vibes import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.looks import Looks, save_looks
+from listing_vibes.insight.looks.search import FILE, photos_of
+from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.sheet import title_of
+from listing_vibes.report import pins
+from listing_vibes.report.looks import listings_map
+from listing_vibes.report.page import report_html
+from listing_vibes.report.pins import Pin, only, pinned_views, pins_of, read_pins
 
 
 @pytest.fixture(scope="module")

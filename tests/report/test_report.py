@@ -10,19 +10,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+
 from browser.mapped import write_map
 from browser.painted import embed_run, paint_market
-
-from core import Run
-from core.ablation.table import COLUMNS
-from core.errors import VibesError
-from core.evaluation.notes import RIVALS, WITHIN
-from core.model.settings import Settings
-from core.report.measured import name_of
-from core.report.page import context, render, report_html, write_report
-from core.report.text import USED_UP, cold_sentence, limits, method
-from core.serving.cost.measure import Constants
-from core.serving.cost.table import lines, measured_on, size_titles
+from listing_vibes import Run
+from listing_vibes.ablation.table import COLUMNS
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.notes import RIVALS, WITHIN
+from listing_vibes.model.settings import Settings
+from listing_vibes.report.measured import name_of
+from listing_vibes.report.page import context, render, report_html, write_report
+from listing_vibes.report.text import USED_UP, cold_sentence, limits, method
+from listing_vibes.serving.cost.measure import Constants
+from listing_vibes.serving.cost.table import lines, measured_on, size_titles
 
 FOUND = Constants(
     machine="one", cores=2, preset="tiny", history="cls", inference="bf16", width=128, listing_tokens=10, events=5,
@@ -200,7 +200,7 @@ def test_a_damaged_training_log_is_told(run):
 def test_the_command_writes_it(run, tmp_path):
     from typer.testing import CliRunner
 
-    from core.cli import app
+    from listing_vibes.cli import app
 
     result = CliRunner().invoke(app, ["report", str(run), str(tmp_path / "told.html")])
     assert result.exit_code == 0 and "Wrote" in result.stderr

@@ -64,7 +64,7 @@ def _map(**columns: object) -> Callable[[Path], None]:
 
 
 def _ablation(**columns: object) -> Callable[[Path], None]:
-    from core.ablation.table import COLUMNS
+    from listing_vibes.ablation.table import COLUMNS
 
     frame = pd.DataFrame(
         [dict.fromkeys(COLUMNS, 1) | {"variant": "full", "slice": "all", "metric": "recall"}]
@@ -168,13 +168,13 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
 
 def read_all(path: Path) -> None:
     """Everything that is ever read of a run."""
-    from core.ablation.table import read_ablation
-    from core.insight.map.vibe_map import read_map
-    from core.insight.rankings import load_rankings
-    from core.report.measured import training
-    from core.run.fits import load_fits
-    from core.run.run import Run
-    from core.serving.cost.measure import Constants
+    from listing_vibes.ablation.table import read_ablation
+    from listing_vibes.insight.map.vibe_map import read_map
+    from listing_vibes.insight.rankings import load_rankings
+    from listing_vibes.report.measured import training
+    from listing_vibes.run.fits import load_fits
+    from listing_vibes.run.run import Run
+    from listing_vibes.serving.cost.measure import Constants
 
     run = Run.open(path)
     for space in run.spaces:

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core import Market
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.run.boosts import read_boost
-from core.scoring.unwanted import NOT
+from listing_vibes import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.boosts import read_boost
+from listing_vibes.scoring.unwanted import NOT
 
 DAY = 86_400 * 10**9
 

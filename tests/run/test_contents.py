@@ -4,13 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from run.damages import DAMAGES, FIRST, read_all
 
-from core.errors import VibesError
-from core.run.contents import READ_WHOLE, heads_of, seal
-from core.run.manifest import Manifest
-from core.run.npz import write_npz
-from core.run.run import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.run.contents import READ_WHOLE, heads_of, seal
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.npz import write_npz
+from listing_vibes.run.run import Run
+from run.damages import DAMAGES, FIRST, read_all
 
 
 @pytest.fixture

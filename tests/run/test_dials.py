@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.run.dials import SHRUNK, Dial, position, read_dial
+from listing_vibes.errors import VibesError
+from listing_vibes.run.dials import SHRUNK, Dial, position, read_dial
 
 MORE, LESS = ("home-0003", "home-0010"), ("home-0020", "home-0031", "home-0044")
 

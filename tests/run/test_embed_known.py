@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.copies import resealed
 from safetensors.numpy import load_file, save_file
 
-from core.features.digests import content_digests
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.engine import Engine
-from core.run.run import Run
-from core.run.spaces import embed_market
+from helpers.copies import resealed
+from listing_vibes.features.digests import content_digests
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture

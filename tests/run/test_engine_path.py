@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.features.featurizer import Featurizer
-from core.model.fast.choose import chosen
-from core.run.engine import Engine
-from core.run.scorer import model_scorer
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.model.fast.choose import chosen
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.scorer import model_scorer
 
 
 def test_run_toml_names_the_path(trained, bare):
@@ -69,7 +69,7 @@ def test_an_evaluation_encodes_each_listing_of_its_histories_once(trained, monke
 
 
 def test_an_attribute_that_became_another_kind_is_named(trained, monkeypatch):
-    monkeypatch.setattr("core.run.engine.load_prepared", lambda *_: None)
+    monkeypatch.setattr("listing_vibes.run.engine.load_prepared", lambda *_: None)
     first = next(one for one in trained.market.attributes if one.kind == "category")
     attributes = [replace(one, kind="multi") if one is first else one for one in trained.market.attributes]
     with pytest.raises(VibesError, match=f"'{first.name}' is of the kind multi .* say kind = \"category\""):

@@ -5,24 +5,24 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import paint_market, train_run
 
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
-from core.market.splits import Queries, make_split
-from core.model.settings import Settings
-from core.run.additions import Additions
-from core.run.asking import of_users
-from core.run.describe import added_sentence
-from core.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
-from core.run.generations import results_of
-from core.run.recommender import MINUTE, Recommender
-from core.run.rules import Rules
-from core.run.run import Run
-from core.scoring.baselines.ease import Ease
-from core.scoring.interactions import Interactions
-from core.scoring.neighbours import NEIGHBOURS, VectorNeighbours
-from core.scoring.scorer import VectorScorer
+from browser.painted import paint_market, train_run
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
+from listing_vibes.market.splits import Queries, make_split
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.asking import of_users
+from listing_vibes.run.describe import added_sentence
+from listing_vibes.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
+from listing_vibes.run.generations import results_of
+from listing_vibes.run.recommender import MINUTE, Recommender
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.interactions import Interactions
+from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.scorer import VectorScorer
 
 ROWS = ["recency", "neighbours", "neighbours+recency"]
 

@@ -5,16 +5,16 @@ import shutil
 import numpy as np
 import pytest
 
-from core.insight.why.carried import without_each
-from core.insight.why.reasons import why
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.model.settings import Settings
-from core.run.asking import Event, of_histories
-from core.run.fits import Fit, save_fits
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.training.train import train
+from listing_vibes.insight.why.carried import without_each
+from listing_vibes.insight.why.reasons import why
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.asking import Event, of_histories
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.training.train import train
 
 NEAR = Fit(name="model + neighbours", space="attributes", decay=0.8, share=0.6)
 RECENT = Fit(name="model + recency", days=20, weight=0.3)

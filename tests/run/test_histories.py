@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.run.histories import read_history
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.histories import read_history
 
 LISTINGS = ["home-0001", "home-0007", "home-0042"]
 values = st.one_of(

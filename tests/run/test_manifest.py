@@ -6,9 +6,9 @@ import tomllib
 import pytest
 import tomli_w
 
-from core.errors import VibesError
-from core.run.manifest import Manifest
-from core.run.run import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
 
 
 def changed(run, change):

@@ -3,14 +3,14 @@
 import shutil
 
 import pytest
-from helpers.copies import copied
 
-from core.market.documents import write_json
-from core.market.splits import make_split
-from core.run.generations import RESULTS, building, publish, results_of
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.run.spaces import embed_market
+from helpers.copies import copied
+from listing_vibes.market.documents import write_json
+from listing_vibes.market.splits import make_split
+from listing_vibes.run.generations import RESULTS, building, publish, results_of
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture

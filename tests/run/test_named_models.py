@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.commands import vibes
 
-from core.errors import VibesError
-from core.features.carried import Carried
-from core.features.featurizer import Featurizer
-from core.features.reduce import Reducer
-from core.market.market import Market
-from core.run.manifest import Manifest
-from core.run.named import MODELS, named_model
+from helpers.commands import vibes
+from listing_vibes.errors import VibesError
+from listing_vibes.features.carried import Carried
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.reduce import Reducer
+from listing_vibes.market.market import Market
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import MODELS, named_model
 
 HOMES = MODELS / "homes"
 

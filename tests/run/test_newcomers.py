@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import ColourEncoder, embed_run, paint_market, train_run
 
-from core.errors import VibesError
-from core.features.photos import vae
-from core.features.photos.of_market import market_photos
-from core.market.market import Market
-from core.run.newcomers import Newcomers
-from core.run.run import Run
-from core.run.spaces import embed_market
+from browser.painted import ColourEncoder, embed_run, paint_market, train_run
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos import vae
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.market.market import Market
+from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 pytestmark = pytest.mark.slow
 

@@ -6,15 +6,15 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.copies import copied
 
-from core import look
-from core.errors import VibesError
-from core.insight.why.reasons import why
-from core.market.market import Market
-from core.run.asking import Event
-from core.run.run import Run
-from core.run.spaces import embed_market
+from helpers.copies import copied
+from listing_vibes import look
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.why.reasons import why
+from listing_vibes.market.market import Market
+from listing_vibes.run.asking import Event
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.fixture(scope="module")

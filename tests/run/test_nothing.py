@@ -1,15 +1,15 @@
 """An empty list says why it is empty, and what to do."""
 
 import pytest
-from helpers.commands import vibes
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.market.market import Market
-from core.run.nothing import never_met, nothing_found
-from core.run.rules import Rules
-from core.run.run import Run
-from core.run.spaces import embed_market
+from helpers.commands import vibes
+from listing_vibes.cli import app
+from listing_vibes.market.market import Market
+from listing_vibes.run.nothing import never_met, nothing_found
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 def test_the_only_listing_of_a_market_is_told_to_be_that(tmp_path):
@@ -32,7 +32,9 @@ def test_a_space_that_only_one_listing_has_is_told(tmp_path):
 
 
 def test_nothing_is_said_to_be_added_to_an_empty_list(trained, monkeypatch):
-    monkeypatch.setattr("core.run.describe.added_sentence", lambda settings: " Lists add what is new.")
+    monkeypatch.setattr(
+        "listing_vibes.run.describe.added_sentence", lambda settings: " Lists add what is new."
+    )
     asked = ["recommend", str(trained.path), trained.log.users[0], "--json"]
     assert "Lists add what is new. --with nothing" in CliRunner().invoke(app, asked).stderr
     empty = CliRunner().invoke(app, [*asked, "--where", "price<=0"])

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from core.run.npz import ALIGNED, places_of, read_npz, write_npz
+from listing_vibes.run.npz import ALIGNED, places_of, read_npz, write_npz
 
 ARRAYS = {
     "listing_id": np.array(["a", "übermorgen"]),

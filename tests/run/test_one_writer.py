@@ -4,11 +4,11 @@ import os
 import shutil
 
 import pytest
-from helpers.commands import vibes
-from run.damages import FIRST
 
-from core.market.durable import only_writer
-from core.run.run import Run
+from helpers.commands import vibes
+from listing_vibes.market.durable import only_writer
+from listing_vibes.run.run import Run
+from run.damages import FIRST
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-import core.run.origin as origin_module
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.fits import repeated
-from core.run.manifest import Manifest
-from core.run.named import MODELS
-from core.run.origin import at_home, of_another_market
-from core.training.refit import refit_settings
+import listing_vibes.run.origin as origin_module
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import repeated
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import MODELS
+from listing_vibes.run.origin import at_home, of_another_market
+from listing_vibes.training.refit import refit_settings
 
 
 def of_two_or_more(market: Market) -> int:

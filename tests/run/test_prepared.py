@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.features.featurizer import Featurizer
-from core.market.market import Market
-from core.run.engine import Engine
-from core.run.prepared import FILE, load_prepared, save_prepared
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.market.market import Market
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.prepared import FILE, load_prepared, save_prepared
 
 
 def test_a_trained_run_keeps_its_features_and_needs_no_cache(trained, tmp_path):
@@ -33,7 +33,7 @@ def test_photos_without_vectors_are_told(trained, tmp_path, monkeypatch):
     shutil.copytree(trained.path, run)
     (run / FILE).unlink()
     monkeypatch.setattr(Featurizer, "photo", property(lambda _: "a reducer"))
-    monkeypatch.setattr("core.run.engine.load_photo_vectors", lambda *_: None)
+    monkeypatch.setattr("listing_vibes.run.engine.load_photo_vectors", lambda *_: None)
     shots = pd.DataFrame({"listing_id": trained.listing_ids[:1], "position": [0], "path": ["a.jpg"]})
     market = replace(trained.market, photos=shots)
     with pytest.raises(VibesError, match=r"have no vectors yet; run `vibes photos .* --encoder"):

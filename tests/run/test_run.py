@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.recommender import Recommender
-from core.run.rules import Rules
-from core.run.run import Run
-from core.run.spaces import embed_market
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 def copy(run: Run, target) -> Run:

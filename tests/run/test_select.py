@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.market import Market
-from core.run import select
-from core.run.rules import Groups, Rules
-from core.run.select import Selector
-from core.search.index import ExactIndex
+from listing_vibes.market.market import Market
+from listing_vibes.run import select
+from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.select import Selector
+from listing_vibes.search.index import ExactIndex
 
 LISTINGS, QUERIES, K = 1500, 5, 12
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.errors import VibesError
-from core.market.market import Market
-from core.run.newcomers import new_listings
-from core.run.where import MOST_VALUES, read_condition
+from listing_vibes.errors import VibesError
+from listing_vibes.market.market import Market
+from listing_vibes.run.newcomers import new_listings
+from listing_vibes.run.where import MOST_VALUES, read_condition
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.protocol import evaluate
-from core.evaluation.run_evaluation import SHARES, with_serving
-from core.market.splits import Catalogue, Queries, make_split
-from core.scoring.baselines.ease import Ease
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.blends import (
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.run_evaluation import SHARES, with_serving
+from listing_vibes.market.splits import Catalogue, Queries, make_split
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.blends import (
     WEIGHTS,
     WINDOWS,
     Blend,
@@ -19,10 +19,10 @@ from core.scoring.blends import (
     Remembered,
     standardised,
 )
-from core.scoring.interactions import Interactions
-from core.scoring.neighbours import VectorNeighbours
-from core.scoring.recency import RecentEvents
-from core.scoring.tuning import recall
+from listing_vibes.scoring.interactions import Interactions
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.scoring.tuning import recall
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.market.log import DAY
-from core.market.splits import FOREVER, Catalogue
-from core.scoring.exposure import Exposure
-from core.scoring.recency import RecentEvents
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import FOREVER, Catalogue
+from listing_vibes.scoring.exposure import Exposure
+from listing_vibes.scoring.recency import RecentEvents
 
 LISTINGS, DAYS = 12, 10
 UNKNOWN = np.iinfo(np.int64).min

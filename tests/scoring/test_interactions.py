@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.market.splits import make_split
-from core.scoring.interactions import Interactions, history_matrix
+from listing_vibes.errors import VibesError
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.interactions import Interactions, history_matrix
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers.logs import build_log
 
-import core.scoring.late_interaction as late_interaction
-from core.model.settings import TrainingConfig
-from core.scoring.late_interaction import LateInteraction
+import listing_vibes.scoring.late_interaction as late_interaction
+from helpers.logs import build_log
+from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.scoring.late_interaction import LateInteraction
 
 
 def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.scoring.metrics import Coverage, Cutoffs, per_query, smooth_recall, user_means
+from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, smooth_recall, user_means
 
 
 def test_metrics_of_a_rank_are_the_hand_computed_ones():

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.progress import Counted
-from core.scoring.baselines import first_level
-from core.scoring.named import named_baseline, neighbours
-from core.scoring.text_space import text_vectors
-from core.scoring.tuning import recall, validation_sample
+from listing_vibes.errors import VibesError
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.progress import Counted
+from listing_vibes.scoring.baselines import first_level
+from listing_vibes.scoring.named import named_baseline, neighbours
+from listing_vibes.scoring.text_space import text_vectors
+from listing_vibes.scoring.tuning import recall, validation_sample
 
 
 @pytest.fixture

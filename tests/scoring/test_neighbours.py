@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from core.evaluation.protocol import evaluate
-from core.market.splits import make_split
-from core.scoring.blends import Blend, Remembered
-from core.scoring.interactions import history_matrix
-from core.scoring.neighbours import VectorNeighbours
-from core.scoring.tuning import DECAYS, recall
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.blends import Blend, Remembered
+from listing_vibes.scoring.interactions import history_matrix
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.tuning import DECAYS, recall
 
 
 def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(random_log, always_live):

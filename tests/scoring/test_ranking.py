@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.market.splits import make_split
-from core.scoring import ranking
-from core.scoring.ranking import batches, pessimistic_ranks, ranks_of_sums, top
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring import ranking
+from listing_vibes.scoring.ranking import batches, pessimistic_ranks, ranks_of_sums, top
 
 
 def test_every_tie_counts_against_the_target():

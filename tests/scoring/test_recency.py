@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.market.log import DAY
-from core.scoring.recency import RecentEvents
+from listing_vibes.market.log import DAY
+from listing_vibes.scoring.recency import RecentEvents
 
 LISTINGS = 9
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.market.splits import make_split
-from core.scoring import tuning
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.tuning import best, recall, validation_sample
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring import tuning
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.tuning import best, recall, validation_sample
 
 
 @pytest.fixture

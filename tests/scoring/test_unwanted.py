@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.logs import build_log, build_random_log
 from hypothesis import given
 from hypothesis import strategies as st
 
-import core.scoring.unwanted as unwanted_module
-from core.market.log import EventLog
-from core.market.splits import Catalogue, Queries, make_split
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.interactions import Interactions, history_matrix
-from core.scoring.late_interaction import LateInteraction
-from core.scoring.neighbours import VectorNeighbours
-from core.scoring.recency import RecentEvents
-from core.scoring.unwanted import NOT, likeness, taken
-from core.training.examples import exclusions, make_examples
+import listing_vibes.scoring.unwanted as unwanted_module
+from helpers.logs import build_log, build_random_log
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, make_split
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.interactions import Interactions, history_matrix
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.scoring.unwanted import NOT, likeness, taken
+from listing_vibes.training.examples import exclusions, make_examples
 
 HIDES = st.sets(st.integers(0, 299), max_size=120)
 

@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers.commands import vibes
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.demo.shipped import bundled_run
-from core.errors import VibesError
-from core.run.run import Run
-from core.serving.cost import measure as cost
-from core.serving.cost import memory
-from core.serving.cost.measure import Constants, Peak, measure
-from core.serving.cost.memory import peak_of
-from core.serving.cost.table import as_text, measured_on, scale
+from helpers.commands import vibes
+from listing_vibes.cli import app
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.errors import VibesError
+from listing_vibes.run.run import Run
+from listing_vibes.serving.cost import measure as cost
+from listing_vibes.serving.cost import memory
+from listing_vibes.serving.cost.measure import Constants, Peak, measure
+from listing_vibes.serving.cost.memory import peak_of
+from listing_vibes.serving.cost.table import as_text, measured_on, scale
 
 FOUND = Constants(
     machine="A <fast> one",
@@ -112,7 +112,7 @@ def test_what_was_measured_stays_where_the_memory_cannot_be(trained, monkeypatch
 @pytest.mark.slow
 def test_a_command_that_fails_is_named_with_what_it_said():
     with pytest.raises(VibesError, match=r"`vibes similar nowhere x` failed.*nowhere"):
-        peak_of([sys.executable, "-m", "core", "similar", "nowhere", "x"])
+        peak_of([sys.executable, "-m", "listing_vibes", "similar", "nowhere", "x"])
 
 
 @pytest.mark.slow

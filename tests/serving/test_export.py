@@ -7,15 +7,15 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from helpers.copies import copied, resealed
 
-from core import cli
-from core.errors import VibesError
-from core.model.export.formats import FORMATS
-from core.run.run import Run
-from core.serving.export import read as exported
-from core.serving.export.read import Check, Exported, check_export
-from core.serving.export.write import export_run, read_manifest
+from helpers.copies import copied, resealed
+from listing_vibes import cli
+from listing_vibes.errors import VibesError
+from listing_vibes.model.export.formats import FORMATS
+from listing_vibes.run.run import Run
+from listing_vibes.serving.export import read as exported
+from listing_vibes.serving.export.read import Check, Exported, check_export
+from listing_vibes.serving.export.write import export_run, read_manifest
 
 
 @pytest.fixture(scope="module")

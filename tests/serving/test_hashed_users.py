@@ -7,20 +7,20 @@ import logging
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.traces import traces
-
-from core.errors import NotThere
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.impressions.keeper import Impressions
-from core.serving.impressions.tables import read_impressions
-from core.serving.service.api import make_app
-from core.serving.service.newest import NewestState
+from listing_vibes.errors import NotThere
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.tables import read_impressions
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 
 def hashed(run: Run) -> Run:
@@ -100,7 +100,7 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
     with (
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(out),
-        caplog.at_level(logging.DEBUG, "core"),
+        caplog.at_level(logging.DEBUG, "listing_vibes"),
         TestClient(
             make_app(NewestState(run.path)), "http://localhost", raise_server_exceptions=False
         ) as client,

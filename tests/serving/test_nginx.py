@@ -12,11 +12,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from browser.served import wait_for
 from websockets.sync.client import connect
 
-from app.server import launch
-from core.serving.service.guard import HOSTS, TOKEN
+from browser.served import wait_for
+from listing_vibes.serving.service.guard import HOSTS, TOKEN
+from listing_vibes_app.server import launch
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def port(nginx, trained, tmp_path_factory):
     patch.setenv(HOSTS, f"{PAGES},{API}")
     service, front = launch.free_port(), launch.free_port()
     explorer = launch.command([trained.path], None, browser=False)
-    served = [sys.executable, "-m", "core", "serve", str(trained.path), "--port", str(service)]
+    served = [sys.executable, "-m", "listing_vibes", "serve", str(trained.path), "--port", str(service)]
     ours = launch.address(explorer)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={PAGES}",

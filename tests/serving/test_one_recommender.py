@@ -8,27 +8,27 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from helpers.serving import serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-import core.run.folder as folder_module
-import core.run.recommender as recommender_module
-import core.search.index.choose as choose_module
-from core.cli import app
-from core.market.columns import Columns as C
-from core.market.log import DAY
-from core.market.market import Market
-from core.run.fits import NOTHING, Fit, save_fits
-from core.run.manifest import Manifest
-from core.run.rules import Rules
-from core.run.run import Run
-from core.serving.batch.local import score_here
-from core.serving.batch.work import prepare
-from core.serving.refresh.pushes import renewed
-from core.serving.service.api import make_app
-from core.serving.service.newest import NewestState
+import listing_vibes.run.folder as folder_module
+import listing_vibes.run.recommender as recommender_module
+import listing_vibes.search.index.choose as choose_module
+from helpers.serving import serving
+from listing_vibes.cli import app
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import DAY
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import NOTHING, Fit, save_fits
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.serving.batch.local import score_here
+from listing_vibes.serving.batch.work import prepare
+from listing_vibes.serving.refresh.pushes import renewed
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
 IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}

@@ -6,21 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.settings import Settings
-from core.run.engine import make_inputs
-from core.run.manifest import Manifest
-from core.training.baskets import drawn_order, in_epoch, simultaneous
-from core.training.batches import window_batches
-from core.training.examples import make_examples
-from core.training.step import StepData
-from core.training.train import train
 from tests.helpers.training_pieces import changed
+
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.training.baskets import drawn_order, in_epoch, simultaneous
+from listing_vibes.training.batches import window_batches
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.step import StepData
+from listing_vibes.training.train import train
 
 
 def market_of(path, per_basket: int, baskets: int = 3, users: int = 30) -> Market:

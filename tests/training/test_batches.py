@@ -6,20 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.featurizer import FeatureConfig, Features, Featurizer
-from core.features.tokens.tabular import Tokens
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.inputs import Inputs
-from core.model.settings import Settings
-from core.run.engine import make_inputs
-from core.training.bank import ItemBank
-from core.training.batches import history_batches, share_read, window_batches
-from core.training.decided import decided
-from core.training.examples import make_examples
-from core.training.mix import Mix
+from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
+from listing_vibes.features.tokens.tabular import Tokens
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.inputs import Inputs
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.training.bank import ItemBank
+from listing_vibes.training.batches import history_batches, share_read, window_batches
+from listing_vibes.training.decided import decided
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.mix import Mix
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])

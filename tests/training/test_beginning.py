@@ -11,22 +11,22 @@ import pandas as pd
 import pytest
 import torch
 
-import core.training.decided as decided_module
-from core import train
-from core.errors import VibesError
-from core.features.tokens.rows import Rows, places
-from core.features.tokens.tabular import attribute_keys
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.market.splits import make_split
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings, TrainingConfig
-from core.progress import Notice
-from core.run.fits import repeated
-from core.run.manifest import Manifest
-from core.training.beginning import SHORTER, Beginning
-from core.training.decided import LARGE_STEPS, LEAST_STEPS, SIZES, VALUE_RATE, decided
-from core.training.start_rows import start_from_weights
+import listing_vibes.training.decided as decided_module
+from listing_vibes import train
+from listing_vibes.errors import VibesError
+from listing_vibes.features.tokens.rows import Rows, places
+from listing_vibes.features.tokens.tabular import attribute_keys
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.progress import Notice
+from listing_vibes.run.fits import repeated
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.training.beginning import SHORTER, Beginning
+from listing_vibes.training.decided import LARGE_STEPS, LEAST_STEPS, SIZES, VALUE_RATE, decided
+from listing_vibes.training.start_rows import start_from_weights
 
 
 def renamed(market: Path, **names: str) -> Market:

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.settings import TrainingConfig
-from core.training.candidates import candidate_masks, draw_candidates, inclusion_probability
-from core.training.examples import make_examples
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.training.candidates import candidate_masks, draw_candidates, inclusion_probability
+from listing_vibes.training.examples import make_examples
 
 KINDS = list(itertools.product(["bank", "in-batch", "both"], ["fresh", "bank"], [0, 6], [8, 1000]))
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import core.training.decided as decided_module
-from core.errors import VibesError
-from core.market.splits import make_split
-from core.model.settings import Settings
-from core.run.fits import NEAR, RECENT, repeated
-from core.training.decided import LARGE_STEPS, LATE_WEIGHT, UNWEIGHED, VALUE_RATE, decided
+import listing_vibes.training.decided as decided_module
+from listing_vibes.errors import VibesError
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.fits import NEAR, RECENT, repeated
+from listing_vibes.training.decided import LARGE_STEPS, LATE_WEIGHT, UNWEIGHED, VALUE_RATE, decided
 
 
 @pytest.fixture

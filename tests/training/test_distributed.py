@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomli_w
+
 from browser.painted import paint_market
 from helpers.commands import vibes
-
-from core.market.market import Market
-from core.run.run import Run
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,16 @@ WAYS = {
         {"logq": True, "negatives": "both", "window_listings": 60, "max_epochs": 9},
     ),
 }
-TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "core"]
+TWO = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc_per_node",
+    "2",
+    "-m",
+    "listing_vibes",
+]
 
 
 @pytest.fixture(params=WAYS)
@@ -70,9 +79,9 @@ import os, sys, time
 from pathlib import Path
 
 from browser.painted import ColourEncoder
-from core.features.photos import of_market
-from core.market.market import Market
-from core.training.start import begin
+from listing_vibes.features.photos import of_market
+from listing_vibes.market.market import Market
+from listing_vibes.training.start import begin
 
 market, run, told = map(Path, sys.argv[1:])
 

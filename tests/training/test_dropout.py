@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.tokens.tabular import TYPE_ATTRIBUTE
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.settings import Settings
-from core.run.engine import make_inputs
-from core.training.dropout import drop_tokens
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.training.dropout import drop_tokens
 
 
 @pytest.fixture

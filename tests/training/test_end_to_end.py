@@ -8,35 +8,35 @@ import pandas as pd
 import pytest
 import tomli_w
 import torch
-from helpers.killing import weights
-from helpers.tiny import tiny_events, tiny_listings, tiny_photos
 from PIL import Image
 from safetensors.numpy import load_file
 
-from core.cli.training import embed
-from core.errors import VibesError
-from core.features.featurizer import Featurizer
-from core.features.photos.of_market import market_photos
-from core.features.photos.opening import load_photo_encoder
-from core.features.photos.trainable import PREFIX, is_trained
-from core.features.photos.vectors import embed_photos
-from core.market.config import MarketConfig
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.encoder import encode_listings
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings
-from core.progress import Trained
-from core.run.engine import make_inputs
-from core.run.manifest import Manifest
-from core.run.newcomers import Newcomers
-from core.run.run import Run
-from core.serving.refresh.encode import Bench
-from core.training.live_photos import photos_of, start_live
-from core.training.optimizer import make_optimizer, set_rate
-from core.training.processes import Processes
-from core.training.train import train
+from helpers.killing import weights
+from helpers.tiny import tiny_events, tiny_listings, tiny_photos
+from listing_vibes.cli.training import embed
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.trainable import PREFIX, is_trained
+from listing_vibes.features.photos.vectors import embed_photos
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.encoder import encode_listings
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Trained
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.encode import Bench
+from listing_vibes.training.live_photos import photos_of, start_live
+from listing_vibes.training.optimizer import make_optimizer, set_rate
+from listing_vibes.training.processes import Processes
+from listing_vibes.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.training.examples import epoch_batches, exclusions, live_mask, make_examples
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.training.examples import epoch_batches, exclusions, live_mask, make_examples
 
 
 @pytest.fixture(params=["temporal", "leave-one-out"])

@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers.training_pieces import changed, pieces
 from torch import nn
 
-from core.market.log import DAY
-from core.market.splits import make_split
-from core.model.checkpoint import load_weights
-from core.training.bank import ItemBank
-from core.training.batches import history_batches
-from core.training.examples import make_examples
-from core.training.finetune import _Finetuning, finetune
-from core.training.mix import Mix
-from core.training.optimizer import learning_rate
-from core.training.step import step_loss
+from helpers.training_pieces import changed, pieces
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.checkpoint import load_weights
+from listing_vibes.training.bank import ItemBank
+from listing_vibes.training.batches import history_batches
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.finetune import _Finetuning, finetune
+from listing_vibes.training.mix import Mix
+from listing_vibes.training.optimizer import learning_rate
+from listing_vibes.training.step import step_loss
 
 STEPS, PER_USER, WIDTH = 12, 3, 32
 

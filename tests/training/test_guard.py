@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import VibesError
-from core.model.settings import Settings, TrainingConfig
-from core.training.bank import ItemBank
-from core.training.guard import check_bank, check_loss
-from core.training.state import TrainingState
-from core.training.train import train
+from listing_vibes.errors import VibesError
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.training.bank import ItemBank
+from listing_vibes.training.guard import check_bank, check_loss
+from listing_vibes.training.state import TrainingState
+from listing_vibes.training.train import train
 
 
 def test_a_loss_above_knowing_nothing_is_borne_for_a_while_after_the_warm_up():

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from helpers.logs import build_log
 
-from core.errors import VibesError
-from core.model.settings import Settings
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.scoring.late_interaction import LateInteraction
-from core.training.batches import Batch
-from core.training.late_interaction import greatest_so_far, late_scores
-from core.training.train import train
+from helpers.logs import build_log
+from listing_vibes.errors import VibesError
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.training.batches import Batch
+from listing_vibes.training.late_interaction import greatest_so_far, late_scores
+from listing_vibes.training.train import train
 
 
 def test_the_greatest_so_far_is_cummax_window_by_window():

@@ -1,4 +1,4 @@
-"""What lists add to a finished model, by validation: `core.training.listed`."""
+"""What lists add to a finished model, by validation: `listing_vibes.training.listed`."""
 
 from dataclasses import replace
 
@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import sem
 
-import core.scoring.blends as blends_module
-import core.training.listed as listed_module
-from core.market.splits import make_split
-from core.model.settings import Settings, TrainingConfig
-from core.run.fits import unasked_fit
-from core.scoring.blends import RecencyPrior
-from core.training.listed import SURELY, _reached, _surely, weighed
+import listing_vibes.scoring.blends as blends_module
+import listing_vibes.training.listed as listed_module
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.fits import unasked_fit
+from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.training.listed import SURELY, _reached, _surely, weighed
 
 
 class Guess:

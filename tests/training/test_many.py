@@ -7,18 +7,18 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from helpers.small_market import generate
 
-from core import Market, Run, VibesError, evaluate, train
-from core.insight.why.explain import why
-from core.market.log import EventLog
-from core.market.splits import Catalogue, make_split
-from core.progress import Stage, Trained
-from core.run.fits import NEAR, unasked_fit
-from core.run.manifest import Manifest
-from core.run.origin import ABROAD
-from core.run.spaces import embed_market
-from core.training.many import folder_names
+from helpers.small_market import generate
+from listing_vibes import Market, Run, VibesError, evaluate, train
+from listing_vibes.insight.why.explain import why
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.progress import Stage, Trained
+from listing_vibes.run.fits import NEAR, unasked_fit
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.origin import ABROAD
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.training.many import folder_names
 
 
 @pytest.fixture(scope="module")

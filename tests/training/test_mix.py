@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.features.featurizer import Features
-from core.features.tokens.tabular import Tokens
-from core.features.tokens.vocabulary import Vocabulary
-from core.market.kinds import AttributeVocabulary
-from core.market.splits import make_split
-from core.model.inputs import Inputs
-from core.training.codes import codes_of, redrawn
-from core.training.ground import Ground
-from core.training.mix import Mix
-from core.training.step import StepData
+from listing_vibes.features.featurizer import Features
+from listing_vibes.features.tokens.tabular import Tokens
+from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.market.kinds import AttributeVocabulary
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.inputs import Inputs
+from listing_vibes.training.codes import codes_of, redrawn
+from listing_vibes.training.ground import Ground
+from listing_vibes.training.mix import Mix
+from listing_vibes.training.step import StepData
 
 
 def test_markets_are_drawn_by_a_power_of_their_size():

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers.optimization import get_cosine_with_min_lr_schedule_with_warmup
 
-from core.features.tokens.vocabulary import Vocabulary
-from core.model.embeddings import TokenEmbedder
-from core.training.optimizer import learning_rate, make_optimizer, set_rate
+from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.model.embeddings import TokenEmbedder
+from listing_vibes.training.optimizer import learning_rate, make_optimizer, set_rate
 
 
 @pytest.mark.parametrize(("planned", "warmup"), [(1500, 100), (60, 0), (7, 3)])

@@ -5,19 +5,19 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import PhotoVectors
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.listing_model import ListingModel
-from core.model.pretrained import start_from
-from core.model.settings import Settings
-from core.run.newcomers import Newcomers
-from core.run.run import Run
-from core.training.positions import STEP, with_positions
-from core.training.refit import refit_settings
-from core.training.train import train
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.pretrained import start_from
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.run import Run
+from listing_vibes.training.positions import STEP, with_positions
+from listing_vibes.training.refit import refit_settings
+from listing_vibes.training.train import train
 
 
 def photo_vectors(market: Market, encoder: str = "one") -> PhotoVectors:

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-import core.training.pretrain as pretrain_module
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.tokens.tabular import TYPE_ATTRIBUTE
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.embeddings import TokenBatch
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings, TrainingConfig
-from core.run.engine import make_inputs
-from core.training.dropout import token_uniforms
-from core.training.examples import make_examples
-from core.training.mix import Mix
-from core.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
-from core.training.step import StepData
+import listing_vibes.training.pretrain as pretrain_module
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.embeddings import TokenBatch
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.training.dropout import token_uniforms
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.mix import Mix
+from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
+from listing_vibes.training.step import StepData
 
 
 @pytest.fixture(params=["cls", "readout"])

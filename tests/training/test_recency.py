@@ -5,30 +5,30 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.training_pieces import changed, pieces
 
-import core.scoring.blends as blends_module
-import core.training.decided as decided_module
-import core.training.listed as listed_module
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run
-from core.market.log import DAY, EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.losses import LOSSES
-from core.progress import Notice
-from core.run.fits import NEAR, RECENT
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.run.scorer import model_scorer
-from core.scoring.blends import RecencyPrior
-from core.scoring.exposure import Exposure
-from core.scoring.ranking import batches, pessimistic_ranks
-from core.scoring.recency import RecentEvents
-from core.scoring.tuning import recall
-from core.training.batches import history_batches
-from core.training.step import step_loss
-from core.training.train import train
+import listing_vibes.scoring.blends as blends_module
+import listing_vibes.training.decided as decided_module
+import listing_vibes.training.listed as listed_module
+from helpers.training_pieces import changed, pieces
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.progress import Notice
+from listing_vibes.run.fits import NEAR, RECENT
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.scorer import model_scorer
+from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.exposure import Exposure
+from listing_vibes.scoring.ranking import batches, pessimistic_ranks
+from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.scoring.tuning import recall
+from listing_vibes.training.batches import history_batches
+from listing_vibes.training.step import step_loss
+from listing_vibes.training.train import train
 
 DAYS = 20
 

@@ -5,19 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.evaluation.notes import WITHIN
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.features.carried import Carried
-from core.market.log import EventLog
-from core.model.settings import SplitConfig, TrainingConfig
-from core.run.fits import carry_fits, load_fits
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.scoring.named import NEAR_RECENT
-from core.training.refit import refit_encoder, refit_settings
-from core.training.train import train
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.notes import WITHIN
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.features.carried import Carried
+from listing_vibes.market.log import EventLog
+from listing_vibes.model.settings import SplitConfig, TrainingConfig
+from listing_vibes.run.fits import carry_fits, load_fits
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.named import NEAR_RECENT
+from listing_vibes.training.refit import refit_encoder, refit_settings
+from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow
 

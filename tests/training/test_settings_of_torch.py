@@ -5,8 +5,8 @@ import inspect
 import pytest
 import torch
 
-from core.training.processes import Processes, settings_of_torch
-from core.training.train import train
+from listing_vibes.training.processes import Processes, settings_of_torch
+from listing_vibes.training.train import train
 
 
 def test_a_notebook_goes_on_without_the_settings_of_training():

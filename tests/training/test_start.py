@@ -1,4 +1,4 @@
-"""`core.train`: the run that the command writes, from whatever a notebook has at hand."""
+"""`listing_vibes.train`: the run that the command writes, from whatever a notebook has at hand."""
 
 import os
 import shutil
@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core import Market, Run, evaluate, train
-from core.errors import VibesError
-from core.model.settings import Settings
-from core.progress import Stage, Update, Validated
-from core.run.fits import load_fits
-from core.run.manifest import Manifest
+from listing_vibes import Market, Run, evaluate, train
+from listing_vibes.errors import VibesError
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Stage, Update, Validated
+from listing_vibes.run.fits import load_fits
+from listing_vibes.run.manifest import Manifest
 
 pytestmark = pytest.mark.slow
 

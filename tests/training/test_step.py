@@ -5,18 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers.training_pieces import changed, pieces
 
-from core.market.log import DAY
-from core.market.splits import make_split
-from core.model.encoder import encode_histories, encode_listings
-from core.scoring.recency import RecentEvents
-from core.training.bank import ItemBank
-from core.training.batches import history_batches, window_batches
-from core.training.candidates import draw_candidates
-from core.training.examples import make_examples
-from core.training.mix import Mix
-from core.training.step import step_loss
+from helpers.training_pieces import changed, pieces
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.encoder import encode_histories, encode_listings
+from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.training.bank import ItemBank
+from listing_vibes.training.batches import history_batches, window_batches
+from listing_vibes.training.candidates import draw_candidates
+from listing_vibes.training.examples import make_examples
+from listing_vibes.training.mix import Mix
+from listing_vibes.training.step import step_loss
 
 SEED, STEP, DAYS, WIDTH = 3, 11, 20, 32
 CASES = {

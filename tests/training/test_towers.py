@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings
-from core.run.engine import make_inputs
-from core.training import towers as towers_module
-from core.training.batches import Batch
-from core.training.processes import Processes
-from core.training.towers import Towers
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
+from listing_vibes.training import towers as towers_module
+from listing_vibes.training.batches import Batch
+from listing_vibes.training.processes import Processes
+from listing_vibes.training.towers import Towers
 
 
 @pytest.fixture

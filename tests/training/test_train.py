@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.killing import kill_at, train_apart, weights
 
-from core.errors import VibesError
-from core.features.config import FeatureConfig
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, make_split
-from core.model.settings import Settings
-from core.progress import Trained, Validated
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.training import decided as decided_module
-from core.training.ground import Ground
-from core.training.train import _features, train
+from helpers.killing import kill_at, train_apart, weights
+from listing_vibes.errors import VibesError
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Trained, Validated
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.training import decided as decided_module
+from listing_vibes.training.ground import Ground
+from listing_vibes.training.train import _features, train
 
 
 @pytest.fixture(scope="module")

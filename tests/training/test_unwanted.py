@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.featurizer import FeatureConfig
-from core.market.market import Market
-from core.model.settings import Settings
-from core.progress import Notice
-from core.run.manifest import Manifest
-from core.training.train import train
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Notice
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow
 

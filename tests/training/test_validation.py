@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from helpers.training_pieces import changed, pieces
 
-from core.market.splits import Catalogue, make_split
-from core.training import train as training
-from core.training.finetune import _Finetuning
-from core.training.processes import Processes
+from helpers.training_pieces import changed, pieces
+from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.training import train as training
+from listing_vibes.training.finetune import _Finetuning
+from listing_vibes.training.processes import Processes
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ import itertools
 import numpy as np
 import pytest
 import torch
+
 from helpers.killing import kill_at, train_apart, weights
 from helpers.training_pieces import changed, pieces
-
-from core.model.checkpoint import load_weights
-from core.model.listing_model import ListingModel
-from core.model.settings import Settings
-from core.progress import Trained, Update, Validated
-from core.run.run import Run
-from core.training.finetune import finetune
-from core.training.train import train
+from listing_vibes.model.checkpoint import load_weights
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Trained, Update, Validated
+from listing_vibes.run.run import Run
+from listing_vibes.training.finetune import finetune
+from listing_vibes.training.train import train
 
 pytestmark = pytest.mark.slow
 

@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.featurizer import Features
-from core.features.sequences import Meta, history_sequences
-from core.features.tokens.tabular import TYPE_ATTRIBUTE, TYPE_CLS, TYPE_CONTENT, TYPE_META, Tokens
-from core.market.columns import Columns as C
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.splits import Catalogue, Split
-from core.model.inputs import Inputs
-from core.model.settings import TrainingConfig
-from core.training.batches import history_batches, window_batches
-from core.training.candidates import candidate_masks, draw_candidates
-from core.training.examples import make_examples
+from listing_vibes.features.featurizer import Features
+from listing_vibes.features.sequences import Meta, history_sequences
+from listing_vibes.features.tokens.tabular import TYPE_ATTRIBUTE, TYPE_CLS, TYPE_CONTENT, TYPE_META, Tokens
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, Split
+from listing_vibes.model.inputs import Inputs
+from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.training.batches import history_batches, window_batches
+from listing_vibes.training.candidates import candidate_masks, draw_candidates
+from listing_vibes.training.examples import make_examples
 
 
 class Drawing:

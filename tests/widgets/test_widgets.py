@@ -7,18 +7,18 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+
 from browser.mapped import write_map
 from helpers.copies import copied
-
-from core import Run
-from core.errors import VibesError
-from core.insight.days import MarketDays
-from core.progress import Counted, bar
-from core.widgets.labels import labels
-from core.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
+from listing_vibes import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.progress import Counted, bar
+from listing_vibes.widgets.labels import labels
+from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML, MAP, MAP_HTML, notebook_module
 
 pytest.importorskip("anywidget", reason="anywidget is not installed; pip install 'listing-vibes[notebook]'")
-from core.widgets import GalleryWidget, MapWidget, map_widget
+from listing_vibes.widgets import GalleryWidget, MapWidget, map_widget
 
 
 @pytest.fixture(scope="module")

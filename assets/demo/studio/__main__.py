@@ -1,4 +1,4 @@
-"""`PYTHONPATH=.:assets/demo python -m studio HOMES.jsonl OUT [--only N] [--shard i/n]`: draws what is missing, one process a core."""
+"""`PYTHONPATH=core:assets/demo python -m studio HOMES.jsonl OUT [--only N] [--shard i/n]`: draws what is missing, one process a core."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from core.errors import VibesError
+from listing_vibes.errors import VibesError
 from studio.homefile import read_homes
 from studio.output import Job, all_jobs, open_jobs, parse_shard, write_whole
 
@@ -18,7 +18,9 @@ T = TypeVar("T")
 def command_line() -> argparse.ArgumentParser:
     """The program's arguments."""
     parser = argparse.ArgumentParser(prog="python -m studio", description=__doc__)
-    parser.add_argument("homes", type=Path, help="homes as JSON lines, from `python -m core.demo.homes`")
+    parser.add_argument(
+        "homes", type=Path, help="homes as JSON lines, from `python -m listing_vibes.demo.homes`"
+    )
     parser.add_argument("out", type=Path, help="folder of the pictures; finished ones are kept")
     parser.add_argument("--only", type=int, help="number of the one home to draw")
     parser.add_argument("--shard", default="0/1", help="i/n: every n-th picture, from the i-th on")

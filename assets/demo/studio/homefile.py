@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
-from core.demo.homes import ROOMS, VIBES, Home
-from core.errors import VibesError
+from listing_vibes.demo.homes import ROOMS, VIBES, Home
+from listing_vibes.errors import VibesError
 
 #: What each field is made by: int, float, bool, str, or tuple.
 KINDS = {name: get_origin(kind) or kind for name, kind in get_type_hints(Home).items()}
@@ -17,7 +17,7 @@ def read_homes(path: Path) -> list[Home]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise VibesError(
-            f"{path} cannot be read ({error.strerror}); write it with `python -m core.demo.homes`."
+            f"{path} cannot be read ({error.strerror}); write it with `python -m listing_vibes.demo.homes`."
         ) from error
     return [_home(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
 
@@ -28,11 +28,11 @@ def _home(line: str, where: str) -> Home:
         home = Home(**{name: kind(cells[name]) for name, kind in KINDS.items()})
     except (ValueError, TypeError) as error:
         raise VibesError(
-            f"{where}: not a home as JSON ({error}); write the file with `python -m core.demo.homes`."
+            f"{where}: not a home as JSON ({error}); write the file with `python -m listing_vibes.demo.homes`."
         ) from error
     except KeyError as error:
         raise VibesError(
-            f"{where}: the field {error} is missing; write the file with `python -m core.demo.homes`."
+            f"{where}: the field {error} is missing; write the file with `python -m listing_vibes.demo.homes`."
         ) from error
     if home.vibe not in VIBES:
         raise VibesError(f"{where}: unknown vibe {home.vibe!r}; known are {', '.join(VIBES)}.")

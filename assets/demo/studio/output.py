@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.demo.homes import Home
-from core.errors import VibesError
+from listing_vibes.demo.homes import Home
+from listing_vibes.errors import VibesError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 from PIL import Image
 
-from core.demo.homes import Home
+from listing_vibes.demo.homes import Home
 from studio import light
 from studio.camera import interior_view, put_camera
 from studio.chance import Rng, stream

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.errors import VibesError
+from listing_vibes.errors import VibesError
 from studio.chance import pick, stream, weighted
 from studio.colour import Colour, parse, vary
 from studio.vibes import VIBES, Vibe

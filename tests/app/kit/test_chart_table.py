@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.kit import charts
-from app.kit.chart_table import chart_table
+from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.chart_table import chart_table
 
 
 def test_rows_have_the_names_of_the_axis_and_their_intervals():

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from contrast import THEME, contrast
 
-from app.kit import charts
+from listing_vibes_app.kit import charts
 
 KINDS = [charts.Kind("Model", "#112233"), charts.Kind("Baseline", "#445566", "square")]
 

@@ -3,8 +3,8 @@
 import pytest
 from looking import components, texts
 
-from app.kit.examples import sided
-from core import Run, selection
+from listing_vibes import Run, selection
+from listing_vibes_app.kit.examples import sided
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from looking import components, texts
 
-from core import Run
-from core.run.fits import Fit, save_fits
-from core.run.manifest import Manifest
+from listing_vibes import Run
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.manifest import Manifest
 
 FITS = [
     Fit(name="model + recency", days=60, weight=5.0),

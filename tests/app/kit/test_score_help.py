@@ -2,10 +2,10 @@
 
 from types import SimpleNamespace
 
-from app.kit.score_help import ADDED, user_score_help
-from core.model.settings import Settings
-from core.run.fits import NOTHING
-from core.scoring.late_interaction import LateInteraction
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.fits import NOTHING
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes_app.kit.score_help import ADDED, user_score_help
 
 
 def of(weight, **training):

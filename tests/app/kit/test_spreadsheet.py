@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from app.kit.spreadsheet import spreadsheet_csv
+from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 
 
 def test_texts_stay_texts_and_numbers_numbers():

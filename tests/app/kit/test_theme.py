@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from contrast import THEME, contrast, mixed
 
-import app
+import listing_vibes_app
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
@@ -32,5 +32,5 @@ def test_texts_stand_out(name):
 def test_no_button_is_filled_with_the_primary_colour():
     """Streamlit writes on it in white, and no colour stands out both from white and, as text, from the dark ground."""
     assert contrast("#ffffff", THEME["dark"]["primaryColor"]) < 4.5
-    for source in Path(app.__file__).parent.rglob("*.py"):
+    for source in Path(listing_vibes_app.__file__).parent.rglob("*.py"):
         assert 'type="primary"' not in source.read_text(encoding="utf-8"), source

@@ -6,13 +6,13 @@ import subprocess
 import urllib.request
 
 import pytest
-from browser.served import wait_for
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.server import launch
-from core.errors import VibesError
-from core.serving.service.guard import HOSTS, TOKEN
+from browser.served import wait_for
+from listing_vibes.errors import VibesError
+from listing_vibes.serving.service.guard import HOSTS, TOKEN
+from listing_vibes_app.server import launch
 
 SECRET = "a-token-of-many-characters"
 

@@ -9,9 +9,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-import app.server.numbers
-from app.server.boundary import answering
-from core.errors import DEBUG, VibesError
+import listing_vibes_app.server.numbers
+from listing_vibes.errors import DEBUG, VibesError
+from listing_vibes_app.server.boundary import answering
 
 ERRORS = {
     "full": OSError(errno.ENOSPC, "No space left on device", "run/model"),
@@ -26,7 +26,7 @@ def _page():
     import streamlit as st
     from tests_errors import ERRORS
 
-    from app.server.boundary import boundary
+    from listing_vibes_app.server.boundary import boundary
 
     with boundary():
         raise ERRORS[st.query_params["kind"]]
@@ -76,5 +76,7 @@ def test_numbers_in_addresses_are_short(number, status):
 
         return PlainTextResponse(str(request.path_params["at"]))
 
-    client = TestClient(Starlette(routes=[Route(f"/{{at:{app.server.numbers.NUMBER}}}", serve)]))
+    client = TestClient(
+        Starlette(routes=[Route(f"/{{at:{listing_vibes_app.server.numbers.NUMBER}}}", serve)])
+    )
     assert client.get(f"/{number}").status_code == status

@@ -8,8 +8,8 @@ import urllib.request
 
 import pytest
 
-from app.server import launch
-from core.errors import VibesError
+from listing_vibes.errors import VibesError
+from listing_vibes_app.server import launch
 
 
 def option(arguments, name):
@@ -72,7 +72,7 @@ def answer_of(url, server, patience=60):
 @pytest.mark.slow
 def test_the_settings_beside_the_server_are_those_that_streamlit_reads():
     code = (
-        "import streamlit.config as c, app.server.launch as l; from pathlib import Path;"
+        "import streamlit.config as c, listing_vibes_app.server.launch as l; from pathlib import Path;"
         "c._main_script_path = str(Path(l.__file__).parents[1] / 'asgi.py');"
         "print(c.get_option('browser.gatherUsageStats'), c.get_option('client.toolbarMode'),"
         "c.get_option('theme.light.primaryColor'), c.get_option('theme.dark.primaryColor'))"

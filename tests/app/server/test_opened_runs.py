@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from app.app_pages.map import probes
-from app.server import look_search, runs
-from app.server.runs import OpenRun, run_key
+from listing_vibes_app.app_pages.map import probes
+from listing_vibes_app.server import look_search, runs
+from listing_vibes_app.server.runs import OpenRun, run_key
 
 
 def opened() -> OpenRun:

@@ -3,14 +3,14 @@
 import sys
 
 import pytest
-from browser.painted import colour_of, embed_run, paint_market
 from PIL import Image
 from starlette.requests import Request
 
-from app.server.photo_route import serve
-from app.server.photos import photo_url
-from app.server.runs import open_run
-from app.view.photo_box import photo_box
+from browser.painted import colour_of, embed_run, paint_market
+from listing_vibes_app.server.photo_route import serve
+from listing_vibes_app.server.photos import photo_url
+from listing_vibes_app.server.runs import open_run
+from listing_vibes_app.view.photo_box import photo_box
 
 
 @pytest.fixture

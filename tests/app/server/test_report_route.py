@@ -7,10 +7,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from app.server.report_route import LARGEST, routes
-from core import Run
-from core.report.page import report_html
-from core.report.pins import Pin
+from listing_vibes import Run
+from listing_vibes.report.page import report_html
+from listing_vibes.report.pins import Pin
+from listing_vibes_app.server.report_route import LARGEST, routes
 
 PINS = [{"title": "Mine", "url": "/similar?listing=l03&k=2", "note": "Look"}]
 

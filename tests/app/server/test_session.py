@@ -7,8 +7,8 @@ import sys
 import pytest
 import streamlit as st
 
-from app.server import params, runs
-from core.run.manifest import Manifest
+from listing_vibes.run.manifest import Manifest
+from listing_vibes_app.server import params, runs
 
 
 def test_runs_go_by_their_folder_and_are_numbered_where_two_share_it(monkeypatch, tmp_path):

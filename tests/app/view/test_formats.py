@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from app.view import formats
+from listing_vibes_app.view import formats
 
 
 def test_names_that_are_there_twice_are_numbered():

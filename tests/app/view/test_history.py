@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from app.view.history import touched_later
+from listing_vibes_app.view.history import touched_later
 
 
 def test_what_was_refused_later_is_no_touch(make_log):

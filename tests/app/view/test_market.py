@@ -5,19 +5,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import paint_market
 
-from app.app_pages.map.region import against, summary, table_of
-from app.app_pages.similar.attribute_match import match
-from app.app_pages.similar.differences import same_and_different
-from app.kit.palettes import choices, colouring
-from app.view.market import MarketView
-from app.view.search import SearchIndex
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.writer import write_market
-from core.run.describe import described
+from browser.painted import paint_market
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.describe import described
+from listing_vibes_app.app_pages.map.region import against, summary, table_of
+from listing_vibes_app.app_pages.similar.attribute_match import match
+from listing_vibes_app.app_pages.similar.differences import same_and_different
+from listing_vibes_app.kit.palettes import choices, colouring
+from listing_vibes_app.view.market import MarketView
+from listing_vibes_app.view.search import SearchIndex
 
 
 def view_of(path) -> MarketView:

@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 
-from app.view.market import MarketView
-from app.view.search import SearchIndex
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes_app.view.market import MarketView
+from listing_vibes_app.view.search import SearchIndex
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.market.columns import Columns as C
-from core.market.durable import atomic_path
-from core.market.log import EventLog, ranges
-from core.market.market import Market
-from core.market.splits import Catalogue, Queries, Split, make_split
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, Queries, Split, make_split
 
 
 def open_split(market: Path, protocol: str | None) -> tuple[Market, EventLog, Catalogue, Split]:

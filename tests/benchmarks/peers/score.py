@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from export import open_split
 
-from core.evaluation.new_by import NewBy
-from core.evaluation.protocol import evaluate
-from core.evaluation.result import Evaluation
-from core.market.market import Market
-from core.market.splits import Queries, Split
-from core.scoring.baselines.ease import Ease
+from listing_vibes.evaluation.new_by import NewBy
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Queries, Split
+from listing_vibes.scoring.baselines.ease import Ease
 
 INPUTS = ("train", "histories", "moments", "validation", "validation_histories", "validation_moments")
 

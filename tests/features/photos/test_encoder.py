@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from core.errors import VibesError
-from core.features.photos import encoder as photo_encoder
-from core.features.photos.encoder import LITE0, PhotoEncoder, rename_by_order
-from core.features.photos.opening import load_photo_encoder
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos import encoder as photo_encoder
+from listing_vibes.features.photos.encoder import LITE0, PhotoEncoder, rename_by_order
+from listing_vibes.features.photos.opening import load_photo_encoder
 
 TINY = "test_efficientnet.r160_in1k"
 TINY_HUB = "models--timm--test_efficientnet.r160_in1k"

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core.features.photos import engine as photo_engine
-from core.features.photos.encoder import LITE0, MANY
-from core.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos import engine as photo_engine
+from listing_vibes.features.photos.encoder import LITE0, MANY
+from listing_vibes.features.photos.opening import load_photo_encoder
 
 pytestmark = pytest.mark.slow
 

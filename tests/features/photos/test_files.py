@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.features.photos import files as photo_files
-from core.features.photos.files import PhotoProblem, decode, locate, read
+from listing_vibes.features.photos import files as photo_files
+from listing_vibes.features.photos.files import PhotoProblem, decode, locate, read
 
 # pytest resets the filters that `photo_files` sets at import.
 pytestmark = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.features.photos.looks import Looks, class_names, load_looks, save_looks
+from listing_vibes.features.photos.looks import Looks, class_names, load_looks, save_looks
 
 
 def made(seed=0, photos=9, classes=6, width=5) -> Looks:

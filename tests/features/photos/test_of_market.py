@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos import vae
-from core.features.photos.of_market import market_photos
-from core.features.photos.vectors import load_photo_vectors
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos import vae
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.market.market import Market
 
 pytest.importorskip("diffusers")
 LITE0 = "tf_efficientnet_lite0"
@@ -59,5 +59,5 @@ def test_no_photos_at_all(tiny_market):
 
 @pytest.mark.slow  # 2 s of imports
 def test_a_training_imports_timm_only_for_photos():
-    child = "import sys, core.training.start; assert not {'timm', 'torchvision'} & set(sys.modules)"
+    child = "import sys, listing_vibes.training.start; assert not {'timm', 'torchvision'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", child], check=True)

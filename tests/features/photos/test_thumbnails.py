@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core.errors import VibesError
-from core.features.photos import thumbnails
-from core.features.photos.thumbnails import thumbnail
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos import thumbnails
+from listing_vibes.features.photos.thumbnails import thumbnail
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from core.errors import VibesError
-from core.features.photos import vae
-from core.features.photos.vae import SIZE, is_vae, market_vae
-from core.features.photos.vectors import embed_photos
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos import vae
+from listing_vibes.features.photos.vae import SIZE, is_vae, market_vae
+from listing_vibes.features.photos.vectors import embed_photos
 
 pytest.importorskip("diffusers")
 STEPS = 3

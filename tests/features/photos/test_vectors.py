@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from core.errors import VibesError
-from core.features import vector_cache
-from core.features.photos import files as photo_files
-from core.features.photos.vectors import (
+from listing_vibes.errors import VibesError
+from listing_vibes.features import vector_cache
+from listing_vibes.features.photos import files as photo_files
+from listing_vibes.features.photos.vectors import (
     NOT_EMBEDDED,
     PhotoVectors,
     embed_photos,
     load_photo_vectors,
     tell_broken,
 )
-from core.progress import Counted
+from listing_vibes.progress import Counted
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[3]
@@ -191,7 +191,7 @@ def test_killed_and_run_again_it_keeps_what_was_done(market):
 import sys
 sys.path.insert(0, {str(HERE.parent)!r})
 import test_vectors
-from core.features import vector_cache
+from listing_vibes.features import vector_cache
 vector_cache.FLUSH_SECONDS = 0.0
 from pathlib import Path
 test_vectors.embed_photos(Path({str(market)!r}), test_vectors.TEN, test_vectors.StuckEncoder(), batch_size=3)
@@ -233,7 +233,7 @@ def test_reading_needs_no_torch(market):
     child = f"""
 import sys
 import pandas as pd
-from core.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.photos.vectors import load_photo_vectors
 photos = pd.DataFrame({{"path": ["photos/1.png"]}})
 assert load_photo_vectors({str(market)!r}, photos).ok.all()
 assert not {{"torch", "timm", "transformers", "sklearn"}} & set(sys.modules)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Features, Featurizer
-from core.features.photos.vectors import PhotoVectors, combine
-from core.features.tokens.tabular import PHOTO, photo_key
-from core.market.columns import Columns as C
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Features, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.features.tokens.tabular import PHOTO, photo_key
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
 
 WIDTH = 16
 

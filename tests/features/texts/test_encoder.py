@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from core.device import has_bf16
-from core.errors import VibesError
-from core.features import vector_cache
-from core.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
-from core.progress import Counted, Stage
+from listing_vibes.device import has_bf16
+from listing_vibes.errors import VibesError
+from listing_vibes.features import vector_cache
+from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
+from listing_vibes.progress import Counted, Stage
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = [
@@ -144,7 +144,7 @@ def test_progress_counts_distinct_texts(minilm, tmp_path):
 def test_cached_texts_need_no_torch_and_loading_is_silent(minilm, tmp_path):
     child = f"""
 import sys
-from core.features.texts.encoder import embed_texts
+from listing_vibes.features.texts.encoder import embed_texts
 assert embed_texts(["bed", None], {str(tmp_path)!r}).ok.tolist() == [True, False]
 assert ("torch" in sys.modules) == (sys.argv[1] == "first")
 """
@@ -222,7 +222,7 @@ def test_packed_texts_have_the_vectors_of_padded_ones_in_any_company(minilm, hal
 
 @pytest.mark.slow
 def test_a_bert_is_read_from_its_file_to_the_vectors_that_transformers_reads(minilm, tmp_path, monkeypatch):
-    from core.features.texts import packed_bert
+    from listing_vibes.features.texts import packed_bert
 
     def failed(*_):
         raise AssertionError("transformers was asked for the model")

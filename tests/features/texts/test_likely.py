@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from core.features.texts.likely import likely_rows
+from listing_vibes.features.texts.likely import likely_rows
 
 
 def test_rows_follow_what_names_tell_and_differ_where_they_tell_nothing():

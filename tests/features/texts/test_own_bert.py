@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.features.texts import own_bert
-from core.features.texts.encoder import load_text_encoder
-from core.features.texts.own_bert import OwnBert
+from listing_vibes.errors import VibesError
+from listing_vibes.features.texts import own_bert
+from listing_vibes.features.texts.encoder import load_text_encoder
+from listing_vibes.features.texts.own_bert import OwnBert
 
 pytestmark = pytest.mark.slow
 

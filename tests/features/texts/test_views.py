@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.texts.encoder import embed_texts
-from core.features.tokens.tabular import text_key
-from core.market.market import Market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.texts.encoder import embed_texts
+from listing_vibes.features.tokens.tabular import text_key
+from listing_vibes.market.market import Market
 
 VIEWS = ("minilm-whitened", "minilm", "tfidf")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.features.tokens.vocabulary import fit_vocabulary
-from core.market.kinds import kind_of
-from core.market.kinds.category import category_ids
-from core.market.kinds.number import number_bins
-from core.market.kinds.place import place_ids
-from core.market.market import Attribute
+from listing_vibes.features.tokens.vocabulary import fit_vocabulary
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.kinds.category import category_ids
+from listing_vibes.market.kinds.number import number_bins
+from listing_vibes.market.kinds.place import place_ids
+from listing_vibes.market.market import Attribute
 
 ATTRIBUTES = [
     Attribute("city", "category", "City"),

@@ -7,14 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import PhotoVectors
-from core.features.sequences import history_sequences, listing_sequences
-from core.features.texts.encoder import minilm_folder
-from core.features.tokens.tabular import TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META, key_count, piece_keys
-from core.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
-from core.market.log import EventLog
-from core.market.market import Attribute, Market
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.sequences import history_sequences, listing_sequences
+from listing_vibes.features.texts.encoder import minilm_folder
+from listing_vibes.features.tokens.tabular import (
+    TYPE_ATTRIBUTE,
+    TYPE_CONTENT,
+    TYPE_META,
+    key_count,
+    piece_keys,
+)
+from listing_vibes.features.tokens.wordpiece import fair_cut, fit_pieces, tokenise_pieces, word_vectors
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Attribute, Market
 
 ATTRIBUTES = [
     Attribute("title", "text", "Title"),

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-from core.errors import VibesError
-from core.evaluation.queries_file import FILE, RANK
-from core.insight.rankings import KEY, rankers
-from core.market.importers.inside_airbnb import bathrooms, without_rating
-from core.market.io import read_kept
-from core.market.market import Market
-from core.market.markup import plain_text
-from core.market.moments import moment_in_log, to_moments
-from core.market.raw import moments_or_text, numbers_or_text, parted
-from core.market.values import as_ids, to_flags, to_numbers, to_set
-from core.run.histories import read_history
-from core.run.where import read_condition
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets.market_files import CSV, HOSTILE, TOML
+
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.queries_file import FILE, RANK
+from listing_vibes.insight.rankings import KEY, rankers
+from listing_vibes.market.importers.inside_airbnb import bathrooms, without_rating
+from listing_vibes.market.io import read_kept
+from listing_vibes.market.market import Market
+from listing_vibes.market.markup import plain_text
+from listing_vibes.market.moments import moment_in_log, to_moments
+from listing_vibes.market.raw import moments_or_text, numbers_or_text, parted
+from listing_vibes.market.values import as_ids, to_flags, to_numbers, to_set
+from listing_vibes.run.histories import read_history
+from listing_vibes.run.where import read_condition
 
 Feed = Callable[[bytes], object]
 

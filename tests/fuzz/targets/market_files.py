@@ -9,16 +9,16 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-
-from core.market.config import MarketConfig
-from core.market.io import read_table
-from core.market.log import EventLog
-from core.market.market import Market
-from core.market.profile import profile
-from core.market.tables import events_table, listings_table, photos_table
-from core.market.user_names import UserNames
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
+
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.io import read_table
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes.market.tables import events_table, listings_table, photos_table
+from listing_vibes.market.user_names import UserNames
 
 TOML = (
     b'name = "Tiny town"\nnote = "Simulated."\ncurrency = "EUR"\ntitle = "title"\nactions = ["view", "save"]\n'
@@ -75,10 +75,10 @@ def _table(name: str, suffix: str) -> Callable[[Path], Callable[[bytes], object]
 @target("event-log", seeds=lambda: [LOG])
 def event_log(folder: Path) -> Callable[[bytes], object]:
     """A log of live events, read as a refresh, a service and an experiment read it."""
-    from core.serving.impressions.tables import read_feedback
-    from core.serving.journal.following import whole_lines
-    from core.serving.live.log import LiveLog
-    from core.serving.refresh.logged import rows_of_log
+    from listing_vibes.serving.impressions.tables import read_feedback
+    from listing_vibes.serving.journal.following import whole_lines
+    from listing_vibes.serving.live.log import LiveLog
+    from listing_vibes.serving.refresh.logged import rows_of_log
 
     path, config, known = folder / "events-1.jsonl", MarketConfig(), pd.Index(["a1", "a2", "a3"])
     now = pd.Timestamp("2024-06-01", tz="UTC")

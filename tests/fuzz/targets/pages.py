@@ -17,29 +17,29 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from browser.mapped import write_map
-from browser.painted import embed_run, paint_market
-from helpers.driver import scan_once
 from PIL import Image
 from streamlit.testing.v1 import AppTest
-
-import app
-from app.app_pages.cold.listing_form import draft_of, read_draft
-from app.app_pages.similar.filters import told
-from app.app_pages.simulate import history
-from app.server.runs import OpenRun
-from app.view.market import MarketView
-from app.view.photo_box import photo_box
-from core import Run
-from core.insight.map.region import read_outline
-from core.insight.selection.filters import Filters
-from core.run.histories import read_history
-from core.run.newcomers import one_listing
-from core.run.thumbs import preview
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
 
-MAIN = Path(app.__file__).with_name("main.py")
+import listing_vibes_app
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market
+from helpers.driver import scan_once
+from listing_vibes import Run
+from listing_vibes.insight.map.region import read_outline
+from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.run.histories import read_history
+from listing_vibes.run.newcomers import one_listing
+from listing_vibes.run.thumbs import preview
+from listing_vibes_app.app_pages.cold.listing_form import draft_of, read_draft
+from listing_vibes_app.app_pages.similar.filters import told
+from listing_vibes_app.app_pages.simulate import history
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.market import MarketView
+from listing_vibes_app.view.photo_box import photo_box
+
+MAIN = Path(listing_vibes_app.__file__).with_name("main.py")
 WORDS = (
     b"--1",
     b"-0",

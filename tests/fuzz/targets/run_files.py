@@ -9,24 +9,24 @@ from functools import cache
 from pathlib import Path
 
 import pandas as pd
-
-from core.ablation.table import COLUMNS, read_ablation
-from core.insight.map.vibe_map import read_map
-from core.insight.rankings import load_rankings
-from core.market.documents import read_json
-from core.report.measured import training
-from core.run.contents import read_spaces
-from core.run.fits import load_fits
-from core.run.generations import stamp_of
-from core.run.manifest import Manifest
-from core.run.metrics_file import parse_metrics
-from core.run.run import Run
-from core.search.store.faiss_store import FaissStore
-from core.search.store.protocol import Between
-from core.serving.cost.measure import Constants
-from core.serving.refresh.store import Follower
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
+
+from listing_vibes.ablation.table import COLUMNS, read_ablation
+from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.market.documents import read_json
+from listing_vibes.report.measured import training
+from listing_vibes.run.contents import read_spaces
+from listing_vibes.run.fits import load_fits
+from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.metrics_file import parse_metrics
+from listing_vibes.run.run import Run
+from listing_vibes.search.store.faiss_store import FaissStore
+from listing_vibes.search.store.protocol import Between
+from listing_vibes.serving.cost.measure import Constants
+from listing_vibes.serving.refresh.store import Follower
 
 FIRST = Path(__file__).parents[2] / "run" / "first_format"
 METRICS = (

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote_from_bytes
 
-from core.errors import VibesError, printable
 from tests.fuzz.harness import target
 from tests.fuzz.mutate import mutated
+
+from listing_vibes.errors import VibesError, printable
 
 T = TypeVar("T")
 DEMO = Path(__file__).parents[3] / "assets" / "demo" / "run"
@@ -79,9 +80,9 @@ def _draw(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 
 @target("service-requests", _seeds, _draw)
 def service_requests(folder: Path) -> Callable[[bytes], object]:
-    from core.serving.impressions.keeper import Impressions
-    from core.serving.service.api import Options, make_app
-    from core.serving.service.newest import NewestState
+    from listing_vibes.serving.impressions.keeper import Impressions
+    from listing_vibes.serving.service.api import Options, make_app
+    from listing_vibes.serving.service.newest import NewestState
 
     app = make_app(
         NewestState(DEMO, events=folder / "events"),

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import core
-from core import Run, VibesError
-from core.insight.demand.about import about, repeated, users_of
-from core.insight.demand.demand import DAYS, UnmetPlace, _apart, demand
-from core.insight.demand.places import candidate_places
-from core.insight.demand.wishes import NEAR, Wishes
-from core.insight.map.traits import Trait
-from core.market.log import DAY
+import listing_vibes
+from listing_vibes import Run, VibesError
+from listing_vibes.insight.demand.about import about, repeated, users_of
+from listing_vibes.insight.demand.demand import DAYS, UnmetPlace, _apart, demand
+from listing_vibes.insight.demand.places import candidate_places
+from listing_vibes.insight.demand.wishes import NEAR, Wishes
+from listing_vibes.insight.map.traits import Trait
+from listing_vibes.market.log import DAY
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_wishes_are_what_the_model_would_give_of_all_that_was_published(trained)
 
 def test_a_withdrawn_taste_is_found_and_described(short):
     run, gone = short
-    found = core.demand(run, space="model")
+    found = listing_vibes.demand(run, space="model")
     place = found.places[0]
     row = run.listing_row
     inside = np.isin([row[name] for name in place.listings], gone)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.insight.demand import places as module
-from core.insight.demand.places import candidate_places
+from listing_vibes.insight.demand import places as module
+from listing_vibes.insight.demand.places import candidate_places
 
 
 def tastes(each=40, count=5, width=16, seed=0):

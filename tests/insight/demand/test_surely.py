@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from core.insight.demand.surely import lifts, surest
+from listing_vibes.insight.demand.surely import lifts, surest
 
 
 @pytest.mark.parametrize(("live", "looked"), [(0, 1), (3, 7), (40, 7)])

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from core import Market, VibesError, launch
-from core.cli import app
-from core.insight.audience import Audience
-from core.insight.launch.comparable import between, comparable
-from core.insight.launch.crowd import Crowd
-from core.insight.launch.drafts import Draft, single_changes
-from core.insight.launch.launch import gains
-from core.insight.launch.text import told as shown
-from core.insight.launch.written import LaunchCall
-from core.run.newcomers import Newcomers
+from listing_vibes import Market, VibesError, launch
+from listing_vibes.cli import app
+from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.launch.comparable import between, comparable
+from listing_vibes.insight.launch.crowd import Crowd
+from listing_vibes.insight.launch.drafts import Draft, single_changes
+from listing_vibes.insight.launch.launch import gains
+from listing_vibes.insight.launch.text import told as shown
+from listing_vibes.insight.launch.written import LaunchCall
+from listing_vibes.run.newcomers import Newcomers
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import embed_run, paint_market
 
-from core.errors import VibesError
-from core.features.photos.looks import Looks, save_looks
-from core.insight.looks.look import look
-from core.insight.looks.search import FILE, LookSearch, photos_of
-from core.market.market import Market
-from core.run.run import Run
+from browser.painted import embed_run, paint_market
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.looks import Looks, save_looks
+from listing_vibes.insight.looks.look import look
+from listing_vibes.insight.looks.search import FILE, LookSearch, photos_of
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
 
 
 @pytest.mark.slow
@@ -37,7 +37,7 @@ def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
 
 
 def query_of(text):
-    from core.features.texts.encoder import load_text_encoder
+    from listing_vibes.features.texts.encoder import load_text_encoder
 
     return load_text_encoder().encode([text])[0]
 
@@ -49,7 +49,7 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
     shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
     classes = np.tile(np.array([0, 1], np.int16), (4, 1))
-    from core.insight.looks.search import _text_encoder
+    from listing_vibes.insight.looks.search import _text_encoder
 
     looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
     found = LookSearch(run, looks).find("sofa")
@@ -89,7 +89,7 @@ def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
     run = Run.open(
         embed_run(paint_market(tmp_path / "market", listings=7, users=2, ending=True), tmp_path / "run")
     )
-    from core.insight.looks.search import _text_encoder
+    from listing_vibes.insight.looks.search import _text_encoder
 
     count = len(run.market.photos)
     looks = Looks(

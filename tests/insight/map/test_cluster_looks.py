@@ -1,12 +1,12 @@
 """Groups that look different are told apart by what is seen in their photos."""
 
 import numpy as np
-from browser.painted import paint_market
 
-from core.features.photos.looks import Looks
-from core.insight.map.cluster_looks import coded_looks
-from core.insight.map.cluster_names import portraits
-from core.market.market import Market
+from browser.painted import paint_market
+from listing_vibes.features.photos.looks import Looks
+from listing_vibes.insight.map.cluster_looks import coded_looks
+from listing_vibes.insight.map.cluster_names import portraits
+from listing_vibes.market.market import Market
 
 
 def test_a_group_is_named_by_what_its_photos_show(tmp_path):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.kinds import kind_of
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.insight.map.cluster_names import apart, coded_attributes, most_typical, portraits
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
 
 
 def test_words_of_a_script_without_spaces_are_whole(tmp_path):

@@ -4,16 +4,16 @@ import io
 
 import numpy as np
 import pytest
-from browser.mapped import write_map
-from helpers.copies import copied
 from PIL import Image, ImageFont
 
-from core import Run, VibesError
-from core.insight.days import MarketDays
-from core.insight.map import film as module
-from core.insight.map.film import FIRST, GONE, HEIGHT, INK, WIDTH, _picture, _pixels, film
-from core.market.log import DAY
-from core.market.splits import Catalogue
+from browser.mapped import write_map
+from helpers.copies import copied
+from listing_vibes import Run, VibesError
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map import film as module
+from listing_vibes.insight.map.film import FIRST, GONE, HEIGHT, INK, WIDTH, _picture, _pixels, film
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import Catalogue
 
 
 @pytest.fixture(scope="module")

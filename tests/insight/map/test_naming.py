@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from core.insight.map.naming import names_of
-from core.insight.map.traits import Held, Trait
+from listing_vibes.insight.map.naming import names_of
+from listing_vibes.insight.map.traits import Held, Trait
 
 WOOD, DARK, SALE, BRIGHT = (Trait("Photos", one, one, 0.9, 0.1) for one in ("wood", "dark", "sale", "bright"))
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.insight.map.region import MOST, SIZE, grid_places, inside, read_outline
+from listing_vibes.insight.map.region import MOST, SIZE, grid_places, inside, read_outline
 
 
 def slowly_inside(x, y, outline):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from browser.painted import paint_market
 from PIL import Image
 
-from core.insight.map.cluster_names import portraits
-from core.insight.map.tones import LABEL, TONES, coded_tones, tones_of
-from core.market.market import Market
+from browser.painted import paint_market
+from listing_vibes.insight.map.cluster_names import portraits
+from listing_vibes.insight.map.tones import LABEL, TONES, coded_tones, tones_of
+from listing_vibes.market.market import Market
 
 COLOURS = {
     "white": (240, 240, 236), "grey": (128, 128, 130), "dark": (20, 22, 24), "wood": (150, 100, 60), "red": (200, 40, 40),

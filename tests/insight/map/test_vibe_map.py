@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.insight.map.vibe_map import (
+from listing_vibes.insight.map.vibe_map import (
     BEYOND,
     NEIGHBOURS,
     WIDE,
@@ -65,7 +65,7 @@ def test_what_is_new_stands_among_its_nearest_and_moves_nothing(trained, monkeyp
         spots = frame[["x", "y"]].to_numpy()[near]
         assert (place >= spots.min(axis=0)).all() and (place <= spots.max(axis=0)).all()
     assert set(new["cluster"]) <= {0, 1}
-    monkeypatch.setattr("core.insight.map.vibe_map.AT_ONCE", 2 * len(ids))  # of many, some at a time
+    monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 2 * len(ids))  # of many, some at a time
     missing, stands = np.arange(0, 15, 3), frame.drop(index=np.arange(0, 15, 3))
     for row, one in zip(
         missing, with_newcomers(trained, stands).iloc[len(stands) :].itertuples(), strict=True
@@ -94,7 +94,7 @@ def test_another_listing_stands_at_the_weighed_mean_of_its_nearest_in_the_group_
 
 def test_neighbours_are_those_of_a_search_one_by_one(monkeypatch):
     vectors, _ = blobs(np.random.default_rng(3), (40, 30))
-    monkeypatch.setattr("core.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
+    monkeypatch.setattr("listing_vibes.insight.map.vibe_map.AT_ONCE", 7 * len(vectors))
     shares = []
     rows, away = neighbours(vectors, 6, shares.append)
     for row, vector in enumerate(vectors):

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from core.insight.selection.filters import Filters
-from core.insight.selection.params import escaped, read_rules
-from core.market.market import Market
+from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.insight.selection.params import escaped, read_rules
+from listing_vibes.market.market import Market
 
 
 @pytest.fixture(scope="module")

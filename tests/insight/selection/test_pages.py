@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from core.insight.selection.pages import as_of
-from core.market.log import DAY
+from listing_vibes.insight.selection.pages import as_of
+from listing_vibes.market.log import DAY
 
 
 def test_where_a_moment_does_not_tell_the_known_events_from_others_the_events_themselves_are_asked(make_log):

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import app as app_of_pages
-from app.kit.days import NAME
-from app.kit.list_options import RULES as PAGE_RULES
-from core import Run, VibesError, selection
-from core.cli import app
-from core.insight.selection.address import selections
-from core.insight.selection.filters import NAMES
-from core.insight.selection.params import WRITTEN
-from core.insight.selection.selection import Selection
-from core.run.asking import Event
-from core.run.rules import Rules
+import listing_vibes_app as app_of_pages
+from listing_vibes import Run, VibesError, selection
+from listing_vibes.cli import app
+from listing_vibes.insight.selection.address import selections
+from listing_vibes.insight.selection.filters import NAMES
+from listing_vibes.insight.selection.params import WRITTEN
+from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.run.asking import Event
+from listing_vibes.run.rules import Rules
+from listing_vibes_app.kit.days import NAME
+from listing_vibes_app.kit.list_options import RULES as PAGE_RULES
 
 RULES = Rules(
     live_only=True,
@@ -121,7 +121,7 @@ def test_the_shell_runs_the_command_of_a_history(trained, tmp_path):
     import sys
 
     asked = Selection("recommend", "", 5, history=(Event("home-0003", "view"),))
-    script = f'vibes() {{ {shlex.quote(sys.executable)} -m core "$@"; }}\n{asked.command(str(trained.path))} --json'
+    script = f'vibes() {{ {shlex.quote(sys.executable)} -m listing_vibes "$@"; }}\n{asked.command(str(trained.path))} --json'
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     rows = [row["listing_id"] for row in json.loads(done.stdout)]
     assert rows == asked.frame(trained)["listing_id"].tolist()

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from browser.painted import embed_run, paint_market, train_run
 from helpers.carried import carried
-
-from core.errors import VibesError
-from core.features.attribute_space import photo_space
-from core.insight.why.explain import BOTH, why
-from core.insight.why.reasons import why as reasons_of
-from core.market.market import Market
-from core.run.asking import of_histories
-from core.run.engine import Engine
-from core.run.manifest import Manifest
-from core.run.run import Run
+from listing_vibes.errors import VibesError
+from listing_vibes.features.attribute_space import photo_space
+from listing_vibes.insight.why.explain import BOTH, why
+from listing_vibes.insight.why.reasons import why as reasons_of
+from listing_vibes.market.market import Market
+from listing_vibes.run.asking import of_histories
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
 
 
 @pytest.fixture(scope="module")

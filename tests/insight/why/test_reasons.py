@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.serving import serving
 from typer.testing import CliRunner
 
-from core import Run, why
-from core.cli import app
-from core.errors import VibesError
-from core.insight.why import variants
-from core.insight.why.reasons import why_found
-from core.insight.why.reasons_text import reasons_text
-from core.insight.why.variants import _OF_RUN
-from core.market.columns import Columns as C
-from core.run.asking import of_histories
-from core.run.engine import Engine
-from core.run.fits import NOTHING
-from core.run.manifest import Manifest
-from core.serving.service.api import make_app
-from core.serving.service.newest import NewestState
+from helpers.serving import serving
+from listing_vibes import Run, why
+from listing_vibes.cli import app
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.why import variants
+from listing_vibes.insight.why.reasons import why_found
+from listing_vibes.insight.why.reasons_text import reasons_text
+from listing_vibes.insight.why.variants import _OF_RUN
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.asking import of_histories
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 
 def place(scores: np.ndarray, row: int, allowed: np.ndarray) -> int:

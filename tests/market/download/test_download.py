@@ -15,21 +15,21 @@ from unittest import mock
 
 import pandas as pd
 import pytest
-from helpers.commands import vibes
 from PIL import Image
-
-import core
-from core.errors import VibesError
-from core.market.download.address import Address, is_public
-from core.market.download.connection import Connection
-from core.market.download.job import FAILURES, bring, download
-from core.market.download.limits import Failed, Limits
-from core.market.market import Market
-from core.market.photo_urls import path_of, with_paths
-from core.market.profile import profile
-from core.serving.refresh.photos import photo_rows
-from core.serving.refresh.sources import Frame
 from tests.market.download.hosting import hosting
+
+import listing_vibes
+from helpers.commands import vibes
+from listing_vibes.errors import VibesError
+from listing_vibes.market.download.address import Address, is_public
+from listing_vibes.market.download.connection import Connection
+from listing_vibes.market.download.job import FAILURES, bring, download
+from listing_vibes.market.download.limits import Failed, Limits
+from listing_vibes.market.market import Market
+from listing_vibes.market.photo_urls import path_of, with_paths
+from listing_vibes.market.profile import profile
+from listing_vibes.serving.refresh.photos import photo_rows
+from listing_vibes.serving.refresh.sources import Frame
 
 HERE = {"private": True, "delay": 0.0, "backoff": 0.01, "retries": 1}
 
@@ -208,7 +208,9 @@ def test_private_addresses_are_refused_also_by_name_and_after_a_redirect(tmp_pat
     assert len(found.failed) == 4 and all("--allow-private" in reason for reason in found.failed.values())
     assert host.photos == before  # nobody was asked
     # what looked public leads on to a private address
-    monkeypatch.setattr("core.market.download.address.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(
+        "listing_vibes.market.download.address.is_public", lambda address: address == "127.0.0.1"
+    )
     found, _ = download(market(tmp_path / "n", [f"{host.url}/inside/x"]), Limits(retries=0, delay=0))
     assert "169.254.169.254 is this machine or in a private network" in next(iter(found.failed.values()))
 
@@ -315,7 +317,7 @@ def test_a_killed_download_goes_on_where_it_was(tmp_path):
         command = [
             sys.executable,
             "-m",
-            "core",
+            "listing_vibes",
             "download",
             str(place),
             "--allow-private",
@@ -367,8 +369,8 @@ def test_a_market_without_addresses_has_nothing_to_fetch(tmp_path):
 
 def test_python_fetches_photos_of_an_opened_market_within_bounds_by_their_names(tmp_path, host):
     opened = Market.open(market(tmp_path / "m", [f"{host.url}/ok/python-{number}" for number in range(3)]))
-    found, left = core.download(opened, {"private": True, "delay": 0.0})
+    found, left = listing_vibes.download(opened, {"private": True, "delay": 0.0})
     assert (found.named, found.fetched, found.failed, left) == (3, 3, {}, None)
-    assert core.download(tmp_path / "m")[0].there == 3
+    assert listing_vibes.download(tmp_path / "m")[0].there == 3
     with pytest.raises(VibesError, match="no limit 'hurry' of a download; choose one of photo_bytes,"):
-        core.download(opened, {"hurry": 1})
+        listing_vibes.download(opened, {"hurry": 1})

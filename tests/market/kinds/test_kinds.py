@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from core.errors import VibesError
-from core.market.config import AttributeConfig, MarketConfig
-from core.market.kinds import KINDS, Cells, _told, infer_kind, kind_of
-from core.market.market import Attribute, Market
-from core.market.words import unusual, words
+from listing_vibes.errors import VibesError
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.kinds import KINDS, Cells, _told, infer_kind, kind_of
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.words import unusual, words
 
 #: Cells of a file, the third of them missing.
 FILES = {
@@ -149,7 +149,7 @@ def test_a_kind_without_a_column_of_its_own_is_refused_for_a_column(tmp_path):
 
 @pytest.mark.slow
 def test_kinds_need_no_torch():
-    code = "import sys; from core.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
+    code = "import sys; from listing_vibes.market.kinds import KINDS; [KINDS[n] for n in KINDS]; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from core.errors import VibesError
-from core.model.export.formats import FORMATS
-from core.model.export.graph import PaddedGraph
-from core.model.export.trace import open_graph, write_graph
+from listing_vibes.errors import VibesError
+from listing_vibes.model.export.formats import FORMATS
+from listing_vibes.model.export.graph import PaddedGraph
+from listing_vibes.model.export.trace import open_graph, write_graph
 
 WIDTH = 8
 

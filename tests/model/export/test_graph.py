@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.features.photos.vectors import PhotoVectors, combine
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.encoder import ListingModel, encode_histories, encode_listings
-from core.model.export.graph import graphs_of
-from core.model.export.inputs import history_inputs, listing_inputs
-from core.model.settings import Settings
-from core.run.engine import make_inputs
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors, combine
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
+from listing_vibes.model.export.graph import graphs_of
+from listing_vibes.model.export.inputs import history_inputs, listing_inputs
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.engine import make_inputs
 
 pytestmark = pytest.mark.slow
 

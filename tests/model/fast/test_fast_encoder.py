@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import VibesError
-from core.features.featurizer import FeatureConfig, Featurizer
-from core.market.log import EventLog
-from core.market.market import Market
-from core.model.config import EncoderConfig
-from core.model.encoder import encode_histories, encode_listings
-from core.model.fast import choose
-from core.model.fast.model import FastLongformer, FastModel
-from core.model.listing_model import ListingModel
-from core.model.longformer import Longformer
-from core.model.settings import Settings
-from core.packed import attention, linear
-from core.packed.rows import Rows
-from core.run.engine import Engine, make_inputs
+from listing_vibes.errors import VibesError
+from listing_vibes.features.featurizer import FeatureConfig, Featurizer
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.config import EncoderConfig
+from listing_vibes.model.encoder import encode_histories, encode_listings
+from listing_vibes.model.fast import choose
+from listing_vibes.model.fast.model import FastLongformer, FastModel
+from listing_vibes.model.listing_model import ListingModel
+from listing_vibes.model.longformer import Longformer
+from listing_vibes.model.settings import Settings
+from listing_vibes.packed import attention, linear
+from listing_vibes.packed.rows import Rows
+from listing_vibes.run.engine import Engine, make_inputs
 
 LENGTHS = [1, 2, 15, 16, 17, 70, 130, 300]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from core.model.losses import LOSSES
-from core.model.settings import Settings
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.model.settings import Settings
 
 
 @pytest.fixture
@@ -77,6 +77,6 @@ def test_settings_name_a_loss_and_refuse_another():
 
 
 def test_the_names_are_known_without_torch():
-    code = "import sys; from core.model.losses import LOSSES; print(sorted(LOSSES), 'torch' in sys.modules)"
+    code = "import sys; from listing_vibes.model.losses import LOSSES; print(sorted(LOSSES), 'torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert told == f"{sorted(LOSSES)} False\n"

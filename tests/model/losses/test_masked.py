@@ -2,7 +2,7 @@
 
 import torch
 
-from core.model.losses._masked import logsumexp_where
+from listing_vibes.model.losses._masked import logsumexp_where
 
 
 def test_forward_and_backward_are_those_of_the_chosen_alone():

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.market.splits import make_split
-from core.scoring.baselines.als import Als
-from core.scoring.interactions import Interactions
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines.als import Als
+from listing_vibes.scoring.interactions import Interactions
 
 REGULARIZATION, ALPHA = 0.5, 6.0
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from core.market.splits import make_split
-from core.scoring.baselines import ease
-from core.scoring.baselines.ease import Ease
-from core.scoring.interactions import Interactions, history_matrix
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines import ease
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.interactions import Interactions, history_matrix
 
 
 def slow_weights(matrix: np.ndarray, penalty: float) -> np.ndarray:

@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.errors import VibesError
-from core.evaluation.protocol import evaluate
-from core.market.splits import choosing, make_split
-from core.progress import Counted
-from core.scoring.baselines import BASELINES, ease, first_level, in_order
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.interactions import Interactions
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.splits import choosing, make_split
+from listing_vibes.progress import Counted
+from listing_vibes.scoring.baselines import BASELINES, ease, first_level, in_order
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.interactions import Interactions
 
 
 @pytest.mark.slow

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from core.market.splits import make_split
-from core.scoring.baselines import itemknn
-from core.scoring.baselines.itemknn import ItemKNN
-from core.scoring.interactions import Interactions, history_matrix
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines import itemknn
+from listing_vibes.scoring.baselines.itemknn import ItemKNN
+from listing_vibes.scoring.interactions import Interactions, history_matrix
 
 
 def slow_similarity(log, train, shrink: float) -> np.ndarray:

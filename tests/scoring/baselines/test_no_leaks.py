@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.evaluation.run_evaluation import with_serving
-from core.market.log import EventLog
-from core.market.splits import Queries, make_split
-from core.scoring.baselines import BASELINES, first_level
-from core.scoring.neighbours import VectorNeighbours
+from listing_vibes.evaluation.run_evaluation import with_serving
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Queries, make_split
+from listing_vibes.scoring.baselines import BASELINES, first_level
+from listing_vibes.scoring.neighbours import VectorNeighbours
 
 CHANGES = ("removed", "altered", "added")
 

@@ -5,12 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from core.market.log import DAY
-from core.market.splits import make_split
-from core.scoring.baselines.popularity import Popularity
-from core.scoring.baselines.recent_popularity import WINDOWS, RecentPopularity
-from core.scoring.recency import RecentEvents
-from core.scoring.tuning import recall
+from listing_vibes.market.log import DAY
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines.popularity import Popularity
+from listing_vibes.scoring.baselines.recent_popularity import WINDOWS, RecentPopularity
+from listing_vibes.scoring.recency import RecentEvents
+from listing_vibes.scoring.tuning import recall
 
 
 def test_popularity_counts_training_events(random_log, always_live):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from core.evaluation.protocol import evaluate
-from core.market.splits import make_split
-from core.scoring.baselines import ease, first_level, sparse_ease
-from core.scoring.baselines.ease import Ease
-from core.scoring.baselines.sparse_ease import SparseEase
-from core.scoring.interactions import Interactions, history_matrix
+from listing_vibes.evaluation.protocol import evaluate
+from listing_vibes.market.splits import make_split
+from listing_vibes.scoring.baselines import ease, first_level, sparse_ease
+from listing_vibes.scoring.baselines.ease import Ease
+from listing_vibes.scoring.baselines.sparse_ease import SparseEase
+from listing_vibes.scoring.interactions import Interactions, history_matrix
 
 
 def slow_weights(matrix: np.ndarray, penalty: float, most: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.search.index import ExactIndex
-from core.search.index.exact import best
+from listing_vibes.search.index import ExactIndex
+from listing_vibes.search.index.exact import best
 
 
 @pytest.fixture

@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from helpers.index_vectors import like
 
-from core.demo.shipped import bundled_run
-from core.errors import VibesError
-from core.run.rules import Groups, Rules
-from core.run.select import Selector
-from core.search.index import choose as choosing
-from core.search.index.approximate import ApproximateIndex
-from core.search.index.choose import choose, recall
-from core.search.index.exact import ExactIndex, _by_faiss, _by_numpy
-from core.search.index.sketch import SketchIndex
+from helpers.index_vectors import like
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.errors import VibesError
+from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.select import Selector
+from listing_vibes.search.index import choose as choosing
+from listing_vibes.search.index.approximate import ApproximateIndex
+from listing_vibes.search.index.choose import choose, recall
+from listing_vibes.search.index.exact import ExactIndex, _by_faiss, _by_numpy
+from listing_vibes.search.index.sketch import SketchIndex
 
 pytestmark = pytest.mark.slow
 

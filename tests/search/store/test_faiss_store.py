@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.search.store.faiss_store import MANIFEST, FaissStore
-from core.search.store.protocol import Between
+from listing_vibes.errors import VibesError
+from listing_vibes.search.store.faiss_store import MANIFEST, FaissStore
+from listing_vibes.search.store.protocol import Between
 
 WIDTH = 12
 CITIES = ["Albany", 'Troy\'s "end"', "Singapore"]

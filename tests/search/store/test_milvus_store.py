@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.demo.shipped import bundled_run
-from core.errors import VibesError
-from core.run.run import Run
-from core.search.index.choose import recall
-from core.search.store.faiss_store import FaissStore
-from core.search.store.opening import open_store
-from core.search.store.protocol import Between
+from listing_vibes.demo.shipped import bundled_run
+from listing_vibes.errors import VibesError
+from listing_vibes.run.run import Run
+from listing_vibes.search.index.choose import recall
+from listing_vibes.search.store.faiss_store import FaissStore
+from listing_vibes.search.store.opening import open_store
+from listing_vibes.search.store.protocol import Between
 
 pytest.importorskip("milvus_lite")
 pytestmark = pytest.mark.slow  # starts a server of its own

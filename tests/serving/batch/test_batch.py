@@ -14,26 +14,26 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from helpers.copies import resealed
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.fits import Fit, save_fits
-from core.run.gained import asking
-from core.run.manifest import Manifest
-from core.run.recommender import Recommender
-from core.run.rules import Rules
-from core.run.run import Run
-from core.run.select import marginal
-from core.run.spaces import embed_market
-from core.search.index.sketch import SketchIndex
-from core.serving.batch.histories import cut_histories, read_histories
-from core.serving.batch.job import part_path
-from core.serving.batch.local import score_here
-from core.serving.batch.work import prepare
+from helpers.copies import resealed
+from listing_vibes.cli import app
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.gained import asking
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.recommender import Recommender
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.select import marginal
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.search.index.sketch import SketchIndex
+from listing_vibes.serving.batch.histories import cut_histories, read_histories
+from listing_vibes.serving.batch.job import part_path
+from listing_vibes.serving.batch.local import score_here
+from listing_vibes.serving.batch.work import prepare
 
 FOR_USERS = {"live_only": True, "drop_seen": True}
 
@@ -133,8 +133,8 @@ def test_beside_recency_every_user_has_the_list_that_they_have_alone(clocked, tm
 
 
 def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_recent(monkeypatch):
-    monkeypatch.setattr("core.search.index.choose.EXACT_TO", 100)
-    monkeypatch.setattr("core.run.recommender.EXACT_TO", 100)
+    monkeypatch.setattr("listing_vibes.search.index.choose.EXACT_TO", 100)
+    monkeypatch.setattr("listing_vibes.run.recommender.EXACT_TO", 100)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(6000, 32)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -187,7 +187,7 @@ def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path
         return marginal(vectors, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.run.select.marginal", spy)
+        patch.setattr("listing_vibes.run.select.marginal", spy)
         work.chunk(0)
     width = plain.vectors("model").shape[1]
     assert work.maker.index(work.job.at).vectors.shape[1] == width + 1 and {
@@ -346,7 +346,7 @@ def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
     whole = scored(trained, tmp_path / "whole", "recommend", Rules(k=10, **FOR_USERS), chunk=4)
     out = tmp_path / "killed"
     command = [
-        sys.executable, "-m", "core", "recommend", str(trained.path), "--all", "--out", str(out),
+        sys.executable, "-m", "listing_vibes", "recommend", str(trained.path), "--all", "--out", str(out),
         "--chunk", "4", "--workers", "1", "--json",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from core.errors import VibesError
-from core.run.rules import Rules
-from core.serving.batch import work
-from core.serving.batch.local import score_here
-from core.serving.batch.ray_engine import Scorer
-from core.serving.batch.work import prepare
+from listing_vibes.errors import VibesError
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.batch import work
+from listing_vibes.serving.batch.local import score_here
+from listing_vibes.serving.batch.ray_engine import Scorer
+from listing_vibes.serving.batch.work import prepare
 
 psutil = pytest.importorskip("psutil")
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -26,7 +26,7 @@ def test_a_killed_worker_changes_no_row(trained, tmp_path):
     score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
     out = tmp_path / "ray"
     command = [
-        sys.executable, "-m", "core", "recommend", str(trained.path), "--all", "--out", str(out), "--chunk", "2",
+        sys.executable, "-m", "listing_vibes", "recommend", str(trained.path), "--all", "--out", str(out), "--chunk", "2",
         "--engine", "ray", "--workers", "2", "--json",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -79,7 +79,7 @@ def test_a_worker_reads_one_chunk_at_a_time_and_gives_ray_numbers_alone(trained,
 
 
 def test_without_ray_the_mend_is_told(trained, tmp_path, monkeypatch):
-    from core.serving.batch.ray_engine import score_on_ray
+    from listing_vibes.serving.batch.ray_engine import score_on_ray
 
     prepare(trained.path, tmp_path / "out", "similar", Rules(k=3))
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -5,10 +5,10 @@ import random
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from core.serving.experiment.draft import BOTH, draft
-from core.serving.experiment.setup import A, Arm, B, Setup
 from tests.benchmarks.experiment import drafted
+
+from listing_vibes.serving.experiment.draft import BOTH, draft
+from listing_vibes.serving.experiment.setup import A, Arm, B, Setup
 
 RANKING = st.lists(st.sampled_from("abcdefghijkl"), unique=True, max_size=10)
 

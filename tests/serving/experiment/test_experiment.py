@@ -7,26 +7,26 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.serving import ask, running, serving
-
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.run.fits import NOTHING, Fit, save_fits
-from core.run.rules import Rules
-from core.serving.experiment.setup import A, Arm, B, Setup, begin
-from core.serving.experiment.trial import Trial, Tried
-from core.serving.experiment.verdict import experiment
-from core.serving.impressions.answer import Maker, Shown
-from core.serving.impressions.keeper import Impressions
-from core.serving.impressions.tables import read_impressions
-from core.serving.service.answering import Wanted
-from core.serving.service.api import Options, make_app
-from core.serving.service.desk import _scorer, _shown
-from core.serving.service.newest import NewestState
-from core.serving.service.requests import Found, Recommend
-from core.serving.service.server import serve
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.fits import NOTHING, Fit, save_fits
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin
+from listing_vibes.serving.experiment.trial import Trial, Tried
+from listing_vibes.serving.experiment.verdict import experiment
+from listing_vibes.serving.impressions.answer import Maker, Shown
+from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.tables import read_impressions
+from listing_vibes.serving.service.answering import Wanted
+from listing_vibes.serving.service.api import Options, make_app
+from listing_vibes.serving.service.desk import _scorer, _shown
+from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.service.requests import Found, Recommend
+from listing_vibes.serving.service.server import serve
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.evaluation.sequential import needed
-from core.market.columns import Columns as C
-from core.serving.experiment.setup import A, Arm, B, Setup
-from core.serving.experiment.verdict import TOLD, Experiment, _of
+from listing_vibes.evaluation.sequential import needed
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.serving.experiment.setup import A, Arm, B, Setup
+from listing_vibes.serving.experiment.verdict import TOLD, Experiment, _of
 
 
 def split_of(share: float = 0.5) -> Setup:

@@ -12,25 +12,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.newcomers import new_events
 from helpers.traces import traces
-
-from core.errors import NotThere, VibesError
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.market.user_names import UserNames
-from core.run.generations import settle, stamp_of
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.forget import forget as module
-from core.serving.forget import tables
-from core.serving.forget.forget import forget
-from core.serving.forget.tables import without
-from core.serving.forget.who import Who
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
+from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.run.generations import settle, stamp_of
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.forget import forget as module
+from listing_vibes.serving.forget import tables
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.forget.tables import without
+from listing_vibes.serving.forget.who import Who
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
 
 GONE, KEPT = ["u003", "u005"], "u004"
 

@@ -10,24 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
 from helpers.copies import copied
 from helpers.serving import ask, running, serving
-
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.durable import atomic_path
-from core.market.user_names import UserNames
-from core.run.rules import Rules
-from core.serving.forget.forget import forget
-from core.serving.impressions import keeper as module
-from core.serving.impressions.answer import Maker, Shown
-from core.serving.impressions.keeper import Impressions
-from core.serving.impressions.tables import SCHEMA, read_impressions
-from core.serving.service import desk
-from core.serving.service.api import REQUEST_ID, Options, make_app
-from core.serving.service.newest import NewestState
-from core.serving.service.requests import Recommend, Similar
-from core.serving.service.server import serve
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.run.rules import Rules
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.impressions import keeper as module
+from listing_vibes.serving.impressions.answer import Maker, Shown
+from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.tables import SCHEMA, read_impressions
+from listing_vibes.serving.service import desk
+from listing_vibes.serving.service.api import REQUEST_ID, Options, make_app
+from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.service.requests import Recommend, Similar
+from listing_vibes.serving.service.server import serve
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
 

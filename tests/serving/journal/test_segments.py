@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from core.errors import VibesError
-from core.serving.journal import segments as module
-from core.serving.journal.following import Following
-from core.serving.journal.segments import Segments
+from listing_vibes.errors import VibesError
+from listing_vibes.serving.journal import segments as module
+from listing_vibes.serving.journal.following import Following
+from listing_vibes.serving.journal.segments import Segments
 
 
 def read(following: Following) -> list[bytes]:

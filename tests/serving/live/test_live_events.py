@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers.copies import copied
 from helpers.serving import ask, running, serving
-
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.serving.forget.forget import forget
-from core.serving.live import log as live_log
-from core.serving.live.log import LiveLog
-from core.serving.refresh.loop import source_of
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
-from core.serving.service.api import Options, make_app
-from core.serving.service.newest import NewestState
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.live import log as live_log
+from listing_vibes.serving.live.log import LiveLog
+from listing_vibes.serving.refresh.loop import source_of
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
+from listing_vibes.serving.service.api import Options, make_app
+from listing_vibes.serving.service.newest import NewestState
 
 ROOT = Path(__file__).parents[3]
 

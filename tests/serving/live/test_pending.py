@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.market.columns import Columns as C
-from core.run.asking import Event
-from core.serving.live import log as live_log
-from core.serving.live import pending as module
-from core.serving.live.log import LiveLog
-from core.serving.live.pending import Pending
-from core.serving.live.posted import AHEAD_S, Refused, checked
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.asking import Event
+from listing_vibes.serving.live import log as live_log
+from listing_vibes.serving.live import pending as module
+from listing_vibes.serving.live.log import LiveLog
+from listing_vibes.serving.live.pending import Pending
+from listing_vibes.serving.live.posted import AHEAD_S, Refused, checked
 
 USER = 3
 HOUR = 3600 * 10**9

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.small_market import generate
 
-from core.errors import VibesError
-from core.features.seen import PhotoSpread, SeenMarket, Spread
-from core.market.kinds import AttributeVocabulary, kind_of
-from core.market.market import Market
-from core.report.memo import memo_html, memo_markdown
-from core.serving.monitor.checks import Check, Monitored, Thresholds, model_of
-from core.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
-from core.serving.monitor.lists import gini
-from core.serving.service.metrics import Metrics
+from helpers.small_market import generate
+from listing_vibes.errors import VibesError
+from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.market import Market
+from listing_vibes.report.memo import memo_html, memo_markdown
+from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
+from listing_vibes.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
+from listing_vibes.serving.monitor.lists import gini
+from listing_vibes.serving.service.metrics import Metrics
 
 LIMITS = Thresholds()
 

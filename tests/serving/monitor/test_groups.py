@@ -1,11 +1,11 @@
 """Which listings count as new, with and without dates, and from which look on."""
 
 import numpy as np
-from helpers.copies import copied
 
-from core.market.splits import Catalogue
-from core.serving.monitor.checks import Monitored, Reached, Thresholds
-from core.serving.monitor.groups import groups, new_rows
+from helpers.copies import copied
+from listing_vibes.market.splits import Catalogue
+from listing_vibes.serving.monitor.checks import Monitored, Reached, Thresholds
+from listing_vibes.serving.monitor.groups import groups, new_rows
 
 
 def looked(reached: Reached) -> Monitored:

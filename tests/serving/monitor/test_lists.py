@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import VibesError
-from core.market.log import DAY
-from core.market.market import Market
-from core.market.splits import Catalogue
-from core.serving.monitor import lists
-from core.serving.monitor.checks import Thresholds
-from core.serving.monitor.lists import Shown
-from core.serving.monitor.monitor import _list_checks
+from listing_vibes.errors import VibesError
+from listing_vibes.market.log import DAY
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue
+from listing_vibes.serving.monitor import lists
+from listing_vibes.serving.monitor.checks import Thresholds
+from listing_vibes.serving.monitor.lists import Shown
+from listing_vibes.serving.monitor.monitor import _list_checks
 
 LISTINGS, AT, UNKNOWN = 40, 100 * DAY, np.iinfo(np.int64).min
 LIMITS = Thresholds()

@@ -7,27 +7,27 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageFilter
+from prometheus_client.parser import text_string_to_metric_families
+
 from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.once import once
 from helpers.small_market import generate
-from PIL import Image, ImageFilter
-from prometheus_client.parser import text_string_to_metric_families
-
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.features.featurizer import FeatureConfig
-from core.features.photos.of_market import market_photos
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.market.writer import write_market
-from core.model.settings import Settings, TrainingConfig
-from core.run.generations import stamp_of
-from core.run.run import Run
-from core.serving.monitor.checks import Monitored
-from core.serving.monitor.monitor import look, monitor
-from core.serving.monitor.newest import newest, recall_check
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.features.featurizer import FeatureConfig
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.run import Run
+from listing_vibes.serving.monitor.checks import Monitored
+from listing_vibes.serving.monitor.monitor import look, monitor
+from listing_vibes.serving.monitor.newest import newest, recall_check
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def before(tmp_path_factory):
         write_market(folder / "market", market.config, market.listings[old], None, events)
         market.listings[~old].to_parquet(folder / "listings.parquet", index=False)
         market.events[market.events[C.TIMESTAMP] >= CUT].to_parquet(folder / "events.parquet", index=False)
-        from core.training.train import train
+        from listing_vibes.training.train import train
 
         train(Market.open(folder / "market"), folder / "run", Settings(**QUICK), None)
         run = Run.open(folder / "run")
@@ -165,8 +165,8 @@ def pictured(tmp_path_factory):
     """A run over homes with rendered photos, two thirds of them; the photos of the rest lie beside them."""
 
     def make(folder):
-        from core.demo.shipped import bundled_run
-        from core.training.train import train
+        from listing_vibes.demo.shipped import bundled_run
+        from listing_vibes.training.train import train
 
         demo = Market.open(bundled_run().parent)
         some = demo.listings.iloc[::8].reset_index(drop=True)

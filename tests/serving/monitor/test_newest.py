@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-import core.serving.monitor.newest as newest_module
-from core.errors import VibesError
-from core.evaluation.run_evaluation import evaluate_run
-from core.market.splits import make_split
-from core.model.settings import Settings
-from core.scoring.metrics import DEFAULT
-from core.serving.monitor.checks import Check, Thresholds
-from core.serving.monitor.evidence import no_queries, write_evidence
-from core.serving.monitor.monitor import LAST, _history_check
-from core.serving.monitor.monitor import look as look_at
-from core.serving.monitor.newest import METRIC, Newest, _chance, newest, recall_check
+import listing_vibes.serving.monitor.newest as newest_module
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.market.splits import make_split
+from listing_vibes.model.settings import Settings
+from listing_vibes.scoring.metrics import DEFAULT
+from listing_vibes.serving.monitor.checks import Check, Thresholds
+from listing_vibes.serving.monitor.evidence import no_queries, write_evidence
+from listing_vibes.serving.monitor.monitor import LAST, _history_check
+from listing_vibes.serving.monitor.monitor import look as look_at
+from listing_vibes.serving.monitor.newest import METRIC, Newest, _chance, newest, recall_check
 
 
 def recall(values: np.ndarray, measured: np.ndarray) -> Check:

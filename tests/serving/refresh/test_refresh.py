@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
-
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.market.durable import copy_file, only_writer
-from core.market.garbage import none_meanwhile
-from core.market.market import Market
-from core.run.folder import PUSH_COLUMNS
-from core.run.generations import stamp_of
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.refresh.loop import keep_fresh
-from core.serving.refresh.market_folder import MarketFolder
-from core.serving.refresh.refresher import Refresher, Stopped
-from core.serving.refresh.sources import FolderSource
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import copy_file, only_writer
+from listing_vibes.market.garbage import none_meanwhile
+from listing_vibes.market.market import Market
+from listing_vibes.run.folder import PUSH_COLUMNS
+from listing_vibes.run.generations import stamp_of
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.loop import keep_fresh
+from listing_vibes.serving.refresh.market_folder import MarketFolder
+from listing_vibes.serving.refresh.refresher import Refresher, Stopped
+from listing_vibes.serving.refresh.sources import FolderSource
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ class Shop:
 @pytest.fixture
 def networks(monkeypatch) -> list[int]:
     """How many sequences each call of the encoder gets."""
-    import core.model.encoder as encoder
+    import listing_vibes.model.encoder as encoder
 
     calls: list[int] = []
     real = encoder.encode
@@ -210,7 +210,7 @@ def test_a_market_folder_that_could_not_be_written_follows_at_the_next_look(shop
         copy_file(source, target)
 
     with monkeypatch.context() as patch, pytest.raises(VibesError, match="disk is full"):
-        patch.setattr("core.serving.refresh.market_folder.copy_file", full)
+        patch.setattr("listing_vibes.serving.refresh.market_folder.copy_file", full)
         refresher.look()
     assert Run.open(shop.run).generation == 1 and not refresher.look().published
     assert Market.open(shop.market.path).fingerprint == Run.open(shop.run).manifest.fingerprint
@@ -266,7 +266,9 @@ def test_what_was_mended_by_hand_stays_where_the_run_is_embedded_again(shop, mon
     fresh = new_listings(shop.market, 2)
     shop.deliver("a", listings=fresh)
     with monkeypatch.context() as patched:  # Parquet does not tell it any more
-        patched.setattr("core.serving.refresh.refresher.day_first", lambda raw: {"published_at": True})
+        patched.setattr(
+            "listing_vibes.serving.refresh.refresher.day_first", lambda raw: {"published_at": True}
+        )
         shop.refresher().look()
     folder, (mended, lost) = shop.market.path, fresh[C.LISTING]
     table = pd.read_parquet(folder / "listings.parquet")
@@ -283,7 +285,7 @@ def test_what_was_mended_by_hand_stays_where_the_run_is_embedded_again(shop, mon
 
 @pytest.mark.slow
 def test_a_market_that_cannot_be_written_is_told_before_anything_is_published(shop, monkeypatch):
-    monkeypatch.setattr("core.serving.refresh.market_folder.os.access", lambda *_: False)
+    monkeypatch.setattr("listing_vibes.serving.refresh.market_folder.os.access", lambda *_: False)
     shop.deliver("a", listings=new_listings(shop.market, 1))
     with pytest.raises(VibesError, match="cannot be written, and a refresh"):
         shop.refresher()

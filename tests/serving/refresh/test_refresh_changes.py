@@ -5,12 +5,12 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from core.market.columns import Columns as C
-from core.market.io import read_table
-from core.market.market import Market
-from core.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
-from core.serving.refresh.sources import Frame
-from core.serving.refresh.tables import (
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.io import read_table
+from listing_vibes.market.market import Market
+from listing_vibes.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
+from listing_vibes.serving.refresh.sources import Frame
+from listing_vibes.serving.refresh.tables import (
     day_first,
     pinned,
     raw_table,
@@ -73,7 +73,7 @@ def test_the_same_rows_as_text_change_nothing(market, tmp_path):
     market.listings.assign(amenities=market.listings["amenities"].map("|".join)).to_csv(
         tmp_path / "a.csv", index=False
     )
-    from core.market.io import read_table
+    from listing_vibes.market.io import read_table
 
     table, changes = merged(market, read_table(tmp_path / "a.csv"))
     assert not changes.any
@@ -298,7 +298,7 @@ def test_a_cell_that_is_none_is_named_with_the_row_that_it_has_in_the_file(marke
 
 
 def test_events_that_waited_too_long_are_told(market, monkeypatch):
-    monkeypatch.setattr("core.serving.refresh.waiting.MOST_WAITING", 2)
+    monkeypatch.setattr("listing_vibes.serving.refresh.waiting.MOST_WAITING", 2)
     changes, nobody = Changes(), pd.DataFrame()
     rows = pd.DataFrame({C.USER: list("abc"), C.LISTING: "not there yet", C.TIMESTAMP: "2024-01-05"})
     frame = Frame("new.csv", rows, None, {}, 0.0)

@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from helpers.copies import copied
-from helpers.newcomers import new_events, new_listings
 from typer.testing import CliRunner
 
-from core.cli import app
-from core.errors import VibesError
-from core.run.run import Run
+from helpers.copies import copied
+from helpers.newcomers import new_events, new_listings
+from listing_vibes.cli import app
+from listing_vibes.errors import VibesError
+from listing_vibes.run.run import Run
 
 
 @pytest.mark.slow
@@ -20,7 +20,7 @@ def test_it_keeps_looking_until_it_is_told_to_stop(trained, tmp_path):
     run = copied(trained, tmp_path)
     for name in ("events", "listings"):
         (tmp_path / name).mkdir()
-    command = [sys.executable, "-m", "core", "refresh", str(run.path), "--every", "0.2s", "--json"]
+    command = [sys.executable, "-m", "listing_vibes", "refresh", str(run.path), "--every", "0.2s", "--json"]
     command += ["--events", str(tmp_path / "events"), "--listings", str(tmp_path / "listings")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None

@@ -6,24 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-
-import core.serving.refresh.photos as photos_module
-import core.serving.refresh.refresher as refresher_module
-from core.errors import VibesError
-from core.features.photos.files import PhotoProblem
-from core.features.photos.of_market import market_photos
-from core.market.columns import Columns as C
-from core.market.download.limits import Limits
-from core.market.market import Market
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.refresh.changes import Changes
-from core.serving.refresh.loop import status
-from core.serving.refresh.photos import new_photos
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource, Frame
-from core.serving.refresh.waiting import PENDING
 from tests.market.download.hosting import hosting
+
+import listing_vibes.serving.refresh.photos as photos_module
+import listing_vibes.serving.refresh.refresher as refresher_module
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.files import PhotoProblem
+from listing_vibes.features.photos.of_market import market_photos
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.download.limits import Limits
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.changes import Changes
+from listing_vibes.serving.refresh.loop import status
+from listing_vibes.serving.refresh.photos import new_photos
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource, Frame
+from listing_vibes.serving.refresh.waiting import PENDING
 
 
 @pytest.fixture
@@ -123,7 +123,9 @@ def test_a_photo_that_is_cut_short_or_missing_is_tried_again_by_the_next_refresh
 def test_each_wait_is_twice_the_one_before_and_after_a_day_a_photo_is_given_up(pictures, monkeypatch):
     clock, tries = [0.0], []
     market, waiting = pictures.run.market.path, pd.DataFrame()
-    monkeypatch.setattr("core.serving.refresh.photos.locate", lambda *_: tries.append(clock[0]) or lost())
+    monkeypatch.setattr(
+        "listing_vibes.serving.refresh.photos.locate", lambda *_: tries.append(clock[0]) or lost()
+    )
 
     def lost() -> None:
         raise PhotoProblem("the file is missing")
@@ -153,7 +155,7 @@ def test_what_a_query_tells_at_each_look_is_tried_no_oftener(pictures, monkeypat
         tries.append(clock[0])
         raise PhotoProblem("the file is missing")
 
-    monkeypatch.setattr("core.serving.refresh.photos.locate", lost)
+    monkeypatch.setattr("listing_vibes.serving.refresh.photos.locate", lost)
     rows = pd.DataFrame({C.LISTING: ["1", "2", None], C.PATH: ["late.png", "late.png", None]})
     query = Frame("the query of --photos", rows, None, {"looked": 0.0}, 0.0)
     for minute in range(6):

@@ -2,15 +2,15 @@
 
 import pandas as pd
 import pytest
+from sqlalchemy import create_engine, text
+
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from helpers.postgres import postgres
-from sqlalchemy import create_engine, text
-
-from core.market.columns import Columns as C
-from core.run.run import Run
-from core.serving.refresh.loop import source_of
-from core.serving.refresh.refresher import Refresher
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.loop import source_of
+from listing_vibes.serving.refresh.refresher import Refresher
 
 pytestmark = pytest.mark.slow
 

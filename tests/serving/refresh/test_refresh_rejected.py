@@ -4,15 +4,15 @@ import json
 
 import pandas as pd
 import pytest
+
 from helpers.commands import vibes
 from helpers.copies import copied
-
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.market.user_names import UserNames
-from core.run.run import Run
-from core.serving.refresh.rejected import REJECTED, keep_rejected
-from core.serving.refresh.sources import Frame
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.rejected import REJECTED, keep_rejected
+from listing_vibes.serving.refresh.sources import Frame
 
 
 @pytest.fixture
@@ -99,8 +99,8 @@ def test_a_cell_moves_no_cursor(shop):
 
 
 def test_only_the_newest_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.serving.refresh.rejected.MOST_REJECTED", 2)
-    from core.market.defects import Notes
+    monkeypatch.setattr("listing_vibes.serving.refresh.rejected.MOST_REJECTED", 2)
+    from listing_vibes.market.defects import Notes
 
     for number in range(3):
         frame = Frame("a.csv", pd.DataFrame({"price": [f"x{number}"]}), None, {}, 0.0)

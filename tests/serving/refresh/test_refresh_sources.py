@@ -9,11 +9,11 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import create_engine, text
 
-from core.errors import VibesError
-from core.market.durable import atomic_path
-from core.serving.refresh.loop import seconds_of, source_of
-from core.serving.refresh.sources import FolderSource, advanced
-from core.serving.refresh.sql import OVERLAP, SqlSource, _loaded, _stored
+from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.serving.refresh.loop import seconds_of, source_of
+from listing_vibes.serving.refresh.sources import FolderSource, advanced
+from listing_vibes.serving.refresh.sql import OVERLAP, SqlSource, _loaded, _stored
 
 
 def look(source, state):
@@ -120,7 +120,7 @@ def test_a_query_goes_on_from_its_cursor_and_sees_what_became_visible_late(shop,
     put(shop, *range(10))
     rows, state = look(source, {})
     assert rows == [f"u{n}" for n in range(10)]
-    monkeypatch.setattr("core.serving.refresh.sql.OVERLAP", 3)
+    monkeypatch.setattr("listing_vibes.serving.refresh.sql.OVERLAP", 3)
     rows, state = look(source, state)
     assert state["since"] == 7 and len(rows) == 10
     put(shop, 20, 22)

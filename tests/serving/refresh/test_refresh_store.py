@@ -3,17 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
-
-from core.errors import VibesError
-from core.market.columns import Columns as C
-from core.run.run import Run
-from core.search.store.faiss_store import FaissStore
-from core.search.store.opening import open_store
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
-from core.serving.refresh.store import Follower
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.run import Run
+from listing_vibes.search.store.faiss_store import FaissStore
+from listing_vibes.search.store.opening import open_store
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
+from listing_vibes.serving.refresh.store import Follower
 
 
 def test_a_store_loses_what_the_run_has_no_more_and_is_followed_on_once_another_wrote_it(trained, tmp_path):

@@ -8,24 +8,24 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from helpers.copies import copied, resealed
 from helpers.newcomers import new_events, new_listings
 from helpers.serving import serving
-from prometheus_client.parser import text_string_to_metric_families
-
-from core.market.columns import Columns as C
-from core.market.market import Market
-from core.run.asking import Event
-from core.run.fits import Fit, save_fits
-from core.run.rules import Rules
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
-from core.serving.service.api import Options, make_app
-from core.serving.service.newest import NewestState
-from core.serving.service.requests import Recommend, Similar
-from core.serving.service.served import Served
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.asking import Event
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
+from listing_vibes.serving.service.api import Options, make_app
+from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.service.requests import Recommend, Similar
+from listing_vibes.serving.service.served import Served
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,10 @@ def _with_history(trained, folder, history: str):
     """The run of an untrained model that reads histories in another way, over the same market."""
     import torch
 
-    from core.market.market import Market
-    from core.model.checkpoint import save_weights
-    from core.model.encoder import ListingModel
-    from core.run.spaces import embed_market
+    from listing_vibes.market.market import Market
+    from listing_vibes.model.checkpoint import save_weights
+    from listing_vibes.model.encoder import ListingModel
+    from listing_vibes.run.spaces import embed_market
 
     made = copied(trained, folder)
     settings = made.manifest.settings.model_copy(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import VibesError
-from core.serving.service.batcher import Batcher
-from core.serving.service.problems import Busy
+from listing_vibes.errors import VibesError
+from listing_vibes.serving.service.batcher import Batcher
+from listing_vibes.serving.service.problems import Busy
 
 
 def in_its_thread(scene: Coroutine) -> Any:

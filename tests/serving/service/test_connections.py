@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from fastapi import FastAPI, Request
-from helpers.serving import listening
 
-from core.serving.service import connections
+from helpers.serving import listening
+from listing_vibes.serving.service import connections
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from helpers.serving import listening
 
-from core.serving.impressions.keeper import Impressions
-from core.serving.service.api import Options, make_app
-from core.serving.service.guard import Access
-from core.serving.service.newest import NewestState
+from helpers.serving import listening
+from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.service.api import Options, make_app
+from listing_vibes.serving.service.guard import Access
+from listing_vibes.serving.service.newest import NewestState
 
 TOKEN = "a-token-of-many-characters"
 

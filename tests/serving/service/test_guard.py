@@ -9,8 +9,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from core.errors import VibesError
-from core.serving.service.guard import COOKIE, HOSTS, TOKEN, Access, Guarded
+from listing_vibes.errors import VibesError
+from listing_vibes.serving.service.guard import COOKIE, HOSTS, TOKEN, Access, Guarded
 
 SECRET = "a-token-of-many-characters"
 

@@ -10,15 +10,15 @@ from functools import cache
 from typing import Any
 
 import pytest
-from helpers.serving import serving
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.errors import printable
-from core.serving.service.api import make_app
-from core.serving.service.budget import MOST_CHARACTERS
-from core.serving.service.newest import NewestState
+from helpers.serving import serving
+from listing_vibes.errors import printable
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.budget import MOST_CHARACTERS
+from listing_vibes.serving.service.newest import NewestState
 
 JSON = {"content-type": "application/json"}
 HUGE = "9" * 5000

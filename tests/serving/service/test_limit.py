@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.serving.service.limit import SMALL, Limited
+from listing_vibes.serving.service.limit import SMALL, Limited
 
 
 async def echo(scope, receive, send):

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from helpers.serving import listening
 
-import core.serving.service.process as process_module
-from core.serving.service.process import GRACE_S, TELL_S
+import listing_vibes.serving.service.process as process_module
+from helpers.serving import listening
+from listing_vibes.serving.service.process import GRACE_S, TELL_S
 
 #: A service whose answers take a minute on a thread that nothing can stop, as the decoding of photos does.
 SERVICE = """
 import socket, sys, time
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
-from core.serving.service.batcher import Batcher
-from core.serving.service.process import Server
-from core.serving.service.refusals import refuse_in_sentences
+from listing_vibes.serving.service.batcher import Batcher
+from listing_vibes.serving.service.process import Server
+from listing_vibes.serving.service.refusals import refuse_in_sentences
 
 @asynccontextmanager
 async def lifespan(app):

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
+
 from helpers.copies import copied
 from helpers.newcomers import new_events
 from helpers.serving import ask, running
-from PIL import Image
-
-from core.run.generations import STATES
-from core.serving.forget.forget import forget
-from core.serving.refresh.refresher import Refresher
-from core.serving.refresh.sources import FolderSource
-from core.serving.service.guard import TOKEN
-from core.serving.service.process import GRACE_S
+from listing_vibes.run.generations import STATES
+from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
+from listing_vibes.serving.service.guard import TOKEN
+from listing_vibes.serving.service.process import GRACE_S
 
 pytestmark = pytest.mark.slow
 
@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_one_sentence(trained):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "core", "serve", str(trained.path), "--port", port]
+        command = [sys.executable, "-m", "listing_vibes", "serve", str(trained.path), "--port", port]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and "choose another with --host and --port" in done.stderr
     assert "Traceback" not in done.stderr
@@ -175,7 +175,7 @@ def test_a_token_and_an_allowed_host_are_asked_for(trained):
 
 
 def test_a_short_token_is_one_sentence(trained):
-    command = [sys.executable, "-m", "core", "serve", str(trained.path), "--port", "0"]
+    command = [sys.executable, "-m", "listing_vibes", "serve", str(trained.path), "--port", "0"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=os.environ | {TOKEN: "short"}
     )

@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+
 from helpers.copies import copied
 from helpers.serving import ask, running
-
-from core.run.additions import Additions
-from core.run.fits import Fit
-from core.run.gained import asking, gained_index
-from core.run.run import Run
-from core.run.shared import Shared
-from core.serving.impressions.tables import read_impressions
-from core.serving.refresh.loop import source_of
-from core.serving.refresh.refresher import Refresher
-from core.serving.service.listening import join, keep_place, listen
-from core.serving.service.process import GRACE_S
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.fits import Fit
+from listing_vibes.run.gained import asking, gained_index
+from listing_vibes.run.run import Run
+from listing_vibes.run.shared import Shared
+from listing_vibes.serving.impressions.tables import read_impressions
+from listing_vibes.serving.refresh.loop import source_of
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.service.listening import join, keep_place, listen
+from listing_vibes.serving.service.process import GRACE_S
 
 PATIENCE_S = 180  # of a busy machine
 ROOT = Path(__file__).parents[3]
@@ -159,7 +159,7 @@ def test_two_processes_are_one_service_and_one_that_is_killed_is_replaced(traine
 
 @pytest.mark.slow
 def test_what_no_process_can_open_is_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "core", "serve", str(tmp_path), "--port", "0", "--workers", "2"]
+    command = [sys.executable, "-m", "listing_vibes", "serve", str(tmp_path), "--port", "0", "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 2 and str(tmp_path) in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.demo.homes import Home
+from listing_vibes.demo.homes import Home
 from studio.chance import Rng, pick, stream
 from studio.colour import Colour, mix
 from studio.kit import Kit

@@ -1,6 +1,6 @@
 """The street front of the building, finished and kept as the home's vibe has it."""
 
-from core.demo.homes import Home
+from listing_vibes.demo.homes import Home
 from studio.chance import Rng, pick
 from studio.colour import Colour, mix, parse, vary
 from studio.kit import Kit

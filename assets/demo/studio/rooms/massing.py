@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.demo.homes import Home
+from listing_vibes.demo.homes import Home
 from studio import shapes
 from studio.chance import Rng
 from studio.kit import Kit

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from core.demo.homes import Home
+from listing_vibes.demo.homes import Home
 from studio import shapes
 from studio.chance import Rng, pick, stream
 from studio.colour import Colour

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from browser.mapped import write_map
-from browser.painted import embed_run, paint_market, train_run
 from looking import components, texts
 
-from core import Run, launch
-from core.insight.audience import Audience
-from core.insight.launch.crowd import Crowd
-from core.insight.map.region import grid_places
-from core.insight.map.vibe_map import place_among
-from core.market.market import Market
-from core.market.writer import write_market
-from core.run.newcomers import Newcomers
+from browser.mapped import write_map
+from browser.painted import embed_run, paint_market, train_run
+from listing_vibes import Run, launch
+from listing_vibes.insight.audience import Audience
+from listing_vibes.insight.launch.crowd import Crowd
+from listing_vibes.insight.map.region import grid_places
+from listing_vibes.insight.map.vibe_map import place_among
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.newcomers import Newcomers
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +128,7 @@ def test_those_who_came_later_are_marked_as_of_the_end_of_training(show, chilly)
 
 
 def test_how_many_would_have_it_high_in_their_lists_is_counted(show, chilly, monkeypatch):
-    monkeypatch.setattr("app.app_pages.cold.placement.SHORT", 4)
+    monkeypatch.setattr("listing_vibes_app.app_pages.cold.placement.SHORT", 4)
     run, row = Run.open(chilly), Run.open(chilly).listing_row["l09"]
     found = Audience.of(run, before=run.trained_until).first(run.vectors("model")[row], row)
     among = found["rank"] <= 4

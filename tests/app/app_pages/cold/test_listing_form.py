@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.app_pages.cold.launching import _ends, _form
-from app.app_pages.cold.listing_form import cells_of
-from app.view.market import MarketView
-from core.market.market import Market
-from core.market.writer import write_market
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes_app.app_pages.cold.launching import _ends, _form
+from listing_vibes_app.app_pages.cold.listing_form import cells_of
+from listing_vibes_app.view.market import MarketView
 
 
 @pytest.fixture

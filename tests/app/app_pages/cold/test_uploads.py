@@ -9,9 +9,9 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from app.app_pages.cold.uploads import SMALL, _in_row, usable
-from core.errors import VibesError
-from core.run.thumbs import preview
+from listing_vibes.errors import VibesError
+from listing_vibes.run.thumbs import preview
+from listing_vibes_app.app_pages.cold.uploads import SMALL, _in_row, usable
 
 
 def png(header: bytes, *chunks: tuple[bytes, bytes]) -> bytes:

@@ -5,16 +5,16 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import embed_run, paint_market, train_run
-from helpers.copies import resealed
 from looking import components, texts
 
-from app.view.formats import ordinal
-from core import Run, compare
-from core.ablation.table import COLUMNS
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.insight.rankings import load_rankings
-from core.run.manifest import Manifest
+from browser.painted import embed_run, paint_market, train_run
+from helpers.copies import resealed
+from listing_vibes import Run, compare
+from listing_vibes.ablation.table import COLUMNS
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.insight.rankings import load_rankings
+from listing_vibes.run.manifest import Manifest
+from listing_vibes_app.view.formats import ordinal
 
 pytestmark = pytest.mark.slow
 

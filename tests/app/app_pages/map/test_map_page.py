@@ -7,16 +7,16 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from looking import components, texts
+
 from browser.mapped import short_run, write_map
 from browser.painted import embed_run, paint_market
 from helpers.copies import resealed
-from looking import components, texts
-
-from app.app_pages.map import drawing_job
-from core import Run, demand
-from core.insight.days import MarketDays
-from core.insight.map.region import grid_places, inside, read_outline
-from core.insight.probes import probe_run
+from listing_vibes import Run, demand
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map.region import grid_places, inside, read_outline
+from listing_vibes.insight.probes import probe_run
+from listing_vibes_app.app_pages.map import drawing_job
 
 pytestmark = pytest.mark.slow
 
@@ -208,7 +208,7 @@ def test_a_copy_keeps_its_map_whatever_the_dates_of_its_files(show, mapped):
 def test_a_large_market_asks_before_it_draws(show, tmp_path, monkeypatch):
     market = paint_market(tmp_path / "market", listings=6, users=0, photos=0)
     run = embed_run(market, tmp_path / "run")
-    monkeypatch.setattr("core.run.run.Run.listing_ids", [f"l{row}" for row in range(20_001)])
+    monkeypatch.setattr("listing_vibes.run.run.Run.listing_ids", [f"l{row}" for row in range(20_001)])
     monkeypatch.setattr(drawing_job, "_SCRIPT", "import time; time.sleep(60)")
     page = show("map", run)
     assert "With 20,001 listings this takes some minutes" in texts(page) and not page.status

@@ -6,18 +6,18 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from browser.mapped import write_map
-from browser.painted import colour_of, embed_run, paint_market
 from PIL import Image
 from starlette.requests import Request
 
-from app.app_pages.map.routes import serve_day, serve_listing, serve_photo, serve_space
-from app.kit import palettes
-from app.kit.days import market_days
-from app.kit.map_points import SpaceMap, export_frame, load_maps
-from app.server.runs import open_run
-from core.insight.map.region import grid_places
-from core.widgets.colours import UNKNOWN, VALUES
+from browser.mapped import write_map
+from browser.painted import colour_of, embed_run, paint_market
+from listing_vibes.insight.map.region import grid_places
+from listing_vibes.widgets.colours import UNKNOWN, VALUES
+from listing_vibes_app.app_pages.map.routes import serve_day, serve_listing, serve_photo, serve_space
+from listing_vibes_app.kit import palettes
+from listing_vibes_app.kit.days import market_days
+from listing_vibes_app.kit.map_points import SpaceMap, export_frame, load_maps
+from listing_vibes_app.server.runs import open_run
 
 
 @pytest.fixture

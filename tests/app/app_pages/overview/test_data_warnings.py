@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from app.app_pages.overview.data_warnings import data_warnings
-from core.market.market import Market
-from core.market.profile import profile
+from listing_vibes.market.market import Market
+from listing_vibes.market.profile import profile
+from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
 
 
 def warned(events: list[tuple[int, int, int]], listings: int) -> set[str]:

@@ -7,18 +7,18 @@ import sys
 
 import pandas as pd
 import pytest
-from browser.painted import embed_run, paint_market, vectors
 from looking import texts
 
-from app.app_pages.overview.quality import figures_table, verdict
-from core.evaluation.run_evaluation import evaluate_run, save_metrics
-from core.market.market import Market
-from core.market.writer import write_market
-from core.run.describe import reader_sentence
-from core.run.manifest import Manifest
-from core.run.run import Run
-from core.run.spaces import embed_market
-from core.serving.monitor.checks import Check, Monitored, Thresholds
+from browser.painted import embed_run, paint_market, vectors
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes.run.describe import reader_sentence
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds
+from listing_vibes_app.app_pages.overview.quality import figures_table, verdict
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def test_counts_note_and_next_step(show, trained):
 
 def test_the_first_page_loads_nothing_that_only_other_pages_need(trained):
     code = f"import sys; sys.argv = ['main.py', {str(trained)!r}]\n"
-    code += "import app; from streamlit.testing.v1 import AppTest\n"
+    code += "import listing_vibes_app as app; from streamlit.testing.v1 import AppTest\n"
     code += "page = AppTest.from_file(app.__path__[0] + '/main.py', default_timeout=60).run()\n"
     code += "heavy = ('torch', 'scipy', 'faiss', 'sklearn', 'transformers', 'matplotlib')\n"
     code += "print(page.title[0].value, [m for m in heavy if m in sys.modules])"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.app_pages.similar.attribute_match import Match, match
-from core.market.market import Attribute
+from listing_vibes.market.market import Attribute
+from listing_vibes_app.app_pages.similar.attribute_match import Match, match
 
 
 class Shown:

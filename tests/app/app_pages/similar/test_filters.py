@@ -5,14 +5,14 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from browser.painted import embed_run, paint_market
 from looking import components, texts
 
-from app.app_pages.similar.filters import told
-from app.view.market import MarketView
-from core import Run
-from core.insight.selection.filters import Filters
-from core.market.market import Market
+from browser.painted import embed_run, paint_market
+from listing_vibes import Run
+from listing_vibes.insight.selection.filters import Filters
+from listing_vibes.market.market import Market
+from listing_vibes_app.app_pages.similar.filters import told
+from listing_vibes_app.view.market import MarketView
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_price_band_is_counted_as_the_table_is_where_a_comma_parts_decimals():
 def test_near_means_kilometres_on_the_ground(tiny_market):
     view = MarketView(Market.open(tiny_market()), lambda: None)
     table = view.market.listings
-    from app.view.formats import distance_km
+    from listing_vibes_app.view.formats import distance_km
 
     places = list(zip(table["latitude"], table["longitude"], strict=True))
     expected = [row for row, place in enumerate(places) if distance_km(places[3], place) <= 6]
@@ -115,8 +115,8 @@ def test_filters_that_are_changed_at_once_all_count(show, trained):
 
 @pytest.mark.slow
 def test_a_market_without_prices_values_or_dates_has_no_filters(show, tmp_path):
-    from core.market.config import MarketConfig
-    from core.market.writer import write_market
+    from listing_vibes.market.config import MarketConfig
+    from listing_vibes.market.writer import write_market
 
     table = pd.DataFrame({"listing_id": ["a", "b", "c"], "weight": [1.0, 2.0, 3.0]})
     write_market(tmp_path / "market", MarketConfig(name="Bare"), table, None, None)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from looking import components, texts
 
-from app.app_pages.similar.differences import same_and_different
-from app.app_pages.similar.neighbours import overlap
-from app.view.market import MarketView
-from core import Run
-from core.insight.why.explain import why
-from core.market.market import Market
+from listing_vibes import Run
+from listing_vibes.insight.why.explain import why
+from listing_vibes.market.market import Market
+from listing_vibes_app.app_pages.similar.differences import same_and_different
+from listing_vibes_app.app_pages.similar.neighbours import overlap
+from listing_vibes_app.view.market import MarketView
 
 
 def test_a_neighbour_tells_what_is_the_same_and_what_is_not(trained):

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
-from browser.painted import embed_run, paint_market
 from looking import components, texts
 
-from app.server.photos import SMALL
-from app.view.formats import plain
-from app.view.market import MarketView
-from core import Run
-from core.market.market import Market
-from core.market.writer import write_market
+from browser.painted import embed_run, paint_market
+from listing_vibes import Run
+from listing_vibes.market.market import Market
+from listing_vibes.market.writer import write_market
+from listing_vibes_app.server.photos import SMALL
+from listing_vibes_app.view.formats import plain
+from listing_vibes_app.view.market import MarketView
 
 
 def links(gallery):

@@ -5,10 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from app.app_pages.simulate.history import Moves, document, frame, from_frame, moves
-from core.insight.selection.histories import as_text, parse
-from core.run.asking import Event
-from core.run.histories import read_history
+from listing_vibes.insight.selection.histories import as_text, parse
+from listing_vibes.run.asking import Event
+from listing_vibes.run.histories import read_history
+from listing_vibes_app.app_pages.simulate.history import Moves, document, frame, from_frame, moves
 
 EVENTS = [
     Event("l01"),

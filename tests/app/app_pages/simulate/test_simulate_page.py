@@ -5,11 +5,11 @@ import json
 import pytest
 from looking import components, texts
 
-from app.app_pages.simulate.history import from_frame
-from core import Run
-from core.insight.personas import personas
-from core.insight.selection.histories import MOST
-from core.market.market import Market
+from listing_vibes import Run
+from listing_vibes.insight.personas import personas
+from listing_vibes.insight.selection.histories import MOST
+from listing_vibes.market.market import Market
+from listing_vibes_app.app_pages.simulate.history import from_frame
 
 
 def cards(page, kind, name="h"):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers.carried import carried
 from looking import components
 
-from app.view.formats import ordinal
-from app.view.history import history_frame, moment_of
-from app.view.market import MarketView
-from core import Run, why
+from helpers.carried import carried
+from listing_vibes import Run, why
+from listing_vibes_app.view.formats import ordinal
+from listing_vibes_app.view.history import history_frame, moment_of
+from listing_vibes_app.view.market import MarketView
 
 
 @pytest.mark.slow

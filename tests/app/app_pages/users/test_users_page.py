@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from looking import components, texts
 
-from app.app_pages.users.user_picker import find_users
-from app.view.market import MarketView
-from core import Run
-from core.market.log import EventLog
-from core.market.market import Market
-from core.run.fits import Fit, save_fits
-from core.run.manifest import Manifest
+from listing_vibes import Run
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.run.fits import Fit, save_fits
+from listing_vibes.run.manifest import Manifest
+from listing_vibes_app.app_pages.users.user_picker import find_users
+from listing_vibes_app.view.market import MarketView
 
 
 def events_of(run, user):

@@ -1,0 +1,10 @@
+"""Listings that nobody touched yet."""
+
+from listing_vibes_app.server.pages import PageEntry
+
+PAGE = PageEntry(
+    "cold",
+    "Cold start",
+    ":material/ac_unit:",
+    ("PlotlyChart", "DataFrame", "FileUploader", "NumberInput", "Pagination", "Selectbox"),
+)

@@ -1,0 +1,154 @@
+"""Recall@30 by how much was known: events of the listing, length of the history, weeks since training."""
+
+import re
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from listing_vibes.report.paired import hardest_rival
+from listing_vibes.words import percent
+from listing_vibes_app.kit import charts
+from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name
+from listing_vibes_app.kit.spaces import missing_spaces
+from listing_vibes_app.kit.unmeasured import unmeasured
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import MISSING, count
+
+METRIC = "recall@30"
+MODEL = "model"
+COLUMNS = ["Group", "Method", "value", "low", "high", "Queries"]
+#: How the names of slices begin, in evaluations from before there was a finer table.
+PATTERNS = {"history": re.compile(r"^history (\d.*)$"), "week": re.compile(r"^week (\d+)$")}
+COARSE = {"cold listings": "None", "warm listings": "1 or more"}
+
+
+def tables(metrics: dict[str, Any], methods: list[str]) -> dict[str, pd.DataFrame]:
+    """Recall by `events`, `history` and `week`: one line a group and method, with the columns `COLUMNS`."""
+    if metrics.get("stability"):
+        rows = [
+            (one["by"], one["group"], one["scorer"], one["value"], one["low"], one["high"], one["queries"])
+            for one in metrics["stability"]
+        ]
+    else:
+        rows = [
+            (by, label, method, *(estimate.get(part) for part in ("value", "low", "high")), one["queries"])
+            for name, one in metrics.get("slices", {}).items()
+            for by, label in _coarse(name)
+            for method in methods
+            if one.get("queries") and (estimate := one["results"].get(method, {}).get(METRIC))
+        ]
+    found = {}
+    for key in ("events", "history", "week"):
+        mine = [row[1:] for row in rows if row[0] == key and row[2] in methods and row[3] is not None]
+        mine.sort(key=lambda row: (_first_number(row[0]), methods.index(row[1])))
+        table = pd.DataFrame(mine, columns=COLUMNS)
+        table["Group"] = [label.replace("-", "–") for label in table["Group"]]
+        table["Method"] = [method_name(name) for name in table["Method"]]
+        found[key] = table
+    return found
+
+
+def _coarse(name: str) -> list[tuple[str, str]]:
+    """(by, group) of a slice."""
+    if name in COARSE:
+        return [("events", COARSE[name])]
+    return [(by, match.group(1)) for by, pattern in PATTERNS.items() if (match := pattern.match(name))]
+
+
+def _first_number(label: str) -> int:
+    found = re.match(r"\d+", label)
+    return int(found.group()) if found else -1
+
+
+def recall_by(opened: OpenRun) -> None:
+    """Three pictures with their tables, or why there are none."""
+    metrics = opened.run.metrics
+    if not metrics or not (metrics.get("stability") or metrics.get("slices")):
+        if not opened.run.has_model:
+            empty("There is nothing to measure", missing_spaces(opened)[0])
+            to_similar()
+        else:
+            unmeasured(opened)
+        return
+    other = hardest_rival(metrics.get("results", {}))
+    methods = [MODEL, *([other] if other else [])]
+    found = tables(metrics, methods)
+    after = "validation" if metrics.get("stability") else "training"
+    parts = {
+        "events": (
+            "By training events of the listing",
+            "Training events of the listing that was touched next",
+            "No query of this run's evaluation has a next listing to tell apart by its events.",
+        ),
+        "history": (
+            "By length of the history",
+            "Events in the history",
+            "No query of this run's evaluation has a history.",
+        ),
+        "week": (
+            "Over the weeks after training",
+            f"Week after {after} ended",
+            "This evaluation has no weeks: its events have no dates, or it foretells each user's last event.",
+        ),
+    }
+    for key, (title, axis, why) in parts.items():
+        st.header(title, anchor=False, help=RECALL_HELP)
+        table = found[key]
+        if table.empty:
+            st.caption(why)
+            continue
+        if key == "events" and not metrics.get("stability"):
+            st.caption(
+                "This evaluation tells only listings without a training event from all others; measured anew with "
+                "vibes evaluate, it tells more."
+            )
+        columns = table["Group"].nunique()
+        charts.show_chart(
+            _chart(table, axis),
+            key=f"recall-by-{key}",
+            alt=f"Recall at 30, {axis.lower()}, with intervals",
+            height=300,
+            width="stretch" if columns > 7 else 240 + 110 * columns,
+        )
+        with st.expander(f"The figures behind it: {title[:1].lower()}{title[1:]}"):
+            st.table(
+                _shown(table, axis), hide_index=True, border="horizontal", alt=f"Recall@30 {title.lower()}"
+            )
+
+
+def _shown(table: pd.DataFrame, axis: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            axis: table["Group"],
+            "Method": table["Method"],
+            "Recall@30": table["value"].map(percent),
+            "95 % interval": [
+                MISSING if pd.isna(low) or pd.isna(high) else interval(low, high)
+                for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+            "Queries": table["Queries"].map("{:,}".format),
+        }
+    )
+
+
+def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
+    """A dot and its interval for each slice, the model beside the best other method."""
+    signs = zip(charts.colours().series, ("circle", "square"), strict=False)
+    methods = list(dict.fromkeys(table["Method"]))
+    kinds = [charts.Kind(name, *sign) for name, sign in zip(methods, signs, strict=False)]
+    hover = [
+        f"<b>{charts.escaped(line.Method)}</b>, {charts.escaped(line.Group)}<br>Recall@30 {percent(line.value)}<br>"
+        f"95 %: {interval(*(None if pd.isna(end) else end for end in (line.low, line.high)))}<br>"
+        f"{count(line.Queries, 'query', 'queries')}"
+        for line in table.itertuples()
+    ]
+    figure = charts.intervals(table.assign(kind=table["Method"]), kinds, "Group", hover, upright=True)
+    groups = list(dict.fromkeys(table["Group"]))
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=groups)
+    figure.update_yaxes(title="Recall@30")
+    figure.update_layout(showlegend=True, margin={"l": 64})
+    charts.axis_title(figure, axis)
+    return figure

@@ -1,0 +1,197 @@
+"""The queries on which two rankings differ most: what was really touched, the history before it, and both lists."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from listing_vibes.errors import VibesError, printable
+from listing_vibes.insight.rankings import unlike
+from listing_vibes.report.paired import hardest_rival
+from listing_vibes_app.app_pages.compare.measures_apart import measures_apart
+from listing_vibes_app.app_pages.compare.rankings import MODEL, contestants, lists_of, quick, two_rankings
+from listing_vibes_app.kit.cards import address, listing_card
+from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.measures import method_name
+from listing_vibes_app.kit.photo_rows import Row, RowList, Strip, newest_strip, photo_lists
+from listing_vibes_app.kit.unmeasured import unmeasured
+from listing_vibes_app.server.boundary import told
+from listing_vibes_app.server.params import chosen, keep, set_params, whole
+from listing_vibes_app.server.runs import OpenRun, known_rows, open_run
+from listing_vibes_app.view import formats
+
+SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
+LISTED = 8  # first places of a ranking
+PLACE_HELP = "The place that each gave to the listing which the user touched next; ties count against it."
+
+
+def queries_apart(opened: OpenRun) -> None:
+    """Two rankings, and their most different queries either way."""
+    options = contestants(opened.name)
+    if len(options) < 2:
+        nothing = "There are no queries to compare"
+        if opened.view.has_events:
+            empty(
+                nothing,
+                "A measured run knows the place of every touched listing, by the model and by the baselines.",
+            )
+            unmeasured(opened)
+        else:
+            empty(nothing, "This market has no events, so there is nothing to ask.")
+            to_similar()
+        return
+    labels = list(options)
+    codes = {f"{run}/{scorer}": label for label, (run, scorer) in options.items()}
+    first = codes.get(chosen("a", list(codes), ""), labels[0])
+    second = codes.get(chosen("b", list(codes), ""), _rival(options, first))
+    st.session_state["a"], st.session_state["b"] = first, second
+    with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-rankings"):
+        for key, label in (("a", "First"), ("b", "Second")):
+            st.selectbox(label, labels, key=key, on_change=_kept, args=(key, options), width=300)
+    if first == second:
+        empty("Both are the same", "Choose two different rankings to see where they differ.")
+        return
+    (run, scorer), (other_run, other_scorer) = options[first], options[second]
+    comparison = two_rankings(open_run(run), scorer, open_run(other_run), other_scorer)
+    # On the cards and in the table what the two have in common is left out.
+    short = (run, other_run) if scorer == other_scorer else (method_name(scorer), method_name(other_scorer))
+    measures_apart(comparison, short)
+    found = comparison.apart
+    if found.empty:
+        empty("They never differ", "Both gave the same place to every listing that was touched next.")
+        return
+    better = int((found["gain"] > 0).sum())
+    st.markdown(
+        f"On **{formats.count(better, 'query', 'queries')}** {formats.plain(first)} put the touched listing higher, on "
+        f"**{len(found) - better:,}** {formats.plain(second)}. Shown are those where they are furthest apart, each of "
+        "another user and listing.",
+        help=PLACE_HELP,
+    )
+    many = whole("queries", SHOWN, SHOWN, MOST)
+    sides = unlike(found[found["gain"] > 0], found[found["gain"] < 0][::-1], many)
+    both = pd.concat(sides, ignore_index=True)
+    lists = [
+        _lists(name, *pair, both)
+        for name, pair in zip((first, second), ((run, scorer), (other_run, other_scorer)), strict=True)
+    ]
+    shown, drawn = [], 0
+    for title, rows in zip((f"{first} knew better", f"{second} knew better"), sides, strict=True):
+        theirs = [part[drawn : drawn + len(rows)] for part in lists]
+        shown.append(RowList(printable(title), _side(open_run(run), rows, short, theirs), "On no query."))
+        drawn += len(rows)
+    photo_lists(open_run(run), shown, key="apart", facts_help=PLACE_HELP)
+    left = max(int((found["gain"] > 0).sum()), int((found["gain"] < 0).sum())) - many
+    if left > 0 and many < MOST:
+        st.button(
+            f"Show {min(MORE, MOST - many)} more of each",
+            icon=":material/expand_more:",
+            on_click=lambda: set_params(queries=many + MORE),
+            key="more-queries",
+        )
+
+
+def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
+    """What to compare with unless asked: another run's model where that was asked the same, else the hardest rival, else what
+    serving adds to the model."""
+    others = [label for label in options if label != first]
+    models = (label for label in others if options[label][1] == MODEL)
+    model = next((label for label in models if _asked_alike(options[first], options[label])), None)
+    if model is not None:
+        return model
+    hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
+    own = [label for label in others if options[label][0] == options[first][0]]
+    rivals = [label for label in own if options[label][1] == hardest]
+    baselines = [label for label in own if not options[label][1].startswith(MODEL)]
+    return (rivals or baselines or own or others)[0]
+
+
+def _asked_alike(one: tuple[str, str], two: tuple[str, str]) -> bool:
+    """Whether two rankings (run, scorer) can be compared."""
+    try:
+        two_rankings(open_run(one[0]), one[1], open_run(two[0]), two[1])
+    except VibesError:
+        return False
+    return True
+
+
+def _kept(key: str, options: dict[str, tuple[str, str]]) -> None:
+    run, scorer = options[st.session_state[key]]
+    st.session_state[f"{key}-code"] = f"{run}/{scorer}"
+    set_params(lists=None)
+    keep(f"{key}-code", key)
+
+
+def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[str] | str]:
+    """The first places of a ranking on each query, or why they are not shown; a slow scorer is fitted once asked for."""
+    opened = open_run(run)
+    if not quick(opened, scorer) and st.query_params.get("lists") != "1":
+        with st.container(horizontal=True, vertical_alignment="center", key=f"fitted-{run}-{scorer}"):
+            st.button(
+                f"Show the lists of {formats.plain(name)}",
+                icon=":material/view_carousel:",
+                on_click=lambda: set_params(lists=1),
+                key=f"fit-{scorer}",
+            )
+            st.caption(
+                "It has to be fitted again for that, which may take a minute or more.", width="content"
+            )
+        return ["Not fitted here yet."] * len(asked)
+    try:
+        with st.spinner(f"Asking {formats.plain(name)} …"):
+            return list(lists_of(opened, scorer, asked, LISTED))
+    except Exception as error:
+        return [told(error)] * len(asked)
+
+
+def _side(
+    opened: OpenRun, rows: pd.DataFrame, names: tuple[str, str], lists: list[list[list[str] | str]]
+) -> list[Row]:
+    """A row for each query that one of the two knew better."""
+    drawn = [
+        _row(opened, row, names, [part[at] for part in lists])
+        for at, row in enumerate(rows.to_dict("records"))
+    ]
+    return [row for row in drawn if row]
+
+
+def _row(
+    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str]
+) -> Row | None:
+    """One query, with the way to the user at that moment; None where the market lost its listing or user."""
+    view = opened.view
+    target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
+    if target is None or user is None:
+        return None
+    log = view.log
+    start, end = int(log.start[user]), int(log.start[user + 1])
+    when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
+    at = int(np.searchsorted(log.time[start:end], when))
+    moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
+    facts = [
+        (name, formats.ordinal(int(row[side]))) for name, side in zip(names, ("first", "second"), strict=True)
+    ]
+    facts.append(("History", formats.count(int(row["history_length"]), "event")))
+    strips = [newest_strip(opened, log.listing[start : start + at][::-1], "History")]
+    strips += [
+        Strip(f"{name} put first", [], found)
+        if isinstance(found, str)
+        else _list(opened, name, found, target)
+        for name, found in zip(names, lists, strict=True)
+    ]
+    return Row(
+        head=listing_card(opened, target, facts=facts),
+        strips=strips,
+        label="Touched next",
+        further=f"{view.user_name(user)}, {moment}",
+        href=address(opened, "users", user=row["user_id"], at=max(1, at)),
+    )
+
+
+def _list(opened: OpenRun, name: str, listings: list[str], target: int) -> Strip:
+    """The first listings of a ranking; the `target` (row) is marked in it."""
+    cards = [
+        listing_card(opened, row, step=str(at + 1), tone="hit" if row == target else "")
+        for at, row in known_rows(opened, listings)
+    ]
+    return Strip(f"{name} put first", cards, "" if cards else f"{name} could recommend nothing here.")

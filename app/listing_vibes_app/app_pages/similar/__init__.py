@@ -1,0 +1,10 @@
+"""Listings like one, and why."""
+
+from listing_vibes_app.server.pages import PageEntry
+
+PAGE = PageEntry(
+    "similar",
+    "Similar listings",
+    ":material/grid_view:",
+    ("Pagination", "Table"),
+)

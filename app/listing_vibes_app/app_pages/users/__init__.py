@@ -1,0 +1,10 @@
+"""A user's history, and what is recommended as of any moment in it."""
+
+from listing_vibes_app.server.pages import PageEntry
+
+PAGE = PageEntry(
+    "users",
+    "Users",
+    ":material/group:",
+    ("NumberInput", "Slider", "DataFrame"),
+)

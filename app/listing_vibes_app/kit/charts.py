@@ -1,0 +1,256 @@
+"""Charts: plotly figures in the colours of the viewer's theme, with exact values on hover, a PNG and a CSV to download.
+
+Everything a figure needs comes with Streamlit's own page; the colours are those of `.streamlit/config.toml`.
+"""
+
+import html
+import textwrap
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from listing_vibes_app.kit.chart_table import chart_table
+from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
+from listing_vibes_app.kit.theme_watch import theme
+
+_SETTINGS = Path(__file__).parents[1] / ".streamlit" / "config.toml"
+_CLEAR = "rgba(0,0,0,0)"
+FONT = "Source Sans, sans-serif"  # Streamlit's
+SIZE = 13  # of words, in pixels
+TOP = 28  # pixels above a plot, where the buttons are
+ROW = 36  # pixels of a line of a chart, room for a label of two lines
+LABEL = 26  # characters of a line of a label
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a theme."""
+
+    ground: str
+    panel: str
+    text: str
+    ink: str  # words and signs of a chart
+    grid: str
+    series: tuple[str, ...]
+
+
+@cache
+def palette(theme: Literal["light", "dark"]) -> Palette:
+    """The colours of a theme as its settings have them."""
+    told = tomllib.loads(_SETTINGS.read_text(encoding="utf-8"))["theme"][theme]
+    return Palette(
+        told["backgroundColor"],
+        told["secondaryBackgroundColor"],
+        told["textColor"],
+        told["grayTextColor"],
+        told["borderColor"],
+        tuple(told["chartCategoricalColors"]),
+    )
+
+
+def colours() -> Palette:
+    """The colours that the viewer sees."""
+    return palette(theme())
+
+
+def template(chosen: Palette) -> go.layout.Template:
+    """What all figures share: words, grid, hover and buttons; plots neither zoom nor move unless a figure says so."""
+    axis = {
+        "fixedrange": True,
+        "showline": False,
+        "zeroline": False,
+        "zerolinecolor": chosen.grid,
+        "gridcolor": chosen.grid,
+        "ticks": "",
+        "tickfont": {"color": chosen.ink, "size": SIZE},
+        "title": {"font": {"color": chosen.ink, "size": SIZE}},
+    }
+    return go.layout.Template(
+        layout={
+            "paper_bgcolor": chosen.ground,  # a picture that is kept is to be read, too
+            "plot_bgcolor": chosen.ground,
+            "font": {"family": FONT, "size": SIZE, "color": chosen.ink},
+            "colorway": chosen.series,
+            "margin": {"l": 8, "r": 12, "t": TOP, "b": 52},
+            "xaxis": axis,
+            "yaxis": axis,
+            "dragmode": False,
+            "showlegend": False,
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1,
+                "yanchor": "bottom",
+                "itemclick": False,
+                "itemdoubleclick": False,
+            },
+            "hoverlabel": {
+                "bgcolor": chosen.panel,
+                "bordercolor": chosen.grid,
+                "font": {"family": FONT, "size": SIZE, "color": chosen.text},
+                "align": "left",
+            },
+            "modebar": {"bgcolor": _CLEAR, "color": chosen.ink, "activecolor": chosen.text},
+        }
+    )
+
+
+def show_chart(
+    figure: go.Figure, *, key: str, alt: str, height: int, buttons: Sequence[str] = (), **more: Any
+) -> Any:
+    """Draw a figure in the viewer's theme, at a height known beforehand, and a button for its figures beneath.
+
+    Args:
+        key: of the element; also the name of the picture's file.
+        alt: what the chart shows, for who cannot see it.
+        height: pixels.
+        buttons: plotly's, beside the one that downloads the picture.
+        more: for `st.plotly_chart`, such as `on_select`.
+    """
+    figure.update_layout(template=template(colours()), height=height)
+    config = {
+        "displaylogo": False,
+        "modeBarButtons": [["toImage", *buttons]],
+        "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
+    }
+    # Another key, another element: one that is there keeps the colours it was first drawn in.
+    drawn = st.plotly_chart(
+        figure, theme=None, key=f"{key}-{theme()}", height=height, config=config, alt=alt, **more
+    )
+    st.download_button(
+        "Figures as CSV",
+        lambda: spreadsheet_csv(chart_table(figure)),
+        f"{key}.csv",
+        "text/csv",
+        icon=":material/table:",
+        type="tertiary",
+        on_click="ignore",
+        key=f"{key}-csv",
+    )
+    return drawn
+
+
+def escaped(text: str) -> str:
+    """A text that plotly does not read as markup."""
+    return html.escape(text, quote=False)
+
+
+def label(text: str, width: int = LABEL) -> str:
+    """A text as a label of at most two lines."""
+    lines = textwrap.wrap(text, width, max_lines=2, placeholder=" …") or [text]
+    return "<br>".join(map(escaped, lines))
+
+
+def axis_title(figure: go.Figure, text: str) -> None:
+    """Name the horizontal axis from its right end: a phone would cut a longer name off at both."""
+    figure.add_annotation(
+        text=escaped(text),
+        x=1,
+        xref="paper",
+        xanchor="right",
+        y=0,
+        yref="paper",
+        yanchor="top",
+        yshift=-26,
+        showarrow=False,
+        font={"size": SIZE, "color": colours().ink},
+    )
+
+
+def signed_axis(figure: go.Figure, values: Sequence[float]) -> None:
+    """Ticks of a horizontal axis of differences, about six, with their signs; 0 has none."""
+    low, high = min(0.0, *values), max(0.0, *values)
+    rough = max(high - low, 1e-12) / 5
+    unit = 10.0 ** np.floor(np.log10(rough))
+    step = next(size * unit for size in (1, 2, 2.5, 5, 10) if size * unit >= rough * (1 - 1e-9))
+    ticks = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
+    digits = max(0, int(-np.floor(np.log10(step))) + (round(step / unit, 1) == 2.5))
+    told = [f"{tick:+.{digits}f}".replace("-", "−") if abs(tick) > step / 2 else "0" for tick in ticks]
+    figure.update_xaxes(tickvals=ticks.tolist(), ticktext=told, zeroline=True, zerolinecolor=colours().ink)
+
+
+def rows_height(rows: int, legend: bool = False) -> int:
+    """Pixels of a chart with a line for each of `rows`."""
+    return ROW * rows + TOP + 52 + (26 if legend else 0)
+
+
+def row_axis(figure: go.Figure, names: Sequence[str]) -> None:
+    """A vertical axis with a name for each line, the first on top; lines stand at 0, 1, ..."""
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[label(name) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        showgrid=False,
+        automargin="left",
+    )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One sort of point: its name in the legend, colour and sign."""
+
+    name: str
+    colour: str
+    symbol: str = "circle"
+
+
+def intervals(
+    table: pd.DataFrame, kinds: Sequence[Kind], at: str, hover: Sequence[str], *, upright: bool = False
+) -> go.Figure:
+    """A sign and its interval for each line of `table`.
+
+    Args:
+        table: columns `value`, `low`, `high` (shares; None where there is no interval), `kind`, and `at`.
+        kinds: in the order of the legend; those without a line are left out.
+        at: the column with a line's place on the other axis.
+        hover: what is told of each line on hover.
+        upright: intervals stand, and several kinds at one place stand beside each other.
+    """
+    figure = go.Figure()
+    table = table.assign(hover=list(hover))
+    for kind in kinds:
+        mine = table[table["kind"] == kind.name]
+        if mine.empty:
+            continue
+        value = mine["value"].to_numpy(float)
+        bar = {
+            "type": "data",
+            "symmetric": False,
+            "array": _length(mine["high"].to_numpy(float) - value),
+            "arrayminus": _length(value - mine["low"].to_numpy(float)),
+            "thickness": 2,
+            "width": 0,
+            "color": kind.colour,
+        }
+        figure.add_scatter(
+            x=mine[at].tolist() if upright else value.tolist(),
+            y=value.tolist() if upright else mine[at].tolist(),
+            mode="markers",
+            name=kind.name,
+            marker={"color": kind.colour, "symbol": kind.symbol, "size": 11},
+            **{"error_y" if upright else "error_x": bar},
+            **({"offsetgroup": kind.name} if upright else {}),
+            cliponaxis=False,
+            text=mine["hover"].tolist(),
+            hovertemplate="%{text}<extra></extra>",
+        )
+    values = {"tickformat": ".0%", "rangemode": "tozero", "nticks": 6, "zeroline": True}
+    if upright:
+        figure.update_layout(scattermode="group", scattergap=0.6, yaxis=values)
+        figure.update_xaxes(showgrid=False)
+    else:
+        figure.update_layout(xaxis=values)
+    return figure
+
+
+def _length(values: np.ndarray) -> list[float | None]:
+    """Lengths of bars, none where the end is unknown."""
+    return [None if np.isnan(value) else float(value) for value in values]

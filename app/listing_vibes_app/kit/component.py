@@ -1,0 +1,68 @@
+"""The explorer's own components: script and style lie beside the module that draws them, or, where a notebook draws the same,
+in `core/listing_vibes/widgets/web`, on a base that all share."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from listing_vibes.widgets.scripts import WEB, drawing, read
+
+_TURNS = "component-turns"
+#: A browser calls a component's script once that is loaded, and then with what came meanwhile in any order: what is older than what
+#: is shown is passed over. What the script returned, which undoes what it did outside of its element, is called before the next.
+IN_ORDER = """
+export default (given) => {
+  const host = given.parentElement
+  const { turn, ...data } = given.data
+  if (turn >= (host.turn ?? 0)) {
+    host.undo?.()
+    host.turn = turn
+    host.undo = drawn({ ...given, data })
+  }
+  return () => host.undo?.()
+}
+"""
+
+
+def component(module: str, html: str, *parts: str) -> Callable[..., Any]:
+    """The Streamlit component of a module's `__file__`: the `.js` and `.css` of the same name, after those of `shared`. It is
+    called with its `key`, the `data` that its script draws (JSON), and whatever else Streamlit takes.
+
+    Args:
+        module: `__file__` of the module that draws the component; its name is the component's.
+        html: what the script fills.
+        parts: names of more scripts beside the component's own, which come before it.
+    """
+    own = Path(module).with_suffix("")
+    folder = own.parent if own.with_suffix(".js").is_file() else WEB
+    scripts = [WEB / "shared", *(folder / part for part in (*parts, own.name))]
+    mount = st.components.v2.component(
+        f"listing_vibes_{own.name}",
+        html=html,
+        css=read("css", [scripts[0], scripts[-1]]),
+        js=drawing(scripts) + IN_ORDER,
+    )
+
+    def show(*, key: str, data: Mapping[str, Any], **more: Any) -> Any:
+        return mount(key=key, data={**data, "turn": _turn(key, data)}, **more)
+
+    return show
+
+
+def happened(key: str, what: str) -> Any:
+    """What the user has just done to the component of a key, such as the `outline` drawn; None for nothing of that."""
+    value = st.session_state.get(key)
+    return value.get(what) if value else None
+
+
+def _turn(key: str, data: Mapping[str, Any]) -> int:
+    """A number that grows whenever a component is to draw something else, also past a restart of the server: milliseconds."""
+    turns, told = st.session_state.setdefault(_TURNS, {}), hash(json.dumps(data))
+    before, last = turns.get(key, (None, 0))
+    if told != before:
+        turns[key] = told, max(time.time_ns() // 1_000_000, last + 1)
+    return int(turns[key][1])

@@ -1,0 +1,33 @@
+"""The day of the market that pages are looked at as of, kept in the URL."""
+
+import streamlit as st
+
+from listing_vibes.insight.days import MarketDays
+from listing_vibes_app.server.params import in_vain, quoted
+from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
+
+NAME = "day"  # in the URL
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _days(key: RunKey, _opened: OpenRun) -> MarketDays | None:
+    return MarketDays.of(_opened.run.log, _opened.run.catalogue) if _opened.view.has_events else None
+
+
+def market_days(opened: OpenRun) -> MarketDays | None:
+    """The days of a run's market; None where its events have no times."""
+    return _days(run_key(opened), opened)
+
+
+def day_chosen(opened: OpenRun) -> int | None:
+    """The number of the day that the URL names; None for none."""
+    days, text = market_days(opened), st.query_params.get(NAME, "")
+    found = days.number(text) if days is not None and text else None
+    if text and found is None:
+        known = (
+            "events of this market have no days to go through"
+            if days is None
+            else f"this market has days from {days.date(0)} to {days.date(len(days) - 1)}"
+        )
+        in_vain(f"The link asks for {quoted(NAME, text)}, but {known}; it is left out.")
+    return found

@@ -1,0 +1,28 @@
+"""What the number beside a listing means, in one place."""
+
+from listing_vibes.run.fits import NOTHING, unasked_fit
+from listing_vibes_app.server.runs import OpenRun
+
+_ENDS = "1 is the same direction, 0 is nothing in common"
+#: Of two listings.
+SIMILAR = f"How alike the two are in this space, the cosine of their vectors: {_ENDS}."
+#: Of a list whose rules add to scores.
+MOVED = "The similarity and what rules add to it or take from it, in standard deviations: it tells the order and nothing else."
+ADDED = "The model's similarity and what serving adds to it, weighed: it tells the order and nothing else."
+
+
+def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = False) -> str:
+    """Of a listing and a history, as this run's lists score them, or with what serving adds, where `beside` names some, or with
+    what rules add, where scores are `moved`."""
+    own = unasked_fit(opened.run.manifest.settings) is not None
+    if own if beside is None else beside != NOTHING:
+        return ADDED
+    if moved:
+        return MOVED
+    weight = opened.run.late_interaction.weight
+    if not weight:
+        return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
+    return (
+        "How near the listing lies to the history: the mean of its cosine to the history as a whole and of its greatest "
+        f"cosine to one listing of it, weighted {weight:g}; {_ENDS}."
+    )

@@ -1,0 +1,33 @@
+"""The explorer's navigation; every page is a package in `app_pages`, named in `listing_vibes_app.registry`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from listing_vibes_app.kit.asked_in_vain import asked_in_vain
+from listing_vibes_app.kit.presenter import presenter
+from listing_vibes_app.kit.run_selector import run_selector
+from listing_vibes_app.kit.theme_watch import theme_watch
+from listing_vibes_app.registry import PAGES
+from listing_vibes_app.server.boundary import boundary
+from listing_vibes_app.server.runs import run_paths
+
+ICON = str(Path(__file__).with_name("icon.svg"))
+
+# Before the navigation: it would take the first page's icon, which browsers fetch from another machine.
+st.set_page_config(page_icon=ICON, layout="wide")
+
+pages = [
+    st.Page(one.file, title=one.title, icon=one.icon, url_path=one.name, default=one is PAGES[0])
+    for one in PAGES
+]
+several = len(run_paths()) > 1
+page = st.navigation(pages, position="hidden" if several else "top")
+st.set_page_config(page_title=f"{page.title} · Listing Vibes")
+st.logo(ICON, size="large")
+with asked_in_vain(), boundary():
+    if several:
+        run_selector(pages)
+    page.run()
+presenter(page.title)
+theme_watch()

@@ -1,0 +1,29 @@
+"""What the explorer knows of a page: its name in the URL, its place in the navigation, and what its file draws."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starlette.routing import Route
+
+
+def page_file(name: str) -> str:
+    """The script of a page relative to `app/listing_vibes_app/main.py`, as `st.Page` and `st.page_link` take it."""
+    return f"app_pages/{name}/page.py"
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """A page of the explorer; the package `listing_vibes_app.app_pages.NAME` holds one as `PAGE`, and its script as `page.py`."""
+
+    name: str  # of its package, and in the URL unless the page is the first
+    title: str
+    icon: str
+    #: Parts of Streamlit's own page that it draws, by the names of their scripts, beside what every page draws.
+    parts: tuple[str, ...] = ()
+    #: Routes of its own, for what a rerun should not carry.
+    routes: Callable[[], list[Route]] = field(default=list)
+
+    @property
+    def file(self) -> str:
+        """Its script."""
+        return page_file(self.name)

@@ -1,0 +1,39 @@
+"""A user's history as of a moment: what the recommender is told, and what came later."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes_app.view.market import MarketView
+
+
+def history_frame(view: MarketView, user: int, at: int) -> pd.DataFrame:
+    """The first `at` events of a user, oldest first, as `Run.recommend` takes them."""
+    log = view.log
+    rows = np.arange(log.start[user], log.start[user] + at)
+    frame = pd.DataFrame({C.LISTING: [view.ids[row] for row in log.listing[rows]]})
+    if (log.action[rows] >= 0).any():
+        frame[C.ACTION] = [log.actions[code] if code >= 0 else None for code in log.action[rows]]
+    if np.isfinite(log.duration[rows]).any():
+        frame[C.DURATION] = log.duration[rows].astype(float)
+    return frame
+
+
+def moment_of(view: MarketView, user: int, at: int) -> Any:
+    """The moment of the event after the first `at`: a UTC timestamp, or its position; None after the last."""
+    log = view.log
+    row = int(log.start[user]) + at
+    if row >= log.start[user + 1]:
+        return None
+    return pd.Timestamp(int(log.time[row]), unit="ns", tz="UTC") if log.timed else int(log.time[row])
+
+
+def touched_later(view: MarketView, user: int, at: int, events: int | None = None) -> set[int]:
+    """Rows of the listings that the user touched after the first `at` events and not before, in the `events` that came next
+    (None: ever since); what says "not this" is no touch."""
+    log = view.log
+    known = int(log.start[user]) + at
+    later = slice(known, int(log.start[user + 1]) if events is None else known + events)
+    return set(log.listing[later][log.wanted[later]].tolist()) - set(log.listing[known - at : known].tolist())

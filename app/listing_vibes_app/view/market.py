@@ -1,0 +1,204 @@
+"""A market as the screen shows it: titles, photos, values with labels and units."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import printable
+from listing_vibes.market.codes import is_code
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.money import said_unit
+from listing_vibes.market.user_names import NumberedUsers
+from listing_vibes_app.view import formats
+
+HEADLINE = 3  # attributes on a card
+LONG_TEXT = 400
+YEARS = (1500, 2100)
+_ID = re.compile(r"\d{7,}|[0-9a-f-]{16,}", re.IGNORECASE)  # six digits may be a postal code
+
+
+@dataclass(frozen=True, eq=False)
+class MarketView:
+    """What pages ask of a market; a listing is named by its row in `market.listings` everywhere here."""
+
+    market: Market
+    load_log: Callable[[], EventLog]
+
+    def __len__(self) -> int:
+        return len(self.market.plain)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Listing ids by row."""
+        return self.market.plain[C.LISTING].tolist()
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The events as arrays."""
+        return self.load_log()
+
+    @cached_property
+    def user_row(self) -> Mapping[str, int]:
+        """Number of a user in `log.users` by name; where names are hashed, also by the id."""
+        return NumberedUsers(self.log.users, self.market.names)
+
+    @property
+    def has_photos(self) -> bool:
+        """True where at least one listing has a photo."""
+        return len(self.market.photos) > 0
+
+    @property
+    def has_events(self) -> bool:
+        """True where the market has at least one event."""
+        return len(self.market.events) > 0
+
+    # titles
+
+    def title(self, row: int) -> str:
+        """The listing's title, or what to call it by its values or its id."""
+        called = self.market.called(row)
+        return (
+            formats.identity(self.ids[row], "Listing", row) if called is None else formats.shorten(called, 90)
+        )
+
+    def user_name(self, row: int) -> str:
+        """What to call a user."""
+        return formats.identity(self.log.users[row], "User", row)
+
+    # photos
+
+    @cached_property
+    def _photos(self) -> tuple[np.ndarray, list[str]]:
+        rows = self.market.photos[C.LISTING].map(self.market.listing_row).to_numpy(np.int64)  # (P,)
+        order = np.argsort(rows, kind="stable")
+        paths = self.market.photos[C.PATH].to_numpy()[order].tolist()
+        return np.searchsorted(rows[order], np.arange(len(self) + 1)), paths
+
+    def photos(self, row: int) -> list[str]:
+        """Paths of a listing's photos relative to the market, the cover first."""
+        start, paths = self._photos
+        return paths[int(start[row]) : int(start[row + 1])]
+
+    # attributes
+
+    @cached_property
+    def attributes(self) -> list[Attribute]:
+        """The attributes shown as facts: all but the title."""
+        return [item for item in self.market.attributes if item.name != self.market.title]
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        names = [item.name for item in self.attributes if item.shown_as != "place"]
+        columns = {name: self.market.listings[name].tolist() for name in names}
+        if any(item.shown_as == "place" for item in self.attributes):
+            latitude, longitude = self.market.listings[C.LATITUDE], self.market.listings[C.LONGITUDE]
+            columns[C.PLACE] = list(zip(latitude.tolist(), longitude.tolist(), strict=True))
+        return columns
+
+    def raw(self, row: int, attribute: Attribute) -> Any:
+        """The value in the table; None where it is missing."""
+        value = self._columns[C.PLACE if attribute.shown_as == "place" else attribute.name][row]
+        if isinstance(value, tuple):
+            return None if any(pd.isna(part) for part in value) else value
+        if isinstance(value, list):
+            return value
+        return None if pd.isna(value) else value
+
+    def text(self, row: int, attribute: Attribute) -> str:
+        """The value as people read it."""
+        value = self.raw(row, attribute)
+        if value is None:
+            return formats.MISSING
+        match attribute.shown_as:
+            case "number":
+                return formats.number(float(value), self.unit(attribute), grouped=not self.is_year(attribute))
+            case "flag":
+                return "Yes" if value else "No"
+            case "multi":
+                return printable(", ".join(value)) if value else "None"
+            case "place":
+                return formats.place(*value)
+        return formats.with_unit(formats.shorten(self.word(attribute, value), LONG_TEXT), attribute.unit)
+
+    def word(self, attribute: Attribute, value: object) -> str:
+        """A value of a category or text as people read it: one that is an id by its number, the most frequent first."""
+        text = str(value)
+        place = self._numbers.get(attribute.name, {}).get(text)
+        return printable(text) if place is None else f"no. {place:,}"
+
+    def is_id(self, attribute: Attribute) -> bool:
+        """True for a category whose values are mostly ids, such as that of a host; they say nothing to anybody."""
+        return attribute.name in self._numbers
+
+    @cached_property
+    def _numbers(self) -> dict[str, dict[str, int]]:
+        """The numbers of the values of each category of ids."""
+        found = {}
+        for item in self.attributes:
+            if item.shown_as == "category":
+                often = self.market.listings[item.name].dropna().astype(str).value_counts().index
+                if len(often) and 2 * sum(map(bool, map(_ID.fullmatch, often))) >= len(often):
+                    found[item.name] = {value: place for place, value in enumerate(often, 1)}
+        return found
+
+    def unit(self, attribute: Attribute) -> str:
+        """The attribute's unit; `currency` stands for that of the market."""
+        return said_unit(self.market, attribute)
+
+    @cached_property
+    def _years(self) -> set[str]:
+        found = set()
+        for item in self.attributes:
+            if item.shown_as == "number" and not item.unit:
+                known = self.market.listings[item.name].dropna()
+                if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all():
+                    found.add(item.name)
+        return found
+
+    def is_year(self, attribute: Attribute) -> bool:
+        """True for a number without a unit whose values are all years."""
+        return attribute.name in self._years
+
+    @cached_property
+    def codes(self) -> set[str]:
+        """Names of the categories whose values are codes, see `listing_vibes.market.codes`."""
+        categories = [item.name for item in self.attributes if item.shown_as == "category"]
+        return {name for name in categories if is_code(self.market.listings[name])}
+
+    @cached_property
+    def headline(self) -> list[Attribute]:
+        """The attributes of a card: a price first, then the short ones that most listings have, in their order, and codes
+        where too few remain."""
+        priced = [item for item in self.attributes if formats.is_money(self.unit(item))][:1]
+        known = {
+            name: float(self.market.listings[name].notna().mean())
+            for name in self._columns
+            if name != C.PLACE
+        }
+        short = [
+            item
+            for item in self.attributes
+            if item.shown_as in ("number", "category") and known[item.name] >= 0.5
+            and item not in (*priced, *self.market.named_by)
+        ]  # fmt: skip
+        codes = [item for item in short if item.name in self.codes]
+        words = [item for item in short if item not in codes]
+        if len(words) + len(priced) < HEADLINE:
+            words += [item for item in self.attributes if item.shown_as == "multi"]
+        short = words + codes
+        return (priced + short)[:HEADLINE]
+
+    def facts(self, row: int, attributes: list[Attribute] | None = None) -> list[tuple[str, str]]:
+        """(label, value) of a listing's attributes, missing ones as "—"; of all of them behind its id where it is called by some."""
+        chosen = self.attributes if attributes is None else attributes
+        found = [(item.label, self.text(row, item)) for item in chosen]
+        if attributes is None and self.market.named_by:
+            found.append(("Listing id", printable(self.ids[row])))
+        return found

@@ -1,0 +1,75 @@
+"""Listing Vibes: an ID-free multimodal recommender for listings.
+
+>>> from listing_vibes import Market, Run, compare, evaluate, train
+
+Each is loaded on first use, so that a light command pays for neither pandas nor torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from listing_vibes.errors import VibesError
+from listing_vibes.faces import face
+
+if TYPE_CHECKING:
+    from listing_vibes.evaluation.start import evaluate
+    from listing_vibes.insight.comparison import compare
+    from listing_vibes.insight.demand.demand import demand
+    from listing_vibes.insight.launch.launch import launch
+    from listing_vibes.insight.looks.look import look
+    from listing_vibes.insight.passport import passport
+    from listing_vibes.insight.selection.address import selection
+    from listing_vibes.insight.sheet import photo_sheet
+    from listing_vibes.insight.why.reasons import why
+    from listing_vibes.market.download.job import download
+    from listing_vibes.market.market import Market
+    from listing_vibes.run.run import Run
+    from listing_vibes.serving.experiment.verdict import experiment
+    from listing_vibes.serving.monitor.monitor import monitor
+    from listing_vibes.training.start import train
+
+__all__ = [
+    "Market",
+    "Run",
+    "VibesError",
+    "__version__",
+    "compare",
+    "demand",
+    "download",
+    "evaluate",
+    "experiment",
+    "launch",
+    "look",
+    "monitor",
+    "passport",
+    "photo_sheet",
+    "selection",
+    "train",
+    "why",
+]
+__version__ = "0.1.0"
+
+_FACES = {
+    "Market": "listing_vibes.market.market",
+    "Run": "listing_vibes.run.run",
+    "train": "listing_vibes.training.start",
+    "evaluate": "listing_vibes.evaluation.start",
+    "compare": "listing_vibes.insight.comparison",
+    "experiment": "listing_vibes.serving.experiment.verdict",
+    "demand": "listing_vibes.insight.demand.demand",
+    "launch": "listing_vibes.insight.launch.launch",
+    "download": "listing_vibes.market.download.job",
+    "look": "listing_vibes.insight.looks.look",
+    "passport": "listing_vibes.insight.passport",
+    "photo_sheet": "listing_vibes.insight.sheet",
+    "monitor": "listing_vibes.serving.monitor.monitor",
+    "selection": "listing_vibes.insight.selection.address",
+    "why": "listing_vibes.insight.why.reasons",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return face(__name__, _FACES, "train", name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_FACES])

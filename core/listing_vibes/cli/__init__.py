@@ -1,0 +1,51 @@
+"""The command `vibes`: each command is a few lines that call one function of `core`."""
+
+import gc
+import os
+import sys
+
+import typer
+
+# Each registers its commands, in the order of the help.
+# isort: off
+from listing_vibes.cli import markets as _markets  # noqa: F401
+from listing_vibes.cli import training as _training  # noqa: F401
+from listing_vibes.cli import looking as _looking  # noqa: F401
+from listing_vibes.cli import production as _production  # noqa: F401
+from listing_vibes.cli import taking as _taking  # noqa: F401
+
+# isort: on
+from listing_vibes.cli.shared import app
+from listing_vibes.cores import limit_threads
+from listing_vibes.errors import DEBUG, sentence_of
+
+
+def main() -> None:
+    """Run the command line; what goes wrong ends with one sentence on stderr and exit code 2.
+
+    `--debug` anywhere among the arguments shows the traceback instead.
+    """
+    debug = "--debug" in sys.argv
+    if debug:
+        os.environ[DEBUG] = "1"
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    # torch's threads would spin while they wait: on a machine that does other things, too, that costs half the speed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A start makes half a million objects that stay: to look for garbage among them took a tenth of it.
+    gc.set_threshold(30_000, 20)
+    # Else pydantic asks every installed package whether it has plugins for it, which takes a twentieth of a start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    limit_threads()
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("vibes: interrupted; the same command (train: with --resume) goes on from here.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"vibes: {sentence_of(error)}", err=True)
+        sys.exit(2)

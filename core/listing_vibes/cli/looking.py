@@ -1,0 +1,333 @@
+"""Commands that look at a run: similar, recommend, look, launch, why, demand, film, explore, report, demo."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from listing_vibes.cli import batch as options
+from listing_vibes.cli.shared import Browser, Count, Json, Port, RunPath, app, progress_bar, show
+from listing_vibes.errors import VibesError, needs
+
+
+@app.command()
+def similar(
+    run: RunPath,
+    listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
+    k: Count = 10,
+    space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
+    json_: Json = False,
+    all_: options.All = False,
+    out: options.Out = None,
+    live_only: options.Live = None,
+    same: options.Same = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = 0.0,
+    where: options.Where = None,
+    pin: options.Pin = None,
+    block: options.Block = None,
+    not_: options.Not = None,
+    boost: options.Boost = None,
+    dial: options.Dial = None,
+    fill: options.Fill = False,
+    at: options.At = None,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    chunk: options.Chunk = options.CHUNK,
+) -> None:
+    """The listings most similar to one, or (--all) to every one of the market."""
+    from listing_vibes.run.run import Run
+
+    if (listing is None) != all_:
+        raise VibesError("Give either a LISTING or --all --out DIR.")
+    rules = options.rules_of(
+        k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
+    )
+    if all_:
+        options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
+        return
+    options.refuse_without_all(out=out, workers=workers)
+    opened = Run.open(run, events_too=False)
+    assert listing is not None
+    moment = options.moment_of(at, opened.market)
+    space = space or opened.spaces[0]
+    found = opened.similar(listing, space=space, at=moment, rules=rules)
+    show(opened, found, json_, rules, moment, space=space)
+
+
+@app.command()
+def recommend(
+    run: RunPath,
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
+    ] = None,
+    at: options.At = None,
+    k: Count = 10,
+    with_: options.With = None,
+    json_: Json = False,
+    all_: options.All = False,
+    out: options.Out = None,
+    live_only: options.Live = None,
+    drop_seen: options.Seen = None,
+    same: options.Same = None,
+    at_most: options.AtMost = None,
+    diversity: options.Diversity = 0.0,
+    where: options.Where = None,
+    pin: options.Pin = None,
+    block: options.Block = None,
+    not_: options.Not = None,
+    boost: options.Boost = None,
+    dial: options.Dial = None,
+    fill: options.Fill = False,
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    chunk: options.Chunk = options.CHUNK,
+) -> None:
+    """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
+    from listing_vibes.run.describe import added_sentence
+    from listing_vibes.run.histories import read_history
+    from listing_vibes.run.run import Run
+
+    if sum((user is not None, history is not None, all_)) != 1:
+        raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
+    rules = options.rules_of(
+        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
+    )
+    if all_:
+        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)
+        return
+    options.refuse_without_all(out=out, workers=workers)
+    opened = Run.open(run)
+    told = user if history is None else read_history(history)
+    assert told is not None
+    moment = options.moment_of(at, opened.market)
+    found = opened.recommend(told, at=moment, rules=rules, beside=with_)
+    show(opened, found, json_, rules, moment, for_users=True)
+    said = added_sentence(opened.manifest.settings).strip()
+    if said and with_ is None and len(found):
+        typer.echo(f"{said} --with nothing leaves it out.", err=True)
+
+
+@app.command()
+def look(
+    run: RunPath,
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
+    k: Count = 10,
+    json_: Json = False,
+    live_only: options.Live = None,
+    where: options.Where = None,
+    block: options.Block = None,
+    at: options.At = None,
+) -> None:
+    """The listings with the photo that comes nearest to a description (approximate); photos are looked at once."""
+    from listing_vibes.insight.looks.look import look as found_by
+    from listing_vibes.run.rules import Rules
+    from listing_vibes.run.run import Run
+
+    opened = Run.open(run, events_too=False)
+    rules = Rules(k=k, live_only=live_only, where=tuple(where or ()), block=tuple(block or ()))
+    with progress_bar() as progress:
+        moment = options.moment_of(at, opened.market)
+        found = found_by(opened, words, None, moment, rules, progress)
+    show(opened, found, json_, rules, moment)
+
+
+@app.command()
+def launch(
+    run: RunPath,
+    listing: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE.json|ID",
+            help="values by attribute, photos and like (a listing to begin with); or a listing",
+        ),
+    ],
+    advise: Annotated[
+        bool, typer.Option("--advise/--no-advise", help="try single changes and covers as well")
+    ] = True,
+    json_: Json = False,
+) -> None:
+    """Who would get a listing if it were launched now, beside what, and which single change would reach more."""
+    from listing_vibes.insight.launch.crowd import Crowd
+    from listing_vibes.insight.launch.launch import draft_named
+    from listing_vibes.insight.launch.launch import launch as launched
+    from listing_vibes.insight.launch.text import launch_text
+    from listing_vibes.run.run import Run
+
+    opened = Run.open(run)
+    asked = draft_named(opened, listing)
+    with progress_bar() as progress:
+        found = launched(opened, asked, advise=advise, crowd=Crowd.of(opened, report=progress))
+    typer.echo(json.dumps(found.to_dict()) if json_ else launch_text(opened, found))
+
+
+@app.command()
+def why(
+    run: RunPath,
+    asked: Annotated[
+        list[str],
+        typer.Argument(metavar="[QUERY] LISTING", help="a user or a listing, and what it was shown"),
+    ],
+    history: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="instead of QUERY: JSON or CSV: listing_id, action?, duration_s?"),
+    ] = None,
+    at: options.At = None,
+    with_: options.With = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="then attributes and photos are left out")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
+    from listing_vibes.insight.why.reasons import why_found
+    from listing_vibes.insight.why.reasons_text import reasons_text
+    from listing_vibes.run.histories import read_history
+    from listing_vibes.run.run import Run
+
+    if len(asked) != (2 if history is None else 1):
+        raise VibesError("Give a QUERY (a user or a listing) and a LISTING, or --history FILE and a LISTING.")
+    opened = Run.open(run)
+    query = asked[0] if history is None else read_history(history)
+    moment = options.moment_of(at, opened.market)
+    found = why_found(opened, query, asked[-1], moment, with_, budget)
+    typer.echo(json.dumps(found.to_dict()) if json_ else reasons_text(found))
+
+
+@app.command()
+def demand(
+    run: RunPath,
+    at: options.At = None,
+    by: Annotated[Literal["month"] | None, typer.Option(help="month: at the end of every month")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="of which places are made: model, photos (default) or attributes")
+    ] = None,
+    least: Annotated[
+        float, typer.Option(metavar="TIMES", help="so many times as many users to a live listing, surely")
+    ] = 1.5,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a place and moment"),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say where many want and few offer: places with more users to a live listing than the market has, and how sure."""
+    from listing_vibes.insight.demand.demand import demand as find_demand
+    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.run.run import Run
+
+    check_table_name(out, "--out")
+    opened = Run.open(run)
+    moment = options.moment_of(at, opened.market)
+    with progress_bar() as progress:
+        found = find_demand(opened, moment, by, space, least, report=progress)
+    if out is not None:
+        write_table(out, found.frame())
+    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+
+
+@app.command()
+def film(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT.gif|OUT.webp", help="file to write")],
+    space: Annotated[
+        str | None, typer.Option(help="whose map: photos (default), model or attributes")
+    ] = None,
+) -> None:
+    """Write the map over the days of its market as a moving picture: what was live, and what was touched."""
+    from listing_vibes.insight.map.film import film as film_of
+    from listing_vibes.market.durable import atomic_path
+    from listing_vibes.run.run import Run
+
+    if out.suffix.lower() not in (".gif", ".webp"):
+        raise VibesError(f"OUT is {out}; a film is a .gif or a .webp, so give its name one of these endings.")
+    opened = Run.open(run)
+    with progress_bar() as progress:
+        made = film_of(opened, space, "webp" if out.suffix.lower() == ".webp" else "gif", progress)
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(made)
+    typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)
+
+
+@app.command()
+def explore(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
+) -> None:
+    """Open the explorer on one or several runs, on this machine only."""
+    from listing_vibes.run.run import Run
+
+    for run in runs:
+        Run.open(run)
+    _explore(runs, port, browser)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
+    pins: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json", help="pinned views that the explorer saved; each becomes a section"
+        ),
+    ] = None,
+) -> None:
+    """Write one self-contained HTML for stakeholders: figures, photos, the method in plain words, its limits."""
+    from listing_vibes.report.page import write_report
+    from listing_vibes.report.pins import read_pins
+    from listing_vibes.run.run import Run
+
+    pinned = [] if pins is None else read_pins(pins)
+    write_report(Run.open(run), out, pinned)
+    typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
+
+
+@app.command()
+def demo(
+    port: Port = 0,
+    browser: Browser = True,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild", help="make the demo afresh from its photos, compare its figures, and open that"
+        ),
+    ] = False,
+) -> None:
+    """Open the explorer on a simulated market of homes, with rendered photos and a trained model."""
+    from listing_vibes.demo.shipped import bundled_runs
+
+    runs = bundled_runs()
+    if rebuild:
+        from listing_vibes.demo.bundle import rebuild_demo
+
+        with progress_bar() as progress:
+            made, figures = rebuild_demo(progress)
+        typer.echo(figures.to_string(index=False, float_format="{:.4f}".format), err=True)
+        largest = figures.loc[figures["difference"].abs().idxmax()]
+        typer.echo(
+            f"Rebuilt in {made.path}; the largest difference of a recall@30 is {largest['difference']:+.4f} "
+            f"({largest['ranking']}).",
+            err=True,
+        )
+        runs = [made.path]
+    _explore(runs, port, browser)
+
+
+def _explore(runs: list[Path], port: int, browser: bool) -> None:
+    import subprocess
+
+    with needs("The explorer", "app"):
+        from listing_vibes_app.server.launch import command
+    arguments = command([run.resolve() for run in runs], port or None, browser)
+    if (
+        os.name == "posix"
+    ):  # the server takes this process's place, so that whoever ends the one ends the other
+        os.execv(arguments[0], arguments)
+    try:
+        raise typer.Exit(subprocess.call(arguments))
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

@@ -1,0 +1,163 @@
+"""Commands on a market: import, check, download, photos."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listing_vibes.cli.shared import (
+    Encoder,
+    Json,
+    MarketPath,
+    Strict,
+    Weights,
+    app,
+    photo_vectors,
+    progress_bar,
+)
+from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.importers import IMPORTERS
+from listing_vibes.words import count
+
+From = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE",
+        help="sql: a table's name, a query, or a .sql file with one; tables: where it lies, from PATH on or by its address",
+    ),
+]
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="folder with the source's files, or one of several files of events; of sql: a SQLAlchemy address; of tables: a "
+            "folder here or on object storage (s3://bucket/folder)",
+        ),
+    ],
+    market: MarketPath,
+    listings: From = None,
+    photos: From = None,
+    events: From = None,
+    photo_root: Annotated[
+        str | None, typer.Option(metavar="DIR", help="sql, tables: where paths of photos start")
+    ] = None,
+) -> None:
+    """Make a market folder from files in a known format, from tables on object storage (tables) or in a database (sql)."""
+    from listing_vibes.market.importers import import_market
+
+    told = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
+    import_market(source, path, market, **{name: one for name, one in told.items() if one is not None})
+    typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
+
+
+@app.command()
+def check(
+    market: MarketPath,
+    json_: Json = False,
+    strict: Strict = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write the rows that are not taken as they are"),
+    ] = None,
+) -> None:
+    """Profile a market on one screen and name every defect."""
+    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.market.market import Market
+    from listing_vibes.market.profile import profile
+    from listing_vibes.market.profile_text import render
+    from listing_vibes.market.rejects import market_rejects
+
+    check_table_name(rejects, "--rejects")
+    opened = Market.open(market)
+    found = profile(opened)
+    typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
+    if rejects is not None:
+        table = market_rejects(opened)
+        write_table(rejects, table)
+        typer.echo(f"Wrote {len(table):,} rows to {rejects}.", err=True)
+    if strict and found.defects:
+        raise VibesError(f"{market} has {count(len(found.defects), 'defect')}, the first: {found.defects[0]}")
+
+
+@app.command()
+def download(
+    market: MarketPath,
+    max_photo_mb: Annotated[float, typer.Option(min=0.001, help="size of one photo, at most")] = 25,
+    max_total_gb: Annotated[
+        float, typer.Option(min=0.000001, help="that are received by this call, at most")
+    ] = 20,
+    per_host: Annotated[int, typer.Option(min=1, max=64, help="connections to one host, at most")] = 2,
+    hosts: Annotated[int, typer.Option(min=1, max=64, help="hosts asked at the same time, at most")] = 8,
+    delay: Annotated[
+        float, typer.Option(min=0, max=60, help="seconds between two requests to a host, at least")
+    ] = 0.1,
+    timeout: Annotated[float, typer.Option(min=0.1, max=600, help="seconds of silence, at most")] = 20,
+    retries: Annotated[int, typer.Option(min=0, max=20, help="more attempts where one may help")] = 3,
+    agent: Annotated[
+        str | None, typer.Option(help="what hosts are told who asks, such as 'our-shop (it@example.com)'")
+    ] = None,
+    ignore_robots: Annotated[
+        bool, typer.Option("--ignore-robots", help="do not ask for robots.txt: the hosts are yours")
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="also addresses of this machine and of private networks")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="exit code 2 also where a photo was not fetched")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Fetch the photos that a market names by their addresses; what is there stays, and the same command goes on."""
+    from listing_vibes.market.download.job import download as fetch_photos
+    from listing_vibes.market.download.limits import Limits
+
+    limits = Limits(
+        photo_bytes=int(max_photo_mb * 1e6),
+        total_bytes=int(max_total_gb * 1e9),
+        per_host=per_host,
+        hosts=hosts,
+        delay=delay,
+        timeout=timeout,
+        retries=retries,
+        private=allow_private,
+        robots=not ignore_robots,
+        agent=Limits.agent if agent is None else agent,
+    )
+    with progress_bar() as progress:
+        found, failures = fetch_photos(market, limits, progress)
+    if json_:
+        typer.echo(json.dumps(found.to_dict() | {"failures": failures and str(failures)}))
+    else:
+        for reason, number in list(found.to_dict()["reasons"].items())[:20]:
+            typer.echo(printable(f"{count(number, 'photo')}: {reason}"), err=True)
+        typer.echo(found.text(failures), err=True)
+    if strict and (found.failed or found.left):
+        raise VibesError(
+            f"{count(len(found.failed) + found.left, 'photo')} of {market} "
+            f"{'is' if len(found.failed) + found.left == 1 else 'are'} not there; run the same again later."
+        )
+
+
+@app.command()
+def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = None) -> None:
+    """Embed a market's photos; broken files are listed and skipped, and what is done is kept."""
+    from listing_vibes.market.market import Market
+
+    opened = Market.open(market)
+    if not len(opened.photos):
+        raise VibesError(
+            f"{market} has no photos table, so there is nothing to embed; add photos.parquet or photos.csv."
+        )
+    vectors = photo_vectors(opened, encoder, weights)
+    assert vectors is not None
+    for path, reason in vectors.broken:
+        typer.echo(printable(f"skipped {path}: {reason}"), err=True)
+    typer.echo(
+        f"{int(vectors.ok.sum())} of {len(vectors.ok)} photos embedded by {vectors.encoder}.", err=True
+    )

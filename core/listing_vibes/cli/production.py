@@ -1,0 +1,346 @@
+"""Commands that run beside a marketplace: refresh, forget, index, serve, experiment, monitor."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from listing_vibes.cli import batch as options
+from listing_vibes.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
+from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError, needs, printable
+
+if TYPE_CHECKING:
+    from listing_vibes.serving.refresh.refresher import Look
+
+New = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NEW",
+        help="folder that grows with parquet or CSV files, here or on object storage (s3://...), or a SQL query (or .sql file)",
+    ),
+]
+
+
+@app.command()
+def refresh(
+    run: RunPath,
+    events: New = None,
+    listings: New = None,
+    photos: New = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LISTING_VIBES_DATABASE",
+            help="where queries are asked: a SQLAlchemy address, for example postgresql+psycopg://user@host/name",
+        ),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="time between two looks, such as 10m; default: look once")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="vector store that follows with what is live: a folder, a .db file or Milvus' address",
+        ),
+    ] = None,
+    k: Count = K,
+    with_: options.With = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="fetch photos that --photos names by their addresses")
+    ] = False,
+    strict: Strict = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="one JSON document a look on stdout, nothing else")
+    ] = False,
+) -> None:
+    """Take in new events and listings without retraining, and publish the run's next generation."""
+    import signal
+    import threading
+    from datetime import datetime
+
+    from listing_vibes.market.download.limits import Limits
+    from listing_vibes.serving.refresh.loop import document, keep_fresh, seconds_of, source_of, status
+    from listing_vibes.serving.refresh.store import Follower
+
+    told = {"events": events, "listings": listings, "photos": photos}
+    sources = {name: source_of(name, new, database) for name, new in told.items() if new is not None}
+    if not sources:
+        raise VibesError("Nothing to look at; give --events NEW, --listings NEW or both.")
+    pause = None if every is None else seconds_of(every)
+    follow = Follower(store).follow if store is not None else lambda run: None
+    failed: list[str] = []
+    stop = threading.Event()
+
+    def report(look: "Look | VibesError") -> None:
+        if isinstance(look, VibesError):
+            found, line = {"error": str(look)}, f"problem: {look}"
+        else:
+            found, line = document(look), status(look)
+            failed[:] = look.problems if strict else look.problems[: look.unread]
+        if json_:
+            typer.echo(json.dumps(found))
+        else:
+            typer.echo(f"{datetime.now():%H:%M:%S} {printable(line)}", err=True)
+
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        keep_fresh(run, sources, pause, stop, report, k, follow, with_, Limits() if download else None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if pause is None and failed:
+        raise VibesError(failed[0])
+
+
+@app.command()
+def forget(
+    run: RunPath,
+    users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PLACE", help="another run, a folder of lists or a table; may be given several times"
+        ),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Remove users from a run, its market and what was made of them, and say what stays in the weights."""
+    from listing_vibes.serving.forget.forget import forget as forget_users
+
+    done = forget_users(run, users, also or [])
+    if json_:
+        typer.echo(json.dumps(done.document()))
+        return
+    for place, rows in done.rows.items():
+        typer.echo(f"{rows:,} rows removed from {place}")
+    for place in done.generations:
+        typer.echo(f"removed {place}, an earlier state that had them")
+    for place in done.runs:
+        typer.echo(
+            f"The weights of {place} hold no user's id, but were trained on their events too; "
+            f"`vibes train MARKET NEW --refit {place}` trains the same anew without them."
+        )
+    typer.echo(
+        "Copies, backups and what `vibes refresh` reads are not touched: what those deliver again comes back."
+    )
+
+
+@app.command()
+def index(
+    run: RunPath,
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="a folder, a .db file or Milvus' address")],
+    kind: Annotated[
+        str, typer.Option(help="index of a folder: exact, hnsw or ivf-pq; auto = by the number of listings")
+    ] = "auto",
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="recall@30 that the index has to reach on these vectors")
+    ] = 0.98,
+    json_: Json = False,
+) -> None:
+    """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
+    from listing_vibes.run.run import Run
+    from listing_vibes.search.store.faiss_store import FaissStore
+    from listing_vibes.serving.refresh.store import Follower
+
+    opened = Run.open(run)
+    store, *_ = Follower(place).bring(opened)
+    found = {"listings": len(store), "index": "milvus", "recall@30": None}
+    if isinstance(store, FaissStore):
+        chosen = store.build(kind, at_least)
+        store.save()  # what is live and its index at once
+        found |= {"index": chosen.kind, "recall@30": chosen.recall}
+    elif kind != "auto":
+        raise VibesError(f"Option --kind is '{kind}', but Milvus keeps its own index; leave it out.")
+    else:
+        store.save()
+        found["listings"] = len(store)
+    measured = (
+        f", recall@30 {found['recall@30']}" if found["recall@30"] is not None else ", which Milvus keeps"
+    )
+    line = f"{found['listings']} live listings in {place}; index {found['index']}{measured}."
+    typer.echo(json.dumps(found) if json_ else line)
+
+
+@app.command()
+def serve(
+    run: RunPath,
+    other: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[OTHER]", help="a second run, to be tried against the first", show_default=False
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="address to listen on; 0.0.0.0 = all of this machine")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")] = 8000,
+    batch: Annotated[
+        int, typer.Option(min=1, max=4096, help="requests that are answered together, at most")
+    ] = 64,
+    wait_ms: Annotated[
+        float, typer.Option(min=0, max=1000, help="milliseconds that a lone request waits for company")
+    ] = 2,
+    waiting: Annotated[
+        int, typer.Option(min=1, help="requests that may wait; more are refused with status 503")
+    ] = 1024,
+    connections: Annotated[
+        int, typer.Option(min=1, max=100_000, help="connections held at the same time, at most")
+    ] = 1024,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=256, help="processes that answer; --waiting and --connections hold for each"),
+    ] = 1,
+    with_: options.With = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="take events at POST /events and keep them in this folder, which `vibes refresh --events` reads",
+        ),
+    ] = None,
+    impressions: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="keep every answer in this folder as Parquet, with a request id"),
+    ] = None,
+    hash_users: Annotated[
+        bool, typer.Option("--hash-users", help="users in --impressions as keyed hashes")
+    ] = False,
+    interleave: Annotated[
+        bool,
+        typer.Option("--interleave", help="every list is drafted from both runs; see `vibes experiment`"),
+    ] = False,
+    split: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="this share of the users gets the second run, always"),
+    ] = None,
+    other_with: Annotated[
+        str | None, typer.Option("--other-with", metavar="ADDED", help="as --with, for the second run")
+    ] = None,
+) -> None:
+    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
+
+    LISTING_VIBES_TOKEN is a token that requests must carry, LISTING_VIBES_ALLOWED_HOSTS the names they may ask for, beside
+    localhost and addresses in figures.
+    """
+    from listing_vibes.serving.service.server import serve as run_service
+
+    if other is not None and interleave == (split is not None):
+        raise VibesError(
+            "Two runs are served either with --interleave or with --split SHARE; give one of these."
+        )
+    if other is None and (interleave or split is not None or other_with is not None):
+        raise VibesError(
+            "Options --interleave, --split and --other-with are about two runs; give the second one, too."
+        )
+    tried = None if other is None else (other, other_with)
+
+    def ready(address: str) -> None:
+        typer.echo(
+            f"Serving {run}{'' if other is None else f' and {other}'} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.",
+            err=True,
+        )
+
+    run_service(
+        run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events, impressions, hash_users,
+        tried, split, workers,
+    )  # fmt: skip
+
+
+@app.command()
+def experiment(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of --impressions")],
+    events: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="folder of --events; default: as the services had it")
+    ] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="events that count; may be given several times; default: all")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="also write a page, with photos of what was lost"),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say which of two runs is better, by what `vibes serve A B` showed and what users did; look as often as you like."""
+    from listing_vibes.serving.experiment.verdict import experiment as judged
+
+    found = judged(folder, events, action)
+    if html is not None:
+        from listing_vibes.report.trial import write_experiment
+
+        write_experiment(found, html)
+    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+
+
+@app.command()
+def monitor(
+    run: RunPath,
+    thresholds: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="thresholds that differ from the default ones")
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="one threshold, or none to turn it off; several times"),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="ATTRIBUTE", help="who offers a listing; default: a column such as host_id"),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="where the newest events begin; default: after the evaluation"),
+    ] = None,
+    with_: options.With = None,
+    memo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="write a memo in sentences, .md or .html, each linked to its queries"
+        ),
+    ] = None,
+    prometheus: Annotated[
+        Path | None, typer.Option(metavar="FILE.prom", help="write the figures for a textfile collector")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.parquet|OUT.csv", help="write one row a query of the newest events"),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Say whether a run is still good: recall on the newest events, coverage, drift, age; exit code 1 where it may not be."""
+    from listing_vibes.market.io import check_table_name, write_table
+    from listing_vibes.serving.monitor.checks import Thresholds
+    from listing_vibes.serving.monitor.evidence import About, no_queries, write_evidence
+    from listing_vibes.serving.monitor.monitor import look
+
+    check_table_name(queries, "--queries")
+    limits = Thresholds.told(thresholds, threshold or [])
+    if memo is not None and memo.suffix not in (".md", ".html"):
+        raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
+    about: About = {}
+    with progress_bar() as progress:
+        found, asked = look(run, limits, by, since, with_, progress=progress, about=about)
+    if memo is not None:
+        from listing_vibes.report.memo import evidence_folder, write_memo
+        from listing_vibes.run.run import Run
+
+        folder = evidence_folder(memo)
+        write_memo(found, memo, write_evidence(found, asked, about, Run.open(run), folder))
+    if prometheus is not None:
+        from listing_vibes.market.documents import write_text
+
+        with needs("Option --prometheus", "serve"):
+            from listing_vibes.serving.monitor.prometheus import exposition
+        write_text(prometheus, exposition(found))
+    if queries is not None:
+        from listing_vibes.run.run import Run
+
+        opened = Run.open(run)
+        write_table(
+            queries,
+            no_queries(opened) if asked is None else asked.queries_frame(opened.market, asked.names[0]),
+        )
+    typer.echo(found.model_dump_json() if json_ else found.text())
+    if found.crossed:
+        raise typer.Exit(1)

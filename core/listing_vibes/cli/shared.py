@@ -1,0 +1,93 @@
+"""What the commands share: the Typer app, common arguments, photos' vectors, tables and JSON on stdout."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from listing_vibes.errors import needs
+
+if TYPE_CHECKING:
+    from listing_vibes.features.photos.vectors import PhotoVectors
+    from listing_vibes.market.market import Market
+    from listing_vibes.progress.bar import ProgressBar
+
+
+class Commands(TyperGroup):
+    """Its help tells of each command in its whole sentence, for which there is no room in one line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, (one.help or "").split("\n\n")[0]) for name, one in self.commands.items()]
+            )
+
+
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,  # boxes would take as long as all the rest of `vibes --help`
+    help="Listing Vibes: an ID-free multimodal recommender for listings, and an explorer over what it finds alike.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+MarketPath = Annotated[
+    Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
+]
+#: The choices of `listing_vibes.market.splits.Protocol` and `listing_vibes.model.config.PRESETS`, which would load numpy.
+Protocol = Literal["temporal", "leave-one-out"]
+Rivals = Literal["all", "fast", "none"]
+Preset = Literal["tiny", "mini", "small", "base", "large"]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="exit code 2 also where rows were not taken as they came")
+]
+Count = Annotated[int, typer.Option("--k", "-k", min=1, help="how many listings")]
+Encoder = Annotated[
+    str,
+    typer.Option("--encoder", help="photo encoder: a timm name, vae, several as a+b; auto = best at hand"),
+]
+Weights = Annotated[Path | None, typer.Option("--weights", help="file with the photo encoder's weights")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any free port")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="open a browser window")]
+
+
+def progress_bar() -> "ProgressBar":
+    """Shows on stderr what long work tells."""
+    from listing_vibes.progress.bar import ProgressBar  # rich takes a while to load
+
+    return ProgressBar()
+
+
+def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "PhotoVectors | None":
+    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos."""
+    if not len(market.photos):
+        return None
+    with needs("Embedding photos"):
+        from listing_vibes.features.photos.of_market import market_photos
+    with progress_bar() as progress:
+        return market_photos(market, encoder, weights, progress)
+
+
+def show(
+    run: Any,
+    found: Any,
+    as_json: bool,
+    rules: Any,
+    at: Any,
+    for_users: bool = False,
+    space: str | None = None,
+) -> None:
+    """Print what was `found` of a list; of an empty one why it is that, see `listing_vibes.run.nothing`."""
+    from listing_vibes.run.describe import described, table
+    from listing_vibes.run.nothing import nothing_found
+
+    if as_json:
+        typer.echo(json.dumps(found.drop(columns="title", errors="ignore").to_dict("records")))
+    elif len(found):
+        typer.echo(table(described(run, found)))
+    else:
+        typer.echo(nothing_found(run, rules, at, for_users, space))

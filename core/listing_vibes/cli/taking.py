@@ -1,0 +1,92 @@
+"""Commands that take a run elsewhere: what it would cost, and its model for other engines."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from listing_vibes.cli.shared import Json, RunPath, app, progress_bar
+from listing_vibes.errors import VibesError
+from listing_vibes.model.export.formats import FORMATS
+
+
+@app.command()
+def cost(
+    run: RunPath,
+    json_: Json = False,
+    memory: Annotated[
+        bool,
+        typer.Option("--memory", help="measure the peak memory of each command as well, which runs them all"),
+    ] = False,
+) -> None:
+    """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
+    from listing_vibes.run.run import Run
+    from listing_vibes.serving.cost.measure import measure
+    from listing_vibes.serving.cost.table import as_text
+
+    opened = Run.open(run)
+    found = measure(opened)
+    if memory:
+        from listing_vibes.serving.cost.memory import measure_memory
+
+        found.save(opened.path)  # what is known stays where a command below fails
+        with progress_bar() as progress:
+            found = found.model_copy(update={"memory": measure_memory(opened, progress)})
+    found.save(opened.path)
+    typer.echo(found.model_dump_json() if json_ else as_text(found))
+
+
+@app.command()
+def export(
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Argument(metavar="OUT", help="folder for the files; default: RUN/export")
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help=f"one of {', '.join(FORMATS)}; may be given several times"),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="compare vectors and top 30 with those of the model")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Write the model as ONNX, as ONNX in int8, or compiled ahead of time, for engines without Python."""
+    from dataclasses import asdict
+
+    from listing_vibes.run.run import Run
+
+    opened, folder = Run.open(run), out or run / "export"
+    _ = opened.engine  # says where there is no model, or no torch
+    from listing_vibes.serving.export.read import LEAST, check_export
+    from listing_vibes.serving.export.write import export_run
+
+    chosen = list(dict.fromkeys(formats or ["onnx"]))
+    for name in chosen:
+        if name not in FORMATS:
+            raise VibesError(f"Option --format is '{name}'; use one of {', '.join(FORMATS)}.")
+    found, short = {}, []
+    for name in chosen:
+        with progress_bar() as progress:
+            files = export_run(opened, folder, name, progress)
+        found[name] = {"files": [str(path) for path in files]}
+        typer.echo(f"Wrote {' and '.join(found[name]['files'])}.", err=True)
+        if check:
+            made = check_export(opened, folder, name)
+            found[name] |= asdict(made)
+            if not json_:
+                typer.echo(
+                    f"{name}: cosine {made.listing_cosine:.5f} of {made.listings} listings, "
+                    f"{made.history_cosine:.5f} of {made.histories} histories (lowest {made.lowest:.5f}), "
+                    f"top-30 overlap {made.overlap:.4f}"
+                )
+            if not made.holds:
+                short.append(name)
+    if json_:
+        typer.echo(json.dumps(found))
+    if short:
+        raise VibesError(
+            f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it does not "
+            "stand for the model; use another format."
+        )

@@ -1,0 +1,176 @@
+"""How the demo that ships in `assets/demo` is made.
+
+`python -m listing_vibes.demo.bundle WORK` makes it from the photos; `vibes demo --rebuild` makes it afresh elsewhere and compares.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors.torch import load_file, save_file
+
+from listing_vibes.ablation.ablate import ablate, folder_of
+from listing_vibes.ablation.grid import load_grid
+from listing_vibes.demo.oracle import Oracle
+from listing_vibes.demo.shipped import ROOT, RUN, TRUTH, bundled_run, compare
+from listing_vibes.demo.simulate import simulate
+from listing_vibes.demo.world import World
+from listing_vibes.errors import VibesError
+from listing_vibes.evaluation.result import Evaluation
+from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.features.photos.opening import load_photo_encoder
+from listing_vibes.features.photos.trainable import LITE0
+from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
+from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.insight.map.vibe_map import save_map
+from listing_vibes.market.caches import user_cache
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Report, Stage
+from listing_vibes.progress.bar import ProgressBar
+from listing_vibes.run.contents import seal
+from listing_vibes.run.generations import RESULTS
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.training.train import train
+
+#: By name, not the best at hand: the same run on every machine.
+ENCODER = LITE0
+WEIGHTS = "model.safetensors"
+#: What else a training leaves, or `bundle` puts beside its run.
+BESIDE = ("train.jsonl", "ablation.parquet", "ablation.png", "ablation.svg")
+FULL = "full"  # the last model of the ladder
+#: The smallest model, so that a clone of the project stays small; all else are the defaults.
+SHIPPED: dict[str, Any] = {"preset": "tiny"}
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A demo market on disk, with the latent world it was drawn from and its photos' vectors."""
+
+    market: Market
+    world: World
+    photos: PhotoVectors
+
+
+def make_market(folder: Path, photo_root: Path, report: Report, **size: Any) -> Made:
+    """Simulate the market and the truth into `folder` with the pictures of `photo_root`, and embed these.
+
+    `size` goes to `listing_vibes.demo.simulate.simulate`.
+
+    Raises:
+        VibesError: no picture is there, or the folder cannot be written.
+    """
+    if not any((photo_root / "photos").glob("*.webp")):
+        raise VibesError(
+            f"{photo_root / 'photos'} holds no pictures of the demo; render them with `PYTHONPATH=core:assets/demo python -m studio`."
+        )
+    report(Stage("simulating"))
+    simulated = simulate(folder, photo_root, truth=folder / TRUTH, **size)
+    market = Market.open(folder)
+    vectors = embed_photos(folder, market.photos, load_photo_encoder(ENCODER), report=report)
+    return Made(market, simulated.world, vectors)
+
+
+def build(
+    folder: Path,
+    photo_root: Path,
+    report: Report,
+    settings: dict[str, Any] | None = None,
+    **size: Any,
+) -> Run:
+    """The market in `folder` and the run in `folder/run`, trained as what ships (but for `settings`) and measured.
+
+    An earlier build is replaced; a training that was interrupted goes on.
+
+    Raises:
+        VibesError: no picture is there, or the folder cannot be written.
+    """
+    made, run = make_market(folder, photo_root, report, **size), folder / RUN
+    if (run / "run.toml").is_file():
+        shutil.rmtree(run)
+    chosen = Settings.model_validate({"seed": made.world.seed, **SHIPPED, **(settings or {})})
+    resume = (run / ".training" / "run.toml").is_file()
+    train(made.market, run, chosen, made.photos, resume=resume, report=report)
+    return finish(made, run, report)
+
+
+def finish(made: Made, run: Path, report: Report) -> Run:
+    """Measure a trained run beside the oracle, draw its map, make its photos searchable, and let it find its market
+    wherever the project lies.
+
+    What is measured is what ships: the weights rounded to float16, so that a clone stays small.
+    """
+    whole = run.with_name(f".{run.name}-trained")
+    shutil.rmtree(whole, ignore_errors=True)
+    run.rename(whole)
+    round_weights(whole)
+    manifest = embed_market(made.market, run, made.photos, whole)
+    for path in (whole / name for name in BESIDE):
+        if path.is_file():
+            shutil.copyfile(path, run / path.name)
+    shutil.rmtree(whole)
+    seal(run, manifest.model_copy(update={"market": ".."}))
+    report(Stage("measuring"))
+    opened = Run.open(run, made.market)
+    keep_measured(opened, evaluate_run(opened, also=[Oracle(made.world, opened.log)]))
+    report(Stage("drawing the map"))
+    save_map(opened, report=report)
+    report(Stage("looking at the photos"))
+    LookSearch.make(opened)
+    return opened
+
+
+def keep_measured(run: Run, found: Evaluation) -> None:
+    """Write what was measured into a run that ships: it is of one state, and has it in one place."""
+    save_metrics(run, found)
+    shutil.rmtree(run.path / RESULTS.folder)
+    (run.path / RESULTS.pointer).unlink()
+
+
+def round_weights(run: Path) -> None:
+    """Let the weights of a run folder be float16."""
+    weights = load_file(run / WEIGHTS)
+    with atomic_path(run / WEIGHTS) as temporary:
+        save_file({name: tensor.half() for name, tensor in weights.items()}, temporary)
+    seal(run, Manifest.load(run))
+
+
+def bundle(work: Path, report: Report) -> Run:
+    """Make the demo that ships: climb the ladder in the folder `work`, and ship its last model with the ladder's table.
+
+    `work` is resumable; a model that it holds already is not trained again.
+    """
+    made, run = make_market(ROOT, ROOT, report), ROOT / RUN
+    ladder = load_grid("ladder")
+    grid = ladder.model_copy(update={"base": {**ladder.base, **SHIPPED}})
+    seed = made.world.seed
+    oracle, encoder = lambda log: Oracle(made.world, log), made.photos.encoder
+    ablate(made.market, work, grid, (seed,), photo_encoder=encoder, oracle=oracle, report=report)
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(folder_of(work, FULL, seed) / "run", run)
+    for suffix in (".parquet", ".png", ".svg"):
+        shutil.copyfile(work / f"ablation{suffix}", run / f"ablation{suffix}")
+    return finish(made, run, report)
+
+
+def rebuild_demo(report: Report) -> tuple[Run, pd.DataFrame]:
+    """Build the demo afresh in the cache folder; the run, and its figures beside the bundled ones.
+
+    The frame has the columns `ranking, bundled, rebuilt, difference`, recall@30 each.
+    """
+    bundled = Run.open(bundled_run()).metrics
+    run = build(user_cache() / "demo", ROOT, report)
+    return run, compare(bundled or {}, run.metrics or {})
+
+
+if __name__ == "__main__":
+    with ProgressBar() as progress:
+        bundle(Path(sys.argv[1]), progress)

@@ -1,0 +1,44 @@
+"""The made-up city of the demo market: twelve districts around a market square, on a plane in km."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from listing_vibes.demo.homes import Home
+from listing_vibes.demo.parameters import CityParameters, District
+
+KM_PER_DEGREE = 111.2
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a home lies: its district, and km east and north of the market square."""
+
+    district: District
+    x: float
+    y: float
+
+
+def place(home: Home, rng: np.random.Generator, city: CityParameters) -> Spot:
+    """A spot for a home: districts known for its building or its view are likelier."""
+    weight = np.array(
+        [
+            d.share * city.affinity ** ((home.building in d.known) + (home.view in d.known))
+            for d in city.district
+        ]
+    )
+    district = city.district[int(rng.choice(len(weight), p=weight / weight.sum()))]
+    x, y = rng.normal(0, city.spread_km, 2)
+    return Spot(district, district.x + float(x), district.y + float(y))
+
+
+def level(spot: Spot, city: CityParameters) -> float:
+    """What the place adds to a log price: the level of the district, and the way to the market square."""
+    return float(np.log(spot.district.level) - city.decay * np.hypot(spot.x, spot.y))
+
+
+def degrees(x: float, y: float, city: CityParameters) -> tuple[float, float]:
+    """Latitude and longitude of a point in km east and north of the market square."""
+    north = city.latitude + y / KM_PER_DEGREE
+    east = city.longitude + x / (KM_PER_DEGREE * np.cos(np.radians(city.latitude)))
+    return round(float(north), 5), round(float(east), 5)

@@ -1,0 +1,68 @@
+"""The demo market: homes, listings, people and their sessions, written as a market folder.
+
+It shows the tool, not the world. How people choose is written down in `listing_vibes.demo.choice`, every number in
+`parameters.toml`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from listing_vibes.demo.listings import Offer, listings_frame, market_config
+from listing_vibes.demo.parameters import Parameters
+from listing_vibes.demo.sessions import simulate_events
+from listing_vibes.demo.world import World
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.io import write_table
+from listing_vibes.market.writer import write_market
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What was simulated: the latent world and the three tables that the market has of it."""
+
+    world: World
+    listings: pd.DataFrame
+    photos: pd.DataFrame | None
+    events: pd.DataFrame  # with the latent column `interest`, which the market does not have
+    truth: pd.DataFrame  # listing_id, vibe, quality
+
+
+def simulate(
+    path: Path,
+    photo_root: Path | None = None,
+    seed: int | None = None,
+    *,
+    truth: Path | None = None,
+    listings: int | None = None,
+    users: int | None = None,
+    parameters: Parameters | None = None,
+) -> Simulation:
+    """Write the market folder `path`; the same seed and parameters give the same market.
+
+    `photo_root` holds the pictures, `photo_root/photos/<number>_<room>.webp`; those that are there are copied and named
+    in the photos table. The truth is written to the file `truth` where one is given, never into the market.
+    What is None is taken from the parameters.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    world = World.draw(seed, listings, users, parameters)
+    p = world.parameters
+    table = listings_frame(world.offers, world.seed, p)
+    photos = photos_frame(world.offers, photo_root) if photo_root is not None else None
+    events = simulate_events(world.offers, world.stock, world.people, world.seed, p)
+    write_market(path, market_config(), table, photos, events.drop(columns="interest"), photo_root)
+    if truth is not None:
+        write_table(truth, world.truth)
+    return Simulation(world, table, photos, events, world.truth)
+
+
+def photos_frame(offers: list[Offer], photo_root: Path) -> pd.DataFrame | None:
+    """The table `photos` of the pictures that exist under `photo_root`; None where there is none."""
+    rows = []
+    for offer in offers:
+        there = [path for path in offer.home.photo_paths if (Path(photo_root) / path).is_file()]
+        rows += [(offer.listing_id, position, path) for position, path in enumerate(there)]
+    return pd.DataFrame(rows, columns=[C.LISTING, C.POSITION, C.PATH]) if rows else None

@@ -1,0 +1,56 @@
+"""The latent world of a demo market: everything that is drawn before anybody clicks."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from listing_vibes.demo.choice import Stock
+from listing_vibes.demo.homes import default_parameters, homes
+from listing_vibes.demo.listings import Offer, offers
+from listing_vibes.demo.parameters import Parameters
+from listing_vibes.demo.users import People, people
+from listing_vibes.market.columns import Columns as C
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """Homes on offer and people who search, of one seed."""
+
+    seed: int
+    parameters: Parameters
+    offers: list[Offer]
+    stock: Stock
+    people: People
+
+    @classmethod
+    def draw(
+        cls,
+        seed: int | None = None,
+        listings: int | None = None,
+        users: int | None = None,
+        parameters: Parameters | None = None,
+    ) -> "World":
+        """The world of a seed; what is None is taken from the parameters."""
+        p = parameters or default_parameters()
+        size = replace(
+            p.market,
+            seed=p.market.seed if seed is None else seed,
+            listings=p.market.listings if listings is None else listings,
+            users=p.market.users if users is None else users,
+        )
+        p = replace(p, market=size)
+        offered = offers(homes(size.listings, size.seed, p), size.seed, p)
+        return cls(size.seed, p, offered, Stock.of(offered, p), people(size.users, offered, size.seed, p))
+
+    @property
+    def first(self) -> int:
+        """Nanoseconds since 1970 UTC at which the log begins."""
+        return pd.Timestamp(self.parameters.market.first_day, tz="UTC").as_unit("ns").value
+
+    @property
+    def truth(self) -> pd.DataFrame:
+        """listing_id, vibe, quality: what no column of the market tells."""
+        return pd.DataFrame(
+            [(o.listing_id, o.home.vibe, o.home.quality) for o in self.offers],
+            columns=[C.LISTING, "vibe", "quality"],
+        )

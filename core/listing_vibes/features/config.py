@@ -1,0 +1,82 @@
+"""Which parts of a listing and of a history the model is told, and how: one configuration."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from listing_vibes.features.photos.trainable import TRAINABLE
+
+TextView = Literal["minilm", "minilm-whitened", "tfidf", "own-bert"]
+
+
+class FeatureConfig(BaseModel):
+    """Table `[features]` of a configuration file.
+
+    The three `*_control` keys replace content by something without meaning, to tell what the content is worth from
+    what any fingerprint of a listing would be worth; `control_seed` decides the draw.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokenisation: Literal["tabular", "wordpiece"] = "tabular"
+    attributes: bool = True
+    bins: int = Field(24, ge=2, le=256, description="tabular: quantile bins of a number")
+    listing_tokens: int = Field(64, ge=8, le=512, description="wordpiece: word tokens a listing, at most")
+    attribute_tokens: int = Field(32, ge=2, le=512, description="wordpiece: tokens an attribute, at most")
+    piece_start: Literal["minilm", "random"] = "minilm"  # wordpiece: vectors of the pieces before training
+
+    photo_mode: Literal["none", "cover", "tokens", "mean"] = "tokens"
+    photos: int = Field(4, ge=0, le=32, description="mode tokens: photo tokens a listing, 0 = none")
+    photo_encoders: tuple[str, ...] = Field((), description="empty = what --encoder says")
+    photo_join: Literal["tokens", "concat"] = "tokens"  # several encoders: a token each, or one of all
+    photo_start: Literal["identity", "random"] = "identity"  # the trainable linear layer
+    photo_control: Literal["none", "shuffled", "random"] = "none"
+    photo_train_blocks: int = Field(
+        0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
+    )
+
+    text: bool = True  # sentence vectors of each text attribute
+    text_views: tuple[TextView, ...] = Field(("minilm-whitened",), min_length=1)  # one token each
+    own_bert_steps: int = Field(300, ge=1, description="own-bert: steps of its further pre-training")
+    words: bool = True  # tabular: the set of known words of each text attribute
+    text_control: Literal["none", "shuffled", "random"] = "none"
+
+    meta: bool = True  # action and duration tokens in histories
+    duration_buckets: int = Field(8, ge=2, le=64, description="quantile buckets of a duration")
+    meta_control: Literal["none", "permuted"] = "none"
+
+    control_seed: int = Field(0, ge=0)
+
+    @field_validator("text_views", "photo_encoders")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' is there twice; name it once")
+        return names
+
+    @model_validator(mode="before")
+    @classmethod
+    def _trainable(cls, given: Any) -> Any:
+        """Who trains an encoder's stages means that encoder."""
+        if isinstance(given, dict) and given.get("photo_train_blocks") and not given.get("photo_encoders"):
+            return {**given, "photo_encoders": (TRAINABLE,)}
+        return given
+
+    @field_validator("photo_train_blocks")
+    @classmethod
+    def _told_one_by_one(cls, stages: int, info: ValidationInfo) -> int:
+        found = info.data
+        if stages and found.get("photo_encoders", ()) != (TRAINABLE,):
+            raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
+        mode = found.get("photo_mode")
+        if stages and (mode in ("none", "mean") or (mode == "tokens" and not found.get("photos"))):
+            raise ValueError("this needs photo_mode 'tokens' or 'cover' and a photo; set it to 0 otherwise")
+        if stages and found.get("photo_control") == "random":
+            raise ValueError("photo_control 'random' has no photos to train on; set one of both back")
+        return stages
+
+    @property
+    def photo_tokens(self) -> int:
+        """Photo tokens a listing and encoder, at most; 0 where the model is told no photos."""
+        return {"none": 0, "cover": 1, "mean": 1, "tokens": self.photos}[self.photo_mode]

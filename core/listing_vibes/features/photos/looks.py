@@ -1,0 +1,120 @@
+"""What ImageNet sees in photos, as vectors of words: ConSE (Norouzi et al. 2014, arXiv 1312.5650).
+
+A photo is the mean of the sentence vectors of the classes it most looks like, weighted by their probability. So photos
+can be searched by words although their encoder never saw a text. It is approximate: what none of the thousand classes
+comes near to ("swimming pool") is not found.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from listing_vibes.features.texts.encoder import TextEncoder
+from listing_vibes.market.durable import atomic_path
+
+if TYPE_CHECKING:
+    from listing_vibes.features.photos.encoder import PhotoEncoder
+
+TOP = 10  # classes kept of each photo, as in the paper
+CHUNK = 4096  # photos classified at once
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """P photos in the order of a market's table, each with T classes, the likeliest first; U classes occur at all."""
+
+    classes: np.ndarray  # (P, T) int16, into `names`
+    shares: np.ndarray  # (P, T) float16 probabilities, all zero for a photo that could not be read
+    names: np.ndarray  # (U,) str
+    words: np.ndarray  # (U, d) float16, sentence vectors of the names
+    text_encoder: np.ndarray  # (1,) str, what made `words`
+
+    @cached_property
+    def ok(self) -> np.ndarray:
+        """(P,) bool, whether anything is seen in the photo."""
+        return np.any(self.shares > 0, axis=1)
+
+    def similarity(self, query: np.ndarray) -> np.ndarray:
+        """(P,) float32 cosine of every photo to a text's vector (d,); -1 where nothing is seen."""
+        near = self.words.astype(np.float32) @ query  # (U,)
+        score = (self.shares.astype(np.float32) * near[self.classes]).sum(axis=1) / self._norm
+        return np.where(self.ok, score, -1).astype(np.float32)
+
+    def seen(self, photo: int, query: np.ndarray | None = None, most: int = 2) -> list[str]:
+        """Names of the classes that a photo most looks like; with a query, of those that brought it near."""
+        weight = self.shares[photo].astype(np.float32)
+        if query is not None:
+            near = self.words[self.classes[photo]].astype(np.float32) @ query
+            weight = weight * np.maximum(near, 0)
+        best = np.argsort(-weight, kind="stable")[:most]
+        return [str(self.names[self.classes[photo, place]]) for place in best if weight[place] > 0]
+
+    @cached_property
+    def _norm(self) -> np.ndarray:
+        """(P,) length of each photo's mean vector, 1 where nothing is seen."""
+        words, norm = self.words.astype(np.float32), np.ones(len(self.classes), np.float32)
+        for first in range(0, len(norm), CHUNK):
+            rows = slice(first, first + CHUNK)
+            mean = np.einsum("pt,ptd->pd", self.shares[rows].astype(np.float32), words[self.classes[rows]])
+            norm[rows] = np.linalg.norm(mean, axis=1)
+        return np.where(self.ok, np.maximum(norm, 1e-9), 1)
+
+
+def class_names() -> list[str]:
+    """The thousand ImageNet classes, each with its synonyms and what it is: `four-poster: a bed with posts at ...`.
+
+    With the names alone, as in the paper, "canopy bed" is nearer to "studio couch" than to "four-poster".
+    """
+    from timm.data import ImageNetInfo
+
+    info = ImageNetInfo()
+    return [str(info.index_to_description(number, detailed=True)) for number in range(info.num_classes())]
+
+
+def look_at(vectors: np.ndarray, ok: np.ndarray, encoder: PhotoEncoder, text: TextEncoder) -> Looks:
+    """What is seen in photos whose `vectors` (P, w) `encoder` made; `ok` (P,) are those that it could read.
+
+    Raises:
+        VibesError: the encoder has no ImageNet classes.
+    """
+    classes, shares = np.zeros((len(ok), TOP), np.int16), np.zeros((len(ok), TOP), np.float16)
+    usable = np.flatnonzero(ok)
+    for first in range(0, len(usable), CHUNK):
+        rows = usable[first : first + CHUNK]
+        likely = encoder.classify(vectors[rows])  # (n, 1000)
+        best = np.argsort(-likely, axis=1, kind="stable")[:, :TOP]
+        classes[rows], shares[rows] = best, np.take_along_axis(likely, best, axis=1)
+    there = np.unique(classes[usable])
+    every = class_names()
+    names = [every[number] for number in there]
+    words = np.concatenate(
+        [text.encode(names[first : first + 64]) for first in range(0, len(names), 64)]
+        or [np.zeros((0, text.width))]
+    )
+    short = np.array([name.split(":")[0].split(",")[0] for name in names], dtype=str)
+    numbers = np.searchsorted(there, classes).clip(max=max(len(there) - 1, 0)).astype(np.int16)
+    return Looks(numbers, shares, short, words.astype(np.float16), np.array([text.name]))
+
+
+def save_looks(looks: Looks, file: Path, fingerprint: str) -> None:
+    """Write them with what tells the photos that they are of."""
+    arrays = {field.name: getattr(looks, field.name) for field in fields(looks)}
+    with atomic_path(file) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, fingerprint=np.array([fingerprint]), **arrays)
+
+
+def load_looks(file: Path, fingerprint: str) -> Looks | None:
+    """What `save_looks` wrote; None where there is none, it is damaged, or of other photos."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            if str(stored["fingerprint"][0]) != fingerprint:
+                return None
+            return Looks(**{field.name: stored[field.name] for field in fields(Looks)})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,57 @@
+"""A market's photo vectors by the names of one or several encoders, whatever kind each of them is."""
+
+from pathlib import Path
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.pipeline import Encoder
+from listing_vibes.features.photos.vae import is_vae, market_vae
+from listing_vibes.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
+from listing_vibes.market.market import Market
+from listing_vibes.progress import Report, renamed
+
+
+def market_photos(
+    market: Market, names: str = "auto", weights: Path | None = None, report: Report | None = None
+) -> PhotoVectors | None:
+    """The vectors of all photos, embedding those that are not cached yet; None for a market without photos.
+
+    Args:
+        names: of one encoder (see `load_photo_encoder`; "vae": the market's own autoencoder), or several with "+".
+        weights: a weights file, where there is one encoder.
+
+    Raises:
+        VibesError: an encoder is not at hand, or a name stands twice.
+    """
+    if not len(market.photos):
+        return None
+    wanted = names.split(JOIN)
+    if len(set(wanted)) < len(wanted):
+        raise VibesError(f"The photo encoders '{names}' name one twice; name each once.")
+    if weights is not None and len(wanted) > 1:
+        raise VibesError(
+            f"One weights file cannot serve the {len(wanted)} photo encoders '{names}'; name one."
+        )
+    parts: list[PhotoVectors] = []
+    for name in reversed(
+        wanted
+    ):  # the first one last: it is what the market's photos are then said to be embedded by
+        encoder = encoder_of(market, name, weights, report)
+        what = "photos" if len(wanted) == 1 else f"photos, {name}"
+        parts.append(embed_photos(market.path, market.photos, encoder, report=renamed(report, what)))
+    return combine(parts[::-1])
+
+
+def encoder_of(
+    market: Market, name: str, weights: Path | None = None, report: Report | None = None
+) -> Encoder:
+    """One photo encoder by its name, short or whole; the market's own autoencoder is trained where it is not yet.
+
+    Raises:
+        VibesError: the encoder is not at hand.
+    """
+    if is_vae(name):
+        return market_vae(market.path, market.photos, name, weights, report=report)
+    # timm, of which a training on a market without photos is spared the import.
+    from listing_vibes.features.photos.opening import load_photo_encoder
+
+    return load_photo_encoder(name, weights)

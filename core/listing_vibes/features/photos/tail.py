@@ -1,0 +1,120 @@
+"""EfficientNet-Lite0 in two: a frozen trunk, and its last stages, which train with the transformer (end to end).
+
+Batch norm is folded into the convolutions when the weights are read, so that its statistics stay those of ImageNet.
+A run's trained stages lie in its `model.safetensors`; with the frozen trunk they are a photo encoder of its own name.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.encoder import LITE0_SIZE, PhotoEncoder, load_frozen
+from listing_vibes.features.photos.trainable import LITE0, PREFIX, STORED
+
+
+class PhotoTail(nn.Module):
+    """The last `stages` stages of Lite0, its head convolution and pooling: maps (N, C, h, w) to vectors (N, 1280).
+
+    One photo of 288 x 288 costs, in million multiplications and additions, forward (backward takes twice that):
+    82 for one stage (maps 192 x 9 x 9), 233 for two (112 x 18 x 18), 375 for three (80 x 18 x 18).
+    """
+
+    def __init__(self, model: Any, stages: int) -> None:
+        super().__init__()
+        self.stages = stages
+        self.blocks = nn.Sequential(*list(model.blocks)[-stages:])
+        self.head: nn.Conv2d = model.conv_head
+        self.act: nn.Module = model.bn2
+        self.pool: nn.Module = model.global_pool
+
+    @classmethod
+    def pretrained(cls, stages: int) -> "PhotoTail":
+        """With the weights of ImageNet, trainable, on the processor."""
+        return cls(load_frozen(LITE0, device="cpu").model, stages).requires_grad_(True)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(N, C, h, w) to (N, 1280), what the whole encoder gives."""
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        return self.pool(self.act(self.head(self.blocks(maps))))
+
+    @property
+    def name(self) -> str:
+        """The name of the encoder that these weights make: vectors of two trainings are never compared."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return f"{LITE0}-tail{self.stages}-{LITE0_SIZE[0]}-{digest.hexdigest()[:8]}"
+
+    def encoder(self) -> PhotoEncoder:
+        """A frozen photo encoder with a copy of these weights."""
+        return _encoder(self.stages, {name: tensor.detach() for name, tensor in self.state_dict().items()})
+
+
+class _Trunk(nn.Module):
+    """What comes before a `PhotoTail`, called as timm's models are."""
+
+    def __init__(self, model: Any, stages: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(model.conv_stem, model.bn1, *list(model.blocks)[:-stages])
+
+    def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) to maps (N, C, h, w)."""
+        return self.body(images)
+
+    def forward_head(self, maps: torch.Tensor, pre_logits: bool = True) -> torch.Tensor:
+        """The maps as they are."""
+        return maps.contiguous()
+
+
+def load_trunk(stages: int) -> tuple[PhotoEncoder, tuple[int, int, int]]:
+    """The frozen rest before the last `stages` stages as an encoder of flat maps (N, C*h*w), and their shape (C, h, w)."""
+    whole = load_frozen(LITE0, device="cpu")
+    trunk = _Trunk(whole.model, stages).eval()
+    with torch.inference_mode():
+        shape = trunk.forward_features(torch.zeros(1, 3, *whole.size)).shape[1:]
+    name = f"{whole.name}@before-{stages}"
+    return PhotoEncoder(trunk, name, whole.size, (0.5,) * 3, (0.5,) * 3), (shape[0], shape[1], shape[2])
+
+
+def load_trained(name: str, weights: Path | None, device: str | None = None) -> PhotoEncoder:
+    """The encoder that a run has trained, by its stored name.
+
+    Args:
+        weights: `model.safetensors` of that run, or of one embedded with its model.
+
+    Raises:
+        VibesError: no file is given, or it holds no such encoder.
+    """
+    if weights is None:
+        raise VibesError(
+            f"The photo encoder {name!r} was trained by a run; give that run's model.safetensors with --weights."
+        )
+    stages = STORED.fullmatch(name)
+    assert stages is not None
+    try:
+        with safe_open(weights, "pt") as stored:
+            keys = [key for key in stored.keys() if key.startswith(PREFIX)]  # noqa: SIM118
+            state = {key.removeprefix(PREFIX): stored.get_tensor(key) for key in keys}
+        encoder = _encoder(int(stages[1]), state, device)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise VibesError(
+            f"{weights} does not hold the photo encoder {name!r} ({reason}); give the model.safetensors of the run "
+            "that trained it."
+        ) from error
+    if encoder.name != name:
+        raise VibesError(f"{weights} holds the photo encoder {encoder.name!r}, not {name!r}.")
+    return encoder
+
+
+def _encoder(stages: int, state: dict[str, torch.Tensor], device: str | None = None) -> PhotoEncoder:
+    whole = load_frozen(LITE0, device="cpu")
+    tail = PhotoTail(whole.model, stages)  # of the same layers: what is loaded into it is in the whole
+    tail.load_state_dict(state)
+    return PhotoEncoder(whole.model, tail.name, whole.size, (0.5,) * 3, (0.5,) * 3, device)

@@ -1,0 +1,42 @@
+"""Small WebP copies of a market's photos, made once, for a screen that shows many of them."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from listing_vibes.features.photos import files as photo_files
+from listing_vibes.features.photos.files import PhotoProblem
+from listing_vibes.market.caches import writable_cache
+from listing_vibes.market.durable import atomic_path
+
+
+def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | None:
+    """The thumbnail of a photo, made on first use; None where the photo is missing or broken.
+
+    It is upright, RGB, within `size` x `size`, never enlarged, and named by the photo's content.
+
+    Raises:
+        VibesError: the disk is full or the market cannot be written.
+    """
+    market_path = Path(market_path)
+    try:
+        file = photo_files.locate(market_path, photo_path)
+        digest = _digest(file, photo_files.stamp(file))
+        target = writable_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
+        if target.is_file():
+            return target
+        image = photo_files.decode(photo_files.read(file), (size, size))
+    except (PhotoProblem, OSError):
+        return None
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    with atomic_path(target, durable=False) as temporary:
+        image.save(temporary, format="WEBP", quality=80)
+    return target
+
+
+@lru_cache(maxsize=100_000)
+def _digest(file: Path, stamp: str) -> str:
+    """Content hash of a file; the stamp makes a changed file a new question."""
+    return hashlib.sha256(photo_files.read(file)).hexdigest()

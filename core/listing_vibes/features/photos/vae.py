@@ -1,0 +1,234 @@
+"""A photo encoder that knows nothing but the market: a variational autoencoder trained on its own photos.
+
+Kingma & Welling 2014 (arXiv 1312.6114), in the convolutional form of latent diffusion (Rombach et al. 2022, arXiv
+2112.10752) as `diffusers` has it, small enough for a processor. It is trained once and kept beside the market; the
+vector of a photo is the mean of its latent, pooled to a coarse grid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch.nn import functional as F
+
+from listing_vibes.device import device, device_of, place, seeded
+from listing_vibes.errors import VibesError, needs
+from listing_vibes.features.photos import files as photo_files
+from listing_vibes.features.photos.files import PhotoProblem
+from listing_vibes.market.caches import market_cache
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.progress import Counted, Report
+
+VAE = "vae"
+SIZE = 64  # pixels a side that the whole photo is squashed to
+CHANNELS, LATENT = (16, 32, 64, 64), 16  # three halvings: 64 pixels to a latent of 16 x 8 x 8
+GRID = 4  # the latent's mean is pooled to 4 x 4: (256,)
+STEPS, BATCH, RATE = 600, 16, 1e-3
+KL_WEIGHT = 1e-3  # of a latent number's divergence beside a pixel's absolute error
+SAMPLE = 10_000  # photos that training looks at, at most
+CHECKPOINT_EVERY = 50  # steps
+
+
+class VaeEncoder:
+    """A trained autoencoder's encoder; what `listing_vibes.features.photos.vectors.embed_photos` needs of one."""
+
+    width = LATENT * GRID * GRID
+    size = (SIZE, SIZE)
+
+    def __init__(self, model: Any, name: str) -> None:
+        self.device = device()
+        self.model, self.name = model.eval().requires_grad_(False).to(self.device), name
+
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        """(SIZE, SIZE, 3) uint8: the whole photo, squashed."""
+        return np.asarray(image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+
+    @torch.inference_mode()
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """(N, SIZE, SIZE, 3) uint8 -> (N, width) float32."""
+        if not len(images):
+            return np.zeros((0, self.width), np.float32)
+        latent = self.model.encode(_pixels(images, self.device)).latent_dist.mean  # (N, LATENT, 8, 8)
+        return F.adaptive_avg_pool2d(latent, GRID).flatten(1).float().cpu().numpy()
+
+
+def market_vae(
+    market_path: Path,
+    photos: pd.DataFrame,
+    name: str = VAE,
+    weights: Path | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    report: Report | None = None,
+) -> VaeEncoder:
+    """The autoencoder of a market: read where it is trained already, else trained on `photos`.
+
+    Args:
+        market_path, photos: as for `listing_vibes.features.photos.vectors.embed_photos`.
+        name: "vae", or the whole name that a run remembers; another market's one is not trained but asked for.
+        weights: the file of another market's autoencoder, `.cache/vae/vae.safetensors` there.
+        steps: of training; None takes `STEPS`.
+        report: gets the steps done after each.
+
+    Raises:
+        VibesError: diffusers is not installed, no photo can be read, or the weights are not at hand or damaged.
+    """
+    folder = market_cache(market_path) / "vae"
+    file = Path(weights) if weights is not None else folder / "vae.safetensors"
+    if not file.is_file():
+        if weights is not None or name != VAE:
+            raise VibesError(
+                f"The autoencoder '{name}' is not at {file}; give the file of the market it was trained on with --weights."
+            )
+        _train(folder, _pictures(Path(market_path), photos, seed), seed, steps or STEPS, report)
+    model = _model()
+    _load(file, model)
+    with open(file, "rb") as stream:
+        found = f"{VAE}-{SIZE}-{hashlib.file_digest(stream, 'sha256').hexdigest()[:8]}"
+    if name not in (VAE, found):
+        raise VibesError(
+            f"The autoencoder in {file} is '{found}', not '{name}'; give the other one's file with --weights."
+        )
+    return VaeEncoder(model, found)
+
+
+def is_vae(name: str) -> bool:
+    """Whether a photo encoder's name, short or whole, is that of an autoencoder."""
+    return re.fullmatch(rf"{VAE}(-\d+-[0-9a-f]{{8}})?", name) is not None
+
+
+def _model() -> Any:
+    with needs("The photo encoder 'vae'", "vae"):
+        from diffusers import AutoencoderKL
+    stages = len(CHANNELS)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * stages,
+        up_block_types=("UpDecoderBlock2D",) * stages,
+        block_out_channels=CHANNELS,
+        latent_channels=LATENT,
+        layers_per_block=1,
+        norm_num_groups=8,
+        sample_size=SIZE,
+    )
+
+
+def _pixels(images: np.ndarray, where: torch.device) -> torch.Tensor:
+    """(N, SIZE, SIZE, 3) uint8 -> (N, 3, SIZE, SIZE) float32 in -1..1."""
+    batch = place(np.require(images, requirements=["C", "W"]), where).permute(0, 3, 1, 2).float()
+    return batch / 127.5 - 1
+
+
+def _pictures(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
+    """(N, SIZE, SIZE, 3) uint8: at most `SAMPLE` photos drawn by the seed; broken ones are left out."""
+    paths = sorted({path for path in photos[C.PATH] if isinstance(path, str)})
+    if len(paths) > SAMPLE:
+        paths = [paths[row] for row in np.random.default_rng(seed).choice(len(paths), SAMPLE, replace=False)]
+    found = []
+    for path in paths:
+        try:
+            image = photo_files.decode(photo_files.read(photo_files.locate(market, path)), (SIZE, SIZE))
+        except PhotoProblem:  # `embed_photos` names each of them
+            continue
+        found.append(np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
+    if not found:
+        raise VibesError(f"{market} has no photo that can be read, so there is nothing to train 'vae' on.")
+    return np.stack(found)
+
+
+def _train(folder: Path, pictures: np.ndarray, seed: int, steps: int, report: Report | None) -> None:
+    """Train and leave `folder/vae.safetensors`; a checkpoint beside it lets a stopped training go on as if it had not."""
+    from safetensors.torch import save_file
+
+    with seeded(seed):
+        model = _model().train().to(device())
+        optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+        checkpoint, head = folder / "training.safetensors", json.dumps([seed, steps, len(pictures)])
+        begun = _resume(checkpoint, model, optimizer, head)
+        start = time.monotonic()
+        for step in range(begun, steps):
+            torch.manual_seed(seed * 1_000_003 + step)
+            rng = np.random.default_rng([seed, step])
+            batch = pictures[rng.integers(len(pictures), size=BATCH)]
+            mirrored = rng.random(BATCH) < 0.5
+            batch = np.where(mirrored[:, None, None, None], batch[:, :, ::-1], batch)
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * min(1.0, (step + 1) / 50) * (1 - 0.9 * step / steps)
+            loss = loss_of(model, _pixels(batch, device_of(model)))
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if report is not None:
+                left = (time.monotonic() - start) / (step + 1 - begun) * (steps - step - 1)
+                report(Counted("training the autoencoder", step + 1, steps, left))
+            if (step + 1) % CHECKPOINT_EVERY == 0 and step + 1 < steps:
+                _checkpoint(checkpoint, model, optimizer, step + 1, head)
+    with atomic_path(folder / "vae.safetensors") as temporary:
+        save_file({k: v.detach().contiguous().cpu() for k, v in model.state_dict().items()}, temporary)
+    checkpoint.unlink(missing_ok=True)
+
+
+def loss_of(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of the pixels (N, 3, S, S) plus the weighted divergence from the normal prior."""
+    latent = model.encode(pixels).latent_dist
+    again = model.decode(latent.sample()).sample  # (N, 3, S, S)
+    return F.l1_loss(again, pixels) + KL_WEIGHT * latent.kl().mean() / latent.mean[0].numel()
+
+
+def _checkpoint(path: Path, model: Any, optimizer: torch.optim.Optimizer, step: int, head: str) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+    whole = {name: tensor.detach().contiguous().cpu().clone() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(whole, temporary, metadata={"head": head, "step": str(step)})
+
+
+def _resume(path: Path, model: Any, optimizer: torch.optim.Optimizer, head: str) -> int:
+    """The step to go on from; 0 where there is no checkpoint of this very training, or a torn one."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return 0
+    try:
+        with safe_open(path, "pt") as opened:
+            told = opened.metadata()
+            if told["head"] != head:
+                return 0
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError):
+        return 0
+    weights = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            state.setdefault(int(index), {})[key] = tensor
+    model.load_state_dict(weights)
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(told["step"])
+
+
+def _load(file: Path, model: Any) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model.load_state_dict(load_file(file))
+    except (SafetensorError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise VibesError(
+            f"{file} does not hold an autoencoder of this version ({reason}); delete it."
+        ) from error

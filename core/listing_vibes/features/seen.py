@@ -1,0 +1,169 @@
+"""What a training saw of its markets, as summaries: shares of values, quantiles, spread of photos; no row and no rare value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.market import Market
+
+FILE = "seen.json"
+#: Quantile bins of a number; values of a category, a set or a text, at most; listings that must share one, and their share.
+BINS, MOST, LEAST, LEAST_SHARE = 10, 100, 5, 0.01
+#: Principal components of the photo vectors that are summed up, and photos that are looked at.
+COMPONENTS, PHOTOS = 32, 5000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Spread(_Part):
+    """How the values of one attribute are distributed: `entry` says what each of `shares` is."""
+
+    entry: AttributeVocabulary
+    shares: list[float]  # of all values that are told; what is missing to 1 is any other
+    missing: float  # share of listings
+
+    @classmethod
+    def of(cls, name: str, kind: str, listings: pd.DataFrame, known: AttributeVocabulary) -> Spread:
+        """Of the attribute `name` of `listings`; of its values none that the model does not hold in `known` anyway."""
+        least = max(LEAST, round(LEAST_SHARE * len(listings)))
+        entry = kind_of(kind).fit(listings, name, BINS, least)
+        held = set(known.values)
+        values = [value for value in entry.values if value in held][:MOST]
+        small = {"values": values, "buckets": 0, "grids": entry.grids[:1], "first": 1}
+        return cls.by(entry.model_copy(update=small), listings)
+
+    @classmethod
+    def by(cls, entry: AttributeVocabulary, listings: pd.DataFrame) -> Spread:
+        """Of `listings`, by the values, bins or cells of `entry`."""
+        kind, counts = kind_of(entry.kind), np.zeros(entry.size)
+        single, single_there = 0, kind.missing(listings, entry.name)
+        for told in kind.tell(entry, listings):
+            ids = told.ids
+            ids = ids[(ids >= 1) & (ids <= entry.size)]
+            counts += np.bincount(ids - 1, minlength=entry.size)
+            single += told.sets is None
+        whole = max(1.0, float((~single_there).sum()) if single else counts.sum())
+        return cls(entry=entry, shares=(counts / whole).round(6).tolist(), missing=float(single_there.mean()))
+
+    @property
+    def whole(self) -> np.ndarray:
+        """(n + 2,) that add up to 1: what each of `shares` is of all listings, what any other value is, and what is missing."""
+        told = np.array([*self.shares, max(0.0, 1 - sum(self.shares))]) * (1 - self.missing)
+        return np.append(told, self.missing)
+
+    @property
+    def told(self) -> bool:
+        """Whether anything is known of the values: where each is rare (`host_id`) none was kept, and any other are as near."""
+        return bool(self.shares) or self.missing == 1
+
+    def distance(self, listings: pd.DataFrame) -> float:
+        """Total variation in [0, 1] between this and the distribution of `listings`: the share that would have to move."""
+        return float(0.5 * np.abs(self.whole - Spread.by(self.entry, listings).whole).sum())
+
+
+class PhotoSpread(_Part):
+    """Mean and standard deviation of the first principal components of the photo vectors."""
+
+    mean: list[float]
+    deviation: list[float]
+
+    @classmethod
+    def of(cls, featurizer: Featurizer, photos: PhotoVectors | None) -> PhotoSpread | None:
+        """Of a sample of the photos that have a vector by the encoder of `featurizer`; None where there are none."""
+        if featurizer.photo is None or photos is None or photos.encoder != featurizer.photo_encoder:
+            return None
+        shown = photos.parts[0] if photos.parts and len(featurizer.photo_reducers) > 1 else photos
+        rows = np.flatnonzero(shown.ok)
+        if len(rows) < 2:
+            return None
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), PHOTOS)).astype(int)]
+        return cls.by(featurizer.photo.transform(np.asarray(shown.vectors[rows], np.float32)))
+
+    @classmethod
+    def by(cls, vectors: np.ndarray) -> PhotoSpread:
+        """Of vectors (n, d), the first components of which count."""
+        first = vectors[:, :COMPONENTS]
+        return cls(
+            mean=first.mean(axis=0).astype(float).round(6).tolist(),
+            deviation=first.std(axis=0).astype(float).round(6).tolist(),
+        )
+
+    def distance(self, other: PhotoSpread) -> float:
+        """Fréchet distance (squared) of two normal distributions without correlations, as a share of this one's variance."""
+        moved = np.square(np.subtract(self.mean, other.mean)).sum()
+        moved += np.square(np.subtract(self.deviation, other.deviation)).sum()
+        return float(moved / max(np.square(self.deviation).sum(), 1e-12))
+
+
+class SeenMarket(_Part):
+    """One market of a training."""
+
+    name: str
+    listings: int
+    currency: str = ""
+    attributes: dict[str, Spread] = Field(default_factory=dict)
+    photos: PhotoSpread | None = None
+
+    @classmethod
+    def of(
+        cls, market: Market, rows: np.ndarray, featurizer: Featurizer, photos: PhotoVectors | None
+    ) -> SeenMarket:
+        """Of the listings `rows` (n,) that are known in training."""
+        whole = read_by(featurizer, market)
+        known = whole.listings.iloc[rows].reset_index(drop=True)
+        return cls(
+            name=market.name,
+            listings=len(rows),
+            currency=market.config.currency,
+            attributes={
+                one.name: Spread.of(one.name, one.kind, known, entry)
+                for one in whole.attributes
+                if (entry := featurizer.vocabulary.attribute(one.name)) is not None
+            },
+            photos=PhotoSpread.of(featurizer, photos),
+        )
+
+    def distances(self, market: Market) -> dict[str, float]:
+        """Total variation by attribute, of those that both have and of which some value was kept; `market` is as `read_by` gives it."""
+        kinds = {one.name: one.kind for one in market.attributes}
+        return {
+            name: spread.distance(market.listings)
+            for name, spread in self.attributes.items()
+            if kinds.get(name) == spread.entry.kind and spread.told
+        }
+
+
+def read_by(featurizer: Featurizer, market: Market) -> Market:
+    """`market` by the names of the vocabulary, seen from inside where the model sees markets so."""
+    if featurizer.within is not None:
+        featurizer = replace(featurizer, within=featurizer.within.of(market.shared().listings))
+    return featurizer.seen(market)
+
+
+def save_seen(run: Path, markets: Sequence[SeenMarket]) -> None:
+    """Write `seen.json` into a run folder."""
+    write_json(run / FILE, [one.model_dump() for one in markets], ensure_ascii=False)
+
+
+def load_seen(run: Path) -> list[SeenMarket]:
+    """What the training of the model in a run folder saw; nothing where an earlier version trained it.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    found = read_json(
+        run / FILE, "train the run again", lambda all_: [SeenMarket.model_validate(one) for one in all_]
+    )
+    return found or []

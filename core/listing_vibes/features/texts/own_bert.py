@@ -1,0 +1,190 @@
+"""A sentence encoder that has read the market: MiniLM pre-trained further on the market's own texts.
+
+Masked language modelling (Devlin et al. 2019, arXiv 1810.04805) for a few hundred steps before the encoder is frozen
+("Don't Stop Pretraining", Gururangan et al. 2020, arXiv 2004.10964). The weights are kept beside the text vectors of
+the market, so that the next run reads them, and go into the run, so that it opens without that market.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.texts.encoder import (
+    MINILM,
+    TextEncoder,
+    embed_texts,
+    load_text_encoder,
+    minilm_folder,
+)
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.progress import Counted, Report
+
+NAME = "own-bert"
+BATCH, TOKENS = 32, 64  # texts a step, word pieces of each
+RATE, MASKED = 5e-5, 0.15
+WEIGHTS = "model.safetensors"
+#: What a transformers folder needs beside its weights.
+BESIDE = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "sentence_bert_config.json",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OwnBert:
+    """The further trained encoder.
+
+    Attributes:
+        key: hash of what it was trained on and how; names its folder.
+        weights: float16 by name.
+    """
+
+    key: str
+    weights: dict[str, np.ndarray]
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        cache: Path,
+        steps: int,
+        seed: int = 0,
+        report: Report | None = None,
+    ) -> OwnBert:
+        """Train on the distinct `texts`, or read what the same training left in `cache`.
+
+        report: gets the steps done after each.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        base = load_text_encoder(MINILM)
+        digest = hashlib.sha256(f"{base.name} {steps} {seed} {BATCH} {TOKENS} {RATE} {MASKED}".encode())
+        for text in sorted(texts):
+            digest.update(text.encode("utf-8", "replace") + b"\0")
+        key = digest.hexdigest()[:16]
+        kept = _folder(cache, key) / WEIGHTS
+        if kept.is_file():
+            try:
+                return cls(key, load_file(kept))
+            except SafetensorError:  # torn: train again
+                kept.unlink()
+        found = cls(key, _trained(base, sorted(texts), steps, seed, report))
+        found._encoder(cache)
+        return found
+
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+        """(N, 384) float32, mean-pooled and L2-normalised."""
+        return embed_texts(texts, cache, report, encoder=self._encoder(cache)).vectors
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What JSON and what safetensors keep of it."""
+        return {"key": self.key}, self.weights
+
+    @classmethod
+    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> OwnBert:
+        """What `state` came from."""
+        return cls(head["key"], arrays)
+
+    def _encoder(self, cache: Path) -> TextEncoder:
+        """The encoder in its folder of `cache`, which is filled where it is not there yet."""
+        from safetensors.numpy import save_file
+
+        folder = _folder(cache, self.key)
+        if not (folder / WEIGHTS).is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            base = minilm_folder()
+            for name in BESIDE:
+                if (base / name).is_file():
+                    shutil.copyfile(base / name, folder / name)
+            with atomic_path(folder / WEIGHTS) as temporary:  # last: a folder with weights is whole
+                save_file(self.weights, temporary, metadata={"format": "pt"})
+        return TextEncoder(folder, NAME)
+
+
+def _folder(cache: Path, key: str) -> Path:
+    return Path(cache) / f"{NAME}-{key}.model"
+
+
+def _trained(
+    base: TextEncoder, texts: list[str], steps: int, seed: int, report: Report | None
+) -> dict[str, np.ndarray]:
+    """float16 weights after `steps` steps."""
+    import torch
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    from listing_vibes.device import device, seeded
+
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        raise VibesError("There is no text to train own-bert on; leave it out of features.text_views.")
+    with seeded(seed):
+        tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+        model = AutoModelForMaskedLM.from_pretrained(base.folder, local_files_only=True, dtype=torch.float32)
+        model.train().to(device())
+        optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
+        warmup = max(1, steps // 10)
+        rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min((step + 1) / warmup, (steps - step) / max(1, steps - warmup))
+        )
+        rng, start = np.random.default_rng([seed, 21]), time.monotonic()
+        for step in range(steps):
+            chosen = [texts[row] for row in rng.integers(len(texts), size=BATCH)]
+            batch = tokenizer(
+                chosen,
+                padding=True,
+                truncation=True,
+                max_length=TOKENS,
+                return_tensors="pt",
+                return_special_tokens_mask=True,
+            )
+            loss = _masked_loss(model, tokenizer, batch, rng)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            rates.step()
+            if report is not None:
+                left = (time.monotonic() - start) / (step + 1) * (steps - step - 1)
+                report(Counted("training own-bert", step + 1, steps, left))
+    state = model.base_model.state_dict()
+    return {name: tensor.detach().cpu().half().numpy() for name, tensor in state.items()}
+
+
+def _masked_loss(model: Any, tokenizer: Any, batch: Any, rng: np.random.Generator) -> Any:
+    """Cross-entropy of the hidden pieces: 15 %, of which 80 % read `[MASK]`, 10 % another piece, 10 % themselves."""
+    import torch
+
+    from listing_vibes.device import device_of
+
+    where = device_of(model)
+    ids = batch["input_ids"].clone()  # (B, T)
+    ordinary = (batch["special_tokens_mask"] == 0).numpy()
+    chance, kind = rng.random(ids.shape), rng.random(ids.shape)
+    hidden = ordinary & (chance < MASKED)
+    if not hidden.any():
+        hidden = ordinary & (chance == chance[ordinary].min(initial=2.0))
+    other = torch.from_numpy(rng.integers(len(tokenizer), size=ids.shape))
+    target = ids[torch.from_numpy(hidden)].to(where)  # (m,)
+    ids[torch.from_numpy(hidden & (kind < 0.8))] = tokenizer.mask_token_id
+    swap = torch.from_numpy(hidden & (kind >= 0.8) & (kind < 0.9))
+    ids[swap] = other[swap]
+    states = model.base_model(
+        input_ids=ids.to(where), attention_mask=batch["attention_mask"].to(where)
+    ).last_hidden_state  # (B, T, 384)
+    # The 30,000-way head only where something is hidden: a seventh of the work.
+    scores = model.cls(states[torch.from_numpy(hidden).to(where)])  # (m, V)
+    return torch.nn.functional.cross_entropy(scores.float(), target)

@@ -1,0 +1,91 @@
+"""What each row of an embedding table means, whatever the vocabulary: how trained rows find their place in another one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from listing_vibes.features.tokens.tabular import (
+    attribute_keys,
+    bin_offsets,
+    key_count,
+    photo_key,
+    piece_keys,
+    text_key,
+)
+from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+
+#: What tells a row of one table from all others: such as ("value", "district", "Harbour").
+Meaning = tuple[str, ...]
+#: Rows that nothing reads.
+NOTHING: Meaning = ()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The meaning of each row of the tables of keys, values and number bins."""
+
+    key: list[Meaning]
+    value: list[Meaning]
+    bin: list[Meaning]
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> "Rows":
+        """Of a model with this vocabulary."""
+        return cls(_keys(vocabulary), _values(vocabulary), _bins(vocabulary))
+
+
+def places(wanted: list[Meaning], among: list[Meaning]) -> np.ndarray:
+    """(N,) int64 where each of the N `wanted` stands `among` others, -1 where it does not."""
+    known = {meaning: place for place, meaning in enumerate(among) if meaning}
+    return np.array([known.get(meaning, -1) for meaning in wanted], np.int64)
+
+
+def _keys(vocabulary: Vocabulary) -> list[Meaning]:
+    found = [NOTHING] * key_count(vocabulary)
+    for key, name in enumerate(("pad", "cls", "photo", "action", "duration")):
+        found[key] = ("every model", name)
+    for entry in vocabulary.attributes:
+        first = attribute_keys(vocabulary)[entry.name]
+        for key in range(kind_of(entry.kind).keys):
+            found[first + key] = ("key", entry.name, entry.kind, str(key))
+    for view in range(1, vocabulary.text_views):
+        for name in vocabulary.sentences:
+            found[text_key(vocabulary, name, view)] = ("text", name, str(view))
+    for view in range(1, vocabulary.photo_views):
+        found[photo_key(vocabulary, view)] = ("photo", str(view))
+    if vocabulary.pieces:
+        for key, what in zip(piece_keys(vocabulary), ("name", "value"), strict=True):
+            found[key] = ("piece of", what)
+    return found
+
+
+def _values(vocabulary: Vocabulary) -> list[Meaning]:
+    found = [NOTHING] * vocabulary.total
+    found[0] = ("none",)
+    for place, piece in enumerate(vocabulary.pieces):
+        found[1 + place] = ("piece", piece)
+    for entry in vocabulary.attributes:
+        found[entry.first : entry.first + entry.size] = _ids(entry)
+    for place, action in enumerate(vocabulary.actions):
+        found[vocabulary.size + place] = ("action", action)
+    first = vocabulary.size + len(vocabulary.actions)
+    for place in range(vocabulary.total - first):
+        found[first + place] = ("duration", str(place))
+    return found
+
+
+def _ids(entry: AttributeVocabulary) -> list[Meaning]:
+    """In the order of `AttributeVocabulary.size`."""
+    ids: list[Meaning] = [("value", entry.name, value) for value in entry.values]
+    ids += [("bucket", entry.name, str(place)) for place in range(entry.buckets)]
+    rest = entry.size - len(ids)
+    return ids + [("bin" if entry.edges else "cell", entry.name, str(place)) for place in range(rest)]
+
+
+def _bins(vocabulary: Vocabulary) -> list[Meaning]:
+    sizes = {entry.name: entry.size for entry in vocabulary.attributes}
+    told: list[Meaning] = [
+        ("bin", name, str(place)) for name in bin_offsets(vocabulary) for place in range(sizes[name])
+    ]
+    return [NOTHING, *told]

@@ -1,0 +1,221 @@
+"""Tabular tokenisation: each listing as a run of tokens, one per known attribute value, photo and text.
+
+A token is numbers only; `listing_vibes.model.embeddings` turns it into a vector:
+key + value + piecewise-linear part + mean of a set + projected photo or text vector.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.features.tokens.vocabulary import Vocabulary
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.log import ranges
+
+# Keys every model has; attribute keys follow.
+PAD, CLS, PHOTO, ACTION, DURATION = range(5)
+FIRST_ATTRIBUTE_KEY = 5
+# Token types of the embedding layer.
+TYPE_CLS, TYPE_ATTRIBUTE, TYPE_CONTENT, TYPE_META = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """T tokens of L listings, listing by listing; `offset[l] : offset[l + 1]` are those of listing l.
+
+    `set_offset` and `set_member` list the members of every token's set (multi, place, words), token by token.
+    """
+
+    offset: np.ndarray  # (L + 1,) int64
+    key: np.ndarray  # (T,) int32
+    value: np.ndarray  # (T,) int32, 0 = none
+    bin: np.ndarray  # (T,) int32, 0 = none, else 1 + global number bin
+    fraction: np.ndarray  # (T,) float32
+    photo: np.ndarray  # (T,) int32, row of the photo vectors or -1
+    text: np.ndarray  # (T,) int32, row of the text vectors or -1
+    set_offset: np.ndarray  # (T + 1,) int64
+    set_member: np.ndarray  # (M,) int32
+
+    @property
+    def listings(self) -> int:
+        """L, how many listings."""
+        return len(self.offset) - 1
+
+    def taken(self, source: np.ndarray, count: np.ndarray) -> "Tokens":
+        """Listings of `count` (B,) int64 tokens each: the tokens `source` (T,) of these, one after the other."""
+        sizes = sizes_of(self.set_offset, source)
+        return Tokens(
+            offset=np.append(0, np.cumsum(count)),
+            set_offset=np.append(0, np.cumsum(sizes)),
+            set_member=self.set_member[ranges(self.set_offset[source], sizes)],
+            **{
+                name: getattr(self, name)[source]
+                for name in ("key", "value", "bin", "fraction", "photo", "text")
+            },
+        )
+
+
+def sizes_of(offset: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(B,) how long the runs `rows` (B,) are that `offset` (N + 1,) bounds, without a pass over all N."""
+    found: np.ndarray = offset[rows + 1] - offset[rows]
+    return found
+
+
+class TokenColumns:
+    """Collects one slot (attribute, photo position, text) after the other, then sorts by listing."""
+
+    def __init__(self) -> None:
+        self.parts: list[dict[str, np.ndarray]] = []
+        self.members: list[np.ndarray] = []  # of the sets of each part, token by token
+
+    def add(
+        self,
+        listing: np.ndarray,
+        key: int | np.ndarray,
+        sets: list[list[int]] | None = None,
+        **columns: np.ndarray,
+    ) -> None:
+        """One slot: tokens of the `listing` rows (n,), in which a listing may stand several times in a row."""
+        n = len(listing)
+        part = {"listing": listing, "key": np.full(n, key), "slot": np.full(n, len(self.parts))}
+        for name, empty in (("value", 0), ("bin", 0), ("fraction", 0.0), ("photo", -1), ("text", -1)):
+            part[name] = columns.get(name, np.full(n, empty))
+        part["members"] = (
+            np.zeros(n, np.int64) if sets is None else np.array([len(s) for s in sets], np.int64)
+        )
+        self.parts.append(part)
+        self.members.append(np.array([member for s in sets or () for member in s], np.int32))
+
+    def add_texts(self, vocabulary: Vocabulary, name: str, text_rows: list[dict[str, np.ndarray]]) -> None:
+        """The sentence vectors of the attribute `name`, view by view."""
+        for view, by_name in enumerate(text_rows):
+            if name in by_name:
+                rows = by_name[name]
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, text_key(vocabulary, name, view), text=rows[present])
+
+    def add_photos(self, vocabulary: Vocabulary, photo_rows: list[list[np.ndarray]]) -> None:
+        """The photo vectors, encoder by encoder."""
+        for view, places in enumerate(photo_rows):
+            for rows in places:
+                present = np.flatnonzero(rows >= 0)
+                self.add(present, photo_key(vocabulary, view), photo=rows[present])
+
+    def tokens(self, listings: int) -> Tokens:
+        """All tokens, listing by listing and there in the order of adding."""
+        names = ("listing", "slot", "key", "value", "bin", "fraction", "photo", "text", "members")
+        whole = {
+            name: np.concatenate([p[name] for p in self.parts]) if self.parts else np.empty(0)
+            for name in names
+        }
+        order = np.lexsort((whole["slot"], whole["listing"]))
+        sizes = whole["members"].astype(np.int64)
+        first, sizes = (np.cumsum(sizes) - sizes)[order], sizes[order]
+        members = np.concatenate([*self.members, np.empty(0, np.int32)])
+        return Tokens(
+            offset=np.searchsorted(whole["listing"][order], np.arange(listings + 1)),
+            **{
+                name: whole[name][order].astype(np.int32) for name in ("key", "value", "bin", "photo", "text")
+            },
+            fraction=whole["fraction"][order].astype(np.float32),
+            set_offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            set_member=members[ranges(first, sizes)],
+        )
+
+
+def attribute_keys(vocabulary: Vocabulary) -> dict[str, int]:
+    """The first key number of each attribute; some kinds have several, such as a text's sentence and its words."""
+    keys, following = {}, FIRST_ATTRIBUTE_KEY
+    for entry in vocabulary.attributes:
+        keys[entry.name] = following
+        following += kind_of(entry.kind).keys
+    return keys
+
+
+def first_extra_key(vocabulary: Vocabulary) -> int:
+    """Keys below this one are those every model has and those of the attributes."""
+    keys = attribute_keys(vocabulary)
+    if not keys:
+        return FIRST_ATTRIBUTE_KEY
+    last = vocabulary.attributes[-1]
+    return keys[last.name] + max(2, kind_of(last.kind).keys)  # as if the last were a text, whatever it is
+
+
+def text_key(vocabulary: Vocabulary, name: str, view: int) -> int:
+    """Key of the sentence vector that view number `view` has of the text attribute `name`."""
+    if view == 0:
+        return attribute_keys(vocabulary)[name]
+    texts = vocabulary.sentences
+    return first_extra_key(vocabulary) + (view - 1) * len(texts) + texts.index(name)
+
+
+def photo_key(vocabulary: Vocabulary, view: int) -> int:
+    """Key of the photo vectors of encoder number `view`."""
+    texts = len(vocabulary.sentences)
+    return (
+        PHOTO if view == 0 else first_extra_key(vocabulary) + (vocabulary.text_views - 1) * texts + view - 1
+    )
+
+
+def piece_keys(vocabulary: Vocabulary) -> tuple[int, int]:
+    """Keys of a word piece of an attribute's name, and of its value: Recformer's two token types (Li et al. 2023)."""
+    first = photo_key(vocabulary, vocabulary.photo_views)
+    return first, first + 1
+
+
+def key_count(vocabulary: Vocabulary) -> int:
+    """How many keys there are."""
+    first, _ = piece_keys(vocabulary)
+    return first + 2 * bool(vocabulary.pieces)
+
+
+def view_of_key(vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """(K,) int64 photo view and (K,) int64 text view whose linear layer a token of that key goes through."""
+    photo, text = np.zeros((2, key_count(vocabulary)), np.int64)
+    for view in range(1, vocabulary.photo_views):
+        photo[photo_key(vocabulary, view)] = view
+    for view in range(1, vocabulary.text_views):
+        for name in vocabulary.sentences:
+            text[text_key(vocabulary, name, view)] = view
+    return photo, text
+
+
+def bin_offsets(vocabulary: Vocabulary) -> dict[str, int]:
+    """Where the bins of each attribute that has some begin among all bins (the first is 1; 0 means none)."""
+    offsets, following = {}, 1
+    for entry in vocabulary.attributes:
+        if kind_of(entry.kind).binned:
+            offsets[entry.name] = following
+            following += entry.size
+    return offsets
+
+
+def tokenise(
+    vocabulary: Vocabulary,
+    listings: pd.DataFrame,
+    photo_rows: list[list[np.ndarray]] | None = None,
+    text_rows: list[dict[str, np.ndarray]] | None = None,
+    use_words: bool = True,
+) -> Tokens:
+    """Tokens of all `listings`; what is missing has no token.
+
+    Args:
+        photo_rows: for each photo encoder and photo position the rows (L,) of the photo vectors, -1 where there is none.
+        text_rows: for each text view and text attribute the rows (L,) of the text vectors, -1 where there is none.
+        use_words: whether an attribute that is embedded as sentences also gives a token with the set of its known words.
+    """
+    columns, keys, bins = TokenColumns(), attribute_keys(vocabulary), bin_offsets(vocabulary)
+    for entry in vocabulary.attributes:
+        kind = kind_of(entry.kind)
+        if not set(kind.columns(entry.name)) <= set(listings):
+            continue
+        if kind.sentences:
+            columns.add_texts(vocabulary, entry.name, text_rows or [])
+        for told in kind.tell(entry, listings, use_words):
+            parts = {"value": told.value, "fraction": told.fraction}
+            parts["bin"] = None if told.bin is None else bins[entry.name] + told.bin
+            given = {name: part for name, part in parts.items() if part is not None}
+            columns.add(told.listing, keys[entry.name] + told.key, told.sets, **given)
+    columns.add_photos(vocabulary, photo_rows or [])
+    return columns.tokens(len(listings))

@@ -1,0 +1,72 @@
+"""Attribute values to numbers, fitted on the training period only; what each kind becomes says `listing_vibes.market.kinds`."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.market import Attribute
+
+MIN_COUNT = 2  # listings that must have a value for it to be known
+
+
+class Vocabulary(BaseModel):
+    """The vocabularies of all attributes, of the actions and the duration buckets, and all else that sizes a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attributes: list[AttributeVocabulary]
+    actions: list[str] = []
+    duration_edges: list[float] = []  # inner quantile edges, seconds
+    size: int = 1  # ids of the attributes, or of the word pieces; 0 included
+    pieces: list[
+        str
+    ] = []  # word-piece tokenisation: the piece of id 1, 2, ...; the first stands for unknown ones
+    photo_views: int = 1  # photo encoders with tokens, and a linear layer, of their own
+    text_views: int = 1  # likewise
+    photo_start: Literal["identity", "random"] = "identity"
+
+    @property
+    def total(self) -> int:
+        """All ids: those of the attributes (or word pieces), of the actions and of the duration buckets."""
+        return self.size + len(self.actions) + len(self.duration_edges) + 1
+
+    @property
+    def sentences(self) -> list[str]:
+        """The attributes that are embedded by the sentence encoders."""
+        return [entry.name for entry in self.attributes if kind_of(entry.kind).sentences]
+
+    def attribute(self, name: str) -> AttributeVocabulary | None:
+        """The vocabulary of one attribute."""
+        return next((entry for entry in self.attributes if entry.name == name), None)
+
+
+def fit_vocabulary(
+    listings: pd.DataFrame,
+    attributes: list[Attribute],
+    rows: np.ndarray,
+    actions: list[str],
+    durations: np.ndarray,
+    bins: int = 24,
+    buckets: int = 8,
+) -> Vocabulary:
+    """Fit on the listings `rows` (n,) and on the training events' `durations` (seconds, NaN unknown)."""
+    known = listings.iloc[rows]
+    entries, following = [], 1
+    for attribute in attributes:
+        entry = kind_of(attribute.kind).fit(known, attribute.name, bins, MIN_COUNT)
+        entry.first = following
+        following += entry.size
+        entries.append(entry)
+    edges = duration_edges(durations, buckets)
+    return Vocabulary(attributes=entries, actions=actions, duration_edges=edges, size=following)
+
+
+def duration_edges(durations: np.ndarray, buckets: int) -> list[float]:
+    """Inner edges (at most `buckets` - 1, ascending) of quantile buckets of durations (seconds, NaN unknown)."""
+    durations = durations[np.isfinite(durations)]
+    if not len(durations):
+        return []
+    return np.unique(np.quantile(durations, np.linspace(0, 1, buckets + 1)[1:-1])).tolist()

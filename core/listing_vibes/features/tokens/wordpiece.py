@@ -1,0 +1,148 @@
+"""Word-piece tokenisation: a listing as a sentence of its attributes' names and values.
+
+Recformer (Li et al. 2023, arXiv 2305.13731): "title house by the sea price 120 ...", key words and value words told
+apart by a token type. The pieces are those of MiniLM's tokenizer that occur in the training period; others share one
+id. Each attribute is cut first, then the longest ones until the listing fits its budget.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import needs
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.texts.encoder import minilm_folder
+from listing_vibes.features.tokens.tabular import TokenColumns, Tokens, piece_keys
+from listing_vibes.features.tokens.vocabulary import Vocabulary, duration_edges
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.market import Attribute
+
+UNKNOWN = "[UNK]"
+Pieces = list[np.ndarray]  # of each listing, numbers of the tokenizer
+
+
+def fit_pieces(
+    listings: pd.DataFrame,
+    attributes: list[Attribute],
+    rows: np.ndarray,
+    actions: list[str],
+    durations: np.ndarray,
+    config: FeatureConfig,
+) -> Vocabulary:
+    """The pieces that occur in the listings `rows` (n,), the actions, and buckets of the durations (seconds)."""
+    entries = [
+        AttributeVocabulary(name=attribute.name, kind=attribute.kind, label=attribute.label or attribute.name)
+        for attribute in attributes
+    ]
+    tokenizer = _tokenizer()
+    known = listings.iloc[rows]
+    found: set[int] = set()
+    for entry in entries:
+        found.update(_label(entry).tolist())
+        for pieces in _values(entry, known, config.attribute_tokens):
+            found.update(pieces.tolist())
+    found.discard(tokenizer.unk_token_id)
+    names = [UNKNOWN, *tokenizer.convert_ids_to_tokens(sorted(found))]
+    edges = duration_edges(durations, config.duration_buckets)
+    return Vocabulary(
+        attributes=entries, actions=actions, duration_edges=edges, size=1 + len(names), pieces=names
+    )
+
+
+def tokenise_pieces(
+    vocabulary: Vocabulary,
+    listings: pd.DataFrame,
+    photo_rows: list[list[np.ndarray]],
+    text_rows: list[dict[str, np.ndarray]],
+    config: FeatureConfig,
+) -> Tokens:
+    """Tokens of all `listings`: the words of each known attribute, then the text views, then the photos."""
+    tokenizer = _tokenizer()
+    ours = np.ones(len(tokenizer), np.int32)  # by the tokenizer's number; 1 = unknown
+    ours[tokenizer.convert_tokens_to_ids(vocabulary.pieces[1:])] = np.arange(2, 1 + len(vocabulary.pieces))
+    spoken = [_spoken(entry, listings, config.attribute_tokens) for entry in vocabulary.attributes]
+    lengths = np.array([[len(ids) for ids in column] for column, _ in spoken]).reshape(-1, len(listings)).T
+    kept = fair_cut(lengths, config.listing_tokens)  # (L, A)
+    key_word, value_word = piece_keys(vocabulary)
+    columns = TokenColumns()
+    for number, (column, names) in enumerate(spoken):
+        count = kept[:, number]
+        present = np.flatnonzero(count > 0)
+        if not len(present):
+            continue
+        value = np.concatenate([column[row][: count[row]] for row in present])
+        inside = np.concatenate([np.arange(count[row]) for row in present])
+        keys = np.where(inside < names, key_word, value_word)
+        columns.add(np.repeat(present, count[present]), keys, value=ours[value])
+    for name in vocabulary.sentences:
+        columns.add_texts(vocabulary, name, text_rows)
+    columns.add_photos(vocabulary, photo_rows)
+    return columns.tokens(len(listings))
+
+
+def fair_cut(lengths: np.ndarray, budget: int) -> np.ndarray:
+    """(L, A) tokens kept of each attribute: the longest give first, until a listing has at most `budget` of them."""
+    kept = lengths.copy()
+    for row in np.flatnonzero(lengths.sum(axis=1) > budget):
+        ascending, left = np.sort(lengths[row]), budget
+        for place, length in enumerate(ascending):
+            share = left // (len(ascending) - place)
+            if (
+                length > share
+            ):  # all from here on are cut to this share; what is left over goes to the first ones
+                kept[row] = np.minimum(lengths[row], share)
+                longer = np.flatnonzero(lengths[row] > share)
+                kept[row, longer[: budget - kept[row].sum()]] += 1
+                break
+            left -= length
+    return kept
+
+
+def word_vectors(vocabulary: Vocabulary, width: int) -> np.ndarray:
+    """(pieces, width) float32: MiniLM's own vectors of the pieces, reduced, of mean norm 1; a start for training."""
+    from safetensors import safe_open
+
+    from listing_vibes.features.reduce import Reducer
+
+    folder, tokenizer = minilm_folder(), _tokenizer()
+    with safe_open(folder / "model.safetensors", "numpy") as opened:
+        whole = opened.get_tensor("embeddings.word_embeddings.weight")  # (30522, 384)
+    chosen = whole[tokenizer.convert_tokens_to_ids(vocabulary.pieces)].astype(np.float32)
+    return Reducer.fit(chosen, width).transform(chosen)
+
+
+def _spoken(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> tuple[Pieces, int]:
+    """For each listing the pieces of name and value, none where the value is missing; and how many name it."""
+    name = _label(entry)[: most - 1]
+    values = _values(entry, listings, most - len(name))
+    return [np.concatenate([name, ids]) if len(ids) else ids for ids in values], len(name)
+
+
+def _label(entry: AttributeVocabulary) -> np.ndarray:
+    return np.array(_tokenizer()(entry.label, add_special_tokens=False)["input_ids"], np.int64)
+
+
+def _values(entry: AttributeVocabulary, listings: pd.DataFrame, most: int) -> Pieces:
+    """For each listing at most `most` pieces of its value."""
+    cells = [" ".join(word.split()) for word in _words(entry, listings)]
+    distinct = sorted(set(cells))
+    told = _tokenizer()(distinct, add_special_tokens=False, truncation=True, max_length=most)["input_ids"]
+    pieces = {cell: np.array(ids[:most], np.int64) for cell, ids in zip(distinct, told or [], strict=True)}
+    return [pieces[cell] for cell in cells]
+
+
+def _words(entry: AttributeVocabulary, listings: pd.DataFrame) -> list[str]:
+    """Each listing's value in words; "" where it is missing."""
+    kind = kind_of(entry.kind)
+    if not set(kind.columns(entry.name)) <= set(listings):
+        return [""] * len(listings)
+    return kind.words(listings, entry.name)
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> Any:
+    with needs("Word-piece tokenisation"):
+        from transformers import AutoTokenizer
+    return AutoTokenizer.from_pretrained(minilm_folder(), local_files_only=True)

@@ -1,0 +1,68 @@
+"""What is seen from inside one market: amounts by their rank there, places by how far north and east, texts from their mean.
+
+"Expensive here" and "in the centre" carry over to a market that a model never saw; amounts in another currency, degrees
+and the town that every description names do not. A model of several markets is told this beside what they share; it is
+fitted anew on the listings of each market that the model works in, and lies in that run's `vocabulary.json`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from listing_vibes.market.columns import Columns as C
+
+#: Steps of the ranks that are kept; between two of them a rank is interpolated.
+STEPS = 200
+
+
+class Within(BaseModel):
+    """One market from inside; empty lists where it is that of no market yet."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    numbers: dict[str, list[float]]  # quantiles by the attribute, ascending
+    place: dict[str, list[float]] = {}  # quantiles by the column
+    text: list[list[float]] = []  # of each view the mean (width,) of the market's texts
+
+    def of(self, listings: pd.DataFrame) -> Within:
+        """The same for the market of these `listings`; its texts are still to come."""
+        numbers = {name: _quantiles(listings, name) for name in self.numbers}
+        return Within(numbers=numbers, place={axis: _quantiles(listings, axis) for axis in self.place})
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is that of a market."""
+        return any(self.numbers.values()) or any(self.place.values()) or bool(self.text)
+
+    def told(self, listings: pd.DataFrame) -> pd.DataFrame:
+        """`listings` with a column of ranks in [0, 1] beside each number, and ranks for degrees."""
+        ranks = {inside(name): _ranks(listings, name, edges) for name, edges in self.numbers.items()}
+        degrees = {axis: _ranks(listings, axis, edges) for axis, edges in self.place.items()}
+        return listings.assign(**ranks, **degrees)
+
+
+def inside(name: str) -> str:
+    """What the rank of the number `name` is called."""
+    return f"{name}, within the market"
+
+
+def places() -> dict[str, list[float]]:
+    """The columns of a place, with the quantiles of no market."""
+    return {C.LATITUDE: [], C.LONGITUDE: []}
+
+
+def _quantiles(listings: pd.DataFrame, name: str) -> list[float]:
+    values = listings[name].dropna().to_numpy(float) if name in listings else np.zeros(0)
+    return np.quantile(values, np.linspace(0, 1, STEPS + 1)).tolist() if len(values) else []
+
+
+def _ranks(listings: pd.DataFrame, name: str, quantiles: list[float]) -> np.ndarray:
+    """(L,) in [0, 1], NaN where missing; equal values share the middle of their ranks."""
+    if name not in listings or not quantiles:
+        return np.full(len(listings), np.nan)
+    values = listings[name].to_numpy(float)
+    known, first, count = np.unique(quantiles, return_index=True, return_counts=True)
+    middle = (first + (count - 1) / 2) / STEPS
+    return np.where(np.isfinite(values), np.interp(values, known, middle), np.nan)

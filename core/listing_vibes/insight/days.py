@@ -1,0 +1,78 @@
+"""The days of a market: what was live on each, and what was touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.log import DAY, EventLog
+from listing_vibes.market.splits import Catalogue
+
+LIVE, MOST = 128, 127  # of a listing's byte: the flag, and up to how many events are counted
+
+
+@dataclass(frozen=True, eq=False)
+class MarketDays:
+    """D days (UTC) from the one of the first event to that of the last, by number from 0; L listings."""
+
+    first: int  # days since 1970
+    catalogue: Catalogue
+    listing: np.ndarray  # (N,) int32, the listings of all events, day by day
+    start: np.ndarray  # (D + 1,) int64, first event of each day
+
+    @classmethod
+    def of(cls, log: EventLog, catalogue: Catalogue) -> MarketDays | None:
+        """The days of a log; None where events have no times, or all lie on one day."""
+        if not log.timed or not len(log):
+            return None
+        day = log.time // DAY
+        first, last = int(day.min()), int(day.max())
+        if first == last:
+            return None
+        order = np.argsort(day, kind="stable")
+        order = order[log.wanted[order]]
+        start = np.searchsorted(day[order], np.arange(first, last + 2))
+        return cls(first, catalogue, log.listing[order], start)
+
+    def __len__(self) -> int:
+        return len(self.start) - 1
+
+    def begin(self, day: int) -> int:
+        """The moment at which a day begins, in the log's time."""
+        return (self.first + day) * DAY
+
+    def date(self, day: int) -> str:
+        """As 2025-03-01."""
+        return str(np.datetime64(self.first + day, "D"))
+
+    def number(self, date: str) -> int | None:
+        """The number of a day; None where it is no date, or lies outside."""
+        try:
+            found = int(pd.Timestamp(date).value // DAY) - self.first
+        except (ValueError, TypeError, OverflowError):  # pandas' own are kinds of these
+            return None
+        return found if 0 <= found < len(self) else None
+
+    def live(self, day: int) -> np.ndarray:
+        """(L,) bool: which listings were live at some time of the day."""
+        return self.catalogue.during(self.begin(day), self.begin(day + 1))
+
+    def touched(self, day: int) -> np.ndarray:
+        """(L,) int64: how many events of the day each listing has."""
+        events = self.listing[self.start[day] : self.start[day + 1]]
+        return np.bincount(events, minlength=len(self.catalogue.since))
+
+    def codes(self, day: int, rows: np.ndarray) -> np.ndarray:
+        """(n,) uint8 of some listings by their rows (n,): `LIVE` where one was live that day, and how many events it had, up to
+        `MOST`.
+
+        Raises:
+            IndexError: there is no such day.
+        """
+        if not 0 <= day < len(self):
+            raise IndexError(day)
+        touched = np.minimum(self.touched(day)[rows], MOST)
+        found: np.ndarray = (np.where(self.live(day)[rows], LIVE, 0) + touched).astype(np.uint8)
+        return found

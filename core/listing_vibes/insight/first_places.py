@@ -1,0 +1,101 @@
+"""What any ranking of an evaluation put first on a test query: its scorer made again, and the best of its candidates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.splits import Queries, Split, choosing
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.fits import load_fits
+from listing_vibes.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
+from listing_vibes.scoring.baselines import in_order
+from listing_vibes.scoring.blends import RecencyPrior
+from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
+from listing_vibes.scoring.neighbours import VectorNeighbours
+from listing_vibes.scoring.ranking import Scorer, checked_scores
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
+
+MODEL = "model"
+
+
+def split_of(run: Run) -> Split:
+    """The split that the run was evaluated with.
+
+    Raises:
+        VibesError: it can be made no more, since the market changed.
+    """
+    metrics = run.metrics or {}
+    split = run.split(metrics.get("protocol"))
+    return split if split.protocol == "temporal" else split.with_history(metrics.get("history_hidden"))
+
+
+def scorer_of(run: Run, split: Split, name: str) -> Scorer:
+    """The scorer that an evaluation of the run calls `name`: the model alone, or with what serving adds as it was fitted;
+    a baseline or neighbours, tuned on validation again, which takes a while.
+
+    Raises:
+        VibesError: it cannot be made again, as the ceiling of a simulated market.
+    """
+    if name.startswith(MODEL):
+        model = model_scorer(run)
+        if name == MODEL:
+            return as_served(run, model)
+        if name == ALONE:
+            return model
+        fit = next((one for one in load_fits(run.path) if one.name == name), None)
+        if fit is not None:
+            return Additions(run, fit, split.train).scorer(model, run.log)
+    seed, spaced = run.manifest.settings.seed, name.replace(" ", "-")
+    space = BY_SPACE.get(spaced)
+    if space is not None and space in run.spaces:
+        return VectorNeighbours.tune(run.vectors(space), run.log, split, run.catalogue, name, seed)
+    if name == NEAR_RECENT:
+        near, asked = untrained_neighbours(run, split), choosing(split, run.log, run.catalogue)
+        return RecencyPrior.tune(near, run.log, asked, run.catalogue, seed, name)
+    kinds = {kind.name: key for key, kind in in_order().items()}
+    key = kinds.get(name, spaced if space is not None else None)
+    if key is None:
+        raise VibesError(f"The list of '{name}' cannot be made again, only its places are known.")
+    return named_baseline(key, run.market, run.log, split, run.catalogue, seed=seed)
+
+
+def queries_of(run: Run, split: Split, asked: pd.DataFrame) -> Queries:
+    """The test queries of the rows of `asked`: `user_id, at, target`, as the evaluation wrote them.
+
+    Raises:
+        VibesError: the market no longer has one of them.
+    """
+    log, test = run.log, split.test
+    at = (
+        asked["at"].astype("int64") if not log.timed else asked["at"].map(lambda one: pd.Timestamp(one).value)
+    )
+    place = {
+        key: row
+        for row, key in enumerate(
+            zip(test.user.tolist(), test.at.tolist(), test.target.tolist(), strict=True)
+        )
+    }
+    users = asked[C.USER].map(run.user_number)
+    keys = zip(users, at, asked["target"].map(run.listing_row), strict=True)
+    rows = [place.get(key) for key in keys]
+    if None in rows:
+        raise VibesError(f"{run.market.path} changed since {run.path} was evaluated; evaluate it again.")
+    return test.take(np.array(rows, np.int64))
+
+
+def first_places(run: Run, scorer: Scorer, queries: Queries, k: int) -> list[list[str]]:
+    """The `k` best candidates of each query, ids with the best first; ties stand in the market's order."""
+    scores = checked_scores(scorer, queries, run.log.listings)  # (Q, L)
+    open_scores = np.where(run.catalogue.candidates(run.log, queries), scores, -np.inf)
+    order = np.argsort(-open_scores, axis=1, kind="stable")[:, :k]
+    return [
+        [run.listing_ids[row] for row in best if mine[row] > -np.inf]
+        for best, mine in zip(order, open_scores, strict=True)
+    ]

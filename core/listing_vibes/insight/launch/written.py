@@ -1,0 +1,57 @@
+"""A launch as Python and as command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pprint import pformat
+from typing import Any
+
+from listing_vibes.insight.launch.drafts import Draft
+from listing_vibes.market.market import Market
+
+FILE = "listing.json"
+
+
+@dataclass(frozen=True)
+class LaunchCall:
+    """What asks about a draft: its values as a JSON document beside the listing it was made from.
+
+    Photos that were handed in are no part of it: they lie on the disk of whoever has them.
+    """
+
+    document: Mapping[str, Any]
+    label: str = ""
+
+    @classmethod
+    def of(
+        cls, market: Market, cells: Mapping[str, Any], like: str | None, photos: bool, cover: int = 1
+    ) -> LaunchCall:
+        """Of values by attribute, and the listing that they began with; `photos`: with its photos,
+        of which `cover` (from 1) comes first."""
+        if like is None:
+            return cls(dict(cells))
+        begun = Draft.of_listing(market, like).cells
+        gone = dict.fromkeys(name for name in begun if name not in cells)
+        changed = {name: value for name, value in cells.items() if name not in begun or begun[name] != value}
+        shown: dict[str, Any] = {} if photos else {"photos": []}
+        return cls(
+            {"like": like, **changed, **gone, **shown, **({"cover": cover} if photos and cover > 1 else {})}
+        )
+
+    def python(self, run: str) -> str:
+        """The lines that give the same as `found`; `run` is the run's folder."""
+        content = pformat(dict(self.document), width=90, sort_dicts=False)
+        return (
+            f"from listing_vibes import Run, launch\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n"
+            f"found = launch(run, {content})"
+        )
+
+    def command(self, run: str) -> str:
+        """The lines that print the same."""
+        text = json.dumps(dict(self.document), ensure_ascii=False, indent=1)
+        return f"cat > {FILE} <<'END'\n{text}\nEND\n" + shlex.join(
+            ["vibes", "launch", run, "--listing", FILE]
+        )

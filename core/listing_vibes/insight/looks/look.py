@@ -1,0 +1,67 @@
+"""The listings whose photos come nearest to a description, under rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.market.moments import Moment
+from listing_vibes.market.splits import Catalogue
+from listing_vibes.progress import Report
+from listing_vibes.run.describe import with_titles
+from listing_vibes.run.recommender import named_rows
+from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.run import Run
+
+#: Rules that say which listings may be found; those that order them are of no use to a description.
+TAKES = ("k", "live_only", "where", "block")
+
+
+def look(
+    run: Run,
+    words: str,
+    k: int | None = None,
+    at: Moment | None = None,
+    rules: Rules | Mapping[str, Any] | None = None,
+    report: Report | None = None,
+    search: LookSearch | None = None,
+) -> pd.DataFrame:
+    """The listings with the photo that comes nearest to `words`, the best first; photos are looked at once, and that is kept.
+
+    >>> look(run, "canopy bed", k=3)
+    Traceback (most recent call last):
+    listing_vibes.errors.VibesError: ...market has no photos, so none can be searched.
+
+    Args:
+        k: how many, at most; None: that of the rules.
+        at: the moment of `rules.live_only`; None: after the last event known.
+        rules: `where`, `live_only` and `block`.
+        report: is told of the photos that have to be looked at first.
+        search: one that is open already.
+
+    Returns:
+        `listing_id, photo, score, seen`, see `LookSearch.find`, and `title` where the market names its listings.
+
+    Raises:
+        VibesError: no photos, an empty description, a `k` that is none, a rule that orders lists, or a condition that cannot be
+            read.
+    """
+    asked = Rules.of(rules)
+    others = [name for name in asked.model_fields_set if name not in TAKES and getattr(asked, name)]
+    if others:
+        raise VibesError(f"The rules have '{others[0]}'; a look takes {', '.join(TAKES[1:])}.")
+    most = asked.length(k)
+    opened = search or LookSearch.open(run) or LookSearch.make(run, report)
+    market, moment = run.market, run.moment(at)
+    may = np.ones(len(market.listings), bool)
+    if asked.live_only:
+        may &= Catalogue.of(market).live(moment)
+    if (fulfilling := Groups.of(asked, market).fulfilling) is not None:
+        may &= fulfilling
+    may[[market.listing_row[run.listing_ids[row]] for row in named_rows(run, asked.block, "--block")]] = False
+    return with_titles(run, opened.find(words, may, most))

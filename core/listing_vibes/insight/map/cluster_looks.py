@@ -1,0 +1,34 @@
+"""What portraits of groups count beside attributes: what ImageNet sees in a market's photos, and their tones."""
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.features.photos.looks import Looks
+from listing_vibes.insight.map.cluster_names import Coded, coded_attributes
+from listing_vibes.insight.map.tones import coded_tones
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+
+LABEL = "Seen in photos"
+PLAIN = 0.1  # a class is seen in a photo from this probability on
+
+
+def coded_map(market: Market, rows: np.ndarray, tones: pd.DataFrame, looks: Looks | None) -> list[Coded]:
+    """All that names of a map's groups are made of, so that they are the same wherever a map is shown: of its listings, the rows
+    (n,) of the market, their attributes, `tones` (n lines) and `looks`, where photos were looked at."""
+    coded = [*coded_attributes(market, rows), *coded_tones(tones)]
+    return coded if looks is None else [*coded, coded_looks(looks, market, rows)]
+
+
+def coded_looks(looks: Looks, market: Market, rows: np.ndarray) -> Coded:
+    """The classes plainly seen in a photo of each of the listings `rows` (n,), once a listing.
+
+    `looks` are of all photos of `market`, in its order.
+    """
+    place = np.full(len(market.listings), -1)
+    place[rows] = np.arange(len(rows))
+    owner = place[market.photos[C.LISTING].map(market.listing_row).to_numpy(np.int64)]  # (P,)
+    photo, top = np.nonzero((looks.shares >= PLAIN) & (owner >= 0)[:, None])
+    seen = np.unique(np.stack([owner[photo], looks.classes[photo, top]], axis=1), axis=0)  # (n', 2)
+    told = [(str(name), f"“{name}” in photos") for name in looks.names]
+    return LABEL, told, seen[:, 0], seen[:, 1]

@@ -1,0 +1,159 @@
+"""A list as it was asked for: its rows, and the Python and the command that give exactly these."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from pprint import pformat
+from typing import Any, Literal
+
+import pandas as pd
+
+from listing_vibes.insight.looks.look import look
+from listing_vibes.insight.selection.histories import as_rows, document
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.asking import Event
+from listing_vibes.run.rules import Rules
+from listing_vibes.run.run import Run
+
+Kind = Literal["similar", "recommend", "look"]
+FILE = "history.json"
+WIDTH = 96  # characters of a line of Python
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a list was asked for.
+
+    Attributes:
+        kind: what makes it: `Run.similar`, `Run.recommend` or `listing_vibes.look`.
+        query: the listing, the user, or the words; empty where there is a `history`.
+        k: how many listings.
+        label: what tells this list from others on its page.
+        space: of similar listings.
+        at: the moment, as text (UTC), or a position in a market without timestamps; None: after the last event known.
+        beside: what is added to the model, see `Run.recommend`.
+    """
+
+    kind: Kind
+    query: str
+    k: int
+    label: str = ""
+    space: str | None = None
+    at: str | int | None = None
+    history: tuple[Event, ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    beside: str | None = None
+
+    def frame(self, run: Run) -> pd.DataFrame:
+        """The rows, best first: `listing_id, score` and more, as the call that `python` shows gives them.
+
+        Raises:
+            VibesError: as that call does.
+        """
+        name, asked, options = self._call()
+        if name == "look":
+            return look(run, asked, **options)
+        found: pd.DataFrame = getattr(run, name)(asked, **options)
+        return found
+
+    def table(self, run: Run) -> pd.DataFrame:
+        """The rows with all attributes of their listings, for a file.
+
+        Raises:
+            VibesError: as `frame`.
+        """
+        found, market = self.frame(run), run.market
+        listings = market.listings.set_index(C.LISTING).reindex(found[C.LISTING]).reset_index(drop=True)
+        more = [name for name in listings if name not in found and name != market.title]
+        return pd.concat([found.reset_index(drop=True), listings[more]], axis=1)
+
+    def python(self, run: str) -> str:
+        """The lines that give these rows as `found`; `run` is the run's folder."""
+        name, asked, options = self._call()
+        arguments = [_literal(asked), *(f"{key}={_literal(value)}" for key, value in options.items())]
+        faces, call = "Run", f"run.{name}"
+        if name == "look":
+            faces, call, arguments = "Run, look", "look", ["run", *arguments]
+        line = f"found = {call}({', '.join(arguments)})"
+        if len(line) > WIDTH or "\n" in line:
+            line = f"found = {call}(\n" + "".join(f"    {_indented(one)},\n" for one in arguments) + ")"
+        return f"from listing_vibes import {faces}\n\nrun = Run.open({json.dumps(run, ensure_ascii=False)})\n{line}"
+
+    def command(self, run: str, file: str = "") -> str:
+        """The command that prints these rows; of a history, behind the lines that write its file, unless it has a `file`."""
+        names, words = [run, *([] if self.history else [self.query])], ["-k", str(self.k)]
+        before = ""
+        if self.history and not file:
+            before = f"cat > {FILE} <<'END'\n{document(self.history)}\nEND\n"
+        if self.history:
+            words += ["--history", file or FILE]
+        if self.space:
+            words += ["--space", self.space]
+        if self.at is not None:
+            words += ["--at", str(self.at)]
+        if self.beside:
+            words += ["--with", self.beside]
+        words += _options(self.rules)
+        hidden = any(name.startswith("-") for name in names)  # would be read as an option
+        words = [*words, "--", *names] if hidden else [*names, *words]
+        return before + shlex.join(["vibes", self.kind, *words])
+
+    def _call(self) -> tuple[str, Any, dict[str, Any]]:
+        """The name of the call, what it asks of, and its options."""
+        asked: Any = as_rows(self.history) if self.history else self.query
+        options: dict[str, Any] = {"k": self.k}
+        if self.space:
+            options["space"] = self.space
+        if self.at is not None:
+            options["at"] = self.at
+        if rules := written(self.rules):
+            options["rules"] = rules
+        if self.beside:
+            options["beside"] = self.beside
+        return self.kind, asked, options
+
+
+def written(rules: Rules) -> dict[str, Any]:
+    """Rules by the keys that say something, but for the length of the list."""
+    said = rules.model_dump(exclude_defaults=True, by_alias=True, exclude={"k"})
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in said.items()}
+
+
+def _options(rules: Rules) -> list[str]:
+    """Rules as options of a command."""
+    words: list[str] = []
+    for name, yes, no in (
+        ("live_only", "--live-only", "--not-only-live"),
+        ("drop_seen", "--drop-seen", "--keep-seen"),
+    ):
+        if (value := getattr(rules, name)) is not None:
+            words.append(yes if value else no)
+    if rules.at_most is not None and rules.seller is not None:
+        words += ["--at-most", str(rules.at_most), rules.seller]
+    if rules.diversity:
+        words += ["--diversity", f"{rules.diversity:g}"]
+    for name, texts in (
+        ("same", rules.same),
+        ("where", rules.where),
+        ("pin", rules.pin),
+        ("block", rules.block),
+        ("not", rules.unlike),
+        ("boost", rules.boost),
+        ("dial", rules.dial),
+    ):
+        for text in texts:  # one that begins with a minus would be read as an option
+            words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+    return words + ["--fill"] * rules.fill
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return pformat(value, width=WIDTH - 8, sort_dicts=False)
+
+
+def _indented(text: str) -> str:
+    """A literal of several lines as an argument on lines of its own."""
+    return text.replace("\n", "\n    ")

@@ -1,0 +1,109 @@
+"""`market.toml`: what a market calls itself and what its columns mean."""
+
+from pathlib import Path
+from typing import Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import first_problem, read_toml, write_text
+from listing_vibes.market.kinds import KindName, kind_of
+
+#: The action that says "not this" unless a market has others; it may be asked for before the first event has it.
+HIDE = "hide"
+
+
+class AttributeConfig(BaseModel):
+    """One attribute: its kind, the label that people read, its unit, and what parts the members of a set or the decimals of a
+    number in a cell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: KindName | None = None  # None: inferred from the values
+    label: str = ""
+    unit: str = ""
+    separator: str = ""  # of a `multi`; "" = |
+    decimal: Literal["", ".", ","] = ""  # what parts the decimals of a `number`; "": seen from the cells
+    same_as: str = ""  # what other markets, and models trained on them, call it; "" = the same
+
+    @model_validator(mode="after")
+    def _parts_a_number(self) -> "AttributeConfig":
+        if self.decimal and self.kind not in (None, "number"):
+            raise ValueError(f"decimal goes with kind 'number', not '{self.kind}'; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _separates_a_set(self) -> "AttributeConfig":
+        if self.separator and self.kind is not None and not kind_of(self.kind).separated:
+            raise ValueError(f"separator goes with kind 'multi', not '{self.kind}'; leave it out")
+        return self
+
+
+class PrivacyConfig(BaseModel):
+    """Who may see what: `users` says whether user ids are shown as they are, see `listing_vibes.market.user_names`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: Literal["plain", "hashed"] = "plain"
+
+
+class MarketConfig(BaseModel):
+    """The content of `market.toml`; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    note: str = ""  # one sentence shown with the market, e.g. that its events are simulated
+    currency: str = ""
+    title: str | None = None  # the attribute that names a listing on the screen
+    attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
+    actions: list[str] = Field(default_factory=list)  # weakest first
+    unwanted: list[str] = Field(default_factory=lambda: [HIDE])  # actions that say "not this"
+    excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
+    privacy: PrivacyConfig = PrivacyConfig()
+
+    @field_validator("actions", "unwanted", "excluded")
+    @classmethod
+    def _once(cls, names: list[str]) -> list[str]:
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"'{twice[0]}' is there twice")
+        return names
+
+    @field_validator("attributes")
+    @classmethod
+    def _one_of_each(cls, attributes: dict[str, AttributeConfig]) -> dict[str, AttributeConfig]:
+        """No two attributes are the same one elsewhere."""
+        known = set(attributes)
+        for name, setting in attributes.items():
+            if setting.same_as in known - {name}:
+                raise ValueError(
+                    f"'{name}' is the same_as '{setting.same_as}', which another attribute is already"
+                )
+            known |= {setting.same_as} - {""}
+        return attributes
+
+    def shared_name(self, attribute: str) -> str:
+        """What other markets call an attribute of this one."""
+        setting = self.attributes.get(attribute)
+        return attribute if setting is None else setting.same_as or attribute
+
+    @classmethod
+    def load(cls, path: Path) -> "MarketConfig":
+        """Read `market.toml`; a missing file is an empty configuration.
+
+        Raises:
+            VibesError: no TOML, an unknown key or a value of a wrong type.
+        """
+        if not path.is_file():
+            return cls()
+        try:
+            return cls.model_validate(read_toml(path, "check its permissions", "utf-8-sig"))
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the configuration as TOML, atomically."""
+        content = self.model_dump(exclude_none=True, exclude_defaults=True)
+        write_text(path, tomli_w.dumps(content))

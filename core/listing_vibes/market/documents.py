@@ -1,0 +1,93 @@
+"""Small files of JSON, TOML and text: written whole or not at all, and read with one sentence where they are damaged."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import atomic_path
+
+T = TypeVar("T")
+#: What taking apart a document raises that is not as it should be; pydantic's, JSON's and TOML's are ValueErrors.
+NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file of text; a reader finds the one before or this one.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any, **options: Any) -> None:
+    """Write JSON as `write_text` does; `options` go to `json.dumps`."""
+    write_text(path, json.dumps(content, **options))
+
+
+def read_json(path: Path, mend: str, parse: Callable[[Any], T] = lambda content: content) -> T | None:
+    """What `parse` makes of a JSON file; None where there is no file.
+
+    Args:
+        mend: what to do about a damaged one: "evaluate the run again".
+        parse: takes the content apart; what it lacks or what is of a wrong type counts as damage.
+
+    Raises:
+        VibesError: the file cannot be read, is no JSON, or `parse` fails on it.
+    """
+    try:
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, *NOT_AS_MEANT) as error:
+        raise VibesError(f"{path} is damaged ({_reason(error)}); {mend}.") from error
+
+
+def read_toml(path: Path, mend: str, encoding: str = "utf-8") -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Args:
+        mend: what to do where the file cannot be opened: "check the path".
+
+    Raises:
+        VibesError: the file cannot be opened, or is no TOML.
+    """
+    try:
+        return parse_toml(path.read_text(encoding=encoding), path)
+    except OSError as error:
+        raise VibesError(f"Cannot read {path} ({error.strerror}); {mend}.") from error
+    except UnicodeDecodeError as error:
+        raise VibesError(f"{path} is not valid TOML ({error}); save it as UTF-8.") from error
+
+
+def parse_toml(text: str, name: object) -> dict[str, Any]:
+    """The content of TOML; `name` is what an error calls it."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError alone
+        raise VibesError(f"{name} is not valid TOML ({_reason(error)}); mend that line.") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a pydantic error as one sentence: key, value and what would be right."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or "the file"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; remove it or correct its spelling."
+    return f"'{key}' is {problem['input']!r}: {problem['msg'].lower()}."
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return first_problem(error).rstrip(".")
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,153 @@
+"""Inside Airbnb snapshots, as the publisher writes them: a review (reviewer, listing, date) is an event.
+
+A snapshot is taken on one day and tells what was known on that day, so most of its columns would tell a query of an
+earlier day the future. Only the columns of `ATTRIBUTES` that no rule calls a leak reach the model; every other one,
+those of later snapshots that this module has never seen included, is excluded.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.importers import Importer
+from listing_vibes.market.leaks import leaks_by_name
+from listing_vibes.market.markup import plain_text
+from listing_vibes.market.raw import moments_or_text, numbers_or_text, source_table
+from listing_vibes.market.values import to_set
+from listing_vibes.market.writer import write_market
+
+ATTRIBUTES = {
+    "name": AttributeConfig(kind="text", label="Name"),
+    "room_type": AttributeConfig(kind="category", label="Room type"),
+    "property_type": AttributeConfig(kind="category", label="Property type"),
+    "neighbourhood_cleansed": AttributeConfig(kind="category", label="Neighbourhood"),
+    "neighbourhood_group_cleansed": AttributeConfig(kind="category", label="District"),
+    "host_id": AttributeConfig(kind="category", label="Host"),  # a seller is known before the first event
+    "accommodates": AttributeConfig(kind="number", label="Guests"),
+    "bedrooms": AttributeConfig(kind="number", label="Bedrooms"),
+    "beds": AttributeConfig(kind="number", label="Beds"),
+    "bathrooms": AttributeConfig(kind="number", label="Bathrooms"),
+    "bathroom_shared": AttributeConfig(kind="flag", label="Shared bathroom"),
+    "price": AttributeConfig(kind="number", label="Price per night", unit="$"),
+    "minimum_nights": AttributeConfig(kind="number", label="Minimum stay", unit="nights"),
+    "maximum_nights": AttributeConfig(kind="number", label="Maximum stay", unit="nights"),
+    "instant_bookable": AttributeConfig(kind="flag", label="Instantly bookable"),
+    "amenities": AttributeConfig(kind="multi", label="Amenities"),
+    "description": AttributeConfig(kind="text", label="Description"),
+}
+DERIVED = ("bathroom_shared",)
+PLACE = AttributeConfig(kind="place", label="Location")
+#: Leaks by the meaning of this source, beside those by their wording (`listing_vibes.market.leaks`): the superhost badge follows
+#: from ratings; response and acceptance rates are measured over the months before the snapshot; the nights `_ntm` and
+#: `minimum_minimum_nights` are averaged over the calendar of the coming year; the host's number of listings is counted
+#: on the day; `source` says whether the listing was still there.
+LEAKS = re.compile(
+    r"^(host_is_superhost|host_(response|acceptance)_.*|(minimum|maximum)_(minimum|maximum)_nights|.*_ntm|.*_ly|.*_l\d+d"
+    r"|host_(total_)?listings_count|calculated_host_.*|source)$"
+)
+#: What describes a person and no listing is not copied at all.
+PEOPLE = re.compile(r"^host_(name|about|url|thumbnail_url|picture_url)$")
+REQUIRED = ("id", "name", "host_id", "room_type", "price")
+
+_SNAPSHOT = re.compile(r"([^\W\d_]+(?:-[^\W\d_]+)*)-(\d{4}-\d{2}(?:-\d{2})?)")
+_RATING = re.compile(r"(?:^|\s*·)\s*★\s*(?:\d+(?:[.,]\d+)?|New)(?=\s*(?:·|$))")
+
+
+class InsideAirbnb(Importer):
+    """Write the market of `listings.csv[.gz]` and `reviews.csv[.gz]` in the folder `path`; there are no photo files."""
+
+    def write(self, path: Path, target: Path) -> None:
+        raw = source_table(path, "listings", REQUIRED)
+        reviews = source_table(path, "reviews", ("listing_id", "reviewer_id", "date"))
+        listings = _listings(raw)
+        attributes = {
+            name: ATTRIBUTES[name] for name in ATTRIBUTES if name in listings and listings[name].notna().any()
+        }
+        if {C.LATITUDE, C.LONGITUDE} <= set(listings.columns):
+            attributes[C.PLACE] = PLACE
+        events = pd.DataFrame(
+            {
+                C.USER: reviews["reviewer_id"],
+                C.LISTING: reviews["listing_id"],
+                C.TIMESTAMP: moments_or_text(reviews["date"]),
+            }
+        )
+        symbol = raw["price"].dropna().str.extract(r"^\s*([^\d\s.,+-]+)")[0].mode()
+        config = MarketConfig(
+            name=market_name(path.resolve().name),
+            currency=symbol.iloc[0] if len(symbol) else "",
+            title="name",
+            attributes=attributes,
+            excluded=[name for name in excluded_columns(list(raw.columns)) if name in listings],
+        )
+        write_market(target, config, listings, events=events)
+
+
+def market_name(folder: str) -> str:
+    """What people call the market of a folder: `albany-2024-11` is "Homes in Albany, 2024-11 (Inside Airbnb)"."""
+    found = _SNAPSHOT.fullmatch(folder)
+    if found is None:
+        return f"Homes of {folder} (Inside Airbnb)"
+    return f"Homes in {found[1].replace('-', ' ').title()}, {found[2]} (Inside Airbnb)"
+
+
+def leaking_columns(columns: list[str]) -> list[str]:
+    """Those of a snapshot's `columns` that by the rules tell what became known only later."""
+    named = leaks_by_name(columns)
+    return [name for name in columns if name in named or LEAKS.match(name)]
+
+
+def excluded_columns(columns: list[str]) -> list[str]:
+    """Those of a snapshot's `columns` that must not reach the model: leaks by rule, and whatever is no attribute."""
+    leaks = leaking_columns(columns)
+    content = {"id", C.LATITUDE, C.LONGITUDE, *ATTRIBUTES} - set(DERIVED)
+    return [name for name in columns if name in leaks or name not in content]
+
+
+def _listings(raw: pd.DataFrame) -> pd.DataFrame:
+    listings = pd.DataFrame({C.LISTING: raw["id"]})
+    for name, setting in ATTRIBUTES.items():
+        if name in raw.columns:
+            listings[name] = numbers_or_text(raw[name]) if setting.kind == "number" else raw[name]
+    listings["name"] = raw["name"].map(without_rating, na_action="ignore")
+    # Snapshots of 2023 and early 2024 tell these in words only.
+    words = raw["name"].str.extract(r"(?:^|·)\s*(?:(\d+) bedrooms?|(Studio))\s*(?=·|$)")
+    _fill(listings, "bedrooms", pd.to_numeric(words[0], errors="coerce").where(words[1].isna(), 0.0))
+    if "bathrooms_text" in raw.columns:
+        counts, listings["bathroom_shared"] = bathrooms(raw["bathrooms_text"])
+        _fill(listings, "bathrooms", counts)
+    if "description" in raw.columns:
+        listings["description"] = raw["description"].map(plain_text, na_action="ignore")
+    if "amenities" in raw.columns:
+        # a set that is empty for every listing was not collected
+        sets = raw["amenities"].map(to_set, na_action="ignore").astype(object)
+        listings["amenities"] = sets if sets.map(bool, na_action="ignore").any() else None
+    for name in raw.columns:
+        if name not in listings and name != "id" and not PEOPLE.match(name):
+            listings[name] = numbers_or_text(raw[name]) if name in (C.LATITUDE, C.LONGITUDE) else raw[name]
+    return listings
+
+
+def _fill(listings: pd.DataFrame, name: str, values: pd.Series) -> None:
+    """Fill the empty cells of a column of numbers that may be missing as a whole."""
+    have = listings.get(name, pd.Series(float("nan"), index=listings.index))
+    if pd.api.types.is_float_dtype(have.dtype):
+        listings[name] = have.fillna(values)
+
+
+def without_rating(name: str) -> str:
+    """A listing's name without its rating: "Home in Albany · ★4.40 · 2 beds" is "Home in Albany · 2 beds"."""
+    cut = _RATING.sub("", name)
+    return cut.strip(" ·") if cut != name else name
+
+
+def bathrooms(texts: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """How many bathrooms "1.5 shared baths" are, "Half-bath" being 0.5, and whether they are shared."""
+    lowered = texts.str.lower()
+    counts = pd.to_numeric(lowered.str.extract(r"^\s*(\d+(?:\.\d+)?)")[0], errors="coerce")
+    counts = counts.where(~lowered.str.contains("half-bath", regex=False, na=False), 0.5)
+    shared = lowered.str.contains("shared", regex=False).astype("boolean")
+    return counts, shared.where(texts.notna())

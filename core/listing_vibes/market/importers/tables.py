@@ -1,0 +1,259 @@
+"""Tables on object storage or in a folder: Parquet, whole or in many parts, or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.importers._three_tables import ThreeTables
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_commas, check_text, read_table
+from listing_vibes.market.photo_urls import is_url
+from listing_vibes.market.storage import Place, asked, is_address
+from listing_vibes.market.tables import leaves_market
+from listing_vibes.market.writer import write_market
+
+#: Rows that are held at once, and photos that are copied at once.
+ROWS, COPIES = 65_536, 8
+NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C.LISTING)}
+ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
+
+
+class Tables(ThreeTables):
+    """Write the market of the tables in a folder here or at an address (`s3://bucket/shop`, whatever fsspec opens).
+
+    A table is a file (`events.parquet`, `.csv`, `.csv.gz`) or a folder of Parquet files (`events/`, `events.parquet/`), those of
+    partitions (`day=2024-05-01/`) with their column. Photos whose paths start at the folder are copied; those with an address
+    are left to `vibes download`. A `market.toml` in the target stays, else that of the folder is taken.
+
+    Args:
+        listings, photos, events: where the table lies, by its address or from the folder on; may have wildcards.
+        photo_root: where paths of photos start, instead of the folder.
+    """
+
+    def write(self, path: Path | str, target: Path) -> None:
+        folder = Place.of(str(path), "PATH")
+        found = {name: table for name in TABLES if (table := self._table(folder, name)) is not None}
+        if "listings" not in found:
+            with asked(folder):
+                there = folder.files.exists(folder.path)
+            raise VibesError(
+                f"{folder.shown} holds no listings.parquet, listings.csv, listings.csv.gz or folder listings; say with --listings "
+                "where they are."
+                if there
+                else f"There is no {folder.shown}; check the address of PATH."
+            )
+        with TemporaryDirectory(prefix="vibes-") as scratch:
+            tables = {name: _Table(place, files, Path(scratch)) for name, (place, files) in found.items()}
+            for name, one in tables.items():
+                one.check(name)
+            photos = None
+            if "photos" in tables:
+                photos = tables["photos"].frame()
+                _copy_photos(photos, self._root(folder), target)
+            write_market(
+                target,
+                self._config(folder, target, Path(scratch)),
+                tables["listings"].write,
+                photos,
+                tables["events"].write if "events" in tables else None,
+            )
+
+    def _config(self, folder: Place, target: Path, scratch: Path) -> MarketConfig | None:
+        """What market.toml says; None where one lies in the target."""
+        if (target / "market.toml").is_file():
+            return None
+        source = folder / "market.toml"
+        with asked(source):
+            there = source.files.isfile(source.path)
+        if not there:
+            return MarketConfig(name=target.resolve().name)
+        source.fetch(scratch / "market.toml")
+        return MarketConfig.load(scratch / "market.toml")
+
+    def _root(self, folder: Place) -> Place:
+        return folder if self.photo_root is None else Place.of(self.photo_root, "--photo-root")
+
+    def _table(self, folder: Place, name: str) -> tuple[Place, list[str]] | None:
+        """Where a table lies and the files that it is; None where nobody named it and there is none.
+
+        Raises:
+            VibesError: somebody named it and there is none.
+        """
+        told = self.told[name]
+        if told is not None:
+            place = (
+                Place.of(told, f"--{name}") if is_address(told) or Path(told).is_absolute() else folder / told
+            )
+            files = _files(place)
+            if not files:
+                raise VibesError(f"--{name}: there is no table {place.shown}; check the address.")
+            return place, files
+        for ending in (*TABLE_SUFFIXES, ""):
+            place = folder / f"{name}{ending}"
+            if files := _files(place):
+                return place, files
+        return None
+
+
+def _files(place: Place) -> list[str]:
+    """The files of a table: itself, or the Parquet files below it, but for those that begin with `_` or `.`."""
+    with asked(place):
+        if _many(place):
+            return sorted(
+                str(name) for name in place.files.glob(place.path) if _plain(name).endswith(TABLE_SUFFIXES)
+            )
+        named = _plain(place.path).endswith(TABLE_SUFFIXES)
+        if (named or not place.files.isdir(place.path)) and place.files.isfile(
+            place.path
+        ):  # over http a folder is both
+            return [place.path]
+        if not place.files.isdir(place.path):
+            return []
+        found = [str(name) for name in place.files.find(place.path)]
+    return sorted(
+        name
+        for name in found
+        if _plain(name).endswith(".parquet")
+        and not any(part[:1] in ("_", ".") for part in place.inside(name).split("/"))
+    )
+
+
+def _many(place: Place) -> bool:
+    """Whether a place has wildcards; a `?` begins the query of a signed address."""
+    return "*" in place.path or "[" in place.path
+
+
+def _plain(name: str) -> str:
+    return name.partition("?")[0]
+
+
+def _copy_photos(photos: pd.DataFrame, root: Place, target: Path) -> None:
+    """Copy the files of paths that start at `root` and are not there yet.
+
+    Raises:
+        VibesError: not one of them is there.
+    """
+    if C.PATH not in photos:
+        return
+    names = [
+        name
+        for name in photos[C.PATH].dropna().astype("str").str.strip().unique()
+        if not is_url(name) and not leaves_market(name)
+    ]
+
+    def copied(name: str) -> bool:
+        file = target / name
+        if file.is_file() and file.stat().st_size:
+            return True
+        source = root / name
+        with asked(source):
+            if not source.files.isfile(source.path):
+                return False
+        with atomic_path(file) as temporary:
+            source.fetch(temporary)
+        return True
+
+    with ThreadPoolExecutor(COPIES) as pool:
+        there = list(pool.map(copied, names))
+    if names and not any(there) and C.URL not in photos:
+        raise VibesError(
+            f"Not one of {len(names):,} photos is there (the first would be {(root / names[0]).shown}); say with --photo-root "
+            "where their paths start."
+        )
+
+
+class _Table:
+    """A table on a storage: its columns first, then its rows, a part at a time."""
+
+    def __init__(self, place: Place, files: list[str], scratch: Path) -> None:
+        self.place = place
+        with asked(self.place):
+            if _plain(files[0]).endswith(".parquet"):
+                root, source = "" if _many(place) else place.path, place.files
+                if "http" in str(place.files.protocol):  # many a server gives no part of a file
+                    files, root, source = self._fetched(files, Path(mkdtemp(dir=scratch)))
+                told: dict[str, Any] = {
+                    "filesystem": source, "format": "parquet", "partition_base_dir": root,
+                    "partitioning": ds.HivePartitioning.discover(infer_dictionary=False),
+                }  # fmt: skip
+                first = ds.dataset(files, **told)
+                schemas = [first.schema, *(part.physical_schema for part in first.get_fragments())]
+                whole = pa.unify_schemas(schemas, promote_options="permissive")
+                self._rows: Any = ds.dataset(files, schema=whole, **told)
+            else:
+                frames = []
+                for number, name in enumerate(files):
+                    local = scratch / f"{number}-{Path(_plain(name)).name}"
+                    place.files.get_file(name, str(local))
+                    frames.append(read_table(local))
+                self._rows = ds.dataset(
+                    pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
+                )
+        self.schema: pa.Schema = self._rows.schema.remove_metadata()
+
+    def _fetched(self, files: list[str], folder: Path) -> tuple[list[str], str, None]:
+        """Copies of the files here, below each other as they are there."""
+        found = []
+        for number, name in enumerate(files):
+            inside = self.place.inside(_plain(name))
+            local = folder / (
+                f"{number}.parquet" if _many(self.place) or not inside or leaves_market(inside) else inside
+            )
+            local.parent.mkdir(parents=True, exist_ok=True)
+            self.place.files.get_file(name, str(local))
+            found.append(str(local))
+        return found, str(folder), None
+
+    def check(self, name: str) -> None:
+        """Raises:
+        VibesError: it lacks a column that every such table has, or has no row where one is needed.
+        """
+        have = self.schema.names
+        lacks = [column for column in NEEDED[name] if column not in have]
+        if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
+            lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]
+        if lacks:
+            check_commas(have, self.place.shown)
+            raise VibesError(
+                f"{self.place.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it."
+            )
+        if name == "listings":
+            with asked(self.place):
+                if not self._rows.count_rows():
+                    raise VibesError(
+                        f"{self.place.shown} has no row, so there is no market; check the table."
+                    )
+
+    def write(self, file: Path) -> None:
+        """Write all rows as one Parquet file."""
+        with pq.ParquetWriter(file, self.schema) as out:
+            for batch in self._batches():
+                out.write_batch(batch)
+
+    def frame(self) -> pd.DataFrame:
+        """All rows."""
+        return to_frame(pa.Table.from_batches(self._batches(), self.schema))
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        batches = iter(self._rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2))
+        while True:
+            with asked(self.place):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                check_text(column, f"{self.place.shown}, column {name}")
+            yield batch.replace_schema_metadata(None)

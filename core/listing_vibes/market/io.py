@@ -1,0 +1,203 @@
+"""Reading tables, and writing them so that nothing is ever half-written."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.durable import atomic_path
+
+TABLES = ("listings", "photos", "events")
+TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """The file of table `name` in `folder` (parquet before csv before csv.gz), or None."""
+    for suffix in TABLE_SUFFIXES:
+        path = folder / f"{name}{suffix}"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a parquet or CSV table; every CSV cell comes back as text, empty cells as missing.
+
+    Raises:
+        VibesError: the file is no table of its kind, or its header does not fit its rows.
+    """
+    with _told(path):
+        return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong while a table is read, in one sentence."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise VibesError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    except OSError as error:
+        raise VibesError(f"Cannot read {path}: {error.strerror or error}; check the file.") from error
+    except VibesError:
+        raise
+    except pd.errors.EmptyDataError as error:
+        raise VibesError(
+            f"{path} is empty; export it again, with the names of its columns in the first row."
+        ) from error
+    except (
+        Exception
+    ) as error:  # a damaged file makes pandas and pyarrow raise anything: KeyError, ArrowException
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise VibesError(
+            f"{path} cannot be read as a table ({reason.rstrip('.')}); export it again."
+        ) from error
+
+
+def read_kept(path: Path, columns: Iterable[str], mend: str) -> pd.DataFrame | None:
+    """A table that was kept beside a run; None where there is none.
+
+    Args:
+        columns: those that it must have.
+        mend: what to do about one that lacks them: "evaluate the run again".
+
+    Raises:
+        VibesError: it is no table, or lacks a column.
+    """
+    if not path.is_file():
+        return None
+    frame = read_table(path)
+    for name in columns:
+        if name not in frame.columns:
+            raise VibesError(f"{path} lacks the column {name}; {mend}.")
+    return frame
+
+
+def require_numbers(
+    frame: pd.DataFrame, path: Path, columns: Iterable[str], mend: str, missing: bool = False
+) -> None:
+    """Check columns of a table that was kept: finite numbers only, or (`missing`) cells without one.
+
+    Raises:
+        VibesError: a column holds anything else.
+    """
+    for name in columns:
+        column = frame[name]
+        numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+        bad = ~np.isfinite(numbers.to_numpy())
+        if missing:
+            bad &= column.notna().to_numpy(bool)
+        if bad.any():
+            value = str(column.iloc[int(bad.argmax())])[:80]
+            raise VibesError(
+                f"{path}, column {name}, row {int(bad.argmax()) + 1} is '{value}', no number; {mend}."
+            )
+
+
+def check_table_name(path: Path | None, option: str) -> None:
+    """Raises:
+    VibesError: the file that `option` names is neither called as a parquet nor as a CSV table; None is none.
+    """
+    if path is not None and path.suffix not in (".parquet", ".csv"):
+        raise VibesError(f"Option {option} is '{path}'; name a file that ends in .parquet or .csv.")
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a parquet file, or CSV where its name says so, atomically.
+
+    Raises:
+        VibesError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            frame.to_parquet(temporary, index=False)
+
+
+def table_columns(path: Path) -> list[str]:
+    """The column names of a table, without reading its rows."""
+    if path.suffix == ".parquet":
+        return [str(name) for name in pq.read_schema(path).names]
+    return [str(name) for name in pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns]
+
+
+def read_header(path: Path) -> pd.DataFrame:
+    """A table without its rows.
+
+    Raises:
+        VibesError: as `read_table`.
+    """
+    if path.suffix != ".parquet":
+        return read_table(path).iloc[:0]
+    with _told(path):
+        return without_categories(pq.read_schema(path).empty_table().to_pandas())
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    # By its path pyarrow opens a file twice, and reads rows of the new one by the footer of the old one where the file
+    # was replaced in between.
+    with pa.OSFile(str(path)) as file:
+        # `pd.read_parquet` would load all of Arrow's data sets for one file.
+        table = pq.ParquetFile(file).read(use_pandas_metadata=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        check_text(column, f"{path}, column {name}")
+    return without_categories(to_frame(table))
+
+
+def check_text(column: pa.Array | pa.ChunkedArray, where: str) -> None:
+    """Raises:
+    VibesError: a column of text holds what is no UTF-8, which Parquet does not prevent and every later step trips over.
+    """
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise VibesError(
+                f"{where} is not UTF-8 text; write it as UTF-8, or as a column of bytes."
+            ) from error
+
+
+def without_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every categorical column as a column of what its categories are."""
+    kinds = {
+        name: kind.categories.dtype
+        for name, kind in table.dtypes.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    }
+    return table.astype(kinds) if kinds else table
+
+
+def check_commas(columns: Sequence[object], shown: object) -> None:
+    """Raises:
+    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
+    """
+    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(columns) == 1 and mark in str(columns[0]):
+            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False,
+    }  # fmt: skip
+    # What the header says comes first: other marks between columns make of rows that hold a comma what no parser explains.
+    header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
+    check_commas(header.tolist(), path)
+    with warnings.catch_warnings():
+        # Cells beyond the header would be lost with a warning only.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        table = pd.read_csv(path, **options)
+    # pandas renames a repeated column to `name.1`; whoever wrote the header has to know which one is meant
+    header = header.dropna()
+    if header.duplicated().any():
+        raise VibesError(f"{path} has the column '{header[header.duplicated()].iloc[0]}' twice; remove one.")
+    return table

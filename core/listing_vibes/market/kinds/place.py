@@ -1,0 +1,77 @@
+"""Where a listing is, from the columns latitude and longitude."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import MAX_COORDINATE
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.kinds import AttributeVocabulary, Kind, Told
+from listing_vibes.market.kinds._told import MOST
+from listing_vibes.market.values import to_numbers
+
+PLACE_GRIDS = (4, 8, 16)  # cells a side, at quantiles of the training listings' coordinates
+
+
+class Place(Kind):
+    """One token with a set of three map cells, coarse to fine."""
+
+    one_value = short = portrayed = own_column = False
+    shown_as = "place"
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        return C.LATITUDE, C.LONGITUDE
+
+    def parse(self, value: Any, label: str, column: str) -> Any:
+        number, bad = to_numbers(pd.Series([value], dtype=object))
+        if bad.any() or abs(number[0]) > MAX_COORDINATE[column]:
+            raise VibesError(f"{label} is '{value}'; give degrees up to {MAX_COORDINATE[column]:.0f}.")
+        return number[0]
+
+    def distinct(self, listings: pd.DataFrame, name: str) -> int:
+        return len(listings[[C.LATITUDE, C.LONGITUDE]].dropna().drop_duplicates())
+
+    def words(self, listings: pd.DataFrame, name: str) -> list[str]:
+        pairs = zip(listings[C.LATITUDE], listings[C.LONGITUDE], strict=True)
+        return ["" if pd.isna(a) or pd.isna(b) else f"{a:.2f} {b:.2f}" for a, b in pairs]
+
+    def fit(self, listings: pd.DataFrame, name: str, bins: int, min_count: int) -> AttributeVocabulary:
+        grids = []
+        for cells in PLACE_GRIDS:
+            inner = np.linspace(0, 1, cells + 1)[1:-1]
+            axes = (listings[axis].dropna().to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
+            grids.append([np.quantile(axis, inner).tolist() if len(axis) else [] for axis in axes])
+        return AttributeVocabulary(name=name, kind="place", grids=grids)
+
+    def outgrown(self, entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+        """Places outside the inner edges of the finest grid by more than their own width: of another town."""
+        beyond = np.zeros(len(listings), bool)
+        for axis, edges in zip((C.LATITUDE, C.LONGITUDE), (entry.grids or [[[], []]])[-1], strict=True):
+            degrees = listings[axis].to_numpy(float)
+            known = np.isfinite(degrees)
+            span = edges[-1] - edges[0] if edges else 0.0
+            low, high = (edges[0] - span, edges[-1] + span) if edges else (np.inf, -np.inf)
+            beyond |= known & ((degrees < low) | (degrees > high))
+        there = listings[[C.LATITUDE, C.LONGITUDE]].notna().all(axis=1).to_numpy()
+        share = float(beyond[there].mean()) if there.any() else 0.0
+        return share if share > MOST else 0.0
+
+    def tell(self, entry: AttributeVocabulary, listings: pd.DataFrame, use_words: bool = True) -> list[Told]:
+        degrees = (listings[axis].to_numpy(float) for axis in (C.LATITUDE, C.LONGITUDE))
+        cells = place_ids(entry, *degrees)
+        present = np.flatnonzero(cells[:, 0] > 0)
+        return [Told(present, sets=cells[present].tolist())]
+
+
+def place_ids(entry: AttributeVocabulary, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """(L, grids) int32 ids of the map cells, coarse to fine; 0 where the place is unknown."""
+    known = np.isfinite(latitude) & np.isfinite(longitude)
+    columns, following = [], entry.first
+    for lat_edges, lon_edges in entry.grids:
+        row = np.searchsorted(lat_edges, np.nan_to_num(latitude))
+        column = np.searchsorted(lon_edges, np.nan_to_num(longitude))
+        columns.append(np.where(known, following + row * (len(lon_edges) + 1) + column, 0))
+        following += (len(lat_edges) + 1) * (len(lon_edges) + 1)
+    return np.stack(columns, axis=1).astype(np.int32)

@@ -1,0 +1,203 @@
+"""The events of a market as arrays: users and listings by number, sorted by user and time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.ids import order_of, rows_in
+from listing_vibes.market.market import Market
+
+#: Events that are sorted at once where users can be looked at one by one.
+PART = 1 << 20
+DAY = 24 * 3600 * 10**9  # nanoseconds, as the times of a log
+
+
+def ranges(start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """start[0] .. start[0] + length[0] - 1, start[1] .. and so on, as one array of row numbers."""
+    before = np.cumsum(length) - length
+    return np.arange(length.sum()) + np.repeat(start - before, length)
+
+
+def _events_of(start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows (R,) of the histories `start : end` (B,), one after the other, and of which of them each is (R,)."""
+    return ranges(start, end - start), np.repeat(np.arange(len(start)), end - start)
+
+
+@dataclass(frozen=True, eq=False)
+class EventLog:
+    """N events of U users, sorted by (user, time, original order).
+
+    A history is a run of rows `start[user] : end`, oldest first; `before[row]` is the end of the history at the
+    moment of `row`: events at the very same time are not in it, since nobody can say which came first.
+    """
+
+    user: np.ndarray  # (N,) int32, index into `users`
+    listing: np.ndarray  # (N,) int32, row of the market's listings
+    time: np.ndarray  # (N,) int64, nanoseconds since 1970 UTC, or the position in the user's history
+    action: np.ndarray  # (N,) int16, index into `actions`, -1 unknown
+    duration: np.ndarray  # (N,) float32 seconds, NaN unknown
+    start: np.ndarray  # (U + 1,) int64, first row of each user
+    users: list[str]
+    actions: list[str]
+    listings: int  # L, how many listings the market has
+    timed: bool
+    unwanted: tuple[str, ...] = ()  # the actions that say "not this"
+    #: (N,) bool, which events say it, where markets are joined in which other actions do; None: those of `unwanted`.
+    refused: np.ndarray | None = None
+
+    @classmethod
+    def from_market(cls, market: Market) -> "EventLog":
+        """The events of `market`."""
+        return cls.from_frame(market.events, market)
+
+    @classmethod
+    def from_frame(cls, events: pd.DataFrame, market: Market) -> "EventLog":
+        """Events of a validated table with the columns of `Market.events`, on the listings and actions of `market`."""
+        codes, users = pd.factorize(events[C.USER])
+        timed = C.TIMESTAMP in events.columns
+        when = events[C.TIMESTAMP if timed else C.POSITION].astype("int64").to_numpy()
+        listing = rows_in(events[C.LISTING], market.plain[C.LISTING])
+        order = order_of(codes, when)
+        order = np.arange(len(events)) if order is None else order
+        action = np.full(len(events), -1, np.int16)
+        if C.ACTION in events.columns:
+            action = rows_in(events[C.ACTION], market.actions).astype(np.int16)
+        duration = np.full(len(events), np.nan, np.float32)
+        if C.DURATION in events.columns:
+            duration = events[C.DURATION].to_numpy(np.float32)
+        user = codes[order].astype(np.int32)
+        return cls(
+            user=user,
+            listing=listing[order],
+            time=when[order],
+            action=action[order],
+            duration=duration[order],
+            start=np.searchsorted(user, np.arange(len(users) + 1)),
+            users=[str(name) for name in users],
+            actions=list(market.actions),
+            listings=len(market.plain),
+            timed=timed,
+            unwanted=tuple(market.config.unwanted),
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @cached_property
+    def wanted(self) -> np.ndarray:
+        """(N,) bool: the event says what its user is after; False: "not this". THE place where that is told."""
+        if self.refused is not None:
+            return ~self.refused
+        codes = [code for code, name in enumerate(self.actions) if name in self.unwanted]
+        return ~np.isin(self.action, codes) if codes else np.ones(len(self), bool)
+
+    @cached_property
+    def some_unwanted(self) -> bool:
+        """Whether any event says "not this"; where none does, nothing is done otherwise than without the word."""
+        return not self.wanted.all()
+
+    @property
+    def before(self) -> np.ndarray:
+        """(N,) int64: for each event the first row of its user at that same time."""
+        rows = np.arange(len(self))
+        fresh = np.ones(len(self), bool)
+        fresh[1:] = (self.user[1:] != self.user[:-1]) | (self.time[1:] != self.time[:-1])
+        return np.maximum.accumulate(np.where(fresh, rows, 0)).astype(np.int64)
+
+    def histories(self, rows: np.ndarray, count: np.ndarray) -> "EventLog":
+        """The events `rows` alone, the first `count[0]` as the history of one user, the next `count[1]` of another, and so on;
+        what tells times are places in these histories."""
+        users = len(count)
+        return replace(
+            self,
+            user=np.repeat(np.arange(users, dtype=np.int32), count),
+            listing=self.listing[rows],
+            time=ranges(np.zeros(users, np.int64), count),
+            action=self.action[rows],
+            duration=self.duration[rows],
+            refused=None if self.refused is None else self.refused[rows],
+            start=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
+            users=[str(number) for number in range(users)],
+        )
+
+    def wanted_only(self, start: np.ndarray, end: np.ndarray) -> "EventLog":
+        """The histories `start : end` (B,) without what is not wanted, each as that of one user; some may be empty."""
+        rows, owner = _events_of(start, end)
+        kept = self.wanted[rows]
+        return self.histories(rows[kept], np.bincount(owner[kept], minlength=len(start)))
+
+    @cached_property
+    def wanted_before(self) -> np.ndarray:
+        """(N + 1,) int64: how many wanted events stand before each row, and in all: where a row stands in `of_wanted`."""
+        return np.append(0, np.cumsum(self.wanted))
+
+    @cached_property
+    def of_wanted(self) -> "EventLog":
+        """The same users without what is not wanted; itself where all is. Some may have no event left."""
+        if not self.some_unwanted:
+            return self
+        rows = np.flatnonzero(self.wanted)
+        return replace(
+            self,
+            user=self.user[rows],
+            listing=self.listing[rows],
+            time=self.time[rows],
+            action=self.action[rows],
+            duration=self.duration[rows],
+            refused=None if self.refused is None else self.refused[rows],
+            start=self.wanted_before[self.start],
+        )
+
+    def not_this(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the histories `start : end` (B,) say "not this" of which listings, (n,) each, history by history."""
+        if not self.some_unwanted:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        rows, owner = _events_of(start, end)
+        said = ~self.wanted[rows]
+        return owner[said], self.listing[rows[said]].astype(np.int64)
+
+    def newest_wanted(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(B,) the row of the newest wanted event of each history `start : end`, of its newest where none is."""
+        if not self.some_unwanted:
+            return end - 1
+        rows, owner = _events_of(start, end)
+        newest, kept = end - 1, self.wanted[rows]
+        newest[owner[kept]] = rows[kept]  # of several the last
+        return newest
+
+    @cached_property
+    def first_touch(self) -> np.ndarray:
+        """(N,) bool: the user has no earlier event on this listing; of several at one time only one counts."""
+        first = np.zeros(len(self), bool)
+        for low, high in self._whole_users():  # a sort of a part of the log at a time
+            user = self.user[low:high].astype(np.int64) - self.user[low]
+            pair = user * self.listings + self.listing[low:high]
+            first[low + np.unique(pair, return_index=True)[1]] = True
+        return first
+
+    def _whole_users(self) -> Iterator[tuple[int, int]]:
+        """Rows (low, high) of all users, of so many at a time as have about `PART` events."""
+        low = 0
+        while low < len(self):
+            user = np.searchsorted(self.start, low + PART, side="right") - 1
+            high = max(int(self.start[user]), int(self.start[self.user[low] + 1]))
+            yield low, high
+            low = high
+
+    def history_at(self, user: int, at: int | None = None) -> tuple[int, int]:
+        """Rows (start, end) of a user's events strictly before `at` (None: all of them)."""
+        low, high = int(self.start[user]), int(self.start[user + 1])
+        if at is None:
+            return low, high
+        return low, low + int(np.searchsorted(self.time[low:high], at, side="left"))
+
+    def counts(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """(L,) int64: wanted events per listing, of those where `mask` (N,) holds."""
+        if self.some_unwanted:
+            mask = self.wanted if mask is None else mask & self.wanted
+        listing = self.listing if mask is None else self.listing[mask]
+        return np.bincount(listing, minlength=self.listings)

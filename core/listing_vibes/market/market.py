@@ -1,0 +1,378 @@
+"""A market: three validated tables, their configuration and what was odd in them."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.called import name_of, telling
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.decimals import with_point
+from listing_vibes.market.defects import Defect
+from listing_vibes.market.event_stream import event_frames, no_events
+from listing_vibes.market.frames import as_table, config_of, folder_for, photo_paths, source_of
+from listing_vibes.market.in_vain import unwanted_in_vain
+from listing_vibes.market.io import TABLES, find_table, read_table
+from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
+from listing_vibes.market.kinds import Shown, kind_of
+from listing_vibes.market.tables import events_table, listings_table, photos_table
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.writer import write_market
+from listing_vibes.words import count
+
+_PARTS = "_parts"
+#: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
+#: say whose: they count where they tell listings apart.
+NAMES = (
+    "name",
+    "naam",
+    "navn",
+    "namn",
+    "nazwa",
+    "nombre",
+    "nome",
+    "название",
+    "назва",
+    "名称",
+    "名前",
+    "이름",
+    "ชื่อ",
+)
+TITLES = (
+    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name",
+    "titel", "überschrift", "titre", "título", "titulo", "titolo", "tytuł", "otsikko", "rubrik", "başlık", "заголовок", "τίτλος",
+    "العنوان", "عنوان", "כותרת", "标题", "標題", "商品名称", "商品名", "タイトル", "제목", "상품명", *NAMES[1:],
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of a listing, as the model and the screen know it."""
+
+    name: str
+    kind: str
+    label: str
+    unit: str = ""
+    decimal: str = ""  # "," where a comma parts the decimals in the table as it was read
+
+    @property
+    def shown_as(self) -> Shown:
+        """In which form screens show and edit it; see `listing_vibes.market.kinds.Kind`."""
+        return kind_of(self.kind).shown_as
+
+    def typed(self, value: Any) -> Any:
+        """A value as somebody typed it, as the table writes it too, for its kind to read."""
+        return with_point(value) if self.decimal == "," and isinstance(value, str) else value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Market:
+    """A market folder, read and validated.
+
+    `listings` has a RangeIndex; the row of a listing is its number everywhere else. Excluded columns are gone.
+    `photos` is sorted by listing and position, `events` by user and time; both may be empty.
+    """
+
+    path: Path
+    config: MarketConfig
+    listings: pd.DataFrame
+    photos: pd.DataFrame
+    events: pd.DataFrame
+    actions: list[str]
+    attributes: list[Attribute]
+    defects: list[Defect] = field(default_factory=list)
+    tables_in: Path | None = None  # see `tables`
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        now: pd.Timestamp | None = None,
+        events_too: bool = True,
+        tables: Path | None = None,
+    ) -> "Market":
+        """Read, infer and validate the market folder at `path`; events after `now` (default: this moment) are skipped.
+
+        >>> Market.open(folder / "market").name
+        'A small simulated market'
+
+        Without `events_too` the events stay on disk (see `listing_vibes.market.event_stream`) and `events` is empty.
+        `tables` is a folder with another state of `market.toml` and the three tables (`listing_vibes.serving.refresh`);
+        photos and caches are those of `path` all the same.
+
+        Raises:
+            VibesError: the folder or its listings are missing, or a table cannot be used as it is.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise VibesError(
+                f"There is no market folder {path}; give the folder that holds listings.parquet or listings.csv."
+            )
+        try:
+            str(path.resolve()).encode()
+        except UnicodeEncodeError:
+            raise VibesError(
+                f"The folder {path} has a name that is not UTF-8, by which no run could tell its market; rename it."
+            ) from None
+        tables = path if tables is None else tables
+        config = MarketConfig.load(tables / "market.toml")
+        sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
+        if "listings" not in sources and (path / "run.toml").is_file():
+            raise VibesError(
+                f"{path} is a run, not a market; give the folder that holds its market's listings."
+            )
+        if "listings" not in sources:
+            raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
+        return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
+
+    @classmethod
+    def from_frames(
+        cls,
+        listings: Any,
+        events: Any = None,
+        photos: Any = None,
+        *,
+        photo_root: Path | str | None = None,
+        path: Path | str | None = None,
+        config: MarketConfig | Mapping[str, Any] | Path | str | None = None,
+        **keys: Any,
+    ) -> "Market":
+        """A market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
+
+        >>> homes = pd.DataFrame({"listing_id": [11, 12, 13], "rooms": [2, 2, 4], "rent": [800, 750, 1600]})
+        >>> clicks = pd.DataFrame({"user_id": [1, 1], "listing_id": [11, 12], "timestamp": ["2024-05-01", "2024-05-02"]})
+        >>> Market.from_frames(homes, clicks, name="Three homes", attributes={"rent": {"kind": "number", "unit": "EUR"}})
+        Market 'Three homes': 3 listings, 2 attributes (rooms, rent), 0 photos, 2 events
+
+        Args:
+            listings: `listing_id` (text or number), and maybe `published_at`, `expires_at`, `description`, `latitude`,
+                `longitude` and attributes.
+            events: `user_id`, `listing_id`, `timestamp` or `position`, and maybe `action` and `duration_s`.
+            photos: `listing_id`, `path`, and maybe `position`. The files are copied into the market.
+            photo_root: folder that relative paths of photos start at; default: the current one.
+            path: folder to write the market to, where a market of frames may lie already. Without it the market lies in
+                a temporary folder that is removed when Python ends: enough for a notebook, while a run that is to be
+                opened later needs a market that stays, and photos are embedded once for each folder.
+            config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
+                `title`, `attributes`, `actions`, `unwanted`, `excluded`, `note`).
+
+        Raises:
+            VibesError: a table cannot be used as it is (it is called "listings frame" and so on), an unknown key, no
+                photo where `photos` says, or a folder that holds something else.
+        """
+        described = config_of(config, **keys)
+        given = {"listings": listings, "photos": photos, "events": events}
+        frames = {name: as_table(frame, name) for name, frame in given.items() if frame is not None}
+        root = None
+        if "photos" in frames:
+            frames["photos"], root = photo_paths(frames["photos"], photo_root)
+        folder = folder_for(path)
+        sources = {name: source_of(name) for name in frames}
+        read = {sources[name]: frame for name, frame in frames.items()}
+        market = cls._checked(folder, described, sources, read.__getitem__)
+        write_market(folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root)
+        return market
+
+    @classmethod
+    def _checked(
+        cls,
+        path: Path,
+        config: MarketConfig,
+        sources: Mapping[str, Path],
+        read: Callable[[Path], pd.DataFrame],
+        now: pd.Timestamp | None = None,
+        events_too: bool = True,
+        tables: Path | None = None,
+        keep: bool = False,
+    ) -> "Market":
+        """The market of the tables that `read` gives of `sources`, by which messages call them; `keep` its listings as checked."""
+
+        def checked() -> Listings:
+            return Listings(*listings_table(read(source), source, config))
+
+        source = sources["listings"]
+        table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
+        listings: Any = table  # see `__post_init__`
+        known = pd.Index((table.plain if isinstance(table, Parts) else table)[C.LISTING])
+        photos = pd.DataFrame(
+            {
+                C.LISTING: pd.Series(dtype="str"),
+                C.POSITION: pd.Series(dtype="int32"),
+                C.PATH: pd.Series(dtype="str"),
+            }
+        )
+        if "photos" in sources:
+            photos, found = photos_table(read(sources["photos"]), sources["photos"], known)
+            defects = defects + found
+        if events_too and "events" in sources:
+            moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
+            events, actions, found = events_table(read(source), source, known, config, moment)
+            defects = defects + found + unwanted_in_vain(events, actions, source, config)
+            names = UserNames(path, config.privacy.users == "hashed")
+            events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
+        else:
+            events, actions = no_events(sources.get("events"), config)
+        return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
+
+    def __post_init__(self) -> None:
+        """A table in parts becomes the field `listings` once somebody asks for the whole."""
+        if isinstance(self.listings, Parts):
+            self.__dict__[_PARTS] = self.__dict__.pop("listings")
+
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "listings" or _PARTS not in self.__dict__:
+                raise AttributeError(f"'{type(self).__name__}' has no attribute '{name}'")
+            # The parts stay: another thread may ask meanwhile.
+            table = self.__dict__[name] = self.__dict__[_PARTS].whole()
+            return table
+
+    def __repr__(self) -> str:
+        names = [attribute.name for attribute in self.attributes]
+        shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
+        return (
+            f"Market '{self.name}': {count(len(self.plain), 'listing')}, {count(len(names), 'attribute')}{f' ({shown})' if names else ''}, "
+            f"{count(len(self.photos), 'photo')}, {count(len(self.events), 'event')}"
+        )
+
+    def renamed(self, names: Mapping[str, str]) -> "Market":
+        """The same market in memory, its attributes called by `names`; those that are not named keep theirs."""
+        attributes = [replace(one, name=names.get(one.name, one.name)) for one in self.attributes]
+        return replace(self, listings=self.listings.rename(columns=dict(names)), attributes=attributes)
+
+    def shared(self) -> "Market":
+        """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
+        return self.renamed({one.name: self.config.shared_name(one.name) for one in self.attributes})
+
+    @property
+    def plain(self) -> pd.DataFrame:
+        """The listings as `listings` has them, maybe without the columns of sets: for whoever needs none of these."""
+        parts: Parts | None = self.__dict__.get(_PARTS)
+        return self.listings if parts is None or "listings" in self.__dict__ else parts.plain
+
+    @cached_property
+    def title(self) -> str | None:
+        """The column of the listings that names them: that of `market.toml`, or else one that is called so; None where there is none."""
+        name = self.config.title
+        if name is not None:
+            return name if name in self.plain or any(one.name == name for one in self.attributes) else None
+        called = {one.name.strip().lower().replace(" ", "_"): one for one in self.attributes}
+        likely = [called[name] for name in TITLES if name in called]
+        told = [one for one in likely if one.kind == "text" or self._mostly_different(one)]
+        names = [called.get(name) for name in NAMES]
+        sure = [one for one in likely if one.kind == "category" and one not in names]
+        return next((one.name for one in told + sure), None)
+
+    @cached_property
+    def named_by(self) -> list[Attribute]:
+        """The attributes whose values call a listing where no column titles it, see `listing_vibes.market.called`; else none."""
+        return telling(self.plain, self.attributes) if self.title is None else []
+
+    def called(self, row: int) -> str | None:
+        """What a listing is called: its title, or what tells it from most others; None where neither is known."""
+        return name_of([column.iat[row] for column in self._calling])
+
+    def all_called(self) -> list[str | None]:
+        """What each listing is called, see `called`, at once."""
+        if not self._calling:
+            return [None] * len(self.plain)
+        return list(map(name_of, zip(*(column.tolist() for column in self._calling), strict=True)))
+
+    @cached_property
+    def _calling(self) -> list[pd.Series]:
+        """The columns that listings are called by."""
+        by = [item.name for item in self.named_by] if self.title is None else [self.title]
+        return [self.column(name) for name in by]
+
+    def _mostly_different(self, attribute: Attribute) -> bool:
+        """Whether a category has more values than half the listings: a column `name` may also be what many have."""
+        return attribute.kind == "category" and 2 * self.column(attribute.name).nunique() > len(self.plain)
+
+    def column(self, name: str) -> pd.Series:
+        """One column of the listings."""
+        return self.plain[name] if name in self.plain else self.listings[name]
+
+    @property
+    def tables(self) -> Path:
+        """The folder of `market.toml` and the three tables: `path`, or where one published state of them lies."""
+        return self.path if self.tables_in is None else self.tables_in
+
+    @property
+    def name(self) -> str:
+        """What the market calls itself, or its folder's name."""
+        return printable(self.config.name or self.path.resolve().name)
+
+    @property
+    def timed(self) -> bool:
+        """True where events carry timestamps (else only their order is known)."""
+        return C.TIMESTAMP in self.events.columns
+
+    @property
+    def known_actions(self) -> list[str]:
+        """The actions that a history may tell: those of the events, and those that say "not this"."""
+        return [*self.actions, *(name for name in self.config.unwanted if name not in self.actions)]
+
+    @cached_property
+    def names(self) -> UserNames:
+        """What its users are called; `events` has these names."""
+        return UserNames(self.path, self.config.privacy.users == "hashed")
+
+    @cached_property
+    def listing_row(self) -> dict[str, int]:
+        """Row number by listing id."""
+        return {listing: row for row, listing in enumerate(self.plain[C.LISTING].tolist())}
+
+    @cached_property
+    def cover(self) -> dict[str, str]:
+        """Path of the first photo by listing id."""
+        first = self.photos[self.photos[C.POSITION] == 0]
+        return dict(zip(first[C.LISTING].tolist(), first[C.PATH].tolist(), strict=True))
+
+    @cached_property
+    def after_last_event(self) -> int:
+        """The moment after the last event, in the time of a log; 1 without any. Events on disk are read for it."""
+        frames = [self.events] if len(self.events) else self._on_disk()
+        name = C.TIMESTAMP if self.timed else C.POSITION
+        return max((int(frame[name].astype("int64").max()) + 1 for frame in frames if len(frame)), default=1)
+
+    def _on_disk(self) -> Iterator[pd.DataFrame]:
+        return event_frames(self.tables, self.plain[C.LISTING], self.config, self.names)
+
+    def live_interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """When each listing is live: from (L,) and until (L,), int64 nanoseconds UTC; unknown ends are open."""
+        low, high = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+        bounds = []
+        for name, default in ((C.PUBLISHED, low), (C.EXPIRES, high)):
+            if name in self.plain.columns:
+                moments = self.plain[name]
+                bounds.append(np.where(moments.isna(), default, moments.astype("int64").to_numpy()))
+            else:
+                bounds.append(np.full(len(self.plain), default))
+        return bounds[0], bounds[1]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over `market.toml` and the three tables as they lie on disk."""
+        digest = hashlib.sha256()
+        for source in [self.tables / "market.toml", *(find_table(self.tables, name) for name in TABLES)]:
+            if source is not None and source.is_file():
+                digest.update(source.name.encode())
+                with source.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()
+
+
+def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:
+    return [
+        Attribute(name, s.kind, printable(s.label), printable(s.unit), s.decimal)
+        for name, s in kinds.items()
+        if s.kind is not None
+    ]

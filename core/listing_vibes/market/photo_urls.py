@@ -1,0 +1,61 @@
+"""Photos that a table names by an address: where in the market the file of each lies, whether it is there yet or not."""
+
+import hashlib
+import re
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.storage import is_address
+from listing_vibes.market.values import of_bytes
+
+#: Where files lie whose table names only their address.
+FETCHED = "photos/by-url/"
+_SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
+
+
+def is_url(text: object) -> bool:
+    """Whether a cell is an address, of whatever scheme, and no path."""
+    return isinstance(text, str) and is_address(text.strip())
+
+
+def path_of(url: str) -> str:
+    """Where in the market the photo of an address lies: a name of the address alone, so that the table need not change."""
+    name = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    try:
+        suffix = PurePosixPath(urlsplit(url).path).suffix
+    except ValueError:
+        suffix = ""
+    return f"{FETCHED}{name[:2]}/{name}{suffix.lower() if _SUFFIX.fullmatch(suffix) else ''}"
+
+
+def with_paths(raw: pd.DataFrame) -> pd.DataFrame:
+    """A photos table in which each photo has a path in the market, and `url` where it has an address.
+
+    An address stands in `url` or in the place of the path. Where both are given, `path` says where the file is to lie. A table
+    without any address is given back as it is, but for paths of bytes, which become text.
+    """
+    if C.PATH in raw and raw[C.PATH].dtype == object:
+        raw = raw.assign(**{C.PATH: of_bytes(raw[C.PATH])})
+    named = _named(raw[C.PATH]) if C.PATH in raw else None
+    if C.URL not in raw and (named is None or not named.any()):
+        return raw
+    empty = pd.Series(None, index=raw.index, dtype=object)
+    path, url = (raw[name].astype(object) if name in raw else empty for name in (C.PATH, C.URL))
+    if named is not None:
+        url, path = url.mask(named, path), path.mask(named)
+    url = url.map(lambda cell: str(cell).strip() or None, na_action="ignore")
+    bare = (path.isna() | (path.astype("str").str.strip() == "")) & url.notna()
+    return raw.assign(
+        **{C.PATH: path.mask(bare, url.where(bare).map(path_of, na_action="ignore")), C.URL: url}
+    )
+
+
+def _named(cells: pd.Series) -> np.ndarray:
+    """(N,) whether each is an address: only what could be one is looked at cell by cell."""
+    named = cells.astype("str").str.contains("://", regex=False).to_numpy(bool, na_value=False).copy()
+    named[named] = [is_url(cell) for cell in cells[named]]
+    return named

@@ -1,0 +1,47 @@
+"""What all importers share: finding and reading a source's tables, and cells to values without losing any."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.io import read_table
+from listing_vibes.market.moments import to_moments
+from listing_vibes.market.tables import require
+from listing_vibes.market.values import to_numbers
+
+
+def source_table(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The table `name`.csv.gz or `name`.csv of a source folder; every cell as text, empty ones missing.
+
+    Raises:
+        VibesError: there is no such file, it cannot be read, or it lacks one of `columns`.
+    """
+    found = [path for path in (folder / f"{name}.csv.gz", folder / f"{name}.csv") if path.is_file()]
+    if not found:
+        raise VibesError(f"{folder} holds no {name}.csv.gz or {name}.csv; give the folder that holds it.")
+    table = read_table(found[0])
+    require(table, found[0], columns)
+    return table
+
+
+def numbers_or_text(column: pd.Series) -> pd.Series:
+    """A column as numbers where every cell is one; else as it is, so that the market's check names the others."""
+    values, bad = to_numbers(column)
+    return column if bad.any() else pd.Series(values, index=column.index)
+
+
+def moments_or_text(column: pd.Series) -> pd.Series:
+    """A column as UTC moments where every cell is one; else as it is, so that the market's check names the others."""
+    moments, bad = to_moments(column)
+    return column if bad.any() else moments
+
+
+def parted(column: pd.Series, separator: str, most: int | None = None) -> pd.Series:
+    """Sets written as one text: the first `most` members, each once; empty cells stay missing."""
+
+    def members(cell: str) -> list[str]:
+        found = dict.fromkeys(member.strip() for member in cell.split(separator))
+        return [member for member in found if member][:most]
+
+    return column.map(members, na_action="ignore").astype(object).where(column.notna(), None)

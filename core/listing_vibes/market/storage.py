@@ -1,0 +1,136 @@
+"""Object storage by its address, through fsspec: where something lies, and what goes wrong there in one sentence without secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from listing_vibes.errors import VibesError, needs, printable
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
+#: The package of a protocol, where fsspec itself does not say it.
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp", "https": "aiohttp"}  # fmt: skip
+_USER, _QUERY = re.compile(r"(?<=://)[^/@\s]*@"), re.compile(r"\?[^\s'\"]*")
+_REFUSED = re.compile(
+    r"credential|forbidden|denied|unauthori[sz]ed|signature|\b40[13]\b|token|not authenticated", re.IGNORECASE
+)
+_UNREACHED = re.compile(r"connect|endpoint|timed? ?out|resolve|network", re.IGNORECASE)
+
+
+def is_address(text: object) -> bool:
+    """Whether somebody names a place on some storage (`s3://bucket/folder`) rather than a path here."""
+    return isinstance(text, str) and _ADDRESS.match(text) is not None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder or file on a storage.
+
+    Attributes:
+        files: its fsspec file system.
+        path: as that file system names it.
+        shown: its address without user, password and query.
+        told: what a sentence calls it, such as "--out".
+    """
+
+    files: Any
+    path: str
+    shown: str
+    told: str
+
+    @classmethod
+    def of(cls, address: str, told: str) -> Place:
+        """The place of an address; nothing is asked yet.
+
+        Raises:
+            VibesError: fsspec or the package of the protocol is not installed, or nobody knows the protocol.
+        """
+        with needs("Storage by its address", "storage"):
+            import fsspec
+        protocol = address.partition("://")[0].lower() if is_address(address) else "file"
+        with asked(replace(_NOWHERE, shown=shown(address), told=told)):
+            try:
+                files, path = fsspec.core.url_to_fs(address)
+            except ImportError as error:
+                package = _PACKAGES.get(protocol)
+                which = (
+                    f"the Python package {package}; install it with pip" if package else printable(str(error))
+                )
+                raise VibesError(f"The address of {told} ({protocol}://) needs {which}.") from error
+            except ValueError as error:
+                raise VibesError(
+                    f"The address of {told} begins with '{protocol}://', which fsspec does not know; give for example "
+                    "s3://bucket/folder or gs://bucket/folder."
+                ) from error
+        return cls(files, path.rstrip("/") if path.strip("/") else path, shown(address).rstrip("/"), told)
+
+    def __truediv__(self, name: str) -> Place:
+        return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
+
+    def inside(self, name: str) -> str:
+        """How a file of the storage is called from this folder on."""
+        return name.strip("/").removeprefix(self.path.strip("/")).strip("/")
+
+    def fetch(self, target: Path) -> None:
+        """Copy the file to `target` on this machine.
+
+        Raises:
+            VibesError: it is not there, or may not be read.
+        """
+        with asked(self):
+            self.files.get_file(self.path, str(target))
+
+    def put(self, source: Path) -> None:
+        """Copy a file of this machine there.
+
+        Raises:
+            VibesError: it may not be written.
+        """
+        with asked(self, "written"):
+            self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
+            self.files.put_file(str(source), self.path)
+
+
+def shown(address: str) -> str:
+    """An address without what may be secret in it: user, password, and a query, in which a signature may stand."""
+    return printable(_QUERY.sub("", _USER.sub("", address)))
+
+
+_NOWHERE = Place(None, "", "", "")
+
+
+@contextmanager
+def asked(place: Place, what: str = "read") -> Iterator[None]:
+    """Around whatever asks a storage: its many kinds of errors become one sentence.
+
+    Raises:
+        VibesError: instead of them.
+    """
+    try:
+        yield
+    except VibesError:
+        raise
+    except FileNotFoundError as error:
+        raise VibesError(f"There is no {place.shown}; check the address of {place.told}.") from error
+    except Exception as error:  # each storage raises classes of its own library
+        reason = shown(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)[
+            :200
+        ]
+        told = f"{type(error).__name__} {error}"
+        if isinstance(error, pa.ArrowException):
+            mend = "export it again, a column of one type in all of its files"
+        elif isinstance(error, PermissionError) or _REFUSED.search(told):
+            mend = (
+                "give credentials as its library takes them (environment, profile, role), not in the address"
+            )
+        elif isinstance(error, ConnectionError | TimeoutError) or _UNREACHED.search(told):
+            mend = "check the network and the address of the storage"
+        else:
+            mend = f"check the address of {place.told}"
+        raise VibesError(f"{place.shown} cannot be {what} ({reason.rstrip('.')}); {mend}.") from error

@@ -1,0 +1,102 @@
+"""What users are called wherever they are shown: by their ids, or by a keyed hash of them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError
+
+#: The key, where it is not to lie beside the tables.
+VARIABLE, FILE = "LISTING_VIBES_USER_KEY", ".user-key"
+LEAST_KEY = 16  # characters
+
+
+class UserNames:
+    """The names of a market's users.
+
+    The tables hold the ids themselves. Everything that reads them through `Market` (page, command, service, pushes, lists,
+    tables of queries, Python) sees names: the ids, or with `[privacy] users = "hashed"` in `market.toml` the first 80 bits of
+    their HMAC-SHA256 (RFC 2104). The key is that of the environment variable `LISTING_VIBES_USER_KEY`, else a random one that
+    lies in the market's folder.
+    """
+
+    def __init__(self, market: Path, hashed: bool) -> None:
+        self.market, self.hashed = Path(market), hashed
+
+    def shown(self, users: pd.Series) -> pd.Series:
+        """The names of ids (n,) str; what is missing stays so.
+
+        Raises:
+            VibesError: the key is too short, or can be neither read nor made.
+        """
+        if not self.hashed or not len(users):
+            return users
+        codes, ids = pd.factorize(users)
+        names = np.array([*(self.of(str(one)) for one in ids), None], dtype=object)  # -1, the last: missing
+        return pd.Series(names[codes], index=users.index, name=users.name).astype(users.dtype)
+
+    def of(self, user: str) -> str:
+        """The name of one id."""
+        if not self.hashed:
+            return user
+        digest = hmac.digest(self._key, user.encode("utf-8", "surrogatepass"), "sha256")[:10]
+        return "u-" + base64.b32encode(digest).decode().lower()
+
+    @cached_property
+    def _key(self) -> bytes:
+        told = os.environ.get(VARIABLE)
+        place = f"The environment variable {VARIABLE}" if told else str(self.market / FILE)
+        key = told or self._kept()
+        if len(key) < LEAST_KEY:
+            raise VibesError(
+                f"{place} holds a key of {len(key)} characters; give {LEAST_KEY} or more, at random."
+            )
+        return key.encode()
+
+    def _kept(self) -> str:
+        """The key beside the tables; made at its first use, by whoever comes first."""
+        path = self.market / FILE
+        try:
+            if not path.exists():
+                self.market.mkdir(parents=True, exist_ok=True)
+                own = path.with_name(f"{FILE}-{secrets.token_hex(8)}")
+                with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                    stream.write(secrets.token_hex(32))
+                try:
+                    os.link(own, path)  # never replaces the key that another process made meanwhile
+                except FileExistsError:
+                    pass
+                finally:
+                    own.unlink()
+            return path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise VibesError(
+                f"The key that hashes user ids cannot be read or made at {path} ({reason}); set {VARIABLE}."
+            ) from error
+
+
+class NumberedUsers(Mapping[str, int]):
+    """Numbers in a log by the name of a user, and where names are hashed also by the id, for who knows it."""
+
+    def __init__(self, users: Sequence[str], names: UserNames) -> None:
+        self._names, self._number = names, {name: number for number, name in enumerate(users)}
+
+    def __getitem__(self, user: str) -> int:
+        found = self._number.get(user)
+        return self._number[self._names.of(user)] if found is None else found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._number)
+
+    def __len__(self) -> int:
+        return len(self._number)

@@ -1,0 +1,52 @@
+"""Writing ONNX, and running it by ONNX Runtime."""
+
+from pathlib import Path
+
+import torch
+
+from listing_vibes.errors import VibesError
+from listing_vibes.model.export.formats import Graph
+
+OPSET = 18
+
+
+def write_onnx(program: torch.export.ExportedProgram, names: list[str], path: Path) -> None:
+    """Write the program, whose inputs are called `names`, as one file.
+
+    Raises:
+        ImportError: a library is missing.
+    """
+    import onnxscript  # noqa: F401 (what torch writes ONNX with)
+
+    made = torch.onnx.export(
+        program,
+        input_names=names,
+        output_names=["unit_vector"],
+        dynamo=True,
+        opset_version=OPSET,
+        verbose=False,
+    )
+    assert made is not None
+    made.save(path, external_data=False)
+
+
+def open_onnx(path: Path) -> Graph:
+    """What runs the file.
+
+    Raises:
+        VibesError: it is no ONNX.
+        ImportError: a library is missing.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the library's errors have no common class
+        raise VibesError(
+            f"{path} cannot be opened ({str(error).splitlines()[0]}); export it again."
+        ) from error
+    names = [one.name for one in session.get_inputs()]
+    return lambda arrays: session.run(None, {name: arrays[name] for name in names})[0]

@@ -1,0 +1,370 @@
+"""What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.market.documents import first_problem, read_toml
+from listing_vibes.model.config import PRESETS, EncoderConfig
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.model.readers import READERS, History
+
+if TYPE_CHECKING:
+    import torch
+
+Baskets = Literal["auto", "order", "set"]
+Auto = Literal["auto"]
+
+
+class Forbidding(BaseModel):
+    """Unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingConfig(Forbidding):
+    """How the model is trained."""
+
+    recipe: Literal["single-stage", "two-stage"] = "single-stage"
+    pretrain_steps: int = Field(0, ge=0, description="steps of pre-training before; 0 = none")
+    loss: Annotated[str, AfterValidator(LOSSES.known)] = "next"
+    market_mix: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="of several markets, each is drawn by its examples to this power: 1 = by its size, 0 = all alike",
+    )
+    positives: int = Field(3, ge=1, le=50, description="how many of the next listings are positives")
+    baskets: Baskets = Field(
+        "auto",
+        description="simultaneous events of a user: order = they foretell nothing of one another; set = a member is "
+        "foretold by others too, in an order drawn anew each epoch; auto = set where a fifth of the events has company",
+    )
+    late_interaction: Annotated[float, Field(ge=0, le=10)] | Auto = Field(
+        "auto",
+        description="weight of a listing's greatest cosine to a listing of the history, beside its cosine to the user's "
+        "vector; 0 = none; auto = 1 where events come in baskets, and in leave-one-out unless the market is large "
+        "(listing-vectors alone)",
+    )
+    late_itself: bool | Auto = Field(
+        "auto",
+        description="whether late interaction compares a listing of the history with itself, too; auto = not in leave-one-out "
+        "where fewer than 2 % of the training events return to what was touched, so that lists of it have nothing to gain",
+    )
+    temperature: float = Field(0.05, gt=0)
+    batch: int = Field(256, ge=2, description="histories (or windows of them) a step, at most")
+    fresh: int = Field(
+        1024, ge=0, description="listings a step that are encoded with gradient, beside the positives"
+    )
+    negatives: Literal["apart", "bank", "in-batch", "both"] = Field(
+        "apart",
+        description="beside the fresh ones: the item bank, the other positives of the batch, or both; apart = the mean of "
+        "two losses, one over fresh vectors alone and one over the bank alone",
+    )
+    positive_vectors: Literal["fresh", "bank"] = Field(
+        "fresh", description="positives encoded with gradient, or as they stand in the bank"
+    )
+    recency_days: Annotated[int, Field(ge=0, le=100_000)] | Auto = Field(
+        "auto",
+        description="log(1 + events in so many days before each moment) joins the scores that the loss compares, so that "
+        "the model learns what recency does not tell; 0 = none; auto = 60 in a small market with timestamps",
+    )
+    recency_served: bool = Field(
+        False,
+        description="filled in by training: lists add something without being asked, what the loss added or what recency_fit and "
+        "neighbours_served say",
+    )
+    recency_fit: tuple[int, float] | None = Field(
+        None,
+        description="filled in by training: days and weight of the recency that lists add, as validation weighed it beside the "
+        "finished model; where the loss knew no recency and there are enough queries to weigh it by",
+    )
+    neighbours_served: float = Field(
+        0.0,
+        ge=0,
+        description="filled in by training: beside that recency, or alone where its weight is 0, lists add so much of attribute "
+        "neighbours, both standardised",
+    )
+    neighbours_weighed: bool = Field(
+        False,
+        description="filled in by training: beside recency_fit validation said, too, whether lists add attribute neighbours, and how "
+        "much of them",
+    )
+    neighbours_nearest: bool = Field(
+        False,
+        description="filled in by training: these neighbours go by the nearest listing of a history, as in a market of baskets, and "
+        "not by the mean of all",
+    )
+    unwanted_learned: bool = Field(
+        False,
+        description="filled in by training: the model reads what a history calls unwanted, and has learned what that means; else it "
+        "does not read it, and what is like it loses in lists",
+    )
+    whole_histories: bool = Field(
+        False,
+        description="filled in by training: max_listings alone says how much of a history is read; of a run of before also "
+        "[encoder] max_tokens, as if a reader of vectors had a place for every token",
+    )
+    logq: bool = Field(True, description="correct scores for how likely a listing is drawn (Yi et al. 2019)")
+    bank_every: int = Field(
+        50,
+        ge=1,
+        description="steps between two encodings of the item bank; more where it would take a quarter of the time",
+    )
+    bank_size: int = Field(16384, ge=0, description="negatives from the bank a step, at most; 0 = no bank")
+    windows_per_user: int = Field(
+        1, ge=1, description="pieces of max_listings events an epoch from one user, at most (not with cls)"
+    )
+    window_listings: int = Field(
+        1024, ge=1, description="events in the histories of a step, at most (not with cls)"
+    )
+    token_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of attribute tokens dropped in training (pre-training masks values instead)",
+    )
+    histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
+    learning_rate: float = Field(1e-3, gt=0)
+    value_rate: Annotated[float, Field(gt=0)] | Auto = Field(
+        "auto",
+        description="times learning_rate for the vectors of attribute values, of which each hears only the steps that show it; "
+        "auto = 20 where 262,144 training events are of users with two or more, else 1; pre-training, which shows values at random, has 1",
+    )
+    photo_rate: float = Field(
+        0.1, gt=0, description="share of it for the stages of features.photo_train_blocks"
+    )
+    live_photos: int = Field(
+        128, ge=1, description="photos a step that pass these stages with gradient, at most"
+    )
+    warmup: int = Field(100, ge=0, description="steps until the full learning rate")
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    average: float = Field(
+        0.98,
+        ge=0,
+        lt=1,
+        description="decay of the averaged weights, which are the run's; 0 = the last weights",
+    )
+    collapse_after: int = Field(
+        300, ge=1, description="steps in a row with a loss above knowing nothing until the training stops"
+    )
+    max_epochs: int = Field(
+        50,
+        ge=1,
+        description="times the training events are read, at most: an epoch takes only windows_per_user pieces of a user's, so that "
+        "where users have more there are more of them (with cls: epochs)",
+    )
+    max_steps: int = Field(1500, ge=1)
+    stop_after: int | None = Field(
+        None, ge=1, description="steps after which a single-stage training ends, whatever its schedule plans"
+    )
+    patience: int = Field(
+        6, ge=1, description="times validate_every steps without a better recall@30 before stopping"
+    )
+    validate_every: int = Field(
+        50,
+        ge=1,
+        description="steps between two validations, at most; more where these would take a quarter of the time; every training "
+        "validates at its end",
+    )
+    validations: int = Field(
+        20, ge=1, description="of a training that runs to its end, at least: a short one validates oftener"
+    )
+    validation_queries: int = Field(1000, ge=1)
+    max_listings: int = Field(
+        50,
+        ge=1,
+        le=500,
+        description="the newest listings of a history that are read; its table of places grows with it",
+    )
+    bf16: bool | None = Field(None, description="None = where the CPU or GPU has the instructions")
+    checkpoint_every: int = Field(100, ge=1, description="steps between two checkpoints")
+
+    @property
+    def dtype(self) -> "torch.dtype | None":
+        """Of the matrix products; None: float32."""
+        import torch
+
+        return torch.bfloat16 if self.bf16 else None
+
+    @property
+    def recent_days(self) -> int:
+        """How many days before a moment the loss knew, 0: none, as of a run that left it open."""
+        return 0 if self.recency_days == "auto" else self.recency_days
+
+    @property
+    def of_recency(self) -> dict[str, Any]:
+        """What the loss and the lists know of what is recent, for a training that is to have it as this run; also where it left it open."""
+        served = (
+            "recency_served",
+            "recency_fit",
+            "neighbours_served",
+            "neighbours_weighed",
+            "neighbours_nearest",
+        )
+        return {"recency_days": self.recent_days} | {name: getattr(self, name) for name in served}
+
+    @property
+    def rate_of_values(self) -> float:
+        """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
+        return 1.0 if self.value_rate == "auto" else self.value_rate
+
+    @property
+    def softmaxes(self) -> list["TrainingConfig"]:
+        """The configurations of the losses that a step averages, one for each set of candidates.
+
+        In one softmax with vectors that carry gradient a bank of stale ones is gamed: embeddings drift away from where
+        the bank was encoded, the loss falls between two encodings and jumps back at the next, and little is learned.
+        Apart, the bank's positives are as stale as its negatives, so that drifting gains nothing.
+        """
+        if self.negatives != "apart":
+            return [self]
+        fresh = self.model_copy(update={"negatives": "in-batch"})
+        bank = self.model_copy(update={"negatives": "bank", "positive_vectors": "bank", "fresh": 0})
+        if self.positive_vectors == "bank":
+            return [bank]
+        return [fresh, bank] if self.bank_size else [fresh]
+
+    @property
+    def needs_bank(self) -> bool:
+        """Whether a step reads vectors of the item bank."""
+        return self.positive_vectors == "bank" or (self.negatives != "in-batch" and self.bank_size > 0)
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> "TrainingConfig":
+        if self.negatives == "bank" and not self.bank_size:
+            raise ValueError("negatives = 'bank' needs a bank, but bank_size is 0; give it a size")
+        if self.recipe == "two-stage" and self.stop_after is not None:
+            raise ValueError("stop_after goes with recipe = 'single-stage'; leave it out")
+        if self.recipe == "two-stage" and self.unwanted_learned:
+            raise ValueError(
+                "recipe = 'two-stage' knows in its second stage only listings that somebody wanted, so it learns nothing of unwanted "
+                "events; leave unwanted_learned out"
+            )
+        if self.recipe == "two-stage" and not self.bank_size:
+            raise ValueError("recipe = 'two-stage' needs a bank, but bank_size is 0; give it a size")
+        return self
+
+
+class SplitConfig(Forbidding):
+    """Where training ends and the test begins; nanoseconds UTC, filled in by training."""
+
+    protocol: Literal["temporal", "leave-one-out"] | None = None
+    t1: int | None = None
+    t2: int | None = None
+
+
+class Settings(Forbidding):
+    """What a user may set with `--config FILE`."""
+
+    seed: int = Field(0, ge=0, lt=2**32)
+    preset: Literal["tiny", "mini", "small", "base", "large"] = "mini"
+    encoder: dict[str, int | float] = Field(
+        default_factory=dict, description="sizes that differ from the preset"
+    )
+    positions: int | None = Field(
+        None,
+        ge=1,
+        description="rows of the table of token positions, filled in by training: what the market needs; [encoder] max_tokens "
+        "given by hand stands instead",
+    )
+    init: str | None = Field(None, description="folder of a transformers Longformer to start from")
+    history: History = Field("listing-vectors", description="how a history becomes a vector")
+    inference: Literal["auto", "plain", "float32", "bf16"] = Field(
+        "auto",
+        description="what encodes once trained: the fastest this machine has, the readable model, or a type",
+    )
+    features: FeatureConfig = FeatureConfig()
+    training: TrainingConfig = TrainingConfig()
+    split: SplitConfig = SplitConfig()
+
+    def encoder_config(self) -> EncoderConfig:
+        """The preset with its changes, and with as many token positions as training found to be needed.
+
+        Raises:
+            VibesError: an unknown size or sizes that do not fit together.
+        """
+        found = self.asked_encoder_config()
+        return found if self.positions is None else found.model_copy(update={"max_tokens": self.positions})
+
+    def asked_encoder_config(self) -> EncoderConfig:
+        """The preset with its changes: how many tokens of a history are read at most.
+
+        A place for each of `training.max_listings` listings, and no fewer than the preset has.
+
+        Raises:
+            VibesError: an unknown size or sizes that do not fit together.
+        """
+        preset = PRESETS[self.preset]
+        places = max(preset.max_items, 1 + self.training.max_listings)
+        sizes = preset.model_dump() | {"max_items": places} | self.encoder
+        try:
+            found = EncoderConfig.model_validate(sizes)
+        except ValidationError as error:
+            raise VibesError(f"[encoder]: {first_problem(error)}") from error
+        if found.max_items <= self.training.max_listings:
+            raise VibesError(
+                f"[encoder] max_items is {found.max_items}, which leaves places for {found.max_items - 1} of the "
+                f"{self.training.max_listings} listings of training.max_listings; leave it out, or set it to "
+                f"{1 + self.training.max_listings}."
+            )
+        return found
+
+    @model_validator(mode="after")
+    def _vectors_to_compare(self) -> "Settings":
+        weight = self.training.late_interaction
+        if weight != "auto" and weight and READERS[self.history].reads != "vectors":
+            raise ValueError(
+                f"training.late_interaction = {weight} needs history = 'listing-vectors', not '{self.history}'; set it to 0"
+            )
+        return self
+
+    @classmethod
+    def of(
+        cls, given: "Settings | Mapping[str, Any] | Path | str | None" = None, **changes: Any
+    ) -> "Settings":
+        """Settings as they are given: whole, by their keys, or in a file; `changes` other than None replace single keys.
+
+        >>> Settings.of({"preset": "tiny", "training": {"batch": 64}}, training={"max_steps": 100}).training.batch
+        64
+
+        Raises:
+            VibesError: a file that cannot be read, an unknown key, or a value out of range.
+        """
+        if isinstance(given, str | Path):
+            given = cls.load(Path(given))
+        content = given.model_dump(exclude_unset=True) if isinstance(given, Settings) else dict(given or {})
+        changes = {key: value for key, value in changes.items() if value is not None}
+        try:
+            return cls.model_validate(_merged(content, changes))
+        except ValidationError as error:
+            raise VibesError(f"Setting {first_problem(error)}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Read a configuration file.
+
+        Raises:
+            VibesError: it is missing, no TOML, or has an unknown key or a value out of range.
+        """
+        try:
+            return cls.model_validate(read_toml(path, "check the path"))
+        except ValidationError as error:
+            raise VibesError(f"{path}: {first_problem(error)}") from error
+
+
+def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`content` with `changes`, of a part such as [training] its single keys."""
+    found = dict(content)
+    for key, value in changes.items():
+        value = value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+        inner = found.get(key)
+        inner = inner.model_dump(exclude_unset=True) if isinstance(inner, BaseModel) else inner
+        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        found[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return found

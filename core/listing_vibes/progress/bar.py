@@ -1,0 +1,100 @@
+"""Progress of long work on stderr, as the command line shows it."""
+
+import time
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from listing_vibes.progress import Counted, JobDone, Notice, Stage, Trained, Update, Validated
+
+#: Seconds between two lines about what is counted, in a log, and after which its first one comes.
+EVERY_S, FIRST_S = 30.0, 1.0
+
+
+class TimeLeftColumn(TimeRemainingColumn):
+    """The time left as the work itself says, else as the bar's speed tells."""
+
+    def render(self, task: Task) -> Text:
+        """As `0:12:30`."""
+        left = task.fields.get("left")
+        if left is None:
+            return super().render(task)
+        return Text(str(timedelta(seconds=round(left))), style="progress.remaining")
+
+
+class ProgressBar:
+    """One progress bar on stderr, with an estimate of the time left; where stderr is no terminal, a line
+    after the first second, and then each `EVERY_S`.
+
+    As a `listing_vibes.progress.Report` it is called with each update.
+    """
+
+    def __enter__(self) -> "ProgressBar":
+        self.console = Console(stderr=True, force_jupyter=False)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeLeftColumn(),
+            console=self.console,
+            transient=True,
+        )
+        if self.console.is_terminal:  # in a log `stop` would leave an empty line
+            self.bar.start()
+        self.tasks: dict[str, TaskID] = {}
+        self.due: dict[str, float] = {}  # when a log is told next
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self.bar.stop()
+
+    def __call__(self, update: Update) -> None:
+        """Show an update: what is counted on the bar, all else as a line."""
+        match update:
+            case Counted(what, done, total, left):
+                self._count(what, done, total, left, what)
+            case Trained(step, planned, loss, left, what):
+                self._count(what, step, planned, left, f"{what}, loss {loss:.3f}")
+            case Stage(what):
+                self._line(f"{what} ...")
+            case Notice(text):
+                self._line(text)
+            case Validated(step, recall, smooth, best_step, best):
+                kept = f"(kept: step {best_step}, smooth {best:.4f})"
+                self._line(f"step {step}: validation recall@30 {recall:.4f}, smooth {smooth:.4f} {kept}")
+            case JobDone(job, seed, seconds, standing, error):
+                how = f"failed: {error}" if error else f"done in {seconds:.0f} s"
+                reached = f"{standing.done:.1f} of {standing.total}{_left(standing.left)}"
+                self._line(f"{job}, seed {seed}: {how} ({reached})")
+                self(standing)
+
+    def _count(self, what: str, done: float, total: int, left: float | None, told: str) -> None:
+        if what not in self.tasks:
+            self.tasks[what] = self.bar.add_task(what, total=total)
+            self.due[what] = time.monotonic() + FIRST_S
+        self.bar.update(self.tasks[what], completed=done, total=total, left=left, description=told)
+        if not self.console.is_terminal and time.monotonic() >= self.due[what]:
+            self.due = dict.fromkeys(self.due, time.monotonic() + EVERY_S)
+            self._line(f"{told}: {round(done, 1):,.10g} of {total:,}{_left(left)}")
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"

@@ -1,0 +1,125 @@
+"""What the report shows of how listings look: the vibe map, and a few listings with their nearest neighbours by photos."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.insight.map.cluster_looks import coded_map
+from listing_vibes.insight.map.cluster_names import portraits
+from listing_vibes.insight.map.region import SIZE, grid_places
+from listing_vibes.insight.map.tones import COLUMNS, LABEL
+from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.sheet import title_of
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.report.figures import Map
+from listing_vibes.report.text import SPACES
+from listing_vibes.run.thumbs import data_address, thumbnail
+from listing_vibes.words import count
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
+
+EXAMPLES, NEIGHBOURS = 3, 5
+DOTS = 4000  # of the map
+PHOTO = 300  # pixels of the longer side
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A listing in a grid; `data` is its cover as a data address, None where it has none that can be read."""
+
+    data: str | None
+    title: str
+    line: str
+
+
+def vibe_map(run: Run) -> Map | None:
+    """The map of the photos, else of another space; None where it is not drawn."""
+    found = listings_map(run)
+    return None if found is None else thinned(found[0])
+
+
+def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, np.ndarray] | None:
+    """The map of a space (None or one that has none: that of the photos, else another) with all n listings, (n,) their rows
+    in the market, and (n, 2) their places on the grid of `listing_vibes.insight.map.region`; None where no map is drawn."""
+    frame = read_map(run)
+    if frame is None:
+        return None
+    order = (space, "photos", "model", "attributes")
+    space = next((name for name in order if name in set(frame["space"])), None)
+    mine = frame[frame["space"] == space]
+    mine = mine[mine[C.LISTING].isin(run.market.listing_row)]
+    if not len(mine):
+        return None
+    cluster = mine["cluster"].to_numpy(int)
+    rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
+    search = LookSearch.open(run)
+    looks = None if search is None else search.looks
+    coded = coded_map(run.market, rows, mine.reindex(columns=list(COLUMNS)), looks)
+    told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
+    groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
+    places = grid_places(mine[["x", "y"]].to_numpy())
+    caption = (
+        f"{count(len(mine), 'listing')} by {SPACES[str(space)]}; what is alike lies near to one another."
+    )
+    return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
+
+
+def thinned(whole: Map) -> Map:
+    """A map with so few dots that a document stays small: a sample of them."""
+    if len(whole.places) <= DOTS:
+        return whole
+    chosen = np.sort(np.random.default_rng(SEED).choice(len(whole.places), DOTS, replace=False))
+    return replace(whole, places=whole.places[chosen], cluster=whole.cluster[chosen])
+
+
+def photo_grids(run: Run) -> list[list[Photo]]:
+    """A few listings, each with its nearest neighbours by photos; empty where there are too few with a cover."""
+    market = run.market
+    if "photos" not in run.spaces or not market.cover:
+        return []
+    known = [
+        name
+        for row, name in enumerate(run.listing_ids)
+        if run.index("photos").known[row] and name in market.cover
+    ]
+    if len(known) <= NEIGHBOURS:
+        return []
+    asked = np.random.default_rng(SEED).choice(len(known), min(EXAMPLES, len(known)), replace=False)
+    grids = []
+    for listing in (known[number] for number in asked):
+        found = run.similar(listing, k=NEIGHBOURS, space="photos")
+        near = zip(found[C.LISTING], found["score"], strict=True)
+        grids.append(
+            [
+                photo_of(market, listing, "the listing"),
+                *(photo_of(market, name, f"similarity {score:.2f}") for name, score in near),
+            ]
+        )
+    return grids
+
+
+def photo_of(market: Market, listing: str, line: str) -> Photo:
+    """A listing by its cover, with a line below it."""
+    cover = market.cover.get(listing)
+    return Photo(photo_data(market, cover) if cover else None, title_of(market, listing), line)
+
+
+def photo_data(market: Market, path: str) -> str | None:
+    """A small photo as a data address; None where it cannot be read."""
+    small = thumbnail(market, path)
+    if small is None:
+        return None
+    with Image.open(small) as image:
+        image.thumbnail((PHOTO, PHOTO))
+        stream = io.BytesIO()
+        image.convert("RGB").save(stream, "WEBP", quality=72)
+    return data_address(stream.getvalue())

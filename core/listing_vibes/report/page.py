@@ -1,0 +1,135 @@
+"""`vibes report`: one self-contained HTML for people who decide: figures, curves, photos, the method, its limits.
+
+Python says what is shown, and `templates/` how: `page.html` is the document, `figures.html` draws. No scripts, nothing
+from the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from listing_vibes.errors import printable
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import write_text
+from listing_vibes.report.looks import photo_grids, vibe_map
+from listing_vibes.report.measured import Quality, ablation, quality, slices_of, training
+from listing_vibes.report.pins import Pin, RunOf, only, pinned_views
+from listing_vibes.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method
+from listing_vibes.serving.cost.measure import Constants
+from listing_vibes.serving.cost.table import lines, measured_on, size_titles
+from listing_vibes.words import percent
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
+
+
+def write_report(run: Run, out: Path, pins: Sequence[Pin] = ()) -> None:
+    """Write the report of `run`, with pinned views of the explorer, to the file `out`.
+
+    Raises:
+        VibesError: the market is gone, a file of the run is damaged, or `out` cannot be written.
+    """
+    write_text(out, report_html(run, pins))
+
+
+def report_html(run: Run, pins: Sequence[Pin] = (), run_of: RunOf | None = None) -> str:
+    """The report as one document that needs nothing else; the same run gives the same document.
+
+    Args:
+        pins: views that were pinned in the explorer, each a section.
+        run_of: opens the run that a pin names, where there is more than this one.
+    """
+    return render({**context(run), "pins": pinned_views(pins, run_of or only(run))})
+
+
+def render(shown: dict[str, Any]) -> str:
+    """The document of what `context` found."""
+    return environment().get_template("page.html").render(shown)
+
+
+def environment() -> Environment:
+    """Every word is escaped and shown as it is, also one with control characters; a name that the context lacks is an error."""
+    environment = Environment(
+        loader=PackageLoader("listing_vibes.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_as_it_is,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(share=percent, bounds=bounds, thousands="{:,}".format)
+    return environment
+
+
+def _as_it_is(shown: Any) -> Any:
+    return printable(shown) if isinstance(shown, str) and not isinstance(shown, Markup) else shown
+
+
+def context(run: Run) -> dict[str, Any]:
+    """What the templates show, by section; None or empty where the run has nothing for one."""
+    metrics = run.metrics or {}
+    return {
+        "head": _head(run),
+        "pins": [],
+        "quality": _quality(run),
+        "slices": slices_of(metrics) if metrics.get("results") else None,
+        "cold": cold_sentence(run),
+        "training": training(run),
+        "ablation": ablation(run),
+        "map": vibe_map(run),
+        "photos": photo_grids(run),
+        "cost": _cost(run) if run.has_model else None,
+        "method": method(run.manifest.settings if run.has_model else None, metrics),
+        "limits": limits(run),
+    }
+
+
+def _head(run: Run) -> dict[str, Any]:
+    market, settings = run.market, run.manifest.settings
+    users = market.events[C.USER].nunique() if len(market.events) else 0
+    when = None
+    if len(market.events) and market.timed:
+        times = market.events[C.TIMESTAMP]
+        when = [f"{end.day} {end:%b %Y}" for end in (times.min(), times.max())]
+    made = f"Preset {settings.preset}, seed {settings.seed}." if run.has_model else "Without a trained model."
+    if run.has_model and run.transferred:
+        made += " The model was trained on another market and is used here as it is."
+    return {
+        "market": market.name,
+        "made": made,
+        "when": when,
+        "spaces": [SPACES[name] for name in run.spaces],
+        "note": market.config.note,
+        "changed": run.market_changed,
+        "counts": {
+            "listings": len(market.listings),
+            "photos": len(market.photos),
+            "users": users,
+            "events": len(market.events),
+        },
+    }
+
+
+def _quality(run: Run) -> Quality | str:
+    """The figures, or why there are none."""
+    metrics = run.metrics
+    if metrics and metrics.get("results"):
+        return quality(metrics) or NO_QUERY
+    if run.trained_on_everything:
+        return USED_UP
+    why = "it has not been evaluated" if run.has_model else "it has no trained model"
+    return f"This run was not measured: {why}."
+
+
+def _cost(run: Run) -> dict[str, Any] | str:
+    """What a larger market takes, or the name of the run that was not measured."""
+    found = Constants.load(run.path)
+    if found is None:
+        return run.path.name
+    return {"told": measured_on(found), "sizes": size_titles(), "lines": lines(found)}

@@ -1,0 +1,96 @@
+"""A run in words, and found listings as a table that a person reads: title, the first attributes, the score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.codes import is_code
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.model.readers import READERS
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.fits import unasked_fit
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.words import cut
+
+
+def reader_sentence(settings: Settings) -> str:
+    """How a trained run reads a history, "A history is read so: each listing alone ...", and what its lists add to that."""
+    late = LateInteraction.of(settings.training).weight
+    more = (
+        f"; a listing's greatest cosine to one of the history is added with weight {late:g}" if late else ""
+    )
+    return f"A history is read so: {READERS[settings.history].sentence}{more}.{added_sentence(settings)}"
+
+
+def added_sentence(settings: Settings) -> str:
+    """What every list of a run adds to its model, behind a space; empty where that is nothing."""
+    fit = unasked_fit(settings)
+    if fit is None:
+        return ""
+    added = []
+    if fit.days:
+        beside = ", beside which it was trained" if settings.training.recent_days else ""
+        added.append(f"Lists add what was touched in the last {fit.days} days{beside}")
+    if fit.space:
+        whom = "one of the history" if fit.nearest else "the history"
+        said = f"listings near {whom} by their attributes count"
+        added.append(
+            f"{said if added else said.capitalize()} {fit.share:g} times as much as what the model says"
+        )
+    return f" {'; '.join(added)}."
+
+
+def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
+    """`found` (listing_id, score) with a title and up to `attributes` readable columns, those of words before codes, where the market is at hand."""
+    try:
+        market = run.market
+    except VibesError:
+        return found
+    table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
+    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
+    title = market.title
+    short = [a for a in market.attributes if kind_of(a.kind).short and a.name != title]
+    # What calls a listing first, codes last.
+    order = {a.name: (a not in market.named_by, is_code(market.column(a.name))) for a in short}
+    shown = sorted(short, key=lambda a: order[a.name])[:attributes]
+    columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
+    for label, name in columns:
+        values = market.column(name)
+        table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
+    table["score"] = [f"{score:.3f}" for score in found["score"]]
+    if "rule" in found:
+        table["rule"] = found["rule"].tolist()
+    return table
+
+
+def with_titles(run: RunFolder, found: pd.DataFrame) -> pd.DataFrame:
+    """`found` with a column `title` behind, where the market is at hand and names its listings."""
+    try:
+        market = run.market
+    except VibesError:
+        return found
+    if market.title is None:
+        return found
+    titles = market.column(market.title)
+    rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
+    return found.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
+
+
+def _short(value: Any) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
+    return cut(printable(str(value)), 48)  # as a table brings it: it must not move the cursor
+
+
+def table(frame: pd.DataFrame) -> str:
+    """The frame as text with aligned columns."""
+    return frame.to_string(index=False) if len(frame) else "No listing found."

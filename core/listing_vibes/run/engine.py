@@ -1,0 +1,192 @@
+"""A trained model over one market: what turns histories and listings into vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from listing_vibes.errors import VibesError, needs
+from listing_vibes.features.carried import known_and_there
+from listing_vibes.features.featurizer import Features, Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
+from listing_vibes.features.sequences import Meta
+from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Report
+from listing_vibes.run.contents import DERIVED, check_loaded, damaged, is_sound
+from listing_vibes.run.model_files import check_model, fit_each_other
+from listing_vibes.run.prepared import load_prepared
+
+if TYPE_CHECKING:
+    from listing_vibes.model.encoder import Inputs, ListingModel
+    from listing_vibes.model.fast.choose import Inference
+    from listing_vibes.model.fast.model import FastModel
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """Model, featurizer and the market's features; needs torch."""
+
+    model: ListingModel
+    featurizer: Featurizer
+    features: Features
+    settings: Settings
+    #: What encodes, by the path asked for; made at the first use, shared by copies with other features.
+    made: dict[str, tuple[ListingModel | FastModel, Inference]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        run: Path,
+        market: Market,
+        settings: Settings,
+        photos: PhotoVectors | None = None,
+        anew: bool = False,
+    ) -> Engine:
+        """The model of the run folder `run` over `market`; `anew`: a model of several markets is to see this one from
+        inside, whatever it saw before.
+
+        Raises:
+            VibesError: the run has no model, torch is not installed, the photos have no vectors yet, or an attribute became one of
+                another kind.
+        """
+        if not (run / "model.safetensors").is_file():
+            raise VibesError(f"{run} has no trained model; train one with `vibes train {market.path} RUN`.")
+        with needs("This"):
+            from listing_vibes.device import device
+            from listing_vibes.model.checkpoint import load_weights
+            from listing_vibes.model.encoder import ListingModel
+        check_loaded(run, "model.safetensors", "vocabulary.json", "features.safetensors")
+        featurizer = Featurizer.load(run)
+        if anew:
+            featurizer = featurizer.at_work(market)
+        kept = photos is None and is_sound(run, DERIVED) and not (anew and featurizer.within)
+        features = load_prepared(run, market.fingerprint) if kept else None
+        if features is not None and not fit_each_other(features, featurizer, len(market.listings)):
+            features = None  # damaged: made again
+        if features is None:
+            if photos is None and featurizer.photo is not None:
+                photos = load_photo_vectors(market.path, market.photos, featurizer.photo_encoder)
+                if photos is None and len(market.photos):
+                    raise VibesError(
+                        f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
+                        f"`vibes photos {market.path} --encoder {featurizer.photo_encoder}`."
+                    )
+            known_and_there(market, featurizer, run)  # else a set may be read as a text
+            features = featurizer.transform(market, photos)
+        check_model(run / "model.safetensors", featurizer, settings)
+        model = ListingModel.of(featurizer.vocabulary, settings)
+        load_weights(run / "model.safetensors", model)
+        if not all(bool(part.isfinite().all()) for part in model.parameters()):
+            raise damaged(run / "model.safetensors", "it holds NaN or infinity")
+        model.to(device()).eval()
+        return cls(model, featurizer, features, settings)
+
+    @property
+    def path(self) -> str:
+        """The name of the inference path that encodes, see `listing_vibes.model.fast.choose`."""
+        return self._encoder()[1].name
+
+    def exact(self) -> Engine:
+        """The same engine on the readable model in float32: for differences that 16 bits would blur."""
+        return replace(self, settings=self.settings.model_copy(update={"inference": "plain"}))
+
+    def in_float32(self) -> Engine:
+        """The same engine on the quickest path in float32: for differences of many variants, while somebody waits."""
+        return replace(self, settings=self.settings.model_copy(update={"inference": "float32"}))
+
+    def _encoder(self) -> tuple[ListingModel | FastModel, Inference]:
+        from listing_vibes.model.fast.choose import fast_model
+
+        asked = self.settings.inference
+        if asked not in self.made:
+            self.made[asked] = fast_model(self.model, asked)
+        return self.made[asked]
+
+    def inputs(self, log: EventLog) -> Inputs:
+        """What histories of `log` are made of."""
+        return make_inputs(self.featurizer, self.features, log, self.settings)
+
+    def encode_listings(self, report: Report | None = None, rows: np.ndarray | None = None) -> np.ndarray:
+        """(L, d) the model space: every listing of the market, or those of `rows` (n,) alone, L2-normalised."""
+        from listing_vibes.model.encoder import encode_listings
+
+        rows = np.arange(self.features.tokens.listings) if rows is None else rows
+        inputs = _inputs(self.features, np.zeros(0, np.int32), None, self.settings)
+        model, path = self._encoder()
+        return encode_listings(model, inputs, rows, self.featurizer.width, report=report, **path.options)
+
+    def encode_histories(
+        self,
+        log: EventLog,
+        start: np.ndarray,
+        end: np.ndarray,
+        listings: np.ndarray | Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """(Q, d) histories `start[q] : end[q]` of `log`, L2-normalised.
+
+        `listings` (L, d) float32, the embeddings of all listings, or who tells them, such as `EncodedOnce`, saves a model that
+        reads them encoding them anew. Of a model that has not learned what unwanted events mean these are left out, and a
+        history of nothing else is 0.
+        """
+        if log.some_unwanted and not self.settings.training.unwanted_learned:
+            log = log.wanted_only(start, end)
+            start, end = log.start[:-1], log.start[1:]
+        from listing_vibes.model.encoder import encode_histories
+
+        log, start, end = self._read(log, start, end)
+        inputs, width = self.inputs(log), self.featurizer.width
+        model, path = self._encoder()
+        return encode_histories(model, inputs, start, end, width, listings=listings, **path.options)
+
+    def _read(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray
+    ) -> tuple[EventLog, np.ndarray, np.ndarray]:
+        """Log and bounds with the events that a model reads of these histories alone: what is made ready for each event of a
+        log would be most of the time of one request to a market of many."""
+        if (
+            self.featurizer.config.meta_control == "permuted"
+        ):  # an event's meta is that of another one of the log
+            return log, start, end
+        first = np.maximum(start, end - self.settings.training.max_listings)
+        count = end - first
+        if 2 * int(count.sum()) > len(log):
+            return log, start, end
+        part = log.histories(ranges(first, count), count)
+        return part, part.start[:-1], part.start[1:]
+
+
+class EncodedOnce:
+    """The embeddings of listings as histories ask for them: those of batch after batch hold mostly the same ones."""
+
+    def __init__(self, engine: Engine) -> None:
+        listings = engine.features.tokens.listings
+        self.engine, self.known = engine, np.zeros(listings, bool)
+        self.vectors = np.zeros((listings, engine.featurizer.width), np.float32)  # paged in as it is filled
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """(n, d) float32 of the listings `rows` (n,)."""
+        new = rows[~self.known[rows]]
+        if len(new):
+            self.vectors[new] = self.engine.encode_listings(rows=new)
+            self.known[new] = True
+        return self.vectors[rows]
+
+
+def make_inputs(featurizer: Featurizer, features: Features, log: EventLog, settings: Settings) -> Inputs:
+    """Sequences of the listings of `features` and the histories of `log`."""
+    return _inputs(features, log.listing, featurizer.meta(log), settings)
+
+
+def _inputs(features: Features, listing: np.ndarray, meta: Meta | None, settings: Settings) -> Inputs:
+    from listing_vibes.model.encoder import Inputs
+
+    # How much of a history is read is what was asked for, not how long the table of positions came out.
+    limit = settings.asked_encoder_config().max_tokens
+    training = settings.training
+    return Inputs(features, listing, meta, training.max_listings, limit, training.whole_histories)

@@ -1,0 +1,207 @@
+"""What serving adds to a run's model, as validation fitted it: kept in `serving.json`, read back by whoever serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from listing_vibes.defaults import RECENT_DAYS
+from listing_vibes.errors import VibesError
+from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.durable import copy_file
+from listing_vibes.model.settings import Settings
+from listing_vibes.run.generations import results_of
+from listing_vibes.scoring.blends import Blend, RecencyPrior, Remembered
+from listing_vibes.scoring.interactions import IdModel
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.ranking import Scorer
+
+FILE = "serving.json"
+#: What a list is asked for by that is to be of the bare model.
+NOTHING = "nothing"
+SPACES = {label: space for space, label in NEIGHBOURS.items()}
+#: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
+#: days count as recent, and how much attribute neighbours count beside the model, both standardised; then what one unit of
+#: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
+#: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
+#: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
+#: `LITTLE` have 22,000 events and fewer (towns and baskets, all better so) and 77,000 (the simulated one, where serving adds little by it).
+LITTLE, RECENT, NEAR, STANDARD, DECAY = 32_768, RECENT_DAYS, 0.5, 1.2, 0.8
+
+
+def repeated(by_user: np.ndarray) -> int:
+    """How many events are of users with two or more, of the events `by_user` (U,): nothing is learned from the others, so by these
+    a market is small (`LITTLE`)."""
+    return int(by_user[by_user >= 2].sum())
+
+
+class Fit(BaseModel):
+    """One row of what serving adds: `model + share x neighbours + id_share x id model + weight x log(1 + recent events)`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    name: str  # of the row
+    space: str | None = None  # whose neighbours; None: of none
+    decay: float = 1.0  # weight of a listing of the history against the one touched after it
+    nearest: bool = False  # neighbours by the nearest listing of the history instead
+    share: float = 0.0
+    ids: str | None = None  # which id model; None: none
+    id_settings: dict[str, float] = Field(default_factory=dict)
+    id_share: float = 0.0
+    days: int | None = Field(None, ge=1, le=100_000)  # that count as recent
+    events: int | None = Field(None, ge=1, le=10**9)  # of each user that do, where there are no timestamps
+    weight: float = 0.0
+
+    @property
+    def added(self) -> str:
+        """What the row adds, in the words of `--with`: "recency", "neighbours", "neighbours+recency", "ids"."""
+        return "+".join(self.name.replace("id blend", "ids").split(" + ")[1:])
+
+    @property
+    def holds(self) -> str:
+        """What it adds in those words, whatever the row is called."""
+        parts = {"neighbours": self.space, "recency": self.days or self.events, "ids": self.ids}
+        return "+".join(name for name, there in parts.items() if there)
+
+    @property
+    def needs_events(self) -> bool:
+        """Whether the market's events have to be in memory for more than counting what is recent."""
+        return self.ids is not None or self.space == "text"
+
+
+def unasked_fit(settings: Settings) -> Fit | None:
+    """What every list of a model adds without being asked: the recency that its loss added to the scores, and attribute
+    neighbours, where there are few events; both to a model of other markets; else recency, neighbours or both, as validation
+    weighed them. None: nothing.
+
+    Of a run of before that was so, whose `recency_days` are to be asked for, it is none.
+    """
+    training = settings.training
+    if not training.recency_served:
+        return None
+    near: dict[str, Any] = {}
+    if training.neighbours_served:
+        near = {"space": "attributes", "decay": DECAY, "share": training.neighbours_served}
+        if training.neighbours_nearest:
+            near |= {"decay": 1.0, "nearest": True}
+    if training.recency_fit is not None:
+        days, weight = training.recency_fit
+        return Fit(name="model", **({"days": days, "weight": weight} if weight else {}), **near)
+    days = training.recent_days or RECENT
+    if near:
+        return Fit(name="model", days=days, weight=STANDARD, **near)
+    weight = training.temperature / (
+        1 + LateInteraction.of(training).weight
+    )  # as scores are served, not as in the loss
+    return Fit(name="model", days=days, weight=weight)
+
+
+def serving_fit(run: Path, settings: Settings, beside: str | None) -> Fit | None:
+    """What a list adds to the model of a run: `unasked_fit`, unless `beside` asks for another row, as `fitted` gives it, or for
+    "nothing".
+
+    Raises:
+        VibesError: nothing of that name, or nothing fitted yet.
+    """
+    if beside is None:
+        return unasked_fit(settings)
+    return None if beside == NOTHING else fitted(run, beside)
+
+
+def fit_of(scorer: Scorer) -> Fit | None:
+    """How a scorer of `with_serving` was fitted; None of one that adds nothing."""
+    if not isinstance(scorer, RecencyPrior | Blend):
+        return None
+    found: dict[str, Any] = {"name": scorer.name}
+    inner: Scorer = scorer
+    if isinstance(inner, RecencyPrior):
+        found |= {"days": inner.recent.days, "events": inner.recent.events, "weight": inner.weight}
+        inner = inner.scorer
+    while isinstance(inner, Blend):
+        other = inner.other.scorer if isinstance(inner.other, Remembered) else inner.other
+        if isinstance(other, VectorNeighbours):
+            found |= {
+                "space": SPACES[other.name],
+                "decay": other.decay,
+                "nearest": other.nearest,
+                "share": inner.weight,
+            }
+        elif isinstance(other, IdModel):
+            found |= {"ids": other.name, "id_settings": other.settings, "id_share": inner.weight}
+        else:
+            return None
+        inner = inner.scorer
+    return Fit.model_validate(found)
+
+
+def telling(fits: Sequence[Fit]) -> list[Fit]:
+    """Those that order listings otherwise than the model and than the ones before them."""
+    found: dict[tuple[object, ...], Fit] = {}
+    for fit in fits:
+        near = (fit.space, fit.decay, fit.nearest, fit.share) if fit.share else ()
+        ids = (fit.ids, fit.id_share) if fit.id_share else ()
+        recent = (fit.days, fit.events, fit.weight) if fit.weight else ()
+        if near or ids or recent:
+            found.setdefault((near, ids, recent), fit)
+    return list(found.values())
+
+
+def save_fits(run: Path, fits: Sequence[Fit]) -> None:
+    """Write `serving.json` into a run folder."""
+    write_json(run / FILE, [fit.model_dump() for fit in fits], indent=1)
+
+
+def load_fits(run: Path) -> list[Fit]:
+    """What `vibes evaluate` fitted for a run, nothing where it fitted nothing.
+
+    Raises:
+        VibesError: the file is damaged.
+    """
+    path = results_of(run) / FILE
+    try:
+        found = path.stat()
+    except OSError:  # where it is not, or cannot be read, the reading says so
+        return _read(path)
+    # A service asks this with every request: a look at the file tells whether it has to be read again.
+    return list(_kept(path, (found.st_mtime_ns, found.st_size, found.st_ino)))
+
+
+@lru_cache(maxsize=32)
+def _kept(path: Path, state: tuple[int, ...]) -> tuple[Fit, ...]:
+    return tuple(_read(path))
+
+
+def _read(path: Path) -> list[Fit]:
+    return read_json(path, "evaluate the run again", TypeAdapter(list[Fit]).validate_python) or []
+
+
+def carry_fits(measured: Path, run: Path) -> None:
+    """Let a refit of the run `measured` serve as that was fitted to."""
+    if (results_of(measured) / FILE).is_file():
+        copy_file(results_of(measured) / FILE, run / FILE)
+
+
+def fitted(run: Path, beside: str) -> Fit:
+    """How the row of a run that adds `beside` was fitted: "recency", "neighbours" or "ids", joined by + in any order.
+
+    Raises:
+        VibesError: nothing of that name, or nothing fitted yet.
+    """
+    fits = {frozenset(fit.added.split("+")): fit for fit in load_fits(run)}
+    asked = frozenset(part.strip() for part in beside.split("+"))
+    if asked in fits:
+        return fits[asked]
+    if fits:
+        raise VibesError(
+            f"Option --with is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."
+        )
+    raise VibesError(
+        f"{run} does not say how to weigh anything beside the model, so --with {beside} is not possible; `vibes evaluate` "
+        "fits that (of a refit, do it before, with the run that it repeats)."
+    )

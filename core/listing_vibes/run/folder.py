@@ -1,0 +1,365 @@
+"""A run folder, opened: its vectors, its model, its market, and what tells one state from the next."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import read_json
+from listing_vibes.market.io import read_kept
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.moments import Moment, moment_in_log
+from listing_vibes.market.splits import Catalogue, Protocol, Split, make_split
+from listing_vibes.market.user_names import NumberedUsers
+from listing_vibes.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces, rows_of
+from listing_vibes.run.generations import Place, folder_of, results_of, settle, stamp_of
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.metrics_file import parse_metrics
+from listing_vibes.run.origin import MARKETS
+from listing_vibes.run.shared import Shared
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.search.index import EXACT_TO, ExactIndex, normalise
+
+if TYPE_CHECKING:
+    from listing_vibes.run.engine import Engine
+
+PUSHES = "pushes.parquet"
+PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
+
+
+class RunFolder:
+    """One trained model (or none) and the embeddings of one market's listings.
+
+    Opens without the market; what needs the market's tables opens it from the path in `run.toml`.
+
+    Of a run that `vibes refresh` keeps fresh it is the generation that was current when it was opened, and stays that
+    one: market, vectors and model fit together however long it is used. A server asks `outdated` between requests
+    (two small files are read, some 0.1 ms) and, where that is True, goes on with `Run.open(run.path)` and drops this one.
+
+    Attributes:
+        path: the run's folder as it was given; figures, maps and reports lie there.
+        folder: where the embeddings, the model and the tables of this state lie: `path`, or one of its generations.
+        generation: how many refreshes this state has behind it; 0 = as trained or embedded.
+        made: where the state lies that this one is a refresh of; `folder` itself where it is none.
+        shared: where indexes are made that other processes use as well; None: they are this one's own.
+    """
+
+    shared: Shared | None = None
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        market: Market | None = None,
+        place: Place | None = None,
+        events_too: bool = True,
+        fits_in: Path | None = None,
+    ) -> None:
+        self.path, self.manifest, self._market, self._events_too = path, manifest, market, events_too
+        self._fits_in = (
+            path if fits_in is None else fits_in
+        )  # of a state that is not published yet, elsewhere
+        place = Place(stamp_of(path), path) if place is None else place
+        self.folder, self.stamp, self.generation = place.folder, place.stamp, place.stamp.generation
+        self.made = folder_of(path, place.stamp.made) if self.generation else place.folder
+        if place.lease is not None:  # what keeps the generation from being removed ends with this object
+            weakref.finalize(self, os.close, place.lease)
+
+    @classmethod
+    def open(cls, path: Path | str, market: Market | None = None, events_too: bool = True) -> Self:
+        """Open the run folder at `path`; without `events_too` the market's events stay on disk.
+
+        >>> run = Run.open(folder / "run")
+        >>> run.spaces, run.vectors("model").shape
+        (['model', 'attributes'], (120, 32))
+
+        Raises:
+            VibesError: no run folder, an unfinished training, or a run of another version.
+        """
+        path = Path(path)
+        if not (path / "run.toml").is_file() and (path / ".training").is_dir():
+            raise VibesError(
+                f"The training of {path} has not finished; go on with `vibes train MARKET {path} --resume`."
+            )
+        place = settle(path)
+        run = cls(path, Manifest.load(place.folder), market, place, events_too)
+        if run.manifest.markets is not None and not run.manifest.market:
+            runs = sorted(one.parent for one in (path / MARKETS).glob("*/run.toml"))
+            mend = f"open one of its runs (as {runs[0]}), or " if runs else ""
+            raise VibesError(
+                f"{path} is a model of several markets, without listings of its own; {mend}put it to work in a market with "
+                f"`vibes embed MARKET RUN --model {path}`."
+            )
+        if not (run.folder / "listings.npz").is_file():
+            raise VibesError(
+                f"{path} lacks listings.npz; make it with `vibes embed MARKET {path} --model {path}`."
+            )
+        check_opened(run.folder, run.manifest)
+        return run
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        check_loaded(self.folder, "listings.npz")
+        model = {"model": self.manifest.settings.encoder_config().width}
+        widths = model if self.has_model else {}
+        return read_spaces(self.folder / "listings.npz", widths, whole=False)
+
+    @cached_property
+    def listing_ids(self) -> list[str]:
+        """Ids in listing order."""
+        return list(self.listing_row)
+
+    @cached_property
+    def listing_row(self) -> dict[str, int]:
+        """Row by listing id."""
+        return rows_of(self.folder / "listings.npz", self._arrays["listing_id"])
+
+    @property
+    def spaces(self) -> list[str]:
+        """The spaces this run has, of model, photos and attributes."""
+        return [name for name in SPACES if name in self._arrays]
+
+    @cached_property
+    def _indexes(self) -> dict[str, ExactIndex]:
+        return {}
+
+    def index(self, space: str) -> ExactIndex:
+        """The index of one space.
+
+        Raises:
+            VibesError: this run has no such space.
+        """
+        if space not in self.spaces:
+            raise VibesError(f"{self.path} has no space '{space}'; it has: {', '.join(self.spaces)}.")
+        if space not in self._indexes:
+            check_finite(self.folder / "listings.npz", space, self._arrays[space])
+            stored = self._arrays[space]
+            self._indexes[space] = (
+                ExactIndex.of_stored(stored)
+                if self.shared is None
+                else self.shared.index(
+                    f"{self.path.resolve()} {space}", self.stamp, stored.shape, partial(normalise, stored)
+                )
+            )
+        return self._indexes[space]
+
+    def batch_index(self, space: str) -> ExactIndex:
+        """The index of one space for very many queries: by size and measured recall, see `listing_vibes.search.index.choose`.
+
+        Raises:
+            VibesError: this run has no such space.
+        """
+        exact = self.index(space)
+        if len(exact.vectors) <= EXACT_TO:
+            return exact
+        from listing_vibes.search.index.choose import choose
+
+        return choose(exact.vectors).index
+
+    def vectors(self, space: str) -> np.ndarray:
+        """(L, d) float32, L2-normalised; a zero row where the listing has nothing in this space."""
+        return self.index(space).vectors
+
+    def stored(self, space: str) -> np.ndarray:
+        """(L, d) the vectors as the run keeps them; `vectors` are these, normalised anew."""
+        self.index(space)
+        return self._arrays[space]
+
+    @property
+    def market(self) -> Market:
+        """The market this run's listings are of.
+
+        Raises:
+            VibesError: it is no longer where it was, or is that of a newer state by now.
+        """
+        if self._market is None:
+            path = self.folder / self.manifest.market  # an absolute one stays what it is
+            if not _is_folder(path):
+                raise VibesError(
+                    f"The market of {self.path} is no longer at {path}; move it back, or embed the run on the market's "
+                    "new place with `vibes embed MARKET RUN --model RUN`."
+                )
+            tables = self.folder / "market"
+            own = tables.is_dir()  # else they lie in the market's folder, which follows what is published
+            market = Market.open(path, None, self._events_too, tables if own else None)
+            if not own and self.outdated and market.fingerprint != self.manifest.fingerprint:
+                raise VibesError(
+                    f"{self.path} was refreshed or embedded anew since it was opened; open it again."
+                )
+            self._market = market
+        return self._market
+
+    @property
+    def outdated(self) -> bool:
+        """True where the run folder holds a newer state than this: refreshed, embedded or trained since."""
+        return stamp_of(self.path) != self.stamp
+
+    @cached_property
+    def pushes(self) -> pd.DataFrame:
+        """What to recommend to the users whom the refreshes of this run brought events of, as of the last of these.
+
+        Columns `user_id, rank, candidate_id, score, run, at`, as `vibes recommend --all` writes them; empty without any.
+        """
+        kept = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
+        return pd.DataFrame(columns=list(PUSH_COLUMNS)) if kept is None else kept
+
+    @cached_property
+    def market_changed(self) -> bool:
+        """True where the market's tables differ from those this run was made from."""
+        return self.market.fingerprint != self.manifest.fingerprint
+
+    @property
+    def has_model(self) -> bool:
+        """True where the run holds a trained model."""
+        return (self.folder / "model.safetensors").is_file()
+
+    @cached_property
+    def transferred(self) -> bool:
+        """Whether the model was trained on another market than the one that the run was made over."""
+        # A refresh changes the tables, not the market.
+        made = Manifest.load(self.made) if self.generation else self.manifest
+        return bool(made.trained_on) and made.trained_on != made.fingerprint
+
+    @property
+    def trained_until(self) -> int | None:
+        """When training on the run's own market ended, in the log's time; None where nothing trained on it until a moment."""
+        return None if self.transferred else self.manifest.settings.split.t1
+
+    @cached_property
+    def trained_on_everything(self) -> bool:
+        """Whether no event of the market is later than the model's training, so that nothing can test it."""
+        if self._not_seen:
+            return False
+        until = self.manifest.settings.split.t2
+        return self.has_model and until is not None and len(self.log) > 0 and until > self.log.time.max()
+
+    @property
+    def _not_seen(self) -> bool:
+        """Whether the model was trained on another market, which has none of this one's listings."""
+        carried = self.manifest.carried
+        return self.transferred and carried is not None and not carried.shared
+
+    def split(self, protocol: Protocol | None = None) -> Split:
+        """What of the market's events trained, validates and tests.
+
+        By default that of the training. A model that was trained on another market is tested where that market's own
+        split says, but never on what lies before the end of its training where the two have listings in common.
+
+        Raises:
+            VibesError: the market has no events, or the protocol is not possible.
+        """
+        trained, log, catalogue = self.manifest.settings.split, self.log, self.catalogue
+        if not self.transferred or self.manifest.carried is None:
+            return make_split(log, catalogue, protocol or trained.protocol, trained.t1, trained.t2)
+        own = make_split(log, catalogue, protocol)
+        if self._not_seen or own.t1 is None or own.t2 is None or trained.t1 is None or trained.t2 is None:
+            return own
+        return make_split(log, catalogue, protocol, max(own.t1, trained.t1), max(own.t2, trained.t2))
+
+    @property
+    def metrics(self) -> dict[str, Any] | None:
+        """What `vibes evaluate` measured last, or None."""
+        return read_json(
+            results_of(self.path, self.stamp) / "metrics.json", "evaluate the run again", parse_metrics
+        )
+
+    @cached_property
+    def log(self) -> EventLog:
+        """The market's events."""
+        return EventLog.from_market(self.market)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """When each listing is live."""
+        return Catalogue.of(self.market)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The model over the market (needs torch).
+
+        Raises:
+            VibesError: the market changed since, so that its listings are not those of the embeddings.
+        """
+        from listing_vibes.run.engine import Engine  # what encodes nothing needs none of what makes features
+
+        if self.market.listings[C.LISTING].tolist() != self.listing_ids:
+            raise VibesError(
+                f"The listings of {self.market.path} are not those that {self.path} was embedded from; "
+                f"run `vibes embed {self.market.path} {self.path} --model {self.path}`."
+            )
+        return Engine.load(self.folder, self.market, self.manifest.settings)
+
+    def row(self, listing_id: str) -> int:
+        """Row of a listing.
+
+        Raises:
+            NotThere: there is no such listing.
+        """
+        if listing_id not in self.listing_row:
+            example = f" (for example '{self.listing_ids[0]}')" if self.listing_ids else ""
+            raise NotThere(
+                f"There is no listing '{listing_id}' in {self.path}; give one of its listing ids{example}."
+            )
+        return self.listing_row[listing_id]
+
+    def __repr__(self) -> str:
+        model = "a trained model" if self.has_model else "no model"
+        return f"Run {self.path} on the market '{self.manifest.market_name}', with {model}"
+
+    @cached_property
+    def late_interaction(self) -> LateInteraction:
+        """How the model's scores look at the listings of a history beside the user's vector."""
+        return LateInteraction.of(self.manifest.settings.training)
+
+    def needs_model(self) -> None:
+        """Raises:
+        VibesError: the run has no model.
+        """
+        if not self.has_model:
+            raise VibesError(f"{self.path} has no trained model, so it cannot recommend; use `vibes train`.")
+
+    def moment(self, at: Moment | None) -> int:
+        """A moment in the time of the market's log; None: after the last event known.
+
+        Raises:
+            VibesError: it is no date, or no position where events have no timestamps.
+        """
+        return self.after_last_event if at is None else moment_in_log(at, self.market.timed)
+
+    @cached_property
+    def after_last_event(self) -> int:
+        """The moment after the last event known, in the time of the market's log."""
+        return self.market.after_last_event
+
+    @cached_property
+    def user_number(self) -> Mapping[str, int]:
+        """Number in the log by the name of a user; where names are hashed, also by the id."""
+        return NumberedUsers(self.log.users, self.market.names)
+
+    def nearest(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+        """The `k` listings with the greatest `scores` (L,), best first, as `frame` gives them; one with -inf is none of them."""
+        rows = np.argsort(-scores, kind="stable")[:k]
+        return self.frame(np.where(np.isfinite(scores[rows]), rows, -1), scores[rows])
+
+    def frame(self, rows: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+        """The listings `rows` (k,), -1 where there is none, as `listing_id, score`."""
+        found = rows >= 0
+        ids = self._arrays["listing_id"][rows[found]].astype(str)
+        return pd.DataFrame({C.LISTING: ids.tolist(), "score": scores[found].astype(float)})
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no system takes
+        return False

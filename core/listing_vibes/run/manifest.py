@@ -1,0 +1,100 @@
+"""`run.toml`: everything that decides what a run is."""
+
+from pathlib import Path
+
+import tomli_w
+from pydantic import Field, ValidationError
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.carried import Carried
+from listing_vibes.market.documents import first_problem, read_toml, write_text
+from listing_vibes.market.io import find_table
+from listing_vibes.model.settings import Forbidding, Settings
+
+#: Raised whenever an older run folder can no longer be read.
+RUN_FORMAT = 1
+
+
+class FileFacts(Forbidding):
+    """What `run.toml` says of a file beside it."""
+
+    bytes: int
+    sha256: str
+    arrays: dict[str, str] = Field(
+        default_factory=dict
+    )  # type and shape by name; of safetensors a digest of these
+
+
+class KnownMarket(Forbidding):
+    """One of several markets that a model was trained on, and its own end of training and of validation."""
+
+    name: str
+    path: str = ""  # "" = not told
+    fingerprint: str
+    t1: int | None = None
+    t2: int | None = None
+
+
+class Manifest(Forbidding):
+    """The content of `run.toml`."""
+
+    format: int = RUN_FORMAT
+    market: str  # path of the market this run's listings are of; a relative one starts at the run folder; "" = a model alone
+    market_name: str
+    fingerprint: str
+    trained_on: str = ""  # fingerprint of the market the model was trained on; "" = no model
+    steps: int = 0  # of training until the weights that were kept; 0 = not recorded
+    photo_encoder: str = ""
+    encoded_by: str = ""  # inference path of listings.npz, see listing_vibes.model.fast.choose; "" = no model
+    carried: Carried | None = None  # what the model brought from the run that it came from
+    versions: dict[str, str] = Field(default_factory=dict)
+    settings: Settings = Settings()
+    markets: list[KnownMarket] | None = None  # of a model of several
+    files: dict[str, FileFacts] = Field(default_factory=dict)  # empty: of a version that kept none
+
+    @property
+    def started(self) -> bool:
+        """Whether the model was trained on its market beginning from that of another run."""
+        return self.carried is not None and self.carried.learned
+
+    @classmethod
+    def load(cls, run: Path) -> "Manifest":
+        """Read `run/run.toml`.
+
+        Raises:
+            VibesError: no run folder, or one of another version.
+        """
+        path = run / "run.toml"
+        if not path.is_file():
+            if find_table(run, "listings") is not None:
+                raise VibesError(
+                    f"{run} is a market, not a run; make one of it with `vibes train {run} RUN`, or with `vibes embed {run} RUN` "
+                    "where it has no events, and name that folder."
+                )
+            if run.is_file():
+                inside = (run.parent / "run.toml").is_file()
+                mend = (
+                    f"give the folder that it lies in, {run.parent}" if inside else "give the folder of a run"
+                )
+                raise VibesError(f"{run} is a file, not a run; {mend}.")
+            raise VibesError(
+                f"{run} is no run folder (it has no run.toml); make one with `vibes train MARKET {run}`."
+            )
+        content = read_toml(path, "check its permissions")
+        if content.get("format") != RUN_FORMAT:
+            raise VibesError(
+                f"{path} has format {content.get('format')}, this version reads format {RUN_FORMAT}; "
+                "train the run again or use the version that wrote it."
+            )
+        try:
+            found = cls.model_validate(content)
+            found.settings.encoder_config()
+        except (ValidationError, VibesError) as error:
+            told = first_problem(error) if isinstance(error, ValidationError) else str(error)
+            mend = "" if ";" in told else "; set it right, or copy the run again from where it is whole"
+            raise VibesError(f"{path}: {told.rstrip('.')}{mend}.") from error
+        return found
+
+    def save(self, run: Path) -> None:
+        """Write `run/run.toml`, atomically."""
+        write_text(run / "run.toml", tomli_w.dumps(self.model_dump(exclude_none=True)))

@@ -1,0 +1,395 @@
+"""THE maker of lists: what is similar to listings, and what to recommend to users, one or a million at a time.
+
+Page, command, batch job, service and pushes all come here, so that one question has one answer wherever it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.log import EventLog, ranges
+from listing_vibes.market.splits import Queries
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.boosts import read_boost
+from listing_vibes.run.dials import position, read_dial
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.gained import asking, gained_index, with_gain
+from listing_vibes.run.rules import PINNED, RULED, Groups, Rules
+from listing_vibes.run.select import Selector
+from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.scorer import VectorScorer
+from listing_vibes.scoring.unwanted import NOT, likeness
+from listing_vibes.search.index import EXACT_TO, ExactIndex
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+#: Scores of all listings that are held at once.
+HELD = 16_000_000
+#: Moments whose masks and indexes are kept.
+KEPT = 4
+MINUTE = 60 * 10**9  # nanoseconds
+
+
+class Lists(NamedTuple):
+    """B lists of at most k listings."""
+
+    rows: np.ndarray  # (B, k) int64, -1 where there are fewer
+    scores: np.ndarray  # (B, k) float32, best first but for what a rule put there
+    ruled: np.ndarray  # (B, k) int8, which of `listing_vibes.run.rules.RULED` put it there; 0: its score
+
+    @classmethod
+    def joined(cls, parts: Sequence[Lists]) -> Lists:
+        """Lists of several calls, one below the other."""
+        if not parts:  # nobody was asked for
+            return cls(np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int8))
+        return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+class Recommender:
+    """Makes lists by one space of a run, under rules, for users maybe with what serving adds to the model.
+
+    A history is encoded with the run's own vectors of its listings. Scores are cosines, or, with additions, numbers
+    that tell nothing but the order. Of equal scores the earlier listing comes first.
+
+    Args:
+        rules: resolved ones, see `Rules.resolved`.
+        additions: None: the model alone.
+        batch: for very many queries: the index is chosen by size and measured recall.
+        gain: (L,) what every score gains, in the place of what `additions` count as recent.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        space: str,
+        rules: Rules,
+        additions: Additions | None = None,
+        batch: bool = False,
+        gain: np.ndarray | None = None,
+    ) -> None:
+        self.run, self.space, self.rules, self.additions, self._batch, self._gain = (
+            run, space, rules, additions, batch, gain,
+        )  # fmt: skip
+        self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
+        self.pins = named_rows(run, rules.pin, "--pin")
+        self._unlike = named_rows(run, rules.unlike, "--not")
+        self._blocked = np.append(named_rows(run, rules.block, "--block"), self._unlike)
+        self._boosts = [read_boost(run.market, text) for text in rules.boost]
+        self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
+        self._boosted: dict[int | None, np.ndarray] = {}
+        self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
+        # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
+        self._indexes: dict[int | None, ExactIndex] = {} if additions is None else additions.indexes
+        self._gains: dict[int | None, np.ndarray | None] = {} if additions is None else additions.gains
+
+    def similar(
+        self, rows: np.ndarray, at: int | None = None, k: int | None = None, allowed: np.ndarray | None = None
+    ) -> Lists:
+        """The listings nearest to each of `rows` (B,), never itself.
+
+        Args:
+            at: the moment of `live_only` and of boosts.
+            k: of each list, at most; None: that of the rules.
+            allowed: (L,) bool, which listings may be found beside the rules; None: all.
+        """
+        line, table = np.arange(len(rows)), self._all.vectors
+        if not self.moves_scores:
+            return self._lists(self.index(None), table[rows], rows, rows, line, at, k, allowed)
+
+        def scores(some: slice) -> np.ndarray:
+            return self.with_boosts(table[rows[some]] @ table.T, at)
+
+        return self._scored(scores, rows, rows, line, at, k, allowed)
+
+    def recommend(
+        self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
+    ) -> Lists:
+        """Listings for the histories `start[q] : end[q]` (B,) of `log`, each of at least one event, at one moment.
+
+        What a history calls unwanted is in no list, and what is like it falls, unless the model has learned that.
+        """
+        if self._takes(log) and not self.scores_all:
+            owner = np.unique(log.not_this(start, end)[0])
+            if 0 < len(owner) < len(start):  # the others' lists stay as they are beside anybody
+                rest = np.setdiff1d(np.arange(len(start)), owner)
+                parts = [self.recommend(log, start[some], end[some], at, k) for some in (owner, rest)]
+                order = np.argsort(np.append(owner, rest))
+                return Lists(*(column[order] for column in Lists.joined(parts)))
+        vectors = self.run.engine.encode_histories(
+            log, start, end, listings=self.run.vectors(self.space)
+        )  # (B, d)
+        newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
+        owner, banned = log.not_this(start, end)
+        score_all = self.scores_all or (self._takes(log) and len(owner) > 0)
+        if self.rules.drop_seen:
+            length = end - start
+            banned, owner = (
+                log.listing[ranges(start, length)].astype(np.int64),
+                np.repeat(np.arange(len(start)), length),
+            )
+        if not score_all:
+            index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
+            return self._lists(index, queries, newest, banned, owner, at, k)
+
+        def scores(some: slice) -> np.ndarray:
+            return self.with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
+
+        return self._scored(scores, newest, banned, owner, at, k)
+
+    def _scored(
+        self, scores: Callable[[slice], np.ndarray], of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
+        at: int | None, k: int | None, allowed: np.ndarray | None = None,
+    ) -> Lists:  # fmt: skip
+        """Lists by the scores (b, L) of every listing, some queries at a time."""
+        index, parts = self._all, []
+        step = max(1, HELD // max(len(index.vectors), 1))
+        for low in range(0, len(of), step):
+            some, mine = slice(low, low + step), (owner >= low) & (owner < low + step)
+            parts.append(
+                self._lists(
+                    index, scores(some), of[some], banned[mine], owner[mine] - low, at, k, allowed, True
+                )
+            )
+        return Lists.joined(parts)
+
+    def with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
+        """(b, L) scores and what boosts add to them and unlike listings take, in standard deviations of each query's scores."""
+        if not self.moves_scores:
+            return scores
+        finite = np.isfinite(scores) & self._all.known
+        spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
+        return scores + (spread * self._boost(at)).astype(np.float32)
+
+    @property
+    def moves_scores(self) -> bool:
+        """Whether rules add to scores or take from them."""
+        return bool(self._boosts) or bool(len(self._unlike)) or bool(self._dials)
+
+    def _boost(self, at: int | None) -> np.ndarray:
+        """(L,) float32 what all boosts and dials give at a moment, after the last event by the minute, less what unlike listings take."""
+        when = None
+        if self._boosts:
+            assert at is not None
+            after = self.run.after_last_event
+            when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
+
+        def made() -> np.ndarray:
+            gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
+            return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
+
+        return _kept(self._boosted, when, made)
+
+    @cached_property
+    def _lasting(self) -> list[np.ndarray]:
+        """(L,) each: what unlike listings and dials give, the same at every moment."""
+        gains = [dial.weight * position(self.run, dial) for dial in self._dials]
+        if len(self._unlike):
+            gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
+        return gains
+
+    @property
+    def personal(self) -> bool:
+        """Whether what is added to the model differs from user to user."""
+        return self.additions is not None and self.additions.score_all
+
+    def gain_at(self, at: int) -> np.ndarray | None:
+        """(L,) float32: what recent events add to every listing's score at a moment; None: nothing."""
+        return self.gain(self._when(at))
+
+    @property
+    def scores_all(self) -> bool:
+        """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
+        if (
+            self.moves_scores
+        ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
+            return True
+        return self.personal or bool(self.run.late_interaction.weight)
+
+    def _takes(self, log: EventLog) -> bool:
+        """Whether what a history of `log` calls unwanted takes from scores of the model: of what is like it."""
+        return self.run.late_interaction.takes and log.some_unwanted
+
+    def _scores(
+        self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
+    ) -> np.ndarray:
+        """(b, L) float32: every listing's score, with all that is added."""
+        table, late = self.run.vectors(self.space), self.run.late_interaction
+        return self.with_additions(
+            VectorScorer("model", table, lambda *_: vectors, log, late), log, start, end, at
+        )
+
+    def with_additions(
+        self, model: Scorer, log: EventLog, start: np.ndarray, end: np.ndarray, at: int
+    ) -> np.ndarray:
+        """(b, L) float32: what `model` scores for the histories `start : end` (b,) of `log`, with what serving adds at a moment."""
+        count = len(start)
+        none = np.full(count, -1)
+        queries = Queries(none, np.zeros(count, np.int32), none, np.full(count, at), start, end, masked=True)
+        scores = (model if self.additions is None else self.additions.personal(model, log)).score(queries)
+        gain = self.gain(self._when(at))
+        return scores if gain is None else scores + gain
+
+    def _lists(
+        self, index: ExactIndex, queries: np.ndarray, of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
+        at: int | None, k: int | None, allowed: np.ndarray | None = None, scored: bool = False,
+    ) -> Lists:  # fmt: skip
+        """Lists of queries (B, d), or their scores (B, L), that belong to the regions of the listings `of` (B,)."""
+        most = min(self.rules.k if k is None else k, len(index.known))  # there are no more
+        rules = self.rules.model_copy(update={"k": max(most, 1)})
+        rows, found = self._select(index, rules, queries, of, banned, owner, at, allowed, scored)
+        ruled = np.zeros(rows.shape, np.int8)
+        ruled[np.isin(rows, self.pins) & (rows >= 0)] = PINNED
+        for fewer in self._fewer(rules) if rules.fill else ():
+            short = np.flatnonzero(rows[:, -1] < 0)
+            if not len(short):
+                break
+            code, less = fewer
+            number = np.full(len(rows), -1)
+            number[short] = np.arange(len(short))
+            had = rows[short] >= 0
+            struck = np.concatenate([banned[number[owner] >= 0], rows[short][had]])
+            whose = np.concatenate([number[owner][number[owner] >= 0], np.nonzero(had)[0]])
+            more, worth = self._select(
+                index, less, queries[short], of[short], struck, whose, at, allowed, scored
+            )
+            for line, query in enumerate(short):
+                begin, added = int(had[line].sum()), int((more[line] >= 0).sum())
+                place = slice(begin, min(begin + added, rows.shape[1]))
+                count = place.stop - begin
+                rows[query, place], found[query, place], ruled[query, place] = (
+                    more[line, :count],
+                    worth[line, :count],
+                    code,
+                )
+        return Lists(rows, found, ruled)
+
+    def _select(
+        self, index: ExactIndex, rules: Rules, queries: np.ndarray, of: np.ndarray, banned: np.ndarray,
+        owner: np.ndarray, at: int | None, allowed: np.ndarray | None, scored: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Rows and scores (B, k) under `rules`, which may be fewer than those of this maker."""
+        eligible = self.eligible(at, bool(rules.where) or not self.rules.where)
+        if allowed is not None:
+            eligible = eligible & allowed
+        width = self.run.vectors(self.space).shape[1]
+        groups = self.groups if rules.same else replace(self.groups, region=None)
+        pins = self.pins if rules.pin else self.pins[:0]
+        selector = Selector(index, rules, groups, eligible, width, pins)
+        region = None if groups.region is None else groups.region[of]
+        return selector.lists(queries, region, banned, owner, scored)
+
+    def _fewer(self, rules: Rules) -> Iterator[tuple[int, Rules]]:
+        """Fewer and fewer rules, each with the code of what it gives up."""
+        given_up: list[str] = []
+        for name in ("at_most", "same", "where"):
+            if getattr(rules, name):
+                given_up.append(name)
+                yield RULED.index(f"without {name}"), rules.without(*given_up)
+
+    def warm(self, at: int) -> None:
+        """Open now what lists at a moment need, before threads share it."""
+        if not self.scores_all:
+            self.index(at)
+        self.eligible(at)
+        if self.moves_scores:
+            self._boost(at)
+        if self.additions is not None and self.additions.score_all:
+            self.additions.open()
+
+    def eligible(self, at: int | None, where: bool = True) -> np.ndarray:
+        """(L,) bool: which listings may be in a list at a moment; without `where` also those that do not fulfil it."""
+        key = at if self.rules.live_only else None, where
+
+        def made() -> np.ndarray:
+            found = self._all.known
+            if where and self.groups.fulfilling is not None:
+                found = found & self.groups.fulfilling
+            if key[0] is not None:
+                found = found & self.run.catalogue.live(key[0])
+            if len(self._blocked):
+                found = found.copy()
+                found[self._blocked] = False
+            return found
+
+        return _kept(self._eligible, key, made)
+
+    @property
+    def _all(self) -> ExactIndex:
+        """The vectors of the space and which listings have one: nothing is built for lists that score every listing."""
+        return self.run.index(self.space)
+
+    def index(self, at: int | None) -> ExactIndex:
+        """The index of the space; at a moment beside what is recent then, where that is added."""
+        key = self._when(at)
+        return _kept(self._indexes, key, lambda: self._built(self.gain(key)))
+
+    def gain(self, when: int | None) -> np.ndarray | None:
+        """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
+        if when is None or self._gain is not None:
+            return None if when is None else self._gain
+        additions = self.additions
+        assert additions is not None
+        return _kept(self._gains, when, lambda: additions.gain(when))
+
+    def _when(self, at: int | None) -> int | None:
+        """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what
+        is counted for one request serves the next."""
+        if at is None or (self._gain is None and (self.additions is None or not self.additions.has_recent)):
+            return None
+        if self._gain is not None:
+            return at
+        after = self.run.after_last_event
+        if not self.run.log.timed:
+            return after  # the last events of each user, whenever it is
+        return at if at <= after else max(at // MINUTE * MINUTE, after)
+
+    def _built(self, gain: np.ndarray | None) -> ExactIndex:
+        if gain is None:
+            return self.run.batch_index(self.space) if self._batch else self.run.index(self.space)
+        vectors = self.run.vectors(self.space)
+        if not self._batch or len(vectors) <= EXACT_TO:
+            return gained_index(self.run, self.space, gain)
+        from listing_vibes.search.index.choose import SAMPLE, choose
+
+        known = np.flatnonzero(vectors.any(axis=1))
+        rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+        return choose(with_gain(vectors, gain), queries=asking(vectors[rows])).index
+
+
+def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
+    """(n,) int64 rows of the listings that a rule names, each once.
+
+    Raises:
+        VibesError: one is no listing of the run.
+    """
+    for one in ids:
+        if one not in run.listing_row:
+            raise VibesError(
+                f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
+            )
+    return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
+
+
+NO_GROUPS = Groups(None, None, None)
+
+
+def _kept(kept: dict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
+    """What is remembered, or is made now; then the oldest of a moment is forgotten where there are many.
+
+    Pages ask from several threads: what one of them was given another may have forgotten by the next line.
+    """
+    try:
+        return kept[key]
+    except KeyError:
+        pass
+    made = make()
+    for old in [one for one in list(kept) if one is not None][: max(0, len(kept) - KEPT)]:
+        kept.pop(old, None)
+    kept[key] = made
+    return made

@@ -1,0 +1,193 @@
+"""A run, opened: what is similar in every space, and recommendations where there is a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.moments import Moment
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.asking import of_histories, of_users
+from listing_vibes.run.describe import with_titles
+from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.queries import read_listings, read_queries
+from listing_vibes.run.recommender import Lists, Recommender
+from listing_vibes.run.rules import RULED, Rules
+
+#: Makers of lists that are kept ready; a service may be asked by any number of rules.
+RECOMMENDERS = 64
+
+
+class Run(RunFolder):
+    """An opened run folder that answers: `similar` and `recommend`, of one or a million queries."""
+
+    def similar(
+        self,
+        listings: Any,
+        k: int | None = None,
+        space: str = "model",
+        allowed: np.ndarray | None = None,
+        at: Moment | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """The listings nearest to one or to each of several, best first, never the listing itself.
+
+        >>> run.similar("home-0003", k=2).columns.tolist()
+        ['listing_id', 'score', 'title']
+        >>> run.similar(["home-0003", "home-0004"], k=2, rules={"same": "district"})["query_id"].tolist()
+        ['home-0003', 'home-0003', 'home-0004', 'home-0004']
+
+        Args:
+            listings: a listing id, as text or number, or several.
+            k: how many, at most; None: that of the rules.
+            space: "model", "photos" (what they look like) or "attributes"; see `spaces`.
+            allowed: (L,) bool, which listings may be found beside the rules; None: all.
+            at: the moment of `rules.live_only` and `rules.boost`; None: after the last event known.
+            rules: `Rules`, or a mapping with some of their keys.
+
+        Returns:
+            `listing_id, score` (cosine), and `title` where the market names its listings; of several listings, behind a
+            column `query_id` with the listing that was asked.
+
+        Raises:
+            VibesError: no such listing, space or attribute, a listing has nothing in this space, or `allowed` is of other listings.
+        """
+        asked, single = read_listings(listings)
+        rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
+        for one, row in zip(asked, rows, strict=True):
+            if not known[row]:
+                raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
+        if allowed is not None and (np.shape(allowed) != known.shape or np.asarray(allowed).dtype != bool):
+            raise VibesError(
+                f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
+                f"of the {len(known):,} listings of the run."
+            )
+        rules = Rules.of(rules)
+        maker = self.recommender(space, rules, for_users=False)
+        moment = self.moment(at) if maker.rules.ask_moment else None
+        found = maker.similar(rows, moment, rules.length(k), allowed)
+        return self._frames(found, None if single else asked, "query_id", maker.rules.says)
+
+    def recommend(
+        self,
+        queries: Any,
+        k: int | None = None,
+        at: Moment | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
+        beside: str | None = None,
+    ) -> pd.DataFrame:
+        """The best listings for a user of the market or for a history, or for each of several, best first.
+
+        >>> run.recommend("user-0001", k=3).columns.tolist()
+        ['listing_id', 'score', 'title']
+        >>> run.recommend(["user-0001", "user-0002"], k=2, at="2025-03-01")["user_id"].tolist()
+        ['user-0001', 'user-0001', 'user-0002', 'user-0002']
+        >>> a_history = [{"listing_id": "home-0003", "action": "view"}, {"listing_id": "home-0004", "action": "message"}]
+        >>> len(run.recommend(a_history, k=5, rules={"where": "rooms>=3"}))
+        5
+
+        Args:
+            queries: a user id, as text or number; a history: a frame with `listing_id` and maybe `action` and `duration_s`,
+                a list of such events, or of listing ids, oldest first or in the order of their `timestamp`; or several of
+                these. A list of ids is several users where all are users, and a history where all are listings.
+            k: how many, at most; None: that of the rules.
+            at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history is
+                what lies before it and the candidates are the listings live then. None: after the last event known.
+            rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
+            beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
+                None: what lists add unasked; "nothing": nothing. With an addition the score is no cosine and
+                tells nothing but the order.
+
+        Returns:
+            `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
+            (empty for a history); and `rule`, as `similar` gives it.
+
+        Raises:
+            VibesError: no model, no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
+        """
+        self.needs_model()
+        asked, single = read_queries(self, queries)
+        rules, moment = Rules.of(rules), self.moment(at)
+        lists, names = [], ["" if not isinstance(one, str) else one for one in asked]
+        maker = self.recommender("model", rules, beside=beside)
+        for users, group in groupby(asked, lambda one: isinstance(one, str)):
+            some: list[Any] = list(group)
+            before = None if at is None else moment
+            told = of_users(self, some, before) if users else of_histories(self, some)
+            lists.append(maker.recommend(*told, moment, rules.length(k)))
+        return self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
+
+    def recommender(
+        self,
+        space: str = "model",
+        rules: Rules | None = None,
+        for_users: bool = True,
+        beside: str | None = None,
+    ) -> Recommender:
+        """What makes lists by a space under rules; kept, so that a second question finds it ready.
+
+        Raises:
+            VibesError: no such space or attribute, or nothing fitted.
+        """
+        self.index(space)
+        plain = (Rules() if rules is None else rules).model_copy(
+            update={"k": K}
+        )  # a length is asked each time
+        additions = self.additions(beside) if for_users else None
+        key = (space, plain, for_users, additions)
+        maker = self._recommenders.get(key)
+        if maker is None:  # another thread may forget it by the next line
+            for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
+                self._recommenders.pop(old, None)
+            asks = plain.ask_attributes  # else a run without its market at hand serves as well
+            resolved = plain.resolved(self.market, for_users) if asks else plain.decided(for_users)
+            maker = self._recommenders[key] = Recommender(self, space, resolved, additions)
+        return maker
+
+    @cached_property
+    def _recommenders(self) -> dict[tuple[Any, ...], Recommender]:
+        return {}
+
+    def additions(self, beside: str | None = None) -> Additions | None:
+        """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbours+recency"; opened once.
+
+        None is what lists add unasked, and "nothing" is nothing.
+
+        Raises:
+            VibesError: nothing of that name, or nothing fitted yet.
+        """
+        # Asked each time: a run may be evaluated while it is open.
+        fit = serving_fit(self._fits_in, self.manifest.settings, beside)
+        if fit is None:
+            return None
+        key = fit.model_dump_json()
+        if key not in self._additions:
+            self._additions[key] = Additions(self, fit)
+        return self._additions[key]
+
+    @cached_property
+    def _additions(self) -> dict[str, Additions]:
+        return {}
+
+    def _frames(
+        self, found: Lists, names: Sequence[str] | None, column: str, says: bool = False
+    ) -> pd.DataFrame:
+        """The lists one below the other; with `names`, behind a column that says whose each is."""
+        whole = self.frame(found.rows.ravel(), found.scores.ravel())
+        if says:
+            whole["rule"] = [RULED[code] for code in found.ruled[found.rows >= 0]]
+        whole = with_titles(self, whole)
+        if names is None:
+            return whole
+        length = (found.rows >= 0).sum(axis=1)
+        whole.insert(0, column, np.repeat(np.array(names, object), length))
+        return whole

@@ -1,0 +1,59 @@
+"""The model as a scorer of the evaluation."""
+
+import numpy as np
+
+from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Split
+from listing_vibes.progress import Report
+from listing_vibes.run.additions import Additions
+from listing_vibes.run.engine import EncodedOnce, Engine
+from listing_vibes.run.fits import unasked_fit
+from listing_vibes.run.run import Run
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.scoring.named import neighbours
+from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.scorer import VectorScorer
+
+#: What tables call the model without what its lists add.
+ALONE = "model alone"
+
+
+def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
+    """The run's model alone, by the name that tables give it, for queries on `log` (None: the market's events).
+
+    Raises:
+        VibesError: the run has no model, or it was made from other listings than the market has now.
+    """
+    return engine_scorer(
+        run.engine, run.vectors("model"), run.log if log is None else log, run.late_interaction
+    )
+
+
+def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: LateInteraction) -> VectorScorer:
+    """A model alone, for queries on `log`, by its embeddings of `listings` (L, d)."""
+    once = EncodedOnce(engine)
+    return VectorScorer(
+        "model", listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
+    )
+
+
+def as_served(run: Run, model: Scorer) -> Scorer:
+    """The run's `model`, as `model_scorer` gives it, with what its lists add without being asked."""
+    fit = unasked_fit(run.manifest.settings)
+    return model if fit is None else Additions(run, fit).scorer(model, run.log)
+
+
+def untrained_neighbours(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbours]:
+    """Those by every space that the run's market has without a model, and by its texts, tuned on validation. `report` gets the
+    progress of texts that were never embedded."""
+    log, catalogue, seed = run.log, run.catalogue, run.manifest.settings.seed
+    found = [
+        VectorNeighbours.tune(run.vectors(space), log, split, catalogue, label, seed)
+        for space, label in NEIGHBOURS.items()
+        if space in run.spaces
+    ]
+    if any(kind_of(attribute.kind).sentences for attribute in run.market.attributes):
+        found.append(neighbours("text", run.market, log, split, catalogue, seed=seed, report=report))
+    return found

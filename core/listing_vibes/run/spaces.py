@@ -1,0 +1,236 @@
+"""Writing a run folder's embeddings: every listing in every space the market allows."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.carried import Carried
+from listing_vibes.features.content_spaces import content_spaces
+from listing_vibes.features.digests import content_digests
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.documents import read_json, write_json
+from listing_vibes.market.durable import atomic_path, copy_file, only_writer
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings
+from listing_vibes.progress import Notice, Report
+from listing_vibes.run.contents import REFRESH, WAITING, is_sound, read_spaces, seal
+from listing_vibes.run.engine import Engine
+from listing_vibes.run.generations import building, drop_results, forget, publish, reading, sweep
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import named_model
+from listing_vibes.run.npz import write_npz
+from listing_vibes.run.origin import at_home, shares_listings, took_part
+from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepared, weights_digest
+
+#: The files of a run that are its model.
+MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
+#: What tells of its training, and of what it was tried on; runs of before have none.
+ABOUT = ("seen.json", "calibration.json")
+
+
+def spaces_of(
+    market: Market,
+    photos: PhotoVectors | None,
+    engine: Engine | None,
+    report: Report | None = None,
+    known: dict[bytes, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Embeddings (L, d) by space; a space the market or the model cannot give is left out.
+
+    `known` has the engine's vectors (d,) of listings by the digest of their content.
+    """
+    found: dict[str, np.ndarray] = {}
+    if engine is not None:
+        found["model"] = _model_space(engine, known or {}, report)
+    found |= content_spaces(market, photos, report)
+    if not found:
+        raise VibesError(
+            f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."
+        )
+    return found
+
+
+def _model_space(engine: Engine, known: dict[bytes, np.ndarray], report: Report | None) -> np.ndarray:
+    """(L, d): content that is known already, or that several listings share, is not encoded again."""
+    digests, first, of = np.unique(
+        content_digests(engine.features), return_index=True, return_inverse=True
+    )  # (C,), (C,), (L,)
+    new = np.array([digest not in known for digest in digests], bool)  # (C,)
+    vectors = np.zeros((len(digests), engine.settings.encoder_config().width), np.float32)
+    for row in np.flatnonzero(~new):
+        vectors[row] = known[digests[row]]
+    if new.any():
+        vectors[new] = engine.encode_listings(report, first[new])
+    return vectors[of]
+
+
+def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.ndarray]:
+    """The stored vectors (d,) of the listings of `run` by the digest of their content.
+
+    Empty where they are not what `engine`, the model of `model_run`, would give: made by other weights, on another
+    inference path, or by a version that did not keep what it had read.
+    """
+    if not (run / "run.toml").is_file() or not (run / "listings.npz").is_file():
+        return {}
+    if embedded_with(run) != weights_digest(model_run):
+        return {}
+    manifest = Manifest.load(run)
+    features = load_prepared(run, manifest.fingerprint) if manifest.encoded_by == engine.path else None
+    try:
+        stored = read_spaces(run / "listings.npz")
+    except VibesError:  # damaged: to embed again is the mend
+        return {}
+    if features is None or "model" not in stored:
+        return {}
+    vectors = stored["model"].astype(np.float32)
+    if len(vectors) != features.tokens.listings or not is_sound(run, "listings.npz"):
+        return {}
+    return dict(zip(content_digests(features).tolist(), vectors, strict=True))
+
+
+def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> None:
+    """Write `listings.npz`: ids and float16 embeddings, in listing order."""
+    ids = market.listings[C.LISTING].to_numpy(str)
+    with atomic_path(run / "listings.npz") as temporary, temporary.open("wb") as stream:
+        arrays = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
+        write_npz(stream, {"listing_id": ids} | arrays)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what a run depends on."""
+    found = {"python": platform.python_version()}
+    for name in ("listing-vibes", "numpy", "pandas", "torch", "timm", "transformers", "accelerate"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def embed_market(
+    market: Market,
+    run: Path,
+    photos: PhotoVectors | None,
+    model_run: Path | None = None,
+    report: Report | None = None,
+) -> Manifest:
+    """Make `run` a run over `market`: without a model, or with the model of `model_run`, which is not retrained.
+
+    Listings whose content `model_run`, or an earlier state of `run`, has embedded already are not encoded again.
+
+    A run that is there already is left as it is until the new state is whole; then that is published in its place. What waited in
+    it for a listing still waits; the next refresh reads all that its sources have, and of files that were read before takes
+    only listings that are not there. What was measured with another model than that of the new state goes with the old one.
+
+    Raises:
+        VibesError: `model_run` has no model or does not fit the market's photo encoder, or `run` is being written.
+    """
+    model_run = None if model_run is None else named_model(model_run)
+    with only_writer(run, "vibes embed"), ExitStack() as held:
+        sweep(run)
+        source = None if model_run is None else held.enter_context(reading(model_run))
+        before = held.enter_context(reading(run))
+        if not (run / "run.toml").is_file():
+            forget(run)
+            return seal(run, _embed(market, run, photos, source, before, report, model_run))
+        with building(run) as built:
+            manifest = _embed(market, built, photos, source, before, report, model_run)
+            manifest.save(built)
+            if (before / Manifest.load(before).market).resolve() == market.path.resolve():
+                _leave_for_refresh(before, built)
+            other = weights_digest(built) != weights_digest(before)
+            publish(run, built, anew=True, other_model=other)
+        if other:
+            drop_results(run)
+        sweep(run)
+        return manifest
+
+
+def _leave_for_refresh(before: Path, built: Path) -> None:
+    """What the next refresh has to know of those that the state in `before` has behind it."""
+    for name in WAITING:  # their files may be gone
+        if (before / name).is_file():
+            copy_file(before / name, built / name)
+    state: dict[str, Any] = read_json(before / REFRESH, "remove the run, and embed it again") or {}
+    if state:
+        read = {**state.get("read", {}), **state.get("sources", {})}
+        write_json(built / REFRESH, {"day_first": state.get("day_first", {}), "read": read})
+
+
+def _embed(
+    market: Market,
+    out: Path,
+    photos: PhotoVectors | None,
+    source: Path | None,
+    before: Path,
+    report: Report | None,
+    model_run: Path | None,
+) -> Manifest:
+    """Fill the folder `out` with the model of the run `model_run`, which lies in `source`.
+
+    `before` is where the earlier state of the run lies.
+    """
+    engine, settings, trained_on, carried = None, Settings(), "", None
+    known: dict[bytes, np.ndarray] = {}
+    if source is not None and model_run is not None:
+        kept = Manifest.load(source)
+        settings, trained_on = at_home(kept, market)
+        if trained_on != market.fingerprint:
+            carried = _carried(market, model_run, source, kept)
+        if carried is not None and report is not None:
+            report(Notice(f"The model of {model_run} {carried.sentence}."))
+        engine = Engine.load(source, market, settings, photos, anew=True)
+        for folder in dict.fromkeys((source.resolve(), before.resolve())):  # often one and the same
+            known |= known_vectors(folder, source, engine)
+    spaces = spaces_of(market, photos, engine, report, known)
+    if engine is not None and source is not None and source.resolve() != out.resolve():
+        for name in MODEL:
+            copy_file(source / name, out / name)
+        for name in ABOUT:
+            if (source / name).is_file():
+                copy_file(source / name, out / name)
+    if engine is not None and engine.featurizer.within is not None:
+        engine.featurizer.save(out)
+    save_spaces(out, market, spaces)
+    if engine is not None:
+        save_prepared(out, engine.features, market.fingerprint)
+    return Manifest(
+        market=str(market.path.resolve()),
+        market_name=market.name,
+        fingerprint=market.fingerprint,
+        trained_on=trained_on,
+        photo_encoder=photos.encoder if photos is not None else "",
+        encoded_by=engine.path if engine is not None else "",
+        carried=carried,
+        versions=library_versions(),
+        settings=settings,
+    )
+
+
+def _carried(market: Market, model_run: Path, source: Path, kept: Manifest) -> Carried | None:
+    """What the model of `model_run` knows of `market`; None where that is the market which it was trained on.
+
+    Raises:
+        VibesError: nothing, or an attribute as another kind.
+    """
+    before = kept.carried if kept.carried is not None and not kept.carried.learned else None
+    here = bool(kept.market) and (source / kept.market).resolve() == market.path.resolve()
+    same = here or kept.fingerprint == market.fingerprint
+    if same and before is None:
+        return kept.carried
+    run, name = (Path(before.run), before.market_name) if before else (model_run, kept.market_name)
+    shared = (
+        before.shared
+        if before and same
+        else took_part(kept, market) is not None or shares_listings(market, run)
+    )
+    return Carried.of(market, Featurizer.load(source), run, name, weights_digest(source), shared=shared)

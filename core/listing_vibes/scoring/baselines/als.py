@@ -1,0 +1,123 @@
+"""Implicit-feedback matrix factorisation by alternating least squares (Hu, Koren & Volinsky 2008), by `implicit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.scoring.interactions import IdModel, Interactions
+from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
+
+if TYPE_CHECKING:
+    from implicit.cpu.als import AlternatingLeastSquares
+    from scipy import sparse
+    from threadpoolctl import ThreadpoolController
+
+# factors, regularisation, alpha: small markets want few factors or a firm hand, short histories a large alpha
+GRID = (
+    (64, 0.01, 5.0),
+    (16, 0.01, 1.0),
+    (64, 10.0, 1.0),
+    (128, 10.0, 1.0),
+    (64, 0.01, 20.0),
+    (64, 10.0, 80.0),
+)
+ITERATIONS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Als(IdModel):
+    """Scores by user factor x listing factor; the user's is solved anew from the history at the query's moment.
+
+    So users without training events are served as well as any. In a history the confidence is `alpha * decay ** age`.
+    """
+
+    label = "Implicit ALS"
+    order = 50
+    slow = True
+
+    interactions: Interactions = field(repr=False)
+    model: AlternatingLeastSquares = field(repr=False)
+    factors: int
+    regularization: float
+    alpha: float
+    decay: float
+    name: str = "als"
+
+    @classmethod
+    def fit(
+        cls,
+        interactions: Interactions,
+        factors: int = 64,
+        regularization: float = 0.01,
+        alpha: float = 1.0,
+        decay: float = 1.0,
+        iterations: int = ITERATIONS,
+        seed: int = 0,
+    ) -> Als:
+        """Factorise the training events."""
+        from implicit.cpu.als import AlternatingLeastSquares
+
+        with _one_blas_thread():
+            model = AlternatingLeastSquares(
+                factors=factors,
+                regularization=regularization,
+                alpha=alpha,
+                iterations=iterations,
+                random_state=np.random.default_rng(seed),
+            )
+            model.fit(_csr(interactions.matrix), show_progress=False)
+        return cls(interactions, model, factors, regularization, alpha, decay)
+
+    @classmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> Als:
+        """The settings with the best validation recall@30."""
+        interactions = Interactions.of(log, split.train)
+
+        def trials() -> Iterator[Als]:
+            for factors, regularization, alpha in GRID:
+                fitted = cls.fit(interactions, factors, regularization, alpha, seed=seed)
+                for decay in DECAYS:
+                    yield replace(fitted, decay=decay)
+
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+
+    @classmethod
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> Als:
+        """See `IdModel`."""
+        factors = int(settings["factors"])
+        return cls.fit(interactions, **settings | {"factors": factors}, seed=seed)  # type: ignore[arg-type]
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, -inf for cold listings."""
+        histories = _csr(self.interactions.histories(batch, self.decay))
+        with _one_blas_thread():
+            users = self.model.recalculate_user(np.arange(len(batch)), histories)  # (B, F)
+        return self.interactions.spread(users @ self.model.item_factors.T)
+
+
+def _one_blas_thread() -> AbstractContextManager[object]:
+    # `implicit` has threads of its own; with BLAS threads inside each it warns, and is many times slower
+    return _thread_pools().limit(limits=1, user_api="blas")
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Those of the libraries that are loaded once `implicit` is; looking for them takes longer than a list."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _csr(matrix: sparse.csr_array) -> sparse.csr_matrix:
+    """As the older sparse class that `implicit` knows."""
+    from scipy import sparse
+
+    return sparse.csr_matrix(matrix)

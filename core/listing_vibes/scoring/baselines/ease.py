@@ -1,0 +1,81 @@
+"""EASE, a linear item-item model in closed form (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.scoring.baselines import LeftOut
+from listing_vibes.scoring.interactions import IdModel, Interactions
+from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
+
+PENALTIES = (100.0, 1000.0, 10.0, 30.0, 300.0, 3000.0)
+QUICK = 6_000  # warm listings up to which a fit takes seconds; beyond, only the first two penalties are tried
+MOST_LISTINGS = 20_000  # warm ones; the dense inverse would then take 3 GB, and n^3 operations per penalty
+
+
+class TooManyListings(LeftOut):
+    """The catalogue is beyond what a dense inverse can serve."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ease(IdModel):
+    """Scores by `history @ weights`, each listing of the history weighed by `decay ** age`."""
+
+    label = "EASE"
+    order = 40
+    slow = True
+
+    interactions: Interactions = field(repr=False)
+    weights: np.ndarray = field(repr=False)  # (W, W) float32, zero diagonal; column j predicts listing j
+    penalty: float
+    decay: float
+    name: str = "ease"
+
+    @classmethod
+    def fit(cls, interactions: Interactions, penalty: float = 100.0, decay: float = 0.8) -> "Ease":
+        """Solve for the weights with ridge penalty lambda.
+
+        Raises:
+            ValueError: the penalty is not above 0.
+            TooManyListings: too many warm listings for a dense inverse.
+        """
+        from scipy.linalg import lapack  # tables of methods ask for names alone
+
+        if not penalty > 0:
+            raise ValueError(f"EASE's penalty must be above 0, got {penalty}")
+        count = len(interactions.warm)
+        if count > MOST_LISTINGS:
+            raise TooManyListings(
+                f"EASE needs the inverse of a {count:,} x {count:,} matrix; beyond {MOST_LISTINGS:,} listings with "
+                "training events it is left out."
+            )
+        # (W, W) symmetric, so that its transpose is the same in the order that LAPACK wants
+        gram = interactions.cooccurrence().toarray().astype(np.float64).T
+        gram[np.diag_indices(count)] += penalty
+        factor, _ = lapack.dpotrf(gram, lower=0, overwrite_a=1)  # a penalty makes `gram` positive definite
+        inverse, _ = lapack.dpotri(factor, lower=0, overwrite_c=1)  # its upper triangle
+        weights = inverse.astype(np.float32)
+        weights = np.triu(weights) + np.triu(weights, 1).T
+        weights /= -inverse.diagonal().astype(np.float32)  # B_ij = -P_ij / P_jj
+        np.fill_diagonal(weights, 0.0)
+        return cls(interactions, weights, penalty, decay)
+
+    @classmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> "Ease":
+        """The penalty and recency weight with the best validation recall@30."""
+        interactions = Interactions.of(log, split.train)
+
+        def trials() -> Iterator[Ease]:
+            for penalty in PENALTIES if len(interactions.warm) <= QUICK else PENALTIES[:2]:
+                fitted = cls.fit(interactions, penalty)
+                for decay in DECAYS:
+                    yield replace(fitted, decay=decay)
+
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, -inf for cold listings."""
+        return self.interactions.spread(self.interactions.histories(batch, self.decay) @ self.weights)

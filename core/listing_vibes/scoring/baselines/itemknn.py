@@ -1,0 +1,111 @@
+"""Item-based nearest neighbours on co-occurrence (Sarwar et al. 2001, with shrinkage as in Bell & Koren 2007)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.scoring.interactions import IdModel, Interactions
+from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
+
+if TYPE_CHECKING:
+    from scipy import sparse  # loaded where a matrix is made: tables of methods ask for names alone
+
+SHRINKS = (20.0, 0.0, 5.0, 100.0)
+DENSE = 12_000  # warm listings up to which all similarities are kept, as one dense matrix
+NEIGHBOURS = 500  # kept of each listing beyond that
+BLOCK = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class ItemKNN(IdModel):
+    """Scores a listing by its similarity to the history, each listing of it weighed by `decay ** age`.
+
+    Similarity is the cosine of the listings' user sets, shrunk where few users speak for it:
+    `both / (sqrt(users_i * users_j) + shrink)`; a listing is not similar to itself.
+    """
+
+    label = "ItemKNN"
+    order = 30
+
+    interactions: Interactions = field(repr=False)
+    similarity: np.ndarray | sparse.csr_array = field(repr=False)  # (W, W) float32, row: of the history
+    shrink: float
+    decay: float
+    name: str = "itemknn"
+
+    @classmethod
+    def fit(
+        cls,
+        interactions: Interactions,
+        shrink: float = 20.0,
+        decay: float = 0.9,
+        neighbours: int | None = None,
+    ) -> ItemKNN:
+        """Similarities of the training events; `neighbours` keeps only the most similar ones of each listing."""
+        from scipy import sparse
+
+        users = np.sqrt(interactions.matrix.sum(axis=0))  # (W,)
+        parts = []
+        columns = interactions.matrix.tocsc()
+        for low in range(0, len(users), BLOCK):
+            part = (columns[:, low : low + BLOCK].T @ interactions.matrix).tocoo()
+            row, column = part.coords
+            apart = row + low != column
+            row, column, both = row[apart], column[apart], part.data[apart]
+            data = both / (users[row + low] * users[column] + shrink)
+            block = sparse.csr_array((data.astype(np.float32), (row, column)), shape=part.shape)
+            if neighbours is not None:
+                block = _strongest(block, neighbours)
+            parts.append(block.toarray() if neighbours is None else block)
+        similarity = np.vstack(parts) if neighbours is None else sparse.vstack(parts, format="csr")
+        return cls(interactions, similarity, shrink, decay)
+
+    @classmethod
+    def tune(cls, log: EventLog, split: Split, catalogue: Catalogue, seed: int = 0) -> ItemKNN:
+        """The shrinkage and recency weight with the best validation recall@30."""
+        interactions = Interactions.of(log, split.train)
+        neighbours = _neighbours(interactions)
+
+        def trials() -> Iterator[ItemKNN]:
+            for shrink in SHRINKS:
+                fitted = cls.fit(interactions, shrink, neighbours=neighbours)
+                for decay in DECAYS:
+                    yield replace(fitted, decay=decay)
+
+        return best(trials(), log, validation_sample(split, seed, log.listings), catalogue)
+
+    @classmethod
+    def again(cls, interactions: Interactions, settings: dict[str, float], seed: int = 0) -> ItemKNN:
+        """See `IdModel`."""
+        return cls.fit(interactions, neighbours=_neighbours(interactions), **settings)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32, -inf for cold listings."""
+        from scipy import sparse
+
+        scores = self.interactions.histories(batch, self.decay) @ self.similarity  # (B, W)
+        return self.interactions.spread(scores.toarray() if sparse.issparse(scores) else scores)
+
+
+def _neighbours(interactions: Interactions) -> int | None:
+    """How many are kept of each listing; None: all."""
+    return None if len(interactions.warm) <= DENSE else NEIGHBOURS
+
+
+def _strongest(block: sparse.csr_array, most: int) -> sparse.csr_array:
+    """The `most` largest values of each row."""
+    from scipy import sparse
+
+    keep = np.ones(block.nnz, bool)
+    for low, high in zip(block.indptr[:-1], block.indptr[1:], strict=True):
+        if high - low > most:
+            weakest = np.argpartition(block.data[low:high], high - low - most)[: high - low - most]
+            keep[low + weakest] = False
+    row = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+    return sparse.csr_array((block.data[keep], (row[keep], block.indices[keep])), shape=block.shape)

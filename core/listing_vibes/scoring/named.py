@@ -1,0 +1,78 @@
+"""Every scorer without a training of its own, by the name that a grid gives it."""
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.content_spaces import content_spaces
+from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.market.splits import Catalogue, Split, choosing
+from listing_vibes.progress import Report
+from listing_vibes.scoring.baselines import BASELINES, first_level, in_order, tuned
+from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.text_space import text_vectors
+from listing_vibes.scoring.tuning import best, validation_sample
+
+#: Space by the name that grids give its neighbours.
+BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBOURS.items()}
+
+#: What tables call the best of the untrained neighbours beside a recency prior: what is to be had without any model.
+NEAR_RECENT = "neighbours + recency"
+
+
+def baseline_names() -> tuple[str, ...]:
+    """All names that `named_baseline` knows."""
+    return ("best-id", *in_order(), *BY_SPACE)
+
+
+def named_baseline(
+    name: str,
+    market: Market,
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    photos: PhotoVectors | None = None,
+    seed: int = 0,
+) -> Scorer:
+    """The baseline called `name`, tuned on validation recall@30; `best-id` is whichever of the first level does best.
+
+    Raises:
+        VibesError: no event trains, the market lacks what the baseline looks at, or there is no such baseline.
+    """
+    if name == "best-id":
+        asked = choosing(split, log, catalogue)
+        first = first_level(log, asked, catalogue, seed=seed)
+        chosen = best(first, log, validation_sample(asked, seed, log.listings), catalogue)
+        return chosen if asked is split else chosen.fitted_on(log, split.train, seed)
+    if name in BY_SPACE:
+        return neighbours(BY_SPACE[name], market, log, split, catalogue, photos, seed)
+    if name not in BASELINES:
+        raise VibesError(f"There is no baseline '{name}'; choose one of {', '.join(baseline_names())}.")
+    return tuned(BASELINES[name], log, split, catalogue, seed)
+
+
+def neighbours(
+    space: str,
+    market: Market,
+    log: EventLog,
+    split: Split,
+    catalogue: Catalogue,
+    photos: PhotoVectors | None = None,
+    seed: int = 0,
+    report: Report | None = None,
+) -> VectorNeighbours:
+    """Nearest neighbours of the history by attributes, photos or text, the recency weight tuned on validation.
+
+    Raises:
+        VibesError: the market has nothing in this space.
+    """
+    vectors: np.ndarray | None
+    if space == "text":
+        vectors = text_vectors(market, log.counts(split.train) > 0, report=report)
+    else:
+        vectors = content_spaces(market, photos).get(space)
+    if vectors is None:
+        raise VibesError(f"{market.path} has no {space}, so listings have no {NEIGHBOURS[space]}.")
+    return VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[space], seed)

@@ -1,0 +1,118 @@
+"""Nearest neighbours of the history in any space of vectors: attributes, photos, texts."""
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split, choosing
+from listing_vibes.scoring.interactions import history_matrix
+from listing_vibes.scoring.late_interaction import add_nearest
+from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
+from listing_vibes.scoring.unwanted import taken
+
+#: What the neighbours by each space are called.
+NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
+#: By so much the length of a vector that was brought to one may differ from it in float32.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class VectorNeighbours:
+    """Scores a listing by its mean cosine to the listings of the history, weighed by `decay ** age`, or, `nearest`, by its
+    greatest cosine to one of them, as late interaction does: who bought a coat and socks wants nothing in the middle.
+
+    A zero vector says that a listing has nothing in this space: it is scored `-inf` and does not speak in a history.
+    Nothing is trained, so cold listings are served like any other.
+    What is like a listing that the history calls unwanted falls, as by a request's `not`.
+    """
+
+    log: EventLog = field(repr=False)
+    vectors: np.ndarray = field(repr=False)  # (L, d) float32, of length one or zero
+    present: np.ndarray = field(repr=False)  # (L,) bool: which listings have something in this space
+    decay: float
+    name: str
+    nearest: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        vectors: np.ndarray,
+        log: EventLog,
+        decay: float = 0.8,
+        name: str = "neighbours",
+        nearest: bool = False,
+    ) -> "VectorNeighbours":
+        """Neighbours by `vectors` (L, d), a row a listing of `log`; they need not be normalised.
+
+        Raises:
+            ValueError: the number of rows is not that of the listings, or a value is not finite.
+        """
+        if len(vectors) != log.listings or not np.isfinite(vectors).all():
+            raise ValueError(
+                f"vectors must be finite and have {log.listings} rows, got shape {vectors.shape}"
+            )
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit = vectors
+        # Of vectors that are of length one no copy is made: a run's own may be what several processes share.
+        if vectors.dtype != np.float32 or (np.abs(length[length > 0] - 1) > ROUNDING).any():
+            unit = np.divide(vectors, length, out=np.zeros(vectors.shape, np.float32), where=length > 0)
+        return cls(log, unit, np.any(unit, axis=1), decay, name, nearest)
+
+    @classmethod
+    def tune(
+        cls,
+        vectors: np.ndarray,
+        log: EventLog,
+        split: Split,
+        catalogue: Catalogue,
+        name: str = "neighbours",
+        seed: int = 0,
+        means_alone: bool = False,
+    ) -> "VectorNeighbours":
+        """The recency weight with the best validation recall@30, or the nearest listing where that finds more (unless
+        `means_alone`)."""
+        base = cls.of(vectors, log, name=name)
+        means = (replace(base, decay=decay) for decay in DECAYS)
+        nearest = [] if means_alone else [replace(base, decay=1.0, nearest=True)]
+        trials = chain(means, nearest)
+        asked = choosing(
+            split, log, catalogue
+        )  # nothing is fitted, so that what trains a model may choose here
+        return best(trials, log, validation_sample(asked, seed, log.listings), catalogue)
+
+    def score(self, batch: Queries) -> np.ndarray:
+        """(B, L) float32."""
+        present = self.present
+        scores = self._nearest(batch) if self.nearest else self._mean(batch)
+        if not present.all():
+            scores[:, ~present] = -np.inf
+        if self.log.some_unwanted:
+            owner, rows = self.log.not_this(batch.start, batch.end)
+            for query in np.unique(owner):
+                scores[query] -= taken(scores[query], self.vectors, rows[owner == query])
+        return scores
+
+    @property
+    def note(self) -> str:
+        """How a history is read, where it is not by its mean."""
+        return "by the nearest listing of a history" if self.nearest else ""
+
+    def _mean(self, batch: Queries) -> np.ndarray:
+        """(B, L) weighed means of cosines."""
+        weight = history_matrix(self.log, batch, self.decay)  # (B, L)
+        total = weight @ self.present.astype(np.float32)  # (B,)
+        mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
+        found: np.ndarray = mean @ self.vectors.T
+        return found
+
+    def _nearest(self, batch: Queries) -> np.ndarray:
+        """(B, L) greatest cosines."""
+        found = np.zeros((len(batch), len(self.vectors)), np.float32)
+        told = self.log, batch.start, batch.end
+        if self.log.some_unwanted:
+            part = self.log.wanted_only(batch.start, batch.end)
+            told = part, part.start[:-1], part.start[1:]
+        add_nearest(found, 1.0, self.vectors, self.vectors, *told, speaks=self.present)
+        return found

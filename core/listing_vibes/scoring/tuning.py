@@ -1,0 +1,56 @@
+"""Choosing the settings of a baseline on validation recall@30, so that nothing is tuned on the test."""
+
+import logging
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+
+from listing_vibes.defaults import K
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.splits import Catalogue, Queries, Split
+from listing_vibes.scoring.metrics import user_means
+from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pessimistic_ranks
+
+S = TypeVar("S", bound=Scorer)
+MOST_QUERIES = 2000  # a difference that more queries would show is smaller than any in the grids
+#: Scores that a choice looks at, at most, and the queries that it asks even so: among a million listings 2,000 take minutes.
+CELLS, LEAST_QUERIES = 2_000_000_000, 200
+TRIALS = 8  # as many as most choices have, or more
+DECAYS = (0.8, 1.0, 0.9, 0.7, 0.5, 0.3)  # weight of a listing against the one touched after it
+
+log_of_choices = logging.getLogger(__name__)
+
+
+def validation_sample(split: Split, seed: int, listings: int, trials: int = TRIALS) -> Queries:
+    """At most `MOST_QUERIES` of the validation queries, chosen without replacement; fewer where so many `trials` among so many
+    `listings` would look at more than `CELLS` scores."""
+    count = len(split.valid)
+    most = min(MOST_QUERIES, max(LEAST_QUERIES, CELLS // max(1, trials * listings)))
+    if count <= most:
+        return split.valid
+    return split.valid.take(np.sort(np.random.default_rng(seed).choice(count, most, replace=False)))
+
+
+def recall(scorer: Scorer, log: EventLog, queries: Queries, catalogue: Catalogue) -> float:
+    """Recall@30, mean over users."""
+    ranks = np.zeros(len(queries), np.int64)
+    for rows, batch, allowed in batches(log, queries, catalogue, 256):
+        ranks[rows] = pessimistic_ranks(checked_scores(scorer, batch, log.listings), allowed, batch.target)
+    return float(user_means((ranks <= K)[:, None].astype(np.float64), queries.user).mean())
+
+
+def best(trials: Iterable[S], log: EventLog, queries: Queries, catalogue: Catalogue) -> S:
+    """The trial with the highest recall@30 on `queries`, the earlier one of equals; without queries the first one."""
+    chosen: S | None = None
+    highest = -1.0
+    for trial in trials:
+        if len(queries) == 0:
+            return trial
+        reached = recall(trial, log, queries, catalogue)
+        log_of_choices.debug("%s: recall@%d %.4f", trial, K, reached)
+        if reached > highest:
+            chosen, highest = trial, reached
+    if chosen is None:
+        raise ValueError("there is no trial to choose from")
+    return chosen

@@ -1,0 +1,178 @@
+"""A vector store in Milvus: a file through `milvus-lite`, or a server (and so many machines) by its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.errors import VibesError, needs
+from listing_vibes.search.store.checks import checked, checked_queries
+from listing_vibes.search.store.filters import milvus_expression, refuse_unknown
+from listing_vibes.search.store.protocol import Filter, Found
+
+ID, VECTOR = "listing_id", "vector"
+COLLECTION = "listings"
+CHUNK = 2000  # listings a request: a server takes 64 MiB at most
+ASKED = 256  # queries a request
+
+
+class MilvusStore:
+    """See `VectorStore`; Milvus keeps each change at once, for all of its readers, so `save` only flushes it.
+
+    Attributes are dynamic fields: any text, number or flag can be filtered by, and the server does it.
+    """
+
+    def __init__(self, client: Any, collection: str, width: int) -> None:
+        self._client, self._collection, self.width = client, collection, width
+
+    @classmethod
+    def open(cls, place: Path | str, width: int | None = None, collection: str = COLLECTION) -> Self:
+        """See `VectorStore.open`.
+
+        Args:
+            place: an address such as `http://host:19530`, or a file ending in `.db` (milvus-lite).
+            collection: the collection's name; letters, digits and _. A token is taken from `MILVUS_TOKEN`.
+        """
+        if not re.fullmatch(r"[A-Za-z_]\w*", collection):
+            raise VibesError(f"'{collection}' is no name of a Milvus collection; use letters, digits and _.")
+        with needs("Milvus", "milvus"):
+            from pymilvus import MilvusClient
+        if "://" not in str(place):
+            if not str(place).endswith(".db"):
+                raise VibesError(
+                    f"'{place}' is neither an address nor a file ending in .db; give one of them."
+                )
+            Path(place).absolute().parent.mkdir(parents=True, exist_ok=True)
+        with _told(f"Milvus at {place}"):
+            client = MilvusClient(str(place), token=os.environ.get("MILVUS_TOKEN", ""))
+            there = client.has_collection(collection)
+            if not there and width is not None:
+                _create(client, collection, width)
+        if not there and width is None:
+            raise VibesError(f"Milvus at {place} has no collection '{collection}'; fill one first.")
+        with _told(f"Milvus at {place}"):
+            client.load_collection(collection)
+            fields = client.describe_collection(collection)["fields"]
+        found = next((int(f["params"]["dim"]) for f in fields if f["name"] == VECTOR), None)
+        if found is None or width not in (None, found):
+            raise VibesError(
+                f"The vectors of '{collection}' at {place} are {found} wide, not {width}; give another collection."
+            )
+        return cls(client, collection, found)
+
+    def __len__(self) -> int:
+        with _told("Milvus"):
+            return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
+
+    def ids(self) -> list[str]:
+        """See `VectorStore.ids`."""
+        found: list[str] = []
+        with _told("Milvus"):
+            pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
+            while page := pages.next():
+                found += [row[ID] for row in page]
+            pages.close()
+        return found
+
+    def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
+        """See `VectorStore.upsert`."""
+        names, rows, table = checked(ids, vectors, attributes, self.width)
+        some = np.any(rows != 0, axis=1)  # (n,)
+        self.delete(names[~some].tolist())
+        told = _records(table)
+        records = [
+            {**told[row], ID: str(names[row]), VECTOR: rows[row].tolist()} for row in np.flatnonzero(some)
+        ]
+        for start in range(0, len(records), CHUNK):
+            with _told("Milvus"):
+                self._client.upsert(self._collection, records[start : start + CHUNK])
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See `VectorStore.delete`."""
+        for start in range(0, len(ids), CHUNK):
+            with _told("Milvus"):
+                # As JSON quotes them: the library's own quotes end at one that an id has.
+                some = json.dumps(list(ids[start : start + CHUNK]), ensure_ascii=False)
+                self._client.delete(self._collection, filter=f"{ID} in {some}")
+
+    def search(self, queries: np.ndarray, k: int, filter: Filter | None = None) -> Found:
+        """See `VectorStore.search`."""
+        queries = checked_queries(queries, self.width)
+        ids = np.full((len(queries), k), None, object)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        expression = milvus_expression(filter or {})
+        if filter:
+            self._refuse_unknown(filter)
+        for start in range(0, len(queries), ASKED):
+            with _told("Milvus"):
+                answers = self._client.search(
+                    self._collection,
+                    data=list(queries[start : start + ASKED]),
+                    limit=k,
+                    filter=expression,
+                    anns_field=VECTOR,
+                    search_params={"metric_type": "IP"},
+                )
+            for row, hits in enumerate(answers, start=start):
+                ids[row, : len(hits)] = [hit[ID] for hit in hits]
+                scores[row, : len(hits)] = [hit["distance"] for hit in hits]
+        return Found(ids, scores)
+
+    def _refuse_unknown(self, filter: Filter) -> None:
+        """Every row has every attribute (see `_records`), so any one tells which there are."""
+        with _told("Milvus"):
+            rows = self._client.query(self._collection, limit=1, output_fields=["*"])
+        if rows:
+            refuse_unknown(filter, {str(name) for name in rows[0]} - {ID, VECTOR})
+
+    def save(self) -> None:
+        """See `VectorStore.save`."""
+        with _told("Milvus"):
+            self._client.flush(self._collection)
+
+    def close(self) -> None:
+        """Let go of the connection, or of the file."""
+        self._client.close()
+
+
+def _create(client: Any, collection: str, width: int) -> None:
+    from pymilvus import DataType
+
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=True)
+    schema.add_field(ID, DataType.VARCHAR, is_primary=True, max_length=512)
+    schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=width)
+    index = client.prepare_index_params()
+    index.add_index(VECTOR, index_type="FLAT", metric_type="IP")
+    client.create_collection(collection, schema=schema, index_params=index, consistency_level="Strong")
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The attributes of each row as Milvus takes them; what is missing is said to be, so that no old value stays."""
+    columns = {str(name): table[name].astype(object).tolist() for name in table}
+    rows: list[dict[str, Any]] = [{} for _ in range(len(table))]
+    for name, values in columns.items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = None if pd.isna(value) else value.item() if isinstance(value, np.generic) else value
+    return rows
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What Milvus raises, in one sentence."""
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        yield
+    except MilvusException as error:
+        reason = str(error.message).splitlines()[0]
+        raise VibesError(
+            f"{where} refused or cannot be reached ({reason}); check its address and state."
+        ) from error

@@ -1,0 +1,57 @@
+"""The lists of a job, on object storage: made here, put there when all are made, the manifest last: whoever sees it sees all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.storage import Place, asked, is_address
+from listing_vibes.serving.batch.job import MANIFEST
+
+PROBE = "_vibes-probe"  # readers of parquet folders skip names that begin with _
+
+
+@contextmanager
+def delivered(out: str) -> Iterator[Path]:
+    """The folder that a job is to fill: `out`, or where that is an address one here, whose files are put there at the end.
+
+    Of an address it is tried at once whether one may write there, since lists may take long. A job that was interrupted begins
+    anew.
+
+    Raises:
+        VibesError: the address holds lists already, or may not be written.
+    """
+    if not is_address(out):
+        yield Path(out)
+        return
+    place = Place.of(out, "--out")
+    with asked(place):
+        place.files.invalidate_cache()
+        found = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
+    there = {
+        name: path for name, path in found.items() if "/" not in name
+    }  # deeper lie the lists of other days
+    strange = [name for name in there if name.endswith(".parquet") and not name.startswith("part-")]
+    if MANIFEST in there or strange:
+        raise VibesError(
+            f"{place.shown} holds {MANIFEST if MANIFEST in there else strange[0]} already; choose another folder for --out, such "
+            "as one with the date."
+        )
+    with TemporaryDirectory(prefix="vibes-") as folder:
+        probe, made = Path(folder) / PROBE, Path(folder) / "lists"
+        probe.touch()
+        (place / PROBE).put(probe)
+        with suppress(Exception):  # one who may write need not be one who may remove
+            place.files.rm_file((place / PROBE).path)
+        yield made
+        files = sorted(made.glob("*.parquet"))
+        for file in files:
+            (place / file.name).put(file)
+        for name in set(there) - {file.name for file in files}:
+            if name.startswith("part-"):  # of a delivery that was interrupted
+                with asked(place, "written"):
+                    place.files.rm_file(there[name])
+        (place / MANIFEST).put(made / MANIFEST)

@@ -1,0 +1,160 @@
+"""Tables without the rows of some users: the same files, of the same columns, types and order."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import from_json
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.io import TABLE_SUFFIXES, read_table, table_columns
+from listing_vibes.market.rejects import REJECT_COLUMNS
+from listing_vibes.serving.forget.who import Who
+from listing_vibes.serving.impressions.keeper import TURNING
+from listing_vibes.serving.journal.following import whole_lines
+from listing_vibes.serving.journal.segments import SUFFIX, alone
+
+#: Rows of a CSV that are in memory at once.
+ROWS = 200_000
+
+
+def tables_of(folder: Path) -> Iterator[Path]:
+    """Every table and journal in a folder and those below it, hidden ones and links too; `folder` may be one file."""
+    files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    for path in files:
+        if path.name.endswith((*TABLE_SUFFIXES, SUFFIX)) and path.is_file():
+            yield path
+
+
+def has_users(path: Path) -> bool:
+    """Whether a table tells of users.
+
+    Raises:
+        VibesError: it cannot be read, so that nobody knows.
+    """
+    if path.suffix == SUFFIX:
+        return b'"user_id"' in whole_lines(path)
+    try:
+        columns = table_columns(path)
+    except pd.errors.EmptyDataError:
+        return False
+    except Exception as error:  # of a damaged file pandas and pyarrow raise anything
+        raise VibesError(
+            f"{path} cannot be read as a table, so it may tell of them still; mend or remove it, and run the same again."
+        ) from error
+    return C.USER in columns or tuple(columns) == REJECT_COLUMNS
+
+
+def rows_of(path: Path, who: Who) -> np.ndarray:
+    """(n,) bool: which rows of a table with users are theirs.
+
+    Raises:
+        VibesError: it is no table.
+    """
+    if path.suffix == SUFFIX:
+        return who.rows(pd.DataFrame({C.USER: [_user_of(line) for line in whole_lines(path).splitlines()]}))
+    if path.suffix == ".parquet" and C.USER in table_columns(path):
+        column = to_frame(pq.read_table(path, columns=[C.USER]))
+        return who.rows(column)
+    return who.rows(read_table(path))
+
+
+def without(path: Path, who: Who) -> int:
+    """Rewrite a table without their rows, where it has any; returns how many there were.
+
+    The new file replaces the old one by a rename. Values of dictionaries that only these rows had are gone as well.
+
+    Raises:
+        VibesError: it is no table, the disk is full, or the folder cannot be written.
+    """
+    if path.suffix == SUFFIX:
+        return _without_lines(path, who)
+    theirs = rows_of(path, who)
+    if theirs.any():
+        mode = path.stat().st_mode & 0o777
+        with atomic_path(path) as temporary:
+            write = _parquet if path.suffix == ".parquet" else _csv
+            write(path, temporary, ~theirs)
+        path.chmod(mode)
+    return int(theirs.sum())
+
+
+def _without_lines(path: Path, who: Who) -> int:
+    """Of a journal, which services may be writing: they wait, go on in a file of their own, and read this one anew."""
+    if not rows_of(path, who).any():
+        return 0
+    with alone(path.parent), alone(path.parent, TURNING):
+        theirs, lines = rows_of(path, who), whole_lines(path).splitlines(keepends=True)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs)))
+        path.chmod(0o600)
+    return int(theirs.sum())
+
+
+def _user_of(line: bytes) -> str | None:
+    try:
+        user = from_json(line).get(C.USER)
+    except (ValueError, AttributeError):
+        return None
+    return user if isinstance(user, str) else None
+
+
+def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:
+    with pa.OSFile(str(source)) as stream:
+        file, first = pq.ParquetFile(stream), 0
+        schema = file.schema_arrow
+        groups = file.metadata.num_row_groups
+        packed = file.metadata.row_group(0).column(0).compression if groups else "SNAPPY"
+        with pq.ParquetWriter(
+            target, schema, compression="NONE" if packed == "UNCOMPRESSED" else packed
+        ) as writer:
+            for number in range(groups):
+                table = file.read_row_group(number)
+                kept = table.filter(pa.array(keep[first : first + len(table)]))
+                first += len(table)
+                if len(kept):
+                    columns = [_anew(column) for column in kept.columns]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+
+
+def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of dictionary type without the values of rows that are gone."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    plain = column.cast(column.type.value_type).combine_chunks().dictionary_encode()
+    indices = plain.indices.cast(column.type.index_type)
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(indices, plain.dictionary)])
+
+
+def _csv(source: Path, target: Path, keep: np.ndarray) -> None:
+    parts = pd.read_csv(
+        source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", chunksize=ROWS
+    )
+    first = 0
+    with _opened(source, target) as stream:
+        for part in parts:
+            kept = part[keep[first : first + len(part)]]
+            stream.write(kept.to_csv(index=False, header=first == 0, lineterminator="\n").encode())
+            first += len(part)
+
+
+@contextmanager
+def _opened(source: Path, target: Path) -> Iterator[IO[bytes]]:
+    """`target` to write to, packed as `source` is; no time in it, so that the same rows are the same bytes."""
+    with target.open("wb") as plain:
+        if not source.name.endswith(".gz"):
+            yield plain
+            return
+        with gzip.GzipFile(fileobj=plain, mode="wb", filename="", mtime=0) as packed:
+            yield packed  # type: ignore[misc]

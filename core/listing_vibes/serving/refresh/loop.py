@@ -1,0 +1,147 @@
+"""Look after look, until somebody says stop."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from listing_vibes.defaults import K
+from listing_vibes.errors import VibesError
+from listing_vibes.market.database import QUERY, query_of
+from listing_vibes.market.download.limits import Limits
+from listing_vibes.market.durable import only_writer
+from listing_vibes.market.storage import is_address
+from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.refresher import Look, Refresher, Stopped
+from listing_vibes.serving.refresh.sources import FolderSource, Source
+from listing_vibes.serving.refresh.sql import SqlSource
+from listing_vibes.serving.refresh.storage import StorageSource
+from listing_vibes.words import count
+
+
+def keep_fresh(
+    path: Path,
+    sources: Mapping[str, Source],
+    every: float | None,
+    stop: threading.Event,
+    report: Callable[[Look | VibesError], None],
+    k: int = K,
+    after: Callable[[Run], object] = lambda run: None,
+    beside: str | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Look at the sources every `every` seconds (None: once) until `stop` is set, which also ends a look half-way.
+
+    The first look fails where it cannot be done; from then on a failed one is reported and tried again at the next.
+
+    Args:
+        report: gets what each look brought, or why it failed.
+        beside: what is added to the model in pushes, see `Run.recommend`.
+        limits: within which new photos are fetched by their addresses; None: they are not.
+        after: gets the run at the start and after each look that published something.
+
+    Raises:
+        VibesError: the run cannot be refreshed, or the first look failed.
+    """
+
+    def tick() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    with only_writer(path, "vibes refresh"):
+        refresher, first, behind = Refresher(path, sources, k, tick, beside, limits), True, True
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                look = refresher.look()
+                behind |= look.published
+                report(look)
+                if behind:  # also after an earlier look
+                    after(refresher.run)
+                    behind = False
+                if every is None:
+                    return
+                refresher.warm()
+                if look.published:
+                    gc.collect()  # what was built refers to itself and may be large; Python looks for it too seldom
+            except Stopped:
+                return
+            except VibesError as error:
+                if first or every is None:
+                    raise
+                behind = True  # it may have failed after it had published
+                report(error)
+            first = False
+            stop.wait(max(0.0, every - (time.monotonic() - started)))
+
+
+def source_of(name: str, told: str, database: str | None) -> Source:
+    """What `--events`, `--listings` or `--photos` means: a folder here or on a storage, a query, or a `.sql` file that holds one.
+
+    Raises:
+        VibesError: a query without a database, or neither a folder nor a query.
+    """
+    if is_address(told):
+        return StorageSource(told, f"--{name}")
+    query = query_of(told, name)
+    if QUERY.match(query):
+        if database is None:
+            raise VibesError(f"--{name} is a query; say with --database where to ask it.")
+        return SqlSource(database, query, name)
+    if not Path(told).is_dir():
+        raise VibesError(
+            f"--{name} '{told}' is neither a folder nor a query; give the folder that new tables are put into, or "
+            "SELECT ... together with --database."
+        )
+    return FolderSource(Path(told))
+
+
+def seconds_of(text: str) -> float:
+    """A time such as `30`, `30s`, `10m`, `1.5h` or `1d`, in seconds; all else that `pandas.Timedelta` reads as well.
+
+    Raises:
+        VibesError: it is none.
+    """
+    told = text.strip().lower().replace("d", "D")  # pandas spells a day so
+    try:
+        found = pd.Timedelta(f"{told}s" if told[-1:].isdigit() else told)
+    except ValueError:
+        found = pd.NaT
+    if not found > pd.Timedelta(0):  # NaT is not, either
+        raise VibesError(f"Option --every is '{text}'; give a time such as 30s, 10m or 1h.")
+    return found.total_seconds()
+
+
+def status(look: Look) -> str:
+    """A look as one line: the generation, what came, what was encoded for it, how long it took, the lag."""
+    counts = look.encoded
+    if look.published:
+        parts = [
+            f"generation {look.generation}: {count(look.events, 'event')} of {count(look.users, 'user')}",
+            f"listings {look.new:,} new, {look.changed:,} changed, {look.expired:,} expired",
+            f"encoded {counts.listings:,} listings, {counts.histories:,} histories, {counts.photos:,} photos",
+            f"{look.seconds:.1f} s",
+            f"lag {look.lag_s or 0:.1f} s",
+        ]
+    else:
+        parts = [f"generation {look.generation}: nothing new"]
+    if look.waiting:
+        parts.append(f"{count(look.waiting, 'event waits', 'events wait')} for the listing or the time")
+    if look.photos_waiting:
+        parts.append(f"{count(look.photos_waiting, 'photo waits', 'photos wait')} for another try")
+    if look.problems:
+        more = f" (and {len(look.problems) - 1:,} more)" if len(look.problems) > 1 else ""
+        parts.append(f"problem: {look.problems[0]}{more}")
+    return "; ".join(parts)
+
+
+def document(look: Look) -> dict[str, Any]:
+    """A look as JSON."""
+    return asdict(look)

@@ -1,0 +1,116 @@
+"""The market's own folder, which follows the published generations table by table."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import copy_file, sweep_left
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, find_table
+from listing_vibes.run.run import Run
+
+NAMES = ("market.toml", *TABLES)
+Digests = dict[str, str]
+Stat = tuple[int, int, int]
+
+
+class MarketFolder:
+    """`market.toml` and the tables of a run's market as they lie in the market's folder.
+
+    Readers of the run read its generation. The folder gets the same files afterwards, each by a rename, listings before
+    events, so that every other command on the market, too, sees what is new; what an interruption or a full disk left
+    undone is done at the next look or start.
+
+    Args:
+        replaced: digests of the files that the run's generation took the place of.
+
+    Raises:
+        VibesError: somebody else changed a file since, or nothing can be written there.
+    """
+
+    def __init__(self, run: Run, replaced: Digests) -> None:
+        self.path = run.market.path
+        if not os.access(self.path, os.W_OK):  # told before anything is published
+            raise VibesError(
+                f"{self.path} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "
+                "or embed the run over a copy of it that is."
+            )
+        sweep_left(self.path)
+        self._run, self._replaced = run, replaced
+        if run.market.tables == self.path and run.market_changed:
+            raise self._error()
+        self.digests = digests(self.path)
+        self._seen: list[Stat | None] = []
+        self._agree()
+
+    def check(self) -> None:
+        """Does what is left undone.
+
+        Raises:
+            VibesError: a file was changed since the last look, or cannot be written.
+        """
+        if self._stamps() != self._seen:
+            self._agree()
+
+    def extend(self, run: Run) -> None:
+        """Bring the folder to the state of a generation that was published.
+
+        Raises:
+            VibesError: a file was changed meanwhile, or cannot be written, which the next look tries again.
+        """
+        self._run, self._replaced, self._seen = run, self.digests, []
+        self._agree()
+
+    def _agree(self) -> None:
+        """Have the folder hold the tables of the run where it holds these or, maybe in parts, those before."""
+        lie, tables = digests(self.path), self._run.market.tables
+        if tables == self.path:
+            if lie != self.digests:
+                raise self._error()
+        elif lie != (ours := digests(tables)):
+            if any(lie.get(name) not in (ours.get(name), self._replaced.get(name)) for name in NAMES):
+                raise self._error()
+            self._copy(self._run)
+        self.digests, self._seen = digests(self.path), self._stamps()
+
+    def _copy(self, run: Run) -> None:
+        lie, ours = digests(self.path), digests(run.market.tables)
+        for name in NAMES:
+            source = _file(run.market.tables, name)
+            if source is None or lie.get(name) == ours[name]:
+                continue
+            copy_file(source, self.path / source.name)
+            for suffix in TABLE_SUFFIXES:
+                if name != "market.toml" and not source.name.endswith(suffix):
+                    (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def _stamps(self) -> list[Stat | None]:
+        """What changes with a file, without reading it."""
+        files = [_file(self.path, name) for name in NAMES]
+        stats = [None if file is None else file.stat() for file in files]
+        return [None if s is None else (s.st_ino, s.st_size, s.st_mtime_ns) for s in stats]
+
+    def _error(self) -> VibesError:
+        return VibesError(
+            f"The tables of {self.path} were changed by something else since {self._run.path} was embedded or refreshed; "
+            f"bring the run up to date with `vibes embed {self.path} {self._run.path} --model {self._run.path}`."
+        )
+
+
+def digests(folder: Path) -> Digests:
+    """sha256 of `market.toml` and each table that a folder has, by its name."""
+    found = {}
+    for name in NAMES:
+        file = _file(folder, name)
+        if file is not None:
+            with file.open("rb") as stream:
+                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    if name in TABLES:
+        return find_table(folder, name)
+    return folder / name if (folder / name).is_file() else None

@@ -1,0 +1,78 @@
+"""What to train with once a run has been measured: its settings, its number of steps, and the events it was denied."""
+
+from pathlib import Path
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.trainable import TRAINABLE, is_trained
+from listing_vibes.market.log import EventLog
+from listing_vibes.market.market import Market
+from listing_vibes.model.settings import Settings, SplitConfig
+from listing_vibes.run.generations import reading
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.origin import of_another_market
+
+
+def refit_settings(run: Path, market: Market, everything: bool = False) -> Settings:
+    """Settings that train on `market` as `run` was trained, for as many steps as its weights had, without validation.
+
+    What `run` was validated on trains as well, so that the model knows the market until the test begins; with
+    `everything` the test's events do too, and only events still to come can measure the result.
+
+    Raises:
+        VibesError: `run` has no model, does not say how long it trained, is none that can be trained again, or of another market.
+    """
+    with reading(run) as folder:
+        manifest = Manifest.load(folder)
+    settings, training = manifest.settings, manifest.settings.training
+    if not manifest.trained_on:
+        raise VibesError(f"{run} has no model, so there is nothing to refit; name a run of `vibes train`.")
+    if settings.split.protocol != "temporal" or settings.split.t2 is None:
+        raise VibesError(
+            f"{run} was trained for the protocol {settings.split.protocol}, which knows no time to train until; refit a "
+            "run of the protocol temporal."
+        )
+    if training.recipe != "single-stage":
+        raise VibesError(
+            f"{run} was trained in two stages, and validation decided where the first one ended; refit a run of the "
+            "recipe single-stage."
+        )
+    if not manifest.steps and manifest.started:
+        raise VibesError(
+            f"No step of the training of {run} was better on validation than the model that it began from, so there is none to repeat; "
+            "refit that model's run, or go on with that model as it is."
+        )
+    if not manifest.steps:
+        raise VibesError(
+            f"{run} does not say for how many steps it was trained; train it again with this version."
+        )
+    if of_another_market(run, market):
+        raise VibesError(
+            f"{run} is of another market, {manifest.market_name}, of which {market.path} has no listing, so there is nothing to "
+            f"refit; give that market, or begin from the model with --from {run}."
+        )
+    until = settings.split.t2
+    if everything:
+        log = EventLog.from_market(market)
+        until = int(log.time.max()) + 1 if len(log) else until
+    return settings.model_copy(
+        update={
+            "split": SplitConfig(protocol="temporal", t1=until, t2=until),
+            "positions": None,  # the market may have other columns now
+            # Trained and served as the run that it repeats, also where that is of before a setting was known.
+            "training": training.model_copy(
+                update={
+                    "stop_after": manifest.steps,
+                    "value_rate": training.rate_of_values,
+                    "whole_histories": training.whole_histories,
+                }
+                | training.of_recency
+            ),
+        }
+    )
+
+
+def refit_encoder(run: Path) -> str:
+    """The photo encoder that a refit of `run` begins with: its own, or the one whose last stages it trained."""
+    with reading(run) as folder:
+        name = Manifest.load(folder).photo_encoder
+    return TRAINABLE if is_trained(name) else name or "auto"

@@ -1,0 +1,22 @@
+"""The map and the gallery as widgets of a notebook, and the scripts that they and the explorer draw with.
+
+>>> from listing_vibes.widgets import GalleryWidget, MapWidget
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from listing_vibes.faces import face
+
+if TYPE_CHECKING:
+    from listing_vibes.widgets.gallery_widget import GalleryWidget
+    from listing_vibes.widgets.map_widget import MapWidget
+
+__all__ = ["GalleryWidget", "MapWidget"]
+_FACES = {
+    "GalleryWidget": "listing_vibes.widgets.gallery_widget",
+    "MapWidget": "listing_vibes.widgets.map_widget",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return face(__name__, _FACES, "notebook", name)

@@ -1,0 +1,110 @@
+"""The gallery of the explorer in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anywidget
+import pandas as pd
+import traitlets
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.report.looks import photo_of
+from listing_vibes.run.describe import described
+from listing_vibes.run.run import Run
+from listing_vibes.widgets.chosen import chosen_frame, facts_of
+from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML, notebook_module
+
+MOST = 200  # cards
+
+
+class GalleryWidget(anywidget.AnyWidget):
+    """Listings as cards with photos, of which a person chooses some.
+
+    >>> cards = GalleryWidget(run, run.similar("home-0003", k=6))
+    >>> cards.selected = ["home-0003"]
+    Traceback (most recent call last):
+    traitlets.traitlets.TraitError: 'home-0003' is no listing of this gallery; give some of those that it shows.
+    >>> cards.selected = cards.shown[:2]
+    >>> cards.selection["listing_id"].tolist() == cards.shown[:2]
+    True
+
+    Attributes:
+        selected: ids of the listings chosen, in the gallery's order; `observe` tells of every change.
+    """
+
+    _esm = notebook_module(GALLERY, "gallery_widget", GALLERY_HTML)
+    _data = traitlets.Dict().tag(sync=True)
+    selected = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(self, run: Run, listings: pd.DataFrame | Sequence[str], **more: Any) -> None:
+        """Show listings of a run.
+
+        Args:
+            listings: what `Run.similar` or `Run.recommend` gave, or ids.
+            more: for the widget itself, such as `layout`.
+
+        Raises:
+            VibesError: no listing, too many, or one that the market does not have.
+        """
+        found = listings if isinstance(listings, pd.DataFrame) else pd.DataFrame({C.LISTING: list(listings)})
+        if C.LISTING not in found:
+            raise VibesError(
+                f"The table has no column '{C.LISTING}'; give what Run.similar or Run.recommend gave."
+            )
+        names = [str(one) for one in found[C.LISTING]]
+        if not 0 < len(names) <= MOST:
+            raise VibesError(
+                f"A gallery shows 1 to {MOST} listings, and {len(names):,} were given; give some of them."
+            )
+        for one in names:
+            if one not in run.market.listing_row:
+                raise VibesError(
+                    f"There is no listing '{one}' in {run.market.path}; give ids of its listings."
+                )
+        self.run, self.shown = run, names
+        super().__init__(_data=_cards(run, found.assign(**{C.LISTING: names})), **more)
+
+    @traitlets.validate("selected")
+    def _known(self, proposal: Any) -> list[str]:
+        for one in proposal["value"]:
+            if one not in self.shown:
+                raise traitlets.TraitError(
+                    f"'{one}' is no listing of this gallery; give some of those that it shows."
+                )
+        return list(proposal["value"])
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The market's rows of the listings chosen, all columns."""
+        return chosen_frame(self.run, self.selected)
+
+
+def _cards(run: Run, found: pd.DataFrame) -> dict[str, Any]:
+    """What the script is told."""
+    given = found["score"] if "score" in found else pd.Series(index=found.index, dtype=float)
+    scores = pd.to_numeric(given, errors="coerce")
+    table = described(run, found.assign(score=scores.fillna(0.0)))
+    cards = []
+    for place, name in enumerate(found[C.LISTING]):
+        photo = photo_of(run.market, name, "")
+        card = {
+            "id": name, "title": photo.title, "href": "", "photo": photo.data, "alt": f"Cover photo of {photo.title}",
+            "count": 0, "photos": [], "facts": facts_of(table, place), "reasons": [], "tone": "",
+            "score": "" if pd.isna(scores.iat[place]) else f"Score {scores.iat[place]:.2f}",
+        }  # fmt: skip
+        cards.append(card)
+    return {
+        "cards": cards,
+        "box": "4 / 3",
+        "ratio": 4 / 3,
+        "label": f"{len(cards)} listings",
+        "layout": "grid",
+        "photos": bool(run.market.cover),
+        "least": 170,
+        "height": 0,
+        "dividers": False,
+        "scoreHelp": "",
+    }

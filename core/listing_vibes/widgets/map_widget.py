@@ -1,0 +1,162 @@
+"""The vibe map of the explorer in a notebook."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import numpy as np
+import pandas as pd
+import traitlets
+
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.days import MarketDays
+from listing_vibes.insight.map.region import inside, read_outline
+from listing_vibes.insight.map.vibe_map import save_map
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.progress import Report, shown
+from listing_vibes.report.looks import listings_map, photo_of
+from listing_vibes.run.describe import described
+from listing_vibes.run.run import Run
+from listing_vibes.run.thumbs import thumbnail
+from listing_vibes.widgets.chosen import chosen_frame, facts_of
+from listing_vibes.widgets.colours import VALUES, by_value
+from listing_vibes.widgets.labels import HINT, labels
+from listing_vibes.widgets.scripts import MAP, MAP_HTML, notebook_module
+
+HEIGHT, TIME = 620, 48  # pixels, and those of the days
+
+
+class MapWidget(anywidget.AnyWidget):
+    """All listings of a space as points, in groups with names; a line drawn around some chooses them.
+
+    >>> drawn = MapWidget(run)
+    >>> drawn.outline = "0,0;50000,0;50000,50000;0,50000"
+    >>> len(drawn.selected) > 100, drawn.selection.columns[0]
+    (True, 'listing_id')
+
+    Attributes:
+        outline: the line, as the link of the explorer's map has it: `x,y;x,y;...` on a grid of 50,000 steps; "" for none.
+        day: number of the day that is shown, from that of the first event on; -1 for all days. The slider is there where events
+            have times on several days.
+        selected: ids of the listings within it; `observe` tells of every change.
+    """
+
+    _esm = notebook_module(MAP, "map_widget", MAP_HTML)
+    _days: MarketDays | None = None
+    _data = traitlets.Dict().tag(sync=True)
+    _places = traitlets.Bytes().tag(sync=True)
+    _codes = traitlets.Bytes().tag(sync=True)
+    outline = traitlets.Unicode().tag(sync=True)
+    day = traitlets.Int(-1).tag(sync=True)
+    selected = traitlets.List(traitlets.Unicode())
+
+    def __init__(
+        self, run: Run, space: str | None = None, progress: Report | bool = True, **more: Any
+    ) -> None:
+        """Show the map of a run, which is drawn first where it is not yet.
+
+        Args:
+            space: "photos", "model" or "attributes"; None: "photos" where the run has it, else its first.
+            progress: where the map is drawn first: called with each update of `listing_vibes.progress`, or True for lines on stderr.
+            more: for the widget itself, such as `layout`.
+
+        Raises:
+            VibesError: the run has no such space, or too few listings for a map.
+        """
+        if space is not None and space not in run.spaces:
+            raise VibesError(f"{run.path} has no space '{space}'; it has: {', '.join(run.spaces)}.")
+        found = listings_map(run, space)
+        if found is None:
+            with shown(progress) as report:
+                save_map(run, report=report)
+            found = listings_map(run, space)
+        if found is None:
+            raise VibesError(f"{run.path} has too few listings for a map.")
+        drawn, rows, places = found
+        self.run, self._rows, self._grid, self._cluster = run, rows, places, drawn.cluster
+        self._names = [name for name, _ in drawn.groups]
+        self._days = MarketDays.of(run.log, run.catalogue) if len(run.market.events) else None
+        colours = by_value(drawn.cluster, self._names, "Smaller groups", "Between the groups")
+        data = {
+            "n": len(rows),
+            "places": "_places",
+            "colours": "_codes",
+            "legend": [list(one) for one in colours.legend],
+            "legendLabel": "Colours by groups",
+            "palette": VALUES,
+            "labels": labels(places, drawn.cluster, self._names),
+            "group": None,
+            "photos": bool(run.market.cover),
+            "days": self._days
+            and {"first": self._days.first, "count": len(self._days), "at": None, "address": "day/{day}"},
+            "unmet": None,
+            "height": HEIGHT + (TIME if self._days else 0),
+            "box": "4 / 3",
+            "label": f"Map of {drawn.caption}",
+            "hint": HINT,
+        }
+        points = places.astype("<u2").tobytes() + drawn.cluster.astype("<i2").tobytes()
+        super().__init__(_data=data, _places=points, _codes=colours.codes.tobytes(), **more)
+        self.on_msg(self._asked)
+
+    @traitlets.validate("outline")
+    def _readable(self, proposal: Any) -> str:
+        text = str(proposal["value"])
+        if text and read_outline(text) is None:
+            raise traitlets.TraitError(
+                f"'{text[:60]}' is no outline; write three or more corners as 'x,y;x,y;x,y'."
+            )
+        return text
+
+    @traitlets.validate("day")
+    def _there(self, proposal: Any) -> int:
+        number, days = int(proposal["value"]), self._days
+        if number >= (0 if days is None else len(days)) or number < -1:
+            raise traitlets.TraitError(
+                "There are no days to go through; leave day at -1."
+                if days is None
+                else f"There is no day {number}; give 0 ({days.date(0)}) to {len(days) - 1} ({days.date(len(days) - 1)}), or -1."
+            )
+        return number
+
+    @traitlets.observe("outline")
+    def _chosen(self, _change: Any) -> None:
+        outline = read_outline(self.outline) if self.outline else None
+        within = np.zeros(len(self._rows), bool) if outline is None else inside(self._grid, outline)
+        self.selected = self.run.market.listings[C.LISTING].iloc[self._rows[within]].tolist()
+
+    @property
+    def selection(self) -> pd.DataFrame:
+        """The market's rows of the listings chosen, all columns."""
+        return chosen_frame(self.run, self.selected)
+
+    def _asked(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        asked = content if isinstance(content, dict) else {}
+        kind, number = asked.get("kind"), asked.get("number")
+        if not isinstance(number, int):
+            return
+        if kind == "card" and 0 <= number < len(self._rows):
+            self.send({"kind": "card", "number": number, "card": self._card(number)})
+        if kind == "photo" and 0 <= number < len(self._rows):
+            self.send({"kind": "photo", "number": number}, [self._photo(number)])
+        if kind == "day" and self._days is not None and 0 <= number < len(self._days):
+            self.send({"kind": "day", "number": number}, [self._days.codes(number, self._rows).tobytes()])
+
+    def _photo(self, number: int) -> bytes:
+        """A small WebP of the cover of a listing, by its number on the map; empty where there is none that can be read."""
+        market = self.run.market
+        cover = market.cover.get(str(market.listings[C.LISTING].iat[int(self._rows[number])]))
+        small = thumbnail(market, cover) if cover else None
+        return small.read_bytes() if small else b""
+
+    def _card(self, number: int) -> dict[str, Any]:
+        """A listing as the map shows it, by its number on the map."""
+        market = self.run.market
+        name = str(market.listings[C.LISTING].iat[int(self._rows[number])])
+        photo, group = photo_of(market, name, ""), int(self._cluster[number])
+        table = described(self.run, pd.DataFrame({C.LISTING: [name], "score": [0.0]}))
+        return {
+            "title": photo.title, "photo": photo.data, "alt": f"Cover photo of {photo.title}", "href": "", "count": 0,
+            "facts": facts_of(table, 0), "step": self._names[group] if group >= 0 else "",
+        }  # fmt: skip
