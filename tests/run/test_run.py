@@ -106,11 +106,25 @@ def test_unknown_listing_and_space(trained):
         trained.similar(trained.listing_ids[0], space="photos")
 
 
-def test_a_run_without_a_model_has_neighbours_but_no_recommendations(bare):
+def test_a_run_without_a_model_recommends_untrained_neighbors_of_the_history(bare):
     assert bare.spaces == ["attributes"]
-    assert len(bare.similar(bare.listing_ids[0], 5, "attributes")) == 5
-    with pytest.raises(VibesError, match="no trained model"):
-        bare.recommend(pd.DataFrame({C.LISTING: bare.listing_ids[:2]}))
+    first, second, *_ = bare.listing_ids
+    assert bare.similar(first, 5).equals(bare.similar(first, 5, "attributes"))
+    found = bare.recommend([first, second], 5)
+    assert found.attrs["scorer"] == "untrained neighbors" and not {first, second} & set(found[C.LISTING])
+    vectors = bare.vectors("attributes")
+    user = 0.8 * vectors[0] + vectors[1]  # the listing touched last counts most
+    cosine = vectors @ user / np.linalg.norm(user)
+    np.testing.assert_allclose(found["score"], np.sort(cosine[2:])[::-1][:5], atol=1e-6)
+    # Of a history of one listing they are the listings most similar to it.
+    assert bare.recommend([first], 5)[C.LISTING].tolist() == bare.similar(first, 5)[C.LISTING].tolist()
+    assert len(bare.recommend([first], rules={"where": "price<=100", "diversity": 0.3, "not": second}))
+    with pytest.raises(VibesError, match="no trained model to which recency"):
+        bare.recommend([first], beside="recency")
+
+
+def test_a_model_is_not_named_as_untrained(trained):
+    assert "scorer" not in trained.recommend(trained.log.users[0], 5).attrs
 
 
 def test_one_listing_has_no_neighbours(tiny_market, tmp_path):

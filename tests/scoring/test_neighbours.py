@@ -20,7 +20,7 @@ def test_scores_are_weighted_mean_cosines_and_empty_rows_are_never_recommended(r
     vectors = np.random.default_rng(0).normal(size=(log.listings, 5)) * 3
     vectors[[2, 5, 11]] = 0
     scores = VectorNeighbours.of(vectors, log, 0.6).score(queries)
-    histories = history_matrix(log, queries, 0.6).toarray()
+    histories = history_matrix(log, queries.start, queries.end, 0.6).toarray()
     for row, history in enumerate(histories):
         for listing in range(log.listings):
             if not vectors[listing].any():

@@ -189,13 +189,13 @@ def test_neighbours_are_those_of_what_is_wanted_less_what_is_like_the_rest(asked
     bare = mean @ vectors.T
     loss = NOT * np.std(bare) * likeness(vectors, np.array([1, 4]))
     np.testing.assert_allclose(found[1], bare - loss, atol=1e-5)
-    assert history_matrix(log, queries, 0.5).toarray()[1].tolist() == [0, 0, 0, 0.5, 0, 1]
+    assert history_matrix(log, queries.start, queries.end, 0.5).toarray()[1].tolist() == [0, 0, 0, 0.5, 0, 1]
 
 
 def test_a_listing_that_was_touched_and_then_hidden_speaks_no_more():
     log = build_log([0, 0, 0], [2, 1, 2], range(3), listings=3, users=1, hides=[2])
     queries = Queries(*([np.array([-1])] * 3), np.array([9]), np.array([0]), np.array([3]), True)
-    assert history_matrix(log, queries, 0.5).toarray()[0].tolist() == [0, 1, 0]
+    assert history_matrix(log, queries.start, queries.end, 0.5).toarray()[0].tolist() == [0, 1, 0]
 
 
 def test_listings_without_a_vector_change_no_unit():

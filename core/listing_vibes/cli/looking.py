@@ -88,7 +88,7 @@ def recommend(
     chunk: options.Chunk = options.CHUNK,
 ) -> None:
     """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
-    from listing_vibes.run.describe import added_sentence
+    from listing_vibes.run.describe import added_sentence, untrained_sentence
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
@@ -107,8 +107,9 @@ def recommend(
     moment = options.moment_of(at, opened.market)
     found = opened.recommend(told, at=moment, rules=rules, beside=with_)
     show(opened, found, json_, rules, moment, for_users=True)
-    said = added_sentence(opened.manifest.settings).strip()
-    if said and with_ is None and len(found):
+    if not opened.has_model:
+        typer.echo(untrained_sentence(opened), err=True)
+    elif (said := added_sentence(opened.manifest.settings).strip()) and with_ is None and len(found):
         typer.echo(f"{said} --with nothing leaves it out.", err=True)
 
 

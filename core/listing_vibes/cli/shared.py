@@ -86,7 +86,8 @@ def show(
     from listing_vibes.run.nothing import nothing_found
 
     if as_json:
-        typer.echo(json.dumps(found.drop(columns="title", errors="ignore").to_dict("records")))
+        rows = found.drop(columns="title", errors="ignore").to_dict("records")
+        typer.echo(json.dumps([row | found.attrs for row in rows]))
     elif len(found):
         typer.echo(table(described(run, found)))
     else:

@@ -45,6 +45,11 @@ def added_sentence(settings: Settings) -> str:
     return f" {'; '.join(added)}."
 
 
+def untrained_sentence(run: RunFolder) -> str:
+    """Return what recommends in a run without a model."""
+    return f"{run.path} has no trained model: this list holds untrained neighbors of the history, by {run.spaces[0]}."
+
+
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
     """`found` (listing_id, score) with a title and up to `attributes` readable columns, those of words before codes, where the market is at hand."""
     try:

@@ -326,7 +326,9 @@ class RunFolder:
         VibesError: the run has no model.
         """
         if not self.has_model:
-            raise VibesError(f"{self.path} has no trained model, so it cannot recommend; use `vibes train`.")
+            raise VibesError(
+                f"{self.path} has no trained model, which this needs; train one with `vibes train MARKET RUN`."
+            )
 
     def moment(self, at: Moment | None) -> int:
         """A moment in the time of the market's log; None: after the last event known.

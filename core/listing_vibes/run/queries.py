@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -48,6 +48,20 @@ def read_listings(listings: Any) -> tuple[list[str], bool]:
     members = _members(listings)
     single = members is None
     return [id_text(one, "listing") for one in ([listings] if members is None else members)], single
+
+
+def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
+    """(n,) int64 rows of the listings that a rule names, each once.
+
+    Raises:
+        VibesError: one is no listing of the run.
+    """
+    for one in ids:
+        if one not in run.listing_row:
+            raise VibesError(
+                f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
+            )
+    return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
 
 
 def read_queries(run: RunFolder, queries: Any) -> Queries:

@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from listing_vibes.errors import VibesError
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.additions import Additions
@@ -20,8 +19,11 @@ from listing_vibes.run.boosts import read_boost
 from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.gained import asking, gained_index, with_gain
+from listing_vibes.run.queries import named_rows
 from listing_vibes.run.rules import PINNED, RULED, Groups, Rules
 from listing_vibes.run.select import Selector
+from listing_vibes.scoring.late_interaction import LateInteraction
+from listing_vibes.scoring.neighbours import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.scorer import VectorScorer
 from listing_vibes.scoring.unwanted import NOT, likeness
@@ -34,6 +36,8 @@ HELD = 16_000_000
 #: Moments whose masks and indexes are kept.
 KEPT = 4
 MINUTE = 60 * 10**9  # nanoseconds
+#: What scores listings for users in a run without a model.
+UNTRAINED = "untrained neighbors"
 
 
 class Lists(NamedTuple):
@@ -54,7 +58,7 @@ class Lists(NamedTuple):
 class Recommender:
     """Makes lists by one space of a run, under rules, for users maybe with what serving adds to the model.
 
-    A history is encoded with the run's own vectors of its listings. Scores are cosines, or, with additions, numbers
+    A history is encoded with the run's own vectors of its listings, by the model or, in another space, without one. Scores are cosines, or, with additions, numbers
     that tell nothing but the order. Of equal scores the earlier listing comes first.
 
     Args:
@@ -121,9 +125,7 @@ class Recommender:
                 parts = [self.recommend(log, start[some], end[some], at, k) for some in (owner, rest)]
                 order = np.argsort(np.append(owner, rest))
                 return Lists(*(column[order] for column in Lists.joined(parts)))
-        vectors = self.run.engine.encode_histories(
-            log, start, end, listings=self.run.vectors(self.space)
-        )  # (B, d)
+        vectors = self._encode_histories(log, start, end)
         newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.not_this(start, end)
         score_all = self.scores_all or (self._takes(log) and len(owner) > 0)
@@ -141,6 +143,18 @@ class Recommender:
             return self.with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
 
         return self._scored(scores, newest, banned, owner, at, k)
+
+    def _encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """(B, d) the histories in the space: by the model, or in the other spaces without one."""
+        vectors = self.run.vectors(self.space)
+        if self.space == "model":
+            return self.run.engine.encode_histories(log, start, end, listings=vectors)
+        return encode_untrained(vectors, log, start, end)
+
+    @property
+    def late_interaction(self) -> LateInteraction:
+        """How scores look at the listings of a history beside its vector; without a model they do not."""
+        return self.run.late_interaction if self.space == "model" else LateInteraction()
 
     def _scored(
         self, scores: Callable[[slice], np.ndarray], of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
@@ -194,6 +208,11 @@ class Recommender:
         return gains
 
     @property
+    def scorer(self) -> str:
+        """What scores listings for users where it is no trained model, such as `UNTRAINED`; else empty."""
+        return "" if self.space == "model" else UNTRAINED
+
+    @property
     def personal(self) -> bool:
         """Whether what is added to the model differs from user to user."""
         return self.additions is not None and self.additions.score_all
@@ -209,17 +228,17 @@ class Recommender:
             self.moves_scores
         ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
             return True
-        return self.personal or bool(self.run.late_interaction.weight)
+        return self.personal or bool(self.late_interaction.weight)
 
     def _takes(self, log: EventLog) -> bool:
         """Whether what a history of `log` calls unwanted takes from scores of the model: of what is like it."""
-        return self.run.late_interaction.takes and log.some_unwanted
+        return self.late_interaction.takes and log.some_unwanted
 
     def _scores(
         self, log: EventLog, vectors: np.ndarray, start: np.ndarray, end: np.ndarray, at: int
     ) -> np.ndarray:
         """(b, L) float32: every listing's score, with all that is added."""
-        table, late = self.run.vectors(self.space), self.run.late_interaction
+        table, late = self.run.vectors(self.space), self.late_interaction
         return self.with_additions(
             VectorScorer("model", table, lambda *_: vectors, log, late), log, start, end, at
         )
@@ -360,20 +379,6 @@ class Recommender:
         known = np.flatnonzero(vectors.any(axis=1))
         rows = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
         return choose(with_gain(vectors, gain), queries=asking(vectors[rows])).index
-
-
-def named_rows(run: RunFolder, ids: Sequence[str], option: str) -> np.ndarray:
-    """(n,) int64 rows of the listings that a rule names, each once.
-
-    Raises:
-        VibesError: one is no listing of the run.
-    """
-    for one in ids:
-        if one not in run.listing_row:
-            raise VibesError(
-                f"Option {option} names '{one}', which is no listing of {run.path}; give ids of its listings."
-            )
-    return np.array([run.listing_row[one] for one in dict.fromkeys(ids)], np.int64)
 
 
 NO_GROUPS = Groups(None, None, None)

@@ -17,7 +17,7 @@ from listing_vibes.market.moments import Moment
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.asking import of_histories, of_users
 from listing_vibes.run.describe import with_titles
-from listing_vibes.run.fits import serving_fit
+from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.recommender import Lists, Recommender
@@ -34,7 +34,7 @@ class Run(RunFolder):
         self,
         listings: Any,
         k: int | None = None,
-        space: str = "model",
+        space: str | None = None,
         allowed: np.ndarray | None = None,
         at: Moment | None = None,
         rules: Rules | Mapping[str, Any] | None = None,
@@ -49,7 +49,7 @@ class Run(RunFolder):
         Args:
             listings: a listing id, as text or number, or several.
             k: how many, at most; None: that of the rules.
-            space: "model", "photos" (what they look like) or "attributes"; see `spaces`.
+            space: "model", "photos" (what they look like) or "attributes"; None: the first of `spaces`.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
             at: the moment of `rules.live_only` and `rules.boost`; None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys.
@@ -62,6 +62,7 @@ class Run(RunFolder):
             VibesError: no such listing, space or attribute, a listing has nothing in this space, or `allowed` is of other listings.
         """
         asked, single = read_listings(listings)
+        space = self.spaces[0] if space is None else space
         rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
         for one, row in zip(asked, rows, strict=True):
             if not known[row]:
@@ -109,35 +110,39 @@ class Run(RunFolder):
 
         Returns:
             `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
-            (empty for a history); and `rule`, as `similar` gives it.
+            (empty for a history); and `rule`, as `similar` gives it. A run without a model gives the untrained neighbors of
+            the history, by its first space; then `attrs["scorer"]` is "untrained neighbors".
 
         Raises:
-            VibesError: no model, no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
+            VibesError: no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
         """
-        self.needs_model()
         asked, single = read_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
         lists, names = [], ["" if not isinstance(one, str) else one for one in asked]
-        maker = self.recommender("model", rules, beside=beside)
+        maker = self.recommender(None, rules, beside=beside)
         for users, group in groupby(asked, lambda one: isinstance(one, str)):
             some: list[Any] = list(group)
             before = None if at is None else moment
             told = of_users(self, some, before) if users else of_histories(self, some)
             lists.append(maker.recommend(*told, moment, rules.length(k)))
-        return self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
+        frame = self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
+        if maker.scorer:
+            frame.attrs["scorer"] = maker.scorer
+        return frame
 
     def recommender(
         self,
-        space: str = "model",
+        space: str | None = None,
         rules: Rules | None = None,
         for_users: bool = True,
         beside: str | None = None,
     ) -> Recommender:
-        """What makes lists by a space under rules; kept, so that a second question finds it ready.
+        """What makes lists by a space (None: the run's first) under rules; kept, so that a second question finds it ready.
 
         Raises:
             VibesError: no such space or attribute, or nothing fitted.
         """
+        space = self.spaces[0] if space is None else space
         self.index(space)
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}
@@ -163,8 +168,15 @@ class Run(RunFolder):
         None is what lists add unasked, and "nothing" is nothing.
 
         Raises:
-            VibesError: nothing of that name, or nothing fitted yet.
+            VibesError: nothing of that name, nothing fitted yet, or no model to add it to.
         """
+        if not self.has_model:
+            if beside not in (None, NOTHING):
+                raise VibesError(
+                    f"{self.path} has no trained model to which {beside} could be added; leave out --with, or train one with "
+                    "`vibes train MARKET RUN`."
+                )
+            return None
         # Asked each time: a run may be evaluated while it is open.
         fit = serving_fit(self._fits_in, self.manifest.settings, beside)
         if fit is None:

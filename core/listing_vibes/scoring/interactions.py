@@ -45,7 +45,7 @@ class Interactions:
 
     def histories(self, batch: Queries, decay: float) -> sparse.csr_array:
         """(B, W) float32 recency weights of each query's history, warm listings only."""
-        return history_matrix(self.log, batch, decay)[:, self.warm]
+        return history_matrix(self.log, batch.start, batch.end, decay)[:, self.warm]
 
     def spread(self, scores: np.ndarray) -> np.ndarray:
         """Scores (B, W) of the warm listings as (B, L), `-inf` for the cold ones, of which an id model knows nothing."""
@@ -89,24 +89,24 @@ class IdModel(Baseline):
         return self.again(Interactions.of(log, train), self.settings, seed)
 
 
-def history_matrix(log: EventLog, batch: Queries, decay: float) -> sparse.csr_array:
-    """(B, L) float32: `decay ** age` at each listing of the history, age 0 for the one touched last.
+def history_matrix(log: EventLog, start: np.ndarray, end: np.ndarray, decay: float) -> sparse.csr_array:
+    """(B, L) float32: `decay ** age` at each listing of the histories `start : end` (B,), age 0 for the one touched last.
 
     A listing counts once, at its newest touch, and ages are counted in distinct listings. One whose newest touch says "not this"
     does not count.
     """
     from scipy import sparse
 
-    length = batch.length
-    query = np.repeat(np.arange(len(batch)), length)  # (E,) of all events of all histories
+    length = end - start
+    query = np.repeat(np.arange(len(start)), length)  # (E,) of all events of all histories
     back = np.arange(len(query)) - np.repeat(np.cumsum(length) - length, length)  # 0 is the newest event
-    event = np.repeat(batch.end - 1, length) - back
+    event = np.repeat(end - 1, length) - back
     listing = log.listing[event]
     newest = np.sort(np.unique(query * log.listings + listing, return_index=True)[1])
     if log.some_unwanted:
         newest = newest[log.wanted[event[newest]]]
     query, listing = query[newest], listing[newest]
-    first = np.searchsorted(query, np.arange(len(batch)))  # where each query's listings begin
+    first = np.searchsorted(query, np.arange(len(start)))  # where each query's listings begin
     age = np.arange(len(query)) - first[query]
     weight = np.power(decay, age, dtype=np.float64).astype(np.float32)
-    return sparse.csr_array((weight, (query, listing)), shape=(len(batch), log.listings))
+    return sparse.csr_array((weight, (query, listing)), shape=(len(start), log.listings))

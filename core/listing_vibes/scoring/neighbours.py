@@ -101,7 +101,7 @@ class VectorNeighbours:
 
     def _mean(self, batch: Queries) -> np.ndarray:
         """(B, L) weighed means of cosines."""
-        weight = history_matrix(self.log, batch, self.decay)  # (B, L)
+        weight = history_matrix(self.log, batch.start, batch.end, self.decay)  # (B, L)
         total = weight @ self.present.astype(np.float32)  # (B,)
         mean = (weight @ self.vectors) / np.maximum(total, np.finfo(np.float32).tiny)[:, None]  # (B, d)
         found: np.ndarray = mean @ self.vectors.T
@@ -116,3 +116,21 @@ class VectorNeighbours:
             told = part, part.start[:-1], part.start[1:]
         add_nearest(found, 1.0, self.vectors, self.vectors, *told, speaks=self.present)
         return found
+
+
+def encode_untrained(
+    vectors: np.ndarray, log: EventLog, start: np.ndarray, end: np.ndarray, decay: float = DECAYS[0]
+) -> np.ndarray:
+    """Return a vector for each history without a model: the mean of its listings, the newest weighed most.
+
+    Args:
+        vectors: (L, d) float32, of length one or zero.
+        start: (B,) with `end` (B,) the events of each history in `log`.
+        decay: weight of a listing against the one touched after it.
+
+    Returns:
+        (B, d) float32, L2-normalized; zero where no listing of the history has a vector.
+    """
+    means: np.ndarray = history_matrix(log, start, end, decay) @ vectors
+    length = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.divide(means, length, out=np.zeros_like(means), where=length > 0)

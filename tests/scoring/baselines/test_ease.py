@@ -30,7 +30,9 @@ def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, 
     weights = slow_weights(interactions.matrix.toarray().astype(float), penalty)
     assert fitted.weights == pytest.approx(weights, abs=1e-5)
     scores = fitted.score(split.test)
-    expected = history_matrix(log, split.test, 0.7).toarray()[:, interactions.warm] @ weights
+    expected = (
+        history_matrix(log, split.test.start, split.test.end, 0.7).toarray()[:, interactions.warm] @ weights
+    )
     assert scores[:, interactions.warm] == pytest.approx(expected, abs=1e-5)
     cold = log.counts(split.train) == 0
     assert cold.any() and (scores[:, cold] == -np.inf).all()

@@ -29,7 +29,9 @@ def test_scores_are_those_of_the_slow_twin(random_log, always_live, monkeypatch,
     log = random_log(4)
     split = make_split(log, always_live(log))
     scores = ItemKNN.fit(Interactions.of(log, split.train), shrink, decay=0.6).score(split.test)
-    expected = history_matrix(log, split.test, 0.6).toarray() @ slow_similarity(log, split.train, shrink)
+    expected = history_matrix(log, split.test.start, split.test.end, 0.6).toarray() @ slow_similarity(
+        log, split.train, shrink
+    )
     cold = log.counts(split.train) == 0
     assert cold.any() and (scores[:, cold] == -np.inf).all()
     assert scores[:, ~cold] == pytest.approx(expected[:, ~cold], abs=1e-5)

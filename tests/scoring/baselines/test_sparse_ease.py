@@ -36,7 +36,9 @@ def test_weights_and_scores_are_those_of_the_slow_twin(random_log, always_live, 
     matrix = interactions.matrix.toarray().astype(float)
     assert fitted.weights.toarray() == pytest.approx(slow_weights(matrix, penalty, 50), abs=1e-5)
     scores = fitted.score(split.test)
-    expected = history_matrix(log, split.test, 0.7)[:, interactions.warm] @ fitted.weights
+    expected = (
+        history_matrix(log, split.test.start, split.test.end, 0.7)[:, interactions.warm] @ fitted.weights
+    )
     assert scores[:, interactions.warm] == pytest.approx(expected.toarray(), abs=1e-6)
     cold = log.counts(split.train) == 0
     assert (scores[:, cold] == -np.inf).all() and np.isfinite(scores[:, ~cold]).all()

@@ -14,7 +14,7 @@ from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
 from listing_vibes.run.describe import with_titles
-from listing_vibes.run.recommender import named_rows
+from listing_vibes.run.queries import named_rows
 from listing_vibes.run.rules import Groups, Rules
 from listing_vibes.run.run import Run
 

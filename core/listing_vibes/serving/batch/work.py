@@ -22,7 +22,8 @@ from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.fits import Fit, serving_fit
 from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.recommender import Lists, Recommender, named_rows
+from listing_vibes.run.queries import named_rows
+from listing_vibes.run.recommender import Lists, Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.where import read_condition

@@ -98,7 +98,7 @@ def _room(served: Served, request: Recommend) -> Callable[[str], bool]:
     most = request.rules.at_most
     if most is None or request.rules.fill:
         return lambda listing: True
-    maker: Recommender = served.run.recommender("model", request.rules)
+    maker: Recommender = served.run.recommender(None, request.rules)
     sellers: np.ndarray | None = maker.groups.seller
     seen: Counter[int] = Counter()
 

@@ -277,6 +277,8 @@ def _listed(found: Found | None, **more: Any) -> Response:
     if found is None:
         return Response(status_code=499)
     content = {"results": _results(found), **more}
+    if found.scorer:
+        content["scorer"] = found.scorer
     if found.nothing and not found.listings:
         content["nothing"] = found.nothing
     if not found.request_id:

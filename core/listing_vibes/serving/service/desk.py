@@ -113,7 +113,10 @@ def _shown(
         None if isinstance(request, Similar) else _named(a.run, request.user or request.about),
         request.listing if isinstance(request, Similar) else None,
         request.rules,
-        [Maker(str(one.run.path), one.run.generation, scorer(one, similar, named)) for one in makers],
+        [
+            Maker(str(one.run.path), one.run.generation, found.scorer or scorer(one, similar, named))
+            for one in makers
+        ],
         found.listings,
         found.scores,
         tried.arm,

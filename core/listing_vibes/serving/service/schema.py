@@ -242,6 +242,10 @@ class Results(BaseModel):
     """Listings, best first."""
 
     results: list[FoundListing]
+    scorer: str | None = Field(
+        None,
+        description="what scored the list where it is not the model: untrained neighbors, in a run without one",
+    )
     nothing: str | None = Field(
         None,
         description="where there are no results, why, and what to do; options by their names at the command line",

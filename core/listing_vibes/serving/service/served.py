@@ -70,10 +70,11 @@ class Served:
         for space in self.run.spaces:
             self.run.index(space)
         if self.run.has_model:
-            _ = self.run.engine, self.run.user_number
-            self.run.recommender(beside=beside).warm(self.run.after_last_event)
-            first = Event(self.run.listing_ids[0])
-            self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
+            _ = self.run.engine
+        _ = self.run.user_number
+        self.run.recommender(beside=beside).warm(self.run.after_last_event)
+        first = Event(self.run.listing_ids[0])
+        self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
 
     def answer(self, requests: Sequence[Similar | Recommend]) -> list[Found | Exception]:
         """For each request what was found, or the `VibesError` that says why nothing can be."""
@@ -94,7 +95,8 @@ class Served:
                 kept = np.flatnonzero(rows >= 0)[: query.k]
                 names = [self.run.listing_ids[row] for row in rows[kept]]
                 says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
-                found = Found(names, scores[kept].tolist(), list(query.unknown), says)
+                scorer = query.maker.scorer if query.row < 0 else ""
+                found = Found(names, scores[kept].tolist(), list(query.unknown), says, scorer=scorer)
                 answers[query.place] = found if names else found._replace(nothing=self._nothing(query))
         return answers
 
@@ -133,12 +135,10 @@ class Served:
         return _Query(place, maker, request.rules.k, at, row)
 
     def _recommend(self, place: int, request: Recommend) -> _Query:
-        if not self.run.has_model:
-            raise VibesError(
-                f"{self.run.path} has no trained model, so it cannot recommend; serve one that has."
-            )
+        if request.why is not None:
+            self.run.needs_model()
         beside = self.beside if request.beside is None else request.beside or NOTHING
-        maker, at = self.run.recommender("model", request.rules, beside=beside), self.run.moment(request.at)
+        maker, at = self.run.recommender(None, request.rules, beside=beside), self.run.moment(request.at)
         if request.user is not None:
             before = None if request.at is None else at
             if self.live is not None and (now := self.live.history(self.run, request.user, before)):
