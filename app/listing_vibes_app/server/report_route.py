@@ -9,17 +9,17 @@ from listing_vibes.errors import VibesError
 from listing_vibes.report.page import report_html
 from listing_vibes.report.pins import pins_of
 from listing_vibes.run.run import Run
+from listing_vibes.serving.service.guard import JSON, is_json
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import open_run, run_paths
 
 LARGEST = 400_000  # bytes of what a browser sends
-JSON = "application/json"  # which a page of another server could not send unasked
 
 
 async def serve(request: Request) -> Response:
     """Answer with the report of a run, with the views of the request's JSON."""
-    if request.headers.get("content-type", "").split(";")[0].strip() != JSON:
+    if not is_json(request.headers.get("content-type", "")):
         return Response(f"Send the pinned views as {JSON}.", status_code=415, media_type="text/plain")
     content = b""
     async for part in request.stream():

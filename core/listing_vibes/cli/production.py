@@ -219,11 +219,13 @@ def serve(
         str | None, typer.Option("--other-with", metavar="ADDED", help="as --with, for the second run")
     ] = None,
 ) -> None:
-    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /openapi.json tells how.
+    """Answer similar, recommend and embed over HTTP, with the newest state of the run; /docs tells how.
 
     LISTING_VIBES_TOKEN is a token that requests must carry, LISTING_VIBES_ALLOWED_HOSTS the names they may ask for, beside
     localhost and addresses in figures.
     """
+    with needs("Serving", "serve"):
+        from listing_vibes.serving.service.guard import Access, exposure_warning
     from listing_vibes.serving.service.server import serve as run_service
 
     if other is not None and interleave == (split is not None):
@@ -238,9 +240,11 @@ def serve(
 
     def ready(address: str) -> None:
         typer.echo(
-            f"Serving {run}{'' if other is None else f' and {other}'} on {address} (see /openapi.json, /health, /metrics); Ctrl-C ends it.",
+            f"Serving {run}{'' if other is None else f' and {other}'} on {address} (see /docs, /health, /metrics); Ctrl-C ends it.",
             err=True,
         )
+        if warning := exposure_warning(host, Access.of_environment()):
+            typer.echo(warning, err=True)
 
     run_service(
         run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events, impressions, hash_users,

@@ -163,6 +163,7 @@ def test_only_new_lines_of_a_log_are_read(tmp_path):
         ({"user_id": 7, "listing_id": "a"}, "user_id is 7; input should be a valid string"),
         ({"user_id": "u", "listing_id": "a", "action": "sing"}, "action is 'sing'; give one of: view"),
         ({"user_id": "u", "listing_id": "a", "duration_s": -1}, "duration_s is -1"),
+        ({"user_id": "u", "listing_id": "a", "duration_s": 1e308}, "duration_s is 1e+308"),
         ({"user_id": "u", "listing_id": "a", "timestamp": "soon"}, "timestamp is 'soon'; give a date"),
         ({"user_id": "u", "listing_id": "a", "timestamp": "2200-01-01"}, "which is to come"),
         ({"user_id": "u", "listing_id": "a", "position": 3}, "position is of no use in this market"),
@@ -184,6 +185,21 @@ def test_of_a_list_each_bad_event_has_its_sentence_and_none_is_taken(service, tm
     answer = service.post("/events", json=[good, {"user_id": "u"}, good, {"listing_id": "a"}])
     assert [one["event"] for one in answer.json()["events"]] == [1, 3]
     assert answer.json()["error"] == "Event 2 of 4: listing_id is missing; give it."
+    assert not lines(tmp_path / "events")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain;x=json"},
+        {"content-type": "multipart/form-data; boundary=json"},
+        {"content-type": "application/json", "origin": "http://evil.example.com"},
+        {"content-type": "application/json", "sec-fetch-site": "cross-site"},
+    ],
+)
+def test_a_browser_on_a_page_of_another_site_stores_no_event(service, tmp_path, headers):
+    event = json.dumps({"user_id": "u", "listing_id": "a"})
+    assert service.post("/events", content=event, headers=headers).status_code in (403, 422)
     assert not lines(tmp_path / "events")
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import html
+import re
 import time
 from urllib.parse import quote
 
@@ -180,6 +182,7 @@ EVENT = {"listing_id": "home-0001"}
         ("POST", "/recommend", {"history": [{"listing_id": "nowhere"}]}, 422, "no listing of this run"),
         ("POST", "/recommend", {"history": [EVENT | {"action": "stare"}]}, 422, "action 'stare'"),
         ("POST", "/recommend", {"history": [EVENT | {"duration_s": -1}]}, 422, "history.0.duration_s is -1"),
+        ("POST", "/recommend", {"history": [EVENT | {"duration_s": 1e308}]}, 422, "duration_s is 1e+308"),
         ("POST", "/recommend", "{", 422, "no JSON"),
         ("POST", "/embed", {"attributes": {"colour": "red"}}, 422, "no attribute 'colour'"),
         ("POST", "/embed", {"attributes": {"price": "a lot"}}, 422, "is 'a lot'; give a number"),
@@ -258,6 +261,22 @@ def test_the_openapi_document_names_every_address_and_problem(client):
     assert "413" in document["paths"]["/recommend"]["post"]["responses"]
     problem = document["paths"]["/recommend"]["post"]["responses"]["422"]
     assert problem["content"]["application/json"]["schema"]["$ref"].endswith("/Problem")
+
+
+def test_the_page_of_the_api_describes_the_document_and_loads_nothing(client):
+    document, answer = client.get("/openapi.json").json(), client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith(
+        "default-src 'none'; style-src 'unsafe-inline';"
+    )
+    page = html.unescape(answer.text)
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert f"{method.upper()} {path}" in page and operation["description"] in page
+    for name in ("history[].listing_id", "diversity", "results[].why.events[].adds"):
+        assert f"<code>{name}</code>" in page
+    assert not re.search(r"<script|<link|<img|src=|url\(|https?://", page)
+    assert client.get("/openapi.json").content == client.get("/openapi.json").content
 
 
 def test_ids_may_have_slashes(tmp_path):

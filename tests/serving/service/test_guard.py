@@ -10,7 +10,15 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from listing_vibes.errors import VibesError
-from listing_vibes.serving.service.guard import COOKIE, HOSTS, TOKEN, Access, Guarded
+from listing_vibes.serving.service.guard import (
+    COOKIE,
+    HOSTS,
+    TOKEN,
+    Access,
+    Guarded,
+    exposure_warning,
+    is_json,
+)
 
 SECRET = "a-token-of-many-characters"
 
@@ -124,6 +132,48 @@ def test_a_page_of_another_site_opens_no_socket():
     for origin in ("http://localhost:8000", "https://shop.example.com"):
         with guarded.websocket_connect("ws://localhost:8000/talk", headers={"origin": origin}) as socket:
             assert socket.receive_text() == "hello"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"origin": "http://localhost:8000", "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": "https://shop.example.com", "sec-fetch-site": "cross-site"}, 200),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"origin": "http://evil.example.com"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+    ],
+)
+def test_a_page_of_another_site_posts_nothing_and_may_link_here(headers, status):
+    guarded = client(Access(hosts=("shop.example.com",)))
+    assert guarded.post("/", headers=headers).status_code == (405 if status == 200 else 403)
+    assert guarded.get("/", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", True), ("Application/JSON ; charset=utf-8", True), ("text/plain;x=json", False),
+        ("text/plain;x=application/json", False), ("multipart/form-data; boundary=json", False), ("", False),
+        ("application/jsonp", False), ("text/json", False),
+    ],
+)  # fmt: skip
+def test_only_the_media_type_itself_makes_json(content_type, expected):
+    assert is_json(content_type) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "warns"),
+    [
+        ("127.0.0.1", None, False), ("localhost", None, False), ("::1", None, False), ("0.0.0.0", None, True),
+        ("::", None, True), ("10.0.0.7", None, True), ("shop.example.com", None, True), ("0.0.0.0", SECRET.encode(), False),
+    ],
+)  # fmt: skip
+def test_listening_beyond_this_machine_without_a_token_is_warned_of(host, token, warns):
+    assert bool(exposure_warning(host, Access(token))) is warns
 
 
 def test_the_environment_says_who_may_ask(monkeypatch):

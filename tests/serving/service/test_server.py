@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -155,6 +155,26 @@ def test_at_the_end_who_waits_is_answered_or_told_and_the_end_is_in_time(server)
         answers = [future.result() for future in asked]
     assert set(answers) <= {200, 503} and 200 in answers
     assert "Traceback" not in process.stderr.read()
+
+
+def test_at_the_end_a_client_that_sends_or_reads_slowly_leaves_no_traceback(server):
+    process, address = server
+    host, port = address.removeprefix("http://").split(":")
+    head = b"POST /recommend HTTP/1.1\r\nHost: localhost\r\ncontent-type: application/json\r\n"
+    with socket.create_connection((host, int(port))) as sending, socket.socket() as reading:
+        sending.sendall(head + b'content-length: 500\r\n\r\n{"history"')
+        reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        reading.connect((host, int(port)))
+        reading.setblocking(False)
+        with suppress(BlockingIOError):  # until neither of us can write
+            while True:
+                reading.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10)
+        time.sleep(1)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert time.monotonic() - begin < GRACE_S + 2
+    assert process.stderr.read() == ""
 
 
 def test_a_token_and_an_allowed_host_are_asked_for(trained):

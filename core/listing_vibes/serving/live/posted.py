@@ -17,6 +17,8 @@ MOST_POSTED = 1000
 #: Seconds that a clock may be ahead of this one's.
 AHEAD_S = 60
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+#: Seconds of an event, 31 years at most: what is far larger is a fault of the sender, and infinite once it is a float32.
+Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class PostedLive(BaseModel):
@@ -35,7 +37,7 @@ class PostedLive(BaseModel):
         None, description="in a market without timestamps; default: after the user's last event"
     )
     action: str | None = None
-    duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    duration_s: Duration | None = None
     event_id: Id | None = Field(
         None, description="an event with an id that was taken already is not taken again"
     )

@@ -23,6 +23,7 @@ from listing_vibes.serving.live.log import LiveLog, Taken
 from listing_vibes.serving.service.batcher import Batcher
 from listing_vibes.serving.service.bodies import BodyRoute
 from listing_vibes.serving.service.desk import Desk
+from listing_vibes.serving.service.docs import add_docs
 from listing_vibes.serving.service.guard import Access, Guarded
 from listing_vibes.serving.service.limit import Limited
 from listing_vibes.serving.service.live_routes import add_events
@@ -143,8 +144,7 @@ def make_app(
         title="Listing Vibes",
         version=__version__,
         lifespan=lifespan,
-        docs_url=None,  # these pages would load scripts from the network
-        redoc_url=None,
+        openapi_url=None,  # see `add_docs`: FastAPI's own pages would load scripts from the network
     )
     app.router.route_class = BodyRoute
     app.state.metrics, app.state.current, app.state.trial = metrics, current, trial
@@ -156,8 +156,7 @@ def make_app(
     _routes(app, *refused)
     if live is not None:
         add_events(app, *refused)
-    if chosen.access.token:
-        _tell_of_token(app)
+    add_docs(app, bool(chosen.access.token))
     return app
 
 
@@ -196,7 +195,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
         """Listings for a user of the market: live at the moment `at`, and none of the user's history before it."""
         return _listed(await _recommended(request, asked.request(user_id)))
 
-    @app.post("/recommend", response_model=Recommendations, responses=answers(413, *refused))
+    @app.post("/recommend", response_model=Recommendations, responses=answers(403, 413, *refused))
     async def recommend_history(
         request: Request, posted: PostedHistory, _: Annotated[Nothing, Query()]
     ) -> Response:
@@ -206,7 +205,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
             return Response(status_code=499)
         return _listed(found, unknown=found.unknown)
 
-    @app.post("/embed", response_model=Embeddings, responses=answers(413, *refused))
+    @app.post("/embed", response_model=Embeddings, responses=answers(403, 413, *refused))
     async def embed(request: Request, posted: PostedListing, _: Annotated[Nothing, Query()]) -> Response:
         """The vectors of a listing that the market does not have, and its neighbours."""
         asked = await run_in_threadpool(posted.request)
@@ -253,13 +252,6 @@ async def _unless_gone(request: Request, asking: Coroutine[Any, Any, T]) -> T | 
     finally:
         leaving.cancel()
         answer.cancel()
-
-
-def _tell_of_token(app: FastAPI) -> None:
-    """The OpenAPI document says that a token is needed."""
-    document = app.openapi()
-    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"token": []}]
 
 
 def _results(found: Found) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 from starlette.concurrency import run_in_threadpool
 
 from listing_vibes.errors import VibesError
+from listing_vibes.serving.service.guard import is_json
 
 MOST_VALUES = 20_000  # values of a body, about; a history of 1,000 events has 6,000
 LARGE = 64 * 2**10  # bytes from which reading a body takes a thread
@@ -34,7 +35,7 @@ class BodyRoute(APIRoute):
         async def answered(request: Request) -> Response:
             posted = PostedRequest(request.scope, request.receive)
             body = await posted.body()
-            if body and "json" in request.headers.get("content-type", ""):
+            if body and is_json(request.headers.get("content-type", "")):
                 posted.parsed = (
                     await run_in_threadpool(read_json, body) if len(body) > LARGE else read_json(body)
                 )

@@ -24,6 +24,9 @@ from listing_vibes.errors import VibesError, printable
 TOKEN, HOSTS = "LISTING_VIBES_TOKEN", "LISTING_VIBES_ALLOWED_HOSTS"
 SHORTEST = 16  # characters of a token
 COOKIE = "listing-vibes-access"
+JSON = "application/json"
+#: Methods that change nothing. A web socket has none.
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 #: Of answers that no page shows.
 SERVICE_HEADERS = {
@@ -109,8 +112,8 @@ class Guarded:
             shown = printable(told.host[0])[:100] if told.host else ""
             error = f"The host '{shown}' is not known here; name it in {HOSTS} where the server is started."
             return await self._refuse(scope, send, 421, error)
-        if scope["type"] == "websocket" and told.origin and not self._same(told.origin, told.host[0]):
-            return await self._refuse(scope, send, 403, "A page of another site may not ask.")
+        if scope.get("method") not in SAFE_METHODS and self._is_cross_site(told):
+            return await self._refuse(scope, send, 403, "A page of another site may not send this.")
         by = self._known_by(told) if self.access.token else "nothing"
         if not by:
             error = "This needs a token; send it in the header 'Authorization: Bearer TOKEN'."
@@ -135,6 +138,12 @@ class Guarded:
         if hmac.compare_digest(told.cookies.get(COOKIE.encode(), b""), self.access.cookie):
             return "cookie"
         return "password" if kind.lower() == b"basic" and self.access.knows(_password(value)) else ""
+
+    def _is_cross_site(self, told: _Told) -> bool:
+        """Whether a browser says that a page of another site sends this; other clients say nothing of it."""
+        if told.origin:
+            return not self._same(told.origin, told.host[0])
+        return told.fetch_site not in ("", "same-origin", "none")
 
     def _same(self, origin: str, host: str) -> bool:
         try:
@@ -168,18 +177,38 @@ class _Told:
 
     def __init__(self, headers: list[tuple[bytes, bytes]]) -> None:
         self.host: list[str] = []
-        self.origin, self.authorization = "", b""
+        self.origin, self.fetch_site, self.authorization = "", "", b""
         self.cookies: dict[bytes, bytes] = {}
         for name, value in headers:
             if name == b"host":
                 self.host.append(value.decode("latin-1").strip())
             elif name == b"origin":
                 self.origin = value.decode("latin-1").strip()
+            elif name == b"sec-fetch-site":
+                self.fetch_site = value.decode("latin-1").strip()
             elif name == b"authorization":
                 self.authorization = value.strip()
             elif name == b"cookie":
                 parts = (part.strip().partition(b"=") for part in value.split(b";"))
                 self.cookies |= {name: content for name, _, content in parts}
+
+
+def is_json(content_type: str) -> bool:
+    """Whether the header `Content-Type` names JSON, which a browser sends to another site only if that allows it.
+
+    A browser asks nobody for `text/plain;x=json` or a multipart boundary named json, so the type alone counts.
+    """
+    return content_type.partition(";")[0].strip().lower() == JSON
+
+
+def exposure_warning(host: str, access: Access) -> str:
+    """Return one sentence if a service would listen beyond this machine without a token, else an empty string."""
+    if access.token or host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback):
+        return ""
+    return (
+        f"Warning: listening on {host} without a token, so whoever reaches this machine may ask and post; set {TOKEN}, for "
+        "example to the output of `openssl rand -hex 32`."
+    )
 
 
 def _without_port(host: str) -> str:

@@ -30,7 +30,7 @@ def add_events(app: FastAPI, *refused: int) -> None:
     @app.post(
         PATH,
         response_model=Accepted,
-        responses=answers(413, *refused)
+        responses=answers(403, 413, *refused)
         | {422: {"model": RefusedEvents, "description": "Bad input; no event of the post is taken"}},
         openapi_extra={"requestBody": body},
     )

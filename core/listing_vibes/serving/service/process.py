@@ -17,6 +17,9 @@ from listing_vibes.serving.service.connections import PatientProtocol, drop, roo
 GRACE_S = 8
 #: Seconds before the end at which whoever has no answer yet is told that the service is being stopped.
 TELL_S = 2
+#: Seconds before the end at which connections are closed whose client still sends its request or does not read its answer. uvicorn
+#: would cancel them a moment later, with a traceback for each.
+CLOSE_S = 1.5
 
 
 class Server(uvicorn.Server):
@@ -65,5 +68,12 @@ class Server(uvicorn.Server):
             last = threading.Timer(GRACE_S, os._exit, (0,))
             last.daemon = True
             last.start()
-        asyncio.get_running_loop().call_later(GRACE_S - TELL_S, self._app.state.give_up)
+        loop = asyncio.get_running_loop()
+        loop.call_later(GRACE_S - TELL_S, self._app.state.give_up)
+        loop.call_later(GRACE_S - CLOSE_S, self._drop_all)
         await super().shutdown(sockets)
+
+    def _drop_all(self) -> None:
+        for one in list(self.server_state.connections):
+            if isinstance(one, PatientProtocol):
+                drop(one)

@@ -16,6 +16,7 @@ from listing_vibes.serving.service.schema import Problem, sentence
 
 _WORDS = {
     401: "The token is missing or wrong",
+    403: "A page of another site sent it",
     404: "Not in the run",
     413: "The body is too large",
     421: "The host of this name may not be asked",
@@ -47,7 +48,7 @@ def refuse_in_sentences(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def no_such(request: Request, error: HTTPException) -> JSONResponse:
         known = {404: "There is nothing at", 405: "This method is not possible at"}
-        text = f"{known.get(error.status_code, error.detail)} {request.url.path}; see /openapi.json."
+        text = f"{known.get(error.status_code, error.detail)} {request.url.path}; see /docs."
         return JSONResponse({"error": short(printable(text))}, error.status_code, error.headers)
 
     @app.exception_handler(Exception)

@@ -11,6 +11,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import printable
 from listing_vibes.run.asking import Event
 from listing_vibes.run.rules import Rules
+from listing_vibes.serving.live.posted import Duration
 from listing_vibes.serving.service.budget import checked_cells, read_photos
 from listing_vibes.serving.service.requests import Embed, Recommend, Similar
 from listing_vibes.words import cut
@@ -36,7 +37,7 @@ class PostedEvent(Forbidding):
 
     listing_id: str
     action: str | None = None
-    duration_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    duration_s: Duration | None = None
 
 
 class Nothing(Forbidding):
