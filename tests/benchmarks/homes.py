@@ -16,9 +16,9 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from tests.benchmarks.transfer import SETTINGS, TOWNS, WITHOUT, market_of, trained
 
+from listing_vibes.market.caches import MODELS
 from listing_vibes.run.contents import seal
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import MODELS
 from listing_vibes.run.spaces import MODEL
 
 

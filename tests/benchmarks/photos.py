@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import timm
 import torch
+from PIL import Image
 
 from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.encoder import LITE0
@@ -41,10 +42,7 @@ def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, obj
     # Ours folds the batch norms into the convolutions: the model of the same weights, as it comes.
     whole = _as_it_comes(whole)
     pixels = np.stack(
-        [
-            encoder.prepare(photo_files.decode((market.path / name).read_bytes(), encoder.size))
-            for name in rows["path"]
-        ]
+        [encoder.prepare(_decode((market.path / name).read_bytes(), encoder.size)) for name in rows["path"]]
     )
 
     @torch.inference_mode()
@@ -90,6 +88,11 @@ def measure(path: Path, photos: int, threads: int, repeat: int) -> dict[str, obj
             for name in sides
         },
     }
+
+
+def _decode(data: bytes, size: tuple[int, int]) -> Image.Image:
+    with photo_files.open_photo(data, size) as image:
+        return image
 
 
 def _as_it_comes(model: torch.nn.Module) -> torch.nn.Module:

@@ -9,6 +9,9 @@ from PIL import Image
 
 from listing_vibes.market.photo_check import photo_problem
 
+# pytest resets the filters that `photo_decoding` sets at import.
+pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+
 
 @pytest.fixture
 def picture() -> Image.Image:

@@ -15,9 +15,10 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.carried import Carried
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.reduce import Reducer
+from listing_vibes.market.caches import MODELS
 from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import MODELS, named_model
+from listing_vibes.run.named import named_model
 
 HOMES = MODELS / "homes"
 

@@ -7,11 +7,11 @@ import pytest
 
 import listing_vibes.run.origin as origin_module
 from listing_vibes.errors import VibesError
+from listing_vibes.market.caches import MODELS
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import repeated
 from listing_vibes.run.manifest import Manifest
-from listing_vibes.run.named import MODELS
 from listing_vibes.run.origin import at_home, of_another_market
 from listing_vibes.training.refit import refit_settings
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -20,7 +19,7 @@ from listing_vibes.insight.map.cluster_names import (
 from listing_vibes.insight.map.region import grid_places
 from listing_vibes.insight.map.tones import COLUMNS
 from listing_vibes.insight.map.tones import LABEL as TONES
-from listing_vibes.insight.map.vibe_map import FILE, place_among, read_map
+from listing_vibes.insight.map.vibe_map import map_file, place_among, read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes_app.kit.palettes import Colouring, colouring
 from listing_vibes_app.server.look_search import look_search
@@ -124,15 +123,10 @@ class SpaceMap:
         return self.places.astype("<u2").tobytes() + self.cluster.astype("<i2").tobytes()
 
 
-def map_file(opened: OpenRun) -> Path:
-    """Where the map of a run lies once it is drawn."""
-    return opened.run.path / FILE
-
-
 def stamp(opened: OpenRun) -> str:
     """Changes whenever the map, the embeddings or the market do."""
     times = "-".join(
-        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened), opened.run.made / "listings.npz")
+        f"{path.stat().st_mtime_ns:x}" for path in (map_file(opened.run), opened.run.made / "listings.npz")
     )
     return f"{times}-{opened.view.market.fingerprint[:8]}"
 
@@ -143,7 +137,7 @@ def load_maps(opened: OpenRun) -> dict[str, SpaceMap] | None:
     Raises:
         VibesError: the file is damaged.
     """
-    return _load(str(map_file(opened)), stamp(opened), opened) if map_file(opened).is_file() else None
+    return _load(str(map_file(opened.run)), stamp(opened), opened) if map_file(opened.run).is_file() else None
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)

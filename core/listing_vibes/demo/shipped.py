@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.run.named import DEMO
+from listing_vibes.market.caches import DEMO
 
 ROOT = DEMO
 RUN, TRUTH = "run", "truth.parquet"

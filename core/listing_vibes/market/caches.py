@@ -1,4 +1,4 @@
-"""Where what is computed once is kept: beside a market, or in the user's cache."""
+"""Where what is computed once is cached: beside a market or in a run, or in the user's cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ import sys
 from pathlib import Path
 
 INSTALLED = Path(__file__).resolve().parents[1]
+
+
+def shipped(installed: str, clone: str) -> Path:
+    """A folder that a wheel carries inside the package, and a clone of the project in `assets`."""
+    folder = INSTALLED / installed
+    return folder if folder.is_dir() else INSTALLED.parents[1] / "assets" / clone
+
+
+#: Markets and models that ship with the project.
+DEMO = shipped("demo/bundled", "demo")
+MODELS = shipped("models", "models")
 
 
 def user_cache() -> Path:
@@ -20,19 +31,30 @@ def user_cache() -> Path:
 
 
 def market_cache(market: Path) -> Path:
-    """`.cache` in the folder of a market.
+    """`.cache` in the folder of a market; of one that ships, a folder in `user_cache()` named by where the market lies.
 
-    An installed package is not written to (it may belong to another user, and whoever removes it does not know of what
-    was added), so the demo that a wheel brings has a folder in `user_cache()`, named by where it lies.
+    What ships is not written to: an installed package may belong to another user, and a clone is under version control.
     """
-    installed = Path(market).resolve().is_relative_to(INSTALLED)
-    return _elsewhere(market) if installed else Path(market) / ".cache"
+    return _elsewhere(market, "markets") if _is_shipped(market) else Path(market) / ".cache"
+
+
+def run_cache(run: Path) -> Path:
+    """The folder of a run, where its maps and descriptions of photos are cached; of a run that ships, or that cannot be
+    written, a folder in `user_cache()`."""
+    elsewhere = _is_shipped(run) or not can_be_written(Path(run))
+    return _elsewhere(run, "runs") if elsewhere else Path(run)
+
+
+def run_cache_file(run: Path, name: str) -> Path:
+    """The cached file of a run by its `name`; where none is cached, the file that the run came with."""
+    cached = run_cache(run) / name
+    return cached if cached.is_file() else Path(run) / name
 
 
 def writable_cache(market: Path) -> Path:
     """`market_cache`, or a folder in `user_cache()` where that cannot be written, as of a market on a read-only disk."""
     own = market_cache(market)
-    return own if can_be_written(own) else _elsewhere(market)
+    return own if can_be_written(own) else _elsewhere(market, "markets")
 
 
 def can_be_written(folder: Path) -> bool:
@@ -41,6 +63,11 @@ def can_be_written(folder: Path) -> bool:
     return os.access(there, os.W_OK)
 
 
-def _elsewhere(market: Path) -> Path:
-    place = str(Path(market).resolve())
-    return user_cache() / "markets" / hashlib.sha256(place.encode()).hexdigest()[:16]
+def _is_shipped(folder: Path) -> bool:
+    place = Path(folder).resolve()
+    return any(place.is_relative_to(root) for root in (INSTALLED, DEMO, MODELS))
+
+
+def _elsewhere(folder: Path, kind: str) -> Path:
+    place = str(Path(folder).resolve())
+    return user_cache() / kind / hashlib.sha256(place.encode()).hexdigest()[:16]

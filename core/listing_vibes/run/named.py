@@ -5,18 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
-
-PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def shipped(installed: str, clone: str) -> Path:
-    """A folder that a wheel carries inside the package, and a clone of the project in `assets`."""
-    folder = PACKAGE / installed
-    return folder if folder.is_dir() else PACKAGE.parents[1] / "assets" / clone
-
-
-MODELS = shipped("models", "models")
-DEMO = shipped("demo/bundled", "demo")
+from listing_vibes.market.caches import DEMO, MODELS
 
 
 def named_model(run: Path | str) -> Path:

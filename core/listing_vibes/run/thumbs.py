@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.photos.files import PhotoProblem, decode, locate, read
+from listing_vibes.features.photos.files import PhotoProblem, locate, open_photo, read
 from listing_vibes.features.photos.thumbnails import thumbnail as _thumbnail
 from listing_vibes.market.market import Market
 
@@ -26,10 +26,10 @@ def preview(content: bytes, size: int = 320) -> bytes:
         VibesError: why it cannot be read, in a few words.
     """
     try:
-        image = decode(content, (size, size))
+        with open_photo(content, (size, size)) as image:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)
     except PhotoProblem as problem:
         raise VibesError(str(problem)) from problem
-    image.thumbnail((size, size), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=80)
     return stream.getvalue()

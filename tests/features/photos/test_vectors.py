@@ -105,9 +105,9 @@ def test_broken_photos_are_named_and_skipped(market, tmp_path):
     reasons = dict(result.broken)
     assert len(reasons) == len(result.broken) == 6  # a path is told once
     for path, reason in [
-        ("photos/text.jpg", "not an image"),
+        ("photos/text.jpg", "no image"),
         ("photos/none.png", "missing"),
-        ("photos/cut.png", "truncated"),
+        ("photos/cut.png", "damaged"),
         ("../photos/secret.png", "leaves the market"),
         ("photos/link.png", "leaves the market"),
         ("", "empty"),
@@ -148,7 +148,7 @@ def test_a_touched_file_is_known_by_its_content(market, monkeypatch):
     for path in TEN["path"]:
         os.utime(market / path, ns=(1, 1))
     np.testing.assert_array_equal(load_photo_vectors(market, TEN).vectors, first.vectors)
-    monkeypatch.setattr(photo_files, "decode", lambda *args: pytest.fail("decoded again"))
+    monkeypatch.setattr(photo_files, "open_photo", lambda *args: pytest.fail("decoded again"))
     assert embed_photos(market, TEN, encoder).ok.all()
     assert encoder.count == 10
 

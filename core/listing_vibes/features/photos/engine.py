@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -76,9 +77,7 @@ def fast_engine(
         model: on the processor, in evaluation mode; its weights name the file that the converted one is kept in.
         normalise: (N, 3, H, W) uint8 -> what the model takes; pooled: that -> (N, width).
     """
-    try:
-        import openvino
-    except ImportError:
+    if (openvino := _import_openvino()) is None:
         return None
     shape = [1, *size, 3]
     probe = normalise(torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 1, 1))
@@ -107,6 +106,20 @@ def fast_engine(
         _log.warning("OpenVINO gives other photo vectors (cosine %.5f); torch encodes", agreement)
         return None
     return engine
+
+
+def _import_openvino() -> Any:
+    """OpenVINO without its telemetry, or None where it is not installed.
+
+    Its import and its converter post events to an analytics host, with a client id that they write into the home folder; where
+    the package `openvino_telemetry` cannot be imported they use a stub that does nothing.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # documented: the import fails
+    try:
+        import openvino
+    except ImportError:
+        return None
+    return openvino
 
 
 def _agreement(

@@ -111,7 +111,8 @@ class PhotoJob:
             stamp, key, data = self.read(path)
             if key in self.store:
                 return Decoded(path, stamp, key)
-            return Decoded(path, stamp, key, encoder.prepare(photo_files.decode(data, encoder.size)))
+            with photo_files.open_photo(data, encoder.size) as image:
+                return Decoded(path, stamp, key, encoder.prepare(image))
         except PhotoProblem as problem:
             return Decoded(path, stamp, problem=str(problem))
 

@@ -27,10 +27,10 @@ def thumbnail(market_path: Path, photo_path: str, size: int = 320) -> Path | Non
         target = writable_cache(market_path) / "thumbnails" / f"{digest[:32]}-{size}.webp"
         if target.is_file():
             return target
-        image = photo_files.decode(photo_files.read(file), (size, size))
+        with photo_files.open_photo(photo_files.read(file), (size, size)) as image:
+            image.thumbnail((size, size), Image.Resampling.LANCZOS)
     except (PhotoProblem, OSError):
         return None
-    image.thumbnail((size, size), Image.Resampling.LANCZOS)
     with atomic_path(target, durable=False) as temporary:
         image.save(temporary, format="WEBP", quality=80)
     return target

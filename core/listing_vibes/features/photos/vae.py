@@ -136,10 +136,11 @@ def _pictures(market: Path, photos: pd.DataFrame, seed: int) -> np.ndarray:
     found = []
     for path in paths:
         try:
-            image = photo_files.decode(photo_files.read(photo_files.locate(market, path)), (SIZE, SIZE))
+            file = photo_files.locate(market, path)
+            with photo_files.open_photo(photo_files.read(file), (SIZE, SIZE)) as image:
+                found.append(np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
         except PhotoProblem:  # `embed_photos` names each of them
             continue
-        found.append(np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
     if not found:
         raise VibesError(f"{market} has no photo that can be read, so there is nothing to train 'vae' on.")
     return np.stack(found)

@@ -7,7 +7,6 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from listing_vibes.features.photos.looks import Looks, load_looks, look_at, save
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
 from listing_vibes.kept_with import kept_with
+from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.progress import Report
@@ -35,19 +35,20 @@ class LookSearch:
 
     @classmethod
     def open(cls, run: Run) -> LookSearch | None:
-        """What the run folder holds already; None where `make` has to look at the photos first."""
-        if not (run.path / FILE).is_file():  # a page asks at each of its runs
+        """What the run holds or caches already; None where `make` has to look at the photos first."""
+        file = run_cache_file(run.path, FILE)
+        if not file.is_file():  # a page asks at each of its runs
             return None
-        looks = load_looks(run.path / FILE, photos_of(run.market))
+        looks = load_looks(file, photos_of(run.market))
         if looks is None:  # by which it was kept once
-            looks = load_looks(run.path / FILE, run.market.fingerprint)
+            looks = load_looks(file, run.market.fingerprint)
         return None if looks is None else cls(run, looks)
 
     @classmethod
     def make(cls, run: Run, report: Report | None = None) -> LookSearch:
         """Look at every photo, once: vectors that are cached are taken, the others made, which can be broken off.
 
-        The result is kept in the run folder, or in memory only where that cannot be written.
+        The result is kept in the run's cache, or in memory only where that cannot be written.
 
         Raises:
             VibesError: the market has no photos, or an encoder is not at hand.
@@ -62,7 +63,7 @@ class LookSearch:
         assert photos is not None  # it has photos
         looks = look_at(photos.vectors, photos.ok, load_photo_encoder(ENCODER), _text_encoder())
         with suppress(OSError, VibesError):
-            save_looks(looks, run.path / FILE, photos_of(market))
+            save_looks(looks, run_cache(run.path) / FILE, photos_of(market))
         return cls(run, looks)
 
     def find(self, text: str, may: np.ndarray | None = None, most: int | None = None) -> pd.DataFrame:
@@ -85,7 +86,7 @@ class LookSearch:
         if encoder.name != str(self.looks.text_encoder[0]):
             raise VibesError(
                 f"The photos were described with '{self.looks.text_encoder[0]}', the text encoder at hand is "
-                f"'{encoder.name}'; delete {Path(self.run.path) / FILE}."
+                f"'{encoder.name}'; delete {run_cache_file(self.run.path, FILE)}."
             )
         query = encoder.encode([text.strip()])[0]  # (d,)
         photos = self.run.market.photos

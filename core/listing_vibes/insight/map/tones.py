@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from listing_vibes.features.photos.files import PhotoProblem, decode, locate, read
+from listing_vibes.features.photos.files import PhotoProblem, locate, open_photo, read
 from listing_vibes.insight.map.cluster_names import Coded
 from listing_vibes.market.market import Market
 
@@ -38,10 +38,11 @@ def tones_of(
         if cover is None:
             continue
         try:
-            image = decode(read(locate(market.path, cover)), (SIDE, SIDE))
+            with open_photo(read(locate(market.path, cover)), (SIDE, SIDE)) as image:
+                small = image.resize((SIDE, SIDE)).convert("HSV")
         except PhotoProblem:
             continue
-        pixels = np.asarray(image.resize((SIDE, SIDE)).convert("HSV"), np.float32).reshape(-1, 3) / 255
+        pixels = np.asarray(small, np.float32).reshape(-1, 3) / 255
         found[row] = _tones(pixels)
     return pd.DataFrame(found, columns=list(COLUMNS))
 

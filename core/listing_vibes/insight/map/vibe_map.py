@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.insight.map.pace import COVERS, LOOKED_AT, STEPS, Pace, expected
 from listing_vibes.insight.map.tones import tones_of
+from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_kept, require_numbers, write_table
 from listing_vibes.progress import Report
@@ -176,10 +178,15 @@ def map_frame(run: Run, report: Report | None = None) -> pd.DataFrame:
 
 
 def save_map(run: Run, report: Report | None = None) -> None:
-    """Write `map.parquet` into the run folder, with a note of the embeddings that it was drawn of."""
+    """Write `map.parquet` into the run's cache, with a note of the embeddings that it was drawn of."""
     frame = map_frame(run, report)
     frame.attrs[DRAWN_OF] = embeddings_of(run)
-    write_table(run.path / FILE, frame)
+    write_table(run_cache(run.path) / FILE, frame)
+
+
+def map_file(run: Run) -> Path:
+    """The file that the map of a run is read from, whether there is one or not."""
+    return run_cache_file(run.path, FILE)
 
 
 def read_map(run: Run) -> pd.DataFrame | None:
@@ -190,11 +197,12 @@ def read_map(run: Run) -> pd.DataFrame | None:
         VibesError: the file is damaged.
     """
     mend = "remove the file, and it is drawn anew"
-    frame = read_kept(run.path / FILE, COLUMNS, mend)
+    file = map_file(run)
+    frame = read_kept(file, COLUMNS, mend)
     if frame is not None:
-        require_numbers(frame, run.path / FILE, ("x", "y", "cluster"), mend)
+        require_numbers(frame, file, ("x", "y", "cluster"), mend)
         if not (frame["cluster"] == np.floor(frame["cluster"])).all():
-            raise VibesError(f"{run.path / FILE}, column cluster, holds a number that is not whole; {mend}.")
+            raise VibesError(f"{file}, column cluster, holds a number that is not whole; {mend}.")
     if frame is None or frame.attrs.get(DRAWN_OF) != embeddings_of(run):
         return None
     return with_newcomers(run, frame)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.photo_check import readable
+from listing_vibes.market.photo_decoding import readable
 
 MOST_CHARACTERS = 100_000
 MOST_PIXELS = 64_000_000  # thirty photos of 1600 x 1200 have 58 million

@@ -49,7 +49,7 @@ def test_a_photo_of_sixteen_bits_is_shown():
     ids=["900 megapixels", "a text that grows", "no photo", "nothing"],
 )
 def test_what_cannot_be_read_is_refused_in_a_sentence(content):
-    with pytest.raises(VibesError, match=r"large|damaged|not an image"):
+    with pytest.raises(VibesError, match=r"pixels|damaged|no image"):
         preview(content)
 
 

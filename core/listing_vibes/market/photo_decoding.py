@@ -1,0 +1,221 @@
+"""Decode photo files that others made: nothing here trusts a file, and all threads of a process share one memory budget.
+
+A PNG of half a megabyte may hold 100 megapixels, 400 MB once decoded. So a photo is decoded only while the budget has room for
+it, at a reduced scale where its format can (JPEG), and is made small before anything copies its pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Condition, Lock
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+#: More pixels than this are a mistake or a decompression bomb.
+MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
+#: What all photos that a process decodes at one time may take together, in bytes.
+BUDGET = 768 * 2**20
+#: Memory that decoding takes at its peak, in bytes a pixel, measured with Pillow 12; others take what Pillow's buffer does.
+#: A TIFF may be turned; a progressive JPEG keeps its coefficients at full scale.
+BYTES_PER_PIXEL = {"WEBP": 16.4, "AVIF": 12.5, "TIFF": 8.5}
+BUFFER, PROGRESSIVE = 4.2, 8.0
+STRIP = 2**20  # pixels that are converted at one time
+
+# Size is limited by `MAX_PIXELS`, and damage is a `PhotoProblem`; Pillow's warnings would only repeat it.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class PhotoProblem(Exception):
+    """Why a photo cannot be used, in a few words."""
+
+
+class MemoryBudget:
+    """Bytes that threads share; first come, first served, so that small photos do not hold up a large one for ever."""
+
+    def __init__(self, size: int) -> None:
+        self.size = self._free = size
+        self._turn, self._changed = Lock(), Condition()
+
+    @contextmanager
+    def take(self, amount: int) -> Iterator[None]:
+        """Wait until `amount` bytes, at most `size`, are free, and hold them."""
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: self._free >= amount)
+            self._free -= amount
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += amount
+                self._changed.notify_all()
+
+
+_budget = MemoryBudget(BUDGET)
+
+
+@contextmanager
+def open_photo(source: bytes | Path, smallest: tuple[int, int]) -> Iterator[Image.Image]:
+    """Decode a photo to an upright RGB image, transparent parts white; the first frame of an animation is taken.
+
+    Its memory belongs to the budget until the context ends, so finish with the image inside it.
+
+    Args:
+        source: a file of one of `FORMATS`, or its bytes.
+        smallest: (height, width) that the image must still have at least twice; a larger one is reduced.
+
+    Raises:
+        PhotoProblem: not an image, truncated, damaged, more than `MAX_PIXELS`, or more memory than the budget has.
+    """
+    with ExitStack() as held:
+        try:
+            with _open(source) as image:
+                held.enter_context(_load(image, 2 * max(smallest)))
+                upright = _turn(_shrink(image, _factor(image, 2 * max(smallest))), image)
+        except (
+            Exception
+        ) as error:  # Pillow raises nearly anything on damaged bytes; it costs one photo, not the job
+            raise PhotoProblem(f"the file {_reason(error)}") from error
+        yield upright
+
+
+def decoding_problem(path: Path, whole: bool) -> str | None:
+    """What keeps Pillow from a file ("is no image"), or None; all of its pixels are decoded where `whole`, or where it does
+    not end as its format must."""
+    try:
+        with _open(path) as image:
+            if whole or not _ends_well(path, image.format or ""):
+                with _load(image, 1):
+                    pass
+    except Exception as error:  # as above
+        return _reason(error)
+    return None
+
+
+@cache
+def readable() -> tuple[str, ...]:
+    """`FORMATS` as far as this Pillow has them; without those that run other programs (EPS)."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+class _TooLarge(Exception):
+    """A size that the header states, in words."""
+
+
+def _open(source: bytes | Path) -> Image.Image:
+    """The image by its header, no pixel of which is decoded yet."""
+    image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=readable())
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise _TooLarge(f"has {width:,} x {height:,} pixels, more than {MAX_PIXELS:,}")
+    needed = _decoding_bytes(image)
+    if needed > _budget.size:
+        image.close()
+        raise _TooLarge(
+            f"has {width:,} x {height:,} pixels as {image.format}, which take {needed / 2**20:,.0f} MB to decode, more than "
+            f"{_budget.size / 2**20:,.0f}"
+        )
+    return image
+
+
+@contextmanager
+def _load(image: Image.Image, side: int) -> Iterator[None]:
+    """Decode the pixels, of a JPEG at a scale that keeps `side` pixels a side, and hold their memory."""
+    progressive = _decoding_bytes(image) if _is_progressive(image) else 0
+    image.draft(None, (side, side))
+    result = BUFFER * image.width * image.height / _factor(image, side) ** 2
+    with _budget.take(min(_budget.size, int(max(progressive, _decoding_bytes(image)) + result))):
+        image.load()
+        yield
+
+
+def _decoding_bytes(image: Image.Image) -> int:
+    pixels = image.width * image.height
+    return int(
+        pixels * (PROGRESSIVE if _is_progressive(image) else BYTES_PER_PIXEL.get(image.format or "", BUFFER))
+    )
+
+
+def _is_progressive(image: Image.Image) -> bool:
+    return bool(image.info.get("progressive") or image.info.get("progression"))
+
+
+def _factor(image: Image.Image, side: int) -> int:
+    """By how much an image can be reduced so that it keeps `side` pixels a side."""
+    return max(1, min(image.size) // side)
+
+
+def _shrink(image: Image.Image, factor: int) -> Image.Image:
+    """RGB, each pixel the mean of `factor` x `factor`; strip by strip, so that no second image of full size is made."""
+    is_deep = image.mode == "F" or image.mode.startswith("I")
+    width, height = (-(-side // factor) for side in image.size)
+    small = Image.new("F" if is_deep else "RGB", (width, height))
+    rows = factor * max(1, STRIP // (factor * image.width))
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        plain = Image.fromarray(_finite(strip)) if is_deep else _on_white(strip)
+        small.paste(plain.reduce(factor) if factor > 1 else plain, (0, top // factor))
+    return Image.fromarray(_to_bytes(np.asarray(small), image.mode)).convert("RGB") if is_deep else small
+
+
+def _turn(small: Image.Image, image: Image.Image) -> Image.Image:
+    """`small` as the EXIF data of `image` say that it is to be shown."""
+    try:
+        small.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return ImageOps.exif_transpose(small)
+    except Exception:  # a damaged EXIF block says nothing about the pixels: leave the photo as it lies
+        return small
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _finite(image: Image.Image) -> np.ndarray:
+    """(height, width) float32."""
+    return np.nan_to_num(np.asarray(image).astype(np.float32))
+
+
+def _to_bytes(gray: np.ndarray, mode: str) -> np.ndarray:
+    """Gray values (height, width) float32 of an image of `mode` with 16 or 32 bits, or floating point, as uint8."""
+    if mode.startswith("I"):
+        gray = gray / 257 if mode.startswith("I;16") or gray.max() > 255 else gray  # 65,535 / 257 = 255
+    elif gray.max() <= 1:
+        gray = gray * 255
+    return np.clip(gray, 0, 255).astype(np.uint8)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, _TooLarge):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more than {MAX_PIXELS:,} pixels"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "is no image"
+    return f"is damaged ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+
+
+_ENDINGS = {"JPEG": (b"\xff\xd9", 4096), "MPO": (b"\xff\xd9", 4096), "PNG": (b"IEND", 64)}
+_NO_ENDING = ("GIF", "BMP", "TIFF", "PPM")
+
+
+def _ends_well(path: Path, kind: str) -> bool:
+    if kind not in _ENDINGS:  # only its pixels tell; WebP and AVIF do not open when they are cut
+        return kind not in _NO_ENDING
+    mark, tail = _ENDINGS[kind]
+    with path.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - tail))
+        return mark in stream.read()

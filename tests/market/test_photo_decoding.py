@@ -1,0 +1,220 @@
+"""Photos are decoded with distrust: wrong bytes, huge headers, every color mode, and little memory."""
+
+import io
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from listing_vibes.market.photo_decoding import MemoryBudget, PhotoProblem, decoding_problem, open_photo
+
+# pytest resets the filters that `photo_decoding` sets at import.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+]
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that says its size and then holds next to nothing."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def decode(data: bytes, smallest: tuple[int, int]) -> Image.Image:
+    with open_photo(data, smallest) as image:
+        return image
+
+
+def pixel(data: bytes) -> np.ndarray:
+    image = decode(data, (32, 32))
+    assert image.mode == "RGB"
+    return np.asarray(image)[0, 0].astype(int)
+
+
+def palette_with_transparency() -> Image.Image:
+    image = Image.new("P", (8, 8), 0)
+    image.putpalette([255, 0, 0] + [0, 0, 0] * 255)
+    image.info["transparency"] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (encoded(Image.new("RGB", (8, 8), (10, 200, 30))), (10, 200, 30)),
+        (encoded(Image.new("L", (8, 8), 77)), (77, 77, 77)),
+        (encoded(Image.new("1", (8, 8), 1)), (255, 255, 255)),
+        (encoded(Image.new("P", (8, 8), 0)), (0, 0, 0)),
+        (encoded(palette_with_transparency(), transparency=0), (255, 255, 255)),
+        (encoded(Image.new("LA", (8, 8), (0, 128))), (127, 127, 127)),
+        (encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 0))), (255, 255, 255)),
+        (encoded(Image.new("RGBA", (8, 8), (255, 0, 0, 255))), (255, 0, 0)),
+        (encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95), (254, 0, 0)),
+        (encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 255)), "TIFF"), (0, 0, 0)),
+        (encoded(Image.fromarray(np.full((8, 8), 32768, np.uint16))), (127, 127, 127)),
+        (encoded(Image.fromarray(np.full((8, 8), 200, np.uint16))), (0, 0, 0)),
+        (encoded(Image.fromarray(np.full((8, 8), 65535, np.int32)), "TIFF"), (255, 255, 255)),
+        (encoded(Image.fromarray(np.full((8, 8), 0.5, np.float32)), "TIFF"), (127, 127, 127)),
+        (encoded(Image.fromarray(np.full((8, 8), np.nan, np.float32)), "TIFF"), (0, 0, 0)),
+        (encoded(Image.new("RGB", (8, 8), (0, 0, 255)), "GIF"), (0, 0, 255)),
+        (encoded(Image.new("RGB", (8, 8), (0, 0, 255)), "WEBP", lossless=True), (0, 0, 255)),
+    ],
+)
+def test_every_color_mode_becomes_rgb(data, expected):
+    assert np.abs(pixel(data) - expected).max() <= 3
+
+
+def test_exif_rotation_is_applied():
+    image = Image.new("RGB", (64, 32), "red")
+    image.paste("blue", (0, 0, 32, 32))  # left half blue
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned a quarter clockwise
+    upright = decode(encoded(image, "JPEG", exif=exif, quality=95), (32, 32))
+    assert upright.size == (32, 64)
+    top, bottom = upright.getpixel((16, 8)), upright.getpixel((16, 56))
+    assert top[2] > 200 > 50 > top[0] and bottom[0] > 200 > 50 > bottom[2]
+
+
+def test_damaged_exif_does_not_cost_the_photo():
+    data = encoded(
+        Image.new("RGB", (8, 8), "red"), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xffgarbage"
+    )
+    assert pixel(data)[0] > 240
+
+
+def test_a_large_jpeg_is_decoded_smaller():
+    image = decode(encoded(Image.new("RGB", (4000, 3000), "green"), "JPEG"), (288, 288))
+    assert 2 * 288 <= min(image.size) < 3000
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (12_000, 9_000), (2**31 - 1, 1)])
+def test_a_bomb_is_refused_from_its_header(size):
+    with pytest.raises(PhotoProblem, match="pixels"):
+        decode(png_header(*size), (288, 288))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-400], "damaged"),
+        (encoded(Image.effect_noise((64, 64), 50))[:-400], "damaged"),
+        (png_header(300, 300), "damaged"),
+        (b"", "no image"),
+        (b"<html>404 Not Found</html>", "no image"),
+        (encoded(Image.new("RGB", (8, 8)), "EPS"), "no image"),  # Pillow would run another program for it
+    ],
+)
+def test_bytes_that_are_no_photo(data, reason):
+    with pytest.raises(PhotoProblem, match=reason):
+        decode(data, (288, 288))
+
+
+SAMPLES = [
+    encoded(Image.effect_noise((24, 16), 60).convert("RGB"), kind)
+    for kind in ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
+]
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(
+    sample=st.sampled_from(SAMPLES),
+    wounds=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
+    kept=st.floats(0.2, 1),
+)
+def test_damaged_bytes_give_an_image_or_a_reason(sample, wounds, kept):
+    data = bytearray(sample)
+    for place, value in wounds:
+        data[place % len(data)] = value
+    try:
+        assert decode(bytes(data[: int(len(data) * kept)]), (16, 16)).mode == "RGB"
+    except PhotoProblem as problem:
+        assert str(problem)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "L"])
+def test_a_large_image_is_reduced_as_a_resize_of_its_pixels_would(mode):
+    ramp = Image.linear_gradient("L").resize((640, 480))
+    image = (
+        ramp.convert(mode) if mode != "I;16" else Image.fromarray(np.asarray(ramp).astype(np.uint16) * 257)
+    )
+    if mode == "P":
+        image.info["transparency"] = 255
+    if mode in ("RGBA", "LA"):
+        image.putalpha(Image.linear_gradient("L").rotate(90).resize((640, 480)))
+    data = encoded(image, **({"transparency": 255} if mode == "P" else {}))
+    small, full = decode(data, (60, 60)), decode(data, (480, 480))
+    assert full.size == (640, 480) and small.size == (160, 120)
+    assert np.abs(np.asarray(full.reduce(4), int) - np.asarray(small, int)).max() <= 1
+
+
+def test_a_photo_that_takes_more_memory_than_the_budget_is_refused(monkeypatch, tmp_path):
+    data = encoded(Image.new("RGB", (300, 300)), "WEBP")
+    monkeypatch.setattr("listing_vibes.market.photo_decoding._budget", MemoryBudget(10**6))
+    (tmp_path / "a.webp").write_bytes(data)
+    with pytest.raises(PhotoProblem, match="MB to decode"):
+        decode(data, (10, 10))
+    assert "MB to decode" in (decoding_problem(tmp_path / "a.webp", whole=False) or "")
+
+
+def test_threads_never_take_more_than_the_budget():
+    budget, taken, most, guard = MemoryBudget(10), [0], [0], threading.Lock()
+
+    def work(amount: int) -> None:
+        with budget.take(amount):
+            with guard:
+                taken[0] += amount
+                most[0] = max(most[0], taken[0])
+            threading.Event().wait(0.002)
+            with guard:
+                taken[0] -= amount
+
+    threads = [threading.Thread(target=work, args=(1 + number % 10,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert taken == [0] and most[0] <= 10
+
+
+BOMBS = """
+import resource, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from listing_vibes.features.photos.thumbnails import thumbnail
+from listing_vibes.market.photo_check import undecodable
+from listing_vibes.run.thumbs import preview
+
+market = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]), int(sys.argv[2])))
+with ThreadPoolExecutor(3) as pool:
+    made = pool.submit(thumbnail, market, "bomb.png")
+    shown = pool.submit(preview, (market / "bomb.png").read_bytes())
+    checked = pool.submit(undecodable, market / "bomb.png")
+assert made.result() is not None and shown.result() and checked.result() is None
+"""
+
+
+@pytest.mark.slow
+def test_three_bombs_of_half_a_megabyte_at_once_fit_into_a_gigabyte_and_a_half(tmp_path):
+    Image.new("RGBA", (10_000, 10_000), (10, 200, 30, 128)).save(tmp_path / "bomb.png")
+    limit = 3 * 2**29
+    subprocess.run([sys.executable, "-c", BOMBS, str(tmp_path), str(limit)], check=True, timeout=300)
