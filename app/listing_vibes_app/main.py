@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from listing_vibes_app.kit.asked_in_vain import asked_in_vain
+from listing_vibes_app.kit.market_notice import market_notice
 from listing_vibes_app.kit.presenter import presenter
 from listing_vibes_app.kit.run_selector import run_selector
 from listing_vibes_app.kit.theme_watch import theme_watch
@@ -28,6 +29,7 @@ st.logo(ICON, size="large")
 with asked_in_vain(), boundary():
     if several:
         run_selector(pages)
+    market_notice()
     page.run()
 presenter(page.title)
 theme_watch()

@@ -34,6 +34,10 @@ class NotThere(VibesError):
     """What somebody named does not exist, such as a listing or a user of a run."""
 
 
+class VibesWarning(UserWarning):
+    """What a user should know of an answer that is given all the same, in one sentence."""
+
+
 @contextmanager
 def needs(what: str, extra: str = "train") -> Iterator[None]:
     """Around imports: a package that is not installed becomes a sentence that names the extra of ours which brings it.

@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -17,7 +19,17 @@ from listing_vibes.cli import taking as _taking  # noqa: F401
 # isort: on
 from listing_vibes.cli.shared import app
 from listing_vibes.cores import limit_threads
-from listing_vibes.errors import DEBUG, sentence_of
+from listing_vibes.errors import DEBUG, VibesWarning, printable, sentence_of
+
+_show_any_warning = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *more: Any, **options: Any) -> None:
+    """Print a warning of ours as one line on stderr."""
+    if issubclass(category, VibesWarning):
+        typer.echo(f"vibes: {printable(str(message))}", err=True)
+    else:
+        _show_any_warning(message, category, *more, **options)
 
 
 def main() -> None:
@@ -36,6 +48,7 @@ def main() -> None:
     # Else pydantic asks every installed package whether it has plugins for it, which takes a twentieth of a start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     limit_threads()
+    warnings.showwarning = _show_warning
     try:
         app()
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """Commands that look at a run: similar, recommend, look, launch, why, demand, film, explore, report, demo."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from listing_vibes.cli import batch as options
-from listing_vibes.cli.shared import Browser, Count, Json, Port, RunPath, app, progress_bar, show
+from listing_vibes.cli.shared import Browser, Count, Json, Port, RunPath, app, as_json, progress_bar, show
 from listing_vibes.errors import VibesError, needs
 
 
@@ -163,7 +162,7 @@ def launch(
     asked = draft_named(opened, listing)
     with progress_bar() as progress:
         found = launched(opened, asked, advise=advise, crowd=Crowd.of(opened, report=progress))
-    typer.echo(json.dumps(found.to_dict()) if json_ else launch_text(opened, found))
+    typer.echo(as_json(opened, found.to_dict()) if json_ else launch_text(opened, found))
 
 
 @app.command()
@@ -196,7 +195,7 @@ def why(
     query = asked[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
     found = why_found(opened, query, asked[-1], moment, with_, budget)
-    typer.echo(json.dumps(found.to_dict()) if json_ else reasons_text(found))
+    typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
 
 
 @app.command()
@@ -228,7 +227,7 @@ def demand(
         found = find_demand(opened, moment, by, space, least, report=progress)
     if out is not None:
         write_table(out, found.frame())
-    typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
+    typer.echo(as_json(opened, found.to_dict()) if json_ else repr(found))
 
 
 @app.command()

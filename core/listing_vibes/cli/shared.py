@@ -72,6 +72,11 @@ def photo_vectors(market: "Market", encoder: str, weights: Path | None) -> "Phot
         return market_photos(market, encoder, weights, progress)
 
 
+def as_json(run: Any, document: dict[str, Any]) -> str:
+    """One JSON document of a command's answer, which says so where the run's market changed."""
+    return json.dumps(document | {"market_changed": True} if run.market_changed else document)
+
+
 def show(
     run: Any,
     found: Any,

@@ -10,10 +10,12 @@ from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.codes import is_code
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
+from listing_vibes.market.market import Market
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.fits import unasked_fit
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.market_state import MarketMismatch
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.words import cut
 
@@ -52,9 +54,8 @@ def untrained_sentence(run: RunFolder) -> str:
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
     """`found` (listing_id, score) with a title and up to `attributes` readable columns, those of words before codes, where the market is at hand."""
-    try:
-        market = run.market
-    except VibesError:
+    market = _market(run)
+    if market is None:
         return found
     table = pd.DataFrame({"listing": [printable(str(listing)) for listing in found[C.LISTING]]})
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
@@ -74,16 +75,32 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
 
 
 def with_titles(run: RunFolder, found: pd.DataFrame) -> pd.DataFrame:
-    """`found` with a column `title` behind, where the market is at hand and names its listings."""
-    try:
-        market = run.market
-    except VibesError:
+    """`found` with a column `title` behind, where the market is at hand and names its listings; `attrs["market_changed"]` is True
+    where it is no more as it was."""
+    market = _market(run)
+    if market is None:
         return found
+    if run.market_changed:
+        found.attrs["market_changed"] = True
     if market.title is None:
         return found
     titles = market.column(market.title)
     rows = [market.listing_row.get(listing, -1) for listing in found[C.LISTING]]
     return found.assign(title=[titles.iat[row] if row >= 0 else None for row in rows])
+
+
+def _market(run: RunFolder) -> Market | None:
+    """The run's market where it is at hand: a list of ids needs none.
+
+    Raises:
+        MarketMismatch: it no longer has the run's listings.
+    """
+    try:
+        return run.market
+    except MarketMismatch:
+        raise
+    except VibesError:
+        return None
 
 
 def _short(value: Any) -> str:

@@ -24,6 +24,7 @@ from listing_vibes.market.user_names import NumberedUsers
 from listing_vibes.run.contents import SPACES, check_finite, check_loaded, check_opened, read_spaces, rows_of
 from listing_vibes.run.generations import Place, folder_of, results_of, settle, stamp_of
 from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.shared import Shared
@@ -65,7 +66,7 @@ class RunFolder:
         events_too: bool = True,
         fits_in: Path | None = None,
     ) -> None:
-        self.path, self.manifest, self._market, self._events_too = path, manifest, market, events_too
+        self.path, self.manifest, self._given, self._events_too = path, manifest, market, events_too
         self._fits_in = (
             path if fits_in is None else fits_in
         )  # of a state that is not published yet, elsewhere
@@ -175,29 +176,47 @@ class RunFolder:
         self.index(space)
         return self._arrays[space]
 
-    @property
+    @cached_property
     def market(self) -> Market:
-        """The market this run's listings are of.
+        """The market this run's listings are of, with these listings alone; a warning says where it changed since.
+
+        Raises:
+            VibesError: it is no longer where it was, or is that of a newer state by now.
+            MarketMismatch: it no longer has the run's listings.
+        """
+        return market_of_run(self)
+
+    @cached_property
+    def market_on_disk(self) -> Market:
+        """The market as it is now, whatever became of the run's listings in it.
 
         Raises:
             VibesError: it is no longer where it was, or is that of a newer state by now.
         """
-        if self._market is None:
-            path = self.folder / self.manifest.market  # an absolute one stays what it is
-            if not _is_folder(path):
-                raise VibesError(
-                    f"The market of {self.path} is no longer at {path}; move it back, or embed the run on the market's "
-                    "new place with `vibes embed MARKET RUN --model RUN`."
-                )
-            tables = self.folder / "market"
-            own = tables.is_dir()  # else they lie in the market's folder, which follows what is published
-            market = Market.open(path, None, self._events_too, tables if own else None)
-            if not own and self.outdated and market.fingerprint != self.manifest.fingerprint:
-                raise VibesError(
-                    f"{self.path} was refreshed or embedded anew since it was opened; open it again."
-                )
-            self._market = market
-        return self._market
+        if self._given is not None:
+            return self._given
+        if not self.has_market:
+            raise VibesError(
+                f"The market of {self.path} is no longer at {self._market_path}; move it back, or embed the run on the market's "
+                "new place with `vibes embed MARKET RUN --model RUN`."
+            )
+        tables = self.folder / "market"
+        own = tables.is_dir()  # else they lie in the market's folder, which follows what is published
+        market = Market.open(self._market_path, None, self._events_too, tables if own else None)
+        if not own and self.outdated and market.fingerprint != self.manifest.fingerprint:
+            raise VibesError(
+                f"{self.path} was refreshed or embedded anew since it was opened; open it again."
+            )
+        return market
+
+    @property
+    def _market_path(self) -> Path:
+        return self.folder / self.manifest.market  # an absolute one stays what it is
+
+    @property
+    def has_market(self) -> bool:
+        """Whether the market is where the run says."""
+        return self._given is not None or _is_folder(self._market_path)
 
     @property
     def outdated(self) -> bool:
@@ -216,7 +235,7 @@ class RunFolder:
     @cached_property
     def market_changed(self) -> bool:
         """True where the market's tables differ from those this run was made from."""
-        return self.market.fingerprint != self.manifest.fingerprint
+        return self.market_on_disk.fingerprint != self.manifest.fingerprint
 
     @property
     def has_model(self) -> bool:
@@ -288,15 +307,10 @@ class RunFolder:
         """The model over the market (needs torch).
 
         Raises:
-            VibesError: the market changed since, so that its listings are not those of the embeddings.
+            VibesError: the run has no model, or the market no longer has its listings.
         """
         from listing_vibes.run.engine import Engine  # what encodes nothing needs none of what makes features
 
-        if self.market.listings[C.LISTING].tolist() != self.listing_ids:
-            raise VibesError(
-                f"The listings of {self.market.path} are not those that {self.path} was embedded from; "
-                f"run `vibes embed {self.market.path} {self.path} --model {self.path}`."
-            )
         return Engine.load(self.folder, self.market, self.manifest.settings)
 
     def row(self, listing_id: str) -> int:

@@ -44,15 +44,9 @@ def page() -> None:
 
 
 def notices(opened: OpenRun) -> None:
-    """The market's own note, and whether it changed since the run was made."""
+    """The market's own note, and whether the model is of another market."""
     if opened.view.market.config.note:
         st.info(plain(opened.view.market.config.note), icon=":material/info:")
-    if opened.run.market_changed:
-        st.warning(
-            "The market changed since this run was made, so listings and figures may not fit it any more. "
-            "Train or embed it anew.",
-            icon=":material/history:",
-        )
     if opened.run.transferred:
         st.info(transfer(opened), icon=":material/swap_horiz:")
 

@@ -60,7 +60,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
         NotThere: some of them are nowhere (the others are removed).
         VibesError: a folder cannot be written, or a generation that has them is still being read.
     """
-    market, told = Run.open(run).market, Forgotten()  # the run is let go of: it holds its generation
+    market, told = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
     who = Who([user.strip() for user in users], market.names)
     for place in also:
         if not place.exists():
@@ -73,7 +73,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
     runs = {one.resolve(): one for one in (run, *(found for place in also for found in _runs_in(place)))}
     for one in runs.values():
         _forget_in_run(one, who, told)
-        places.append(Run.open(one).market.path)
+        places.append(Run.open(one).market_on_disk.path)
     found = [(place, table) for place in places for table in tables_of(place)]
     for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
         _forget_in_table(path, who, told)
@@ -105,7 +105,7 @@ def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
         run = Run.open(path)
         if run.has_model:
             told.runs.append(str(path))
-        market = run.market
+        market = run.market_on_disk
         for folder in (path, market.path):  # of a writer that was killed: it may tell of them
             sweep_left(folder)
         if market.tables != market.path:  # a state with tables of its own

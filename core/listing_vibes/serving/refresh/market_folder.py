@@ -31,7 +31,7 @@ class MarketFolder:
     """
 
     def __init__(self, run: Run, replaced: Digests) -> None:
-        self.path = run.market.path
+        self.path = run.market_on_disk.path
         if not os.access(self.path, os.W_OK):  # told before anything is published
             raise VibesError(
                 f"{self.path} cannot be written, and a refresh brings the market's tables up to date, too; make the folder writable, "

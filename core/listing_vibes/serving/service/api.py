@@ -228,6 +228,7 @@ def _routes(app: FastAPI, *refused: int) -> None:
             spaces=run.spaces,
             model=run.has_model,
             generation=run.generation,
+            market_changed=current.served.market_changed,
             opened=current.served.opened,
             problem=current.problem or (state.trial.b.problem if state.trial else ""),
             worker=os.getpid(),
@@ -269,6 +270,8 @@ def _listed(found: Found | None, **more: Any) -> Response:
     if found is None:
         return Response(status_code=499)
     content = {"results": _results(found), **more}
+    if found.market_changed:
+        content["market_changed"] = True
     if found.scorer:
         content["scorer"] = found.scorer
     if found.nothing and not found.listings:

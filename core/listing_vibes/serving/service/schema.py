@@ -243,6 +243,10 @@ class Results(BaseModel):
     """Listings, best first."""
 
     results: list[FoundListing]
+    market_changed: bool = Field(
+        False,
+        description="the market is another than that which the run was made from; left out where it is not",
+    )
     scorer: str | None = Field(
         None,
         description="what scored the list where it is not the model: untrained neighbors, in a run without one",
@@ -281,6 +285,7 @@ class Health(BaseModel):
     spaces: list[str]
     model: bool
     generation: int = Field(description="refreshes that the run has behind it")
+    market_changed: bool = Field(description="the market is another than that which the run was made from")
     opened: float = Field(description="when this state was opened, Unix time")
     problem: str = Field(description="why a newer state could not be opened; empty: none")
     worker: int = Field(description="the process that answers, of those of the service")

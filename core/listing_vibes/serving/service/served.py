@@ -71,10 +71,16 @@ class Served:
             self.run.index(space)
         if self.run.has_model:
             _ = self.run.engine
-        _ = self.run.user_number
-        self.run.recommender(beside=beside).warm(self.run.after_last_event)
-        first = Event(self.run.listing_ids[0])
-        self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
+        if self.run.has_market:
+            _ = self.run.user_number
+            self.run.recommender(beside=beside).warm(self.run.after_last_event)
+            first = Event(self.run.listing_ids[0])
+            self.answer([Recommend(None, [first], Rules(k=1))])  # the first call of a library is slow
+
+    @property
+    def market_changed(self) -> bool:
+        """Whether the market is another than that which the run was made from, as far as it is at hand."""
+        return self.run.has_market and self.run.market_changed
 
     def answer(self, requests: Sequence[Similar | Recommend]) -> list[Found | Exception]:
         """For each request what was found, or the `VibesError` that says why nothing can be."""
@@ -96,7 +102,14 @@ class Served:
                 names = [self.run.listing_ids[row] for row in rows[kept]]
                 says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
                 scorer = query.maker.scorer if query.row < 0 else ""
-                found = Found(names, scores[kept].tolist(), list(query.unknown), says, scorer=scorer)
+                found = Found(
+                    names,
+                    scores[kept].tolist(),
+                    list(query.unknown),
+                    says,
+                    scorer=scorer,
+                    market_changed=self.market_changed,
+                )
                 answers[query.place] = found if names else found._replace(nothing=self._nothing(query))
         return answers
 

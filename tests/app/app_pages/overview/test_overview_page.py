@@ -108,7 +108,8 @@ def test_a_market_that_changed_since_is_told(show, tmp_path):
     run = embed_run(market, tmp_path / "run")
     opened = Market.open(market)
     write_market(market, opened.config, opened.listings.assign(price=1.0), opened.photos)
-    assert "The market changed since" in show("overview", run).warning[0].value
+    for page in ("overview", "similar"):
+        assert "changed since" in show(page, run).warning[0].value
 
 
 def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):
