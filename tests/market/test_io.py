@@ -2,6 +2,8 @@
 
 import gzip
 import itertools
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ from helpers.commands import vibes
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import check_table_name, find_table, read_table, table_columns, write_table
+from listing_vibes.market.market import Market
 
 GOOD = "listing_id,price\na,1\nb,2\n"
 
@@ -125,11 +128,23 @@ def test_a_name_that_is_of_no_table_is_refused_before_anything_is_read(words):
     )
 
 
-def test_parquet_is_found_before_csv(tmp_path):
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv", ".parquet"])
+def test_a_table_is_found_under_each_suffix(tmp_path, suffix):
     assert find_table(tmp_path, "events") is None
-    for suffix in (".csv.gz", ".csv", ".parquet"):
-        (tmp_path / f"events{suffix}").write_bytes(b"x")
-        assert find_table(tmp_path, "events") == tmp_path / f"events{suffix}"
+    (tmp_path / f"events{suffix}").write_bytes(b"x")
+    assert find_table(tmp_path, "events") == tmp_path / f"events{suffix}"
+
+
+@pytest.mark.parametrize("other", ["listings.csv", "listings.csv.gz"])
+def test_two_files_for_one_table_are_an_error_that_names_both(tiny_market, tmp_path, other):
+    folder = tiny_market()
+    pd.read_parquet(folder / "listings.parquet").to_csv(folder / other, index=False)
+    with pytest.raises(VibesError, match=rf"listings\.parquet and {re.escape(other)} for one table; remove"):
+        Market.open(folder)
+    run = tmp_path / "run"
+    for words in (["check", folder], ["train", folder, run], ["embed", folder, run]):
+        assert f"listings.parquet and {other}" in vibes(*words, check=2).stderr
+    assert not run.exists()
 
 
 def test_a_failed_writer_leaves_the_old_file_and_no_other(tmp_path):

@@ -1,5 +1,6 @@
 """`market.toml`: what a market calls itself and what its columns mean."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -94,12 +95,13 @@ class MarketConfig(BaseModel):
         """Read `market.toml`; a missing file is an empty configuration.
 
         Raises:
-            VibesError: no TOML, an unknown key or a value of a wrong type.
+            VibesError: no TOML, an unknown key or a value of a wrong type; a link to nothing or a folder, which must not pass for
+                a missing file: what the file excludes and hides would count.
         """
-        if not path.is_file():
+        if not os.path.lexists(path):
             return cls()
         try:
-            return cls.model_validate(read_toml(path, "check its permissions", "utf-8-sig"))
+            return cls.model_validate(read_toml(path, "mend or remove it", "utf-8-sig"))
         except ValidationError as error:
             raise VibesError(f"{path}: {first_problem(error)}") from error
 

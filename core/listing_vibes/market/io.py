@@ -19,13 +19,27 @@ TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
+def table_files(folder: Path, name: str) -> list[Path]:
+    """Return the files of table `name` in `folder`, of which a market has at most one."""
+    paths = (folder / f"{name}{suffix}" for suffix in TABLE_SUFFIXES)
+    return [path for path in paths if path.is_file()]
+
+
 def find_table(folder: Path, name: str) -> Path | None:
-    """The file of table `name` in `folder` (parquet before csv before csv.gz), or None."""
-    for suffix in TABLE_SUFFIXES:
-        path = folder / f"{name}{suffix}"
-        if path.is_file():
-            return path
-    return None
+    """Return the file of table `name` in `folder`, None where there is none.
+
+    Raises:
+        VibesError: there are several, so that nobody could say which one is meant.
+    """
+    files = table_files(folder, name)
+    if len(files) > 1:
+        newest = max(files, key=lambda path: path.stat().st_mtime_ns)
+        old = " and ".join(path.name for path in files if path != newest)
+        raise VibesError(
+            f"{folder} has {' and '.join(path.name for path in files)} for one table; remove the one that is out of date "
+            f"({newest.name} was written last, so likely {old})."
+        )
+    return files[0] if files else None
 
 
 def read_table(path: Path) -> pd.DataFrame:

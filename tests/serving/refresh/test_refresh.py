@@ -200,6 +200,28 @@ def test_what_an_interruption_left_undone_in_the_market_is_done_at_the_next_star
 
 
 @pytest.mark.slow
+def test_a_refresh_of_csv_tables_leaves_one_file_for_each_table_also_after_its_death(shop, monkeypatch):
+    folder = shop.market.path
+    for name in ("listings", "events"):
+        pd.read_parquet(folder / f"{name}.parquet").to_csv(folder / f"{name}.csv", index=False)
+        (folder / f"{name}.parquet").unlink()
+    embed_market(Market.open(folder), shop.run, None, shop.run)
+    shop.deliver("a", listings=new_listings(shop.market, 1))
+
+    def die_after_the_copy(source: Path, target: Path) -> None:
+        copy_file(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("listing_vibes.serving.refresh.market_folder.copy_file", die_after_the_copy)
+        shop.refresher().look()
+    assert {"listings.csv", "listings.parquet"} <= {file.name for file in folder.iterdir()}
+    shop.refresher().look()
+    assert {file.name for file in folder.glob("listings.*")} == {"listings.parquet"}
+    assert len(Market.open(folder).listings) == len(shop.market.listings) + 1
+
+
+@pytest.mark.slow
 def test_a_market_folder_that_could_not_be_written_follows_at_the_next_look(shop, monkeypatch):
     shop.deliver("a", listings=new_listings(shop.market, 3), events=new_events(shop.market, [], 12, 10))
     refresher = shop.refresher()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import copy_file, sweep_left
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, find_table
+from listing_vibes.market.io import TABLES, find_table, table_files
 from listing_vibes.run.run import Run
 
 NAMES = ("market.toml", *TABLES)
@@ -41,6 +41,7 @@ class MarketFolder:
         self._run, self._replaced = run, replaced
         if run.market.tables == self.path and run.market_changed:
             raise self._error()
+        self._remove_replaced()
         self.digests = digests(self.path)
         self._seen: list[Stat | None] = []
         self._agree()
@@ -82,9 +83,20 @@ class MarketFolder:
             if source is None or lie.get(name) == ours[name]:
                 continue
             copy_file(source, self.path / source.name)
-            for suffix in TABLE_SUFFIXES:
-                if name != "market.toml" and not source.name.endswith(suffix):
-                    (self.path / f"{name}{suffix}").unlink(missing_ok=True)
+            for file in table_files(self.path, name):
+                if file.name != source.name:  # the CSV that this Parquet file replaces
+                    file.unlink(missing_ok=True)
+
+    def _remove_replaced(self) -> None:
+        """Remove the CSV of a table whose Parquet file, that of the run, was copied by a refresh that was killed before it could."""
+        for name in TABLES:
+            files, ours = table_files(self.path, name), find_table(self._run.market.tables, name)
+            if len(files) < 2 or ours is None or self.path / ours.name not in files:
+                continue
+            if _digest(self.path / ours.name) == _digest(ours):
+                for file in files:
+                    if file.name != ours.name and _digest(file) == self._replaced.get(name):
+                        file.unlink(missing_ok=True)
 
     def _stamps(self) -> list[Stat | None]:
         """What changes with a file, without reading it."""
@@ -105,9 +117,13 @@ def digests(folder: Path) -> Digests:
     for name in NAMES:
         file = _file(folder, name)
         if file is not None:
-            with file.open("rb") as stream:
-                found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[name] = _digest(file)
     return found
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _file(folder: Path, name: str) -> Path | None:
