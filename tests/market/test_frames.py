@@ -97,25 +97,39 @@ def test_a_mistake_leaves_the_market_that_was_there(tmp_path):
     with pytest.raises(VibesError):
         Market.from_frames(HOMES, CLICKS.drop(columns="user_id"), path=tmp_path / "market", name="Second")
     assert {file.name: file.read_bytes() for file in (tmp_path / "market").iterdir()} == before
-    second = Market.from_frames(HOMES.iloc[:2], path=tmp_path / "market", name="Second")
+    second = Market.from_frames(HOMES.iloc[:2], path=tmp_path / "market", overwrite=True, name="Second")
     assert (len(second.listings), len(second.events)) == (2, 0)
     same(second, Market.open(tmp_path / "market"))
 
 
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
 @pytest.mark.parametrize("also", [None, "market.toml"])
-def test_a_folder_of_somebody_elses_tables_is_left_alone(tmp_path, also):
-    HOMES.to_csv(tmp_path / "listings.csv", index=False)
+def test_a_market_that_is_there_is_replaced_only_with_overwrite(tmp_path, ending, also):
+    folder = tmp_path / "market"
+    folder.mkdir()
+    for name, table in (("listings", HOMES), ("events", CLICKS)):
+        file = folder / f"{name}{ending}"
+        table.to_parquet(file) if ending == ".parquet" else table.to_csv(file, index=False)
     if also:
-        (tmp_path / also).write_text("name = 'Mine'")
-    with pytest.raises(VibesError, match=r"holds listings\.csv that this market would replace"):
-        Market.from_frames(pd.read_csv(tmp_path / "listings.csv"), path=tmp_path)
-    assert (tmp_path / "listings.csv").is_file()
+        (folder / also).write_text("name = 'Mine'")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    size = f"a market of {len(HOMES)} listings and {len(CLICKS)} events"
+    with pytest.raises(VibesError, match=f"holds {size}; choose another folder or pass overwrite=True"):
+        Market.from_frames(HOMES.iloc[:1], path=folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    Market.from_frames(HOMES.iloc[:1], path=folder, overwrite=True)
+    assert {file.name for file in folder.iterdir()} == {"listings.parquet", "market.toml"}
+
+
+@pytest.mark.parametrize("name", ["a.txt", "run.toml"])
+def test_a_folder_that_holds_something_else_is_refused_also_with_overwrite(tmp_path, name):
     (tmp_path / "notes").mkdir()
-    (tmp_path / "notes" / "a.txt").write_text("a")
-    with pytest.raises(VibesError, match="holds files that"):
-        Market.from_frames(HOMES, path=tmp_path / "notes")
+    (tmp_path / "notes" / name).write_text("a")
+    with pytest.raises(VibesError, match="name a new folder"):
+        Market.from_frames(HOMES, path=tmp_path / "notes", overwrite=True)
     with pytest.raises(VibesError, match="is a file"):
-        Market.from_frames(HOMES, path=tmp_path / "notes" / "a.txt")
+        Market.from_frames(HOMES, path=tmp_path / "notes" / name, overwrite=True)
+    assert [file.name for file in (tmp_path / "notes").iterdir()] == [name]
 
 
 def shots(folder: Path) -> list[Path]:

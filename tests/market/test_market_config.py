@@ -4,6 +4,7 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import AttributeConfig, MarketConfig
+from listing_vibes.market.market import Market
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,18 @@ def test_text_that_is_not_utf8_is_one_sentence(tmp_path):
     path.write_bytes(b"name = 'caf\xe9'")
     with pytest.raises(VibesError, match="is not valid TOML"):
         MarketConfig.load(path)
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "link to itself", "folder"])
+def test_what_cannot_be_read_is_no_missing_file(tmp_path, kind):
+    (tmp_path / "listings.csv").write_text("listing_id,rating\na,5\n")
+    path = tmp_path / "market.toml"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("market.toml" if kind == "link to itself" else tmp_path / "gone.toml")
+    with pytest.raises(VibesError, match=r"Cannot read .*market\.toml"):
+        Market.open(tmp_path)
 
 
 def test_no_file_is_an_empty_configuration_and_a_byte_order_mark_is_skipped(tmp_path):

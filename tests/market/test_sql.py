@@ -55,7 +55,9 @@ def test_tables_and_queries_become_a_market_part_by_part(shop, tmp_path, monkeyp
     assert (tmp_path / "market" / "a.jpg").is_file() and len(market.photos) == 2
     assert not list((tmp_path / "market").glob(".writing-*"))
     (tmp_path / "market" / "market.toml").write_text('name = "Ours" # kept\n')
-    import_market("sql", shop, tmp_path / "market", events=CLICKS, photo_root=tmp_path / "pictures")
+    import_market(
+        "sql", shop, tmp_path / "market", overwrite=True, events=CLICKS, photo_root=tmp_path / "pictures"
+    )
     assert (tmp_path / "market" / "market.toml").read_text() == 'name = "Ours" # kept\n'
 
 

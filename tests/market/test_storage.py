@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import http.server
+import os
+import sqlite3
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tests.faults.dying import finish
 from tests.market.download.hosting import picture
 
 from helpers.commands import vibes
@@ -101,10 +105,34 @@ def test_a_market_is_imported_from_a_storage_in_whatever_parts(memory, tmp_path)
             "tables",
             path,
             tmp_path / "n",
+            overwrite=True,
             events="events/day=2024-05-0[12]/*.parquet",
             photos="memory://shop/photos.csv",
         )
         assert Market.open(tmp_path / "n").name == "Mine" and len(Market.open(tmp_path / "n").events) == 2
+
+
+@pytest.mark.parametrize("source", ["tables", "sql"])
+def test_what_a_killed_import_left_is_removed_by_the_next(tmp_path, source, monkeypatch):
+    scratch, target = tmp_path / "scratch", tmp_path / "market"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    shop(fsspec.filesystem("file"), str(tmp_path / "shop"))
+    address = str(tmp_path / "shop")
+    if source == "sql":
+        with sqlite3.connect(tmp_path / "shop.db") as database:
+            database.execute("CREATE TABLE listings (listing_id, rooms)")
+            database.execute("INSERT INTO listings VALUES (1, 2)")
+        address = f"sqlite:///{tmp_path / 'shop.db'}"
+    child = os.fork()
+    if not child:
+        pq.ParquetWriter = lambda *_: os._exit(9)
+        finish(lambda: import_market(source, address, target))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert list(target.glob(".writing-*")) and not list(scratch.iterdir())
+    import_market(source, address, target)
+    assert not [file.name for file in target.rglob("*") if file.name.startswith(".")]
+    assert len(Market.open(target).listings)
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,18 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.faults.dying import die_before, renames
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market import durable
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
-from listing_vibes.market.writer import write_market
+from listing_vibes.market.writer import replacing, write_market
 
 LISTINGS = pd.DataFrame({"listing_id": ["a", "b"], "price": [1.0, 2.0], "rating": [5.0, 4.0]})
 
@@ -45,13 +47,9 @@ def test_the_disk_has_all_photos_and_their_folders_before_a_table_names_them(tmp
     monkeypatch.setattr(os, "replace", lambda old, new: done.append(("named", new)) or real_replace(old, new))
     write_market(market, MarketConfig(), LISTINGS, photos, photo_root=tmp_path / "source")
     first = done.index(("named", market / "market.toml"))
-    files = {market / name for name in photos["path"]}
-    folders = {market / "a", market / "b"}
-    synced = [one for one in done[:first] if one in files | folders]
-    assert set(synced[:3]) == files and set(synced[3:]) == folders and len(synced) == 5
-    assert {("named", file) for file in files} <= set(
-        done[: done.index(synced[0])]
-    )  # none is synced by its first name
+    synced = {one.relative_to(market).parts[2:] for one in done[:first] if isinstance(one, Path)}
+    assert {("a", "1.jpg"), ("a", "2.jpg"), ("b", "1.jpg"), ("a",), ("b",)} <= synced
+    assert {("named", market / name) for name in photos["path"]} <= set(done[:first])
 
 
 def test_a_disk_that_is_full_of_photos_is_one_sentence(tmp_path, monkeypatch):
@@ -62,7 +60,7 @@ def test_a_disk_that_is_full_of_photos_is_one_sentence(tmp_path, monkeypatch):
 
     monkeypatch.setattr(durable, "sync", full)
     photos = pd.DataFrame({"listing_id": ["a"], "path": ["1.jpg"]})
-    with pytest.raises(VibesError, match=r"^The disk is full while writing .*1.jpg; free some space"):
+    with pytest.raises(VibesError, match=r"^The disk is full while writing .*; free some space"):
         write_market(tmp_path / "market", MarketConfig(), LISTINGS, photos, photo_root=tmp_path)
     assert not (tmp_path / "market" / "listings.parquet").exists()
 
@@ -85,6 +83,65 @@ def test_a_failed_write_never_leaves_a_table_without_its_exclusions(tmp_path):
         write_market(path, MarketConfig(name="new"), LISTINGS.head(1), events=broken)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == before
     assert "rating" not in Market.open(path).listings.columns
+
+
+def test_a_writer_that_dies_at_any_file_leaves_the_old_market_or_the_new_one(tmp_path):
+    for name, content in (("old", b"old"), ("new", b"new")):
+        (tmp_path / name / "photos").mkdir(parents=True)
+        (tmp_path / name / "photos" / "a.jpg").write_bytes(content)
+    photos = pd.DataFrame({"listing_id": ["a"], "path": ["photos/a.jpg"]})
+    events = pd.DataFrame({"user_id": ["u"], "listing_id": ["a"], "position": [0]})
+
+    def begin() -> Path:
+        shutil.rmtree(tmp_path / "market", ignore_errors=True)
+        write_market(
+            tmp_path / "market", MarketConfig(name="old"), LISTINGS, photos, events, tmp_path / "old"
+        )
+        return tmp_path / "market"
+
+    def replace() -> None:
+        write_market(
+            tmp_path / "market", MarketConfig(name="new"), LISTINGS.head(1), photos, None, tmp_path / "new"
+        )
+
+    begin()
+    seen, number = [], renames(replace)
+    for each in range(1, number + 1):
+        folder = begin()
+        die_before(replace, each)
+        market = Market.open(folder)
+        photo = (folder / "photos" / "a.jpg").read_bytes().decode()
+        seen.append((market.name, photo, len(market.listings), len(market.events)))
+        with replacing(folder, True, "vibes import"):  # the next writer removes what is left
+            pass
+        assert {file.name for file in folder.iterdir()} <= {
+            "photos", "market.toml", "listings.parquet", "photos.parquet", "events.parquet",
+        }  # fmt: skip
+    assert set(seen) == {("old", "old", 2, 1), ("new", "new", 1, 0)} and number > 3
+
+
+@pytest.mark.parametrize(
+    "name", ["listings.parquet", "market.toml", ".user-key", ".cache/a.jpg", ".commit/a.jpg"]
+)
+def test_a_photo_never_takes_the_place_of_a_table_or_a_hidden_file(tmp_path, name):
+    (tmp_path / "source" / name).parent.mkdir(parents=True)
+    (tmp_path / "source" / name).write_bytes(b"photo")
+    photos = pd.DataFrame({"listing_id": ["a"], "path": [name]})
+    write_market(tmp_path / "market", None, LISTINGS, photos, photo_root=tmp_path / "source")
+    assert {file.name for file in (tmp_path / "market").iterdir()} == {"listings.parquet", "photos.parquet"}
+    assert len(Market.open(tmp_path / "market").listings) == 2
+
+
+def test_a_folder_of_photos_that_is_a_link_out_of_the_market_is_not_written_to(tmp_path):
+    for name in ("market", "elsewhere", "source/photos"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "source" / "photos" / "a.jpg").write_bytes(b"photo")
+    (tmp_path / "market" / "photos").symlink_to(tmp_path / "elsewhere")
+    photos = pd.DataFrame({"listing_id": ["a"], "path": ["photos/a.jpg"]})
+    with pytest.raises(VibesError, match="is a link that leaves the market"):
+        write_market(tmp_path / "market", None, LISTINGS, photos, photo_root=tmp_path / "source")
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert [file.name for file in (tmp_path / "market").iterdir()] == ["photos"]
 
 
 def test_a_path_that_is_a_file_is_one_sentence(tmp_path):

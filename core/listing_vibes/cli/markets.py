@@ -47,12 +47,21 @@ def import_(
     photo_root: Annotated[
         str | None, typer.Option(metavar="DIR", help="sql, tables: where paths of photos start")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace the market that MARKET holds")
+    ] = False,
 ) -> None:
     """Make a market folder from files in a known format, from tables on object storage (tables) or in a database (sql)."""
     from listing_vibes.market.importers import import_market
 
     told = {"listings": listings, "photos": photos, "events": events, "photo_root": photo_root}
-    import_market(source, path, market, **{name: one for name, one in told.items() if one is not None})
+    import_market(
+        source,
+        path,
+        market,
+        overwrite=overwrite,
+        **{name: one for name, one in told.items() if one is not None},
+    )
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
 
 

@@ -15,7 +15,7 @@ from listing_vibes.demo.sessions import simulate_events
 from listing_vibes.demo.world import World
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import write_table
-from listing_vibes.market.writer import write_market
+from listing_vibes.market.writer import replacing, write_market
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,22 +38,24 @@ def simulate(
     listings: int | None = None,
     users: int | None = None,
     parameters: Parameters | None = None,
+    overwrite: bool = False,
 ) -> Simulation:
     """Write the market folder `path`; the same seed and parameters give the same market.
 
     `photo_root` holds the pictures, `photo_root/photos/<number>_<room>.webp`; those that are there are copied and named
     in the photos table. The truth is written to the file `truth` where one is given, never into the market.
-    What is None is taken from the parameters.
+    What is None is taken from the parameters. `overwrite` replaces the market that `path` holds.
 
     Raises:
-        VibesError: the folder cannot be written.
+        VibesError: the folder cannot be written, holds a market without `overwrite`, or holds something else.
     """
     world = World.draw(seed, listings, users, parameters)
     p = world.parameters
     table = listings_frame(world.offers, world.seed, p)
     photos = photos_frame(world.offers, photo_root) if photo_root is not None else None
     events = simulate_events(world.offers, world.stock, world.people, world.seed, p)
-    write_market(path, market_config(), table, photos, events.drop(columns="interest"), photo_root)
+    with replacing(path, overwrite, "simulate"):
+        write_market(path, market_config(), table, photos, events.drop(columns="interest"), photo_root)
     if truth is not None:
         write_table(truth, world.truth)
     return Simulation(world, table, photos, events, world.truth)

@@ -103,9 +103,58 @@ def copy_file(source: Path, target: Path) -> None:
 def sweep_left(folder: Path) -> None:
     """Remove from a folder what writers left that were killed; what is being written stays."""
     for path in folder.glob(f"{WRITING}*"):
-        with contextlib.suppress(OSError), path.open("rb") as stream:
-            if lock(stream.fileno()):
+        with contextlib.suppress(OSError), locked(path, wait=False):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder inside `folder` for what is not finished yet, removed at the end.
+
+    Of a writer that is killed, `sweep_left` removes it.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    new = not folder.is_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
+    except OSError as error:
+        raise write_error(folder, error) from error
+    try:
+        with locked(staging):
+            yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # only where nothing was written into it
+                folder.rmdir()
+
+
+@contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Lock a folder or file that is there, under whatever name it goes, until the end or the death of this process.
+
+    Raises:
+        BlockingIOError: another process holds it, and `wait` is False.
+        FileNotFoundError: it is not there, or was renamed or removed by who held it.
+    """
+    if fcntl is None:
+        yield
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        if not lock(opened, wait):
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(path))
+        if not is_named(opened, path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        yield
+    finally:
+        os.close(opened)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from listing_vibes.market.arrow import to_frame, to_whole
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.documents import first_problem
-from listing_vibes.market.io import TABLES, find_table, without_categories
+from listing_vibes.market.io import without_categories
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.tables import require
 from listing_vibes.market.values import named
@@ -169,30 +169,8 @@ def _below(path: str, folder: str) -> str | None:
     return None
 
 
-def folder_for(path: Path | str | None) -> Path:
-    """The folder that a market of frames is written to; None: one that is removed when Python ends.
-
-    Raises:
-        VibesError: it holds something else than a market written so.
-    """
-    if path is None:
-        return _until_the_end()
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise VibesError(f"{folder} is a file; name a new folder for the market.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return folder
-    tables = [found for name in TABLES if (found := find_table(folder, name)) is not None]
-    if not (folder / "market.toml").is_file() or any(table.suffix != ".parquet" for table in tables):
-        held = tables[0].name if tables else "files"
-        raise VibesError(
-            f"{folder} holds {held} that this market would replace or mix with; name a new folder, or open that one with "
-            "Market.open."
-        )
-    return folder
-
-
-def _until_the_end() -> Path:
+def temporary_folder() -> Path:
+    """Return a folder for a market that is removed when Python ends."""
     made, owner = Path(tempfile.mkdtemp(prefix="listing-vibes-")), os.getpid()
 
     def remove() -> None:

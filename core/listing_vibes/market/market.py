@@ -17,14 +17,14 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_point
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
-from listing_vibes.market.frames import as_table, config_of, folder_for, photo_paths, source_of
+from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
 from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
 from listing_vibes.market.kinds import Shown, kind_of
 from listing_vibes.market.tables import events_table, listings_table, photos_table
 from listing_vibes.market.user_names import UserNames
-from listing_vibes.market.writer import write_market
+from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
 
 _PARTS = "_parts"
@@ -121,6 +121,7 @@ class Market:
             raise VibesError(
                 f"The folder {path} has a name that is not UTF-8, by which no run could tell its market; rename it."
             ) from None
+        finish_writing(path)
         tables = path if tables is None else tables
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
@@ -142,6 +143,7 @@ class Market:
         photo_root: Path | str | None = None,
         path: Path | str | None = None,
         config: MarketConfig | Mapping[str, Any] | Path | str | None = None,
+        overwrite: bool = False,
         **keys: Any,
     ) -> "Market":
         """A market of three pandas frames, checked as a folder's tables are; nothing is written where a check fails.
@@ -157,15 +159,17 @@ class Market:
             events: `user_id`, `listing_id`, `timestamp` or `position`, and maybe `action` and `duration_s`.
             photos: `listing_id`, `path`, and maybe `position`. The files are copied into the market.
             photo_root: folder that relative paths of photos start at; default: the current one.
-            path: folder to write the market to, where a market of frames may lie already. Without it the market lies in
+            path: folder to write the market to. Without it the market lies in
                 a temporary folder that is removed when Python ends: enough for a notebook, while a run that is to be
                 opened later needs a market that stays, and photos are embedded once for each folder.
             config: what `market.toml` says: a mapping, its file, or its keys one by one as `keys` (`name`, `currency`,
                 `title`, `attributes`, `actions`, `unwanted`, `excluded`, `note`).
+            overwrite: replace the market that `path` holds, tables and `market.toml`, at once; photo files that the new market
+                does not bring stay.
 
         Raises:
             VibesError: a table cannot be used as it is (it is called "listings frame" and so on), an unknown key, no
-                photo where `photos` says, or a folder that holds something else.
+                photo where `photos` says, a folder that holds a market without `overwrite`, or one that holds something else.
         """
         described = config_of(config, **keys)
         given = {"listings": listings, "photos": photos, "events": events}
@@ -173,11 +177,14 @@ class Market:
         root = None
         if "photos" in frames:
             frames["photos"], root = photo_paths(frames["photos"], photo_root)
-        folder = folder_for(path)
+        folder = temporary_folder() if path is None else Path(path)
         sources = {name: source_of(name) for name in frames}
         read = {sources[name]: frame for name, frame in frames.items()}
-        market = cls._checked(folder, described, sources, read.__getitem__)
-        write_market(folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root)
+        with replacing(folder, overwrite, "Market.from_frames"):
+            market = cls._checked(folder, described, sources, read.__getitem__)
+            write_market(
+                folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
+            )
         return market
 
     @classmethod

@@ -260,6 +260,14 @@ def leaves_market(text: str) -> bool:
     return bool(path.drive or path.root) or ".." in path.parts
 
 
+def may_be_photo(path: str) -> bool:
+    """Return whether a file may be written at a photo's path: one that stays in the market and names no table or hidden file."""
+    parts = PureWindowsPath(path).parts
+    hidden = any(part.startswith(".") for part in parts)
+    reserved = len(parts) < 2 and path.lower().endswith((".toml", ".parquet", ".csv", ".csv.gz", ".absent"))
+    return bool(parts) and not (hidden or reserved or leaves_market(path))
+
+
 def _note_early(when: pd.Series, cells: pd.Series, path: Path) -> list[Defect]:
     """Numbers that are taken for seconds since 1970 and may be years, months or a spreadsheet's days; seconds since some start of
     one's own are as good as any others."""

@@ -1,21 +1,86 @@
-"""Writing a market folder: tables to temporary names first, photos by copy."""
+"""Writing a market folder: built aside, then put in place as a whole; a market that is there is replaced only on request."""
 
+import filecmp
+import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.durable import atomic_path, sync_all
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES
-from listing_vibes.market.tables import leaves_market
+from listing_vibes.market.durable import (
+    LOCK,
+    WRITING,
+    locked,
+    only_writer,
+    staging_folder,
+    sweep_left,
+    sync,
+    sync_all,
+    write_error,
+)
+from listing_vibes.market.io import TABLES, row_count, table_files
+from listing_vibes.market.tables import may_be_photo
+from listing_vibes.words import count
 
 #: Rows in memory, or what writes them into a Parquet file.
 Table: TypeAlias = pd.DataFrame | Callable[[Path], None]
+#: The folder that files of a photos table lie in, or what writes them into a folder.
+Photos: TypeAlias = Path | Callable[[Path], None]
+#: Holds a finished market until each of its files lies in the market's folder; a file that ends in `ABSENT` stands for no table.
+COMMIT, ABSENT = ".commit", ".absent"
+#: What may lie in a folder that holds no market yet.
+_HIDDEN = (LOCK, COMMIT, ".cache", ".user-key", ".downloading")
+
+
+@contextmanager
+def replacing(path: Path, overwrite: bool, command: str) -> Iterator[None]:
+    """Hold the folder of a market that is about to be written; nobody else writes it meanwhile.
+
+    Args:
+        overwrite: replace a market that is there.
+        command: what another writer reads of this one: "vibes import".
+
+    Raises:
+        VibesError: the folder holds a market and `overwrite` is False, or it holds something else.
+    """
+    if path.exists() and not path.is_dir():
+        raise VibesError(f"{path} is a file; name a new folder for the market.")
+    with only_writer(path, command):
+        finish_writing(path)
+        sweep_left(path)
+        _check_folder(path, overwrite)
+        yield
+
+
+def _check_folder(path: Path, overwrite: bool) -> None:
+    names = {file.name for file in path.iterdir()}
+    if not {name for name in names if name not in _HIDDEN and not name.startswith(WRITING)}:
+        return
+    if "run.toml" in names:
+        raise VibesError(f"{path} is a run; name a new folder for the market.")
+    if not table_files(path, "listings"):
+        if "market.toml" in names and not any(table_files(path, name) for name in TABLES):
+            return  # a configuration that waits for its tables
+        raise VibesError(f"{path} is not empty and holds no market; name a new folder for the market.")
+    if not overwrite:
+        raise VibesError(
+            f"{path} holds a market{_size(path)}; choose another folder or pass overwrite=True (command: --overwrite)."
+        )
+
+
+def _size(path: Path) -> str:
+    """Return " of 300 listings and 4,000 events" as far as the tables can be counted."""
+    parts = []
+    for name in ("listings", "events"):
+        with suppress(VibesError, OSError):
+            parts += [count(row_count(file), name[:-1]) for file in table_files(path, name)[:1]]
+    return f" of {' and '.join(parts)}" if parts else ""
 
 
 def write_market(
@@ -24,46 +89,120 @@ def write_market(
     listings: Table,
     photos: pd.DataFrame | None = None,
     events: Table | None = None,
-    photo_root: Path | None = None,
+    photo_root: Photos | None = None,
 ) -> None:
-    """Write a market folder; photo files are copied from `photo_root / path` to `path / path`.
+    """Write a market folder, in the place of one that is there; photo files are copied from `photo_root / path` to `path / path`.
 
-    All tables are written to temporary names first and replace the old ones together, `market.toml` before them,
-    so that a writer that fails leaves the old market as it was and no table is ever read without its exclusions.
-    Tables that are not given are removed. Photo paths that leave the market are not copied.
+    The market is built in a folder of its own and put in place when all of it is on disk: a writer that fails leaves the old market
+    as it was, and so does one that is killed before; of one that is killed later, `Market.open` finishes the work. Tables that are
+    not given are removed. Photo paths that leave the market are not copied; photo files of before that the new market does not
+    bring stay.
 
     Args:
         config: None: the `market.toml` that is there stays as it is.
         listings, events: a frame, or what writes the table into the Parquet file that it is called with.
+        photo_root: a folder, or what writes photo files into the folder that it is called with.
 
     Raises:
-        VibesError: the disk is full or the folder cannot be written.
+        VibesError: the disk is full, the folder cannot be written, or a folder of photos there is a link that leaves it.
     """
     path = Path(path)
-    if photos is not None and photo_root is not None and C.PATH in photos:
-        names = [name for name in photos[C.PATH].dropna().astype("str") if not leaves_market(name)]
-        placed = [path / name for name in names if _place(Path(photo_root) / name, path / name)]
-        sync_all(placed)  # one after the other, the disk would take many times as long
-    with ExitStack() as stack:  # leaves in reverse order: market.toml is the first to be replaced
-        for name, table in zip(TABLES, (listings, photos, events), strict=True):
-            if table is not None:
-                temporary = stack.enter_context(atomic_path(path / f"{name}.parquet"))
-                if isinstance(table, pd.DataFrame):
-                    table.to_parquet(temporary, index=False)
+    try:
+        finish_writing(path)
+        with staging_folder(path) as staging:
+            built = staging / "market"
+            built.mkdir()
+            if callable(photo_root):
+                photo_root(built)
+            elif photos is not None and photo_root is not None and C.PATH in photos:
+                _copy_photos(photos[C.PATH].dropna().astype("str").unique(), Path(photo_root), built, path)
+            for name, table in zip(TABLES, (listings, photos, events), strict=True):
+                if table is None:
+                    (built / f"{name}{ABSENT}").touch()
+                elif isinstance(table, pd.DataFrame):
+                    table.to_parquet(built / f"{name}.parquet", index=False)
                 else:
-                    table(temporary)
-        if config is not None:
-            config.save(stack.enter_context(atomic_path(path / "market.toml")))
-    for name, table in zip(TABLES, (listings, photos, events), strict=True):
-        for suffix in TABLE_SUFFIXES:
-            if table is None or suffix != ".parquet":
-                (path / f"{name}{suffix}").unlink(missing_ok=True)
+                    table(built / f"{name}.parquet")
+            if config is not None:
+                config.save(built / "market.toml")
+            for file in _files(built):
+                _check_inside(path / file.relative_to(built), path)
+                file.chmod(0o644)
+            sync_all([*built.rglob("*")])  # one after the other, the disk would take many times as long
+            built.chmod(0o755)
+            with locked(built):
+                os.rename(built, path / COMMIT)
+                sync(path)
+                _put_in_place(path)
+    except OSError as error:
+        raise write_error(Path(error.filename or path), error) from error
 
 
-def _place(source: Path, target: Path) -> bool:
-    """Whether a photo was copied; it has yet to be synced."""
-    if not source.is_file() or (target.exists() and target.samefile(source)):
-        return False
-    with atomic_path(target, durable=False) as temporary:
-        shutil.copyfile(source, temporary)
-    return True
+def finish_writing(path: Path) -> None:
+    """Put in place what a writer that was killed had finished building; usually there is nothing to do.
+
+    Raises:
+        VibesError: the folder cannot be written.
+    """
+    if not (path / COMMIT).is_dir() or (path / COMMIT).is_symlink():
+        return
+    try:
+        with locked(path / COMMIT):  # waits for a writer that lives
+            _put_in_place(path)
+    except FileNotFoundError:  # it has finished
+        return
+    except OSError as error:
+        raise VibesError(
+            f"{path} was being replaced when its writer was killed, and that cannot be finished ({error.strerror}); make the "
+            "folder writable and open it again."
+        ) from error
+
+
+def _put_in_place(path: Path) -> None:
+    """Move each file of `COMMIT` to its place; whatever was done before stays done."""
+    built = path / COMMIT
+    for name in TABLES:
+        absent = (built / f"{name}{ABSENT}").is_file()
+        if absent or (built / f"{name}.parquet").is_file():
+            for file in table_files(path, name):
+                if absent or file.name != f"{name}.parquet":
+                    file.unlink(missing_ok=True)
+    # market.toml comes first, so that no table is read without its exclusions, and listings come before what refers to them.
+    first = [built / name for name in ("market.toml", *(f"{name}.parquet" for name in TABLES))]
+    files = sorted(_files(built), key=lambda file: first.index(file) if file in first else -1)
+    folders = {path}
+    for file in files:
+        target = path / file.relative_to(built)
+        _check_inside(target, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folders |= {target.parent}
+        os.replace(file, target)
+    for folder in folders:
+        sync(folder)
+    shutil.rmtree(built)
+
+
+def _files(built: Path) -> list[Path]:
+    return [file for file in built.rglob("*") if file.is_file() and not file.name.endswith(ABSENT)]
+
+
+def _check_inside(target: Path, path: Path) -> None:
+    """Raises:
+    VibesError: the folder of `target` is a link that leads out of the market.
+    """
+    if not target.parent.resolve().is_relative_to(path.resolve()):
+        raise VibesError(
+            f"{target.parent} is a link that leaves the market, so no photo is written there; remove the link."
+        )
+
+
+def _copy_photos(names: list[str], root: Path, built: Path, path: Path) -> None:
+    """Copy photo files that the market does not have as they are."""
+    for name in names:
+        source, target, there = root / name, built / name, path / name
+        if not may_be_photo(name) or not source.is_file():
+            continue
+        if there.is_file() and (there.samefile(source) or filecmp.cmp(there, source, shallow=False)):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)

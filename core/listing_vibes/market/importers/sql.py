@@ -157,7 +157,7 @@ def _frame(rows: list[tuple[Any, ...]], columns: list[str]) -> pd.DataFrame:
 
 def _stream(connection: Any, name: str, source: Any, file: Path) -> None:
     """Write a table, a part at a time: what type a column has is known when the last part was seen."""
-    with TemporaryDirectory(prefix=".writing-", dir=file.parent) as folder:
+    with TemporaryDirectory(dir=file.parent) as folder:
         parts, schema = [], pa.schema([])
         for number, frame in enumerate(_frames(connection, name, source)):
             part = pa.Table.from_pandas(as_table(frame, name), preserve_index=False).replace_schema_metadata(

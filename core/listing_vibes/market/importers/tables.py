@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,12 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
-from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers._three_tables import ThreeTables
 from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_commas, check_text, read_table
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.storage import Place, asked, is_address
-from listing_vibes.market.tables import leaves_market
+from listing_vibes.market.tables import leaves_market, may_be_photo
 from listing_vibes.market.writer import write_market
 
 #: Rows that are held at once, and photos that are copied at once.
@@ -55,20 +56,18 @@ class Tables(ThreeTables):
                 if there
                 else f"There is no {folder.shown}; check the address of PATH."
             )
-        with TemporaryDirectory(prefix="vibes-") as scratch:
-            tables = {name: _Table(place, files, Path(scratch)) for name, (place, files) in found.items()}
+        with staging_folder(target) as scratch:
+            tables = {name: _Table(place, files, scratch) for name, (place, files) in found.items()}
             for name, one in tables.items():
                 one.check(name)
-            photos = None
-            if "photos" in tables:
-                photos = tables["photos"].frame()
-                _copy_photos(photos, self._root(folder), target)
+            photos = tables["photos"].frame() if "photos" in tables else None
             write_market(
                 target,
-                self._config(folder, target, Path(scratch)),
+                self._config(folder, target, scratch),
                 tables["listings"].write,
                 photos,
                 tables["events"].write if "events" in tables else None,
+                None if photos is None else partial(_copy_photos, photos, self._root(folder), target),
             )
 
     def _config(self, folder: Place, target: Path, scratch: Path) -> MarketConfig | None:
@@ -140,8 +139,8 @@ def _plain(name: str) -> str:
     return name.partition("?")[0]
 
 
-def _copy_photos(photos: pd.DataFrame, root: Place, target: Path) -> None:
-    """Copy the files of paths that start at `root` and are not there yet.
+def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
+    """Copy the files of paths that start at `root` into `target`, but for those that the market has in the same size.
 
     Raises:
         VibesError: not one of them is there.
@@ -151,19 +150,18 @@ def _copy_photos(photos: pd.DataFrame, root: Place, target: Path) -> None:
     names = [
         name
         for name in photos[C.PATH].dropna().astype("str").str.strip().unique()
-        if not is_url(name) and not leaves_market(name)
+        if not is_url(name) and may_be_photo(name)
     ]
 
     def copied(name: str) -> bool:
-        file = target / name
-        if file.is_file() and file.stat().st_size:
-            return True
-        source = root / name
+        there, source = market / name, root / name
         with asked(source):
             if not source.files.isfile(source.path):
-                return False
-        with atomic_path(file) as temporary:
-            source.fetch(temporary)
+                return there.is_file()
+            if there.is_file() and there.stat().st_size == source.files.size(source.path):
+                return True
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        source.fetch(target / name)
         return True
 
     with ThreadPoolExecutor(COPIES) as pool:
