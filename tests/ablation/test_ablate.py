@@ -76,15 +76,19 @@ def test_its_ranks_are_those_of_evaluate(done, small_market):
     assert run.manifest.settings.seed == 3
     assert run.manifest.settings.training.recency_served  # left to the market, as `vibes train` leaves it
     evaluated = evaluate_run(run)
-    for name, label in (("full", "model"), ("served", "model + recency"), ("popularity", "popularity")):
+    for name, label in (
+        ("full", "default ranking"),
+        ("served", "model only + recency"),
+        ("popularity", "popularity"),
+    ):
         kept = pd.read_parquet(folder_of(out, name, 3) / "ranks.parquet")
         assert np.array_equal(kept["rank"], evaluated.ranks[label])
     assert evaluated.names[:5] == [
-        "model",
-        "model alone",
-        "model + recency",
-        "model + neighbours",
-        "model + neighbours + recency",
+        "default ranking",
+        "model only",
+        "model only + recency",
+        "model only + neighbors",
+        "model only + neighbors + recency",
     ]
 
 

@@ -122,7 +122,7 @@ def test_what_a_market_lacks_is_left_out_with_a_sentence_and_referred_past():
         {"name": "+ meta", "reference": "attributes", "set": {"features.photos": 0}},
         {"name": "full", "reference": "+ meta"},
         {"name": "log_in", "reference": "full", "set": {"training.loss": "log_in"}},
-        {"name": "looks", "reference": "full", "kind": "baseline", "baseline": "photo-neighbours"},
+        {"name": "looks", "reference": "full", "kind": "baseline", "baseline": "photo-neighbors"},
         {"name": "oracle", "reference": "looks", "kind": "baseline", "baseline": "oracle"},
     )
     plan = make_plan(asked, Inputs(photos=0, text=True, meta=True, timestamps=True))

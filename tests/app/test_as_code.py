@@ -25,7 +25,7 @@ def run(tmp_path_factory):
     found = train_run(
         paint_market(folder / "market", listings=30, users=8, events=6, ending=True), folder / "run"
     )
-    save_fits(found, [Fit(name="model + recency", days=20, weight=0.3)])
+    save_fits(found, [Fit(name="model only + recency", days=20, weight=0.3)])
     return found
 
 

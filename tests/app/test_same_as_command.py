@@ -24,10 +24,12 @@ def run(tmp_path_factory):
 
 
 FITS = [
-    Fit(name="model + recency", days=20, weight=0.3),
-    Fit(name="model + neighbours", space="attributes", decay=0.8, share=0.6),
-    Fit(name="model + neighbours + recency", space="attributes", decay=0.8, share=0.6, days=20, weight=0.3),
-    Fit(name="model + id blend", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+    Fit(name="model only + recency", days=20, weight=0.3),
+    Fit(name="model only + neighbors", space="attributes", decay=0.8, share=0.6),
+    Fit(
+        name="model only + neighbors + recency", space="attributes", decay=0.8, share=0.6, days=20, weight=0.3
+    ),
+    Fit(name="model only + ids", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
 ]
 #: Rules as a page's address has them, and as options of the command.
 RULES = [
@@ -39,7 +41,7 @@ RULES = [
      ["--where", "price<=150", "--where", "room_type=Shared room|Private room"]),
     ({"seen": "1"}, ["--keep-seen"]),
 ]  # fmt: skip
-BESIDE = [None, "recency", "neighbours", "neighbours+recency", "ids"]
+BESIDE = [None, "recency", "neighbours", "neighbors+recency", "ids"]
 
 
 @pytest.fixture(scope="module")

@@ -142,7 +142,7 @@ def whole(listings: int, queries: int) -> dict[str, float]:
     first = [one.tune(log, split, catalogue) for one in (Popularity, RecentPopularity, ItemKNN)]
     near = [
         VectorNeighbours.of(vectors, log, name=name)
-        for name, vectors in zip(("attribute neighbours", "photo neighbours"), space[1:], strict=True)
+        for name, vectors in zip(("attribute neighbors", "photo neighbors"), space[1:], strict=True)
     ]
     begun = time.process_time()
     rows = with_serving(model, first, near, log, split, catalogue)

@@ -5,8 +5,8 @@
 
 For each town and seed: a model of all other towns by the recipe of `homes`, without training here ("zero-shot") and trained on
 from there ("fine-tuned"), beside the town's own model by the same recipe ("own"). Each of the three as it lists without being
-asked, and alone; beside them what needs no model at all: attribute neighbours, and the best of the untrained neighbours with
-recency, as `vibes evaluate` fits both on the town's validation ("neighbours + recency"), and attribute neighbours with recency by
+asked, and alone; beside them what needs no model at all: attribute neighbors, and the best of the untrained neighbours with
+recency, as `vibes evaluate` fits both on the town's validation ("neighbors + recency"), and attribute neighbors with recency by
 the share and weight of small markets, with nothing fitted ("neighbours + recency, unfitted"). All are asked the town's own test queries.
 `OUT/runs` keeps the models, `OUT/transfer.jsonl` gets one line of JSON a town and seed, with each user's recall@30; what is done is
 not done again, and a training that was interrupted goes on. At the end a table: means over the seeds, paired differences over
@@ -98,7 +98,7 @@ def both(name: str, run: Run) -> list[Named]:
 
 
 def without_model(run: Run, seed: int) -> list[Any]:
-    """What needs none: attribute neighbours, the best neighbours with recency, and these by the weights of small markets."""
+    """What needs none: attribute neighbors, the best neighbours with recency, and these by the weights of small markets."""
     log, catalogue, split = run.log, run.catalogue, run.split()
     near = untrained_neighbours(run, split)
     plain = VectorNeighbours.of(run.vectors("attributes"), log, DECAY)

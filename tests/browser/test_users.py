@@ -68,7 +68,7 @@ def test_what_serving_adds_is_added_by_a_click(page, explorer, fitted):
     assert_listings(shown, run.recommend("u0", k=6, at=moment)["listing_id"].tolist())
     assert_whole(page)
     page.get_by_role("radio", name="Both").click()
-    page.wait_for_url("**/users?user=u0&at=7&k=6&with=neighbours%2Brecency")
+    page.wait_for_url("**/users?user=u0&at=7&k=6&with=neighbors%2Brecency")
     assert_listings(shown, run.recommend("u0", 6, moment, beside=FITS[2].added)["listing_id"].tolist())
     expect(shown.get_by_text("Score").first).to_be_visible()
     assert_whole(page, arrived=False)

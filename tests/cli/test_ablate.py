@@ -28,7 +28,7 @@ name = "looks"
 question = "ladder"
 reference = "popularity"
 kind = "baseline"
-baseline = "photo-neighbours"
+baseline = "photo-neighbors"
 """
 
 

@@ -49,15 +49,23 @@ def test_evaluate_prints_json_and_nothing_else_and_writes_queries(folders, tmp_p
     run, out = tmp_path / "run", tmp_path / "queries.parquet"
     shutil.copytree(folders / "run", run)  # the other tests' run is one that was not evaluated
     document = json.loads(vibes("evaluate", run, "--json", "--queries", out).stdout)
-    assert {"model", "popularity", "recent popularity", "itemknn", "ease", "als"} <= set(document["results"])
-    assert {"value", "low", "high"} == set(document["results"]["model"]["recall@30"])
+    assert {
+        "default ranking",
+        "model only",
+        "popularity",
+        "recent popularity",
+        "itemknn",
+        "ease",
+        "als",
+    } <= set(document["results"])
+    assert {"value", "low", "high"} == set(document["results"]["default ranking"]["recall@30"])
     queries = pd.read_parquet(out)
     assert len(queries) == document["queries"]
     assert list(queries) == [
         "user_id", "at", "target", "rank", "candidates", "history_length", "cold_listing", "cold_user",
     ]  # fmt: skip
     hits = (queries["rank"] <= 30).groupby(queries["user_id"]).mean().mean()
-    assert hits == pytest.approx(document["results"]["model"]["recall@30"]["value"], abs=1e-12)
+    assert hits == pytest.approx(document["results"]["default ranking"]["recall@30"]["value"], abs=1e-12)
     assert json.loads((run / "metrics.json").read_text()) == document
 
 

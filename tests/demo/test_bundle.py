@@ -95,7 +95,7 @@ def test_the_run_holds_all_that_the_explorer_shows(demo):
     assert set(demo.spaces) == {"model", "photos", "attributes"}
     results = demo.metrics["results"]
     recall = {name: one["recall@30"]["value"] for name, one in results.items()}
-    assert recall["popularity"] < recall["als"] < recall["model"] < recall["oracle"]
+    assert recall["popularity"] < recall["als"] < recall["default ranking"] < recall["oracle"]
     places = pd.read_parquet(demo.path / "map.parquet")
     assert set(places["space"]) == set(demo.spaces) and places[["x", "y"]].notna().all().all()
     ladder = pd.read_parquet(demo.path / "ablation.parquet")
@@ -121,7 +121,7 @@ def test_smaller_runs_lie_beside_it_so_that_runs_can_be_compared(demo):
     assert [one.transferred for one in others] == [False, True]
     assert [one.manifest.settings.features.photos for one in (first, others[0])] == [4, 0]
     assert others[0].manifest.settings.seed == demo.manifest.settings.seed
-    mine, plain, foreign = (one.metrics["results"]["model"]["recall@30"] for one in (demo, *others))
+    mine, plain, foreign = (one.metrics["results"]["default ranking"]["recall@30"] for one in (demo, *others))
     assert mine["low"] > plain["high"] and plain["low"] > foreign["high"]
     assert foreign["low"] > demo.metrics["results"]["popularity"]["recall@30"]["high"]
     asked = ["user_id", "at", "target"]
@@ -148,9 +148,9 @@ def test_a_rebuilt_demo_is_compared_figure_by_figure():
     def metrics(**values: float) -> dict:
         return {"results": {name: {"recall@30": {"value": value}} for name, value in values.items()}}
 
-    table = shipped.compare(metrics(model=0.5, als=0.25, gone=0.1), metrics(als=0.25, model=0.375))
+    table = shipped.compare(metrics(first=0.5, als=0.25, gone=0.1), metrics(als=0.25, first=0.375))
     assert table.to_dict("list") == {
-        "ranking": ["model", "als"],
+        "ranking": ["first", "als"],
         "bundled": [0.5, 0.25],
         "rebuilt": [0.375, 0.25],
         "difference": [-0.125, 0.0],

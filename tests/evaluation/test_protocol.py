@@ -199,7 +199,7 @@ def test_a_hidden_history_is_no_candidate_in_leave_one_out(crowded_market):
 def test_the_document_has_the_shape_of_the_design(setting):
     log, split, _ = setting
     model = ItemKNN.fit(Interactions.of(log, split.train))
-    named = Fixed(model.score(split.test), "model")
+    named = Fixed(model.score(split.test), "default ranking")
     found = evaluate(
         [named, Popularity.fit(log, split.train), Modulo(log.listings)], *setting, batch_size=10_000
     )
@@ -216,26 +216,26 @@ def test_the_document_has_the_shape_of_the_design(setting):
         "notes",
     ]
     assert (document["protocol"], document["queries"]) == ("temporal", len(split.test))
-    assert list(document["results"]) == ["model", "popularity", "modulo"]
+    assert list(document["results"]) == ["default ranking", "popularity", "modulo"]
     metrics = ["recall@10", "recall@30", "recall@100", "ndcg@10", "ndcg@30", "mrr"]
-    assert list(document["results"]["model"]) == [*metrics, "coverage@30"]
-    for estimate in document["results"]["model"].values():
+    assert list(document["results"]["default ranking"]) == [*metrics, "coverage@30"]
+    for estimate in document["results"]["default ranking"].values():
         assert list(estimate) == ["value", "low", "high"]
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
-    assert list(document["differences"]) == ["model - popularity", "model - modulo"]
-    one = document["differences"]["model - popularity"]["mrr"]
+    assert list(document["differences"]) == ["default ranking - popularity", "default ranking - modulo"]
+    one = document["differences"]["default ranking - popularity"]["mrr"]
     assert list(one) == ["value", "low", "high", "p_value", "p_holm"]
-    both = (document["results"][name]["mrr"]["value"] for name in ("model", "popularity"))
+    both = (document["results"][name]["mrr"]["value"] for name in ("default ranking", "popularity"))
     assert one["value"] == pytest.approx(next(both) - next(both))
     assert one["p_value"] <= one["p_holm"] <= 2 * one["p_value"]
     slices = document["slices"]
     assert slices["cold users"]["queries"] + slices["warm users"]["queries"] == len(split.test)
     mask = found.cold_listing
     assert 0 < mask.sum() < len(mask)
-    ranks = found.ranks["model"][mask]
+    ranks = found.ranks["default ranking"][mask]
     users = split.test.user[mask]
     by_hand = np.mean([np.mean(1 / ranks[users == user]) for user in np.unique(users)])
-    assert slices["cold listings"]["results"]["model"]["mrr"]["value"] == pytest.approx(by_hand)
+    assert slices["cold listings"]["results"]["default ranking"]["mrr"]["value"] == pytest.approx(by_hand)
 
 
 def test_an_empty_slice_says_so(make_log, always_live):
@@ -278,5 +278,7 @@ def test_queries_of_an_unknown_scorer_are_refused(crowded_market):
     log, catalogue = EventLog.from_market(market), Catalogue(*market.live_interval())
     split = make_split(log, catalogue)
     found = evaluate([Popularity.fit(log, split.train)], log, split, catalogue)
-    with pytest.raises(VibesError, match=r"No scorer 'model' was evaluated; choose one of popularity\."):
+    with pytest.raises(
+        VibesError, match=r"No scorer 'default ranking' was evaluated; choose one of popularity\."
+    ):
         found.queries_frame(market)

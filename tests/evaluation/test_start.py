@@ -78,7 +78,7 @@ def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
 def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
     whole, fast = evaluate(trained, save=False), evaluate(trained, rivals="fast", save=False)
     assert set(whole.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in whole.notes
-    for name in ("popularity", "itemknn", "attribute neighbours", "model", "model + recency"):
+    for name in ("popularity", "itemknn", "attribute neighbors", "default ranking", "model only + recency"):
         assert np.array_equal(whole.ranks[name], fast.ranks[name])
     assert fast.notes["left out"] == "EASE (takes long), Implicit ALS (takes long)"
     assert "EASE" in fast.table() and "Not measured beside it: EASE" in also_told(fast.to_dict())
@@ -86,8 +86,10 @@ def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
 
 def test_without_rivals_the_model_and_what_serving_adds_are_measured(trained):
     alone = evaluate(trained, rivals="none", save=False)
-    assert {"model", "model + recency", "model + neighbours"} <= set(alone.ranks)
-    assert not {"popularity", "itemknn", "attribute neighbours", "model + id blend"} & set(alone.ranks)
+    assert {"default ranking", "model only", "model only + recency", "model only + neighbors"} <= set(
+        alone.ranks
+    )
+    assert not {"popularity", "itemknn", "attribute neighbors", "model only + ids"} & set(alone.ranks)
     assert "popularity, id models and neighbours" in alone.notes["left out"]
     with pytest.raises(VibesError, match="The rivals are 'some'; use all, fast, none"):
         evaluate(trained, rivals="some", save=False)
@@ -100,12 +102,15 @@ def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
     assert len(ten.users) == 10 and set(ten.users) < set(whole.users)
     theirs = np.isin(whole.queries.user, ten.users)
     assert ten.queries.event.tolist() == whole.queries.event[theirs].tolist()
-    assert ten.ranks["model"].tolist() == whole.ranks["model"][theirs].tolist()
+    assert ten.ranks["default ranking"].tolist() == whole.ranks["default ranking"][theirs].tolist()
     told = f"10 of the {len(whole.users)} users who have a test query, by chance"
     assert ten.notes["drawn"] == told and f"Asked were {told}." in also_told(ten.to_dict())
     five = evaluate(trained, rivals="none", users=5, save=False)
     assert set(five.users) < set(ten.users)  # whoever asks for more, asks the same ones again
     every = evaluate(trained, rivals="none", users=len(whole.users), save=False)
-    assert "drawn" not in every.notes and every.ranks["model"].tolist() == whole.ranks["model"].tolist()
+    assert (
+        "drawn" not in every.notes
+        and every.ranks["default ranking"].tolist() == whole.ranks["default ranking"].tolist()
+    )
     with pytest.raises(VibesError, match="0 users are to be asked; give 1 or more"):
         evaluate(trained, users=0, save=False)

@@ -2,7 +2,7 @@
 
 from listing_vibes.evaluation.table import slices_table
 
-SCORERS = ["model", "attribute neighbours"]
+SCORERS = ["model", "attribute neighbors"]
 
 
 def slices(names):
@@ -30,7 +30,7 @@ def test_slices_are_columns_a_few_at_a_time():
         ["listings", "listings", "users", "users", "1", "2-3"],
         ["queries", "1,000", "1,001", "1,002", "1,003", "1,004", "1,005"],
         ["model", "0.010", "0.020", "0.030", "0.040", "0.050", "0.060"],
-        ["attribute", "neighbours", "0.510", "0.520", "0.530", "0.540", "0.550", "0.560"],
+        ["attribute", "neighbors", "0.510", "0.520", "0.530", "0.540", "0.550", "0.560"],
     ]
     assert second.splitlines()[1].split() == list("12345678")
     assert third.splitlines()[3].split() == ["model", "0.150", "0.160", "0.170"]

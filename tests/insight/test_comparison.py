@@ -83,7 +83,7 @@ def test_the_command_prints_one_document_and_writes_the_queries(runs, tmp_path):
     assert done.exit_code == 0, done.exception
     document, found = json.loads(done.stdout), compare(*runs, ranking="ease")
     assert document == json.loads(json.dumps(found.to_dict()))
-    assert document["first"]["ranking"] == "ease" and document["second"]["ranking"] == "model"
+    assert document["first"]["ranking"] == "ease" and document["second"]["ranking"] == "default ranking"
     assert document["queries"] == len(pd.read_parquet(out)) == 52
     text = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout
     assert (
@@ -106,7 +106,7 @@ def test_what_each_knew_better_and_where_they_chose_from_others_is_told(runs):
 
 
 def test_what_cannot_be_compared_is_told(runs, bare):
-    with pytest.raises(VibesError, match="no ranking 'als'; give one of: model, ease"):
+    with pytest.raises(VibesError, match="no ranking 'als'; give one of: default ranking, model only, ease"):
         compare(*runs, ranking="als")
     with pytest.raises(VibesError, match=r"was not evaluated.*vibes evaluate"):
         compare(runs[0], bare)

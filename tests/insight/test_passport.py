@@ -117,7 +117,7 @@ def test_a_run_that_was_measured_is_a_row_and_the_command_prints_it(trained, oth
     save_metrics(run, evaluate_run(run))
     row, metrics = tried_on(run), run.metrics["results"]
     assert row.model == metrics["model"]["recall@30"]["value"]
-    assert row.neighbours == metrics["attribute neighbours"]["recall@30"]["value"]
+    assert row.neighbours == metrics["attribute neighbors"]["recall@30"]["value"]
     assert row.neighbours == pytest.approx(passport(other, trained).neighbours)
     told = json.loads(vibes("passport", other.path, "--model", trained.path, "--json").stdout)
     assert told["shift"] == pytest.approx(row.shift) and told["expected"] is None

@@ -25,32 +25,37 @@ def frame(**ranks):
         "target": [f"l{row}" for row in range(size)],
         "history_length": [3] * size,
     }
-    return pd.DataFrame(base | {f"rank of {name}": values for name, values in ranks.items()})
+    return pd.DataFrame(
+        base | {f"rank of {name.replace('_', ' ')}": values for name, values in ranks.items()}
+    )
 
 
 def test_the_first_places_count_most_and_equal_ranks_are_left_out():
-    table = frame(model=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
-    found = differing(shared(table, "model", table, "ease"))
+    table = frame(default_ranking=[1, 500, 7, 40, 2], ease=[3, 900, 7, 2, 1])
+    found = differing(shared(table, "default ranking", table, "ease"))
     assert found["user_id"].tolist() == ["u0", "u1", "u4", "u3"]
     assert found["first"].tolist() == [1, 500, 2, 40] and found["second"].tolist() == [3, 900, 1, 2]
     assert np.allclose(found["gain"], 1 / np.log2(found["first"] + 1) - 1 / np.log2(found["second"] + 1))
 
 
 def test_only_queries_that_both_were_asked_count():
-    one, two = frame(model=[1, 2, 3]), frame(model=[4, 5, 6]).iloc[1:]
-    assert differing(shared(one, "model", two, "model"))["user_id"].tolist() == ["u1", "u2"]
+    one, two = frame(default_ranking=[1, 2, 3]), frame(default_ranking=[4, 5, 6]).iloc[1:]
+    assert differing(shared(one, "default ranking", two, "default ranking"))["user_id"].tolist() == [
+        "u1",
+        "u2",
+    ]
 
 
 def test_runs_without_a_common_query_are_refused():
-    one = frame(model=[1, 2])
+    one = frame(default_ranking=[1, 2])
     with pytest.raises(VibesError, match="not asked the same queries"):
-        shared(one, "model", one.assign(at=99), "model")
+        shared(one, "default ranking", one.assign(at=99), "default ranking")
     with pytest.raises(VibesError, match="not asked the same queries"):  # positions and moments
-        shared(one, "model", one.assign(at=pd.Timestamp("2025-01-01", tz="UTC")), "model")
+        shared(one, "default ranking", one.assign(at=pd.Timestamp("2025-01-01", tz="UTC")), "default ranking")
 
 
 def test_no_user_and_no_target_comes_twice():
-    table = frame(model=[1] * 5)
+    table = frame(default_ranking=[1] * 5)
     table["user_id"] = ["u0", "u0", "u1", "u2", "u3"]
     table["target"] = ["a", "b", "a", "c", "d"]
     first, second = unlike(table, table[::-1], 2)
@@ -69,18 +74,23 @@ def test_evaluating_writes_the_ranks_of_every_scorer(tmp_path):
     assert rankers(found) == evaluation.names
     split = split_of(run)
     queries = queries_of(run, split, found)
-    for name in set(evaluation.names) & {"model", "recent popularity", "itemknn", "attribute neighbours"}:
+    for name in set(evaluation.names) & {
+        "default ranking",
+        "recent popularity",
+        "itemknn",
+        "attribute neighbors",
+    }:
         lists = first_places(run, scorer_of(run, split, name), queries, 100)
         for target, rank, best in zip(found["target"], found[f"rank of {name}"], lists, strict=True):
             place = best.index(target) + 1 if target in best else 0  # an id model knows no cold listing
-            assert place <= rank if name != "model" else place == rank  # ties count against a rank
+            assert place <= rank if name != "default ranking" else place == rank  # ties count against a rank
     with pytest.raises(VibesError, match="changed since"):
         queries_of(run, split, found.assign(target="ghost"))
     with pytest.raises(VibesError, match="cannot be made again"):
         scorer_of(run, split, "oracle")
     for name in evaluation.names:
         assert found[f"rank of {name}"].tolist() == evaluation.ranks[name].tolist()
-    expected = evaluation.queries_frame(run.market, "model").drop(columns="rank")
+    expected = evaluation.queries_frame(run.market, "default ranking").drop(columns="rank")
     pd.testing.assert_frame_equal(found[expected.columns.tolist()], expected)
     pd.DataFrame({"x": [1]}).to_parquet(results_of(run.path) / "queries.parquet")
     with pytest.raises(VibesError, match="lacks the column user_id"):
@@ -102,9 +112,9 @@ def test_a_model_from_elsewhere_is_asked_again_what_its_evaluation_asked(trained
     save_metrics(run, evaluate_run(run, rivals="none"))
     found, split = load_rankings(run), split_of(run)
     queries = queries_of(run, split, found)
-    lists = first_places(run, scorer_of(run, split, "model"), queries, 100)
-    for target, rank, best in zip(found["target"], found["rank of model"], lists, strict=True):
+    lists = first_places(run, scorer_of(run, split, "default ranking"), queries, 100)
+    for target, rank, best in zip(found["target"], found["rank of default ranking"], lists, strict=True):
         assert rank > 100 or best[rank - 1] == target
     # The end of that training is none from which weeks of this market are counted.
-    slices = compare(run, run, other="model + recency").slices
+    slices = compare(run, run, other="model only + recency").slices
     assert slices and not [name for name in slices if name.startswith("week")]

@@ -67,7 +67,10 @@ def test_an_axis_begins_at_0_holds_the_largest_end_and_has_few_ticks(top):
 
 def test_recall_is_told_of_listings_users_and_lengths_of_histories_and_of_nothing_else():
     def part(value: float | None) -> dict:
-        return {"queries": 1, "results": {"model": {"recall@30": {"value": value, "low": 0.1, "high": 0.3}}}}
+        return {
+            "queries": 1,
+            "results": {"default ranking": {"recall@30": {"value": value, "low": 0.1, "high": 0.3}}},
+        }
 
     names = ("warm users", "history 1-2", "history 20+", "week 1", "all")
     slices = {name: part(number / 10) for number, name in enumerate(names, 1)} | {"cold users": part(None)}

@@ -31,13 +31,13 @@ FOUND = Constants(
 METRICS = {
     "protocol": "temporal", "queries": 40, "users": 12,
     "results": {
-        "model": {"recall@30": {"value": 0.3217, "low": 0.25, "high": 0.4}, "mrr": {"value": 0.1, "low": 0.0, "high": 0.2}},
+        "default ranking": {"recall@30": {"value": 0.3217, "low": 0.25, "high": 0.4}, "mrr": {"value": 0.1, "low": 0.0, "high": 0.2}},
         "ease": {"recall@30": {"value": 0.2504, "low": None, "high": None}, "mrr": {"value": 0.05, "low": None, "high": None}},
     },
-    "differences": {"model - ease": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
+    "differences": {"default ranking - ease": {"recall@30": {"value": 0.0713, "low": 0.0, "high": 0.1, "p_value": 0.01, "p_holm": 0.03}}},
     "slices": {
-        "cold listings": {"queries": 7, "users": 5, "results": {"model": {"recall@30": {"value": 0.142, "low": 0.1, "high": 0.2}}}},
-        "week 3": {"queries": 7, "users": 5, "results": {"model": {"recall@30": {"value": 0.99, "low": 0.1, "high": 1}}}},
+        "cold listings": {"queries": 7, "users": 5, "results": {"default ranking": {"recall@30": {"value": 0.142, "low": 0.1, "high": 0.2}}}},
+        "week 3": {"queries": 7, "users": 5, "results": {"default ranking": {"recall@30": {"value": 0.99, "low": 0.1, "high": 1}}}},
         "cold users": {"queries": 0, "users": 0, "results": {}},
     },
 }  # fmt: skip
@@ -99,7 +99,7 @@ def test_its_figures_are_those_of_the_metrics(run):
 
 @pytest.mark.slow
 def test_what_serving_adds_is_no_rival_and_a_hidden_history_is_told(run):
-    served = {"model - model + neighbours": METRICS["differences"]["model - ease"]}
+    served = {"default ranking - model only + neighbors": METRICS["differences"]["default ranking - ease"]}
     metrics = METRICS | {"protocol": "leave-one-out", "differences": METRICS["differences"] | served}
     (run / "metrics.json").write_text(json.dumps(metrics))
     text = words(report_html(Run.open(run)))
@@ -108,7 +108,9 @@ def test_what_serving_adds_is_no_rival_and_a_hidden_history_is_told(run):
     assert "among all listings. What they had touched before was not recommended." in words(
         report_html(Run.open(run))
     )
-    (run / "metrics.json").write_text(json.dumps(metrics | {"notes": {"model": "trained beside a prior"}}))
+    (run / "metrics.json").write_text(
+        json.dumps(metrics | {"notes": {"default ranking": "the model, trained beside a prior"}})
+    )
     assert "among all listings. The model was trained beside a prior." in words(report_html(Run.open(run)))
 
 
@@ -119,7 +121,7 @@ def test_its_table_has_every_figure_of_every_method(run):
         name: {
             one: dict(zip(("low", "value", "high"), sorted(rng.random(3)), strict=True)) for one in measures
         }
-        for name in ("model", "popularity", "ease", "attribute neighbours", "oracle")
+        for name in ("default ranking", "popularity", "ease", "attribute neighbors", "oracle")
     }
     (run / "metrics.json").write_text(json.dumps(METRICS | {"results": results}))
     html = report_html(Run.open(run))
@@ -231,8 +233,12 @@ def test_no_word_of_a_market_or_a_run_becomes_markup(tmp_path):
         path = embed_run(market, folder / f"run {word.replace('/', ' ')}")
         write_map(path)
         results = {f"{name} {word}": one for name, one in METRICS["results"].items()}
-        differences = {f"model - {word}": METRICS["differences"]["model - ease"]}
-        told = {"results": METRICS["results"] | results, "differences": differences, "notes": {"model": word}}
+        differences = {f"default ranking - {word}": METRICS["differences"]["default ranking - ease"]}
+        told = {
+            "results": METRICS["results"] | results,
+            "differences": differences,
+            "notes": {"default ranking": word},
+        }
         (path / "metrics.json").write_text(json.dumps(METRICS | told))
         rows = [
             (f"full {word}", None, "all", "recall", 30, 0.4, 0.3, 0.5, 40, None, None, None),
@@ -261,7 +267,9 @@ def test_the_method_is_that_of_the_run():
 
 
 def test_of_the_methods_beside_it_only_what_was_measured_is_told():
-    assert "beside it" not in " ".join(method(Settings(), {"results": {"model": {}, "model alone": {}}}))
+    assert "beside it" not in " ".join(
+        method(Settings(), {"results": {"default ranking": {}, "model only": {}}})
+    )
     assert "tuned on the validation weeks, and asked" in method(Settings(), METRICS)[-1]
     untuned = METRICS | {"notes": {"baselines": "their first settings"}}
     assert "They are asked exactly" in method(Settings(), untuned)[-1]

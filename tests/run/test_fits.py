@@ -24,7 +24,7 @@ from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from listing_vibes.scoring.scorer import VectorScorer
 
-ROWS = ["recency", "neighbours", "neighbours+recency"]
+ROWS = ["recency", "neighbours", "neighbors+recency"]
 
 
 @pytest.mark.parametrize("timed", [True, False])
@@ -99,7 +99,7 @@ def test_nothing_is_kept_without_a_fit_and_a_damaged_file_is_named(tmp_path):
     ("added", "nearest"), [*((row, False) for row in ROWS), *((row, True) for row in ROWS if "neigh" in row)]
 )
 def test_it_recommends_what_the_row_puts_first(run, added, nearest):
-    (fit,) = [one for one in load_fits(run.path) if one.name == "model + " + added.replace("+", " + ")]
+    (fit,) = [one for one in load_fits(run.path) if one.name == "model only + " + added.replace("+", " + ")]
     fit = fit.model_copy(
         update={
             "weight": 0.3 * (fit.days is not None),
@@ -142,12 +142,12 @@ def test_it_recommends_what_the_row_puts_first(run, added, nearest):
 
 def test_a_history_from_elsewhere_is_served_as_well(run):
     told = pd.DataFrame({"listing_id": run.listing_ids[:2]})
-    found = run.recommend(told, 4, beside="neighbours+recency")
+    found = run.recommend(told, 4, beside="neighbors+recency")
     assert len(found) == 4 and not set(found["listing_id"]) & set(run.listing_ids[:2])
 
 
 def test_what_was_not_fitted_is_said(run, tmp_path):
-    with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbours, neighbours\+recency, ids"):
+    with pytest.raises(VibesError, match=r"'luck'; .* has recency, neighbors, neighbors\+recency, ids"):
         run.recommend("u1", beside="luck")
     carry_fits(tmp_path / "nowhere", tmp_path)  # a run that was never evaluated has nothing to carry
     assert not (tmp_path / FILE).exists()
@@ -165,9 +165,9 @@ def test_what_was_not_fitted_is_said(run, tmp_path):
 def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
     kept = load_fits(run.path)
     try:
-        save_fits(results_of(run.path), [Fit(name="model + neighbours", space="text", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="text", share=0.5)])
         assert len(run.recommend("u1", 3, beside="neighbours")) == 3
-        save_fits(results_of(run.path), [Fit(name="model + neighbours", space="sounds", share=0.5)])
+        save_fits(results_of(run.path), [Fit(name="model only + neighbors", space="sounds", share=0.5)])
         with pytest.raises(VibesError, match="has no sounds to find neighbours by"):
             run.recommend("u1", beside="neighbours")
     finally:
@@ -180,13 +180,13 @@ def test_neighbours_by_text_are_found_and_a_space_that_is_gone_is_named(run):
         ({"recency_days": 60}, "", ""),
         ({"recency_days": 60, "recency_served": True}, "recency",
          " Lists add what was touched in the last 60 days, beside which it was trained."),
-        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5}, "neighbours+recency",
+        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5}, "neighbors+recency",
          " Lists add what was touched in the last 60 days, beside which it was trained; listings near the history by their "
          "attributes count 0.5 times as much as what the model says."),
-        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "recency_fit": (60, 0.0)}, "neighbours",
+        ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "recency_fit": (60, 0.0)}, "neighbors",
          " Listings near the history by their attributes count 0.5 times as much as what the model says."),
         ({"recency_days": 60, "recency_served": True, "neighbours_served": 0.5, "neighbours_nearest": True, "recency_fit": (60, 0.0)},
-         "neighbours", " Listings near one of the history by their attributes count 0.5 times as much as what the model says."),
+         "neighbors", " Listings near one of the history by their attributes count 0.5 times as much as what the model says."),
         ({"recency_days": 0, "recency_served": True, "recency_fit": (15, 0.02)}, "recency",
          " Lists add what was touched in the last 15 days."),
     ],

@@ -35,7 +35,7 @@ def setting(random_log, always_live):
 class Noise:
     """Scores without any sense, the same for a listing whoever asks; the first listings cannot be recommended."""
 
-    name = "model"
+    name = "model only"
 
     def __init__(self, listings: int, closed: int = 0) -> None:
         self.values = np.random.default_rng(5).normal(size=listings).astype(np.float32)
@@ -198,22 +198,22 @@ def test_the_models_own_row_stays_what_it_is(setting):
     near = [VectorNeighbours.of(np.ones((log.listings, 1)), log), VectorNeighbours.of(together, log)]
     rows = with_serving(model, first, near, log, split, catalogue)
     assert [row.name for row in rows] == [
-        "model",
-        "model + recency",
-        "model + neighbours",
-        "model + neighbours + recency",
-        "model + id blend",
+        "model only",
+        "model only + recency",
+        "model only + neighbors",
+        "model only + neighbors + recency",
+        "model only + ids",
     ]
     assert np.array_equal(rows[0].score(split.test), model.score(split.test))
     found = evaluate(rows, log, split, catalogue)
-    assert f"model + id blend = {rows[4].note}" in found.table()
+    assert f"model only + ids = {rows[4].note}" in found.table()
     assert rows[4].scorer in (rows[0], rows[2])
     assert rows[4].note.endswith(f"+ {rows[4].weight:.3g} x {rows[4].other.name}, both standardised")
-    assert found.to_dict()["notes"]["model + recency"].endswith(f"last {rows[1].recent.days} days)")
+    assert found.to_dict()["notes"]["model only + recency"].endswith(f"last {rows[1].recent.days} days)")
     both = rows[3].scorer
     assert both.other.scorer is near[1] and both.weight in SHARES
     assert f"{both.weight:.3g} x {both.other.name}" in rows[3].note and "in the last" in rows[3].note
     assert rows[2].other in near and rows[4].other in first[1:] and rows[4].weight > 0
     assert [row.name for row in with_serving(model, first[:1], [], log, split, catalogue)] == [
-        "model", "model + recency",
+        "model only", "model only + recency",
     ]  # fmt: skip

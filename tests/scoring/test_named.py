@@ -42,8 +42,8 @@ def test_the_best_id_model_is_the_one_that_validation_likes_best(setting):
         ("ease", "ease"),
         ("sparse-ease", "sparse ease"),
         ("als", "als"),
-        ("attribute-neighbours", "attribute neighbours"),
-        ("text-neighbours", "text neighbours"),
+        ("attribute-neighbors", "attribute neighbors"),
+        ("text-neighbors", "text neighbors"),
     ],
 )
 def test_every_name_gives_its_baseline(setting, name, label):
@@ -54,13 +54,13 @@ def test_every_name_gives_its_baseline(setting, name, label):
 
 def test_what_a_market_lacks_is_said(setting):
     market, log, split, catalogue = setting
-    with pytest.raises(VibesError, match="no photos, so listings have no photo neighbours"):
-        named_baseline("photo-neighbours", market, log, split, catalogue)
+    with pytest.raises(VibesError, match="no photos, so listings have no photo neighbors"):
+        named_baseline("photo-neighbors", market, log, split, catalogue)
     with pytest.raises(VibesError, match="no baseline 'sasrec'"):
         named_baseline("sasrec", market, log, split, catalogue)
     silent = replace(market, attributes=[a for a in market.attributes if a.kind != "text"])
     assert text_vectors(silent, np.ones(40, bool)) is None
-    with pytest.raises(VibesError, match="no text, so listings have no text neighbours"):
+    with pytest.raises(VibesError, match="no text, so listings have no text neighbors"):
         neighbours("text", silent, log, split, catalogue)
 
 

@@ -34,11 +34,11 @@ NEAR = {"space": "attributes", "decay": 0.8, "share": 0.6}
 IDS = {"ids": "itemknn", "id_settings": {"shrink": 20.0, "decay": 0.9}, "id_share": 0.5}
 RECENT = {"days": 20, "weight": 0.3}
 FITS = [
-    Fit(name="model + recency", **RECENT),
-    Fit(name="model + neighbours", **NEAR),
-    Fit(name="model + neighbours + recency", **NEAR, **RECENT),
-    Fit(name="model + id blend", **IDS),
-    Fit(name="model + neighbours + recency + id blend", **NEAR, **IDS, **RECENT),
+    Fit(name="model only + recency", **RECENT),
+    Fit(name="model only + neighbors", **NEAR),
+    Fit(name="model only + neighbors + recency", **NEAR, **RECENT),
+    Fit(name="model only + ids", **IDS),
+    Fit(name="model only + neighbors + recency + ids", **NEAR, **IDS, **RECENT),
 ]
 MOMENTS = [None, "2025-02-20"]
 
@@ -294,7 +294,7 @@ def test_what_is_recent_is_indexed_once_for_all_rules(run):
     at = run.after_last_event
     makers = [run.recommender(rules=one, beside="recency") for one in (Rules(), Rules(where=("price<=900",)))]
     assert makers[0] is not makers[1] and makers[0].index(at) is makers[1].index(at)
-    assert makers[0].index(at) is not run.recommender(beside="neighbours+recency").index(at)  # another fit
+    assert makers[0].index(at) is not run.recommender(beside="neighbors+recency").index(at)  # another fit
 
 
 def test_no_index_is_built_for_lists_that_score_every_listing(run, tmp_path, monkeypatch):
@@ -304,7 +304,7 @@ def test_no_index_is_built_for_lists_that_score_every_listing(run, tmp_path, mon
     monkeypatch.setattr(
         choose_module, "choose", lambda *told, **more: built.append(told) or choose(*told, **more)
     )
-    for beside in ("recency", "neighbours+recency"):
+    for beside in ("recency", "neighbors+recency"):
         built.clear()
         personal = beside != "recency" or bool(run.late_interaction.weight)
         work = prepare(run.path, tmp_path / beside, "recommend", Rules(), chunk=30, beside=beside)

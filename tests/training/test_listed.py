@@ -82,7 +82,7 @@ def test_neighbours_are_served_where_recency_has_no_weight_beside_them(market, m
     monkeypatch.setattr(RecencyPrior, "tune", lambda *told: replace(tune(*told), weight=0.0))
     found = weighed(TrainingConfig(neighbours_weighed=True), Guess(300), groups, log, split, catalogue, 0)
     assert found.recency_served and found.recency_fit[1] == 0 < found.neighbours_served
-    assert unasked_fit(Settings(training=found)).holds == "neighbours"
+    assert unasked_fit(Settings(training=found)).holds == "neighbors"
     assert not weighed(TrainingConfig(), Guess(300), None, log, split, catalogue, 0).recency_served
 
 

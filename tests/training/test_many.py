@@ -64,7 +64,7 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
         split = make_split(EventLog.from_market(market), Catalogue.of(market))
         kept = one.manifest.settings.split
         assert (kept.t1, kept.t2) == (split.t1, split.t2) and not one.transferred
-        assert one.path == path / "markets" / name and evaluate(one, save=False).names[0] == "model"
+        assert one.path == path / "markets" / name and evaluate(one, save=False).names[0] == "default ranking"
     known = Manifest.load(path).markets
     assert [one.fingerprint for one in known] == [towns[name].fingerprint for name in "ab"]
     with pytest.raises(VibesError, match="model of several markets"):

@@ -81,11 +81,11 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     assert found[0] == pytest.approx(progress.best, abs=0.01)
     assert abs(found[1] - progress.best) > 0.1
     measured = evaluate_run(run)
-    assert measured.notes["model"] == (
-        f"trained beside the events of the last {DAYS} days, listed with recency; model alone is not, nor what is below it"
+    assert measured.notes["default ranking"] == (
+        f"the model, trained beside the events of the last {DAYS} days, blended with recency"
     )
     test = make_split(log, catalogue).test
-    figure = measured.to_dict()["results"]["model"]["recall@30"]["value"]
+    figure = measured.to_dict()["results"]["default ranking"]["recall@30"]["value"]
     assert figure == pytest.approx(recall(beside, log, test, catalogue), abs=1e-6)
     assert next(fit.added for fit in measured.fits) == "recency"
     # With neighbours in its lists, too: another row of the model, and the same alone.
@@ -94,18 +94,16 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     settings = manifest.settings.model_copy(update={"training": training})
     manifest.model_copy(update={"settings": settings}).save(run.path)
     near = evaluate_run(Run.open(run.path), rivals="fast")
-    assert near.notes["model"].endswith(
-        "listed with recency and attribute neighbours; model alone is not, nor what is below it"
-    )
-    assert np.array_equal(near.ranks["model alone"], measured.ranks["model alone"])
-    assert not np.array_equal(near.ranks["model"], measured.ranks["model"])
+    assert near.notes["default ranking"].endswith("blended with neighbors and recency")
+    assert np.array_equal(near.ranks["model only"], measured.ranks["model only"])
+    assert not np.array_equal(near.ranks["default ranking"], measured.ranks["default ranking"])
     told = Run.open(run.path).additions(None)
     assert np.array_equal(
-        near.ranks["model"],
+        near.ranks["default ranking"],
         ranks(told.scorer(model_scorer(run), log), log, make_split(log, catalogue).test, catalogue),
     )
-    assert "neighbours + recency" in near.ranks and not any(
-        fit.name == "neighbours + recency" for fit in near.fits
+    assert "neighbors + recency" in near.ranks and not any(
+        fit.name == "neighbors + recency" for fit in near.fits
     )
 
 
@@ -123,14 +121,14 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     assert training.recency_served and weight > 0 and training.recent_days == 0
     assert (run.additions(None).fit.days, run.additions(None).fit.weight) == (days, weight)
     measured = evaluate_run(run, rivals="fast")
-    assert np.array_equal(measured.ranks["model"], measured.ranks["model + recency"])
-    assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
+    assert np.array_equal(measured.ranks["default ranking"], measured.ranks["model only + recency"])
+    assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
     train(small_market, tmp_path / "near", changed(quick, bf16=False, recency_days="auto"), None)
     fit = Run.open(tmp_path / "near").additions(None).fit
-    assert fit.holds == "neighbours+recency" and fit.share > 0  # which tell much here
+    assert fit.holds == "neighbors+recency" and fit.share > 0  # which tell much here
     near = evaluate_run(Run.open(tmp_path / "near"), rivals="none")
-    assert near.notes["model"].startswith("listed with recency and attribute neighbours;")
-    assert np.array_equal(near.ranks["model alone"], measured.ranks["model alone"])
+    assert near.notes["default ranking"] == "the model, blended with neighbors and recency"
+    assert np.array_equal(near.ranks["model only"], measured.ranks["model only"])
 
 
 @pytest.mark.slow
@@ -149,12 +147,12 @@ def test_lists_add_no_recency_where_validation_surely_finds_more_without(
         "no recency."
     )
     fit = run.additions(None).fit
-    assert (fit.holds, fit.share, fit.weight) == ("neighbours", NEAR, 0)
+    assert (fit.holds, fit.share, fit.weight) == ("neighbors", NEAR, 0)
     measured = evaluate_run(run, rivals="none")
-    assert measured.notes["model"].startswith(
-        "trained beside the events of the last 60 days, listed with attribute neighbours;"
+    assert measured.notes["default ranking"] == (
+        "the model, trained beside the events of the last 60 days, blended with neighbors"
     )
-    assert not np.array_equal(measured.ranks["model"], measured.ranks["model alone"])
+    assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
     monkeypatch.setattr(listed_module, "SURELY", 1e9)
     train(small_market, tmp_path / "sure", settings, None)
     training = Run.open(tmp_path / "sure").manifest.settings.training

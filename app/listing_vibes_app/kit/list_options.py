@@ -88,9 +88,9 @@ def additions(opened: OpenRun) -> dict[str, str]:
 
 
 def _named(added: str, fits: Collection[str]) -> str:
-    """`neighbours+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbours and recency"."""
+    """`neighbors+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbours and recency"."""
     parts = added.split("+")
-    if set(parts) == {"neighbours", "recency"} <= set(fits):
+    if set(parts) == {"neighbors", "recency"} <= set(fits):
         return "Both"
     text = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     return text[:1].upper() + text[1:]

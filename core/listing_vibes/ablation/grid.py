@@ -300,9 +300,9 @@ def _alike_by(one: Settings, two: Settings, has: Inputs) -> str:
 
 
 def _unavailable(baseline: str, has: Inputs, oracle: bool) -> str:
-    if baseline == "photo-neighbours" and not has.photos:
+    if baseline == "photo-neighbors" and not has.photos:
         return "the market has no photos"
-    if baseline == "text-neighbours" and not has.text:
+    if baseline == "text-neighbors" and not has.text:
         return "the market has no text"
     if baseline == "oracle" and not oracle:
         return "only a simulated market has an oracle"

@@ -17,6 +17,7 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Queries, Split
 from listing_vibes.scoring.metrics import Coverage, Cutoffs, per_query, user_means
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Evaluation:
             }
         return document
 
-    def queries_frame(self, market: Market, name: str = "model") -> pd.DataFrame:
+    def queries_frame(self, market: Market, name: str = DEFAULT_RANKING) -> pd.DataFrame:
         """One row a query: user_id, at, target, rank (of scorer `name`), candidates, history_length, cold flags.
 
         Raises:
@@ -175,7 +176,7 @@ class Evaluation:
     def frame(self, slices: bool = False) -> pd.DataFrame:
         """One row a figure: `scorer, metric, value, low, high`, the interval one of 95 % over users.
 
-        >>> evaluate(run).frame().query("scorer == 'model'")["metric"].tolist()[:3]
+        >>> evaluate(run).frame().query("scorer == 'default ranking'")["metric"].tolist()[:3]
         ['recall@10', 'recall@30', 'recall@100']
 
         With `slices` also `slice`, "all" or one of those in `slices`, and its `queries` and `users`.

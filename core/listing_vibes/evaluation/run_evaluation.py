@@ -23,13 +23,13 @@ from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import NOTHING, carry_fits, fit_of, load_fits, save_fits, unasked_fit
 from listing_vibes.run.generations import RESULTS, building, publish, results_of, sweep
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
 from listing_vibes.scoring.baselines import Baseline, first_level
 from listing_vibes.scoring.blends import SHARES, Blend, RecencyPrior, Remembered
 from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.scorer import Named
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, blend_name
 
 Rivals = Literal["all", "fast", "none"]
 
@@ -104,11 +104,12 @@ def evaluate_run(
             report(Stage("what serving adds, weighed on validation"))
         added = with_serving(kept, first, near, log, split, catalogue, settings.seed)
         fitted = added[1:]
-        scorers += [*alone(run, kept), *fitted]
+        scorers += [as_served(run, kept), kept, *fitted]
     elif run.has_model:
         kept = Remembered(model_scorer(run))
         scorers += [
-            *alone(run, kept),
+            as_served(run, kept),
+            kept,
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
     scorers += [*first, *([] if rivals == "none" else near)]
@@ -121,15 +122,15 @@ def evaluate_run(
     if len(queries) < len(split.test):
         every = len(np.unique(split.test.user))
         found.notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
-    if run.has_model and (note := _own_note(settings)):
-        found.notes["model"] = note
+    if run.has_model:
+        found.notes[DEFAULT_RANKING] = _default_blend(settings)
     if run.transferred and run.manifest.carried is not None:
         found.notes["carried over"] = f"the model {run.manifest.carried.sentence}"
     if left_out:
         found.notes[LEFT_OUT] = ", ".join(f"{name} ({why})" for name, why in left_out.items())
     if len(split.valid):
         found = replace(found, fits=[fit for scorer in fitted if (fit := fit_of(scorer)) and fit.added])
-        asked = {fit.name: fit.added for fit in found.fits} | {ALONE: NOTHING}
+        asked = {fit.name: fit.added for fit in found.fits} | {MODEL_ONLY: NOTHING}
         if found.fits and (better := surely_better(found.differences, asked, found.names[0])):
             found.notes[BETTER] = better
         return found
@@ -143,23 +144,13 @@ def _of_drawn_users(queries: Queries, users: int) -> Queries:
     return queries.take(np.isin(queries.user, drawn))
 
 
-def _own_note(settings: Settings) -> str:
-    """What the row of the model has that the others of it have not; empty where that is nothing."""
+def _default_blend(settings: Settings) -> str:
+    """Return what the default ranking consists of."""
     days, fit = settings.training.recent_days, unasked_fit(settings)
-    trained = f"trained beside the events of the last {days} days, " if days else ""
-    if fit is None:
-        return trained and f"{trained}to be served with recency"
-    added = {
-        "neighbours+recency": "recency and attribute neighbours",
-        "neighbours": "attribute neighbours",
-    }.get(fit.holds, "recency")
-    return f"{trained}listed with {added}; {ALONE} is not, nor what is below it"
-
-
-def alone(run: Run, model: Scorer) -> list[Scorer]:
-    """The model as its lists are, and behind it without what these add, where they do."""
-    served = as_served(run, model)
-    return [model] if served is model else [served, Named(ALONE, model)]
+    trained = f", trained beside the events of the last {days} days" if days else ""
+    if fit is None or not fit.holds:
+        return f"the model only{trained}"
+    return f"the model{trained}, blended with {fit.holds.replace('+', ' and ')}"
 
 
 def with_serving(
@@ -185,15 +176,17 @@ def with_serving(
     if near:
         partners = [one if isinstance(one, Remembered) else Remembered(one) for one in near]
         blends: list[Scorer] = [Blend(kept, one, share) for one in partners for share in SHARES]
-        blend = Blend.tune([kept], near, log, split, catalogue, seed, "model + neighbours")
+        blend = Blend.tune([kept], near, log, split, catalogue, seed, blend_name("neighbors"))
         own += [blend] if blend.weight else []
         found += [
             blend,
-            RecencyPrior.tune([kept, *blends], log, split, catalogue, seed, "model + neighbours + recency"),
+            RecencyPrior.tune(
+                [kept, *blends], log, split, catalogue, seed, blend_name("neighbors", "recency")
+            ),
         ]
     ids = [scorer for scorer in first if isinstance(scorer, IdModel)]
     if ids:
-        found.append(Blend.tune(own, ids, log, split, catalogue, seed, "model + id blend"))
+        found.append(Blend.tune(own, ids, log, split, catalogue, seed, blend_name("ids")))
     return found
 
 

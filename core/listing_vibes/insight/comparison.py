@@ -17,11 +17,11 @@ from listing_vibes.insight.comparison_text import comparison_text
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, current_name
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
-MODEL = "model"
 SIDES = ("first", "second")
 #: Queries of either side in the document and in the text.
 TOLD = 5
@@ -160,7 +160,7 @@ def compare(
 
     Args:
         first: a run, or its folder; a run may be compared with itself by two rankings.
-        ranking: which ranking of the first, such as "model + recency" or "ease"; None: the model, else the first there is.
+        ranking: which ranking of the first, such as "model only + recency" or "ease"; None: the default ranking, else the first there is.
         other: which of the second; None: the same default.
 
     Raises:
@@ -224,7 +224,8 @@ def _ranking(run: Run, known: list[str], asked: str | None) -> str:
     VibesError: the evaluation of `run` has no such ranking.
     """
     if asked is None:
-        return MODEL if MODEL in known else known[0]
+        return DEFAULT_RANKING if DEFAULT_RANKING in known else known[0]
+    asked = current_name(asked)
     if asked not in known:
         raise VibesError(f"{run.path} has no ranking '{asked}'; give one of: {', '.join(known)}.")
     return asked

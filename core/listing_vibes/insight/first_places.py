@@ -12,17 +12,16 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.splits import Queries, Split, choosing
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.fits import load_fits
-from listing_vibes.run.scorer import ALONE, as_served, model_scorer, untrained_neighbours
+from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
 from listing_vibes.scoring.baselines import in_order
 from listing_vibes.scoring.blends import RecencyPrior
 from listing_vibes.scoring.named import BY_SPACE, NEAR_RECENT, named_baseline
 from listing_vibes.scoring.neighbours import VectorNeighbours
 from listing_vibes.scoring.ranking import Scorer, checked_scores
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
-
-MODEL = "model"
 
 
 def split_of(run: Run) -> Split:
@@ -43,11 +42,11 @@ def scorer_of(run: Run, split: Split, name: str) -> Scorer:
     Raises:
         VibesError: it cannot be made again, as the ceiling of a simulated market.
     """
-    if name.startswith(MODEL):
+    if uses_model(name):
         model = model_scorer(run)
-        if name == MODEL:
+        if name == DEFAULT_RANKING:
             return as_served(run, model)
-        if name == ALONE:
+        if name == MODEL_ONLY:
             return model
         fit = next((one for one in load_fits(run.path) if one.name == name), None)
         if fit is not None:

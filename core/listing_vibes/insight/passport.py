@@ -31,9 +31,9 @@ from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.named import named_model
 from listing_vibes.run.run import Run
-from listing_vibes.run.scorer import ALONE
 from listing_vibes.run.spaces import library_versions
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
+from listing_vibes.scoring.ranking_names import MODEL_ONLY
 from listing_vibes.scoring.tuning import recall
 
 #: Test queries that the neighbours are asked, at most: more change the figure by less than the forecast misses it.
@@ -217,9 +217,8 @@ def tried_on(run: Run) -> Tried:
         VibesError: the run's model is none of another market, or it was not evaluated.
     """
     results = (run.metrics or {}).get("results", {})
-    model = ALONE if ALONE in results else "model"  # what lists add unasked is no merit of the model
     one, other = (
-        results.get(name, {}).get("recall@30", {}).get("value") for name in (model, NEIGHBOURS[SPACE])
+        results.get(name, {}).get("recall@30", {}).get("value") for name in (MODEL_ONLY, NEIGHBOURS[SPACE])
     )
     if not run.transferred or one is None or other is None:
         raise VibesError(

@@ -12,6 +12,7 @@ from listing_vibes.evaluation.queries_file import FILE, RANK
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import read_kept, require_numbers
 from listing_vibes.run.generations import results_of
+from listing_vibes.scoring.ranking_names import current_names
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
@@ -29,6 +30,10 @@ def load_rankings(run: Run) -> pd.DataFrame | None:
     path, mend = results_of(run.path) / FILE, "evaluate the run again"
     frame = read_kept(path, KEY, mend)
     if frame is not None:
+        names = current_names(rankers(frame))
+        others = [column for column in frame.columns if not str(column).startswith(RANK)]
+        ranks = {RANK + name: frame[RANK + stored] for name, stored in names.items()}
+        frame = frame[others].assign(**ranks)
         require_numbers(frame, path, [RANK + name for name in rankers(frame)], mend)
     return frame
 

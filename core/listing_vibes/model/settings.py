@@ -91,7 +91,7 @@ class TrainingConfig(Forbidding):
     )
     neighbours_weighed: bool = Field(
         False,
-        description="filled in by training: beside recency_fit validation said, too, whether lists add attribute neighbours, and how "
+        description="filled in by training: beside recency_fit validation said, too, whether lists add attribute neighbors, and how "
         "much of them",
     )
     neighbours_nearest: bool = Field(

@@ -17,6 +17,7 @@ from listing_vibes.market.documents import NOT_AS_MEANT
 from listing_vibes.report.figures import Curve, Row, Rows
 from listing_vibes.report.paired import beside, hardest_rival
 from listing_vibes.report.text import NAMES, PROTOCOLS, SURE, also_told, rivals
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
@@ -58,13 +59,19 @@ def quality(metrics: dict[str, Any]) -> Quality | None:
     """The figures of all methods; None where no query was tested."""
     results = metrics["results"]
     rows = [
-        Row(name_of(name), one["value"], one["low"], one["high"], "model" if name == "model" else "other")
+        Row(
+            name_of(name),
+            one["value"],
+            one["low"],
+            one["high"],
+            "model" if name == DEFAULT_RANKING else "other",
+        )
         for name, scorer in results.items()
         if (one := scorer.get(METRIC)) and one["value"] is not None
     ]
     if not rows:
         return None
-    model = results.get("model", {}).get(METRIC)
+    model = results.get(DEFAULT_RANKING, {}).get(METRIC)
     told = rivals(metrics.get("differences", {}), METRIC)
     asked = f"{count(metrics.get('queries', 0), 'test query', 'test queries')} of {count(metrics.get('users', 0), 'user')}."
     measures = list(next(iter(results.values())))
@@ -75,7 +82,7 @@ def quality(metrics: dict[str, Any]) -> Quality | None:
         hardest=_hardest(metrics),
         figure=Rows(
             sorted(rows, key=lambda row: -row.value),
-            f"Recall@30 by method with 95 % intervals over users; ■ is the model. {asked}",
+            f"Recall@30 by method with 95 % intervals over users; ■ is the default ranking. {asked}",
         ),
         titles=[_title(measure) for measure in measures],
         lines=[
@@ -88,7 +95,7 @@ def quality(metrics: dict[str, Any]) -> Quality | None:
 
 def _hardest(metrics: dict[str, Any]) -> str:
     name = hardest_rival(metrics["results"], METRIC)
-    if name is None or "model" not in metrics["results"]:
+    if name is None or DEFAULT_RANKING not in metrics["results"]:
         return ""
     value = metrics["results"][name][METRIC]["value"]
     return f"The hardest rival is {name_of(name)} with {percent(value)}. {beside(metrics, name, METRIC)}".rstrip()
@@ -103,11 +110,11 @@ def slices_of(metrics: dict[str, Any]) -> Rows | None:
     """Recall of the model by kind of query."""
     rows = []
     for name, one in metrics.get("slices", {}).items():
-        mine = one.get("results", {}).get("model", {}).get(METRIC)
+        mine = one.get("results", {}).get(DEFAULT_RANKING, {}).get(METRIC)
         if (name in SLICES or name.startswith("history ")) and mine and mine["value"] is not None:
             label, note = name[:1].upper() + name[1:], count(one["queries"], "query", "queries")
             rows.append(Row(label, mine["value"], mine["low"], mine["high"], "model", note))
-    caption = "Recall@30 of the model by kind of query, with 95 % intervals over users."
+    caption = "Recall@30 of the default ranking by kind of query, with 95 % intervals over users."
     return Rows(rows, caption) if rows else None
 
 

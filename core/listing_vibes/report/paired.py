@@ -3,9 +3,8 @@
 from statistics import NormalDist
 from typing import Any
 
-from listing_vibes.report.text import CEILING, SERVED, SURE
-
-MODEL = "model"
+from listing_vibes.report.text import CEILING, SURE
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 
 
 def hardest_rival(results: dict[str, Any], metric: str = "recall@30") -> str | None:
@@ -13,16 +12,14 @@ def hardest_rival(results: dict[str, Any], metric: str = "recall@30") -> str | N
     measured = {
         name: one[metric]["value"]
         for name, one in results.items()
-        if name not in (MODEL, CEILING)
-        and not name.startswith(SERVED)
-        and one.get(metric, {}).get("value") is not None
+        if name != CEILING and not uses_model(name) and one.get(metric, {}).get("value") is not None
     }
     return max(measured, key=lambda name: measured[name], default=None)
 
 
 def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> str:
     """The difference of the model to `rival` in words, with its interval: the corrected one, to which the verdict belongs."""
-    one = metrics.get("differences", {}).get(f"model - {rival}", {}).get(metric)
+    one = metrics.get("differences", {}).get(f"{DEFAULT_RANKING} - {rival}", {}).get(metric)
     if not one or one.get("low") is None:
         return ""
     sure = one.get("p_holm", 1.0) < SURE

@@ -9,17 +9,16 @@ from listing_vibes.market.leaks import leaks_by_name
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.describe import reader_sentence
 from listing_vibes.scoring.baselines import in_order
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes.words import count, percent
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
 
 NAMES = {
-    "model": "Model",
     **{one.name: one.label for one in in_order().values() if one.label},
     "oracle": "Ceiling: knows the simulated tastes",
 }
-SERVED = "model "  # the model alone, or with what serving adds to it: no rival of the model
 CEILING = "oracle"  # of a simulated market: no rival, but what the best model could reach
 NAMED = 6  # columns that are named in a sentence
 SURE = 0.05  # corrected p-value from which a difference counts
@@ -42,7 +41,7 @@ def rivals(differences: dict[str, Any], metric: str) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
     for pair, one in differences.items():
         subject, _, other = pair.partition(" - ")
-        if subject != "model" or other == CEILING or other.startswith(SERVED) or metric not in one:
+        if subject != DEFAULT_RANKING or other == CEILING or uses_model(other) or metric not in one:
             continue
         sure = one[metric].get("p_holm", 1.0) < SURE
         word = "not told apart from" if not sure else "above" if one[metric]["value"] > 0 else "below"
@@ -60,7 +59,7 @@ def also_told(metrics: dict[str, Any]) -> str:
         told += f" Asked were {drawn}."
     if left_out := notes.get(LEFT_OUT):
         told += f" Not measured beside it: {left_out}."
-    return f"{told} The model was {trained}." if (trained := notes.get("model")) else told
+    return f"{told} The {DEFAULT_RANKING} is {blend}." if (blend := notes.get(DEFAULT_RANKING)) else told
 
 
 def bounds(low: float | None, high: float | None) -> str:
@@ -96,7 +95,7 @@ def method(settings: Settings | None, metrics: dict[str, Any] | None = None) -> 
 
 
 def _measured_beside(metrics: dict[str, Any]) -> list[str]:
-    others = [name for name in metrics.get("results", {}) if not f"{name} ".startswith(SERVED)]
+    others = [name for name in metrics.get("results", {}) if not uses_model(name)]
     if set(others) <= {CEILING}:
         return []
     part = "validation weeks" if metrics.get("protocol") == "temporal" else "validation"

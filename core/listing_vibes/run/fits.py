@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from listing_vibes.defaults import RECENT_DAYS
 from listing_vibes.errors import VibesError
@@ -21,13 +21,14 @@ from listing_vibes.scoring.interactions import IdModel
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, blend_parts, current_name
 
 FILE = "serving.json"
 #: What a list is asked for by that is to be of the bare model.
 NOTHING = "nothing"
 SPACES = {label: space for space, label in NEIGHBOURS.items()}
 #: What lists add without being asked where a market has fewer training events of users with two or more than `LITTLE`: how many
-#: days count as recent, and how much attribute neighbours count beside the model, both standardised; then what one unit of
+#: days count as recent, and how much attribute neighbors count beside the model, both standardised; then what one unit of
 #: log(1 + recent events) weighs, in their deviations, and a listing of the history against the one touched after it. Few events
 #: teach a model some of what makes listings alike; equal weights know the rest. `NEAR` and `STANDARD` lie where the validation of
 #: two towns is flat; how they were chosen and what others find is in `assets/docs/figures.md`. Markets on either side of
@@ -46,7 +47,7 @@ class Fit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    name: str  # of the row
+    name: Annotated[str, AfterValidator(current_name)]  # of the row
     space: str | None = None  # whose neighbours; None: of none
     decay: float = 1.0  # weight of a listing of the history against the one touched after it
     nearest: bool = False  # neighbours by the nearest listing of the history instead
@@ -60,13 +61,13 @@ class Fit(BaseModel):
 
     @property
     def added(self) -> str:
-        """What the row adds, in the words of `--with`: "recency", "neighbours", "neighbours+recency", "ids"."""
-        return "+".join(self.name.replace("id blend", "ids").split(" + ")[1:])
+        """What the row adds, in the words of `--with`: "recency", "neighbors", "neighbors+recency", "ids"."""
+        return blend_parts(self.name)
 
     @property
     def holds(self) -> str:
         """What it adds in those words, whatever the row is called."""
-        parts = {"neighbours": self.space, "recency": self.days or self.events, "ids": self.ids}
+        parts = {"neighbors": self.space, "recency": self.days or self.events, "ids": self.ids}
         return "+".join(name for name, there in parts.items() if there)
 
     @property
@@ -92,14 +93,14 @@ def unasked_fit(settings: Settings) -> Fit | None:
             near |= {"decay": 1.0, "nearest": True}
     if training.recency_fit is not None:
         days, weight = training.recency_fit
-        return Fit(name="model", **({"days": days, "weight": weight} if weight else {}), **near)
+        return Fit(name=DEFAULT_RANKING, **({"days": days, "weight": weight} if weight else {}), **near)
     days = training.recent_days or RECENT
     if near:
-        return Fit(name="model", days=days, weight=STANDARD, **near)
+        return Fit(name=DEFAULT_RANKING, days=days, weight=STANDARD, **near)
     weight = training.temperature / (
         1 + LateInteraction.of(training).weight
     )  # as scores are served, not as in the loss
-    return Fit(name="model", days=days, weight=weight)
+    return Fit(name=DEFAULT_RANKING, days=days, weight=weight)
 
 
 def serving_fit(run: Path, settings: Settings, beside: str | None) -> Fit | None:
@@ -188,13 +189,13 @@ def carry_fits(measured: Path, run: Path) -> None:
 
 
 def fitted(run: Path, beside: str) -> Fit:
-    """How the row of a run that adds `beside` was fitted: "recency", "neighbours" or "ids", joined by + in any order.
+    """How the row of a run that adds `beside` was fitted: "recency", "neighbors" or "ids", joined by + in any order.
 
     Raises:
         VibesError: nothing of that name, or nothing fitted yet.
     """
     fits = {frozenset(fit.added.split("+")): fit for fit in load_fits(run)}
-    asked = frozenset(part.strip() for part in beside.split("+"))
+    asked = frozenset(part.strip() for part in beside.replace("neighbours", "neighbors").split("+"))
     if asked in fits:
         return fits[asked]
     if fits:

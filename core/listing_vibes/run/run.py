@@ -104,7 +104,7 @@ class Run(RunFolder):
             at: the moment as text, date or Timestamp (or the position, in a market without timestamps); a user's history is
                 what lies before it and the candidates are the listings live then. None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys; None: live listings that are not in the history.
-            beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbours" or "ids", joined by +;
+            beside: what is added to the model, as `vibes evaluate` fitted it: "recency", "neighbors" or "ids", joined by +;
                 None: what lists add unasked; "nothing": nothing. With an addition the score is no cosine and
                 tells nothing but the order.
 
@@ -163,7 +163,7 @@ class Run(RunFolder):
         return {}
 
     def additions(self, beside: str | None = None) -> Additions | None:
-        """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbours+recency"; opened once.
+        """What `vibes evaluate` fitted to stand `beside` the model, such as "neighbors+recency"; opened once.
 
         None is what lists add unasked, and "nothing" is nothing.
 

@@ -14,14 +14,12 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.named import neighbours
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from listing_vibes.scoring.ranking import Scorer
-from listing_vibes.scoring.scorer import VectorScorer
-
-#: What tables call the model without what its lists add.
-ALONE = "model alone"
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
+from listing_vibes.scoring.scorer import Named, VectorScorer
 
 
 def model_scorer(run: Run, log: EventLog | None = None) -> VectorScorer:
-    """The run's model alone, by the name that tables give it, for queries on `log` (None: the market's events).
+    """The run's model with nothing added, by the name that tables give it, for queries on `log` (None: the market's events).
 
     Raises:
         VibesError: the run has no model, or it was made from other listings than the market has now.
@@ -35,14 +33,14 @@ def engine_scorer(engine: Engine, listings: np.ndarray, log: EventLog, late: Lat
     """A model alone, for queries on `log`, by its embeddings of `listings` (L, d)."""
     once = EncodedOnce(engine)
     return VectorScorer(
-        "model", listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
+        MODEL_ONLY, listings, lambda start, end: engine.encode_histories(log, start, end, once), log, late
     )
 
 
 def as_served(run: Run, model: Scorer) -> Scorer:
-    """The run's `model`, as `model_scorer` gives it, with what its lists add without being asked."""
+    """The default ranking of the run: its `model`, as `model_scorer` gives it, with the default blend."""
     fit = unasked_fit(run.manifest.settings)
-    return model if fit is None else Additions(run, fit).scorer(model, run.log)
+    return Named(DEFAULT_RANKING, model if fit is None else Additions(run, fit).scorer(model, run.log))
 
 
 def untrained_neighbours(run: Run, split: Split, report: Report | None = None) -> list[VectorNeighbours]:

@@ -11,6 +11,7 @@ from listing_vibes.market.splits import Catalogue, Queries, Split
 from listing_vibes.scoring.baselines.recent_popularity import LAST_EVENTS
 from listing_vibes.scoring.metrics import smooth_recall, user_means
 from listing_vibes.scoring.ranking import Scorer, batches, checked_scores, pieces, ranks_of_sums
+from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.scoring.tuning import validation_sample
 
@@ -74,7 +75,7 @@ class RecencyPrior:
     scorer: Scorer
     recent: RecentEvents = field(repr=False)
     weight: float
-    name: str = "model + recency"
+    name: str = blend_name("recency")
 
     @classmethod
     def tune(
@@ -84,7 +85,7 @@ class RecencyPrior:
         split: Split,
         catalogue: Catalogue,
         seed: int = 0,
-        name: str = "model + recency",
+        name: str = blend_name("recency"),
     ) -> "RecencyPrior":
         """The scorer, window and weight with the best (smooth) validation recall@30; the first with weight 0 where
         nothing can be tuned."""

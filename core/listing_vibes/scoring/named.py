@@ -19,7 +19,7 @@ from listing_vibes.scoring.tuning import best, validation_sample
 BY_SPACE = {label.replace(" ", "-"): space for space, label in NEIGHBOURS.items()}
 
 #: What tables call the best of the untrained neighbours beside a recency prior: what is to be had without any model.
-NEAR_RECENT = "neighbours + recency"
+NEAR_RECENT = "neighbors + recency"
 
 
 def baseline_names() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from listing_vibes.scoring.tuning import DECAYS, best, validation_sample
 from listing_vibes.scoring.unwanted import taken
 
 #: What the neighbours by each space are called.
-NEIGHBOURS = {"attributes": "attribute neighbours", "photos": "photo neighbours", "text": "text neighbours"}
+NEIGHBOURS = {"attributes": "attribute neighbors", "photos": "photo neighbors", "text": "text neighbors"}
 #: By so much the length of a vector that was brought to one may differ from it in float32.
 ROUNDING = 1e-6
 

@@ -41,7 +41,7 @@ def weighed(
     seed: int,
 ) -> TrainingConfig:
     """`training` with what lists add, as validation weighs it beside the finished `model`: recency, whose weight may be 0, and with
-    it attribute neighbours, where validation surely finds more by both; or beside so much of these as was given by hand. Of fewer
+    it attribute neighbors, where validation surely finds more by both; or beside so much of these as was given by hand. Of fewer
     than `WEIGHS` queries recency has to be surely better, too.
 
     Args:

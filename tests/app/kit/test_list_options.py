@@ -10,10 +10,10 @@ from listing_vibes.run.fits import Fit, save_fits
 from listing_vibes.run.manifest import Manifest
 
 FITS = [
-    Fit(name="model + recency", days=60, weight=5.0),
-    Fit(name="model + neighbours", space="attributes", share=2.0),
-    Fit(name="model + neighbours + recency", space="attributes", share=2.0, days=60, weight=5.0),
-    Fit(name="model + id blend", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
+    Fit(name="model only + recency", days=60, weight=5.0),
+    Fit(name="model only + neighbors", space="attributes", share=2.0),
+    Fit(name="model only + neighbors + recency", space="attributes", share=2.0, days=60, weight=5.0),
+    Fit(name="model only + ids", ids="itemknn", id_settings={"shrink": 20.0, "decay": 0.9}, id_share=0.5),
 ]
 
 

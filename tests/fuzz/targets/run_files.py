@@ -32,12 +32,12 @@ FIRST = Path(__file__).parents[2] / "run" / "first_format"
 METRICS = (
     b'{"protocol": "temporal", "history_hidden": true, "queries": 9, "users": 5, "results": {"model": {"recall@30": '
     b'{"value": 0.3, "low": 0.2, "high": 0.4}}, "popularity": {"recall@30": {"value": 0.1, "low": null, "high": null}}}, '
-    b'"differences": {"model - popularity": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3, "p_value": 0.01, '
+    b'"differences": {"default ranking - popularity": {"recall@30": {"value": 0.2, "low": 0.1, "high": 0.3, "p_value": 0.01, '
     b'"p_holm": 0.02}}}, "slices": {"cold listings": {"queries": 3, "users": 2, "results": {}}}, "stability": [{"by": "week",'
     b' "group": "1", "scorer": "model", "value": 0.5, "low": 0.4, "high": 0.6, "queries": 7, "users": 3}], "notes": {"a": "b"}}'
 )
 SERVING = (
-    b'[{"name": "model + neighbours + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
+    b'[{"name": "model only + neighbors + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
     b'"id_settings": {}, "id_share": 0.0, "days": 15, "events": null, "weight": 0.1}]'
 )
 COST = b'{"machine": "x", "listings": 24}'

@@ -98,14 +98,14 @@ def test_every_user_has_the_list_that_they_have_alone(plain, tmp_path):
 def clocked(request, plain, tmp_path) -> tuple[Run, Fit]:
     """The run on a market with a clock, and on one that knows only the order of each user's events."""
     if request.param == "timestamps":
-        return plain, Fit(name="model + recency", weight=0.4, days=20)
+        return plain, Fit(name="model only + recency", weight=0.4, days=20)
     market = tmp_path / "market"
     shutil.copytree(plain.market.path, market)
     events = pd.read_parquet(market / "events.parquet").sort_values([C.USER, C.TIMESTAMP], kind="stable")
     events[C.POSITION] = events.groupby(C.USER).cumcount()
     events.drop(columns=C.TIMESTAMP).to_parquet(market / "events.parquet", index=False)
     embed_market(Market.open(market), tmp_path / "untimed", None, plain.path)
-    return Run.open(tmp_path / "untimed"), Fit(name="model + recency", weight=0.4, events=2)
+    return Run.open(tmp_path / "untimed"), Fit(name="model only + recency", weight=0.4, events=2)
 
 
 @pytest.mark.slow
@@ -165,8 +165,10 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
     ],
 )
 def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sentence):
-    fits = [Fit(name="model + recency", days=30, weight=0.1)]
-    fits.append(Fit(name="model + neighbours + recency", space="attributes", share=0.2, days=30, weight=0.1))
+    fits = [Fit(name="model only + recency", days=30, weight=0.1)]
+    fits.append(
+        Fit(name="model only + neighbors + recency", space="attributes", share=0.2, days=30, weight=0.1)
+    )
     save_fits(plain.path, fits)
     asked = ["recommend", str(plain.path), "--all", "--out", str(tmp_path / "out"), "--with"]
     failed = CliRunner().invoke(app, [*asked, added])
@@ -178,7 +180,7 @@ def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sen
 
 def test_beside_recency_listings_are_unlike_by_their_own_vectors(plain, tmp_path):
     rules = Rules(k=4, diversity=0.5, **FOR_USERS)
-    save_fits(plain.path, [Fit(name="model + recency", weight=0.4, days=20)])
+    save_fits(plain.path, [Fit(name="model only + recency", weight=0.4, days=20)])
     work = prepare(plain.path, tmp_path / "out", "recommend", rules, beside="recency")
     seen: list = []
 

@@ -33,7 +33,7 @@ from listing_vibes.serving.service.server import serve
 def second(trained, tmp_path_factory):
     """The same model with another order of things beside it."""
     run = copied(trained, tmp_path_factory.mktemp("second"))
-    save_fits(run.path, [Fit(name="model + recency", weight=2.0, days=200)])
+    save_fits(run.path, [Fit(name="model only + recency", weight=2.0, days=200)])
     return run
 
 
@@ -65,7 +65,7 @@ def test_interleaved_lists_are_of_both_and_the_first_event_decides(trained, seco
             assert len(mine) == 6 and set(mine[C.LISTING]) <= {*a, *b}
             for row in mine.itertuples():
                 assert pd.isna(row.arm) or row.listing_id in {A: a, B: b}[row.arm]
-                assert row.scorer == ("model + recency" if row.arm == B else "model")
+                assert row.scorer == ("model only + recency" if row.arm == B else "model only")
             if a[0] == b[0]:
                 assert pd.isna(mine["arm"].iloc[0])
         chosen = {}
@@ -262,14 +262,20 @@ def test_where_only_b_can_answer_the_impression_names_b():
         for name in "ab"
     ]
     made = _shown(asked, found, Tried(found, alone=1), *runs, 0, _scorer)
-    assert [(one.run, one.scorer) for one in made.makers] == [("b", "model")]
+    assert [(one.run, one.scorer) for one in made.makers] == [("b", "model only")]
 
 
 def test_an_impression_names_what_was_added_unasked_and_not_what_was_asked_away():
-    unasked = SimpleNamespace(fit=Fit(name="model", space="attributes", share=0.5, days=60, weight=1.2))
+    unasked = SimpleNamespace(
+        fit=Fit(name="default ranking", space="attributes", share=0.5, days=60, weight=1.2)
+    )
     run = SimpleNamespace(additions=lambda beside: None if beside == NOTHING else unasked)
     served = SimpleNamespace(beside=None, run=run)
-    for beside, told in ((None, "model + neighbours + recency"), ("", "model"), (NOTHING, "model")):
+    for beside, told in (
+        (None, "model only + neighbors + recency"),
+        ("", "model only"),
+        (NOTHING, "model only"),
+    ):
         assert _scorer(served, False, beside) == told
 
 

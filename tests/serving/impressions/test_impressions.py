@@ -29,7 +29,7 @@ from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Recommend, Similar
 from listing_vibes.serving.service.server import serve
 
-A, B = Maker("a", 2, "model"), Maker("b", 0, "model + recency")
+A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
 
 
 def shown(number: int, listings: list[str], **more) -> Shown:
@@ -63,7 +63,15 @@ def test_an_answer_is_one_row_a_listing_before_and_after_its_journal_is_a_table(
     assert after["arm"].fillna("-").tolist() == ["-", "-", "-", "B", "B", "-", "A"]
     assert after["tried"].tolist() == [False, False, False, True, True, True, True]
     assert after["run"].tolist() == ["a", "a", "a", "b", "b", "a", "a"]
-    assert after["scorer"][3] == "model + recency" and after["generation"].tolist() == [2, 2, 2, 0, 0, 2, 2]
+    assert after["scorer"][3] == "model only + recency" and after["generation"].tolist() == [
+        2,
+        2,
+        2,
+        0,
+        0,
+        2,
+        2,
+    ]
     assert after["rules"][2] == '{"where":["rooms>=3"]}' and pd.isna(after[C.USER][2])
     assert after["time"][0] == pd.Timestamp("2023-11-14T22:13:20.000001Z")
     assert abs(after["score"][1] - 0.4) < 1e-6

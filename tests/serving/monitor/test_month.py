@@ -83,7 +83,9 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert not found.crossed, found.text()
     assert found.generation == 1 and found.queries == len(asked.queries) > 100
     by_name = {check.name: check for check in found.checks}
-    metrics = json.loads((before / "run" / "metrics.json").read_text())["results"]["model"]["recall@30"]
+    metrics = json.loads((before / "run" / "metrics.json").read_text())["results"]["default ranking"][
+        "recall@30"
+    ]
     assert by_name["recall"].before == pytest.approx(metrics["value"])
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)

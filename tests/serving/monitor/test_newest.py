@@ -27,12 +27,12 @@ def recall(values: np.ndarray, measured: np.ndarray) -> Check:
         type("Queries", (np.ndarray,), {"target": property(lambda one: one)})
     )
     asked = SimpleNamespace(
-        names=["model"],
+        names=["default ranking"],
         user_values=lambda name: told,
         queries=queries,
-        ranks={"model": np.zeros(len(values))},
+        ranks={"default ranking": np.zeros(len(values))},
     )
-    return recall_check(Newest(None, None, 0, measured, "model"), asked, ["a"], Thresholds())
+    return recall_check(Newest(None, None, 0, measured, "default ranking"), asked, ["a"], Thresholds())
 
 
 def test_few_lost_queries_are_no_alarm_and_a_fall_is():
@@ -93,7 +93,7 @@ def test_new_is_what_came_after_the_last_query_that_was_measured(run, monkeypatc
     table = {
         "user_id": [run.log.users[user] for user in known.user],
         "at": pd.to_datetime(known.at, unit="ns", utc=True),
-        "rank of model": ranks,
+        "rank of default ranking": ranks,
     }
     monkeypatch.setattr(newest_module, "load_rankings", lambda run: pd.DataFrame(table))
 
@@ -130,7 +130,7 @@ def test_histories_that_are_compared_end_with_training_and_with_the_newest_query
         return np.random.default_rng(0).normal(size=(len(start), 4))
 
     run.engine, run.vectors = SimpleNamespace(encode_histories=encode), lambda space: None
-    _history_check(run, split, Newest(split, split.test, split.t2, None, "model"), Thresholds())
+    _history_check(run, split, Newest(split, split.test, split.t2, None, "default ranking"), Thresholds())
     for told, ends in (
         (asked[0], {int(log.user[row]): int(row) + 1 for row in np.flatnonzero(split.train)}),
         (asked[1], dict(zip(split.test.user.tolist(), split.test.end.tolist(), strict=True))),

@@ -85,7 +85,7 @@ def test_a_posted_history_is_answered_as_the_run_does_without_listings_it_does_n
 @pytest.mark.slow
 def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
     run = copied(trained, tmp_path)
-    save_fits(run.path, [Fit(name="model + recency", weight=0.4, days=20)])
+    save_fits(run.path, [Fit(name="model only + recency", weight=0.4, days=20)])
     log, listing = run.log, run.listing_ids[7]
     at = pd.Timestamp(int(log.time[log.start[4] - 1]), tz="UTC")
     told = pd.DataFrame({C.LISTING: [run.listing_ids[2], run.listing_ids[9]]})

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.report.paired import hardest_rival
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.empty import empty, to_similar
@@ -18,7 +19,6 @@ from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import MISSING, count
 
 METRIC = "recall@30"
-MODEL = "model"
 COLUMNS = ["Group", "Method", "value", "low", "high", "Queries"]
 #: How the names of slices begin, in evaluations from before there was a finer table.
 PATTERNS = {"history": re.compile(r"^history (\d.*)$"), "week": re.compile(r"^week (\d+)$")}
@@ -74,7 +74,7 @@ def recall_by(opened: OpenRun) -> None:
             unmeasured(opened)
         return
     other = hardest_rival(metrics.get("results", {}))
-    methods = [MODEL, *([other] if other else [])]
+    methods = [DEFAULT_RANKING, *([other] if other else [])]
     found = tables(metrics, methods)
     after = "validation" if metrics.get("stability") else "training"
     parts = {

@@ -9,8 +9,9 @@ import streamlit as st
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.insight.rankings import unlike
 from listing_vibes.report.paired import hardest_rival
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.app_pages.compare.measures_apart import measures_apart
-from listing_vibes_app.app_pages.compare.rankings import MODEL, contestants, lists_of, quick, two_rankings
+from listing_vibes_app.app_pages.compare.rankings import contestants, lists_of, quick, two_rankings
 from listing_vibes_app.kit.cards import address, listing_card
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.measures import method_name
@@ -95,14 +96,14 @@ def _rival(options: dict[str, tuple[str, str]], first: str) -> str:
     """What to compare with unless asked: another run's model where that was asked the same, else the hardest rival, else what
     serving adds to the model."""
     others = [label for label in options if label != first]
-    models = (label for label in others if options[label][1] == MODEL)
+    models = (label for label in others if options[label][1] == DEFAULT_RANKING)
     model = next((label for label in models if _asked_alike(options[first], options[label])), None)
     if model is not None:
         return model
     hardest = hardest_rival((open_run(options[first][0]).run.metrics or {}).get("results", {}))
     own = [label for label in others if options[label][0] == options[first][0]]
     rivals = [label for label in own if options[label][1] == hardest]
-    baselines = [label for label in own if not options[label][1].startswith(MODEL)]
+    baselines = [label for label in own if not uses_model(options[label][1])]
     return (rivals or baselines or own or others)[0]
 
 

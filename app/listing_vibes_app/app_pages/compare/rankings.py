@@ -6,11 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.comparison import MODEL, Comparison, compared, require_one_protocol
+from listing_vibes.insight.comparison import Comparison, compared, require_one_protocol
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.market.splits import Split
 from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.kit.measures import method_name
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.runs import OpenRun, RunKey, open_run, run_key, run_paths
@@ -18,7 +19,7 @@ from listing_vibes_app.view.formats import plain
 
 #: Scorers that are made again in a few seconds, on a market of up to so many events.
 QUICK, EVENTS = (
-    ("popularity", "recent popularity", "itemknn", "attribute neighbours", "photo neighbours"),
+    ("popularity", "recent popularity", "itemknn", "attribute neighbors", "photo neighbors"),
     500_000,
 )
 
@@ -64,13 +65,13 @@ def contestants(current: str) -> dict[str, tuple[str, str]]:
         for scorer in rankers(frame) if frame is not None else []:
             label = f"{method_name(scorer)}, {name}" if several else method_name(scorer)
             found[label] = (name, scorer)
-    return dict(sorted(found.items(), key=lambda one: (one[1][1] != MODEL, one[1][0] != current)))
+    return dict(sorted(found.items(), key=lambda one: (one[1][1] != DEFAULT_RANKING, one[1][0] != current)))
 
 
 def quick(opened: OpenRun, scorer: str) -> bool:
     """Whether a scorer can be made again while somebody waits; what is made already always can."""
     small = scorer in QUICK and len(opened.run.log) <= EVENTS
-    return scorer.startswith(MODEL) or small or (run_key(opened), scorer) in _made()
+    return uses_model(scorer) or small or (run_key(opened), scorer) in _made()
 
 
 def lists_of(opened: OpenRun, scorer: str, asked: pd.DataFrame, k: int) -> list[list[str]]:

@@ -27,7 +27,7 @@ def show_passport(opened: OpenRun) -> Callable[[], None]:
 
 def _fill(opened: OpenRun) -> None:
     results = (opened.run.metrics or {}).get("results", {})
-    reached = results.get("attribute neighbours", {}).get("recall@30", {}).get("value")
+    reached = results.get("attribute neighbors", {}).get("recall@30", {}).get("value")
     found = _passport(opened.view.market.fingerprint, str(opened.run.folder), reached, opened)
     if found.nearest is not None:
         st.markdown(

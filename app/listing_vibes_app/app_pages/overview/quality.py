@@ -8,7 +8,7 @@ import streamlit as st
 
 from listing_vibes.report.paired import beside, hardest_rival
 from listing_vibes.report.text import CEILING, also_told, rivals
-from listing_vibes.run.scorer import ALONE
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, uses_model
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.measures import RECALL_HELP, interval, method_name
@@ -21,21 +21,25 @@ PROTOCOLS = {
 
 
 def figures_table(results: dict[str, Any], metric: str = "recall@30") -> pd.DataFrame:
-    """One line a method, the best first: Method, value, low, high (shares; None where unknown)."""
+    """One line a method, the best first: name, Method, value, low, high (shares; None where unknown)."""
     rows = [
-        {"Method": method_name(name), **{part: one[metric][part] for part in ("value", "low", "high")}}
+        {
+            "name": name,
+            "Method": method_name(name),
+            **{part: one[metric][part] for part in ("value", "low", "high")},
+        }
         for name, one in results.items()
         if one.get(metric, {}).get("value") is not None
     ]
     rows.sort(key=lambda row: -row["value"])
-    return pd.DataFrame(rows, columns=["Method", "value", "low", "high"], dtype=object)
+    return pd.DataFrame(rows, columns=["name", "Method", "value", "low", "high"], dtype=object)
 
 
 def verdict(differences: dict[str, Any], metric: str = "recall@30") -> str:
     """Which methods the model is above and below, by paired tests corrected for their number."""
     groups = rivals(differences, metric)
     told = [f"{word} {_listed([*map(method_name, names)])}" for word, names in groups.items() if names]
-    return f"The model is {'; '.join(told)}." if told else ""
+    return f"The default ranking is {'; '.join(told)}." if told else ""
 
 
 def show_figures(metrics: dict[str, Any]) -> None:
@@ -48,7 +52,10 @@ def show_figures(metrics: dict[str, Any]) -> None:
     left, right = st.columns([2, 3], gap="large", vertical_alignment="center")
     with left:
         rival = hardest_rival(results)
-        named = {"model": "The model", **({rival: f"Hardest rival: {method_name(rival)}"} if rival else {})}
+        named = {
+            DEFAULT_RANKING: method_name(DEFAULT_RANKING),
+            **({rival: f"Hardest rival: {method_name(rival)}"} if rival else {}),
+        }
         with st.container(horizontal=True, gap="large"):
             for name, label in named.items():
                 one = results.get(name, {}).get("recall@30")
@@ -91,19 +98,23 @@ def _listed(names: list[str]) -> str:
 
 def _chart(table: pd.DataFrame) -> go.Figure:
     """A dot and its interval for each method."""
-    named = {method_name("model"): "Model", method_name(ALONE): "Model", method_name(CEILING): "Ceiling"}
-    served = method_name("model") + " "
     series = charts.colours().series
     kinds = [
         charts.Kind("Model", series[0]),
         charts.Kind("Baseline", series[1], "square"),
         charts.Kind("Ceiling", series[2], "cross"),
-        charts.Kind("Model, served", series[3], "diamond"),
+        charts.Kind("Model, another blend", series[3], "diamond"),
     ]
     wide = table.assign(
         kind=[
-            named.get(name, "Model, served" if name.startswith(served) else "Baseline")
-            for name in table["Method"]
+            "Ceiling"
+            if name == CEILING
+            else "Baseline"
+            if not uses_model(name)
+            else "Model"
+            if name in (DEFAULT_RANKING, MODEL_ONLY)
+            else "Model, another blend"
+            for name in table["name"]
         ],
         row=range(len(table)),
     )

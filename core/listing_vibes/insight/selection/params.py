@@ -192,7 +192,7 @@ def read_beside(
     """What an address adds to the model; `left_out` is told of what there is not, (name, value)."""
     additions = offered(run)
     default = usual(run, additions)
-    added = params.get("with", default)
+    added = params.get("with", default).replace("neighbours", "neighbors")
     if left_out is not None and added not in (NOTHING, default, *additions):
         left_out.append(("with", added))
     return beside_of(run, added if added in (NOTHING, *additions) else default)

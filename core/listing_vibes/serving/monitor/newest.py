@@ -22,6 +22,7 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import model_scorer
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
+from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import Check, Thresholds
 from listing_vibes.serving.monitor.drift import ALPHA, FEWEST
 from listing_vibes.words import count
@@ -61,7 +62,7 @@ def newest(run: Run, since: Moment | None = None, beside: str | None = None) -> 
         VibesError: the market has no such moment, or nothing was fitted to stand `beside` the model.
     """
     fit = serving_fit(run.path, run.manifest.settings, beside)
-    ranking = "model" if fit is None else fit.name
+    ranking = DEFAULT_RANKING if beside is None else MODEL_ONLY if fit is None else fit.name
     if not run.has_model or not len(run.log) or run.trained_on_everything:
         return Newest(None, None, None, None, ranking)
     split = run.split()

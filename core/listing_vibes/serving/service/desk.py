@@ -10,6 +10,7 @@ from functools import cache
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.run import Run
+from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.serving.experiment.trial import Ask, Trial, Tried
 from listing_vibes.serving.impressions.answer import Maker, Shown, new_id
 from listing_vibes.serving.impressions.keeper import Impressions
@@ -138,4 +139,4 @@ def _scorer(served: Served, similar: bool, named: str | None) -> str:
         return named or served.run.spaces[0]
     additions = served.run.additions(served.beside if named is None else named or NOTHING)
     added = "" if additions is None else additions.fit.holds
-    return " + ".join(["model", *added.split("+")]) if added else "model"
+    return blend_name(*filter(None, added.split("+")))

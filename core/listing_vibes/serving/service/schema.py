@@ -132,7 +132,7 @@ class RecommendQuery(ListQuery):
         None,
         alias="with",
         description="added to the model: recency, neighbours, ids, joined by +; empty: nothing; default: what the service adds, "
-        "else what lists add unasked: nothing, recency, attribute neighbours or both",
+        "else what lists add unasked: nothing, recency, attribute neighbors or both",
     )
 
     def request(self, user: str) -> Recommend:

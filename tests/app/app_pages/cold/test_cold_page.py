@@ -49,7 +49,11 @@ def links(gallery):
 def metrics(**more):
     def one(value, queries=9):
         estimate = {"recall@30": {"value": value, "low": value - 0.1, "high": value + 0.1}}
-        return {"queries": queries, "users": queries, "results": {"model": estimate, "ease": estimate}}
+        return {
+            "queries": queries,
+            "users": queries,
+            "results": {"default ranking": estimate, "ease": estimate},
+        }
 
     slices = {
         "cold listings": one(0.2),
@@ -328,7 +332,7 @@ def test_the_finer_table_of_the_metrics_is_taken_where_there_is_one(show, chilly
         }
         for by, names in {"events": ["51+", "0", "1-2"], "history": ["1"], "week": ["2", "10", "1"]}.items()
         for group in names
-        for scorer in ("ease", "model", "als")
+        for scorer in ("ease", "default ranking", "als")
     ]
     page = show("cold", measured(chilly, tmp_path, metrics() | {"stability": fine}), view="figures")
     events, history, week = (table.value for table in page.table)

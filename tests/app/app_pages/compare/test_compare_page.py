@@ -71,7 +71,7 @@ def rank(run, users=("u0", "u1", "u2"), **ranks):
         }
     )  # fmt: skip
     for name, values in ranks.items():
-        frame[f"rank of {name}"] = values
+        frame[f"rank of {name.replace('_', ' ')}"] = values
     frame.to_parquet(run / "queries.parquet", index=False)
     return frame
 
@@ -191,12 +191,16 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
 
 
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):
-    frame = rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    frame = rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, part="queries")
     better, worse = lists(page)
-    assert better["label"] == "Model knew better" and worse["label"] == "EASE knew better"
-    assert [row["head"]["facts"][:2] for row in better["rows"]] == [[["Model", "1st"], ["EASE", "3rd"]]]
-    assert [row["head"]["facts"][:2] for row in worse["rows"]] == [[["Model", "9th"], ["EASE", "2nd"]]]
+    assert better["label"] == "Default ranking knew better" and worse["label"] == "EASE knew better"
+    assert [row["head"]["facts"][:2] for row in better["rows"]] == [
+        [["Default ranking", "1st"], ["EASE", "3rd"]]
+    ]
+    assert [row["head"]["facts"][:2] for row in worse["rows"]] == [
+        [["Default ranking", "9th"], ["EASE", "2nd"]]
+    ]
     (row,) = better["rows"]
     assert row["href"] == "/users?user=u0&at=5"
     assert frame["target"][0][1:].lstrip("0") in row["head"]["title"]
@@ -204,31 +208,35 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
     history, *ranked = row["strips"]
     assert [card["href"].split("listing=")[1].split("&")[0] for card in history["cards"]] == newest
-    assert [one["label"] for one in ranked] == ["Model put first", "EASE put first"]
+    assert [one["label"] for one in ranked] == ["Default ranking put first", "EASE put first"]
     # A scorer that is fitted for long is fitted on demand.
     assert ranked[1]["note"].startswith("Not fitted here yet")
     assert [button.label for button in page.button] == ["Show the lists of EASE"]
-    assert "On **1 query** Model put the touched listing higher" in texts(page)
+    assert "On **1 query** Default ranking put the touched listing higher" in texts(page)
     told = compare(run, run, other="ease")
     table = page.table[0].value
     assert table["Difference"].tolist() == [
         f"{100 * one['value']:+.1f} points" for one in told.differences.values()
     ]
-    assert table["Model"][1] == "100.0%" and "on 3 queries of 3 users that both were asked" in texts(page)
+    assert table["Default ranking"][
+        1
+    ] == "100.0%" and "on 3 queries of 3 users that both were asked" in texts(page)
     assert page.table[1].value["Queries"].tolist() == [str(one["queries"]) for one in told.slices.values()]
 
 
-@pytest.mark.parametrize("first", ["model", "ease"])
+@pytest.mark.parametrize("first", ["default ranking", "ease"])
 def test_those_that_are_furthest_apart_stand_on_top_on_either_side(show, run, first):
     behind, ahead = [3, 40, 5, 30, 9, 20], [2, 1, 4, 2, 8, 3]
-    model, ease = (ahead, behind) if first == "model" else (behind, ahead)
-    frame = rank(run, [f"u{user}" for user in range(6)], model=model, ease=ease)
+    model, ease = (ahead, behind) if first == "default ranking" else (behind, ahead)
+    frame = rank(run, [f"u{user}" for user in range(6)], default_ranking=model, ease=ease)
     gain = 1 / np.log2(np.array(ahead) + 1) - 1 / np.log2(np.array(behind) + 1)
     best: dict[str, int] = {}
     for query in np.argsort(-gain):
         best.setdefault(frame["target"][query], int(query))  # no listing stands there twice
     side = lists(show("compare", run, part="queries"))[first == "ease"]
-    expected = [[["Model", ordinal(model[one])], ["EASE", ordinal(ease[one])]] for one in best.values()]
+    expected = [
+        [["Default ranking", ordinal(model[one])], ["EASE", ordinal(ease[one])]] for one in best.values()
+    ]
     assert len(expected) > 3 and [row["head"]["facts"][:2] for row in side["rows"]] == expected[:3]
 
 
@@ -242,7 +250,7 @@ def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, r
             (query,) = frame[
                 (frame["target"] == target) & frame["user_id"].isin([row["href"].split("=")[1].split("&")[0]])
             ].to_dict("records")
-            place = query["rank of model"]
+            place = query["rank of default ranking"]
             hit = [card["step"] for card in row["strips"][1]["cards"] if card["tone"] == "hit"]
             assert hit == ([str(place)] if place <= 8 else [])
             seen.append(target)
@@ -250,23 +258,29 @@ def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, r
 
 
 def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
-    rank(run, model=[1, 9, 4])
+    rank(run, default_ranking=[1, 9, 4])
     shutil.copytree(other.parent, tmp_path / "two")
     rival = tmp_path / "two" / "rival"
-    rank(rival, model=[5, 9, 2])
+    rank(rival, default_ranking=[5, 9, 2])
     page = show("compare", run, rival, part="queries")
     better, worse = lists(page)
     assert len(better["rows"]) == len(worse["rows"]) == 1
-    assert page.selectbox(key="a").value == "Model, run" and page.selectbox(key="b").value == "Model, rival"
-    page.selectbox(key="b").set_value("Model, run").run()
+    assert (
+        page.selectbox(key="a").value == "Default ranking, run"
+        and page.selectbox(key="b").value == "Default ranking, rival"
+    )
+    page.selectbox(key="b").set_value("Default ranking, run").run()
     assert "Both are the same" in texts(page)
-    assert page.query_params["b"] == "run/model"
+    assert page.query_params["b"] == "run/default ranking"
     page = show("compare", run, rival, part="queries", run="rival")  # the run that is looked at comes first
-    assert page.selectbox(key="a").value == "Model, rival" and page.selectbox(key="b").value == "Model, run"
+    assert (
+        page.selectbox(key="a").value == "Default ranking, rival"
+        and page.selectbox(key="b").value == "Default ranking, run"
+    )
 
 
 def test_a_run_that_cannot_be_opened_is_left_out_of_the_comparison(show, run, other, tmp_path):
-    rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
     shutil.copytree(other, tmp_path / "gone" / "rival")
     told = tmp_path / "gone" / "rival" / "run.toml"
     told.write_text(
@@ -289,11 +303,11 @@ def test_a_run_is_first_set_beside_another_of_its_market(show, run, other, tmp_p
 def test_rankings_of_other_markets_cannot_be_compared(show, run, tmp_path):
     market = paint_market(tmp_path / "small", listings=5, users=4, events=3)
     rival = embed_run(market, tmp_path / "rival")
-    rank(run, model=[1, 9, 4])
-    rank(rival, model=[1, 2, 3])
+    rank(run, default_ranking=[1, 9, 4])
+    rank(rival, default_ranking=[1, 2, 3])
     assert "not asked the same queries" in show("compare", run, rival, part="queries").error[0].value
     # Where there is another one, what cannot be compared is not what is shown first.
-    rank(run, model=[1, 9, 4], ease=[3, 2, 4])
+    rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, rival, part="queries")
     assert not page.error and page.selectbox(key="b").value == "EASE, run"
 
@@ -304,7 +318,9 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     events = Run.open(run).market.events
     row = events[events["user_id"] == "u1"].iloc[-1]
     base = {"user_id": ["u1"], "at": [row["position"]], "target": [row["listing_id"]], "history_length": [6]}
-    pd.DataFrame(base | {"rank of model": [2], "rank of als": [8]}).to_parquet(run / "queries.parquet")
+    pd.DataFrame(base | {"rank of default ranking": [2], "rank of als": [8]}).to_parquet(
+        run / "queries.parquet"
+    )
     (shown,) = components(show("compare", run, part="queries"), "photo_rows")
     assert shown["photos"] is False and shown["lists"][0]["rows"][0]["further"] == "User u1, event 7"
 

@@ -17,6 +17,7 @@ from listing_vibes.run.describe import reader_sentence
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.scoring.ranking_names import uses_model
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds
 from listing_vibes_app.app_pages.overview.quality import figures_table, verdict
 
@@ -54,25 +55,31 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained
     evaluation = evaluate_run(Run.open(run))
     save_metrics(Run.open(run), evaluation)
     page = show("overview", run)
-    value = evaluation.results["model"]["recall@30"]["value"]
-    figure = next(metric for metric in page.metric if metric.label == "The model")
+    value = evaluation.results["default ranking"]["recall@30"]["value"]
+    figure = next(metric for metric in page.metric if metric.label == "Default ranking")
     assert figure.value == f"{100 * value:.1f}%"
     assert "how many were in our 30" in figure.help
-    others = [name for name in evaluation.results if name != "oracle" and not name.startswith("model")]
+    others = [name for name in evaluation.results if name != "oracle" and not uses_model(name)]
     best = max(evaluation.results[name]["recall@30"]["value"] for name in others)
     (rival,) = [metric for metric in page.metric if metric.label.startswith("Hardest rival: ")]
     assert rival.value == f"{100 * best:.1f}%"
     table = page.table[0].value
-    assert {"Model", "Popularity", "Recent popularity", "ItemKNN", "EASE", "Implicit ALS"} <= set(
-        table["Method"]
-    )
+    assert {
+        "Default ranking",
+        "Model only",
+        "Popularity",
+        "Recent popularity",
+        "ItemKNN",
+        "EASE",
+        "Implicit ALS",
+    } <= set(table["Method"])
 
 
 def test_the_last_look_whether_it_is_still_good_is_told_or_how_to_look(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     recall = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
-    metrics = {"protocol": "temporal", "queries": 9, "users": 5, "results": {"model": recall}}
+    metrics = {"protocol": "temporal", "queries": 9, "users": 5, "results": {"default ranking": recall}}
     (run / "metrics.json").write_text(json.dumps(metrics))
     page = show("overview", run)
     assert page.code[-1].value == f"vibes monitor {run}" and "Nobody has looked" in texts(page)
@@ -125,7 +132,7 @@ def test_a_hidden_history_is_told(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     recall = {"recall@30": {"value": 0.3, "low": 0.2, "high": 0.4}}
-    metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"model": recall}}
+    metrics = {"protocol": "leave-one-out", "queries": 9, "users": 5, "results": {"default ranking": recall}}
     for hidden in (False, True):
         (run / "metrics.json").write_text(json.dumps(metrics | {"history_hidden": hidden}))
         told = texts(show("overview", run))
@@ -150,11 +157,18 @@ def test_the_table_is_sorted_and_leaves_out_what_was_not_measured():
     share = {"low": None, "high": None}
     results = {
         "ease": {"recall@30": {"value": 0.2, **share}},
-        "model": {"recall@30": {"value": 0.3, **share}},
+        "default ranking": {"recall@30": {"value": 0.3, **share}},
     }
     results["als"] = {"recall@30": {"value": None, **share}}
     expected = pd.DataFrame(
-        {"Method": ["Model", "EASE"], "value": [0.3, 0.2], "low": None, "high": None}, dtype=object
+        {
+            "name": ["default ranking", "ease"],
+            "Method": ["Default ranking", "EASE"],
+            "value": [0.3, 0.2],
+            "low": None,
+            "high": None,
+        },
+        dtype=object,
     )
     pd.testing.assert_frame_equal(figures_table(results), expected)
     assert figures_table(json.loads("{}")).empty
@@ -166,12 +180,12 @@ def test_the_verdict_counts_only_what_is_sure():
 
     told = verdict(
         {
-            "model - popularity": against(0.1, 0.01),
-            "model - ease": against(-0.1, 0.01),
-            "model - als": against(0.1, 0.2),
+            "default ranking - popularity": against(0.1, 0.01),
+            "default ranking - ease": against(-0.1, 0.01),
+            "default ranking - als": against(0.1, 0.2),
         }
     )
-    assert told == "The model is above Popularity; below EASE; not told apart from Implicit ALS."
+    assert told == "The default ranking is above Popularity; below EASE; not told apart from Implicit ALS."
     assert verdict({}) == ""
 
 

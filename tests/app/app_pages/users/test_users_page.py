@@ -167,13 +167,13 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
     assert "with" not in [control.key for control in show("users", trained, **asked).segmented_control]
     run = tmp_path / "run"
     shutil.copytree(trained, run)
-    recency = Fit(name="model + recency", days=60, weight=5.0)
-    near = Fit(name="model + neighbours", space="attributes", share=2.0)
-    both = near.model_copy(update={"name": "model + neighbours + recency", "days": 60, "weight": 5.0})
+    recency = Fit(name="model only + recency", days=60, weight=5.0)
+    near = Fit(name="model only + neighbors", space="attributes", share=2.0)
+    both = near.model_copy(update={"name": "model only + neighbors + recency", "days": 60, "weight": 5.0})
     save_fits(run, [recency, near, both])
     moment = events_of(trained, "u1")["timestamp"][4]
     orders = set()
-    for added in ("recency", "neighbours", "neighbours+recency"):
+    for added in ("recency", "neighbours", "neighbors+recency"):
         page = show("users", run, **asked, **{"with": added})
         _, shown = components(page, "gallery")
         expected = Run.open(run).recommend("u1", 6, moment, beside=added)["listing_id"].tolist()
@@ -192,7 +192,7 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
 def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trained, tmp_path):
     run, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
     shutil.copytree(trained, run)
-    save_fits(run, [Fit(name="model + recency", days=60, weight=5.0)])
+    save_fits(run, [Fit(name="model only + recency", days=60, weight=5.0)])
     manifest = Manifest.load(run)
     training = manifest.settings.training.model_copy(update={"recency_days": 60})
     settings = manifest.settings.model_copy(update={"training": training})
@@ -212,8 +212,8 @@ def test_a_run_that_was_trained_beside_recency_is_first_shown_with_it(show, trai
 def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained, tmp_path):
     path, asked = tmp_path / "run", {"user": "u1", "at": "4", "k": "6"}
     shutil.copytree(trained, path)
-    near = Fit(name="model + neighbours", space="attributes", share=0.6)
-    save_fits(path, [Fit(name="model + recency", days=60, weight=5.0), near])
+    near = Fit(name="model only + neighbors", space="attributes", share=0.6)
+    save_fits(path, [Fit(name="model only + recency", days=60, weight=5.0), near])
     manifest = Manifest.load(path)
     training = manifest.settings.training.model_copy(update={"recency_days": 60, "recency_served": True})
     settings = manifest.settings.model_copy(update={"training": training})
@@ -235,17 +235,17 @@ def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained
 def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
-    nothing = Fit(name="model + neighbours", space="attributes")
-    recency = Fit(name="model + recency", days=60, weight=0.5)
+    nothing = Fit(name="model only + neighbors", space="attributes")
+    recency = Fit(name="model only + recency", days=60, weight=0.5)
     for fits, options in (
         ([nothing], []),
         ([nothing, recency], ["Nothing", "Recency"]),
         (
-            [recency, recency.model_copy(update={"name": "model + neighbours + recency"})],
+            [recency, recency.model_copy(update={"name": "model only + neighbors + recency"})],
             ["Nothing", "Recency"],
         ),
         (
-            [nothing, nothing.model_copy(update={"name": "model + neighbours + recency", "share": 1.0})],
+            [nothing, nothing.model_copy(update={"name": "model only + neighbors + recency", "share": 1.0})],
             ["Nothing", "Neighbours and recency"],
         ),
     ):
