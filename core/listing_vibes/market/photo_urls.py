@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -12,9 +12,11 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.storage import is_address
 from listing_vibes.market.values import of_bytes
 
-#: Where files lie whose table names only their address.
-FETCHED = "photos/by-url/"
+#: Where downloaded files lie, and those whose table names only their address.
+PHOTOS = "photos/"
+FETCHED = f"{PHOTOS}by-url/"
 _SUFFIX = re.compile(r"\.(jpe?g|png|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
+_HASHED = re.compile(rf"{FETCHED}[0-9a-f]{{2}}/[0-9a-f]{{32}}")
 
 
 def is_url(text: object) -> bool:
@@ -30,6 +32,19 @@ def path_of(url: str) -> str:
     except ValueError:
         suffix = ""
     return f"{FETCHED}{name[:2]}/{name}{suffix.lower() if _SUFFIX.fullmatch(suffix) else ''}"
+
+
+def download_problem(path: str) -> str | None:
+    """Return why nothing is downloaded to a path of a market, None where it names a photo below `PHOTOS` and nothing hidden."""
+    parts = PureWindowsPath(path).parts  # reads / as \\ and knows drives: stricter than any one system
+    if len(parts) < 2 or f"{parts[0]}/" != PHOTOS or "\\" in path:
+        return f"its path is not below {PHOTOS}"
+    if any(part.startswith(".") for part in parts):
+        return "its path has a name that begins with a dot"
+    suffix = PurePosixPath(path).suffix
+    if not _SUFFIX.fullmatch(suffix) and not (_HASHED.fullmatch(path)):
+        return "its path does not end as an image does, such as in .jpg"
+    return None
 
 
 def with_paths(raw: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from listing_vibes.market.download.connection import Connection
 from listing_vibes.market.download.job import FAILURES, bring, download
 from listing_vibes.market.download.limits import Failed, Limits
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_ending import end_with_image
 from listing_vibes.market.photo_urls import path_of, with_paths
 from listing_vibes.market.profile import profile
 from listing_vibes.serving.refresh.photos import photo_rows
@@ -76,7 +77,9 @@ def test_addresses_stand_in_the_column_url_or_in_the_place_of_a_path():
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255",
-     "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::"],
+     "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::",
+     "168.63.129.16", "192.0.0.192", "192.0.0.9", "fec0::1", "feff::1", "64:ff9b:1::a00:1", "::7f00:1", "::127.0.0.1", "::10.0.0.1", "::8.8.8.8",
+     "::ffff:168.63.129.16", "64:ff9b::168.63.129.16", "2002:a83f:8110::"],
 )  # fmt: skip
 def test_private_addresses_are_known_in_every_dress(address):
     assert not is_public(address)
@@ -136,13 +139,13 @@ def host():
 def test_a_path_that_can_be_no_file_costs_its_own_photo_alone(tmp_path, host):
     paths = [
         f"photos/{'x' * 300}.jpg",
-        "photos/folder",
+        "photos/folder.jpg",
         "photos/b.jpg/c.jpg",
         "photos/a\0.jpg",
         "photos/good.jpg",
     ]
     folder = market(tmp_path / "m", [f"{host.url}/ok/{number}" for number in range(5)])
-    (folder / "photos" / "folder").mkdir(parents=True)
+    (folder / "photos" / "folder.jpg").mkdir(parents=True)
     (folder / "photos" / "b.jpg").write_bytes(b"a file")
     wanted = {name: f"{host.url}/ok/{number}" for number, name in enumerate(paths)}
     found = bring(folder, wanted, Limits.of(HERE))
@@ -150,6 +153,44 @@ def test_a_path_that_can_be_no_file_costs_its_own_photo_alone(tmp_path, host):
     assert list(found.failed) == paths[:4] and all(
         "cannot be a file (" in why for why in found.failed.values()
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["events.parquet", "events.jpg", "photos/events.parquet", "photos/a", ".user-key", ".writer", ".cache/a.jpg", "photos/.user-key",
+     "photos/.hidden/a.jpg", "photos/..jpg", "photos\\..\\a.jpg", "photos/by-url/aa/.jpg", "photos", "/photos/a.jpg", "C:photos/a.jpg", "link/a.jpg",
+     "photos/link/a.jpg"],
+)  # fmt: skip
+def test_nothing_is_downloaded_but_photos_below_photos(tmp_path, host, path):
+    folder = market(tmp_path / "m", [f"{host.url}/ok/1"])
+    pd.DataFrame({"listing_id": ["home-0"], "path": [path], "url": [f"{host.url}/ok/1"]}).to_csv(
+        folder / "photos.csv", index=False
+    )
+    for name in ("photos", ".cache"):
+        (folder / name).mkdir()
+    for link in (folder / "link", folder / "photos" / "link"):
+        link.symlink_to(folder / ".cache")
+    before = set(folder.rglob("*"))
+    found = bring(folder, {path: f"{host.url}/ok/1"}, Limits.of(HERE))
+    download(folder, HERE)
+    assert found.fetched == 0 and list(found.failed) == [path]
+    assert set(folder.rglob("*")) - before <= {folder / FAILURES}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP", "PPM", "progressive"])
+def test_a_downloaded_photo_ends_with_its_image(tmp_path, kind):
+    pixels = Image.effect_noise((40, 30), 90).convert("RGB")
+    options = {"progressive": True} if kind == "progressive" else {}
+    plain, file = tmp_path / "plain", tmp_path / "a.jpg"
+    pixels.save(plain, "JPEG" if kind == "progressive" else kind, **options)
+    pd.DataFrame({"user_id": ["u"], "listing_id": ["a"], "position": [0]}).to_parquet(tmp_path / "e.parquet")
+    file.write_bytes(plain.read_bytes() + (tmp_path / "e.parquet").read_bytes())
+    end_with_image(file)
+    assert b"PAR1" not in file.read_bytes()
+    if kind not in ("TIFF", "BMP", "PPM"):
+        assert file.read_bytes() == plain.read_bytes()
+    with Image.open(plain) as before, Image.open(file) as after:
+        assert before.convert("RGB").tobytes() == after.convert("RGB").tobytes()
 
 
 @pytest.mark.slow

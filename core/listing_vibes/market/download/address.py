@@ -9,6 +9,12 @@ from urllib.parse import quote, urlsplit
 
 from listing_vibes.market.download.limits import Failed
 
+#: Refused whatever the standard library says of them: the host of a cloud's machine, protocol assignments, site-local addresses,
+#: NAT64 of local use (RFC 8215), and IPv4 addresses in the last bytes of an IPv6 address without a prefix (RFC 4291, 2.5.5.1).
+_DENIED = [
+    ipaddress.ip_network(network)
+    for network in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10", "64:ff9b:1::/48", "::/96")
+]
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last four bytes (RFC 6052)
 
 
@@ -58,7 +64,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(found.packed[-4:])
         if inner is not None and not is_public(str(inner)):
             return False
-    return found.is_global and not found.is_multicast
+    denied = any(found.version == network.version and found in network for network in _DENIED)
+    return found.is_global and not found.is_multicast and not denied
 
 
 def connected(host: str, port: int, timeout: float, private: bool) -> socket.socket:

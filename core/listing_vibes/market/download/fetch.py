@@ -16,6 +16,7 @@ from listing_vibes.market.download.limits import Failed, Stopped
 from listing_vibes.market.download.robots import Robots
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_check import undecodable
+from listing_vibes.market.photo_ending import end_with_image
 
 REDIRECTS, AGAIN = (301, 302, 303, 307, 308), (408, 425, 429, 500, 502, 503, 504)
 PICTURES, ANY = "image/avif,image/webp,image/*,*/*;q=0.5", "*/*"
@@ -122,6 +123,8 @@ def _kept(web: Web, connection: Connection, answer: http.client.HTTPResponse, fi
             kind = (answer.getheader("Content-Type") or "").partition(";")[0].strip()
             said = f" (its host calls it {kind[:60]})" if kind and not kind.startswith("image/") else ""
             raise Failed(f"{problem}{said}")
+        end_with_image(temporary)
+        size = temporary.stat().st_size
     return size
 
 

@@ -27,7 +27,7 @@ from listing_vibes.market.download.limits import Failed, Limits, Stopped
 from listing_vibes.market.durable import only_writer, sweep_left, write_error
 from listing_vibes.market.io import find_table, read_table, write_table
 from listing_vibes.market.market import Market
-from listing_vibes.market.photo_urls import with_paths
+from listing_vibes.market.photo_urls import PHOTOS, download_problem, with_paths
 from listing_vibes.progress import Counted, Report, silent
 from listing_vibes.words import count
 
@@ -51,6 +51,7 @@ class Downloaded:
         fetched, bytes: that came now, and how many bytes that were.
         failed: the reason by path; left: that were not asked for, since the bytes were used up or the download ended.
         received: bytes that came over the network, those of failures too.
+        table: the file that names the photos, which stays as it is.
     """
 
     named: int = 0
@@ -60,6 +61,7 @@ class Downloaded:
     received: int = 0
     left: int = 0
     used_up: bool = False
+    table: str = ""
     failed: dict[str, str] = field(default_factory=dict)
 
     def text(self, failures: Path | None = None) -> str:
@@ -69,6 +71,8 @@ class Downloaded:
             f"{'is' if self.there + self.fetched == 1 else 'are'} there: {self.fetched:,} fetched now ({self.bytes / 1e6:,.1f} MB), "
             f"{self.there:,} before."
         )
+        if self.table:
+            line += f" They lie below {PHOTOS}; {self.table} stays as it is, and new rows go there."
         if self.failed:
             line += f" {len(self.failed):,} failed" + (f", see {failures}." if failures else ".")
         if self.left:
@@ -131,6 +135,7 @@ def download(
         log = Failures(path / FAILURES, photos, wanted)
         found = bring(path, wanted, limits, report, log)
         log.write(found.failed)
+    found.table = source.name if source is not None else ""
     return found, log.file if found.failed else None
 
 
@@ -150,13 +155,16 @@ def bring(
     root, safe = market.resolve(), {}
     for name, url in wanted.items():
         file = market / name
+        if problem := download_problem(name):
+            found.failed[name] = problem
+            continue
         try:
             if file.parent not in safe:
-                safe[file.parent] = file.parent.resolve().is_relative_to(root)
+                safe[file.parent] = file.parent.resolve().is_relative_to(root / PHOTOS)
                 if safe[file.parent]:
                     sweep_left(file.parent)
             if not safe[file.parent]:
-                found.failed[name] = "its path is a link that leaves the market"
+                found.failed[name] = f"its path is a link that leaves {PHOTOS}"
             elif _is_there(file):
                 found.there += 1
             else:

@@ -1,0 +1,111 @@
+"""Where an image ends inside its file, so that a downloaded photo holds nothing else, such as a table behind the picture."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from listing_vibes.market.photo_decoding import open_photo
+
+#: A marker in the coded pixels of a JPEG that is neither a stuffed byte nor a restart.
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_AVIF_BOXES = (b"ftyp", b"meta", b"moov", b"mdat", b"free")
+_LARGE_SIDE = 2**16
+
+
+def end_with_image(path: Path) -> None:
+    """Cut what follows the image in a photo file that can be decoded; a file whose end its format does not say becomes a PNG.
+
+    Raises:
+        PhotoProblem: it cannot be decoded.
+    """
+    data = path.read_bytes()
+    end = image_end(data)
+    if end is None:
+        with open_photo(path, (_LARGE_SIDE, _LARGE_SIDE)) as image:
+            image.save(path, "PNG", compress_level=1)
+    elif end < len(data):
+        path.write_bytes(data[:end])
+
+
+def image_end(data: bytes) -> int | None:
+    """Return the length in bytes of the image that a file begins with; None where its format does not say."""
+    for magic, end in _ENDS.items():
+        if re.match(magic, data, re.DOTALL):
+            try:
+                length = end(data)
+            except (struct.error, IndexError):
+                return None
+            return length if length is not None and length <= len(data) else None
+    return None
+
+
+def _jpeg(data: bytes) -> int | None:
+    place = 2
+    while data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xD9:
+            return place + 2
+        if marker == 0xFF:  # filling
+            place += 1
+            continue
+        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+        if marker == 0xDA:  # coded pixels follow
+            found = _MARKER.search(data, place)
+            if found is None:
+                return None
+            place = found.end() - 2
+    return None
+
+
+def _png(data: bytes) -> int | None:
+    place = 8
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, place)
+        place += 12 + length
+        if kind == b"IEND":
+            return place
+
+
+def _gif(data: bytes) -> int | None:
+    def table(flags: int) -> int:
+        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+    place = 13 + table(data[10])
+    while data[place] != 0x3B:
+        if data[place] == 0x2C:  # an image: its descriptor, colors and code size
+            place += 11 + table(data[place + 9])
+        elif data[place] == 0x21:
+            place += 2
+        else:
+            return None
+        while data[place]:
+            place += 1 + data[place]
+        place += 1
+    return place + 1
+
+
+def _webp(data: bytes) -> int | None:
+    length = struct.unpack_from("<I", data, 4)[0]
+    return 8 + length + length % 2 if length % 2 and 8 + length < len(data) else 8 + length
+
+
+def _avif(data: bytes) -> int | None:
+    place = 0
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if kind not in _AVIF_BOXES:
+            break
+        if length == 1:
+            length = struct.unpack_from(">Q", data, place + 8)[0]
+        if length < 8:
+            return None
+        place += length
+    return place
+
+
+_ENDS: dict[bytes, Callable[[bytes], int | None]] = {
+    rb"\xff\xd8": _jpeg, rb"\x89PNG\r\n\x1a\n": _png, rb"GIF8[79]a": _gif, rb"RIFF....WEBP": _webp, rb"....ftypavi[fs]": _avif,
+}  # fmt: skip
