@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.table_limit import check_table_size
 
 TABLES = ("listings", "photos", "events")
 TABLE_SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -46,9 +47,10 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a parquet or CSV table; every CSV cell comes back as text, empty cells as missing.
 
     Raises:
-        VibesError: the file is no table of its kind, or its header does not fit its rows.
+        VibesError: the file is no table of its kind, its header does not fit its rows, or it is too large for the memory.
     """
     with _told(path):
+        check_table_size(path)
         return _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
 
 

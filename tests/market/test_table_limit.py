@@ -1,0 +1,72 @@
+"""Small files that hold tables of many gigabytes are refused before they are read."""
+
+import gzip
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from listing_vibes.errors import VibesError
+from listing_vibes.market import table_limit
+from listing_vibes.market.io import read_table
+
+OPENS = """
+import resource, sys
+from pathlib import Path
+from listing_vibes.errors import VibesError
+from listing_vibes.market.market import Market
+resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30, 4 * 2**30))
+try:
+    Market.open(Path(sys.argv[1]))
+except VibesError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def write_parquet(folder: Path, millions: int) -> Path:
+    """Write a table of few bytes and many rows."""
+    part = pa.table(
+        {name: pa.array(np.zeros(1_000_000, np.int32)) for name in ("listing_id", "price", "beds")}
+    )
+    with pq.ParquetWriter(folder / "listings.parquet", part.schema) as writer:
+        for _ in range(millions):
+            writer.write_table(part)
+    return folder / "listings.parquet"
+
+
+def write_gzip(folder: Path, millions: int) -> Path:
+    with gzip.open(folder / "listings.csv.gz", "wb", compresslevel=1) as stream:
+        stream.write(b"listing_id,price\n")
+        for _ in range(millions):
+            stream.write(b"1,2\n" * 1_000_000)
+    return folder / "listings.csv.gz"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="this system has no limits of a process")
+@pytest.mark.parametrize("write", [write_parquet, write_gzip])
+def test_a_small_file_of_a_huge_table_is_refused_in_little_memory(tmp_path, write):
+    assert write(tmp_path, 100).stat().st_size < 6e6
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    sentence, peak = done.stdout.splitlines()
+    assert "is too large for one table" in sentence and table_limit.VARIABLE in sentence
+    assert int(peak) < 500  # MB
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_gzip])
+def test_the_variable_says_how_much_a_table_may_take(tmp_path, monkeypatch, write):
+    path = write(tmp_path, 1)
+    assert len(read_table(path)) == 1_000_000
+    monkeypatch.setenv(table_limit.VARIABLE, "0.05")
+    with pytest.raises(VibesError, match="is too large for one table"):
+        read_table(path)
+    monkeypatch.setenv(table_limit.VARIABLE, "much")
+    with pytest.raises(VibesError, match="is 'much'; give gigabytes"):
+        read_table(path)
