@@ -1,7 +1,6 @@
 """What a training leaves open is decided by the market, and what was given by hand stays."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,15 +62,13 @@ def test_a_market_with_few_events_is_trained_beside_recency(random_log, always_l
     assert (found.recency_days, found.recency_served) == none
 
 
-def test_where_the_loss_knows_no_recency_validation_is_to_weigh_it(random_log, always_live, monkeypatch):
+@pytest.mark.parametrize("little", [100, 100_000])
+def test_validation_is_to_weight_what_lists_add(random_log, always_live, monkeypatch, little):
     log = random_log(0, users=60, listings=30, events=900, timed=True)
     split = make_split(log, always_live(log))
-    assert decided(Settings(), log, split).recency_fit is None  # a small market
-    monkeypatch.setattr(decided_module, "LITTLE", 100)
-    nothing = replace(split, valid=split.valid.take(slice(0)))
-    assert decided(Settings(), log, nothing).recency_fit is None  # no query to weigh it by
+    monkeypatch.setattr(decided_module, "LITTLE", little)
     found = decided(Settings(), log, split)
-    assert (found.recency_fit, found.recency_served) == (UNWEIGHED, False)
+    assert (found.recency_fit, found.recency_served) == (UNWEIGHED, bool(found.recency_days))
     assert (
         found.neighbours_weighed and not decided(Settings(), log, split, attributes=False).neighbours_weighed
     )

@@ -86,34 +86,37 @@ class RecencyPrior:
         catalogue: Catalogue,
         seed: int = 0,
         name: str = blend_name("recency"),
+        windows: Sequence[int] = WINDOWS,
     ) -> "RecencyPrior":
-        """The scorer, window and weight with the best (smooth) validation recall@30; the first with weight 0 where
+        """The scorer, window (one of `windows`, in days) and weight with the best (smooth) validation recall@30; the first with weight 0 where
         nothing can be tuned."""
         if log.timed:
-            windows = [RecentEvents.over_days(log, days, catalogue) for days in WINDOWS]
+            counted = [RecentEvents.over_days(log, days, catalogue) for days in windows]
         else:
-            windows = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
+            counted = [RecentEvents.over_events(log, split.train, events) for events in LAST_EVENTS]
         queries = validation_sample(split, seed, log.listings, WINDOWED * len(scorers))
         if not len(queries):
-            return cls(scorers[0], windows[0], 0.0, name)
+            return cls(scorers[0], counted[0], 0.0, name)
         first = queries.take(slice(0, BATCH))
-        spread = recency_prior(windows[0].counts(first.at)).std(axis=1).mean()
-        units = [float(_spread(scorer, log, first) / spread) if spread > 0 else 0.0 for scorer in scorers]
+        spread = recency_prior(counted[0].counts(first.at)).std(axis=1).mean()
+        units = [
+            float(score_spread(scorer, log, first) / spread) if spread > 0 else 0.0 for scorer in scorers
+        ]
         choices = [
             (scorer, window, weight * unit)
             for scorer, unit in zip(scorers, units, strict=True)
-            for window in windows
+            for window in counted
             for weight in WEIGHTS
         ]
 
         def sums(batch: Queries) -> Iterator[Sums]:
-            recent = [recency_prior(window.counts(batch.at)) for window in windows]
+            recent = [recency_prior(window.counts(batch.at)) for window in counted]
             for scorer, unit in zip(scorers, units, strict=True):
                 own, weights = (
                     checked_scores(scorer, batch, log.listings),
                     (np.array(WEIGHTS) * unit).astype(np.float32),
                 )
-                yield from ((own, counted, weights) for counted in recent)
+                yield from ((own, prior, weights) for prior in recent)
 
         scorer, window, weight = best_choice(choices, sums, log, queries, catalogue)
         return cls(scorer, window, weight, name)
@@ -240,8 +243,8 @@ def best_choice(
     return choices[int(np.argmax(reached))]
 
 
-def _spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
-    """The mean deviation of a row of scores, over what has one."""
+def score_spread(scorer: Scorer, log: EventLog, batch: Queries) -> np.floating:
+    """Return the standard deviation of a row of scores over its finite values, as a mean over the batch."""
     own = checked_scores(scorer, batch, log.listings)
     known = np.isfinite(own)
     return np.mean([row[mask].std() for row, mask in zip(own, known, strict=True) if mask.any()])

@@ -29,7 +29,7 @@ from listing_vibes.run.model_files import check_model
 from listing_vibes.run.origin import at_home
 from listing_vibes.run.prepared import weights_digest
 from listing_vibes.run.spaces import MODEL
-from listing_vibes.training.decided import reopened
+from listing_vibes.training.decided import UNWEIGHED, reopened
 from listing_vibes.training.start_rows import start_from_weights
 
 #: What a model is, which no training from it can change.
@@ -108,6 +108,12 @@ class Beginning:
         left = reopened(own.training, SHORTER if self.manifest.started else 1)
         short = {} if self.manifest.started else _shorter(left)
         recency = own.training.of_recency
+        fixed = own.training.recency_fit is None and (
+            own.training.recency_served or self.manifest.markets is not None
+        )
+        if fixed and market.timed and not recency.keys() & by_hand.keys():  # validation weights it here
+            near = bool(market.attributes) and own.features.attributes
+            recency |= {"recency_fit": UNWEIGHED, "neighbours_weighed": near}
         training = left.model_copy(update=OPEN | recency | short | by_hand)
         again = set() if training.unwanted_learned else {"unwanted_learned"}  # there may be enough of it now
         weighed = own.training.recency_fit is not None

@@ -41,7 +41,7 @@ LARGE_STEPS: dict[str, Any] = {
 #: listing is the mean of some twenty, so that at the rate of the rest what sets a listing apart is learned last. Where a listing has
 #: few events (H&M's week) that is soon learned by heart, and validation falls.
 VALUE_RATE = 20.0
-#: What stands for recency that validation has not yet weighed.
+#: Stands for recency until validation of the finished model weights it.
 UNWEIGHED = (RECENT, 0.0)
 #: Those of them that say how large a step is.
 SIZES = ("batch", "window_listings", "fresh", "bank_size")
@@ -103,11 +103,8 @@ def decided(
         found["validate_every"] = LITTLE_VALIDATE_EVERY
     if "recency_served" not in training.model_fields_set:
         found["recency_served"] = bool(found.get("recency_days", training.recency_days))
-    if (
-        training.recency_days == "auto" and not found["recency_days"] and log.timed and not many and len(split.valid)
-        and not {"recency_served", "recency_fit"} & training.model_fields_set
-    ):  # fmt: skip
-        found["recency_fit"] = UNWEIGHED
+        if training.recency_days == "auto" and log.timed and not many:
+            found["recency_fit"] = training.recency_fit or UNWEIGHED
     if "neighbours_served" not in training.model_fields_set:
         recent = found.get("recency_served", training.recency_served)
         beside = little and recent and attributes and settings.features.attributes

@@ -50,7 +50,7 @@ from listing_vibes.training.examples import make_examples
 from listing_vibes.training.finetune import Validate, finetune
 from listing_vibes.training.ground import Ground
 from listing_vibes.training.guard import check_finite
-from listing_vibes.training.listed import guarded, weighed
+from listing_vibes.training.listed import fit_blend
 from listing_vibes.training.live_photos import LivePhotos, start_live, with_trained_photos
 from listing_vibes.training.many import (
     check_many,
@@ -253,22 +253,18 @@ def _train(
             settings = settings.model_copy(update={"training": training})
             manifest = manifest.model_copy(update={"settings": settings})
             engine = Engine(model, featurizer, features, settings)
-    # Where the loss knows recency it has a weight, and `guarded` may have left it out.
-    left_open = training.recency_fit is not None and not training.recent_days
-    if left_open and log.timed and len(split.valid):
-        report(Stage("weighing what lists add"))
+    if training.recency_fit is not None and log.timed and repeats is None:
+        report(Stage("weights of the default blend"))
         scorer = engine_scorer(engine, spaces["model"], log, LateInteraction.of(training))
         near = spaces.get("attributes") if training.neighbours_weighed or training.neighbours_served else None
-        training = weighed(training, scorer, near, log, split, catalogue, settings.seed)
+        training = fit_blend(training, scorer, near, log, split, catalogue, settings.seed)
         settings = settings.model_copy(update={"training": training})
         manifest = manifest.model_copy(update={"settings": settings})
     save_prepared(run, features, market.fingerprint)
     forget(run)
     if repeats is not None:
         carry_fits(repeats, run)
-    whole = seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
-    if repeats is None:
-        guarded(run, whole, market, report)
+    seal(run, manifest.model_copy(update={"encoded_by": engine.path, "steps": progress.best_step}))
     shutil.rmtree(work)
     return progress
 

@@ -6,8 +6,9 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.run.engine import Engine
 from listing_vibes.search.index.exact import best
 from listing_vibes.training.examples import training_ends
-from listing_vibes.training.listed import SURELY
 
+#: Standard errors by which lists have to hold more of what is unwanted.
+SURELY = 2.0
 #: Unwanted events that are looked at, at most, and how many of them at once; the like of a listing, and a list.
 MOST, TOGETHER, LIKE, FIRST = 400, 50, 20, 10
 
