@@ -13,10 +13,11 @@ from listing_vibes.errors import VibesError
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Settings, TrainingConfig
-from listing_vibes.progress import Report, Trained, Validated
+from listing_vibes.progress import Notice, Report, Trained, Validated
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.baskets import in_epoch
 from listing_vibes.training.batches import Batch, Plan, history_batches, share_read, window_batches
+from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
 from listing_vibes.training.guard import check_bank, check_finite, check_loss
 from listing_vibes.training.optimizer import learning_rate, make_optimizer, set_rate
@@ -53,8 +54,8 @@ def finetune(
     A model that begins from trained weights (`carried` says what these know) is validated before its first step, so that they
     stay where no step betters them.
 
-    A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps; with `resume` the
-    training goes on from it and ends with the same weights as one that was never stopped.
+    A checkpoint `run/.training/state.safetensors` is written every `checkpoint_every` steps, every minute, and when SIGTERM or
+    Ctrl-C ends the training; with `resume` it goes on from there and ends with the same weights as one that was never stopped.
 
     Raises:
         VibesError: nothing to train on, the loss is no longer a number, or the training collapsed.
@@ -110,6 +111,11 @@ class _Finetuning:
         self.epochs = self._epochs()
         self.planned = min(self.config.max_steps, self.epochs * len(batches))  # by the schedule
         self.until = min(self.planned, self.config.stop_after or self.planned)  # steps made, at most
+        self.checkpoints = Checkpoints(
+            config.checkpoint_every, self._checkpoint if self.processes.main else None, report
+        )
+        if resume:
+            report(Notice(f"The interrupted training goes on from step {self.state.step} of {self.until}."))
         self.bank_every = self._steps_for(batches, self.data.warm, self.config.bank_every)
         everything = np.arange(data.log.listings)  # what a validation encodes, at most
         self.least_between = self._steps_for(batches, everything, 1)
@@ -196,22 +202,23 @@ class _Finetuning:
         if carried and not state.step:
             self.lines.write({"step": 0, "carried": carried})
             self._validate()
-        while not state.finished:
-            self._stage()
-            if self.two_stage and state.stage == 1:
-                self._second_stage()
-            else:
-                state.finished = True
-        if self.processes.main:
-            if not (self.run / "model.safetensors").is_file():
-                self._save()
-            self._checkpoint(bank=False)
+        with self.checkpoints.handle_signals():
+            while not state.finished:
+                self._stage()
+                if self.two_stage and state.stage == 1:
+                    self._second_stage()
+                else:
+                    state.finished = True
+            if self.processes.main:
+                if not (self.run / "model.safetensors").is_file():
+                    self._save()
+                self._checkpoint(bank=False)
         self.processes.wait()
         return state
 
     def _stage(self) -> None:
         """Train until this stage is over."""
-        state, config = self.state, self.config
+        state = self.state
         over = state.step >= self.stopping or state.worse >= self.patience
         while not over and state.epoch - state.stage_epoch < self.epochs:
             todo = self.batches(state.epoch)
@@ -221,8 +228,7 @@ class _Finetuning:
                 if state.step % self.validate_every == 0 or over:
                     over = self._validate() or over
                 state.finished = over and not (self.two_stage and state.stage == 1)
-                if state.step % config.checkpoint_every == 0 and self.processes.main:
-                    self._checkpoint()
+                self.checkpoints.after_step(state.step)
             if not over:
                 state.epoch, state.batch = state.epoch + 1, 0
         if not over:

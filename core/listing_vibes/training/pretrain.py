@@ -18,7 +18,8 @@ from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.losses import LOSSES
 from listing_vibes.model.settings import Settings
-from listing_vibes.progress import Report, Trained
+from listing_vibes.progress import Notice, Report, Trained
+from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
 from listing_vibes.training.dropout import token_uniforms
 from listing_vibes.training.examples import exclusions
@@ -147,7 +148,7 @@ def pretrain(
 
     Of several markets codes are drawn anew every `bank_every` steps (see `listing_vibes.training.codes`).
 
-    `run/.training/pretrain.safetensors` is written every `checkpoint_every` steps and at the end, and `resume` goes on
+    `run/.training/pretrain.safetensors` is written as `listing_vibes.training.checkpoints` says and at the end, and `resume` goes on
     from it with the same result.
     """
     config = settings.training
@@ -160,24 +161,32 @@ def pretrain(
     if resume and state_file.is_file():
         _, head = load_state(state_file, whole, optimizer)
         step = int(head["step"])
+        report(Notice(f"The interrupted pre-training goes on from step {step} of {config.pretrain_steps}."))
+
+    def save() -> None:
+        save_state(state_file, whole, optimizer, {}, {"step": step})
+
     whole.train()
     coded = data
-    while step < config.pretrain_steps:
-        if coded is data or step % config.bank_every == 0:
-            coded = redrawn(data, step // config.bank_every)
-        torch.manual_seed(settings.seed * 1_000_003 + step + 500_009)  # dropout of attention
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)
-        loss = pretraining_loss(whole, coded, known, step, settings, tables, processes)
-        loss.backward()
-        processes.sum_gradients(whole.parameters())
-        torch.nn.utils.clip_grad_norm_(whole.parameters(), config.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step += 1
-        total = float(processes.total([float(loss.detach())])[0])
-        report(Trained(step, config.pretrain_steps, total, what="pre-training"))
-        last = step == config.pretrain_steps
-        if (last or step % config.checkpoint_every == 0) and processes.main:
-            save_state(state_file, whole, optimizer, {}, {"step": step})
+    checkpoints = Checkpoints(config.checkpoint_every, save if processes.main else None, report)
+    with checkpoints.handle_signals():
+        while step < config.pretrain_steps:
+            if coded is data or step % config.bank_every == 0:
+                coded = redrawn(data, step // config.bank_every)
+            torch.manual_seed(settings.seed * 1_000_003 + step + 500_009)  # dropout of attention
+            rate = learning_rate(step, config.pretrain_steps, config.warmup, config.learning_rate)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            loss = pretraining_loss(whole, coded, known, step, settings, tables, processes)
+            loss.backward()
+            processes.sum_gradients(whole.parameters())
+            torch.nn.utils.clip_grad_norm_(whole.parameters(), config.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            total = float(processes.total([float(loss.detach())])[0])
+            report(Trained(step, config.pretrain_steps, total, what="pre-training"))
+            checkpoints.after_step(step)
+        if processes.main:
+            save()
     processes.wait()
