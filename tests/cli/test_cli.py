@@ -137,6 +137,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(folders, arguments, sentence,
     [
         ("preset = ", "not valid TOML"),
         ("[training]\nspeed = 9\n", "unknown key 'training.speed'"),
+        ("[training]\nlearning_rat = 1\n", "did you mean 'training.learning_rate'?"),
         ("[training]\ntemperature = 0\n", "training.temperature"),
         ("[encoder]\nwidth = 33\n", "width 33"),
     ],

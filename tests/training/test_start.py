@@ -69,10 +69,30 @@ def test_keys_replace_single_settings_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"preset": "huge"}, "Setting 'preset' is 'huge': input should be 'tiny'"),
-        ({"training": {"steps": 3}}, "Setting unknown key 'training.steps'"),
-        ({"epochs": 3}, "Setting unknown key 'epochs'"),
-        ({"protocol": "guess"}, "Setting 'split.protocol' is 'guess'"),
+        ({"preset": "huge"}, "Settings: 'preset' is 'huge': input should be 'tiny'"),
+        (
+            {"training": {"steps": 3}},
+            "Settings: unknown key 'training.steps'; did you mean 'training.max_steps'",
+        ),
+        ({"epochs": 3}, "Settings: unknown key 'epochs'"),
+        ({"max_steps": 3}, r"'max_steps'; did you mean 'training\.max_steps'\?$"),
+        (
+            {"config": {"encoder": {"layerz": 3}}},
+            r"\[encoder\]: unknown key 'layerz'; did you mean 'layers'\?$",
+        ),
+        ({"encoder": {"layers": 3}}, r"sizes of the model go in config="),
+        ({"features": {"foto": 3}}, r"did you mean 'features\.photos'\?$"),
+        (
+            {"config": {"encoder": {"width": 7}}},
+            r"\[encoder\]: width 7 is not a multiple of heads 4; change one of them\.$",
+        ),
+        (
+            {"training": {"negatives": "bank", "bank_size": 0}},
+            r"^Settings: 'training': negatives = 'bank' needs",
+        ),
+        ({"init": "x" * 5000, "seed": -1}, r"^.{,80}$"),
+        ({"preset": "x" * 5000}, r"^.{,200}$"),
+        ({"protocol": "guess"}, "Settings: 'split.protocol' is 'guess'"),
         ({"config": "nowhere.toml"}, r"nowhere.toml \(No such file or directory\); check the path"),
         ({"everything": True}, "--everything goes with --refit RUN"),
         ({"resume": True}, "no interrupted training"),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers.killing import kill_at, train_apart, weights
+from helpers.training_pieces import changed
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.market.log import EventLog
@@ -125,6 +126,10 @@ def test_an_unfinished_training_is_not_begun_anew_by_accident_nor_resumed_with_o
     named = Settings(preset="mini")  # the default, and not what was asked for then
     with pytest.raises(VibesError, match="preset = tiny, not mini; resume it without that option"):
         train(small_market, run, named, None, resume=True)
+    with pytest.raises(
+        VibesError, match=r"had training\.batch = 16, not 17; resume it without that option\.$"
+    ):
+        train(small_market, run, changed(quick, batch=17), None, resume=True)
 
 
 @pytest.mark.slow

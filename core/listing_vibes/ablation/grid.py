@@ -111,7 +111,7 @@ class Grid(BaseModel):
             settings = Settings.model_validate(merged(self.base, variant.overrides))
             settings.encoder_config()
         except (ValidationError, VibesError) as error:
-            reason = first_problem(error) if isinstance(error, ValidationError) else str(error)
+            reason = first_problem(error, Settings) if isinstance(error, ValidationError) else str(error)
             raise ValueError(f"variant '{variant.name}': {reason.rstrip('.')}") from error
         return settings
 

@@ -103,7 +103,7 @@ class MarketConfig(BaseModel):
         try:
             return cls.model_validate(read_toml(path, "mend or remove it", "utf-8-sig"))
         except ValidationError as error:
-            raise VibesError(f"{path}: {first_problem(error)}") from error
+            raise VibesError(f"{path}: {first_problem(error, cls)}") from error
 
     def save(self, path: Path) -> None:
         """Write the configuration as TOML, atomically."""

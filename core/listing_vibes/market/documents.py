@@ -2,16 +2,20 @@
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.words import cut
 
 T = TypeVar("T")
+#: Characters of a value that an error shows, at most.
+LONGEST_VALUE = 80
 #: What taking apart a document raises that is not as it should be; pydantic's, JSON's and TOML's are ValueErrors.
 NOT_AS_MEANT = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -74,13 +78,48 @@ def parse_toml(text: str, name: object) -> dict[str, Any]:
         raise VibesError(f"{name} is not valid TOML ({_reason(error)}); mend that line.") from error
 
 
-def first_problem(error: ValidationError) -> str:
-    """The first problem of a pydantic error as one sentence: key, value and what would be right."""
+def first_problem(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Return the first problem of a pydantic error as one sentence: key, value and what would be right.
+
+    Args:
+        model: the model that was validated; of an unknown key its nearest key is named.
+    """
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"]) or "the file"
+    key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; remove it or correct its spelling."
-    return f"'{key}' is {problem['input']!r}: {problem['msg'].lower()}."
+        near = _nearest_key(model, problem["loc"]) if model is not None else None
+        fix = f"did you mean '{near}'?" if near else "remove it or correct its spelling."
+        return f"unknown key '{key}'; {fix}"
+    raised = problem.get("ctx", {}).get("error")
+    message = str(raised) if raised is not None else problem["msg"].lower()
+    if isinstance(
+        problem["input"], Mapping | BaseModel
+    ):  # of a table as a whole the message says what does not fit
+        return f"'{key}': {message}." if key else f"{message}."
+    return f"'{key or 'the file'}' is {cut(repr(problem['input']), LONGEST_VALUE)}: {message}."
+
+
+def _nearest_key(model: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+    """Return the key of `model` that an unknown key was meant for, in its own table or in another one; None: none is near."""
+    known = keys_of(model)
+    *table, name = map(str, location)
+    parent = ".".join(table)
+    own = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == parent}
+    anywhere = {key.rpartition(".")[2]: key for key in known}
+    for keys, likeness in ((own, 0.55), (anywhere, 0.8)):
+        if near := get_close_matches(name, keys, 1, likeness):
+            return keys[near[0]]
+    return None
+
+
+def keys_of(model: type[BaseModel]) -> list[str]:
+    """Return the dotted keys of a model, those of its tables included."""
+    found = []
+    for name, field in model.model_fields.items():
+        found.append(name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += [f"{name}.{key}" for key in keys_of(field.annotation)]
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -129,7 +129,7 @@ def config_of(config: MarketConfig | Mapping[str, Any] | Path | str | None, **ke
     try:
         return MarketConfig.model_validate(content)
     except ValidationError as error:
-        raise VibesError(f"The market's settings: {first_problem(error)}") from error
+        raise VibesError(f"The market's settings: {first_problem(error, MarketConfig)}") from error
 
 
 def photo_paths(photos: pd.DataFrame, root: Path | str | None) -> tuple[pd.DataFrame, Path]:

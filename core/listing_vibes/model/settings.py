@@ -306,7 +306,7 @@ class Settings(Forbidding):
         try:
             found = EncoderConfig.model_validate(sizes)
         except ValidationError as error:
-            raise VibesError(f"[encoder]: {first_problem(error)}") from error
+            raise VibesError(f"[encoder]: {first_problem(error, EncoderConfig)}") from error
         if found.max_items <= self.training.max_listings:
             raise VibesError(
                 f"[encoder] max_items is {found.max_items}, which leaves places for {found.max_items - 1} of the "
@@ -343,7 +343,7 @@ class Settings(Forbidding):
         try:
             return cls.model_validate(_merged(content, changes))
         except ValidationError as error:
-            raise VibesError(f"Setting {first_problem(error)}") from error
+            raise VibesError(f"Settings: {first_problem(error, cls)}") from error
 
     @classmethod
     def load(cls, path: Path) -> "Settings":
@@ -355,7 +355,7 @@ class Settings(Forbidding):
         try:
             return cls.model_validate(read_toml(path, "check the path"))
         except ValidationError as error:
-            raise VibesError(f"{path}: {first_problem(error)}") from error
+            raise VibesError(f"{path}: {first_problem(error, cls)}") from error
 
 
 def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Rules(BaseModel):
                 }
             )
         except ValidationError as error:
-            raise VibesError(f"The rules: {first_problem(error)}") from error
+            raise VibesError(f"The rules: {first_problem(error, cls)}") from error
 
     def length(self, k: int | None) -> int:
         """How many a list of these rules has at most, where `k` is asked for beside them.

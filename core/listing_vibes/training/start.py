@@ -151,6 +151,10 @@ def begin(
         begun = _beginning(start, Path(refit))
         if begun is not None:
             begun.check(settings)
+    if not isinstance(encoder, str):
+        raise VibesError(
+            f"Option encoder names the photo encoder, and is {encoder!r}; sizes of the model go in config={{'encoder': ...}}."
+        )
     if encoder == AUTO and begun is not None:
         encoder = begun.manifest.photo_encoder or AUTO
     if encoder == AUTO:

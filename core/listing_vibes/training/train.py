@@ -301,14 +301,17 @@ def _resumed(work: Path, markets: list[Market], settings: Settings) -> Settings:
         raise VibesError(
             f"{' or '.join(str(market.path) for market in markets)} changed since the training of {work.parent} began; remove the folder and train anew."
         )
-    given = settings.model_dump(exclude_unset=True)  # whoever names a default means it
-    for name, value in given.items():
-        was = manifest.settings.model_dump()[name]
-        asked = value.items() if isinstance(value, dict) else [(None, value)]
-        if any(one not in ("auto", None, was if key is None else was.get(key)) for key, one in asked):
-            raise VibesError(
-                f"The interrupted training had {name} = {was}, not {value}; resume it without that option."
-            )
+    before = manifest.settings.model_dump()
+    for name, value in settings.model_dump(exclude_unset=True).items():  # whoever names a default means it
+        asked = (
+            {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        for key, one in asked.items():
+            was = before[name].get(key.partition(".")[2]) if isinstance(value, dict) else before[name]
+            if one not in ("auto", None, was):
+                raise VibesError(
+                    f"The interrupted training had {key} = {was}, not {one}; resume it without that option."
+                )
     return manifest.settings
 
 

@@ -62,7 +62,7 @@ class Thresholds(BaseModel):
         try:
             return cls.model_validate(dict(given or {}))
         except ValidationError as error:
-            raise VibesError(f"{name}: {first_problem(error)}") from error
+            raise VibesError(f"{name}: {first_problem(error, cls)}") from error
 
     @classmethod
     def told(cls, file: Path | None, options: Iterable[str]) -> Thresholds:
