@@ -99,7 +99,6 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["photos", "{f}/market"], "no photos table"),
         (["similar", "{f}/run", "nowhere"], "no listing 'nowhere'"),
         (["similar", "{f}/nowhere", "x"], "no run folder"),
-        (["recommend", "{f}/run", "nobody"], "no user 'nobody'"),
         (["recommend", "{f}/run"], "either a USER or --history"),
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
         (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),

@@ -80,11 +80,6 @@ def test_a_market_instead_of_a_run_and_a_run_instead_of_a_market(bare, tmp_path)
         assert f"{run} is a run, not a market" in refused(words[0], run, *words[1:])
 
 
-def test_a_user_who_is_not_there_is_not_there_in_the_run(bare):
-    said = refused("recommend", bare.path, "nobody")
-    assert f"no user 'nobody' in {bare.path}; give" in said or "no trained model" in said
-
-
 @pytest.mark.slow
 def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (

@@ -1,6 +1,6 @@
 """What was fitted is kept, read back the same, and recommends as the row of the table does."""
 
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,9 @@ from listing_vibes.run.additions import Additions
 from listing_vibes.run.asking import of_users
 from listing_vibes.run.describe import added_sentence
 from listing_vibes.run.fits import FILE, Fit, carry_fits, fit_of, load_fits, save_fits, unasked_fit
+from listing_vibes.run.folder import MINUTE, RunFolder
 from listing_vibes.run.generations import results_of
-from listing_vibes.run.recommender import MINUTE, Recommender
+from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.baselines.ease import Ease
@@ -75,7 +76,8 @@ def run(tmp_path_factory) -> Run:
 @pytest.mark.parametrize("timed", [True, False])
 def test_what_is_recent_is_counted_by_the_minute_and_never_without_the_last_event(timed):
     after = 10 * MINUTE + 5  # behind the last event
-    run = SimpleNamespace(after_last_event=after, log=SimpleNamespace(timed=timed))
+    run = SimpleNamespace(after_last_event=after, market=SimpleNamespace(timed=timed))
+    run.counted_at = MethodType(RunFolder.counted_at, run)
     maker = Recommender(
         run, "model", Rules(), SimpleNamespace(has_recent=True, indexes={}, gains={}, gain=lambda at: at)
     )

@@ -82,21 +82,14 @@ def test_actions_and_durations_matter(trained):
 @pytest.mark.parametrize(
     "told, message",
     [
-        (pd.DataFrame({C.LISTING: []}), "history is empty"),
         (pd.DataFrame({"item": ["x"]}), "no column 'listing_id'"),
         (pd.DataFrame({C.LISTING: ["nowhere"]}), "no listing 'nowhere'"),
         (pd.DataFrame({C.LISTING: ["home-0001"], C.ACTION: ["stare"]}), "action 'stare'"),
-        ("nobody", "no user 'nobody'"),
     ],
 )
 def test_bad_histories_and_unknown_ids(trained, told, message):
     with pytest.raises(VibesError, match=message):
         trained.recommend(told)
-
-
-def test_a_user_before_the_first_event(trained):
-    with pytest.raises(VibesError, match="no event before that moment"):
-        trained.recommend(trained.log.users[0], at=pd.Timestamp("2000-01-01"))
 
 
 def test_unknown_listing_and_space(trained):

@@ -106,7 +106,9 @@ def recommend(
     moment = options.moment_of(at, opened.market)
     found = opened.recommend(told, at=moment, rules=rules, beside=with_)
     show(opened, found, json_, rules, moment, for_users=True)
-    if not opened.has_model:
+    if "fallback" in found:
+        typer.echo("There is no history to go by, so these are popular and recent listings.", err=True)
+    elif not opened.has_model:
         typer.echo(untrained_sentence(opened), err=True)
     elif (said := added_sentence(opened.manifest.settings).strip()) and with_ is None and len(found):
         typer.echo(f"{said} --with nothing leaves it out.", err=True)

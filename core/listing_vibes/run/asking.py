@@ -37,20 +37,16 @@ class Asked(NamedTuple):
     start: np.ndarray  # (B,) int64
     end: np.ndarray  # (B,) int64
 
+    @property
+    def empty(self) -> np.ndarray:
+        """(B,) bool: which histories have no event."""
+        return self.start == self.end
+
 
 def of_users(run: RunFolder, users: Sequence[str], before: int | None) -> Asked:
-    """The histories of users of the market, of their events before a moment (None: of all of them).
-
-    Raises:
-        VibesError: no such user, or one without an event before that moment.
-    """
-    log = run.log
-    ends = [log.history_at(user_number(run, user), before) for user in users]
-    for user, (start, end) in zip(users, ends, strict=True):
-        if start == end:
-            raise VibesError(
-                f"User '{user}' has no event before that moment, so there is no history to go by; choose a later moment."
-            )
+    """The histories of users, of their events before a moment (None: of all of them); empty of one whom the market does not know."""
+    log, known = run.log, run.user_number
+    ends = [log.history_at(known[user], before) if user in known else (0, 0) for user in users]
     bounds = np.array(ends, np.int64).reshape(-1, 2)
     return Asked(log, bounds[:, 0], bounds[:, 1])
 
@@ -63,21 +59,18 @@ def user_number(run: RunFolder, user: str) -> int:
     """
     number = run.user_number.get(user)
     if number is None:
-        example = f" (for example '{run.log.users[0]}')" if run.log.users else ""
-        raise NotThere(f"There is no user '{user}' in {run.path}; give one of its user ids{example}.")
+        raise NotThere(f"There is no user '{user}' in {run.path}; check the id.")
     return number
 
 
 def of_histories(run: RunFolder, histories: Sequence[History]) -> Asked:
-    """Histories that somebody brings.
+    """Histories that somebody brings; one may be empty.
 
     Raises:
-        VibesError: an empty history, an unknown listing or action.
+        VibesError: an unknown listing or action.
     """
     events = [read_events(history) for history in histories]
     length = np.array([len(one) for one in events], np.int64)
-    if not length.all():
-        raise VibesError("The history is empty, so there is nothing to go by; add at least one listing.")
     flat = [event for one in events for event in one]
     names = run.market.known_actions
     actions = {name: number for number, name in enumerate(names)}
@@ -89,7 +82,7 @@ def of_histories(run: RunFolder, histories: Sequence[History]) -> Asked:
         time=np.arange(len(flat)) - np.repeat(start, length),
         action=np.array([_action(actions, event.action) for event in flat], np.int16),
         duration=np.array([np.nan if e.duration_s is None else e.duration_s for e in flat], np.float32),
-        start=np.append(start, end[-1:]),
+        start=np.append(0, end),
         users=[""] * len(events),
         actions=names,
         listings=len(run.market.listings),
@@ -117,6 +110,8 @@ def read_events(history: History) -> Sequence[Event]:
     """
     if not isinstance(history, pd.DataFrame):
         return history
+    if not len(history):
+        return []
     if C.LISTING not in history.columns:
         raise VibesError("The history has no column 'listing_id'; give one row an event, oldest first.")
     listing, nothing = as_ids(history[C.LISTING]), [None] * len(history)

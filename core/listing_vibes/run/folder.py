@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from listing_vibes.run.engine import Engine
 
 PUSHES = "pushes.parquet"
+MINUTE = 60 * 10**9  # nanoseconds
 PUSH_COLUMNS = (C.USER, "rank", "candidate_id", "score", "run", "at")
 
 
@@ -356,6 +357,14 @@ class RunFolder:
     def after_last_event(self) -> int:
         """The moment after the last event known, in the time of the market's log."""
         return self.market.after_last_event
+
+    def counted_at(self, at: int) -> int:
+        """The moment at which events are counted: after the last event by the minute, so that what is counted for one request
+        serves the next."""
+        after = self.after_last_event
+        if not self.market.timed:
+            return after  # the last events of each user, whenever it is
+        return at if at <= after else max(at // MINUTE * MINUTE, after)
 
     @cached_property
     def user_number(self) -> Mapping[str, int]:

@@ -104,7 +104,7 @@ def _of_ids(run: RunFolder, ids: list[str]) -> Queries:
     shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
     if all(as_users) and all(as_listings):
         raise VibesError(f"[{shown}] may be users or listings of {run.path}; {EXPLICIT}.")
-    if all(as_users):
+    if all(as_users) or (any(as_users) and not any(as_listings)):
         return Queries(list(ids), False)
     if all(as_listings):
         return Queries([[Event(one) for one in ids]], True)
@@ -113,11 +113,9 @@ def _of_ids(run: RunFolder, ids: list[str]) -> Queries:
         raise VibesError(
             f"[{shown}] mixes users ('{user}') and listings ('{listing}'); give users, or the listings of one history."
         )
-    known = as_users if any(as_users) else as_listings
-    what = "user" if any(as_users) else "listing" if any(as_listings) else "user or listing"
-    raise NotThere(
-        f"There is no {what} '{ids[known.index(False)]}' in {run.path}; give ids of users, or of the listings of a history."
-    )
+    if any(as_listings):
+        raise NotThere(f"There is no listing '{ids[as_listings.index(False)]}' in {run.path}; check the id.")
+    raise NotThere(f"There is no user or listing '{ids[0]}' in {run.path}; {EXPLICIT}.")
 
 
 def _of_frame(frame: pd.DataFrame) -> Queries:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from listing_vibes.market.log import EventLog, ranges
 from listing_vibes.market.splits import Queries
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.boosts import read_boost
-from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.gained import asking, gained_index, with_gain
+from listing_vibes.run.moments import keep_some
+from listing_vibes.run.moves import ScoreMoves
+from listing_vibes.run.popular import popular_at
 from listing_vibes.run.queries import named_rows
 from listing_vibes.run.rules import PINNED, RULED, Groups, Rules
 from listing_vibes.run.select import Selector
@@ -26,16 +26,10 @@ from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbours import encode_untrained
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.scorer import VectorScorer
-from listing_vibes.scoring.unwanted import NOT, likeness
 from listing_vibes.search.index import EXACT_TO, ExactIndex
 
-Key = TypeVar("Key")
-Made = TypeVar("Made")
 #: Scores of all listings that are held at once.
 HELD = 16_000_000
-#: Moments whose masks and indexes are kept.
-KEPT = 4
-MINUTE = 60 * 10**9  # nanoseconds
 #: What scores listings for users in a run without a model.
 UNTRAINED = "untrained neighbors"
 
@@ -82,11 +76,9 @@ class Recommender:
         )  # fmt: skip
         self.groups = Groups.of(rules, run.market) if rules.ask_attributes else NO_GROUPS
         self.pins = named_rows(run, rules.pin, "--pin")
-        self._unlike = named_rows(run, rules.unlike, "--not")
-        self._blocked = np.append(named_rows(run, rules.block, "--block"), self._unlike)
-        self._boosts = [read_boost(run.market, text) for text in rules.boost]
-        self._dials = [dial for text in rules.dial if (dial := read_dial(text)).weight]
-        self._boosted: dict[int | None, np.ndarray] = {}
+        unlike = named_rows(run, rules.unlike, "--not")
+        self._blocked = np.append(named_rows(run, rules.block, "--block"), unlike)
+        self.moves = ScoreMoves(run, space, rules, unlike)
         self._eligible: dict[tuple[int | None, bool], np.ndarray] = {}
         # What is recent is the same under all rules, so that its indexes, as large as the vectors, are shared by them.
         self._indexes: dict[int | None, ExactIndex] = {} if additions is None else additions.indexes
@@ -103,28 +95,32 @@ class Recommender:
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
         line, table = np.arange(len(rows)), self._all.vectors
-        if not self.moves_scores:
+        if not self.moves.any:
             return self._lists(self.index(None), table[rows], rows, rows, line, at, k, allowed)
 
         def scores(some: slice) -> np.ndarray:
-            return self.with_boosts(table[rows[some]] @ table.T, at)
+            return self.moves.add_to(table[rows[some]] @ table.T, at)
 
         return self._scored(scores, rows, rows, line, at, k, allowed)
 
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
     ) -> Lists:
-        """Listings for the histories `start[q] : end[q]` (B,) of `log`, each of at least one event, at one moment.
+        """Listings for the histories `start[q] : end[q]` (B,) of `log`, at one moment; of an empty one popular and recent listings.
 
         What a history calls unwanted is in no list, and what is like it falls, unless the model has learned that.
         """
-        if self._takes(log) and not self.scores_all:
-            owner = np.unique(log.not_this(start, end)[0])
-            if 0 < len(owner) < len(start):  # the others' lists stay as they are beside anybody
-                rest = np.setdiff1d(np.arange(len(start)), owner)
-                parts = [self.recommend(log, start[some], end[some], at, k) for some in (owner, rest)]
-                order = np.argsort(np.append(owner, rest))
-                return Lists(*(column[order] for column in Lists.joined(parts)))
+        empty = start == end
+        if empty.all() and len(empty):
+            return self._popular(len(empty), at, k)
+        apart = empty  # the others' lists stay as they are beside anybody
+        if not empty.any() and self._takes(log) and not self.scores_all:
+            apart = np.isin(np.arange(len(start)), log.not_this(start, end)[0])
+        if apart.any() and not apart.all():
+            some, rest = np.flatnonzero(apart), np.flatnonzero(~apart)
+            parts = [self.recommend(log, start[part], end[part], at, k) for part in (some, rest)]
+            order = np.argsort(np.append(some, rest))
+            return Lists(*(column[order] for column in Lists.joined(parts)))
         vectors = self._encode_histories(log, start, end)
         newest = log.listing[log.newest_wanted(start, end)].astype(np.int64)  # (B,)
         owner, banned = log.not_this(start, end)
@@ -140,9 +136,20 @@ class Recommender:
             return self._lists(index, queries, newest, banned, owner, at, k)
 
         def scores(some: slice) -> np.ndarray:
-            return self.with_boosts(self._scores(log, vectors[some], start[some], end[some], at), at)
+            return self.moves.add_to(self._scores(log, vectors[some], start[some], end[some], at), at)
 
         return self._scored(scores, newest, banned, owner, at, k)
+
+    def _popular(self, count: int, at: int, k: int | None) -> Lists:
+        """The same popular and recent listings `count` times; their scores are their recent events."""
+        if self.rules.same:  # as what?
+            rules = self.rules.model_copy(update={"same": ()})
+            return Recommender(self.run, self.space, rules)._popular(count, at, k)
+        popular, none = popular_at(self.run, at), np.zeros(0, np.int64)
+        scores = self.moves.add_to(popular.order[None], at)
+        rows, _, ruled = self._lists(self._all, scores, np.zeros(1, np.int64), none, none, at, k, scored=True)
+        found = Lists(rows, np.where(rows >= 0, popular.recent[rows], 0), ruled)
+        return Lists(*(np.repeat(column, count, axis=0) for column in found))
 
     def _encode_histories(self, log: EventLog, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """(B, d) the histories in the space: by the model, or in the other spaces without one."""
@@ -172,41 +179,6 @@ class Recommender:
             )
         return Lists.joined(parts)
 
-    def with_boosts(self, scores: np.ndarray, at: int | None) -> np.ndarray:
-        """(b, L) scores and what boosts add to them and unlike listings take, in standard deviations of each query's scores."""
-        if not self.moves_scores:
-            return scores
-        finite = np.isfinite(scores) & self._all.known
-        spread = np.std(scores, axis=1, where=finite, keepdims=True, dtype=np.float64)  # (b, 1)
-        return scores + (spread * self._boost(at)).astype(np.float32)
-
-    @property
-    def moves_scores(self) -> bool:
-        """Whether rules add to scores or take from them."""
-        return bool(self._boosts) or bool(len(self._unlike)) or bool(self._dials)
-
-    def _boost(self, at: int | None) -> np.ndarray:
-        """(L,) float32 what all boosts and dials give at a moment, after the last event by the minute, less what unlike listings take."""
-        when = None
-        if self._boosts:
-            assert at is not None
-            after = self.run.after_last_event
-            when = at if at <= after or not self.run.log.timed else max(at // MINUTE * MINUTE, after)
-
-        def made() -> np.ndarray:
-            gains = [one.gain(self.run.market, when) for one in self._boosts if when is not None]
-            return np.asarray(np.sum([*gains, *self._lasting], axis=0, dtype=np.float32))
-
-        return _kept(self._boosted, when, made)
-
-    @cached_property
-    def _lasting(self) -> list[np.ndarray]:
-        """(L,) each: what unlike listings and dials give, the same at every moment."""
-        gains = [dial.weight * position(self.run, dial) for dial in self._dials]
-        if len(self._unlike):
-            gains.insert(0, -NOT * likeness(self.run.vectors(self.space), self._unlike))
-        return gains
-
     @property
     def scorer(self) -> str:
         """What scores listings for users where it is no trained model, such as `UNTRAINED`; else empty."""
@@ -225,7 +197,7 @@ class Recommender:
     def scores_all(self) -> bool:
         """Whether every listing has to be scored for every user: no one vector of theirs says it all."""
         if (
-            self.moves_scores
+            self.moves.any
         ):  # an index by vectors with this gain, as large as they are, would serve these rules alone
             return True
         return self.personal or bool(self.late_interaction.weight)
@@ -316,8 +288,8 @@ class Recommender:
         if not self.scores_all:
             self.index(at)
         self.eligible(at)
-        if self.moves_scores:
-            self._boost(at)
+        if self.moves.any:
+            self.moves.gain(at)
         if self.additions is not None and self.additions.score_all:
             self.additions.open()
 
@@ -336,7 +308,7 @@ class Recommender:
                 found[self._blocked] = False
             return found
 
-        return _kept(self._eligible, key, made)
+        return keep_some(self._eligible, key, made)
 
     @property
     def _all(self) -> ExactIndex:
@@ -346,7 +318,7 @@ class Recommender:
     def index(self, at: int | None) -> ExactIndex:
         """The index of the space; at a moment beside what is recent then, where that is added."""
         key = self._when(at)
-        return _kept(self._indexes, key, lambda: self._built(self.gain(key)))
+        return keep_some(self._indexes, key, lambda: self._built(self.gain(key)))
 
     def gain(self, when: int | None) -> np.ndarray | None:
         """(L,) float32: what every listing's score gains at a moment that `_when` gave."""
@@ -354,19 +326,14 @@ class Recommender:
             return None if when is None else self._gain
         additions = self.additions
         assert additions is not None
-        return _kept(self._gains, when, lambda: additions.gain(when))
+        return keep_some(self._gains, when, lambda: additions.gain(when))
 
     def _when(self, at: int | None) -> int | None:
         """The moment at which recent events are counted, None where none are: after the last event by the minute, so that what
         is counted for one request serves the next."""
         if at is None or (self._gain is None and (self.additions is None or not self.additions.has_recent)):
             return None
-        if self._gain is not None:
-            return at
-        after = self.run.after_last_event
-        if not self.run.log.timed:
-            return after  # the last events of each user, whenever it is
-        return at if at <= after else max(at // MINUTE * MINUTE, after)
+        return at if self._gain is not None else self.run.counted_at(at)
 
     def _built(self, gain: np.ndarray | None) -> ExactIndex:
         if gain is None:
@@ -382,19 +349,3 @@ class Recommender:
 
 
 NO_GROUPS = Groups(None, None, None)
-
-
-def _kept(kept: dict[Key, Made], key: Key, make: Callable[[], Made]) -> Made:
-    """What is remembered, or is made now; then the oldest of a moment is forgotten where there are many.
-
-    Pages ask from several threads: what one of them was given another may have forgotten by the next line.
-    """
-    try:
-        return kept[key]
-    except KeyError:
-        pass
-    made = make()
-    for old in [one for one in list(kept) if one is not None][: max(0, len(kept) - KEPT)]:
-        kept.pop(old, None)
-    kept[key] = made
-    return made

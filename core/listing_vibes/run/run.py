@@ -19,6 +19,7 @@ from listing_vibes.run.asking import of_histories, of_users
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.recommender import Lists, Recommender
 from listing_vibes.run.rules import RULED, Rules
@@ -111,23 +112,31 @@ class Run(RunFolder):
         Returns:
             `listing_id, score`, and `title` where the market names its listings; of several, behind a column `user_id`
             (empty for a history); and `rule`, as `similar` gives it. A run without a model gives the untrained neighbors of
-            the history, by its first space; then `attrs["scorer"]` is "untrained neighbors".
+            the history, by its first space; then `attrs["scorer"]` is "untrained neighbors". A user whom the market does not
+            know at that moment, and an empty history, get popular and recent listings under the same rules (but `same`), with
+            their recent events as score; then a column `fallback` is True.
 
         Raises:
-            VibesError: no such user, an empty history, an unknown listing, action or attribute, or nothing fitted.
+            VibesError: an unknown listing, action or attribute, ids that may be users or listings, or nothing fitted.
         """
         asked, single = read_queries(self, queries)
         rules, moment = Rules.of(rules), self.moment(at)
-        lists, names = [], ["" if not isinstance(one, str) else one for one in asked]
+        names = ["" if not isinstance(one, str) else one for one in asked]
+        lists: list[Lists] = []
+        empty: list[bool] = []
         maker = self.recommender(None, rules, beside=beside)
         for users, group in groupby(asked, lambda one: isinstance(one, str)):
             some: list[Any] = list(group)
             before = None if at is None else moment
             told = of_users(self, some, before) if users else of_histories(self, some)
             lists.append(maker.recommend(*told, moment, rules.length(k)))
-        frame = self._frames(Lists.joined(lists), None if single else names, C.USER, maker.rules.says)
-        if maker.scorer:
-            frame.attrs["scorer"] = maker.scorer
+            empty.extend(told.empty)
+        made = Lists.joined(lists)
+        frame = self._frames(made, None if single else names, C.USER, maker.rules.says)
+        if any(empty):
+            frame["fallback"] = np.repeat(empty, (made.rows >= 0).sum(axis=1))
+        if scorer := POPULAR if empty and all(empty) else maker.scorer:
+            frame.attrs["scorer"] = scorer
         return frame
 
     def recommender(

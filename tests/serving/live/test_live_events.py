@@ -82,7 +82,7 @@ def test_what_a_user_hides_is_gone_and_its_like_falls(service, trained):
 
 
 def test_a_user_that_nobody_knew_has_a_list_from_the_first_event_on(service, trained):
-    assert service.get("/recommend/newcomer").status_code == 404
+    assert service.get("/recommend/newcomer").json()["fallback"] is True
     service.post("/events", json={"user_id": "newcomer", "listing_id": trained.listing_ids[5]})
     answer = service.get("/recommend/newcomer?k=4").json()["results"]
     expected = trained.recommend([trained.listing_ids[5]], 4)[C.LISTING].tolist()

@@ -170,16 +170,12 @@ EVENT = {"listing_id": "home-0001"}
     ("method", "path", "body", "status", "words"),
     [
         ("GET", "/similar/nowhere", None, 404, "no listing 'nowhere'"),
-        ("GET", "/recommend/nobody", None, 404, "no user 'nobody'"),
         ("GET", "/similar/home-0001?space=sound", None, 422, "no space 'sound'"),
         ("GET", "/similar/home-0001?k=0", None, 422, "k is '0'; input should be greater"),
         ("GET", "/recommend/user-0001?at=noon", None, 422, "at is 'noon'; give a date"),
-        ("GET", "/recommend/user-0001?at=2001-01-01", None, 422, "no event before that moment"),
-        ("POST", "/recommend", {"history": []}, 422, "history is []"),
         ("POST", "/recommend", {"history": [EVENT] * 1001}, 422, "at most 1000 items"),
         ("POST", "/recommend", {}, 422, "history is missing"),
         ("POST", "/recommend", {"history": [EVENT], "top": 3}, 422, "top is unknown"),
-        ("POST", "/recommend", {"history": [{"listing_id": "nowhere"}]}, 422, "no listing of this run"),
         ("POST", "/recommend", {"history": [EVENT | {"action": "stare"}]}, 422, "action 'stare'"),
         ("POST", "/recommend", {"history": [EVENT | {"duration_s": -1}]}, 422, "history.0.duration_s is -1"),
         ("POST", "/recommend", {"history": [EVENT | {"duration_s": 1e308}]}, 422, "duration_s is 1e+308"),
@@ -204,6 +200,38 @@ def test_a_problem_is_one_sentence(client, method, path, body, status, words):
     assert answer.status_code == status and set(answer.json()) == {"error"}
     sentence = answer.json()["error"]
     assert words in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+def test_without_a_history_the_answer_is_popular_and_recent_listings(client, trained):
+    rules = {"where": "rooms>=3", "at_most": 2, "seller": "district"}
+    popular = trained.recommend([], 6, rules=rules)
+    assert popular["fallback"].all() and len(popular) == 6
+    nobody, last = "nobody?k=6&where=rooms>=3&at_most=2&seller=district", trained.log.users[-1]
+    posted = rules | {"where": [rules["where"]], "k": 6}
+    for answer in (
+        client.get(f"/recommend/{nobody}"),
+        client.get(f"/recommend/{nobody}&why=1"),
+        client.post("/recommend", json=posted | {"history": []}),
+        client.post("/recommend", json=posted | {"history": ["nowhere"]}),
+    ):
+        found = answer.json()
+        assert answer.status_code == 200 and found["fallback"] is True, found
+        assert found["scorer"] == "popular and recent listings" and last not in answer.text
+        assert [one["listing_id"] for one in found["results"]] == popular[C.LISTING].tolist()
+    assert found["unknown"] == ["nowhere"]
+    known = client.get(f"/recommend/{last}").json()
+    assert "fallback" not in known and "scorer" not in known
+    before = client.get(f"/recommend/{last}?at=2001-01-01").json()
+    assert before["fallback"] is True
+
+
+def test_a_posted_history_may_be_plain_ids(client):
+    ids = ["home-0003", {"listing_id": "home-0004", "action": "view"}]
+    events = [{"listing_id": "home-0003"}, ids[1]]
+    found = [client.post("/recommend", json={"history": one}).json() for one in (ids, events)]
+    assert found[0] == found[1] and found[0]["results"]
+    refused = client.post("/recommend", json={"history": ["home-0003", 4]})
+    assert refused.status_code == 422 and refused.json()["error"].startswith("history.1 is 4;")
 
 
 def test_a_body_without_a_length_is_cut_off_too(client):
@@ -293,7 +321,7 @@ def test_ids_may_have_slashes(tmp_path):
         assert missing.status_code == 404 and "no listing 'SKU/3'" in missing.json()["error"]
         assert 'path="/similar/{listing_id}",status="404"' in client.get("/metrics").text
         user = client.get("/recommend/a%2Fb")
-        assert user.status_code == 404
+        assert user.status_code == 200 and user.json()["fallback"] is True
 
 
 def test_a_run_without_a_model_serves_neighbours(bare):

@@ -48,7 +48,7 @@ def refused(answer, *statuses: int) -> str:
         '{"listing_id": "home-0001", "duration_s": ' + HUGE + "}", '{"listing_id": "home-0001", "duration_s": 1e400}',
         '{"listing_id": "home-0001", "duration_s": ' + "9" * 400 + "}", '{"listing_id": "home-0001", "duration_s": NaN}',
         '{"listing_id": ' + HUGE + "}", '{"listing_id": null}', '{"listing_id": ["home-0001"]}', "[]", "null", HUGE,
-        '{"listing_id": "home-0001", "action": "\\u202egnp"}', '{"listing_id": "\\u001b[2J"}', "{" * 5000, "[" * 5000,
+        '{"listing_id": "home-0001", "action": "\\u202egnp"}', "{" * 5000, "[" * 5000,
     ],
 )  # fmt: skip
 def test_a_posted_event(client, event):
@@ -87,8 +87,8 @@ def test_a_parameter(client, name, value):
     ["%ED%A0%80", "%00", "..%2f..%2fetc%2fpasswd", "%F0%9F%98%80", "x" * 9000, "%1B%5B2J", "%E2%80%AE"],
 )
 def test_a_name_that_is_nobody_s(client, name):
-    for path in ("similar", "recommend"):
-        refused(client.get(f"/{path}/{name}"), 404)
+    refused(client.get(f"/similar/{name}"), 404)
+    assert client.get(f"/recommend/{name}").json()["fallback"] is True
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -254,7 +254,7 @@ def _gain(maker: Recommender, at: int | None, scores: np.ndarray) -> np.ndarray 
     """(1, L) what every listing's score of `scores` (L,) gains whoever asks."""
     gain = None if at is None else maker.gain_at(at)
     whole = scores[None] if gain is None else scores[None] + gain
-    whole = maker.with_boosts(whole, at)
+    whole = maker.moves.add_to(whole, at)
     moved = maker.rules.boost or maker.rules.unlike or maker.rules.dial or gain is not None
     return whole - scores if moved else None
 
@@ -280,7 +280,7 @@ def _own_gain(maker: Recommender, at: int, scores: np.ndarray, asked: Asked) -> 
     """(S, L) what is added to the model's `scores` (S, L), in their unit: beside neighbours lists standardise them."""
     whole = maker.with_additions(Made("model", scores), asked.log, asked.start, asked.end, at)
     spread = np.std(scores, axis=1, keepdims=True, dtype=np.float64)  # (S, 1)
-    found: np.ndarray = spread * maker.with_boosts(whole, at) - scores
+    found: np.ndarray = spread * maker.moves.add_to(whole, at) - scores
     return found
 
 
@@ -321,6 +321,11 @@ def why(
         if isinstance(asked, str)
         else of_histories(run, [asked])
     )
+    if told.empty[0]:
+        raise VibesError(
+            "There is no history to go by before that moment, so the list holds popular and recent listings, which nothing else "
+            "explains; give a user with events, or a history."
+        )
     return reasons(run, maker, told, moment, rows, budget)
 
 

@@ -64,7 +64,7 @@ class Work:
             )
         if job.kind == "recommend":
             maker.warm(job.at)
-        elif not maker.moves_scores:  # else every listing is scored
+        elif not maker.moves.any:  # else every listing is scored
             maker.index(None)
         return cls(job, folder, run, maker, order, pa.array(run.listing_ids, pa.string()))
 

@@ -270,6 +270,8 @@ def _listed(found: Found | None, **more: Any) -> Response:
     if found is None:
         return Response(status_code=499)
     content = {"results": _results(found), **more}
+    if found.fallback:
+        content["fallback"] = True
     if found.market_changed:
         content["market_changed"] = True
     if found.scorer:

@@ -57,6 +57,7 @@ class Found(NamedTuple):
         dict[str, Any]
     ] = ()  # of each listing why, as `listing_vibes.insight.why.reasons` tells it
     scorer: str = ""  # what scored it where no model did, as `listing_vibes.run.recommender` names it
+    fallback: bool = False  # there was no history to go by: popular and recent listings
     market_changed: bool = False  # since the run was made
     nothing: str = ""  # of an empty list why it is that, see `listing_vibes.run.nothing`
     request_id: str = ""  # by which events tell what became of the answer; "": nobody keeps it

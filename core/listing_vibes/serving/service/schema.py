@@ -16,6 +16,8 @@ from listing_vibes.serving.service.budget import checked_cells, read_photos
 from listing_vibes.serving.service.requests import Embed, Recommend, Similar
 from listing_vibes.words import cut
 
+#: The two forms of an event of a history, which pydantic counts as parts of a field's name.
+FORMS = ("PostedEvent", "str")
 MOST_LISTINGS, MOST_EVENTS, MOST_PHOTOS, MOST_RULES, MOST_NAMED = 1000, 1000, 30, 20, 1000
 Count = Annotated[int, Field(ge=1, le=MOST_LISTINGS, description="how many listings")]
 
@@ -145,7 +147,9 @@ class PostedHistory(RecommendQuery):
 
     model_config = POSTED
 
-    history: Annotated[list[PostedEvent], Field(min_length=1, max_length=MOST_EVENTS)]
+    history: Annotated[list[PostedEvent | str], Field(max_length=MOST_EVENTS)] = Field(
+        description="events, or ids of listings; empty: popular and recent listings"
+    )
     user_id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None, description="whose it is, where what is shown is kept; the list goes by the history alone"
     )
@@ -156,7 +160,10 @@ class PostedHistory(RecommendQuery):
 
     def request_of_history(self) -> Recommend:
         """What is asked."""
-        events = [Event(event.listing_id, event.action, event.duration_s) for event in self.history]
+        events = [
+            Event(one) if isinstance(one, str) else Event(one.listing_id, one.action, one.duration_s)
+            for one in self.history
+        ]
         return Recommend(None, events, self.rules, self.at, self.with_, self.seconds, self.user_id)
 
 
@@ -243,13 +250,19 @@ class Results(BaseModel):
     """Listings, best first."""
 
     results: list[FoundListing]
+    fallback: bool = Field(
+        False,
+        description="there was no history to go by: these are popular and recent listings, under the same rules but `same`, with their "
+        "recent events as score; left out where it is not so",
+    )
     market_changed: bool = Field(
         False,
         description="the market is another than that which the run was made from; left out where it is not",
     )
     scorer: str | None = Field(
         None,
-        description="what scored the list where it is not the model: untrained neighbors, in a run without one",
+        description="what scored the list where it is not the model: untrained neighbors, in a run without one, or popular and recent "
+        "listings, without a history",
     )
     nothing: str | None = Field(
         None,
@@ -323,7 +336,7 @@ class RefusedEvents(Problem):
 def sentence(problems: Sequence[Any]) -> str:
     """The first problem that FastAPI found in a request."""
     problem = problems[0]
-    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path")]
+    place = [str(part) for part in problem["loc"] if part not in ("body", "query", "path", *FORMS)]
     name = printable(".".join(place))[:100].strip() or "A field without a name"
     if problem["type"] == "missing" and place:
         return f"{name} is missing; give it."

@@ -16,6 +16,7 @@ from listing_vibes.run.asking import Asked, Event, check_events, of_histories, o
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.newcomers import Newcomers
 from listing_vibes.run.nothing import nothing_found
+from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.recommender import Lists, Recommender
 from listing_vibes.run.rules import RULED, Rules
 from listing_vibes.run.run import Run
@@ -39,6 +40,11 @@ class _Query:
     bounds: tuple[int, int] = (0, 0)  # of the user's history in the run's log
     history: Sequence[Event] = ()
     unknown: Sequence[str] = ()
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether there is no history to recommend by."""
+        return self.row < 0 and not self.history and self.bounds[0] == self.bounds[1]
 
     @property
     def group(self) -> tuple[object, ...]:
@@ -98,20 +104,24 @@ class Served:
         for group in groups.values():
             made = self._made(group)
             for query, rows, scores, ruled in zip(group, *made, strict=True):
-                kept = np.flatnonzero(rows >= 0)[: query.k]
-                names = [self.run.listing_ids[row] for row in rows[kept]]
-                says = [RULED[code] for code in ruled[kept]] if query.maker.rules.says else ()
-                scorer = query.maker.scorer if query.row < 0 else ""
-                found = Found(
-                    names,
-                    scores[kept].tolist(),
-                    list(query.unknown),
-                    says,
-                    scorer=scorer,
-                    market_changed=self.market_changed,
-                )
-                answers[query.place] = found if names else found._replace(nothing=self._nothing(query))
+                answers[query.place] = self._found(query, rows, scores, ruled)
         return answers
+
+    def _found(self, query: _Query, rows: np.ndarray, scores: np.ndarray, ruled: np.ndarray) -> Found:
+        """The answer to a query, of its list (K,)."""
+        kept = np.flatnonzero(rows >= 0)[: query.k]
+        names = [self.run.listing_ids[row] for row in rows[kept]]
+        similar, fallback = query.row >= 0, query.is_fallback
+        return Found(
+            names,
+            scores[kept].tolist(),
+            list(query.unknown),
+            [RULED[code] for code in ruled[kept]] if query.maker.rules.says else (),
+            scorer="" if similar else POPULAR if fallback else query.maker.scorer,
+            fallback=fallback,
+            market_changed=self.market_changed,
+            nothing="" if names else self._nothing(query),
+        )
 
     def _nothing(self, query: _Query) -> str:
         """Why a list is empty."""
@@ -125,7 +135,7 @@ class Served:
     def _explained(self, request: Recommend) -> Found | Exception:
         began = time.monotonic()
         (found,) = self.answer([request])
-        if isinstance(found, Exception):
+        if isinstance(found, Exception) or found.fallback:
             return found
         query = self._recommend(0, request)
         assert query.at is not None
@@ -156,17 +166,9 @@ class Served:
             before = None if request.at is None else at
             if self.live is not None and (now := self.live.history(self.run, request.user, before)):
                 return _Query(place, maker, request.rules.k, at, history=now)
-            if request.user not in self.run.user_number:
-                raise NotThere(
-                    f"There is no user '{request.user}' in this run's market{self._example(self.run.log.users)}."
-                )
             _, start, end = of_users(self.run, [request.user], before)
             return _Query(place, maker, request.rules.k, at, bounds=(int(start[0]), int(end[0])))
         known = [event for event in request.history if event.listing in self.run.listing_row]
-        if not known:
-            raise VibesError(
-                f"The history has no listing of this run ('{request.history[0].listing}' is none); give at least one."
-            )
         check_events(self.run, known)
         unknown = [event.listing for event in request.history if event.listing not in self.run.listing_row]
         return _Query(place, maker, request.rules.k, at, history=known, unknown=unknown)

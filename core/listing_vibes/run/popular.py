@@ -1,0 +1,66 @@
+"""What is listed where there is no history to go by: popular and recent listings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from listing_vibes.defaults import RECENT_DAYS
+from listing_vibes.kept_with import kept_with
+from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.moments import keep_some
+from listing_vibes.scoring.recency import RecentEvents
+
+#: What scores a list without a history.
+POPULAR = "popular and recent listings"
+#: The last events of each user that are recent where events have no timestamps.
+RECENT_EVENTS = 5
+RUNS = 8
+
+
+class Popular(NamedTuple):
+    """How popular the listings of a market are at a moment."""
+
+    order: np.ndarray  # (L,) float32, whole numbers: the greater, the earlier in the list
+    recent: np.ndarray  # (L,) float32, recent events of each
+
+
+class _Counts:
+    """The wanted events of a market, ready to be counted at any moment."""
+
+    def __init__(self, run: RunFolder) -> None:
+        log = run.log
+        days, last = (RECENT_DAYS, None) if log.timed else (None, RECENT_EVENTS)
+        self._recent = RecentEvents.of(log, log.wanted, days, last)
+        self._time, self._listing = log.time[log.wanted], log.listing[log.wanted]
+        self._published, _ = run.market.live_interval()
+        self._made: dict[int, Popular] = {}
+
+    def at(self, moment: int) -> Popular:
+        """See `popular_at`."""
+        return keep_some(self._made, moment, lambda: self._make(moment))
+
+    def _make(self, moment: int) -> Popular:
+        listings = len(self._published)
+        recent = np.array(self._recent.counts(np.array([moment]))[0])
+        total = np.bincount(self._listing[self._time < moment], minlength=listings)
+        # Inverted, since the moment of what was never published has no negative.
+        rows = np.lexsort((~self._published, -total, -recent))
+        order = np.empty(listings, np.float32)
+        order[rows] = np.arange(listings, 0, -1)
+        return Popular(order, recent)
+
+
+@kept_with(RUNS)
+def _counts(run: RunFolder) -> _Counts:
+    return _Counts(run)
+
+
+def popular_at(run: RunFolder, at: int) -> Popular:
+    """Return how the listings of a run stand at a moment, in the log's time, for whom nothing is known of.
+
+    Listings with more events in the last `RECENT_DAYS` days come first (without timestamps: among the last events of each
+    user); of equal ones those with more events before the moment, then the newest published, then in the table's order.
+    """
+    return _counts(run).at(run.counted_at(at))

@@ -1,0 +1,117 @@
+"""Lists without a history: popular and recent listings."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.commands import vibes
+from listing_vibes.errors import NotThere
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
+
+HOMES = pd.DataFrame(
+    {
+        C.LISTING: ["a", "b", "c", "d", "e", "f"],
+        "rooms": [1, 2, 3, 1, 2, 3],
+        "district": ["x", "x", "x", "y", "y", "y"],
+    }
+)
+#: c twice in the last days, b once there and once long ago, e once there, a long ago; nobody touched d and f.
+EVENTS = [("c", 1), ("c", 2), ("b", 3), ("b", 400), ("e", 3), ("a", 400), ("a", 401)]
+
+
+def run_over(folder, listings: pd.DataFrame, events: pd.DataFrame | None) -> Run:
+    market = Market.from_frames(listings, events, path=folder / "market")
+    embed_market(market, folder / "run", None)
+    return Run.open(folder / "run")
+
+
+@pytest.fixture
+def timed(tmp_path) -> Run:
+    last = pd.Timestamp("2025-06-01")
+    rows = [(f"u{n}", listing, last - pd.Timedelta(days=days)) for n, (listing, days) in enumerate(EVENTS)]
+    return run_over(tmp_path, HOMES, pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.TIMESTAMP]))
+
+
+def ids(found: pd.DataFrame) -> list[str]:
+    return found[C.LISTING].tolist()
+
+
+def test_recent_events_count_first_then_all_events_then_the_order_of_the_table(timed):
+    found = timed.recommend("nobody")
+    assert ids(found) == ["c", "b", "e", "a", "d", "f"] and found["fallback"].all()
+    assert found["score"].tolist() == [2, 1, 1, 0, 0, 0]
+    # A year before only the old events were there, and no later one is known.
+    assert ids(timed.recommend([], at="2024-05-01")) == ["a", "b", "c", "d", "e", "f"]
+    assert timed.recommend([], at="2024-05-01")["score"].tolist() == [2, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"where": "rooms>=2"}, ["c", "b", "e", "f"]),
+        ({"at_most": 1, "seller": "district"}, ["c", "e"]),
+        ({"pin": "f", "block": ["b", "c"]}, ["f", "e", "a", "d"]),
+        ({"same": "district"}, ["c", "b", "e", "a", "d", "f"]),  # as what?
+        ({"k": 2}, ["c", "b"]),
+    ],
+    ids=repr,
+)
+def test_the_same_rules_hold(timed, rules, expected):
+    assert ids(timed.recommend([], rules=rules)) == expected
+
+
+def test_several_users_some_of_whom_nobody_knows(timed):
+    found = timed.recommend(pd.DataFrame({C.USER: ["nobody", "u0", "no one"]}), 3)
+    assert found[C.USER].tolist() == ["nobody"] * 3 + ["u0"] * 3 + ["no one"] * 3
+    assert found["fallback"].tolist() == [True] * 3 + [False] * 3 + [True] * 3
+    alone = timed.recommend("u0", 3)
+    assert "fallback" not in alone and ids(found[~found["fallback"]]) == ids(alone)
+    assert timed.recommend(["u0", "nobody"], 3)["fallback"].tolist() == [False] * 3 + [True] * 3
+
+
+def test_before_the_first_event_of_a_user_there_is_no_history(timed):
+    assert timed.recommend("u0", at="2024-05-01")["fallback"].all()
+
+
+def test_without_events_the_newest_published_come_first(tmp_path):
+    days = ["2025-01-01", "2025-03-01", None, "2025-02-01", None, "2025-03-01"]
+    listings = HOMES.assign(**{C.PUBLISHED: days})
+    assert ids(run_over(tmp_path / "dated", listings, None).recommend("nobody")) == list("bfdace")
+    assert ids(run_over(tmp_path / "plain", HOMES, None).recommend([])) == list("abcdef")
+
+
+def test_events_without_timestamps_count_by_the_last_of_each_user(tmp_path):
+    rows = [("u", "a", n) for n in range(4)] + [("u", "b", n) for n in range(4, 9)] + [("v", "b", 0)]
+    run = run_over(tmp_path, HOMES, pd.DataFrame(rows, columns=[C.USER, C.LISTING, C.POSITION]))
+    found = run.recommend([])
+    assert ids(found)[:3] == ["b", "a", "c"] and found["score"].tolist()[:2] == [6, 0]
+
+
+def test_what_is_live_and_a_model_make_no_difference(trained):
+    found = trained.recommend("nobody", 20)
+    live = trained.catalogue.live(trained.after_last_event)
+    assert found["fallback"].all() and live[[trained.row(one) for one in ids(found)]].all()
+    assert (np.diff(found["score"]) <= 0).all() and found["score"].iloc[0] > 0
+
+
+def test_the_command_says_that_there_was_no_history(timed, tmp_path):
+    (tmp_path / "none.json").write_text("[]")
+    for words in (["nobody"], ["--history", tmp_path / "none.json"]):
+        told = vibes("recommend", timed.path, *words, "-k", 2, "--json")
+        assert json.loads(told.stdout) == [
+            {C.LISTING: listing, "score": score, "fallback": True, "scorer": "popular and recent listings"}
+            for listing, score in (("c", 2.0), ("b", 1.0))
+        ]
+        assert "popular and recent" in told.stderr
+
+
+def test_what_is_not_there_hands_out_no_user(timed):
+    for ask in (lambda: timed.recommend(["nobody", "no one"]), lambda: timed.recommend("a")):
+        with pytest.raises(NotThere) as caught:
+            ask()
+        assert not any(f"'{user}'" in str(caught.value) for user in timed.log.users)
