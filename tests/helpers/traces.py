@@ -21,7 +21,10 @@ def traces(folder: Path, word: str) -> list[str]:
 
 
 def _contents(path: Path) -> Iterator[bytes]:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:  # a lock or a temporary file of a process that goes on
+        return
     yield raw
     yield raw.replace(b"\0", b"")  # UTF-32, as numpy keeps text, and UTF-16
     if raw[:2] == b"\x1f\x8b":

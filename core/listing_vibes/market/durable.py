@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -120,19 +121,32 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         VibesError: the folder cannot be written.
     """
     new = not folder.is_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
-    except OSError as error:
-        raise write_error(folder, error) from error
-    try:
-        with locked(staging):
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            while True:
+                staging = Path(tempfile.mkdtemp(dir=folder, prefix=WRITING))
+                with contextlib.suppress(FileNotFoundError):  # it was swept before it was locked
+                    held.enter_context(locked(staging))
+                    break
+        except OSError as error:
+            raise write_error(folder, error) from error
+        try:
             yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if new:
-            with contextlib.suppress(OSError):  # only where nothing was written into it
-                folder.rmdir()
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if new:
+                with contextlib.suppress(OSError):  # only where nothing was written into it
+                    folder.rmdir()
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty temporary folder; of a process that is killed, the next one removes it."""
+    place = Path(tempfile.gettempdir())
+    sweep_left(place)
+    with staging_folder(place) as folder:
+        yield folder
 
 
 @contextmanager
@@ -158,13 +172,13 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def only_writer(folder: Path, doing: str, name: str = LOCK, wait: bool = False) -> Iterator[None]:
+def only_writer(folder: Path, doing: str, name: str = LOCK, wait: bool | float = False) -> Iterator[None]:
     """Keeps a second writer away from a folder until this one ends, or dies; readers need no lock.
 
     Args:
         doing: what this writer is, as the other one is told: "vibes train".
         name: of the lock; writers of different names do not mind each other.
-        wait: until the other one has ended, instead of refusing.
+        wait: for so many seconds, or (True) until the other one has ended, instead of refusing at once.
 
     Raises:
         VibesError: there is another writer, or the folder cannot be written.
@@ -215,13 +229,17 @@ def _begun(target: Path) -> tuple[Path, int | None]:
         os.close(opened)  # it was swept before it was locked
 
 
-def _taken(path: Path, wait: bool) -> int | None:
+def _taken(path: Path, wait: bool | float) -> int | None:
     """A descriptor that holds the lock; None where another one does."""
+    until = time.monotonic() + wait
     while True:
         opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        if not lock(opened, wait):
+        if not lock(opened, wait is True):
             os.close(opened)
-            return None
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.1)
+            continue
         if fcntl is None or is_named(opened, path):
             return opened
         os.close(opened)  # the one before removed it

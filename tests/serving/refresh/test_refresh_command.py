@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -12,7 +13,9 @@ from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
+from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 @pytest.mark.slow
@@ -68,3 +71,24 @@ def test_once_it_tells_in_one_line_what_it_did(trained, tmp_path):
 def test_what_is_wrong_with_a_command_is_told(tmp_path, options, message):
     done = CliRunner().invoke(app, ["refresh", str(tmp_path), *options])
     assert isinstance(done.exception, VibesError) and message in str(done.exception)
+
+
+def test_it_says_which_files_it_wrote_and_where_the_next_rows_go(tiny_market, tmp_path):
+    market, new = tiny_market(photos=0), tmp_path / "new"
+    events = pd.read_parquet(market / "events.parquet")
+    events.to_csv(market / "events.csv", index=False)
+    (market / "events.parquet").unlink()
+    embed_market(Market.open(market), tmp_path / "run", None)
+    new.mkdir()
+    events.iloc[:1].assign(user_id="new").to_csv(new / "a.csv", index=False)
+    command = ["refresh", str(tmp_path / "run"), "--events", str(new)]
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert json.loads(done.stdout)["wrote"] == {str(market / "events.parquet"): "events.csv"}
+    assert (
+        json.loads(done.stdout)["new_rows"] == {"events": str(new)} and not (market / "events.csv").exists()
+    )
+    events.iloc[:1].assign(user_id="newer").to_csv(new / "b.csv", index=False)
+    done = CliRunner().invoke(app, command)
+    assert str(market / "events.parquet") in done.stderr and f"into {new}" in done.stderr
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert json.loads(done.stdout)["wrote"] == {}

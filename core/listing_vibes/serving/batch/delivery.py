@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.storage import Place, asked, is_address
 from listing_vibes.serving.batch.job import MANIFEST
 
@@ -40,8 +40,8 @@ def delivered(out: str) -> Iterator[Path]:
             f"{place.shown} holds {MANIFEST if MANIFEST in there else strange[0]} already; choose another folder for --out, such "
             "as one with the date."
         )
-    with TemporaryDirectory(prefix="vibes-") as folder:
-        probe, made = Path(folder) / PROBE, Path(folder) / "lists"
+    with scratch_folder() as folder:
+        probe, made = folder / PROBE, folder / "lists"
         probe.touch()
         (place / PROBE).put(probe)
         with suppress(Exception):  # one who may write need not be one who may remove

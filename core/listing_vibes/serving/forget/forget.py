@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from listing_vibes.errors import NotThere, VibesError
@@ -14,6 +15,7 @@ from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import WRITING, copy_file, only_writer, sweep_left
 from listing_vibes.market.market import Market
 from listing_vibes.market.user_names import FILE, VARIABLE, UserNames
+from listing_vibes.market.values import id_text
 from listing_vibes.run.contents import REFRESH, seal
 from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.generations import STATES, building, folder_of, publish, remove, stamp_of
@@ -28,6 +30,8 @@ from listing_vibes.serving.refresh.waiting import FILES as WAITING
 
 #: Seconds that a generation which is being read is waited for: a service looks every 2 for a newer state.
 PATIENCE_S = 30.0
+#: Seconds that another writer of the run is waited for: a `vibes refresh --every` that is taking in new rows.
+WAIT_S = 300.0
 
 
 @dataclass
@@ -61,7 +65,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
         VibesError: a folder cannot be written, or a generation that has them is still being read.
     """
     market, told = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
-    who = Who([user.strip() for user in users], market.names)
+    who = Who(list(users), market.names)
     for place in also:
         if not place.exists():
             raise VibesError(
@@ -69,6 +73,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
             )
         if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
             who.also_called(UserNames(place, True))  # of `vibes serve --hash-users`
+    sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
     places = [run, market.path, *also]
     runs = {one.resolve(): one for one in (run, *(found for place in also for found in _runs_in(place)))}
     for one in runs.values():
@@ -79,7 +84,7 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
         _forget_in_table(path, who, told)
     for one in runs.values():
         _remove_generations(one, who, told)
-    missing = [user for user in users if user.strip() not in who.found]
+    missing = [user for user in users if id_text(user) not in who.found]
     if missing:
         others = "; the others are removed" if len(missing) < len(users) else ""
         raise NotThere(
@@ -101,7 +106,7 @@ def _of_a_state(path: Path, place: Path) -> bool:
 
 def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
     """Publish the run's current state without them, where it has tables of its own or its market is as it was."""
-    with only_writer(path, "vibes forget"):
+    with only_writer(path, "vibes forget", wait=WAIT_S):
         run = Run.open(path)
         if run.has_model:
             told.runs.append(str(path))

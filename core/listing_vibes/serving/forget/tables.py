@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,13 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import TABLE_SUFFIXES, read_table, table_columns
 from listing_vibes.market.rejects import REJECT_COLUMNS
+from listing_vibes.market.values import id_text
 from listing_vibes.serving.forget.who import Who
 from listing_vibes.serving.impressions.keeper import TURNING
-from listing_vibes.serving.journal.following import whole_lines
 from listing_vibes.serving.journal.segments import SUFFIX, alone
 
+#: The user of a line that is no JSON: a text, or a number.
+_USER = re.compile(rb'"user_id"\s*:\s*(?:"([^"]*)"|([^\s,}"]+))')
 #: Rows of a CSV that are in memory at once.
 ROWS = 200_000
 
@@ -44,7 +47,7 @@ def has_users(path: Path) -> bool:
         VibesError: it cannot be read, so that nobody knows.
     """
     if path.suffix == SUFFIX:
-        return b'"user_id"' in whole_lines(path)
+        return True
     try:
         columns = table_columns(path)
     except pd.errors.EmptyDataError:
@@ -63,7 +66,8 @@ def rows_of(path: Path, who: Who) -> np.ndarray:
         VibesError: it is no table.
     """
     if path.suffix == SUFFIX:
-        return who.rows(pd.DataFrame({C.USER: [_user_of(line) for line in whole_lines(path).splitlines()]}))
+        lines, rest = _lines_of(path)
+        return _rows_of_lines([*lines, rest], who)
     if path.suffix == ".parquet" and C.USER in table_columns(path):
         column = to_frame(pq.read_table(path, columns=[C.USER]))
         return who.rows(column)
@@ -91,23 +95,42 @@ def without(path: Path, who: Who) -> int:
 
 
 def _without_lines(path: Path, who: Who) -> int:
-    """Of a journal, which services may be writing: they wait, go on in a file of their own, and read this one anew."""
-    if not rows_of(path, who).any():
+    """Rewrite a journal without their lines and without a last line that was never finished, which may hold half an id.
+
+    Services may be writing it: they wait, go on in a file of their own, and read this one anew.
+    """
+    if not _lines_of(path)[1] and not rows_of(path, who).any():
         return 0
     with alone(path.parent), alone(path.parent, TURNING):
-        theirs, lines = rows_of(path, who), whole_lines(path).splitlines(keepends=True)
+        lines, rest = _lines_of(path)
+        theirs = _rows_of_lines([*lines, rest], who)
+        mode = path.stat().st_mode & 0o777
         with atomic_path(path) as temporary:
-            temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs)))
-        path.chmod(0o600)
+            temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs[:-1])))
+        path.chmod(mode)
     return int(theirs.sum())
 
 
+def _lines_of(path: Path) -> tuple[list[bytes], bytes]:
+    """The lines of a journal that were finished, with their ends, and the rest."""
+    content = path.read_bytes()
+    end = content.rfind(b"\n") + 1
+    return content[:end].splitlines(keepends=True), content[end:]
+
+
+def _rows_of_lines(lines: list[bytes], who: Who) -> np.ndarray:
+    """(n,) bool: which lines of JSON are theirs."""
+    return who.rows(pd.DataFrame({C.USER: pd.Series([_user_of(line) for line in lines], dtype="str")}))
+
+
 def _user_of(line: bytes) -> str | None:
+    """The user of a line, whole or not."""
     try:
-        user = from_json(line).get(C.USER)
-    except (ValueError, AttributeError):
-        return None
-    return user if isinstance(user, str) else None
+        event = from_json(line, allow_partial="trailing-strings")
+        return id_text(event.get(C.USER))
+    except (ValueError, AttributeError):  # no JSON, or no event
+        damaged = _USER.search(line)
+        return id_text((damaged[1] or damaged[2]).decode(errors="replace")) if damaged else None
 
 
 def _parquet(source: Path, target: Path, keep: np.ndarray) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.tables import as_ids
 from listing_vibes.market.user_names import UserNames
+from listing_vibes.market.values import as_ids, id_text
 
 
 class Who:
@@ -21,7 +21,8 @@ class Who:
 
     def __init__(self, users: list[str], names: UserNames) -> None:
         self.names, self.found = names, set[str]()
-        self._given = {called: user for user in users for called in (names.of(user), user)}
+        ids = [id_text(user) or "" for user in users]
+        self._given = {called: user for user in ids for called in (names.of(user), user)}
 
     def also_called(self, names: UserNames) -> None:
         """Users are also those whom these names call so, as they are named already or by their ids."""
@@ -41,6 +42,6 @@ def _user_in(cells: str) -> str | None:
     """The user of a row that `listing_vibes.market.rejects` wrote as JSON."""
     try:
         told = json.loads(cells)
-        return str(told[C.USER]) if told.get(C.USER) is not None else None
+        return id_text(told.get(C.USER))
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import moment_in_log
+from listing_vibes.market.values import id_text
 
 #: Events of one post.
 MOST_POSTED = 1000
@@ -95,9 +96,9 @@ def _where(place: int, of: int) -> str:
 
 def _kept(event: PostedLive, timed: bool, actions: Sequence[str], now: int) -> dict[str, Any]:
     kept = event.model_dump(exclude_none=True)
-    for name in (C.USER, C.LISTING):  # without the blanks that readers of tables take off
+    for name in (C.USER, C.LISTING):  # as readers of tables take them
         if name in kept:
-            kept[name] = kept[name].strip()
+            kept[name] = id_text(kept[name])
             if not kept[name]:
                 raise VibesError(f"{name} is empty; give an id.")
     if event.user_id is None and event.request_id is None:

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic_core import from_json
 
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.values import id_text
 
 _ALWAYS, _MAYBE = [C.USER, C.LISTING], [C.TIMESTAMP, C.POSITION, C.ACTION, C.DURATION]
 
@@ -28,7 +29,8 @@ def rows_of_log(path: Path, lines: bytes) -> tuple[pd.DataFrame, list[str]]:
         if any(isinstance(cell, list | dict) for cell in cells.values()):
             broken += 1
         elif cells[C.USER] is not None:
-            found.append(cells)
+            # Each by itself: a column of numbers may be floats, which round ids of 17 digits.
+            found.append(cells | {name: id_text(cells[name]) for name in _ALWAYS})
     rows = pd.DataFrame.from_records(found, columns=[*_ALWAYS, *_MAYBE]) if found else pd.DataFrame()
     rows = rows.drop(columns=[name for name in rows if name in _MAYBE and rows[name].isna().all()])
     problem = f"{path} has {broken:,} lines that are no events; they are skipped. Mend the file, or leave it."

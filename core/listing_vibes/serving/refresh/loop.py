@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,11 @@ from listing_vibes.serving.refresh.sql import SqlSource
 from listing_vibes.serving.refresh.storage import StorageSource
 from listing_vibes.words import count
 
+#: Locked by a loop as long as it lasts, and touched every few seconds as long as it is alive.
+REFRESHING = ".refreshing"
+#: Seconds between two looks whether the run is still the one that is held; that another writer is waited for.
+ALIVE_S, WAIT_S = 2.0, 300.0
+
 
 def keep_fresh(
     path: Path,
@@ -40,6 +47,8 @@ def keep_fresh(
     """Look at the sources every `every` seconds (None: once) until `stop` is set, which also ends a look half-way.
 
     The first look fails where it cannot be done; from then on a failed one is reported and tried again at the next.
+    The run is locked during a look alone, so that `vibes forget` and `vibes embed` need not wait for the loop to end; what they
+    publish is taken up at the next look.
 
     Args:
         report: gets what each look brought, or why it failed.
@@ -51,24 +60,21 @@ def keep_fresh(
         VibesError: the run cannot be refreshed, or the first look failed.
     """
 
-    def tick() -> None:
-        if stop.is_set():
-            raise Stopped
-
-    with only_writer(path, "vibes refresh"):
-        refresher, first, behind = Refresher(path, sources, k, tick, beside, limits), True, True
+    loop = _Loop(path, sources, stop, k, beside, limits)
+    first = behind = True
+    with only_writer(path, "vibes refresh", name=REFRESHING):  # one loop a run
         while not stop.is_set():
             started = time.monotonic()
             try:
-                look = refresher.look()
-                behind |= look.published
+                look, reopened = loop.look(wait=False if first else WAIT_S)
+                behind |= look.published or reopened
                 report(look)
                 if behind:  # also after an earlier look
-                    after(refresher.run)
+                    after(loop.run)
                     behind = False
                 if every is None:
                     return
-                refresher.warm()
+                loop.warm()
                 if look.published:
                     gc.collect()  # what was built refers to itself and may be large; Python looks for it too seldom
             except Stopped:
@@ -79,7 +85,65 @@ def keep_fresh(
                 behind = True  # it may have failed after it had published
                 report(error)
             first = False
-            stop.wait(max(0.0, every - (time.monotonic() - started)))
+            loop.pause(started + every)
+
+
+class _Loop:
+    """Looks that lock the run one by one, and hold no state of it that was replaced."""
+
+    def __init__(
+        self,
+        path: Path,
+        sources: Mapping[str, Source],
+        stop: threading.Event,
+        k: int,
+        beside: str | None,
+        limits: Limits | None,
+    ) -> None:
+        self.path, self.stop = path, stop
+        self._open = lambda: Refresher(path, sources, k, self._tick, beside, limits)
+        self._refresher: Refresher | None = None
+
+    def look(self, wait: bool | float) -> tuple[Look, bool]:
+        """Look once; returns what it brought, and whether the run was opened for it.
+
+        Args:
+            wait: seconds that another writer of the run may take to end.
+        """
+        with only_writer(self.path, "vibes refresh", wait=wait):
+            reopened = self._refresher is None or self._refresher.is_outdated
+            if reopened:
+                self._refresher = self._open()
+            assert self._refresher is not None
+            return self._refresher.look(), reopened
+
+    @property
+    def run(self) -> Run:
+        """The run as the last look left it."""
+        assert self._refresher is not None
+        return self._refresher.run
+
+    def warm(self) -> None:
+        """See `Refresher.warm`."""
+        if self._refresher is not None:
+            self._refresher.warm()
+
+    def pause(self, until: float) -> None:
+        """Wait until a moment or until the loop is to end; let go of the run's state as soon as it is replaced.
+
+        `vibes forget` waits for that, and nobody's events are written back from memory.
+        """
+        while (left := until - time.monotonic()) > 0 and not self.stop.wait(min(left, ALIVE_S)):
+            touch(self.path / REFRESHING)
+            with suppress(VibesError):  # the next look says so
+                if self._refresher is not None and self._refresher.is_outdated:
+                    self._refresher = None
+                    gc.collect()
+
+    def _tick(self) -> None:
+        if self.stop.is_set():
+            raise Stopped
+        touch(self.path / REFRESHING)
 
 
 def source_of(name: str, told: str, database: str | None) -> Source:
@@ -101,6 +165,12 @@ def source_of(name: str, told: str, database: str | None) -> Source:
             "SELECT ... together with --database."
         )
     return FolderSource(Path(told))
+
+
+def touch(path: Path) -> None:
+    """Say that this process is alive, where it can be said."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def seconds_of(text: str) -> float:
@@ -132,6 +202,13 @@ def status(look: Look) -> str:
         ]
     else:
         parts = [f"generation {look.generation}: nothing new"]
+    if look.wrote:
+        files = [
+            path if (old := look.wrote[path]) in (None, Path(path).name) else f"{path} (instead of {old})"
+            for path in look.wrote
+        ]
+        places = [f"{table} into {place}" for table, place in look.new_rows.items()]
+        parts.append(f"wrote {', '.join(files)}; put the next {', '.join(places)}, not into these files")
     if look.waiting:
         parts.append(f"{count(look.waiting, 'event waits', 'events wait')} for the listing or the time")
     if look.photos_waiting:

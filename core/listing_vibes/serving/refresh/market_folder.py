@@ -13,6 +13,8 @@ from listing_vibes.run.run import Run
 
 NAMES = ("market.toml", *TABLES)
 Digests = dict[str, str]
+#: Files that were written, each with the name of the file that it replaced.
+Written = dict[str, str | None]
 Stat = tuple[int, int, int]
 
 
@@ -39,6 +41,7 @@ class MarketFolder:
             )
         sweep_left(self.path)
         self._run, self._replaced = run, replaced
+        self.written: Written = {}
         if run.market.tables == self.path and run.market_changed:
             raise self._error()
         self._remove_replaced()
@@ -61,7 +64,7 @@ class MarketFolder:
         Raises:
             VibesError: a file was changed meanwhile, or cannot be written, which the next look tries again.
         """
-        self._run, self._replaced, self._seen = run, self.digests, []
+        self._run, self._replaced, self._seen, self.written = run, self.digests, [], {}
         self._agree()
 
     def _agree(self) -> None:
@@ -82,7 +85,9 @@ class MarketFolder:
             source = _file(run.market.tables, name)
             if source is None or lie.get(name) == ours[name]:
                 continue
+            before = _file(self.path, name)
             copy_file(source, self.path / source.name)
+            self.written[str(self.path / source.name)] = None if before is None else before.name
             for file in table_files(self.path, name):
                 if file.name != source.name:  # the CSV that this Parquet file replaces
                     file.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from listing_vibes.run.spaces import ABOUT, MODEL, save_spaces
 from listing_vibes.serving.batch.job import fingerprint_of
 from listing_vibes.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from listing_vibes.serving.refresh.encode import Bench, Counts
-from listing_vibes.serving.refresh.market_folder import MarketFolder
+from listing_vibes.serving.refresh.market_folder import MarketFolder, Written
 from listing_vibes.serving.refresh.photos import due_at_once, named, new_photos
 from listing_vibes.serving.refresh.pushes import as_table, renewed
 from listing_vibes.serving.refresh.rejected import keep_rejected
@@ -75,6 +75,8 @@ class Look:
         problems: what could not be used or was not taken as it came, a sentence each.
         unread: how many of these are files and queries that could not be used at all.
         rejected: rows that were left out, or taken without one of their cells; `rejected.csv` in the run has them.
+        wrote: files of the market that hold the new rows now, each with the name of the file that it replaced.
+        new_rows: where the next rows go, by table: not into these files, but where the refresh reads.
     """
 
     generation: int
@@ -92,6 +94,8 @@ class Look:
     problems: list[str] = field(default_factory=list)
     unread: int = 0
     rejected: int = 0
+    wrote: Written = field(default_factory=dict)
+    new_rows: dict[str, str] = field(default_factory=dict)
 
 
 class Refresher:
@@ -132,6 +136,15 @@ class Refresher:
         self._state, self._waiting = self._kept()
         self._folder = MarketFolder(self.run, self._state.get("replaced", {}))
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether another command has published a state of the run since.
+
+        Raises:
+            VibesError: the run's pointer is damaged.
+        """
+        return stamp_of(self.path) != self._stamp
+
     def look(self) -> Look:
         """Take in what is new and publish it.
 
@@ -140,7 +153,7 @@ class Refresher:
             Stopped: by `tick`.
         """
         started = time.time()
-        if stamp_of(self.path) != self._stamp:
+        if self.is_outdated:
             raise VibesError(
                 f"{self.path} was trained, embedded or refreshed by another command since; start this one again."
             )
@@ -170,6 +183,7 @@ class Refresher:
             "day_first": changes.day_first,
         }
         look = Look(self.run.generation, problems=problems, unread=len(unread))
+        look.new_rows = {name: source.place_name for name, source in self.sources.items()}
         look.waiting, look.photos_waiting = (len(changes.waiting[name]) for name in ("events", "photos"))
         look.rejected = keep_rejected(self.path, changes.defects, market.names)
         if changes.any or self._have_come_to_wait(changes):
@@ -293,6 +307,7 @@ class Refresher:
         bench.run = self.run
         self._state, self._waiting = state, changes.waiting
         self._folder.extend(self.run)
+        look.wrote = self._folder.written
         sweep(self.path)
         look.events, look.users = changes.fresh, len(changes.users)
         look.new, look.changed = len(changes.new), len(changes.changed)

@@ -6,12 +6,12 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pandas as pd
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import TABLE_SUFFIXES, read_table
 from listing_vibes.serving.journal.following import whole_lines
 from listing_vibes.serving.journal.segments import SUFFIX
@@ -62,6 +62,10 @@ class News:
 class Source(Protocol):
     """Rows that become more."""
 
+    @property
+    def place_name(self) -> str:
+        """Where new rows are put, as a user is told."""
+
     def look(self, state: State) -> News:
         """What is new since `state` (at first empty); rows may come twice, none is left out.
 
@@ -80,7 +84,7 @@ class FolderSource:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.place_name = folder, str(folder)
 
     def look(self, state: State) -> News:
         """See `Source`."""
@@ -158,8 +162,8 @@ def _read(path: Path, size: int, written: int) -> tuple[pd.DataFrame, int]:
         return read_table(path), size
     if content[:whole].count(b"\n") < 2:  # no more than the header
         return pd.DataFrame(), whole
-    with TemporaryDirectory(prefix="vibes-") as folder:
-        part = Path(folder) / path.name
+    with scratch_folder() as folder:
+        part = folder / path.name
         part.write_bytes(content[:whole])
         try:
             return read_table(part), whole

@@ -32,6 +32,7 @@ class SqlSource:
 
     def __init__(self, address: str, query: str, name: str) -> None:
         self.query, self.name = query.strip().rstrip(";"), name
+        self.place_name = f"the tables of the query of --{name}"
         self.engine = engine_of(address, "--database")
 
     def look(self, state: State) -> News:

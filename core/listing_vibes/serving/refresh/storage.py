@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from listing_vibes.errors import VibesError
+from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import TABLE_SUFFIXES, read_table
 from listing_vibes.market.storage import Place, asked
 from listing_vibes.serving.refresh.sources import Frame, News, State
@@ -30,6 +30,7 @@ class StorageSource:
 
     def __init__(self, address: str, told: str) -> None:
         self.place = Place.of(address, told)
+        self.place_name = self.place.shown
 
     def look(self, state: State) -> News:
         """See `Source`."""
@@ -43,8 +44,8 @@ class StorageSource:
                 continue
             file = self.place / name
             try:
-                with TemporaryDirectory(prefix="vibes-") as folder:
-                    local = Path(folder) / Path(name).name
+                with scratch_folder() as folder:
+                    local = folder / Path(name).name
                     with asked(file):
                         self.place.files.get_file(path, str(local))
                     rows = read_table(local)
