@@ -186,6 +186,7 @@ def test_what_the_market_does_not_read_comes_along_as_it_is(tmp_path):
     told = table.iloc[[0, 1, 2, -1]]
     assert told["seller"].tolist() == ["7", "9", "7", "9"]
     assert told["reference"].tolist() == ["x-000000", "y", "x-000002", "z"]
+    (tmp_path / "listings.csv").unlink()
     table.to_parquet(tmp_path / "listings.parquet")
     again, changes = merged(Market.open(tmp_path), rows)
     assert not changes.any and again["seller"].tolist() == table["seller"].tolist()
