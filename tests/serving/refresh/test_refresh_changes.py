@@ -241,6 +241,7 @@ def test_columns_of_events_that_nobody_reads_come_along(tmp_path):
     assert changes.events["device"].tolist() == ["tv", "tv", "1", "3"] and "other" not in changes.events
     kept = with_unread(changes.events, "events", have, raw, market, pinned(market))
     assert kept["timestamp"].tolist()[1] == kept["duration_s"].tolist()[1] == "soon"
+    (tmp_path / "events.csv").unlink()
     kept.to_parquet(tmp_path / "events.parquet", index=False)
     assert len(Market.open(tmp_path).events) == 3
 
