@@ -1,5 +1,5 @@
-"""What pyproject.toml cannot say: a wheel carries `assets/demo` without the studio, and `assets/models`, inside the package;
-an editable installation reads both where they lie (`listing_vibes.run.named`)."""
+"""What pyproject.toml cannot say: a wheel carries the demo (without the studio), the models and the docs of `assets` inside the
+package; an editable installation reads them where they lie (`listing_vibes.run.named`)."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: Folder of the package in the wheel by folder of the assets.
-BUNDLED = {"demo": "listing_vibes/demo/bundled", "models": "listing_vibes/models"}
-LEFT_OUT = {"studio", ".cache", "__pycache__"}
+BUNDLED = {
+    "demo": "listing_vibes/demo/bundled",
+    "models": "listing_vibes/models",
+    "docs": "listing_vibes/docs",
+}
+LEFT_OUT = {"studio", "research", ".cache", "__pycache__"}
 
 
 class BundleAssets(BuildHookInterface):

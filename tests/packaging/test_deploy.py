@@ -243,14 +243,33 @@ def test_the_parts_of_the_cluster_agree():
 
 def test_the_image_has_what_its_commands_need():
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    extras = set(re.search(r"\.\[([a-z,]+)\]", text)[1].split(","))
-    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
-    assert {"app", "train", "serve", "sql", "storage"} <= extras <= set(known)
+    locked = (DEPLOY / "requirements.txt").read_text() + (DEPLOY / "torch.txt").read_text()
+    names = {name.lower() for name in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)}
+    for extra in ("app", "train", "serve", "sql", "storage"):
+        assert {re.match(r"[\w.-]+", need)[0].lower() for need in extras[extra]} <= names, (
+            f"{extra}: run .ci/lock"
+        )
     ours = {place for words, mounts in LINES.values() for place in mounts} - {"/tmp"}
     assert ours <= set(re.search(r"install -d -o vibes -g vibes (.*)", text)[1].split())
     assert "--uid 1000 " in text and all(one["user"] == "1000:1000" for one in OURS.values())
+
+
+def test_the_images_libraries_are_locked_and_nothing_of_it_can_be_written():
+    lines = (DEPLOY / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    assert lines and all(re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", line) for line in lines)
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "--require-hashes" in text and "--chown" not in text
+    assert text.index("USER vibes") > text.rindex("COPY ")
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = {
+        word.split("/")[0]
+        for line in re.findall(r"^COPY (.*)$", text, re.MULTILINE)
+        for word in line.split()[:-1]
+    }
+    assert "*" in ignored and copied <= {line.removeprefix("!") for line in ignored if line.startswith("!")}
 
 
 def here(words: list[str], folder: Path, address: str) -> list[str]:

@@ -125,7 +125,16 @@ def test_every_file_that_is_no_code_is_in_it(installed):
         ]
         assert len(files) > 20 and missing == []
     assert not list(installed.packages.rglob("studio"))
-    assert [path.name for path in installed.packages.glob("*.dist-info/licenses/*")] == ["LICENSE"]
+    notices = {path.name for path in installed.packages.glob("*.dist-info/licenses/**/*") if path.is_file()}
+    assert notices == {"LICENSE", "THIRD_PARTY.md"}
+    assert (installed.packages / "listing_vibes" / "docs" / "guide.md").is_file()
+
+
+def test_it_claims_no_name_but_its_two_packages(installed):
+    (record,) = installed.packages.glob("listing_vibes-*.dist-info/RECORD")
+    first = {line.split("/")[0] for line in record.read_text(encoding="utf-8").splitlines()}
+    names = {name for name in first if not name.endswith(".dist-info") and not name.startswith("..")}
+    assert names == {"listing_vibes", "listing_vibes_app"}
 
 
 def test_the_demo_opens_and_nothing_is_written_into_it(installed):

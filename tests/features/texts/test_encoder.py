@@ -14,6 +14,7 @@ import torch
 from listing_vibes.device import has_bf16
 from listing_vibes.errors import VibesError
 from listing_vibes.features import vector_cache
+from listing_vibes.features.texts import encoder
 from listing_vibes.features.texts.encoder import TextEncoder, embed_texts, load_text_encoder
 from listing_vibes.progress import Counted, Stage
 
@@ -266,3 +267,13 @@ def test_long_texts_are_handed_over_in_smaller_batches(minilm, tmp_path):
         [f"{n} " + "word " * 500 for n in range(14)], tmp_path, calls.append, encoder=Counting(minilm.folder)
     )
     assert [one.done for one in calls if isinstance(one, Counted)] == [0, 6, 12, 14]
+
+
+def test_changed_weights_of_the_packaged_encoder_are_refused(tmp_path, monkeypatch):
+    shutil.copytree(encoder.minilm_folder(), tmp_path / "model")
+    with (tmp_path / "model" / "model.safetensors").open("r+b") as weights:
+        weights.seek(-1, 2)
+        weights.write(b"?")
+    monkeypatch.setattr(encoder, "minilm_folder", lambda: tmp_path / "model")
+    with pytest.raises(VibesError, match="known weights file"):
+        encoder.load_text_encoder()

