@@ -17,7 +17,8 @@ import pandas as pd
 from helpers.newcomers import new_events, new_listings
 from helpers.small_market import generate
 from listing_vibes.errors import NotThere, VibesError
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_table
 from listing_vibes.market.market import Market

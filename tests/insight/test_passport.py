@@ -12,7 +12,8 @@ from helpers.copies import copied
 from helpers.small_market import generate
 from listing_vibes import passport
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.foretold import Tried, load_tried
 from listing_vibes.insight.passport import calibrate, tried_on
 from listing_vibes.market.market import Market

@@ -8,7 +8,8 @@ from browser.painted import paint_market, train_run
 from helpers.small_market import generate
 from listing_vibes import Run
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.comparison import compare
 from listing_vibes.insight.first_places import first_places, queries_of, scorer_of, split_of
 from listing_vibes.insight.rankings import differing, load_rankings, rankers, shared, unlike

@@ -8,7 +8,8 @@ import pytest
 
 from browser.painted import paint_market, train_run
 from listing_vibes.errors import VibesError
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics, with_serving
+from listing_vibes.evaluation.run_evaluation import evaluate_run, with_serving
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.splits import Queries, make_split
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.additions import Additions

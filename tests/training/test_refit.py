@@ -7,7 +7,8 @@ import pytest
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.notes import WITHIN
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.carried import Carried
 from listing_vibes.market.log import EventLog
 from listing_vibes.model.settings import SplitConfig, TrainingConfig

@@ -173,6 +173,13 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="ask about so many users, drawn by chance; default: all"),
     ] = None,
+    new_test: Annotated[
+        bool,
+        typer.Option(
+            "--new-test",
+            help="also ask what came since an earlier evaluation, such as by a refresh; default: the test set stays",
+        ),
+    ] = False,
 ) -> None:
     """Measure a run on the test queries, beside baselines: popularity, nearest neighbours, models that know ids."""
     from listing_vibes.evaluation.start import evaluate as measure
@@ -189,6 +196,7 @@ def evaluate(
             new_by=new_by,
             rivals=rivals,
             users=users,
+            new_test=new_test,
             progress=progress,
         )
     if queries is not None:

@@ -21,6 +21,7 @@ from listing_vibes.scoring.ranking_names import DEFAULT_RANKING
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
+    from listing_vibes.evaluation.saved import EvaluationRequest
     from listing_vibes.run.fits import Fit
 
 Results = dict[str, dict[str, Estimate]]  # of each scorer (or pair of scorers), of each metric
@@ -43,6 +44,7 @@ class Evaluation:
     cutoffs: Cutoffs
     seed: int
     notes: dict[str, str] = field(default_factory=dict)  # scorer: what was fitted, where it says so
+    request: "EvaluationRequest | None" = None  # what was asked for, where a run was evaluated
     fits: "list[Fit]" = field(default_factory=list)  # what serving adds, as it was fitted on validation
     new_by: str | None = None  # the attribute that no candidate shares with the history
     new: "Evaluation | None" = (

@@ -2,26 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.evaluation.better import BETTER, surely_better
 from listing_vibes.evaluation.new_by import NewBy
-from listing_vibes.evaluation.notes import DRAWN, FIRST_SETTINGS, LEFT_OUT, RIVALS, WITHIN
+from listing_vibes.evaluation.notes import DRAWN, FIRST_SETTINGS, FROZEN, LEFT_OUT, RIVALS, WITHIN
 from listing_vibes.evaluation.protocol import evaluate
-from listing_vibes.evaluation.queries_file import save_queries
 from listing_vibes.evaluation.result import Evaluation
-from listing_vibes.market.documents import write_json
-from listing_vibes.market.durable import copy_file, only_writer
+from listing_vibes.evaluation.saved import Baselines, EvaluationRequest, frozen_test
 from listing_vibes.market.log import EventLog
-from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing
+from listing_vibes.market.splits import Catalogue, Protocol, Queries, Split, choosing, make_split
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Report, Stage
 from listing_vibes.run.additions import Additions
-from listing_vibes.run.fits import NOTHING, carry_fits, fit_of, load_fits, save_fits, unasked_fit
-from listing_vibes.run.generations import RESULTS, building, publish, results_of, sweep
+from listing_vibes.run.fits import NOTHING, fit_of, load_fits, unasked_fit
 from listing_vibes.run.run import Run
 from listing_vibes.run.scorer import as_served, model_scorer, untrained_neighbours
 from listing_vibes.scoring.baselines import Baseline, first_level
@@ -31,8 +27,6 @@ from listing_vibes.scoring.named import NEAR_RECENT
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY, blend_name
 
-Rivals = Literal["all", "fast", "none"]
-
 
 def evaluate_run(
     run: Run,
@@ -41,8 +35,9 @@ def evaluate_run(
     also: Sequence[Scorer] = (),
     hide_history: bool | None = None,
     new_by: str | None = None,
-    rivals: Rivals = "all",
+    rivals: Baselines = "all",
     users: int | None = None,
+    new_test: bool = False,
 ) -> Evaluation:
     """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, the best of
     these beside what is recent, and the scorers `also`.
@@ -56,7 +51,8 @@ def evaluate_run(
     model on what it has seen; of another market's model see `RunFolder.split`. With `hide_history` what is in the history is never
     recommended, in leave-one-out as well, with False it stays among the candidates there, by default as the split has it.
     With the attribute `new_by` all are also ranked among the listings that share none of its values with the history. Of more than
-    so many `users` with a test query as many are asked, drawn by chance: the same ones for every run of a market.
+    so many `users` with a test query as many are asked, drawn by chance: the same ones for every run of a market. The test ends
+    where that of an earlier evaluation of the model did, unless a `new_test` is asked for.
 
     Raises:
         VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, without
@@ -86,7 +82,8 @@ def evaluate_run(
             f"{run.path} was trained on every event of {run.market.path}, so there is nothing left to test it on; evaluate "
             "the run that it repeats, or bring newer events."
         )
-    split = run.split(protocol).with_history(hide_history)
+    split, later = _split(run, protocol, new_test)
+    split = split.with_history(hide_history)
     left_out: dict[str, str] = {}
     if rivals == "none":
         left_out["popularity, id models and neighbours"] = "not asked for"
@@ -119,6 +116,9 @@ def evaluate_run(
     scorers += also
     queries = split.test if users is None else _of_drawn_users(split.test, users)
     found = evaluate(scorers, log, split, catalogue, queries, seed=settings.seed, report=report, new_by=among)
+    found = replace(found, request=_request(run, found, rivals, users, new_by))
+    if later:
+        found.notes[FROZEN] = f"as it was, without {later:,} newer queries; --new-test adds them"
     if len(queries) < len(split.test):
         every = len(np.unique(split.test.user))
         found.notes[DRAWN] = f"{users:,} of the {every:,} users who have a test query, by chance"
@@ -136,6 +136,37 @@ def evaluate_run(
         return found
     found.notes[RIVALS] = FIRST_SETTINGS if tuned_by is split else WITHIN
     return found
+
+
+def _split(run: Run, protocol: Protocol | None, new_test: bool) -> tuple[Split, int]:
+    """Return the split, and how many newer queries its test leaves out: those from after an earlier evaluation's test."""
+    frozen = None if new_test else frozen_test(run, protocol)
+    split = run.split(protocol)
+    if frozen is None or frozen.test_until is None or split.protocol != "temporal":
+        return split, 0
+    if split.t2 != frozen.t2 or split.t1 != frozen.t1:  # by default they move with the events
+        split = make_split(run.log, run.catalogue, "temporal", frozen.t1, frozen.t2)
+    test = split.test.take(split.test.at <= frozen.test_until)
+    return replace(split, test=test), len(split.test) - len(test)
+
+
+def _request(
+    run: Run, found: Evaluation, baselines: Baselines, users: int | None, new_by: str | None
+) -> EvaluationRequest:
+    """Return what an evaluation was asked for."""
+    split, test = found.split, found.split.test
+    return EvaluationRequest(
+        protocol=split.protocol,
+        history_hidden=found.queries.masked,
+        new_by=new_by,
+        baselines=baselines,
+        users=users,
+        t1=split.t1,
+        t2=split.t2,
+        test_until=int(test.at.max()) if split.t2 is not None and len(test) else None,
+        base=run.stamp.base,
+        model=run.stamp.model,
+    )
 
 
 def _of_drawn_users(queries: Queries, users: int) -> Queries:
@@ -188,22 +219,3 @@ def with_serving(
     if ids:
         found.append(Blend.tune(own, ids, log, split, catalogue, seed, blend_name("ids")))
     return found
-
-
-def save_metrics(run: Run, evaluation: Evaluation) -> None:
-    """Publish `metrics.json`, `queries.parquet` and, where anything was fitted, `serving.json`: all three, or none.
-
-    The run folder gets copies, for whoever looks there; what reads a run takes what was published.
-    """
-    with only_writer(run.path, "vibes evaluate", ".measuring", wait=True):
-        with building(run.path, RESULTS) as built:
-            save_queries(built, evaluation, run.market)
-            if evaluation.fits:
-                save_fits(built, evaluation.fits)
-            else:  # of a refit: as the run was that it repeats
-                carry_fits(run.path, built)
-            write_json(built / "metrics.json", evaluation.to_dict(), indent=1)
-            publish(run.path, built, RESULTS, of=run.stamp)
-        for path in sorted(results_of(run.path).glob("[!.]*")):
-            copy_file(path, run.path / path.name)
-        sweep(run.path, RESULTS)

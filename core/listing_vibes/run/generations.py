@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ except ImportError:  # Windows: generations are kept by their number alone
 
 LOCK, BUILDING, REMOVING = ".reading", ".building", ".removing-"
 #: What `vibes evaluate` publishes, with copies in the run folder.
-MEASURED = ("metrics.json", "queries.parquet", "serving.json")
+MEASURED = ("metrics.json", "queries.parquet", "serving.json", "request.json")
 #: The newest ones, which are kept even where nobody reads them: a reader may be about to.
 KEEP = 2
 
@@ -147,14 +147,15 @@ def publish(
     anew: bool = False,
     other_model: bool = False,
     of: Stamp | None = None,
+    is_current: bool = True,
 ) -> Stamp:
     """Make the folder `built` the run's current state; readers get the one before or this one, whole.
 
     Its `run.toml` is told of the files beside it, see `contents.seal`. With `anew` it is no refresh of the one before: it was embedded.
-    With `other_model` what was measured before counts no more. Results say which state they are `of`.
+    With `other_model` what was measured before counts no more. Results say which state they are `of`; with `is_current` False the pointer goes on naming the state before.
     """
     before = stamp_of(run, line)
-    number = max([before.number, *(_number(folder) for folder in _folders(run, line))]) + 1
+    number = max([before.number, *(_number(folder) for folder in folders_of(run, line))]) + 1
     model = number if other_model else (before if of is None else of).model
     stamp = Stamp(before.base, number, number if anew else before.made, model)
     (built / LOCK).touch()
@@ -163,19 +164,20 @@ def publish(
     sync_tree(built)
     os.replace(built, folder_of(run, number, line))
     sync(run / line.folder)
-    write_json(
-        run / line.pointer,
-        {"base": stamp.base, "generation": number, "made": stamp.made, "model": stamp.model},
-    )
-    return stamp
+    if is_current:
+        write_json(
+            run / line.pointer,
+            {"base": stamp.base, "generation": number, "made": stamp.made, "model": stamp.model},
+        )
+    return stamp if is_current else before
 
 
-def sweep(run: Path, line: Line = STATES) -> list[int]:
-    """Remove states that were replaced and that nobody reads, and what killed writers left; returns their numbers."""
+def sweep(run: Path, line: Line = STATES, keep: Iterable[Path] = ()) -> list[int]:
+    """Remove states that were replaced, that nobody reads and that are not to `keep`, and what killed writers left; returns their numbers."""
     stamp, removed = stamp_of(run, line), []
-    published = [folder for folder in _folders(run, line) if _number(folder) <= stamp.number]
-    kept = {*published[-KEEP:], folder_of(run, stamp.made, line)}
-    for folder in _folders(run, line):
+    published = [folder for folder in folders_of(run, line) if _number(folder) <= stamp.number]
+    kept = {*published[-KEEP:], folder_of(run, stamp.made, line), *keep}
+    for folder in folders_of(run, line):
         if folder not in kept and remove(folder):
             removed.append(_number(folder))
     for left in run.joinpath(line.folder).glob(f"{REMOVING}*"):
@@ -226,7 +228,7 @@ def _base(run: Path) -> str:
         return ""
 
 
-def _folders(run: Path, line: Line) -> list[Path]:
+def folders_of(run: Path, line: Line = STATES) -> list[Path]:
     """Folders of all states, oldest first."""
     found = [folder for folder in run.joinpath(line.folder).glob("[0-9]*") if folder.name.isdecimal()]
     return sorted(found, key=_number)

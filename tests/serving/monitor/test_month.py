@@ -14,7 +14,8 @@ from helpers.commands import vibes
 from helpers.copies import copied
 from helpers.once import once
 from helpers.small_market import generate
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.features.photos.of_market import market_photos
 from listing_vibes.market.columns import Columns as C

@@ -11,7 +11,8 @@ from browser.painted import embed_run, paint_market, train_run
 from helpers.copies import resealed
 from listing_vibes import Run, compare
 from listing_vibes.ablation.table import COLUMNS
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.insight.rankings import load_rankings
 from listing_vibes.run.manifest import Manifest
 from listing_vibes_app.view.formats import ordinal

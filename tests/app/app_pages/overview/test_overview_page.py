@@ -10,7 +10,8 @@ import pytest
 from looking import texts
 
 from browser.painted import embed_run, paint_market, vectors
-from listing_vibes.evaluation.run_evaluation import evaluate_run, save_metrics
+from listing_vibes.evaluation.run_evaluation import evaluate_run
+from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.run.describe import reader_sentence

@@ -1,0 +1,59 @@
+"""What a run keeps of its evaluations, and the test set that stays as it was when events come."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from helpers.copies import copied
+from listing_vibes.evaluation.start import evaluate
+from listing_vibes.insight.rankings import load_rankings, rankers
+from listing_vibes.progress import Notice
+from listing_vibes.run.generations import RESULTS, folders_of
+from listing_vibes.run.run import Run
+
+
+def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp_path):
+    path, notices = copied(trained, tmp_path).path, []
+
+    def measure(**options):
+        return evaluate(
+            path, progress=lambda one: notices.append(one) if isinstance(one, Notice) else None, **options
+        )
+
+    full = measure(rivals="fast")
+    for less in ({"rivals": "none"}, {"rivals": "fast", "users": 5}, {"rivals": "none"}):
+        measure(**less)
+        assert list(Run.open(path).metrics["results"]) == list(full.results)
+        assert rankers(load_rankings(Run.open(path))) == full.names
+        assert json.loads((path / "metrics.json").read_text())["users"] == len(full.users)
+    assert len(notices) == 3 and "fuller evaluation" in notices[0].text
+    kept = [json.loads((folder / "request.json").read_text()) for folder in folders_of(path, RESULTS)]
+    assert {(one["baselines"], one["users"]) for one in kept} == {
+        ("fast", None), ("none", None), ("fast", 5),
+    }  # fmt: skip
+    measure(rivals="fast", new_by="district")  # as full, and newer
+    assert Run.open(path).metrics["new_by"]["attribute"] == "district"
+
+
+def test_events_that_come_later_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
+    run = copied(trained, tmp_path)
+    first = evaluate(run.path, rivals="none")
+    events = run.market.events
+    users = events["user_id"].unique()
+    rng = np.random.default_rng(0)
+    later = pd.DataFrame(
+        {
+            "user_id": np.repeat(users, 4),
+            "listing_id": rng.choice(run.listing_ids, 4 * len(users)),
+            "timestamp": events["timestamp"].max() + pd.to_timedelta(1 + np.arange(4 * len(users)), "s"),
+        }
+    )
+    pd.concat([events, later], ignore_index=True).to_parquet(run.market.path / "events.parquet", index=False)
+    again = evaluate(run.path, rivals="none")
+    assert len(again.queries) == len(first.queries) and again.results == first.results
+    newer = evaluate(run.path, rivals="none", new_test=True)
+    assert len(newer.queries) > len(first.queries)
+    assert f"{len(newer.queries) - len(first.queries):,} newer" in again.notes["test set"]
+    assert "test set" not in newer.notes
+    assert len(evaluate(run.path, rivals="none").queries) == len(newer.queries)
