@@ -3,6 +3,8 @@
 Started by `streamlit run app/listing_vibes_app/asgi.py -- RUN [RUN ...]`; see `listing_vibes_app.server.launch`.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
@@ -11,8 +13,18 @@ from listing_vibes_app.registry import PAGES
 from listing_vibes_app.server import access, boundary, photo_route, report_route, shell
 from listing_vibes_app.server.photos import base_path
 
+
+@asynccontextmanager
+async def announce(_app: st.App) -> AsyncIterator[None]:
+    """Print the address of the explorer; Streamlit's own lines are switched off in `.streamlit/config.toml`."""
+    host, port = st.get_option("server.address"), st.get_option("server.port")
+    print(f"Explorer at http://{host}:{port}{base_path()} (stop with Ctrl+C)", flush=True)
+    yield
+
+
 app = st.App(
     Path(__file__).with_name("main.py"),
+    lifespan=announce,
     on_script_error=boundary.show,  # callbacks and fragments fail outside of what a page draws
     routes=[
         *photo_route.routes(),

@@ -110,7 +110,9 @@ def _told(name: str) -> tuple[str, ...]:
         return ()
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(
+    show_spinner=False, max_entries=64
+)  # `cache_data` warns where it is imported before the server
 def _said(path: str, stamps: tuple[int, ...]) -> tuple[str, ...]:
     """`_told`, from what the run says of itself: its market is read once it is looked at."""
     run = Run.open(Path(path), events_too=False)

@@ -1,14 +1,18 @@
 """Starting the server: a free port, this machine only, from any folder."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from listing_vibes.errors import VibesError
+from listing_vibes_app.app_pages.map import drawing_job
 from listing_vibes_app.server import launch
 
 
@@ -55,6 +59,69 @@ def test_the_server_answers_from_another_folder_with_our_settings(eventless, tmp
     finally:
         server.terminate()
         server.wait(30)
+
+
+NOTEBOOK = (
+    "import subprocess, sys; from pathlib import Path; from listing_vibes_app.server.launch import command;"
+    "sys.exit(subprocess.call(command([Path(sys.argv[1])], int(sys.argv[2]), False)))"
+)
+
+
+@pytest.fixture
+def shadowing(tmp_path):
+    """A working directory whose modules are named as ours and as libraries, and fail where anything imports them."""
+    for name in ("app", "core", "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('of the working directory')\n")
+    for name in ("torch", "streamlit", "umap"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of the working directory')\n")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["demo", "explore", "notebook"])
+def test_the_explorer_prints_one_line_also_where_the_folder_shadows_modules(eventless, shadowing, start):
+    port = launch.free_port()
+    script = str(Path(sys.executable).with_name("vibes"))
+    tail = ["--no-browser", "--port", str(port)]
+    arguments = {
+        "demo": [script, "demo", *tail],
+        "explore": [script, "explore", str(eventless), *tail],
+        "notebook": [sys.executable, "-c", NOTEBOOK, str(eventless), str(port)],
+    }[start]
+    server = subprocess.Popen(
+        arguments, cwd=shadowing, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        assert answer_of(url + "/_stcore/health", server) == "ok"
+        line = server.stdout.readline().decode()
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        rest = server.communicate(timeout=30)[0].decode()
+    assert url in line and "Streamlit" not in line + rest and rest.strip() == ""
+
+
+@pytest.mark.slow
+def test_an_error_of_the_start_is_still_seen(eventless, tmp_path, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_MAX_UPLOAD_SIZE", "none")  # Streamlit cannot read it
+    done = subprocess.run(
+        launch.command([eventless], None, browser=False),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode and "Error" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_map_is_drawn_where_the_folder_shadows_modules(trained, shadowing, monkeypatch):
+    monkeypatch.chdir(shadowing)
+    job = drawing_job.start(trained)
+    job.process.wait(200)
+    assert job.trouble == ""
+    drawing_job.forget(trained)
 
 
 def answer_of(url, server, patience=60):
