@@ -1,4 +1,4 @@
-"""The server of the explorer: the Streamlit app, its pages' shell and the routes for photos and pages, in one process.
+"""The server of the explorer: the Streamlit app and the routes for photos and pages, in one process.
 
 Started by `streamlit run app/listing_vibes_app/asgi.py -- RUN [RUN ...]`; see `listing_vibes_app.server.launch`.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from listing_vibes_app.registry import PAGES
-from listing_vibes_app.server import access, boundary, photo_route, report_route, shell
+from listing_vibes_app.server import access, boundary, photo_route, report_route
 from listing_vibes_app.server.photos import base_path
 
 
@@ -30,7 +30,6 @@ app = st.App(
         *photo_route.routes(),
         *report_route.routes(),
         *(route for page in PAGES for route in page.routes()),
-        *shell.routes(base_path(), PAGES),
     ],
     middleware=access.middleware(),
 )

@@ -8,12 +8,14 @@ from listing_vibes_app.kit.asked_in_vain import asked_in_vain
 from listing_vibes_app.kit.market_notice import market_notice
 from listing_vibes_app.kit.presenter import presenter
 from listing_vibes_app.kit.run_selector import run_selector
-from listing_vibes_app.kit.theme_watch import theme_watch
 from listing_vibes_app.registry import PAGES
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
+
+#: Titles and values of right-to-left languages are read in their own direction.
+STYLE = "<style>.stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }</style>"
 
 # Before the navigation: it would take the first page's icon, which browsers fetch from another machine.
 st.set_page_config(page_icon=ICON, layout="wide")
@@ -26,10 +28,10 @@ several = len(run_paths()) > 1
 page = st.navigation(pages, position="hidden" if several else "top")
 st.set_page_config(page_title=f"{page.title} · Listing Vibes")
 st.logo(ICON, size="large")
+st.html(STYLE)
 with asked_in_vain(), boundary():
     if several:
         run_selector(pages)
     market_notice()
     page.run()
 presenter(page.title)
-theme_watch()

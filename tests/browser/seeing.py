@@ -39,7 +39,9 @@ def wait_until_still(locator) -> None:
 def turn(page, theme: str) -> None:
     """Turn the viewer's system "light" or "dark", and wait until the page is drawn for it."""
     page.emulate_media(color_scheme=theme)
-    page.locator(f".st-key-theme-watch i[data-drawn={theme}]").wait_for(state="attached")
+    page.wait_for_function(
+        "theme => getComputedStyle(document.querySelector('.stApp')).colorScheme === theme", arg=theme
+    )
     wait_until_quiet(page)
 
 

@@ -3,12 +3,11 @@
 import re
 
 import pytest
+from contrast import THEME
 from playwright.sync_api import expect
 
 from browser.measured import forget_measured, write_measured
 from browser.seeing import shift_after_first_paint, turn, wait_until_quiet
-from listing_vibes_app.app_pages.compare.ablation import COLOURS
-from listing_vibes_app.kit.charts import palette
 
 
 @pytest.fixture(scope="module")
@@ -62,26 +61,20 @@ def test_a_chart_follows_the_theme(page, measured):
     chart = chart_of(page, "/compare")
     for theme in ("light", "dark", "light"):
         turn(page, theme)
-        word = chart.locator(".ytick text").first
-        expect(word).to_have_css("fill", rgb(palette(theme).ink))
         expect(chart.locator(".ytick text")).to_have_text(["Popularity", "Full"])
-        expect(chart.locator(".point").first).to_have_css("fill", rgb(COLOURS[theme][0]))
+        series = THEME[theme]["chartCategoricalColors"]
+        expect(chart.locator(".point").first).to_have_css("fill", rgb(series[5]))
 
 
-#: The scripts of components come three seconds late.
-LATE = """
-const make = URL.createObjectURL.bind(URL)
-URL.createObjectURL = (blob) => make(blob.type?.includes("javascript")
-  ? new Blob(["await new Promise((done) => setTimeout(done, 3000))\\n", blob], { type: blob.type }) : blob)
-"""
-
-
-def test_a_theme_that_changes_before_the_page_is_whole_is_followed(page, measured):
-    page.add_init_script(LATE)
-    chart_of(page, "/compare")
-    turn(page, "dark")
-    word = page.locator(".js-plotly-plot").first.locator(".ytick text").first
-    expect(word).to_have_css("fill", rgb(palette("dark").ink))
+def test_the_figures_behind_a_chart_come_as_csv(page, measured):
+    chart_of(page, "/")
+    page.get_by_text("The figures behind it").click()
+    table = page.get_by_test_id("stDataFrame")
+    table.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").click()
+    lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == "Method,Recall@30,95 % interval" and lines[1].startswith("Model,40.0%")
 
 
 def test_a_dot_of_the_picture_shows_its_listing(page, explorer):

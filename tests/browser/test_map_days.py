@@ -58,9 +58,6 @@ def test_the_days_by_mouse_and_keyboard(page, short):
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     page.reload()
     expect(page.locator(".vibe-map")).to_have_attribute("data-day", str(last))
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Film of all days").click()
-    assert download.value.path().read_bytes()[:4] == b"GIF8"
 
 
 @WIDE_AND_PHONE

@@ -9,8 +9,6 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from listing_vibes.insight.selection.selection import Selection
-from listing_vibes.market.columns import Columns as C
-from listing_vibes_app.kit.sheets import sheet_button
 from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import plain
@@ -59,7 +57,15 @@ def as_code(
             st.code(one.command(folder), language=None, wrap_lines=True)
             if isinstance(one, Selection):
                 name = plain(one.label) if len(selections) > 1 and one.label else "These rows"
-                _files(one, owner, name, f"{key}-{number}")
+                st.download_button(
+                    f"{name} as CSV",
+                    partial(_csv, one, owner),
+                    f"{owner.name}-{one.kind}.csv",
+                    "text/csv",
+                    icon=":material/table:",
+                    on_click="ignore",
+                    key=f"{key}-{number}-csv",
+                )
         if not link:
             return
         st.caption("This link in a notebook")
@@ -76,30 +82,6 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _files(selection: Selection, owner: OpenRun, name: str, key: str) -> None:
-    """Buttons for the rows as a table and as a picture."""
-    with st.container(horizontal=True):
-        st.download_button(
-            f"{name} as CSV",
-            partial(_csv, selection, owner),
-            f"{owner.name}-{selection.kind}.csv",
-            "text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"{key}-csv",
-        )
-        sheet_button(
-            owner, lambda: _pictured(selection, owner), f"{owner.name}-{selection.kind}", name, f"{key}-png"
-        )
-
-
 def _csv(selection: Selection, owner: OpenRun) -> bytes:
     """The rows with all attributes."""
     return spreadsheet_csv(selection.table(owner.run))
-
-
-def _pictured(selection: Selection, owner: OpenRun) -> tuple[list[str], list[str]]:
-    found = selection.frame(owner.run)
-    cosine = selection.kind == "similar" and not selection.rules.moves_scores
-    word = "Similarity" if cosine else "Score"
-    return found[C.LISTING].tolist(), [f"{word} {score:.2f}" for score in found["score"]]

@@ -1,141 +1,59 @@
-"""Charts: plotly figures in the colours of the viewer's theme, with exact values on hover, a PNG and a CSV to download.
-
-Everything a figure needs comes with Streamlit's own page; the colours are those of `.streamlit/config.toml`.
-"""
+"""Charts: plotly figures in Streamlit's theme, with exact values on hover and a PNG to download."""
 
 import html
 import textwrap
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io as pio
 import streamlit as st
 
-from listing_vibes_app.kit.chart_table import chart_table
-from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
-from listing_vibes_app.kit.theme_watch import theme
-
-_SETTINGS = Path(__file__).parents[1] / ".streamlit" / "config.toml"
-_CLEAR = "rgba(0,0,0,0)"
-FONT = "Source Sans, sans-serif"  # Streamlit's
 SIZE = 13  # of words, in pixels
 TOP = 28  # pixels above a plot, where the buttons are
 ROW = 36  # pixels of a line of a chart, room for a label of two lines
 LABEL = 26  # characters of a line of a label
+#: Colors that the browser replaces by `theme.chartCategoricalColors` of the theme that is shown.
+SERIES: tuple[str, ...] = pio.templates["streamlit"].layout.colorway
+GRAY = "#7d878b"  # readable on a light and on a dark ground
 
 
-@dataclass(frozen=True)
-class Palette:
-    """The colours of a theme."""
-
-    ground: str
-    panel: str
-    text: str
-    ink: str  # words and signs of a chart
-    grid: str
-    series: tuple[str, ...]
-
-
-@cache
-def palette(theme: Literal["light", "dark"]) -> Palette:
-    """The colours of a theme as its settings have them."""
-    told = tomllib.loads(_SETTINGS.read_text(encoding="utf-8"))["theme"][theme]
-    return Palette(
-        told["backgroundColor"],
-        told["secondaryBackgroundColor"],
-        told["textColor"],
-        told["grayTextColor"],
-        told["borderColor"],
-        tuple(told["chartCategoricalColors"]),
-    )
-
-
-def colours() -> Palette:
-    """The colours that the viewer sees."""
-    return palette(theme())
-
-
-def template(chosen: Palette) -> go.layout.Template:
-    """What all figures share: words, grid, hover and buttons; plots neither zoom nor move unless a figure says so."""
-    axis = {
-        "fixedrange": True,
-        "showline": False,
-        "zeroline": False,
-        "zerolinecolor": chosen.grid,
-        "gridcolor": chosen.grid,
-        "ticks": "",
-        "tickfont": {"color": chosen.ink, "size": SIZE},
-        "title": {"font": {"color": chosen.ink, "size": SIZE}},
-    }
-    return go.layout.Template(
-        layout={
-            "paper_bgcolor": chosen.ground,  # a picture that is kept is to be read, too
-            "plot_bgcolor": chosen.ground,
-            "font": {"family": FONT, "size": SIZE, "color": chosen.ink},
-            "colorway": chosen.series,
-            "margin": {"l": 8, "r": 12, "t": TOP, "b": 52},
-            "xaxis": axis,
-            "yaxis": axis,
-            "dragmode": False,
-            "showlegend": False,
-            "legend": {
-                "orientation": "h",
-                "x": 0,
-                "y": 1,
-                "yanchor": "bottom",
-                "itemclick": False,
-                "itemdoubleclick": False,
-            },
-            "hoverlabel": {
-                "bgcolor": chosen.panel,
-                "bordercolor": chosen.grid,
-                "font": {"family": FONT, "size": SIZE, "color": chosen.text},
-                "align": "left",
-            },
-            "modebar": {"bgcolor": _CLEAR, "color": chosen.ink, "activecolor": chosen.text},
-        }
-    )
-
-
-def show_chart(
-    figure: go.Figure, *, key: str, alt: str, height: int, buttons: Sequence[str] = (), **more: Any
-) -> Any:
-    """Draw a figure in the viewer's theme, at a height known beforehand, and a button for its figures beneath.
+def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: Any) -> Any:
+    """Draw a figure in the viewer's theme, at a height known beforehand; plots neither zoom nor move.
 
     Args:
         key: of the element; also the name of the picture's file.
         alt: what the chart shows, for who cannot see it.
         height: pixels.
-        buttons: plotly's, beside the one that downloads the picture.
         more: for `st.plotly_chart`, such as `on_select`.
     """
-    figure.update_layout(template=template(colours()), height=height)
+    margin = {"l": 8, "r": 12, "t": TOP, "b": 52} | figure.layout.margin.to_plotly_json()
+    shown = bool(figure.layout.showlegend)
+    legend = {
+        "orientation": "h",
+        "x": 0,
+        "y": 1,
+        "yanchor": "bottom",
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }
+    figure.update_layout(height=height, margin=margin, dragmode=False, showlegend=shown, legend=legend)
+    figure.update_xaxes(fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
     config = {
         "displaylogo": False,
-        "modeBarButtons": [["toImage", *buttons]],
+        "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
-    # Another key, another element: one that is there keeps the colours it was first drawn in.
-    drawn = st.plotly_chart(
-        figure, theme=None, key=f"{key}-{theme()}", height=height, config=config, alt=alt, **more
-    )
-    st.download_button(
-        "Figures as CSV",
-        lambda: spreadsheet_csv(chart_table(figure)),
-        f"{key}.csv",
-        "text/csv",
-        icon=":material/table:",
-        type="tertiary",
-        on_click="ignore",
-        key=f"{key}-csv",
-    )
-    return drawn
+    return st.plotly_chart(figure, theme="streamlit", key=key, height=height, config=config, alt=alt, **more)
+
+
+def show_table(frame: pd.DataFrame, *, alt: str, **more: Any) -> None:
+    """Show the figures behind a chart; the table's toolbar saves them as CSV."""
+    st.dataframe(frame, hide_index=True, alt=alt, **more)
 
 
 def escaped(text: str) -> str:
@@ -161,7 +79,7 @@ def axis_title(figure: go.Figure, text: str) -> None:
         yanchor="top",
         yshift=-26,
         showarrow=False,
-        font={"size": SIZE, "color": colours().ink},
+        font={"size": SIZE},
     )
 
 
@@ -174,7 +92,7 @@ def signed_axis(figure: go.Figure, values: Sequence[float]) -> None:
     ticks = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
     digits = max(0, int(-np.floor(np.log10(step))) + (round(step / unit, 1) == 2.5))
     told = [f"{tick:+.{digits}f}".replace("-", "−") if abs(tick) > step / 2 else "0" for tick in ticks]
-    figure.update_xaxes(tickvals=ticks.tolist(), ticktext=told, zeroline=True, zerolinecolor=colours().ink)
+    figure.update_xaxes(tickvals=ticks.tolist(), ticktext=told, zeroline=True, zerolinecolor=GRAY)
 
 
 def rows_height(rows: int, legend: bool = False) -> int:

@@ -18,8 +18,6 @@ class PageEntry:
     name: str  # of its package, and in the URL unless the page is the first
     title: str
     icon: str
-    #: Parts of Streamlit's own page that it draws, by the names of their scripts, beside what every page draws.
-    parts: tuple[str, ...] = ()
     #: Routes of its own, for what a rerun should not carry.
     routes: Callable[[], list[Route]] = field(default=list)
 

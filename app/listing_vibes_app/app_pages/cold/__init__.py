@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "cold",
     "Cold start",
     ":material/ac_unit:",
-    ("PlotlyChart", "DataFrame", "FileUploader", "NumberInput", "Pagination", "Selectbox"),
 )

@@ -24,7 +24,6 @@ from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.photo_rows import photo_rows
 from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
-from listing_vibes_app.kit.sheets import sheet_button
 from listing_vibes_app.server.params import set_params, whole
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count, plain
@@ -181,6 +180,3 @@ def competing(opened: OpenRun, found: Launch) -> None:
         score_help=SIMILAR,
         least=150,
     )
-    ids = [opened.view.ids[row] for _, row in rows]
-    lines = [f"Similarity {found.competitors['score'].iloc[at]:.2f}" for at, _ in rows]
-    sheet_button(opened, lambda: (ids, lines), f"{opened.name}-competitors", "These", "competitors-png")

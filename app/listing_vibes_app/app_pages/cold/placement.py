@@ -277,9 +277,9 @@ def users_table(opened: OpenRun, found: pd.DataFrame, later: set[str]) -> pd.Dat
 
 def _chart(table: pd.DataFrame) -> go.Figure:
     """The listings as dots, the one looked at on top."""
-    series = charts.colours().series
+    series = charts.SERIES
     kinds = (
-        (charts.Kind("Other listings", charts.colours().ink), 5, 0.55),
+        (charts.Kind("Other listings", charts.GRAY), 5, 0.55),
         (charts.Kind("Neighbours", series[1], "square"), 9, 1),
         (charts.Kind("This listing", series[0], "diamond"), 17, 1),
     )

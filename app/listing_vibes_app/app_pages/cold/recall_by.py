@@ -114,9 +114,7 @@ def recall_by(opened: OpenRun) -> None:
             width="stretch" if columns > 7 else 240 + 110 * columns,
         )
         with st.expander(f"The figures behind it: {title[:1].lower()}{title[1:]}"):
-            st.table(
-                _shown(table, axis), hide_index=True, border="horizontal", alt=f"Recall@30 {title.lower()}"
-            )
+            charts.show_table(_shown(table, axis), alt=f"Recall@30 {title.lower()}")
 
 
 def _shown(table: pd.DataFrame, axis: str) -> pd.DataFrame:
@@ -136,7 +134,7 @@ def _shown(table: pd.DataFrame, axis: str) -> pd.DataFrame:
 
 def _chart(table: pd.DataFrame, axis: str) -> go.Figure:
     """A dot and its interval for each slice, the model beside the best other method."""
-    signs = zip(charts.colours().series, ("circle", "square"), strict=False)
+    signs = zip(charts.SERIES, ("circle", "square"), strict=False)
     methods = list(dict.fromkeys(table["Method"]))
     kinds = [charts.Kind(name, *sign) for name, sign in zip(methods, signs, strict=False)]
     hover = [

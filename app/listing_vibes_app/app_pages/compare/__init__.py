@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "compare",
     "Compare",
     ":material/compare_arrows:",
-    ("PlotlyChart", "DownloadButton", "Selectbox", "Slider"),
 )

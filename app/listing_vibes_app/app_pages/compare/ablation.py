@@ -11,10 +11,9 @@ from listing_vibes.report.text import NAMES, SURE
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.measures import RECALL_HELP, interval
-from listing_vibes_app.kit.theme_watch import theme
 from listing_vibes_app.server.params import chosen, keep
 from listing_vibes_app.server.runs import OpenRun
-from listing_vibes_app.view.formats import MISSING, count, plain, words
+from listing_vibes_app.view.formats import MISSING, count, words
 
 METRICS = {
     "recall": ("Recall", RECALL_HELP.replace("our 30", "the first k")),
@@ -24,10 +23,7 @@ METRICS = {
 }
 VERDICTS = ("better", "worse", "not told apart", "no reference")
 SYMBOLS = ("triangle-up", "triangle-down", "circle", "square")
-COLOURS = {
-    "light": ("#0b6e4f", "#a8431d", "#5a6468", "#0f5f66"),
-    "dark": ("#8ad9a6", "#f0a184", "#a7b1b3", "#6cc7bf"),
-}
+COLOURS = (charts.SERIES[5], charts.SERIES[3], charts.GRAY, charts.SERIES[0])
 
 
 def ablation(opened: OpenRun, table: pd.DataFrame) -> None:
@@ -88,10 +84,8 @@ def ablation(opened: OpenRun, table: pd.DataFrame) -> None:
         height=charts.rows_height(len(shown), legend=True),
     )
     with st.expander("The figures behind it"):
-        st.table(
+        charts.show_table(
             figures(shown),
-            hide_index=True,
-            border="horizontal",
             alt=f"{name} of every variant with its interval and difference",
         )
 
@@ -118,12 +112,12 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
         paired = not pd.isna(row["difference"])
         lines.append(
             {
-                "Variant": plain(variant_name(row["variant"])),
+                "Variant": variant_name(row["variant"]),
                 "Value": percent(row["value"]),
                 "95 % interval": interval(
                     *(None if pd.isna(row[end]) else row[end] for end in ("low", "high"))
                 ),
-                "Compared with": plain(variant_name(row["reference"]))
+                "Compared with": variant_name(row["reference"])
                 if isinstance(row["reference"], str)
                 else MISSING,
                 "Difference": f"{100 * row['difference']:+.1f} points" if paired else MISSING,
@@ -136,7 +130,7 @@ def figures(shown: pd.DataFrame) -> pd.DataFrame:
 
 def picture(shown: pd.DataFrame, name: str) -> go.Figure:
     """A sign and its interval for each variant."""
-    kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS[theme()], SYMBOLS, strict=True)]
+    kinds = [charts.Kind(*one) for one in zip(VERDICTS, COLOURS, SYMBOLS, strict=True)]
     names = [variant_name(variant) for variant in shown["variant"]]
     hover = []
     for variant, row in zip(names, shown.to_dict("records"), strict=True):

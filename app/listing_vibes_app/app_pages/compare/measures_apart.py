@@ -8,6 +8,7 @@ import streamlit as st
 from listing_vibes.insight.comparison import Comparison
 from listing_vibes.words import percent
 from listing_vibes_app.app_pages.compare.ablation import METRICS, p_value
+from listing_vibes_app.kit import charts
 from listing_vibes_app.view.formats import MISSING, count, plain, words
 
 MAIN = "recall@30"
@@ -49,7 +50,7 @@ def measures_apart(comparison: Comparison, names: tuple[str, str]) -> None:
 
 
 def _table(lines: list[dict[str, str]], alt: str) -> None:
-    st.table(pd.DataFrame(lines), hide_index=True, border="horizontal", alt=alt)
+    charts.show_table(pd.DataFrame(lines), alt=alt)
 
 
 def _line(
@@ -63,8 +64,8 @@ def _line(
 ) -> dict[str, str]:
     return {
         head: name,
-        plain(names[0]): percent(results["first"][metric]["value"]),
-        plain(names[1]): percent(results["second"][metric]["value"]),
+        names[0]: percent(results["first"][metric]["value"]),
+        names[1]: percent(results["second"][metric]["value"]),
         "Difference": _points(found["value"]),
         "95 % interval": _span(found),
         "p": p_value(found[p]).removeprefix("p ").removeprefix("= "),

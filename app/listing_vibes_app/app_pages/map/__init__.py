@@ -7,6 +7,5 @@ PAGE = PageEntry(
     "map",
     "Vibe map",
     ":material/scatter_plot:",
-    ("PlotlyChart", "DataFrame", "DownloadButton", "Pagination", "Selectbox", "Checkbox"),
     routes,
 )

@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from listing_vibes.insight.map.film import film
 from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.map.vibe_map import LEAST
 from listing_vibes.progress import Counted
@@ -71,17 +70,6 @@ def page() -> None:
         on_day=_went,
         on_place=_marked,
     )
-    if market_days(opened) is not None:
-        st.download_button(
-            "Film of all days, GIF",
-            lambda: film(opened.run, one.space),
-            f"{opened.name}-{one.space}.gif",
-            "image/gif",
-            icon=":material/movie:",
-            on_click="ignore",
-            key="film",
-            help="The map from the first day to the last, for a slide: what was live, and what was touched",
-        )
     if layer is not None:
         with boundary():
             demand.places(one, at)

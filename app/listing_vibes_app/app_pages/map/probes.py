@@ -49,10 +49,8 @@ def probes(opened: OpenRun) -> None:
     with st.spinner("Asking photos and attributes …"):
         found = probed(opened, question)
     table = scores(found.table)
-    st.table(
+    charts.show_table(
         table,
-        hide_index=True,
-        border="horizontal",
         width=560,
         alt=f"How well {numbers[question]} is told from each space",
     )
@@ -136,7 +134,7 @@ def _chart(mine: pd.DataFrame, said: str, low: float, high: float) -> go.Figure:
         x=mine["True"].clip(low, high).tolist(),
         y=mine["Told"].clip(low, high).tolist(),
         mode="markers",
-        marker={"color": charts.colours().series[0], "size": 6, "opacity": 0.5},
+        marker={"color": charts.SERIES[0], "size": 6, "opacity": 0.5},
         customdata=mine[["True", "Told"]].to_numpy().tolist(),
         hovertemplate="True: %{customdata[0]:,.4~r}<br>Told: %{customdata[1]:,.4~r}<extra></extra>",
     )
@@ -144,7 +142,7 @@ def _chart(mine: pd.DataFrame, said: str, low: float, high: float) -> go.Figure:
         x=[low, high],
         y=[low, high],
         mode="lines",
-        line={"color": charts.colours().ink, "dash": "dash", "width": 1.5},
+        line={"color": charts.GRAY, "dash": "dash", "width": 1.5},
         hoverinfo="skip",
     )
     pad = 0.03 * (high - low)

@@ -15,7 +15,6 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import SpaceMap, export_frame
 from listing_vibes_app.kit.pagination import page_of
-from listing_vibes_app.kit.sheets import sheet_button
 from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.view import formats
@@ -111,10 +110,6 @@ def _downloads(one: SpaceMap, chosen: np.ndarray) -> None:
     )
     st.download_button(
         "Parquet", parquet, f"{name}.parquet", icon=":material/download:", on_click="ignore", key="parquet"
-    )
-    ids = one.opened.view.ids
-    sheet_button(
-        one.opened, lambda: ([ids[row] for row in one.rows[chosen]], []), name, "Photos", "region-png"
     )
 
 

@@ -12,7 +12,6 @@ from listing_vibes.insight.demand.surely import LEVEL
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import SpaceMap, address
-from listing_vibes_app.kit.sheets import sheet_button
 from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 from listing_vibes_app.server.params import in_vain, quoted, set_params, whole
 from listing_vibes_app.server.runs import OpenRun, run_key
@@ -129,15 +128,6 @@ def _place(one: SpaceMap, at: int | None, number: int, place: UnmetPlace) -> Non
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{number}. {plain(place.name)}**  \n{plain(sentence(place.last))}", width="content")
         marked = chosen_place(one, at) == number
-        lines = ["Most wished for"] * len(place.wanted) + ["Nearest of what is live"] * len(place.nearest)
-        sheet_button(
-            one.opened,
-            lambda: ([*place.wanted, *place.nearest], lines),
-            f"{one.opened.name}-unmet-{number}",
-            "Photos",
-            f"unmet-png-{number}",
-            place.name,
-        )
         st.button(
             "Show all" if marked else "Mark on the map",
             icon=":material/close:" if marked else ":material/search:",

@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "overview",
     "Overview",
     ":material/home:",
-    ("Metric", "PlotlyChart"),
 )

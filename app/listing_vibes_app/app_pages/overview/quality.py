@@ -89,7 +89,7 @@ def show_figures(metrics: dict[str, Any]) -> None:
                 ],
             }
         )
-        st.table(shown, hide_index=True, border="horizontal", alt="Recall@30 by method with its interval")
+        charts.show_table(shown, alt="Recall@30 by method with its interval")
 
 
 def _listed(names: list[str]) -> str:
@@ -98,7 +98,7 @@ def _listed(names: list[str]) -> str:
 
 def _chart(table: pd.DataFrame) -> go.Figure:
     """A dot and its interval for each method."""
-    series = charts.colours().series
+    series = charts.SERIES
     kinds = [
         charts.Kind("Model", series[0]),
         charts.Kind("Baseline", series[1], "square"),

@@ -50,7 +50,7 @@ def _lower(text: str) -> str:
 
 def _chart(steps: Sequence[Step]) -> go.Figure:
     """A bar a step, as wide as its neighbours, so that the tops are a stair."""
-    series, ink = charts.colours().series, charts.colours().ink
+    series = charts.SERIES
     tint = {LABELS["best id model"]: series[1], LABELS["oracle"]: series[2]}
     high = [one.value if one.high is None else one.high for one in steps]
     low = [one.value if one.low is None else one.low for one in steps]
@@ -67,7 +67,7 @@ def _chart(steps: Sequence[Step]) -> go.Figure:
             "arrayminus": [one.value - end for end, one in zip(low, steps, strict=True)],
             "thickness": 2,
             "width": 4,
-            "color": ink,
+            "color": charts.GRAY,
         },
         text=[
             f"<b>{one.label}</b><br>Recall@30 {percent(one.value)}<br>95 %: {interval(one.low, one.high)}"
@@ -85,7 +85,7 @@ def _chart(steps: Sequence[Step]) -> go.Figure:
             showarrow=False,
             yanchor="bottom",
             yshift=3,
-            font={"size": charts.SIZE + 1, "color": charts.colours().text},
+            font={"size": charts.SIZE + 1},
         )
     names = [f"{one.label}<br>{told(one).replace(' points', '')}" for one in steps]
     figure.update_xaxes(tickvals=list(range(len(steps))), ticktext=names, showgrid=False, tickangle=0)

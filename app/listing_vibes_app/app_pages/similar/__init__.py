@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "similar",
     "Similar listings",
     ":material/grid_view:",
-    ("Pagination", "Table"),
 )

@@ -14,7 +14,7 @@ from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import in_vain, set_params
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import OpenRun, run_key
-from listing_vibes_app.view.formats import count, plain
+from listing_vibes_app.view.formats import count
 
 MEANING = (
     "How much lower the similarity gets when both listings are encoded without that attribute. A bar to the right: the "
@@ -91,15 +91,15 @@ def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) 
         height=charts.rows_height(len(table)),
     )
     with st.expander("The figures behind it"):
-        shown = table.drop(columns=["adds", "without"]).map(lambda cell: plain(cell[:120]))
+        shown = table.drop(columns=["adds", "without"]).map(lambda cell: cell[:120])
         shown["Similarity without it"] = [f"{value:.3f}" for value in table["without"]]
         shown["Change"] = [signed(-value) for value in table["adds"]]
-        st.table(shown, hide_index=True, border="horizontal", alt="Similarity without each attribute")
+        charts.show_table(shown, alt="Similarity without each attribute")
 
 
 def _chart(table: pd.DataFrame) -> go.Figure:
     """A bar for each attribute."""
-    series = charts.colours().series
+    series = charts.SERIES
     figure = go.Figure()
     figure.add_bar(
         x=table["adds"].tolist(),

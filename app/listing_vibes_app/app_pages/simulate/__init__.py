@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "simulate",
     "Simulate a user",
     ":material/draw:",
-    ("Checkbox", "DownloadButton", "FileUploader", "Pagination"),
 )

@@ -6,5 +6,4 @@ PAGE = PageEntry(
     "users",
     "Users",
     ":material/group:",
-    ("NumberInput", "Slider", "DataFrame"),
 )

@@ -91,11 +91,7 @@ def test_a_region_is_exactly_what_lies_inside_the_line(show, mapped):
         "Room type, most frequent", "Price per night, median", "Amenities, median number", "Year built, median",
     ]  # fmt: skip
     assert len(page.dataframe[0].value) == len(expected)
-    assert [button.label for button in page.get("download_button")][-3:] == [
-        "CSV",
-        "Parquet",
-        "Photos as PNG",
-    ]
+    assert [button.label for button in page.get("download_button")][-2:] == ["CSV", "Parquet"]
     page.button(key="forget").click().run()
     assert page.query_params == {"space": "model"} and not page.dataframe
 
