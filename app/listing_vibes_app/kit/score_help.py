@@ -19,7 +19,7 @@ def user_score_help(opened: OpenRun, beside: str | None = None, moved: bool = Fa
         return ADDED
     if moved:
         return MOVED
-    weight = opened.run.late_interaction.weight
+    weight = opened.run.late_interaction.weight if opened.run.has_model else 0
     if not weight:
         return f"How near the listing lies to the history, the cosine of their vectors: {_ENDS}."
     return (

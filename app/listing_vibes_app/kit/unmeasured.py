@@ -15,6 +15,12 @@ def unmeasured(opened: OpenRun) -> None:
             "This run has no trained model, so there is nothing to measure; train one with vibes train."
         )
         return
+    if not opened.view.has_events:
+        st.markdown(
+            "This market has no events, so there is nothing to measure. Similar listings, the map and recommendations "
+            "for a history made by hand work."
+        )
+        return
     if opened.run.trained_on_everything:
         st.markdown(USED_UP)
         return

@@ -45,7 +45,7 @@ def two_runs(opened: OpenRun) -> None:
     first = next((name for name in others if market_of(name) == market_of(opened.name)), others[0])
     st.session_state["with"] = chosen("with", others, first)
     of = {"listing": "A listing"}
-    if opened.view.has_events and opened.run.has_model:
+    if opened.view.has_events:
         of["user"] = "A user"
     st.session_state["of"] = chosen("of", list(of), "listing")
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-runs"):

@@ -102,11 +102,19 @@ def quality(opened: OpenRun) -> None:
     if metrics and metrics.get("results"):
         show_figures(metrics)
     elif "model" not in opened.run.spaces:
-        st.markdown(
-            "This run has no trained model, so there is nothing to measure. Listings can be compared all the same."
-        )
+        st.markdown(f"This run has no trained model, so there is nothing to measure. {possible_next(opened)}")
     else:
         unmeasured(opened)
+
+
+def possible_next(opened: OpenRun) -> str:
+    """Return what a run without a model offers, and how to have a model."""
+    model = (
+        "train a model with `vibes train`"
+        if opened.view.has_events
+        else "take a model of another market with `vibes embed --model`"
+    )
+    return f"Similar listings, the map and recommendations by untrained neighbors work; or {model}."
 
 
 def ingredients(opened: OpenRun) -> None:

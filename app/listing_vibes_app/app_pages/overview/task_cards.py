@@ -24,7 +24,7 @@ def tasks(opened: OpenRun) -> list[Task]:
     listing = _a_listing(opened)
     with_users, with_model = opened.view.has_events, opened.run.has_model
     users: list[tuple[str, str, dict[str, str]]] = [("Choose a user", "users", {})] if with_users else []
-    users.append(("Play a user" if with_model else "What playing one takes", "simulate", {}))
+    users.append(("Play a user", "simulate", {}))
     return [
         Task(
             "Find listings like one you know",
@@ -64,12 +64,9 @@ def tasks(opened: OpenRun) -> list[Task]:
 
 def _of_users(with_users: bool, with_model: bool) -> str:
     if not with_users:
-        without = (
-            "You can play one yourself." if with_model else "To play one yourself takes a trained model."
-        )
-        return f"This market has no events, so no users. {without}"
+        return "This market has no events, so no users; play one and see what they would get."
     if not with_model:
-        return "What they touched. This run has no trained model, which recommendations take."
+        return "What they touched, and its untrained neighbors; or play one yourself."
     return "What they touched, what they would get, what carried it; or play one yourself."
 
 

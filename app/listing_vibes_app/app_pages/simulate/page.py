@@ -17,10 +17,11 @@ from listing_vibes_app.app_pages.simulate.start_from import start_from
 from listing_vibes_app.app_pages.simulate.undo import before, can_undo, remember, undo
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
-from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from listing_vibes_app.kit.nothing_listed import nothing_listed
 from listing_vibes_app.kit.score_help import user_score_help
+from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import chosen, keep, set_params, whole
 from listing_vibes_app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
@@ -35,17 +36,10 @@ def page() -> None:
     """The whole page."""
     opened = current_run()
     st.title("Simulate a user", anchor=False)
-    if not opened.run.has_model:
-        way = (
-            "train one on this market with vibes train."
-            if opened.view.has_events
-            else "this market has no events to train on, so take one of another market with vibes embed --model."
-        )
-        empty(
-            "This run has no trained model", f"A history leads to recommendations only through a model: {way}"
-        )
-        to_similar()
+    if not opened.run.spaces:
+        empty("There is nothing to compare", "This run holds no embedding. Make one with vibes embed.")
         return
+    untrained_caption(opened)
     two = st.query_params.get("two") == "1"
     names = list(SIDES) if two else ["h"]
     histories = {name: read(opened, st.query_params.get(name, "")) for name in SIDES}
@@ -210,7 +204,7 @@ def asked(opened: OpenRun, history: Simulated, options: ListOptions) -> list[tup
         return []
     shown = selection(history, options)
     deep = shown if options.rules.diversity else replace(shown, k=DEEP)
-    with st.spinner("Asking the model …"):
+    with st.spinner("Ranking listings …"):
         return _asked(run_key(opened), deep.python(opened.name), opened.run, deep)
 
 

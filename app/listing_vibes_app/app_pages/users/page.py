@@ -14,11 +14,13 @@ from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty, to_similar
-from listing_vibes_app.kit.gallery import Card, gallery
+from listing_vibes_app.kit.gallery import Card, Reason, gallery
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from listing_vibes_app.kit.nothing_listed import nothing_listed
 from listing_vibes_app.kit.score_help import user_score_help
+from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
+from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import keep, set_params, whole
 from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, run_key
 from listing_vibes_app.view import formats
@@ -43,9 +45,10 @@ def page() -> None:
     if not view.has_events:
         empty(
             "This market has no events",
-            "Without events there are no users and no histories. Listings can still be compared by photos and attributes.",
+            "Without events there are no users. A history made by hand gets recommendations all the same.",
             icon=":material/person_off:",
         )
+        st.page_link(page_file("simulate"), label="Simulate a user", icon=":material/person_edit:")
         to_similar()
         return
     if user is None:
@@ -153,12 +156,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
     """What the model recommends as of the moment, with what the user touched later marked."""
     view, at = opened.view, known.events
     st.header("Recommended", anchor=False)
-    if not opened.run.has_model:
-        empty(
-            "This run has no trained model",
-            "Recommendations need one: train it on this market with vibes train.",
-        )
-        return
+    untrained_caption(opened)
     if not at:
         empty(
             "Nothing is known of this user before that day",
@@ -180,7 +178,7 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
         dial_button()
     place_of_dial = dial_sliders(opened, options.rules)
-    with st.spinner("Asking the model …"):
+    with st.spinner("Ranking listings …"):
         asked = selection(opened, user, known, k, options)
         found = _recommended(run_key(opened), asked.python(opened.name), opened, asked)
     rows = known_rows(opened, found["listing_id"])
@@ -217,9 +215,11 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         st.caption(
             "Nothing is kept back here, so no recommendation can be checked. Move the slider to an earlier event."
         )
-    with st.spinner("Leaving out one part at a time …"):
-        carried = attributions(opened, user, at, known.moment, found["listing_id"].tolist(), options)
-    st.caption(CARRIED)
+    carried: list[list[Reason]] = [[] for _ in found.index]
+    if opened.run.has_model:  # reasons are of the model's similarity
+        with st.spinner("Leaving out one part at a time …"):
+            carried = attributions(opened, user, at, known.moment, found["listing_id"].tolist(), options)
+        st.caption(CARRIED)
     cards = [
         listing_card(
             opened,

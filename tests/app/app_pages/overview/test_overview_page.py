@@ -123,10 +123,16 @@ def test_a_market_that_changed_since_is_told(show, tmp_path):
 def test_a_run_without_a_model_says_that_there_is_nothing_to_measure(show, eventless):
     page = show("overview", eventless)
     assert "no trained model" in texts(page) and not page.code
-    assert "This market has no events, so no users. To play one yourself takes a trained model." in texts(
-        page
-    )
-    assert [link.label for link in page.page_link][2] == "What playing one takes"
+    assert "vibes embed --model" in texts(page)
+    assert [link.label for link in page.page_link][2] == "Play a user"
+
+
+def test_a_model_over_a_market_without_events_is_not_sent_to_evaluate(show, trained, tmp_path):
+    market = paint_market(tmp_path / "market", users=0)
+    embed_market(Market.open(market), tmp_path / "run", vectors(Market.open(market)), trained)
+    page = show("overview", tmp_path / "run")
+    assert not any("vibes evaluate" in code.value for code in page.code)
+    assert "no events" in texts(page)
 
 
 def test_a_hidden_history_is_told(show, trained, tmp_path):

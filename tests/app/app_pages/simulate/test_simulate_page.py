@@ -204,10 +204,11 @@ def test_it_can_be_kept_as_a_link_and_a_file(show, trained):
     assert [code.value.split()[-1] for code in page.code[1:3]] == ["history-a.json", "history-b.json"]
 
 
-def test_without_a_model_it_says_why_and_points_on(show, eventless):
+def test_without_a_model_and_events_it_recommends_untrained_neighbors(show, eventless):
     page = show("simulate", eventless, h="l04")
-    assert "This run has no trained model" in texts(page)
-    assert page.page_link[0].label == "Go to similar listings"
+    assert "untrained neighbors" in texts(page)
+    expected = Run.open(eventless).recommend(["l04"], k=12)["listing_id"]
+    assert listings(recommended(page)) == expected.tolist()
 
 
 def test_without_photos_actions_and_times_it_works_as_well(show, bare):

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from looking import components, texts
 
+from browser.painted import embed_run
 from listing_vibes import Run
+from listing_vibes.insight.selection.pages import as_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.run.fits import Fit, save_fits
@@ -116,7 +118,17 @@ def test_an_unknown_user_is_told_with_a_way_out(show, trained):
 def test_a_market_without_events_says_why_and_points_on(show, eventless):
     page = show("users", eventless, user="u1")
     assert "This market has no events" in texts(page)
-    assert page.page_link[0].label == "Go to similar listings"
+    assert [link.label for link in page.page_link] == ["Simulate a user", "Go to similar listings"]
+
+
+def test_a_run_without_a_model_recommends_untrained_neighbors(show, trained, tmp_path):
+    run = embed_run(Run.open(trained).market.path, tmp_path / "run")
+    page = show("users", run, user="u1", at="3")
+    assert "untrained neighbors" in texts(page)
+    _, shown = components(page, "gallery")
+    name, moment, _ = as_of(Run.open(run), 1, 3)
+    found = Run.open(run).recommend(name, k=12, at=moment)
+    assert [card["href"].split("listing=")[1] for card in shown["cards"]] == found["listing_id"].tolist()
 
 
 @pytest.mark.slow
