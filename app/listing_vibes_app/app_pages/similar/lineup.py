@@ -1,60 +1,68 @@
-"""The line-up: attributes of the query and of its neighbours in one table, with what they share marked."""
+"""The line-up: attributes of the query and of its neighbors in one table, with what they share marked."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
-from listing_vibes_app.app_pages.similar.attribute_match import match
-from listing_vibes_app.kit.component import component
-from listing_vibes_app.kit.examples import example_marks
-from listing_vibes_app.kit.gallery import Card
-from listing_vibes_app.view.formats import shorten
-from listing_vibes_app.view.market import MarketView
+from listing_vibes_app.app_pages.similar.attribute_match import Match, match
+from listing_vibes_app.app_pages.similar.listing_picker import choose
+from listing_vibes_app.server.photos import cover_url
+from listing_vibes_app.server.runs import OpenRun
+from listing_vibes_app.view.formats import numbered, shorten
 
-LEGEND = "**✓** the same · **≈** close: numbers within a tenth, years within 5, places within 2 km, half of a set · no sign: different"
-_component = component(__file__, '<div class="lineup" tabindex="0" role="region"></div>')
-
-
-def lineup_rows(view: MarketView, query: int, neighbours: list[int]) -> list[dict[str, Any]]:
-    """One row for each comparable attribute, and a first one that counts what each neighbour shares."""
-    attributes = [item for item in view.attributes if item.shown_as != "text"]
-    rows: list[dict[str, Any]] = []
-    for item in attributes:
-        cells = [asdict(match(view, item, query, row)) for row in neighbours]
-        rows.append({"label": item.label, "query": shorten(view.text(query, item), 90), "cells": cells})
-    totals = []
-    for column in range(len(neighbours)):
-        verdicts = [row["cells"][column]["verdict"] for row in rows]
-        known = sum(verdict != "unknown" for verdict in verdicts)
-        totals.append(
-            {"verdict": "unknown", "text": f"{verdicts.count('same')} of {known}", "difference": ""}
-        )
-    return [{"label": "The same", "query": "", "cells": totals}, *rows]
+LEGEND = (
+    "✓ the same · ≈ close: numbers within a tenth, years within 5, places within 2 km, half of a set · no sign: different. "
+    "Choose a line to see that listing."
+)
+SIGNS = {"same": "✓ ", "close": "≈ "}
+KEY = "lineup"
 
 
-def lineup(
-    view: MarketView,
-    query: tuple[int, Card],
-    neighbours: list[tuple[int, Card]],
-    *,
-    key: str,
-    box: str,
-) -> None:
-    """Show the table; the photo and title of a neighbour are a link.
+def lineup_table(
+    opened: OpenRun, query: int, neighbors: Sequence[int], scores: Sequence[str]
+) -> pd.DataFrame:
+    """One row a listing, the query first: photo, title, score, how many attributes are the same, and each attribute."""
+    view = opened.view
+    items = [item for item in view.attributes if item.shown_as != "text"]
+    matches = [[match(view, item, query, other) for item in items] for other in neighbors]
+    rows = [["This listing", "", *(shorten(view.text(query, item), 90) for item in items)]]
+    for score, found in zip(scores, matches, strict=True):
+        known = sum(one.verdict != "unknown" for one in found)
+        same = sum(one.verdict == "same" for one in found)
+        rows.append([score, f"{same} of {known}", *map(_cell, found)])
+    table = pd.DataFrame(rows, columns=numbered(["Score", "The same", *(item.label for item in items)], " "))
+    table.insert(0, "Listing", [view.title(row) for row in (query, *neighbors)])
+    if view.has_photos:
+        table.insert(0, "Photo", [cover_url(opened.name, view, row) for row in (query, *neighbors)])
+    return table
 
-    Args:
-        query: row and card of the listing that is compared.
-        neighbours: rows and cards of the others, the most alike first.
-    """
+
+def lineup(opened: OpenRun, query: int, neighbors: Sequence[int], scores: Sequence[str]) -> None:
+    """Show the table; choosing a line shows that listing."""
     st.caption(LEGEND)
-    data = {
-        "query": asdict(query[1]) | {"href": ""},
-        "others": [asdict(card) for _, card in neighbours],
-        "rows": lineup_rows(view, query[0], [row for row, _ in neighbours]),
-        "photos": view.has_photos,
-        "box": box,
-        "label": "Attributes of this listing and of its neighbours",
-    }
-    marks, callback = example_marks(key)
-    _component(key=key, data={**data, "examples": marks}, **callback)
+    ids = [opened.view.ids[row] for row in (query, *neighbors)]
+
+    def chosen() -> None:
+        lines = st.session_state[KEY].selection.rows
+        if lines:
+            choose(ids[lines[0]])
+
+    st.dataframe(
+        lineup_table(opened, query, neighbors, scores),
+        hide_index=True,
+        key=KEY,
+        on_select=chosen,
+        selection_mode="single-row",
+        row_height=64 if opened.view.has_photos else 36,
+        column_config={
+            "Photo": st.column_config.ImageColumn(width="small", pinned=True),
+            "Listing": st.column_config.TextColumn(width="medium", pinned=True),
+        },
+        alt="Attributes of this listing and of its neighbors",
+    )
+
+
+def _cell(found: Match) -> str:
+    difference = f" ({found.difference})" if found.difference else ""
+    return f"{SIGNS.get(found.verdict, '')}{found.text}{difference}"

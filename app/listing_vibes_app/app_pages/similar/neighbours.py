@@ -43,12 +43,7 @@ def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how
     scores = [f"{what} {near['score'][at]:.2f}{put_there(near, at)}" for at, _ in rows]
     others = [other for _, other in rows]
     if how == "lineup":
-        cards = [
-            listing_card(opened, other, params=kept(), score=score)
-            for other, score in zip(others, scores, strict=True)
-        ]
-        pairs = list(zip(others, cards, strict=True))
-        lineup(opened.view, (row, listing_card(opened, row)), pairs, key="neighbours", box=opened.box)
+        lineup(opened, row, others, scores)
         as_code(opened, [selection])
         return others
     gallery(

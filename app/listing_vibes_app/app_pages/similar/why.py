@@ -1,11 +1,11 @@
 """Why two listings are alike: what changes when an attribute or a photo is left out, and photo against photo."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from listing_vibes.insight.why.explain import Why, why
-from listing_vibes_app.app_pages.similar.photo_pairs import photo_pairs
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import Card, gallery
@@ -57,10 +57,37 @@ def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
         st.subheader(
             "Photo against photo", anchor=False, help="How alike two photos look: 1 is the same (cosine)"
         )
-        photo_pairs(opened, rows, found.pairs, found.photos)
+        st.dataframe(
+            photo_pairs(opened, rows, found.pairs, found.photos),
+            hide_index=True,
+            row_height=96,
+            column_config={name: st.column_config.ImageColumn(width="medium") for name in STEPS},
+            alt="Photos of this listing, each beside the nearest photo of the neighbor",
+        )
 
 
 STEPS = ("This listing", "The neighbour")
+
+
+def photo_pairs(
+    opened: OpenRun, rows: tuple[int, int], alike: np.ndarray, photos: tuple[np.ndarray, ...]
+) -> pd.DataFrame:
+    """Return a row for each photo of a listing: the nearest photo of another and their cosine, the most alike first.
+
+    Args:
+        rows: the two listings.
+        alike: (m, n) cosine of their photos.
+        photos: (m,) and (n,) positions of those photos in their listings.
+    """
+    order = np.argsort(-alike.max(axis=1), kind="stable")  # (m,)
+    positions = photos[0][order], photos[1][alike.argmax(axis=1)[order]]
+    addresses = [
+        [photo_url(opened.name, opened.view, row, int(position)) for position in side]
+        for row, side in zip(rows, positions, strict=True)
+    ]
+    return pd.DataFrame(
+        {**dict(zip(STEPS, addresses, strict=True)), "Alike": alike.max(axis=1)[order].round(2)}
+    )
 
 
 def _attributes(opened: OpenRun, rows: tuple[int, int], left_out: pd.DataFrame) -> None:

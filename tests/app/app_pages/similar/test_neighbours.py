@@ -55,10 +55,12 @@ def test_the_explanation_is_that_of_the_space(show, trained):
     page = show("similar", trained, listing="l04", space="model", why="l07")
     expected = why(Run.open(trained), "l04", "l07", "model")
     assert f"**Similarity by model: {expected.similarity:.3f}**" in texts(page)
-    (pairs,) = components(page, "photo_pairs")
+    tables = [table.value for table in page.dataframe]
     best = sorted(expected.pairs.max(axis=1), reverse=True)
-    assert [pair["value"] for pair in pairs["pairs"]] == [f"{value:.2f}" for value in best]
-    table = next(table.value for table in page.table if "Change" in table.value)
+    pairs = next(table for table in tables if "Alike" in table)
+    assert pairs["Alike"].tolist() == pytest.approx([round(float(value), 2) for value in best])
+    assert "listing=l04" in pairs["This listing"].iloc[0] and "listing=l07" in pairs["The neighbour"].iloc[0]
+    table = next(table for table in tables if "Change" in table)
     first = expected.left_out[expected.left_out["kind"] == "attribute"].iloc[0]
     labels = {"title": "Title", "room_type": "Room type", "price": "Price per night"}
     labels |= {"amenities": "Amenities", "built_year": "Year built"}
@@ -71,7 +73,7 @@ def test_the_explanation_is_that_of_the_space(show, trained):
 @pytest.mark.parametrize("other", ["l04", "nobody"])
 def test_a_link_that_asks_for_nothing_sensible_explains_nothing(show, trained, other):
     page = show("similar", trained, listing="l04", why=other)
-    assert not components(page, "photo_pairs") and len(components(page, "gallery")) == 2
+    assert not page.dataframe and len(components(page, "gallery")) == 2
 
 
 def test_all_spaces_stand_side_by_side_with_what_they_have_in_common(show, trained):

@@ -82,20 +82,14 @@ def test_search_ranks_and_says_when_there_is_nothing(show, trained):
 
 def test_lining_up_marks_what_is_shared_by_more_than_colour(show, trained):
     page = show("similar", trained, listing="l04", space="attributes", view="lineup", k="11")
-    (table,) = components(page, "lineup")
-    rows = {row["label"]: row for row in table["rows"]}
-    names = [card["title"] for card in table["others"]]
-    cells = dict(zip(names, rows["Room type"]["cells"], strict=True))
-    assert cells["Home 1 by the *old* harbour"]["verdict"] == "same"
-    assert cells["Home 2 by the *old* harbour"] == {
-        "verdict": "different",
-        "text": "Shared room",
-        "difference": "",
-    }
-    prices = dict(zip(names, rows["Price per night"]["cells"], strict=True))
-    assert prices["Home 5 by the *old* harbour"] == {"verdict": "close", "text": "€130", "difference": "+€10"}
-    built = dict(zip(names, rows["Year built"]["cells"], strict=True))
-    assert built["Home 1 by the *old* harbour"] == {"verdict": "unknown", "text": "—", "difference": ""}
+    table = page.dataframe[0].value.set_index("Listing")
+    assert table.index[0] == "Home 4 by the *old* harbour" and table["Score"].iloc[0] == "This listing"
+    assert table["Photo"].iloc[0].startswith("/photo/run/320/0?listing=l04")
+    room, price, built = table["Room type"], table["Price per night"], table["Year built"]
+    assert room["Home 1 by the *old* harbour"].startswith("✓ ")
+    assert room["Home 2 by the *old* harbour"] == "Shared room"
+    assert price["Home 5 by the *old* harbour"] == "≈ €130 (+€10)"
+    assert built["Home 1 by the *old* harbour"] == "—"
 
 
 @pytest.mark.slow
@@ -158,7 +152,7 @@ def test_two_runs_are_told_apart_in_the_url(show, trained, eventless):
 
 def test_no_raw_name_of_a_column_reaches_the_screen(show, trained):
     page = show("similar", trained, listing="l04", view="lineup")
-    shown = texts(page) + str(components(page, "lineup")) + page.table[0].value.to_string()
+    shown = texts(page) + page.dataframe[0].value.to_string() + page.table[0].value.to_string()
     for name in Market.open(trained.parent / "market").listings.columns:
         if "_" in name:
             assert name not in shown.replace("listing_id", "") or name == "listing_id"
