@@ -3,7 +3,6 @@
 import json
 import shlex
 import shutil
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -13,10 +12,7 @@ from typer.testing import CliRunner
 from browser.painted import paint_market, train_run
 from listing_vibes import Run, selection
 from listing_vibes.cli import app
-from listing_vibes.insight.selection.selection import Selection
 from listing_vibes.run.fits import Fit, save_fits
-from listing_vibes.run.rules import Rules
-from listing_vibes_app.kit.as_code import _pictured
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +86,6 @@ def test_the_code_of_a_page_gives_its_rows(show, run, name, tmp_path, monkeypatc
     assert [command_of(text, tmp_path, monkeypatch) for text in commands] == shown
     found = selection(Run.open(run), f"/{where}?{urlencode(params)}")
     assert found["listing_id"].tolist() == [one for each in shown for one in each]
-
-
-@pytest.mark.parametrize(
-    ("rules", "word"), [(Rules(), "Similarity"), (Rules(dial=("lighter 3 photos +l01 -l02",)), "Score")]
-)
-def test_a_picture_says_what_its_numbers_are(run, rules, word):
-    asked = Selection("similar", "l05", 3, space="photos", rules=rules)
-    _, lines = _pictured(asked, SimpleNamespace(run=Run.open(run)))
-    assert [line.split()[0] for line in lines] == [word] * 3
 
 
 @pytest.mark.slow

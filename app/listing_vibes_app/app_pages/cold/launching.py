@@ -19,10 +19,9 @@ from listing_vibes_app.app_pages.cold.listing_form import (
     draft_of,
     is_whole,
 )
-from listing_vibes_app.app_pages.cold.placement import MORE, NEIGHBOURS, PEOPLE, TABLE, person
+from listing_vibes_app.app_pages.cold.placement import NEIGHBOURS, TABLE, show_people
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
-from listing_vibes_app.kit.photo_rows import photo_rows
 from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
 from listing_vibes_app.server.params import set_params, whole
 from listing_vibes_app.server.runs import OpenRun, known_rows
@@ -142,23 +141,7 @@ def people(opened: OpenRun, found: Launch) -> None:
             f"Nobody would have it among the first {found.k}. Change a value, or see below what gains most."
         )
         return
-    many = whole("users", PEOPLE, PEOPLE, TABLE)
-    photo_rows(
-        opened,
-        [person(opened, row, set()) for row in found.audience[:many].to_dict("records")],
-        key="first-users-rows",
-        label="Users who would get this listing first",
-        pictured=False,
-        facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened)}",
-    )
-    most = min(len(found.audience), TABLE)
-    if many < most:
-        st.button(
-            f"Show {min(MORE, most - many)} more",
-            icon=":material/expand_more:",
-            on_click=lambda: set_params(users=many + MORE),
-            key="more-users",
-        )
+    show_people(opened, found.audience[:TABLE], set(), user_score_help(opened))
 
 
 def competing(opened: OpenRun, found: Launch) -> None:

@@ -1,7 +1,6 @@
 """Where a listing without events lands: its neighbours, its place among all, and who would get it first."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,19 +15,17 @@ from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.cards import address, listing_card
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import Card, gallery
+from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import load_maps
-from listing_vibes_app.kit.photo_rows import Row, newest_strip, photo_rows
+from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
 from listing_vibes_app.kit.spaces import LABELS
-from listing_vibes_app.server.params import set_params, whole
 from listing_vibes_app.server.runs import OpenRun, known_rows
-from listing_vibes_app.view.formats import count, ordinal, plain
+from listing_vibes_app.view.formats import count, plain
 
 NEIGHBOURS = 12
 DOTS = 1500  # listings drawn
 TABLE = 50  # users listed
-PEOPLE, MORE = 6, 6  # users shown with their photos
 SHORT = 30  # recommendations that count as getting it
 
 
@@ -209,56 +206,23 @@ def first_users(opened: OpenRun, placed: Placement, before: int | None, later: s
         st.markdown(
             f"Really touched later by {count(len(later), 'user')}, none of whom is among those looked at."
         )
-    many = whole("users", PEOPLE, PEOPLE, TABLE)
-    photo_rows(
+    show_people(opened, found[:TABLE], later, user_score_help(opened, NOTHING))
+
+
+def show_people(opened: OpenRun, found: pd.DataFrame, later: set[str], score_help: str) -> None:
+    """A table of the users of `found` (user_id, rank, score, events); choosing one leads to that user."""
+    people_table(
         opened,
-        [person(opened, row, later) for row in found[:many].to_dict("records")],
-        key="first-users-rows",
-        label="Users who would get this listing first",
-        pictured=False,
-        facts_help=f"Place: where it stands among the user's recommendations. Similarity: {user_score_help(opened, NOTHING)}",
+        users_table(opened, found, later),
+        [opened.view.user_row[name] for name in found[C.USER]],
+        found["events"].astype(int).tolist(),
+        key="first-users",
+        config={
+            "Place": st.column_config.NumberColumn(help="Where it stands among the user's recommendations"),
+            "Similarity": st.column_config.NumberColumn(format="%.2f", help=score_help),
+        },
+        alt="Users who would get this listing first, with its place among their recommendations",
     )
-    if many < min(len(found), TABLE):
-        st.button(
-            f"Show {min(MORE, min(len(found), TABLE) - many)} more",
-            icon=":material/expand_more:",
-            on_click=lambda: set_params(users=many + MORE),
-            key="more-users",
-        )
-    with st.expander("All of them as a table"):
-        st.dataframe(
-            users_table(opened, found[:TABLE], later),
-            width="content",
-            hide_index=True,
-            key="first-users",
-            column_config={
-                "Place": st.column_config.NumberColumn(
-                    help="Where it stands among the user's recommendations"
-                ),
-                "Similarity": st.column_config.NumberColumn(
-                    format="%.2f", help=user_score_help(opened, NOTHING)
-                ),
-            },
-            alt="Users who would get this listing first, with its place among their recommendations",
-        )
-
-
-def person(opened: OpenRun, row: dict[str, Any], later: set[str]) -> Row:
-    """A user with what they touched last, as of the moment that is asked about."""
-    user, length = opened.view.user_row[row[C.USER]], int(row["events"])
-    start = int(opened.view.log.start[user])
-    touched = opened.view.log.listing[start : start + length][::-1]
-    head = Card(
-        title=opened.view.user_name(user),
-        href=address(opened, "users", user=row[C.USER], at=length),
-        facts=[
-            ("Place", ordinal(int(row["rank"]))),
-            ("Similarity", f"{row['score']:.2f}"),
-            ("Events", f"{length:,}"),
-        ],
-        badge="touched it later" if row[C.USER] in later else "",
-    )
-    return Row(head, [newest_strip(opened, touched, "Touched last")])
 
 
 def users_table(opened: OpenRun, found: pd.DataFrame, later: set[str]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.errors import VibesError, printable
+from listing_vibes.errors import VibesError
 from listing_vibes.insight.rankings import unlike
 from listing_vibes.report.paired import hardest_rival
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
@@ -14,8 +14,8 @@ from listing_vibes_app.app_pages.compare.measures_apart import measures_apart
 from listing_vibes_app.app_pages.compare.rankings import contestants, lists_of, quick, two_rankings
 from listing_vibes_app.kit.cards import address, listing_card
 from listing_vibes_app.kit.empty import empty, to_similar
+from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.measures import method_name
-from listing_vibes_app.kit.photo_rows import Row, RowList, Strip, newest_strip, photo_lists
 from listing_vibes_app.kit.unmeasured import unmeasured
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.params import chosen, keep, set_params, whole
@@ -24,6 +24,7 @@ from listing_vibes_app.view import formats
 
 SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
 LISTED = 8  # first places of a ranking
+NEWEST = 8  # listings of a history
 PLACE_HELP = "The place that each gave to the listing which the user touched next; ties count against it."
 
 
@@ -76,12 +77,15 @@ def queries_apart(opened: OpenRun) -> None:
         _lists(name, *pair, both)
         for name, pair in zip((first, second), ((run, scorer), (other_run, other_scorer)), strict=True)
     ]
-    shown, drawn = [], 0
-    for title, rows in zip((f"{first} knew better", f"{second} knew better"), sides, strict=True):
+    drawn = 0
+    for side, (title, rows) in enumerate(zip((first, second), sides, strict=True)):
         theirs = [part[drawn : drawn + len(rows)] for part in lists]
-        shown.append(RowList(printable(title), _side(open_run(run), rows, short, theirs), "On no query."))
         drawn += len(rows)
-    photo_lists(open_run(run), shown, key="apart", facts_help=PLACE_HELP)
+        st.subheader(formats.plain(f"{title} knew better"), anchor=False)
+        if rows.empty:
+            st.markdown("On no query.")
+        for at, row in enumerate(rows.to_dict("records")):
+            _query(open_run(run), row, short, [part[at] for part in theirs], f"query-{side}-{at}")
     left = max(int((found["gain"] > 0).sum()), int((found["gain"] < 0).sum())) - many
     if left > 0 and many < MOST:
         st.button(
@@ -145,54 +149,54 @@ def _lists(name: str, run: str, scorer: str, asked: pd.DataFrame) -> list[list[s
         return [told(error)] * len(asked)
 
 
-def _side(
-    opened: OpenRun, rows: pd.DataFrame, names: tuple[str, str], lists: list[list[list[str] | str]]
-) -> list[Row]:
-    """A row for each query that one of the two knew better."""
-    drawn = [
-        _row(opened, row, names, [part[at] for part in lists])
-        for at, row in enumerate(rows.to_dict("records"))
-    ]
-    return [row for row in drawn if row]
-
-
-def _row(
-    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str]
-) -> Row | None:
-    """One query, with the way to the user at that moment; None where the market lost its listing or user."""
+def _query(
+    opened: OpenRun, row: dict[str, Any], names: tuple[str, str], lists: list[list[str] | str], key: str
+) -> None:
+    """One query: what was touched next, the way to the user at that moment, the history, and both lists."""
     view = opened.view
     target, user = view.market.listing_row.get(row["target"]), view.user_row.get(row["user_id"])
-    if target is None or user is None:
-        return None
+    if target is None or user is None:  # the market lost them
+        return
     log = view.log
     start, end = int(log.start[user]), int(log.start[user + 1])
     when = pd.Timestamp(row["at"]).value if log.timed else int(row["at"])
     at = int(np.searchsorted(log.time[start:end], when))
     moment = formats.moment(int(when)) if log.timed else f"event {at + 1:,}"
-    facts = [
-        (name, formats.ordinal(int(row[side]))) for name, side in zip(names, ("first", "second"), strict=True)
+    ranks = [
+        f"{name} {formats.ordinal(int(row[side]))}"
+        for name, side in zip(names, ("first", "second"), strict=True)
     ]
-    facts.append(("History", formats.count(int(row["history_length"]), "event")))
-    strips = [newest_strip(opened, log.listing[start : start + at][::-1], "History")]
-    strips += [
-        Strip(f"{name} put first", [], found)
-        if isinstance(found, str)
-        else _list(opened, name, found, target)
-        for name, found in zip(names, lists, strict=True)
-    ]
-    return Row(
-        head=listing_card(opened, target, facts=facts),
-        strips=strips,
-        label="Touched next",
-        further=f"{view.user_name(user)}, {moment}",
-        href=address(opened, "users", user=row["user_id"], at=max(1, at)),
+    link = address(opened, "users", user=row["user_id"], at=max(1, at))
+    with st.container(border=True):
+        st.markdown(
+            f"**{formats.plain(' · '.join(ranks))}** · [{formats.plain(f'{view.user_name(user)}, {moment}')}]({link})",
+            help=PLACE_HELP,
+        )
+        history = list(dict.fromkeys(int(one) for one in log.listing[start : start + at][::-1]))[:NEWEST]
+        cards = [listing_card(opened, target, step="Touched next", tone="hit")]
+        cards += [
+            listing_card(opened, one, step="History, newest first" if not place else "")
+            for place, one in enumerate(history)
+        ]
+        _strip(opened, cards, f"Touched next, and the history of {view.user_name(user)}", f"{key}-history")
+        for number, (name, found) in enumerate(zip(names, lists, strict=True)):
+            if isinstance(found, str) or not found:
+                st.caption(formats.plain(f"{name} put first: {found or 'nothing'}"))
+                continue
+            cards = [
+                listing_card(
+                    opened,
+                    listing,
+                    facts=[],
+                    step=f"{name}: {place + 1}",
+                    tone="hit" if listing == target else "",
+                )
+                for place, listing in known_rows(opened, found)
+            ]
+            _strip(opened, cards, f"{name} put first", f"{key}-{number}")
+
+
+def _strip(opened: OpenRun, cards: list[Card], label: str, key: str) -> None:
+    gallery(
+        cards, key=key, box=opened.box, label=label, layout="strip", photos=opened.view.has_photos, least=130
     )
-
-
-def _list(opened: OpenRun, name: str, listings: list[str], target: int) -> Strip:
-    """The first listings of a ranking; the `target` (row) is marked in it."""
-    cards = [
-        listing_card(opened, row, step=str(at + 1), tone="hit" if row == target else "")
-        for at, row in known_rows(opened, listings)
-    ]
-    return Strip(f"{name} put first", cards, "" if cards else f"{name} could recommend nothing here.")

@@ -4,18 +4,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes_app.kit.cards import address
 from listing_vibes_app.kit.empty import empty
-from listing_vibes_app.kit.gallery import Card
-from listing_vibes_app.kit.photo_rows import Row, newest_strip, photo_rows
+from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.server.params import keep, set_params, whole
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import count, moment
 from listing_vibes_app.view.market import MarketView
 
 ROWS = 200
-PICTURED = 5  # users shown with photos
-TALL = 520  # pixels of the table
 
 
 def choose_user(user: str | None) -> None:
@@ -52,12 +48,6 @@ def users_table(view: MarketView, rows: np.ndarray) -> pd.DataFrame:
         table["First event"] = [moment(int(value)) for value in log.time[first]]
         table["Last event"] = [moment(int(value)) for value in log.time[last]]
     return pd.DataFrame(table)
-
-
-def _selected(view: MarketView, rows: np.ndarray) -> None:
-    marked = st.session_state["user-table"].selection.rows
-    if marked:
-        choose_user(view.log.users[int(rows[marked[0]])])
 
 
 def user_picker(opened: OpenRun) -> None:
@@ -102,35 +92,14 @@ def user_picker(opened: OpenRun) -> None:
         return
     more = f"; the {ROWS} with the longest histories are listed" if len(rows) > ROWS else ""
     st.caption(f"{count(len(rows), 'user')}{more}. Choose a line to see the history.")
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        st.dataframe(
-            users_table(view, rows[:ROWS]),
-            hide_index=True,
-            column_config={"Events": st.column_config.NumberColumn(format="localized")},
-            key="user-table",
-            on_select=lambda: _selected(view, rows),
-            selection_mode="single-row",
-            height=TALL,
-            alt="Users with the number of their events",
-        )
-    with right:
-        photo_rows(
-            opened,
-            [_looked_at(opened, int(row)) for row in rows[:PICTURED]],
-            key="first-of-them",
-            label="The first of them, with what they touched last",
-            pictured=False,
-        )
-
-
-def _looked_at(opened: OpenRun, user: int) -> Row:
-    """A user with what they touched last."""
-    log = opened.view.log
-    start, end = int(log.start[user]), int(log.start[user + 1])
-    head = Card(
-        title=opened.view.user_name(user),
-        href=address(opened, "users", user=log.users[user]),
-        facts=[("Events", f"{end - start:,}")],
+    shown = rows[:ROWS]
+    people_table(
+        opened,
+        users_table(view, shown),
+        shown.tolist(),
+        np.diff(view.log.start)[shown].tolist(),
+        key="user-table",
+        config={"Events": st.column_config.NumberColumn(format="localized")},
+        on_choose=lambda line: choose_user(view.log.users[int(shown[line])]),
+        alt="Users with the number of their events",
     )
-    return Row(head, [newest_strip(opened, log.listing[start:end][::-1], "Touched last")])

@@ -1,5 +1,6 @@
 """Compare: the ablation, two runs on one question, and the queries on which two rankings differ."""
 
+import re
 import shutil
 
 import numpy as np
@@ -32,10 +33,20 @@ ROWS = [
 ]
 
 
-def lists(page):
-    """The lists of queries that the page shows."""
-    (shown,) = components(page, "photo_rows")
-    return shown["lists"]
+def queries(page):
+    """The queries that the page shows: ranks, the link to the user, the first strip, and the lists of both rankings."""
+    lines = [one.value for one in page.markdown if "](/users?" in one.value]
+    strips = components(page, "gallery")
+    starts = [at for at, one in enumerate(strips) if one["label"].startswith("Touched next")]
+    found = []
+    for line, start, end in zip(lines, starts, [*starts[1:], len(strips)], strict=True):
+        ranks, link = re.fullmatch(r"\*\*(.+)\*\* · \[.+\]\((.+)\)", line).groups()
+        found.append((ranks.split(" · "), link, strips[start], strips[start + 1 : end]))
+    return found
+
+
+def ids(cards):
+    return [card["href"].split("listing=")[1].split("&")[0] for card in cards]
 
 
 @pytest.fixture
@@ -94,7 +105,7 @@ def test_a_market_without_events_has_none(show, eventless):
 
 def test_variants_stand_in_order_with_their_difference_and_verdict(show, ablated):
     page = show("compare", ablated)
-    table = page.table[0].value
+    table = page.dataframe[0].value
     assert table["Variant"].tolist() == ["Popularity", "Full", "No photos", "No text"]
     assert table["Value"].tolist() == ["20.0%", "40.0%", "30.0%", "39.0%"]
     assert table["Verdict"].tolist() == ["—", "better", "worse", "not told apart"]
@@ -107,7 +118,7 @@ def test_variants_stand_in_order_with_their_difference_and_verdict(show, ablated
 def test_slice_measure_and_cutoff_are_in_the_url(show, ablated):
     page = show("compare", ablated)
     page.segmented_control(key="cutoff").set_value("10").run()
-    assert page.query_params == {"k": "10"} and page.table[0].value["Value"].tolist() == ["15.0%"]
+    assert page.query_params == {"k": "10"} and page.dataframe[0].value["Value"].tolist() == ["15.0%"]
     page = show("compare", ablated, slice="cold listings")
     assert "on 9 test queries" in texts(page)
     page.segmented_control(key="metric").set_value("mrr").run()
@@ -194,35 +205,31 @@ def test_without_ranks_the_next_step_is_to_evaluate(show, run, eventless):
 def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     frame = rank(run, default_ranking=[1, 9, 4], ease=[3, 2, 4])
     page = show("compare", run, part="queries")
-    better, worse = lists(page)
-    assert better["label"] == "Default ranking knew better" and worse["label"] == "EASE knew better"
-    assert [row["head"]["facts"][:2] for row in better["rows"]] == [
-        [["Default ranking", "1st"], ["EASE", "3rd"]]
-    ]
-    assert [row["head"]["facts"][:2] for row in worse["rows"]] == [
-        [["Default ranking", "9th"], ["EASE", "2nd"]]
-    ]
-    (row,) = better["rows"]
-    assert row["href"] == "/users?user=u0&at=5"
-    assert frame["target"][0][1:].lstrip("0") in row["head"]["title"]
+    better, worse = queries(page)
+    assert [one.value for one in page.subheader] == ["Default ranking knew better", "EASE knew better"]
+    assert better[0] == ["Default ranking 1st", "EASE 3rd"]
+    assert worse[0] == ["Default ranking 9th", "EASE 2nd"]
+    _, link, history, ranked = better
+    assert link == "/users?user=u0&at=5"
     events = Run.open(run).market.events
     newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
-    history, *ranked = row["strips"]
-    assert [card["href"].split("listing=")[1].split("&")[0] for card in history["cards"]] == newest
-    assert [one["label"] for one in ranked] == ["Default ranking put first", "EASE put first"]
+    assert ids(history["cards"]) == [frame["target"][0], *newest]
     # A scorer that is fitted for long is fitted on demand.
-    assert ranked[1]["note"].startswith("Not fitted here yet")
+    assert [one["label"] for one in ranked] == ["Default ranking put first"]
+    assert "Not fitted here yet" in texts(page)
     assert [button.label for button in page.button] == ["Show the lists of EASE"]
     assert "On **1 query** Default ranking put the touched listing higher" in texts(page)
     told = compare(run, run, other="ease")
-    table = page.table[0].value
+    table = page.dataframe[0].value
     assert table["Difference"].tolist() == [
         f"{100 * one['value']:+.1f} points" for one in told.differences.values()
     ]
     assert table["Default ranking"][
         1
     ] == "100.0%" and "on 3 queries of 3 users that both were asked" in texts(page)
-    assert page.table[1].value["Queries"].tolist() == [str(one["queries"]) for one in told.slices.values()]
+    assert page.dataframe[1].value["Queries"].tolist() == [
+        str(one["queries"]) for one in told.slices.values()
+    ]
 
 
 @pytest.mark.parametrize("first", ["default ranking", "ease"])
@@ -234,27 +241,26 @@ def test_those_that_are_furthest_apart_stand_on_top_on_either_side(show, run, fi
     best: dict[str, int] = {}
     for query in np.argsort(-gain):
         best.setdefault(frame["target"][query], int(query))  # no listing stands there twice
-    side = lists(show("compare", run, part="queries"))[first == "ease"]
+    shown = [ranks for ranks, *_ in queries(show("compare", run, part="queries"))]
     expected = [
-        [["Default ranking", ordinal(model[one])], ["EASE", ordinal(ease[one])]] for one in best.values()
+        [f"Default ranking {ordinal(model[one])}", f"EASE {ordinal(ease[one])}"] for one in best.values()
     ]
-    assert len(expected) > 3 and [row["head"]["facts"][:2] for row in side["rows"]] == expected[:3]
+    assert len(expected) > 3 and shown == expected[:3]
 
 
 def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, run):
     save_metrics(Run.open(run), evaluate_run(Run.open(run)))
     page = show("compare", run, part="queries", b="run/popularity")
     frame, seen = load_rankings(Run.open(run)), []
-    for side in lists(page):
-        for row in side["rows"]:
-            target = row["head"]["href"].split("listing=")[1].split("&")[0]
-            (query,) = frame[
-                (frame["target"] == target) & frame["user_id"].isin([row["href"].split("=")[1].split("&")[0]])
-            ].to_dict("records")
-            place = query["rank of default ranking"]
-            hit = [card["step"] for card in row["strips"][1]["cards"] if card["tone"] == "hit"]
-            assert hit == ([str(place)] if place <= 8 else [])
-            seen.append(target)
+    for _, link, history, (ranked, *_) in queries(page):
+        target = ids(history["cards"])[0]
+        (query,) = frame[
+            (frame["target"] == target) & frame["user_id"].isin([link.split("=")[1].split("&")[0]])
+        ].to_dict("records")
+        place = query["rank of default ranking"]
+        hit = [card["step"] for card in ranked["cards"] if card["tone"] == "hit"]
+        assert hit == ([f"Default ranking: {place}"] if place <= 8 else [])
+        seen.append(target)
     assert seen and len(seen) == len(set(seen))
 
 
@@ -264,8 +270,7 @@ def test_two_runs_are_compared_by_their_models(show, run, other, tmp_path):
     rival = tmp_path / "two" / "rival"
     rank(rival, default_ranking=[5, 9, 2])
     page = show("compare", run, rival, part="queries")
-    better, worse = lists(page)
-    assert len(better["rows"]) == len(worse["rows"]) == 1
+    assert len(queries(page)) == 2
     assert (
         page.selectbox(key="a").value == "Default ranking, run"
         and page.selectbox(key="b").value == "Default ranking, rival"
@@ -322,8 +327,9 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     pd.DataFrame(base | {"rank of default ranking": [2], "rank of als": [8]}).to_parquet(
         run / "queries.parquet"
     )
-    (shown,) = components(show("compare", run, part="queries"), "photo_rows")
-    assert shown["photos"] is False and shown["lists"][0]["rows"][0]["further"] == "User u1, event 7"
+    page = show("compare", run, part="queries")
+    ((_, _, history, _),) = queries(page)
+    assert history["photos"] is False and "User u1, event 7" in texts(page)
 
 
 def test_the_report_is_at_hand(show, run):

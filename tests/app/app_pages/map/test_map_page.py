@@ -254,11 +254,11 @@ def thirty(tmp_path_factory):
 
 def test_the_photos_are_asked_for_a_number_when_it_is_chosen(show, thirty):
     page = show("map", thirty)
-    assert "It is measured when you choose" in texts(page) and not page.table
+    assert "It is measured when you choose" in texts(page) and not page.dataframe
     page.selectbox(key="probe").set_value("price").run()
     assert page.query_params == {"probe": "price"}
     expected = probe_run(Run.open(thirty), ["price"]).table.set_index("space")
-    told = page.table[0].value.set_index("Told from")
+    told = page.dataframe[0].value.set_index("Told from")
     assert list(told.index) == ["Photos alone", "The other attributes alone", "Chance: the mean for all"]
     assert told.loc["Photos alone", "Score"] == f"{expected.loc['photos', 'value']:.2f}"
     assert told.loc["Photos alone", "Listings"] == "29"

@@ -64,7 +64,7 @@ def test_the_figure_is_that_of_the_evaluation_beside_the_baselines(show, trained
     best = max(evaluation.results[name]["recall@30"]["value"] for name in others)
     (rival,) = [metric for metric in page.metric if metric.label.startswith("Hardest rival: ")]
     assert rival.value == f"{100 * best:.1f}%"
-    table = page.table[0].value
+    table = page.dataframe[0].value
     assert {
         "Default ranking",
         "Model only",
