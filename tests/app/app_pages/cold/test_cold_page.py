@@ -330,7 +330,9 @@ def test_the_finer_table_of_the_metrics_is_taken_where_there_is_one(show, chilly
     page = show("cold", measured(chilly, tmp_path, metrics() | {"stability": fine}), view="figures")
     events, history, week = (table.value for table in page.dataframe)
     assert events.iloc[:, 0].tolist() == ["0", "0", "1–2", "1–2", "51+", "51+"]
-    assert events["Method"].tolist()[:2] == ["Default ranking", "EASE"] and set(events["95 % interval"]) == {"—"}
+    assert events["Method"].tolist()[:2] == ["Default ranking", "EASE"] and set(events["95 % interval"]) == {
+        "—"
+    }
     assert history.iloc[:, 0].tolist() == ["1", "1"]
     assert week.iloc[:, 0].tolist()[::2] == ["1", "2", "10"]
     assert "Week after validation ended" in week.columns
