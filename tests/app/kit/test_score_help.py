@@ -12,7 +12,9 @@ def of(weight, **training):
     settings = Settings.of({"training": training})
     return SimpleNamespace(
         run=SimpleNamespace(
-            late_interaction=LateInteraction(weight), manifest=SimpleNamespace(settings=settings)
+            has_model=True,
+            late_interaction=LateInteraction(weight),
+            manifest=SimpleNamespace(settings=settings),
         )
     )
 
