@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listing_vibes.errors import VibesError
+from browser.painted import embed_run, paint_market
+from helpers.commands import vibes
+from listing_vibes.errors import NotThere, VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.describe import described
 from listing_vibes.run.recommender import Recommender
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
@@ -208,3 +211,35 @@ def test_lists_are_made_though_another_thread_makes_room_for_its_own(trained):
             pd.testing.assert_frame_equal(
                 crowded.recommend("user-0001", 5, rules=rules, beside=beside), whole
             )
+
+
+def test_of_several_listings_those_without_a_photo_are_left_out_and_named(tmp_path):
+    run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
+    first, second, _, last = run.listing_ids  # the last one has no photo
+    with pytest.warns(VibesWarning, match=f"'{last}'"):
+        found = run.similar([first, last, second], 2, space="photos")
+    assert found["query_id"].unique().tolist() == [first, second]
+    assert found.attrs["without_vectors"] == [last]
+    assert "without_vectors" not in run.similar([first], 2, space="photos").attrs
+    for alone in (last, [last]):
+        with pytest.raises(VibesError, match=f"'{last}' has nothing in the space 'photos'"):
+            run.similar(alone, space="photos")
+
+
+@pytest.mark.parametrize(
+    ("given", "near"), [("hom-0033", "home-0033"), ("HOME-0003", "home-0003"), ("home-0003x", "home-0003")]
+)
+def test_an_id_that_is_not_there_is_told_with_the_nearest_listing(trained, given, near):
+    with pytest.raises(NotThere, match=f"'{given}'.*'{near}'"):
+        trained.row(given)
+    assert f"'{near}'" in vibes("similar", trained.path, given, check=1).stderr
+    with pytest.raises(NotThere, match="There is no listing 'x1'"):
+        trained.row("x1")
+
+
+def test_lists_on_the_terminal_show_the_price(trained):
+    table = described(trained, trained.similar("home-0003", 3))
+    price = trained.market.listings.set_index(C.LISTING)["price"]
+    name = next(column for column in table if column.startswith("Price"))
+    assert name == "Price (€)"
+    assert table[name].tolist() == [f"{price[one]:,.0f}" for one in table["listing"]]

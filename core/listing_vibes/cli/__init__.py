@@ -19,7 +19,7 @@ from listing_vibes.cli import taking as _taking  # noqa: F401
 # isort: on
 from listing_vibes.cli.shared import app
 from listing_vibes.cores import limit_threads
-from listing_vibes.errors import DEBUG, VibesWarning, printable, sentence_of
+from listing_vibes.errors import DEBUG, NotThere, VibesWarning, printable, sentence_of
 
 _show_any_warning = warnings.showwarning
 
@@ -33,7 +33,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *more: Any, *
 
 
 def main() -> None:
-    """Run the command line; what goes wrong ends with one sentence on stderr and exit code 2.
+    """Run the command line; what goes wrong ends with one sentence on stderr and exit code 2, or 1 of an id that is not there.
 
     `--debug` anywhere among the arguments shows the traceback instead.
     """
@@ -61,4 +61,4 @@ def main() -> None:
         if debug:
             raise
         typer.echo(f"vibes: {sentence_of(error)}", err=True)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, NotThere) else 2)

@@ -3,6 +3,7 @@
 import re
 
 from listing_vibes.errors import VibesError, printable
+from listing_vibes.kept_with import kept_with
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.values import CURRENCY, SIGNS
 
@@ -25,6 +26,14 @@ def is_ambiguous(unit: str) -> bool:
 def said_unit(market: Market, attribute: Attribute) -> str:
     """The unit of an attribute as people read it: as `market.toml` has it, the market's currency for its own."""
     return printable(market.config.currency) if attribute.unit == OWN else attribute.unit
+
+
+@kept_with(8)
+def price(market: Market) -> Attribute | None:
+    """Return the attribute that is a price: a number in a currency, or else one of that name; None where there is none."""
+    numbers = [item for item in market.attributes if item.shown_as == "number"]
+    named = (item for item in numbers if "price" in (item.name.casefold(), item.label.casefold()))
+    return next((item for item in numbers if is_currency(said_unit(market, item))), next(named, None))
 
 
 def unit_of(market: Market, attribute: Attribute) -> str:

@@ -11,6 +11,7 @@ from listing_vibes.market.codes import is_code
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
+from listing_vibes.market.money import price, said_unit
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Settings
 from listing_vibes.run.fits import unasked_fit
@@ -53,7 +54,8 @@ def untrained_sentence(run: RunFolder) -> str:
 
 
 def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.DataFrame:
-    """`found` (listing_id, score) with a title and up to `attributes` readable columns, those of words before codes, where the market is at hand."""
+    """`found` (listing_id, score) with a title, up to `attributes` readable columns, those of words before codes, and the price, where
+    the market is at hand."""
     market = _market(run)
     if market is None:
         return found
@@ -65,6 +67,10 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
     order = {a.name: (a not in market.named_by, is_code(market.column(a.name))) for a in short}
     shown = sorted(short, key=lambda a: order[a.name])[:attributes]
     columns = ([("title", title)] if title is not None else []) + [(a.label, a.name) for a in shown]
+    if (cost := price(market)) is not None:
+        unit = said_unit(market, cost)
+        columns = [one for one in columns if one[1] != cost.name]
+        columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:
         values = market.column(name)
         table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]

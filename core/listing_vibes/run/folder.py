@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 
-from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json
 from listing_vibes.market.io import read_kept
@@ -26,6 +26,7 @@ from listing_vibes.run.generations import Place, folder_of, results_of, settle, 
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.market_state import market_of_run
 from listing_vibes.run.metrics_file import parse_metrics
+from listing_vibes.run.no_such_listing import no_such_listing
 from listing_vibes.run.origin import MARKETS
 from listing_vibes.run.shared import Shared
 from listing_vibes.scoring.late_interaction import LateInteraction
@@ -321,10 +322,7 @@ class RunFolder:
             NotThere: there is no such listing.
         """
         if listing_id not in self.listing_row:
-            example = f" (for example '{self.listing_ids[0]}')" if self.listing_ids else ""
-            raise NotThere(
-                f"There is no listing '{listing_id}' in {self.path}; give one of its listing ids{example}."
-            )
+            raise no_such_listing(listing_id, self.listing_ids, self.path)
         return self.listing_row[listing_id]
 
     def __repr__(self) -> str:

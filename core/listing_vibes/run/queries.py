@@ -14,6 +14,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.tables import as_ids
 from listing_vibes.run.asking import Event, History
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.no_such_listing import no_such_listing
 
 EXPLICIT = 'a history is certain as [{"listing_id": ...}, ...], users are as a frame with the column user_id'
 
@@ -114,7 +115,7 @@ def _of_ids(run: RunFolder, ids: list[str]) -> Queries:
             f"[{shown}] mixes users ('{user}') and listings ('{listing}'); give users, or the listings of one history."
         )
     if any(as_listings):
-        raise NotThere(f"There is no listing '{ids[as_listings.index(False)]}' in {run.path}; check the id.")
+        raise no_such_listing(ids[as_listings.index(False)], run.listing_ids, run.path)
     raise NotThere(f"There is no user or listing '{ids[0]}' in {run.path}; {EXPLICIT}.")
 
 

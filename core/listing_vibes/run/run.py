@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.defaults import K
-from listing_vibes.errors import VibesError
+from listing_vibes.errors import VibesError, VibesWarning
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.additions import Additions
@@ -23,6 +24,7 @@ from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.recommender import Lists, Recommender
 from listing_vibes.run.rules import RULED, Rules
+from listing_vibes.words import count
 
 #: Makers of lists that are kept ready; a service may be asked by any number of rules.
 RECOMMENDERS = 64
@@ -57,17 +59,29 @@ class Run(RunFolder):
 
         Returns:
             `listing_id, score` (cosine), and `title` where the market names its listings; of several listings, behind a
-            column `query_id` with the listing that was asked.
+            column `query_id` with the listing that was asked. Of several, those that have nothing in this space are left out
+            with a warning, and named in `attrs["without_vectors"]`.
 
         Raises:
-            VibesError: no such listing, space or attribute, a listing has nothing in this space, or `allowed` is of other listings.
+            VibesError: no such listing, space or attribute, no listing has anything in this space, or `allowed` is of other listings.
         """
         asked, single = read_listings(listings)
         space = self.spaces[0] if space is None else space
         rows, known = np.array([self.row(one) for one in asked], np.int64), self.index(space).known
-        for one, row in zip(asked, rows, strict=True):
-            if not known[row]:
-                raise VibesError(f"Listing '{one}' has nothing in the space '{space}'; choose another space.")
+        without = [one for one, row in zip(asked, rows, strict=True) if not known[row]]
+        if without and len(without) == len(asked):
+            raise VibesError(
+                f"Listing '{without[0]}' has nothing in the space '{space}'; choose another space."
+            )
+        if without:
+            warnings.warn(
+                f"{count(len(without), 'listing')} of {len(asked):,} (such as '{without[0]}') "
+                f"{'has' if len(without) == 1 else 'have'} nothing in the space '{space}' and {'is' if len(without) == 1 else 'are'} "
+                "left out; choose another space for these.",
+                VibesWarning,
+                stacklevel=2,
+            )
+            rows, asked = rows[known[rows]], [one for one in asked if one not in without]
         if allowed is not None and (np.shape(allowed) != known.shape or np.asarray(allowed).dtype != bool):
             raise VibesError(
                 f"allowed has the shape {np.shape(allowed)} and the type {np.asarray(allowed).dtype}; give a True or False for each "
@@ -77,7 +91,10 @@ class Run(RunFolder):
         maker = self.recommender(space, rules, for_users=False)
         moment = self.moment(at) if maker.rules.ask_moment else None
         found = maker.similar(rows, moment, rules.length(k), allowed)
-        return self._frames(found, None if single else asked, "query_id", maker.rules.says)
+        frame = self._frames(found, None if single else asked, "query_id", maker.rules.says)
+        if without:
+            frame.attrs["without_vectors"] = without
+        return frame
 
     def recommend(
         self,

@@ -13,9 +13,9 @@ from listing_vibes.insight.selection.filters import (
     choices,
     has_dates,
     has_place,
-    price,
     values,
 )
+from listing_vibes.market.money import price
 from listing_vibes_app.app_pages.similar.filters import days, shown, told
 from listing_vibes_app.server.params import in_vain, quoted, set_params
 from listing_vibes_app.server.runs import OpenRun

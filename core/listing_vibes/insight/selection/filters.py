@@ -16,7 +16,7 @@ from listing_vibes.insight.selection.params import escaped
 from listing_vibes.kept_with import kept_with
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.money import OWN, is_currency
+from listing_vibes.market.money import price
 from listing_vibes.run.rules import Groups, Rules
 from listing_vibes.run.where import holding, read_condition
 
@@ -109,15 +109,6 @@ class Filters:
         if groups.region is not None and listing is not None:
             passes = passes & (groups.region == groups.region[listing])
         return passes
-
-
-@kept_with(8)
-def price(market: Market) -> Attribute | None:
-    """The attribute that is a price, None where there is none."""
-    units = {item: market.config.currency if item.unit == OWN else item.unit for item in market.attributes}
-    return next(
-        (item for item, unit in units.items() if item.shown_as == "number" and is_currency(unit)), None
-    )
 
 
 @kept_with(8)

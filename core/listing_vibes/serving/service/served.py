@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from listing_vibes.errors import NotThere, VibesError
+from listing_vibes.errors import VibesError
 from listing_vibes.insight.why.reasons import reasons
 from listing_vibes.run.asking import Asked, Event, check_events, of_histories, of_users
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.newcomers import Newcomers
+from listing_vibes.run.no_such_listing import no_such_listing
 from listing_vibes.run.nothing import nothing_found
 from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.recommender import Lists, Recommender
@@ -214,10 +215,5 @@ class Served:
 
     def _row(self, listing: str) -> int:
         if listing not in self.run.listing_row:
-            raise NotThere(
-                f"There is no listing '{listing}' in this run{self._example(self.run.listing_ids)}."
-            )
+            raise no_such_listing(listing, self.run.listing_ids, "this run")
         return self.run.listing_row[listing]
-
-    def _example(self, ids: Sequence[str]) -> str:
-        return f"; give one of its ids (for example '{ids[0]}')" if ids else ""
