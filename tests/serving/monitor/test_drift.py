@@ -12,9 +12,11 @@ from listing_vibes.features.seen import PhotoSpread, SeenMarket, Spread
 from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.report.memo import memo_html, memo_markdown
+from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, model_of
 from listing_vibes.serving.monitor.drift import Group, attribute_checks, history_check, photo_check
 from listing_vibes.serving.monitor.lists import gini
+from listing_vibes.serving.monitor.monitor import monitor
 from listing_vibes.serving.service.metrics import Metrics
 
 LIMITS = Thresholds()
@@ -170,3 +172,22 @@ def test_the_service_tells_the_last_look_and_nothing_where_there_is_none_or_a_da
     assert Monitored.load(tmp_path) is None and b"vibes_monitor" not in metrics.text()
     (tmp_path / "monitor.json").write_text("{}")
     assert b"vibes_monitor" not in metrics.text()
+
+
+def test_a_model_of_other_markets_does_not_make_a_market_drift(trained, tmp_path):
+    market = trained.market
+    others = market.listings.assign(price=20 * market.listings["price"], rooms=9)
+    others.to_csv(tmp_path / "listings.csv", index=False)  # no events: nothing can be trained here
+    embed_market(Market.open(tmp_path), tmp_path / "run", None, trained.path)
+    found = monitor(tmp_path / "run")
+    assert not found.crossed
+    assert "train" not in found.text().replace("trained", "")
+
+
+def test_a_shift_is_advised_to_be_trained_on(market):
+    (check,) = [
+        one
+        for one in checked(market, lambda rows: rows.assign(price=20 * rows["price"]))
+        if one.of == "price"
+    ]
+    assert check.crossed and ",," not in check.look and check.look.endswith("train the run again.")

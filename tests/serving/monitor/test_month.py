@@ -91,7 +91,7 @@ def test_of_an_honest_month_nothing_is_named(shop, before):
     assert by_name["recall"].low < by_name["recall"].value < by_name["recall"].high
     assert asked.queries.at.min() >= int(found.since and pd.Timestamp(found.since, tz="UTC").value)
     better = replace(newest(Run.open(shop / "run")), measured=np.full(80, 0.95))
-    worse = recall_check(better, asked, Run.open(shop / "run").listing_ids, found.thresholds)
+    worse = recall_check(better, asked, Run.open(shop / "run"), found.thresholds)
     assert worse.crossed and "less than the 0.950" in worse.sentence and "missed most are" in worse.look
     assert {"coverage", "concentration", "young", "cold", "attribute", "histories", "vectors"} <= set(by_name)
 

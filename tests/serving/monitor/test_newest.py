@@ -32,7 +32,8 @@ def recall(values: np.ndarray, measured: np.ndarray) -> Check:
         queries=queries,
         ranks={"default ranking": np.zeros(len(values))},
     )
-    return recall_check(Newest(None, None, 0, measured, "default ranking"), asked, ["a"], Thresholds())
+    run = SimpleNamespace(listing_ids=["a"], transferred=False, log=[1])
+    return recall_check(Newest(None, None, 0, measured, "default ranking"), asked, run, Thresholds())
 
 
 def test_few_lost_queries_are_no_alarm_and_a_fall_is():

@@ -19,6 +19,8 @@ from listing_vibes.words import count
 ALPHA = 0.01
 #: Draws of what chance makes; listings that a group needs; photos of them that are looked at.
 DRAWS, FEWEST, MOST = 4000, 20, 5000
+#: What to do about a shift where a run was trained on its market.
+TRAIN = "train the run again"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ class Group:
 
 
 def attribute_checks(
-    seen: SeenMarket, market: Market, groups: Sequence[Group], labels: Mapping[str, str], limits: Thresholds
+    seen: SeenMarket,
+    market: Market,
+    groups: Sequence[Group],
+    labels: Mapping[str, str],
+    limits: Thresholds,
+    advice: str = TRAIN,
 ) -> list[Check]:
     """A check an attribute that both have: the group that lies farthest beyond chance.
 
@@ -40,6 +47,7 @@ def attribute_checks(
 
     Args:
         market: as the model reads it, see `listing_vibes.features.seen.read_by`.
+        advice: what to do where a shift stays, "" where nothing helps.
     """
     kinds = {one.name: one.kind for one in market.attributes}
     known = {name: s for name, s in seen.attributes.items() if kinds.get(name) == s.entry.kind}
@@ -51,7 +59,7 @@ def attribute_checks(
         if not tries:
             continue
         most = max(tries, key=lambda one: (one.crossed, len(one.gone), one.value - one.floor))
-        found.append(most.check(labels.get(name, name)))
+        found.append(most.check(labels.get(name, name), advice))
     return found
 
 
@@ -67,16 +75,18 @@ class _Moved:
     gone: list[str]
     crossed: bool
 
-    def check(self, label: str) -> Check:
+    def check(self, label: str, advice: str) -> Check:
         share, count_ = f"{self.value:.0%} of the values would have to move", f"up to {self.floor:.0%}"
         moved = f"{label} of {self.group.words}: {_told(self)}"
         gone = f"{_listed(self.gone)} {'is' if len(self.gone) == 1 else 'are'} gone; " if self.gone else ""
         sentence = f"{moved}{gone}{share}, by chance {count_}."
+        look = (
+            f"{self.group.words} by {label}, where they come from, and whether one unit or spelling changed"
+        )
         return Check(
             name="attribute", of=self.spread.entry.name, group=self.group.name, value=self.value, floor=self.floor,
             crossed=self.crossed, sentence=sentence,
-            look=f"{self.group.words} by {label}, where they come from, and whether one unit or spelling changed; if it stays so, "
-            "train the run again.",
+            look=f"{look}; if it stays so, {advice}." if advice else f"{look}.",
         )  # fmt: skip
 
 

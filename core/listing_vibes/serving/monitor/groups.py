@@ -33,7 +33,14 @@ def groups(run: Run, t1: int | None, train: np.ndarray | None, before: Monitored
         live &= new | touched | (published & (t1 is None or since < t1))
     found = [Group("live", "the live listings", np.flatnonzero(live))]
     if new.any() and not new.all():
-        found.insert(0, Group("new", "the listings since training", np.flatnonzero(new)))
+        found.insert(
+            0,
+            Group(
+                "new",
+                f"the listings since {'training' if train is not None else 'the run was made'}",
+                np.flatnonzero(new),
+            ),
+        )
     last = None if before is None else before.reached
     seen = last is not None and 0 < last.listings <= len(ids) and ids[last.listings - 1] == last.last
     first, words = made, "the listings that refreshes brought"

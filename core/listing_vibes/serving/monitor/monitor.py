@@ -32,7 +32,7 @@ from listing_vibes.serving.monitor.checks import Check, Monitored, Thresholds, m
 from listing_vibes.serving.monitor.drift import MOST, Group, attribute_checks, history_check, photo_check
 from listing_vibes.serving.monitor.evidence import About
 from listing_vibes.serving.monitor.groups import groups, new_rows
-from listing_vibes.serving.monitor.newest import Newest, asked_newest, newest, recall_check
+from listing_vibes.serving.monitor.newest import Newest, asked_newest, newest, recall_check, training_advice
 
 #: A column that says who offers a listing, where nobody names one.
 SELLER = re.compile(r"(host|seller|shop|owner|vendor|merchant|agent|landlord|brand)(_?id)?", re.IGNORECASE)
@@ -100,7 +100,7 @@ def look(
         if found.any:
             asked = asked_newest(opened, found, beside, report)
     about = {} if about is None else about
-    checks = [recall_check(found, asked, opened.listing_ids, limits)]
+    checks = [recall_check(found, asked, opened, limits)]
     checks += _list_checks(opened, found.split, by, beside, limits, about)
     told, reached = _drift_checks(opened, found, limits, about)
     checks += [*told, *_age_checks(opened, limits)]
@@ -160,8 +160,9 @@ def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> 
     checks: list[Check] = []
     featurizer, market = run.engine.featurizer, run.market
     here, photos = read_by(featurizer, market), _photos(run, featurizer)
-    seen, _ = nearest(load_seen(run.folder), here)
-    if seen is None and own:  # an earlier version trained it: of what it saw, as the market has it now
+    # What a model of other markets learned from differs from this one from the beginning: that is no drift.
+    seen = None if run.transferred else nearest(load_seen(run.folder), here)[0]
+    if seen is None and (own or len(new_rows(some))):  # what the run was made of, as the market has it now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new_rows(some))
         seen = SeenMarket.of(market, trained, featurizer, None)
         listing = market.photos[C.LISTING].map(run.listing_row).to_numpy()
@@ -171,8 +172,8 @@ def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> 
     if seen is not None:
         labels = {market.config.shared_name(one.name): one.label for one in market.attributes}
         labels |= {one.name: one.label for one in market.attributes}
-        labels |= {inside(name): f"{label}, by its rank in the market," for name, label in labels.items()}
-        checks += attribute_checks(seen, here, some, labels, limits)
+        labels |= {inside(name): f"{label} (rank in the market)" for name, label in labels.items()}
+        checks += attribute_checks(seen, here, some, labels, limits, training_advice(run))
         if photos is not None and (told := _photo_check(run, featurizer, photos, seen, some, limits)):
             checks.append(told)
     for group, check in ((group, check) for group in some for check in checks if check.group == group.name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,7 @@ from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking import Scorer
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, MODEL_ONLY
 from listing_vibes.serving.monitor.checks import Check, Thresholds
-from listing_vibes.serving.monitor.drift import ALPHA, FEWEST
+from listing_vibes.serving.monitor.drift import ALPHA, FEWEST, TRAIN
 from listing_vibes.words import count
 
 METRIC = "recall@30"
@@ -101,22 +100,24 @@ def asked_newest(
 
 
 def recall_check(
-    found: Newest, asked: Evaluation | None, ids: Sequence[str], limits: Thresholds, seed: int = 0
+    found: Newest, asked: Evaluation | None, run: Run, limits: Thresholds, seed: int = 0
 ) -> Check:
     """Recall@30 on the newest events against what the evaluation measured.
 
     Chance deals the users of both out anew (a permutation test); where too few came it is told and never crossed.
     """
     if asked is None:
-        return Check(
-            name="recall",
-            sentence="Recall: no event came since the model was measured or trained that could ask it, so nothing is known yet.",
+        reason = (
+            "no event came since the model was measured or trained that could ask it, so nothing is known yet"
+            if len(run.log)
+            else "the market has no events, so nothing measures the lists"
         )
+        return Check(name="recall", sentence=f"Recall: {reason}.")
     values = asked.user_values(asked.names[0])[:, DEFAULT.names.index(METRIC)]  # (U,)
     (now,) = estimates(values[:, None], seed)
     told = f"Recall@30 on the newest {count(len(asked.queries), 'event')} of {count(len(values), 'user')} is {_figure(now)}"
     look = "`vibes monitor RUN --queries OUT.parquet`, whose rows with the greatest rank are the queries that were lost"
-    missed = [ids[row] for row in _lost(asked)]
+    missed = [run.listing_ids[row] for row in _lost(asked)]
     if missed:
         look += f"; the listings that were missed most are {', '.join(missed)}"
     if found.measured is None:
@@ -133,8 +134,20 @@ def recall_check(
     return Check(
         name="recall", value=now["value"], low=now["low"], high=now["high"], before=before, crossed=bool(below),
         sentence=f"{told}, {words} the {before:.3f} that was measured.",
-        look=f"{look}; if nothing in the data explains it, train the run again on what came since.",
+        look=f"{look}; if nothing in the data explains it, {training_advice(run)}.",
     )  # fmt: skip
+
+
+def training_advice(run: Run) -> str:
+    """Return what training helps a run whose market moved, "" where its market has no events to train on."""
+    if not run.transferred:
+        return TRAIN
+    market = run.market.path
+    return (
+        f"train a model of this market with `vibes train {market} RUN --from {run.path}`"
+        if len(run.log)
+        else ""
+    )
 
 
 def _chance(values: np.ndarray, measured: np.ndarray, seed: int) -> float:
