@@ -1,6 +1,7 @@
 """The command line: what it prints, where, and how it ends."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from typing import get_args
 
 import pandas as pd
 import pytest
+import typer
 
 from helpers.commands import ROOT, vibes, vibes_apart
-from listing_vibes import cli
-from listing_vibes.cli.shared import Preset, Protocol, Rivals
+from listing_vibes import __version__, cli
+from listing_vibes.cli.shared import Preset, Protocol, Rivals, app
 from listing_vibes.evaluation import saved
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
@@ -170,10 +172,21 @@ def test_help_is_light():
     assert done.stderr.strip() == "[]"
 
 
+def test_every_command_stands_in_one_of_four_groups_of_the_help():
+    groups = [line for line in vibes("--help").stdout.splitlines() if line.endswith(":") and line[0] != " "]
+    assert groups == ["Options:", "Data:", "Model:", "Use:", "Production:"]
+    names = re.findall(r"^  (\w+)", vibes("--help").stdout.split("Data:")[1], re.MULTILINE)
+    assert sorted(names) == sorted(typer.main.get_command(app).commands)
+
+
+def test_the_version_is_that_of_the_library():
+    assert vibes("--version").stdout == f"vibes {__version__}\n"
+
+
 def test_the_help_tells_each_command_in_a_whole_sentence():
     told = " ".join(vibes_apart("--help").stdout.split())
     assert "Measure what encoding and comparing take here, and reckon a million and a hundred million" in told
-    assert "..." not in told.removeprefix("Usage: ").split("Commands:")[1]
+    assert "..." not in told.removeprefix("Usage: ").split("Data:")[1]
 
 
 @pytest.mark.slow

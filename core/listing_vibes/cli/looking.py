@@ -7,11 +7,22 @@ from typing import Annotated, Literal
 import typer
 
 from listing_vibes.cli import batch as options
-from listing_vibes.cli.shared import Browser, Count, Json, Port, RunPath, app, as_json, progress_bar, show
+from listing_vibes.cli.shared import (
+    USE,
+    Browser,
+    Count,
+    Json,
+    Port,
+    RunPath,
+    app,
+    as_json,
+    progress_bar,
+    show,
+)
 from listing_vibes.errors import VibesError, needs
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def similar(
     run: RunPath,
     listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
@@ -56,7 +67,7 @@ def similar(
     show(opened, found, json_, rules, moment, space=space)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def recommend(
     run: RunPath,
     user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
@@ -114,7 +125,7 @@ def recommend(
         typer.echo(f"{said} --with nothing leaves it out.", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def look(
     run: RunPath,
     words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
@@ -138,7 +149,7 @@ def look(
     show(opened, found, json_, rules, moment)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def launch(
     run: RunPath,
     listing: Annotated[
@@ -167,7 +178,7 @@ def launch(
     typer.echo(as_json(opened, found.to_dict()) if json_ else launch_text(opened, found))
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def why(
     run: RunPath,
     asked: Annotated[
@@ -200,7 +211,7 @@ def why(
     typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def demand(
     run: RunPath,
     at: options.At = None,
@@ -232,7 +243,7 @@ def demand(
     typer.echo(as_json(opened, found.to_dict()) if json_ else repr(found))
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def film(
     run: RunPath,
     out: Annotated[Path, typer.Argument(metavar="OUT.gif|OUT.webp", help="file to write")],
@@ -255,7 +266,7 @@ def film(
     typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...")], port: Port = 0, browser: Browser = True
 ) -> None:
@@ -267,7 +278,7 @@ def explore(
     _explore(runs, port, browser)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def report(
     run: RunPath,
     out: Annotated[Path, typer.Argument(metavar="OUT.html", help="file to write")],
@@ -288,7 +299,7 @@ def report(
     typer.echo(f"Wrote {out}; open it in a browser, or print it from there.", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=USE)
 def demo(
     port: Port = 0,
     browser: Browser = True,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from listing_vibes.cli.shared import (
+    DATA,
     Encoder,
     Json,
     MarketPath,
@@ -29,7 +30,7 @@ From = Annotated[
 ]
 
 
-@app.command("import")
+@app.command("import", rich_help_panel=DATA)
 def import_(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help=f"one of {', '.join(IMPORTERS)}")],
     path: Annotated[
@@ -65,7 +66,7 @@ def import_(
     typer.echo(f"Wrote the market {market}; look at it with `vibes check {market}`.", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def check(
     market: MarketPath,
     json_: Json = False,
@@ -94,7 +95,7 @@ def check(
         raise VibesError(f"{market} has {count(len(found.defects), 'defect')}, the first: {found.defects[0]}")
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def download(
     market: MarketPath,
     max_photo_mb: Annotated[float, typer.Option(min=0.001, help="size of one photo, at most")] = 25,
@@ -153,7 +154,7 @@ def download(
         )
 
 
-@app.command()
+@app.command(rich_help_panel=DATA)
 def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = None) -> None:
     """Embed a market's photos; broken files are listed and skipped, and what is done is kept."""
     from listing_vibes.market.market import Market

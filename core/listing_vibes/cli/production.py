@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from listing_vibes.cli import batch as options
-from listing_vibes.cli.shared import Count, Json, RunPath, Strict, app, progress_bar
+from listing_vibes.cli.shared import PRODUCTION, Count, Json, RunPath, Strict, app, progress_bar
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError, needs, printable
 
@@ -23,7 +23,7 @@ New = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def refresh(
     run: RunPath,
     events: New = None,
@@ -94,7 +94,7 @@ def refresh(
         raise VibesError(failed[0])
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def forget(
     run: RunPath,
     users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
@@ -127,7 +127,7 @@ def forget(
     )
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def index(
     run: RunPath,
     place: Annotated[str, typer.Argument(metavar="PLACE", help="a folder, a .db file or Milvus' address")],
@@ -163,7 +163,7 @@ def index(
     typer.echo(json.dumps(found) if json_ else line)
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def serve(
     run: RunPath,
     other: Annotated[
@@ -252,7 +252,7 @@ def serve(
     )  # fmt: skip
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def experiment(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of --impressions")],
     events: Annotated[
@@ -278,7 +278,7 @@ def experiment(
     typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def monitor(
     run: RunPath,
     thresholds: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from listing_vibes import __version__
 from listing_vibes.errors import needs
 
 if TYPE_CHECKING:
@@ -15,14 +16,23 @@ if TYPE_CHECKING:
     from listing_vibes.progress.bar import ProgressBar
 
 
+#: The groups of commands in `vibes --help`, in this order; each command names its own as its help panel.
+DATA, MODEL, USE, PRODUCTION = "Data", "Model", "Use", "Production"
+
+
 class Commands(TyperGroup):
-    """Its help tells of each command in its whole sentence, for which there is no room in one line."""
+    """Commands whose help names each in a whole sentence, group by group."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, (one.help or "").split("\n\n")[0]) for name, one in self.commands.items()]
-            )
+        """Write a section for each group."""
+        for group in (DATA, MODEL, USE, PRODUCTION):
+            rows = [
+                (name, (command.help or "").split("\n\n")[0])
+                for name, command in self.commands.items()
+                if getattr(command, "rich_help_panel", None) == group and not command.hidden
+            ]
+            with formatter.section(group):
+                formatter.write_dl(rows)
 
 
 app = typer.Typer(
@@ -33,6 +43,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"vibes {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit"),
+    ] = False,
+) -> None:
+    """Take the options of `vibes` itself."""
+
+
 MarketPath = Annotated[
     Path, typer.Argument(metavar="MARKET", help="folder with the three tables and the photos")
 ]

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from listing_vibes.cli.shared import Json, RunPath, app, progress_bar
+from listing_vibes.cli.shared import PRODUCTION, Json, RunPath, app, progress_bar
 from listing_vibes.errors import VibesError
 from listing_vibes.model.export.formats import FORMATS
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def cost(
     run: RunPath,
     json_: Json = False,
@@ -37,7 +37,7 @@ def cost(
     typer.echo(found.model_dump_json() if json_ else as_text(found))
 
 
-@app.command()
+@app.command(rich_help_panel=PRODUCTION)
 def export(
     run: RunPath,
     out: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from listing_vibes.cli.shared import (
+    MODEL,
     Encoder,
     Json,
     MarketPath,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from listing_vibes.market.market import Market
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def train(
     folders: Annotated[
         list[Path],
@@ -91,7 +92,7 @@ def train(
         )
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def embed(
     market: MarketPath,
     run: RunPath,
@@ -125,7 +126,7 @@ def embed(
     typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def passport(
     market: MarketPath,
     model: Annotated[
@@ -141,7 +142,7 @@ def passport(
     typer.echo(json.dumps(found.model_dump(mode="json")) if json_ else found.text())
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def evaluate(
     run: RunPath,
     protocol: Annotated[
@@ -204,7 +205,7 @@ def evaluate(
     typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="run folder that was evaluated")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="another, or the same with another --other")],
@@ -231,7 +232,7 @@ def compare(
     typer.echo(json.dumps(found.to_dict()) if json_ else repr(found))
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def ablate(
     market: MarketPath,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="folder for the runs, the table and the figure")],
