@@ -33,9 +33,9 @@ from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.of_market import market_photos
 from listing_vibes.features.photos.opening import load_photo_encoder
 from listing_vibes.features.photos.vae import market_vae
-from listing_vibes.features.texts import own_bert
 from listing_vibes.features.texts.encoder import TextEncoder, load_text_encoder
-from listing_vibes.features.texts.own_bert import OwnBert
+from listing_vibes.features.texts.sources import own_bert
+from listing_vibes.features.texts.sources.own_bert import OwnBert
 from listing_vibes.model.export.graph import graphs_of
 from listing_vibes.model.fast.choose import chosen, fast_model
 from listing_vibes.progress import Trained, Update

@@ -8,7 +8,7 @@ from listing_vibes_app.kit.asked_in_vain import asked_in_vain
 from listing_vibes_app.kit.market_notice import market_notice
 from listing_vibes_app.kit.presenter import presenter
 from listing_vibes_app.kit.run_selector import run_selector
-from listing_vibes_app.registry import PAGES
+from listing_vibes_app.registry import PAGES, PROBLEMS
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import run_paths
 
@@ -33,5 +33,7 @@ with asked_in_vain(), boundary():
     if several:
         run_selector(pages)
     market_notice()
+    for problem in PROBLEMS:
+        st.warning(problem)
     page.run()
 presenter(page.title)

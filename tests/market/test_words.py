@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
-from listing_vibes.features.texts.tfidf import Tfidf
+from listing_vibes.features.texts.sources.tfidf import Tfidf
 from listing_vibes.market.market import Market
 from listing_vibes.market.words import gaps, joined, latin, unspaced, unusual, words
 from listing_vibes.scoring.text_space import text_vectors

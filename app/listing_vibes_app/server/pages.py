@@ -20,8 +20,10 @@ class PageEntry:
     icon: str
     #: Routes of its own, for what a rerun should not carry.
     routes: Callable[[], list[Route]] = field(default=list)
+    #: Path of its script; "": `page_file(name)`.
+    script: str = ""
 
     @property
     def file(self) -> str:
         """Its script."""
-        return page_file(self.name)
+        return self.script or page_file(self.name)

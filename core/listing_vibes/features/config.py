@@ -1,12 +1,21 @@
 """Which parts of a listing and of a history the model is told, and how: one configuration."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from listing_vibes.features.photos.trainable import TRAINABLE
+from listing_vibes.features.texts.sources import TEXT_SOURCES
 
-TextView = Literal["minilm", "minilm-whitened", "tfidf", "own-bert"]
+TextView = Annotated[str, AfterValidator(TEXT_SOURCES.known)]
 
 
 class FeatureConfig(BaseModel):

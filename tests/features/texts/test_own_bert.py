@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from listing_vibes.errors import VibesError
-from listing_vibes.features.texts import own_bert
 from listing_vibes.features.texts.encoder import load_text_encoder
-from listing_vibes.features.texts.own_bert import OwnBert
+from listing_vibes.features.texts.sources import own_bert
+from listing_vibes.features.texts.sources.own_bert import OwnBert
 
 pytestmark = pytest.mark.slow
 

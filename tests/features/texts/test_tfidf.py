@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from listing_vibes.features.texts.tfidf import Tfidf
+from listing_vibes.features.texts.sources.tfidf import Tfidf
 
 TEXTS = [
     "Lamp LX-200 brass",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.encoders import open_custom
 from listing_vibes.features.photos.pipeline import Encoder
 from listing_vibes.features.photos.vae import is_vae, market_vae
 from listing_vibes.features.photos.vectors import JOIN, PhotoVectors, combine, embed_photos
@@ -51,6 +52,9 @@ def encoder_of(
     """
     if is_vae(name):
         return market_vae(market.path, market.photos, name, weights, report=report)
+    custom = open_custom(name, weights)
+    if custom is not None:
+        return custom
     # timm, of which a training on a market without photos is spared the import.
     from listing_vibes.features.photos.opening import load_photo_encoder
 

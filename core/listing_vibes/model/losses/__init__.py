@@ -26,4 +26,4 @@ class Loss(ABC):
 
 
 #: All losses by the name that settings give them; knowing the names imports no torch.
-LOSSES = Registry(__name__, Loss, "loss", "_")
+LOSSES = Registry(__name__, Loss, "loss", "_", group="listing_vibes.losses")

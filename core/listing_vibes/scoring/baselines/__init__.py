@@ -64,7 +64,7 @@ class LeftOut(VibesError):
 
 
 #: All of them by the names that grids give them.
-BASELINES = Registry(__name__, Baseline, "baseline")
+BASELINES = Registry(__name__, Baseline, "baseline", group="listing_vibes.baselines")
 
 
 def in_order() -> dict[str, type[Baseline]]:

@@ -25,6 +25,7 @@ from listing_vibes.features.texts.encoder import (
     load_text_encoder,
     minilm_folder,
 )
+from listing_vibes.features.texts.sources import FitOptions, TextSource
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.progress import Counted, Report
 
@@ -44,7 +45,7 @@ BESIDE = (
 
 
 @dataclass(frozen=True, eq=False)
-class OwnBert:
+class OwnBert(TextSource):
     """The further trained encoder.
 
     Attributes:
@@ -85,6 +86,11 @@ class OwnBert:
         found = cls(key, _trained(base, sorted(texts), steps, seed, report))
         found._encoder(cache)
         return found
+
+    @classmethod
+    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> OwnBert:
+        """Train for `options.steps` on the distinct `texts`."""
+        return cls.fit(texts, options.cache, options.steps, options.seed, options.report)
 
     def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
         """(N, 384) float32, mean-pooled and L2-normalised."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from listing_vibes.features.texts.sources import FitOptions, TextSource
 from listing_vibes.market.words import unusual, words
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Tfidf:
+class Tfidf(TextSource):
     """A fitted text view.
 
     Attributes:
@@ -58,6 +59,11 @@ class Tfidf:
         idf = np.concatenate([maker.idf_ for maker in known]).astype(np.float32)
         words, ngrams = ([] if m is None else m.get_feature_names_out().tolist() for m in makers)
         return cls((words, ngrams), idf, components)
+
+    @classmethod
+    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Tfidf:
+        """Fit on `texts`; at most as many components as the model is wide."""
+        return cls.fit(texts, options.width, options.seed)
 
     def vectors(self, texts: Sequence[str], cache: Path | None = None, report: Any = None) -> np.ndarray:
         """(N, w) float32; a text without a known term is zero."""

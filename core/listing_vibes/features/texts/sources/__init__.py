@@ -1,0 +1,76 @@
+"""Encoders of texts, by the names that `features.text_views` gives them: one class in one file, or one of an installed package."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from listing_vibes.registry import Registry
+
+if TYPE_CHECKING:
+    from listing_vibes.progress import Report
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What an encoder that is fitted on a market's texts may need."""
+
+    width: int  # of the model
+    cache: Path  # the market's folder of text vectors
+    steps: int  # of further pre-training
+    seed: int = 0
+    report: Report | None = None
+
+
+class TextSource(ABC):
+    """Makes wide vectors of texts: `own_bert.py` in this folder is `features.text_views = ["own-bert"]`."""
+
+    #: Whether the vectors are whitened on their way to the model's width, so that rare differences count as much as common ones.
+    whiten: ClassVar[bool] = True
+
+    @classmethod
+    def fit_source(cls, texts: Sequence[str], options: FitOptions) -> Self:
+        """Fit on distinct `texts` of the training period; by default there is nothing to fit."""
+        return cls()
+
+    @abstractmethod
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+        """Return (N, w) float32."""
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What JSON and what safetensors keep of it in a run; by default nothing."""
+        return {}, {}
+
+    @classmethod
+    def restore(cls, head: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """Return what `state` came from."""
+        return cls()
+
+
+class SentenceEncoder(TextSource):
+    """A frozen encoder of another package, such as a text API; each distinct text is encoded once and cached in the market."""
+
+    #: Tells the vectors of two versions apart: another one is another cache.
+    name: str
+    width: int
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return (N, width) float32 for (N,) texts that are not blank."""
+
+    def vectors(self, texts: Sequence[str], cache: Path, report: Report | None = None) -> np.ndarray:
+        """Return (N, width) float32; zero for a blank text."""
+        from listing_vibes.features.texts.encoder import embed_texts
+
+        return embed_texts(texts, cache, report, encoder=self).vectors
+
+
+#: All encoders of texts by name.
+TEXT_SOURCES: Registry[TextSource] = Registry(
+    __name__, TextSource, "text encoder", group="listing_vibes.encoders"
+)

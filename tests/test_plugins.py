@@ -1,0 +1,151 @@
+"""A package outside ours adds one of each extension, and one that is broken is a sentence that names it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from browser.painted import paint_market
+from helpers.plugins import forget_plugins, plugin, plugin_folder  # noqa: F401
+from listing_vibes import Market, Run, evaluate, train
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.encoders import PHOTO_ENCODERS
+from listing_vibes.features.photos.of_market import encoder_of
+from listing_vibes.features.texts.sources import TEXT_SOURCES
+from listing_vibes.market.importers import IMPORTERS
+from listing_vibes.market.kinds import KINDS
+from listing_vibes.model.losses import LOSSES
+from listing_vibes.scoring.baselines import BASELINES
+
+ADDED = [
+    (BASELINES, "newest"), (LOSSES, "hinge"), (KINDS, "month"), (IMPORTERS, "json-lines"),
+    (TEXT_SOURCES, "letters"), (PHOTO_ENCODERS, "colors"),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("plugin")
+def test_names_are_known_without_importing_the_package():
+    for found, name in ADDED:
+        assert name in found and name in list(found) and len(found) == len(list(found))
+    assert not any(module.startswith("acme_vibes") for module in sys.modules)
+    for found, name in ADDED:
+        assert found[name].__module__.startswith("acme_vibes.")
+
+
+def test_without_the_package_there_is_none():
+    assert not any(name in found for found, name in ADDED)
+
+
+@pytest.mark.slow
+def test_a_run_is_made_with_the_packages_classes(plugin, tmp_path):  # noqa: F811
+    folder = paint_market(tmp_path / "market", listings=40, users=30)
+    listings = pd.read_csv(folder / "listings.csv") if (folder / "listings.csv").is_file() else None
+    if listings is None:
+        listings = pd.read_parquet(folder / "listings.parquet")
+    moved = listings.assign(moved_in=[f"2024-{1 + row % 12:02d}-03" for row in range(len(listings))])
+    for file in folder.glob("listings.*"):
+        file.unlink()
+    moved.to_parquet(folder / "listings.parquet")
+    with (folder / "market.toml").open("a") as stream:
+        stream.write('\n[attributes.moved_in]\nkind = "month"\n')
+    run = train(
+        Market.open(folder), tmp_path / "run", preset="tiny", encoder="colors",
+        training={"loss": "hinge", "max_steps": 4, "batch": 8, "fresh": 8},
+        features={"text_views": ["letters"]},
+    )  # fmt: skip
+    settings = run.manifest.settings
+    assert (settings.training.loss, settings.features.text_views) == ("hinge", ("letters",))
+    assert run.manifest.photo_encoder == "colors@1"
+    assert run.vectors("photos").shape[1] == 48
+    assert {one.name: one.kind for one in run.market.attributes}["moved_in"] == "month"
+    assert "newest" in evaluate(run).names
+    again = Run.open(tmp_path / "run")
+    assert np.array_equal(again.vectors("model"), run.vectors("model"))
+    assert len(again.similar(listings["listing_id"].astype(str)[0]))
+
+
+@pytest.mark.slow
+def test_the_command_imports_by_the_packages_importer(plugin, tmp_path):  # noqa: F811
+    (tmp_path / "files").mkdir()
+    rows = [{"listing_id": f"l{row}", "price": row} for row in range(5)]
+    (tmp_path / "files" / "listings.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    paths = os.pathsep.join([str(plugin), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-c", "from listing_vibes.cli import main; main()"]
+    command += ["import", "json-lines", str(tmp_path / "files"), str(tmp_path / "market")]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(Market.open(tmp_path / "market").listings) == 5
+
+
+@pytest.fixture
+def broken(plugin_folder, tmp_path, monkeypatch):  # noqa: F811
+    """A copy of the package for a test to damage, and what makes the registries read it."""
+    site = tmp_path / "site"
+    shutil.copytree(plugin_folder, site)
+    (entries,) = site.glob("acme_vibes-*.dist-info/entry_points.txt")
+
+    def damage(edit):
+        edit(site / "acme_vibes", entries)
+        forget_plugins()
+
+    monkeypatch.syspath_prepend(site)
+    yield damage
+    monkeypatch.undo()
+    forget_plugins()
+
+
+def renamed(old, new):
+    return lambda _, entries: entries.write_text(entries.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("edit", "registry", "name", "says"),
+    [
+        (
+            lambda package, _: (package / "hinge.py").write_text("import nowhere\n"),
+            LOSSES,
+            "hinge",
+            "nowhere",
+        ),
+        (
+            lambda package, _: (package / "hinge.py").write_text("1 / 0\n"),
+            LOSSES,
+            "hinge",
+            "division by zero",
+        ),
+        (renamed(":Hinge", ":Hindge"), LOSSES, "hinge", "Hindge"),
+        (renamed("hinge:Hinge", "newest:Newest"), LOSSES, "hinge", "newest:Newest is no Loss"),
+        (renamed("newest:Newest", "bare:Bare"), BASELINES, "newest", "lacks score, tune"),
+        (renamed("hinge =", "next ="), LOSSES, "next", "as Listing Vibes does"),
+    ],
+    ids=["an import", "an error", "no such class", "another class", "an abstract class", "a name of ours"],
+)
+def test_a_broken_package_is_a_sentence_that_names_it(broken, edit, registry, name, says):
+    def damage(package, entries):
+        (package / "bare.py").write_text(
+            "from listing_vibes.scoring.baselines import Baseline\n\nclass Bare(Baseline): ...\n"
+        )
+        edit(package, entries)
+
+    broken(damage)
+    assert name in registry
+    with pytest.raises(VibesError) as raised:
+        registry[name]
+    text = str(raised.value)
+    assert "acme-vibes 1.0" in text and says in text and "\n" not in text and text.endswith("package.")
+    assert registry["log_in" if registry is LOSSES else "popularity"]  # the others are as they were
+
+
+def test_a_photo_encoder_of_another_version_is_refused(plugin):  # noqa: F811
+    assert encoder_of(None, "colors").name == encoder_of(None, "colors@1").name == "colors@1"
+    with pytest.raises(VibesError, match="calls itself 'colors@1' now"):
+        encoder_of(None, "colors@0")
+    with pytest.raises(VibesError, match="is no CustomPhotoEncoder"):
+        encoder_of(None, "letters")
