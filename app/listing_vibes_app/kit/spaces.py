@@ -23,7 +23,7 @@ def space_switch(opened: OpenRun) -> str | None:
         return None
     explained = " · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS)
     offered = {name: LABELS[name] for name in available}
-    return switch("Compare by", "space", offered, available[0], help=explained)
+    return switch("Compare by", "space", offered, opened.run.spaces[0], help=explained)
 
 
 def missing_spaces(opened: OpenRun) -> list[str]:

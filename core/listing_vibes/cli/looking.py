@@ -62,9 +62,12 @@ def similar(
     opened = Run.open(run, events_too=False)
     assert listing is not None
     moment = options.moment_of(at, opened.market)
+    default = opened.manifest.default_space if space is None else None
     space = space or opened.spaces[0]
     found = opened.similar(listing, space=space, at=moment, rules=rules)
     show(opened, found, json_, rules, moment, space=space)
+    if default is not None and default.space == space:
+        typer.echo(default.sentence, err=True)
 
 
 @app.command(rich_help_panel=USE)

@@ -100,8 +100,16 @@ def embed(
         Path | None,
         typer.Option(metavar="RUN", help="run whose model is used as it is, or one that ships: homes, demo"),
     ] = None,
+    photos: Annotated[
+        bool | None,
+        typer.Option(
+            "--photos/--no-photos",
+            help="embed photos; default: without --model, or where the model's run has them",
+        ),
+    ] = None,
     encoder: Encoder = "auto",
     weights: Weights = None,
+    json_: Json = False,
 ) -> None:
     """Embed a market's listings, with the model of another run or (without --model) in the untrained spaces."""
     from listing_vibes.features.photos.trainable import trained_weights
@@ -113,17 +121,22 @@ def embed(
     from listing_vibes.run.spaces import embed_market
 
     opened, model = Market.open(market), None if model is None else named_model(model)
-    if model is not None and encoder == "auto":
+    if model is not None:
         with reading(model) as folder:
-            encoder = Manifest.load(folder).photo_encoder or encoder
-    if model is not None and weights is None:
-        with reading(model) as folder:
-            weights = trained_weights(folder, encoder)
-    vectors = photo_vectors(opened, encoder, weights)
+            known = Manifest.load(folder).photo_encoder
+            photos = bool(known or encoder != "auto" or weights) if photos is None else photos
+            encoder = known or encoder if encoder == "auto" else encoder
+            weights = trained_weights(folder, encoder) if weights is None else weights
+    vectors = None if photos is False else photo_vectors(opened, encoder, weights)
     with progress_bar() as progress:
         tell_broken(opened.path, vectors, progress)
-        embed_market(opened, run, vectors, model, progress)
-    typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.", err=True)
+        manifest = embed_market(opened, run, vectors, model, progress)
+    left_out = (
+        " Photos are not embedded; --photos embeds them." if photos is False and len(opened.photos) else ""
+    )
+    typer.echo(f"Wrote the run {run}; look at it with `vibes explore {run}`.{left_out}", err=True)
+    if json_ and manifest.default_space is not None:
+        typer.echo(json.dumps({"run": str(run), "default_space": manifest.default_space.model_dump()}))
 
 
 @app.command(rich_help_panel=MODEL)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from listing_vibes.errors import VibesError
 from listing_vibes.features.carried import Carried
 from listing_vibes.features.content_spaces import content_spaces
+from listing_vibes.features.coverage import values_known
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
@@ -22,7 +23,6 @@ from listing_vibes.insight.foretold import FILE as CALIBRATION
 from listing_vibes.insight.foretold import LEVEL, Foretold, Tried, foretell, load_tried, save_tried
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.kept import content, kept
-from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
@@ -152,7 +152,7 @@ def passport(
     carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
     here = read_by(featurizer, opened)
     near, distances = nearest(seen, here)
-    known = _values_known(featurizer, here)
+    known = values_known(featurizer, here)
     if photos is None and featurizer.photo is not None and len(opened.photos):
         with suppress(VibesError):  # not embedded yet, which the passport does not wait for
             photos = load_photo_vectors(opened.path, opened.photos, featurizer.photo_encoder)
@@ -257,28 +257,6 @@ def _trained_on(market: Market, manifest: Manifest, seen: Sequence[SeenMarket]) 
     states = {manifest.trained_on, *(one.fingerprint for one in manifest.markets or ())}
     # Folders of two markets may be called the same; who gives a name means it.
     return market.fingerprint in states or market.config.name in {one.name for one in seen}
-
-
-def _values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
-    """By attribute that both have the share of what the market's listings tell of it that the vocabulary holds."""
-    if featurizer.vocabulary.pieces:
-        return {}
-    there = {one.name for one in market.attributes}
-    known = [entry for entry in featurizer.vocabulary.attributes if entry.name in there]
-    return {entry.name: _known_share(entry, market.listings) for entry in known}
-
-
-def _known_share(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
-    kind = kind_of(entry.kind)
-    if entry.edges or entry.grids:
-        return 1.0 - kind.outgrown(entry, listings)
-    told = kind.fit(listings, entry.name, 2, 1)
-    counts = np.zeros(1 + told.size)
-    for one in kind.tell(told.model_copy(update={"first": 1, "buckets": 0}), listings):
-        counts += np.bincount(one.ids, minlength=len(counts))
-    there = set(entry.values)
-    mine = [counts[1 + place] for place, value in enumerate(told.values) if value in there]
-    return float(sum(mine) / max(1.0, counts[1:].sum()))
 
 
 def _neighbours(market: Market) -> tuple[float | None, int, str]:

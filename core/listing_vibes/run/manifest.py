@@ -35,6 +35,21 @@ class KnownMarket(Forbidding):
     t2: int | None = None
 
 
+class DefaultSpace(Forbidding):
+    """The space that listings are compared by where nobody names one; see `listing_vibes.run.default_space`."""
+
+    space: str
+    reason: str
+
+    @property
+    def sentence(self) -> str:
+        """Such as: "Compares listings by their attributes unless told otherwise: a listing has 8.2 attributes on average."."""
+        by = {"model": "the model", "photos": "their photos", "attributes": "their attributes"}.get(
+            self.space, self.space
+        )
+        return f"Compares listings by {by} unless you name another space: {self.reason}."
+
+
 class Manifest(Forbidding):
     """The content of `run.toml`."""
 
@@ -46,6 +61,7 @@ class Manifest(Forbidding):
     steps: int = 0  # of training until the weights that were kept; 0 = not recorded
     photo_encoder: str = ""
     encoded_by: str = ""  # inference path of listings.npz, see listing_vibes.model.fast.choose; "" = no model
+    default_space: DefaultSpace | None = None  # None: the first of `contents.SPACES` that the run has
     carried: Carried | None = None  # what the model brought from the run that it came from
     versions: dict[str, str] = Field(default_factory=dict)
     settings: Settings = Settings()

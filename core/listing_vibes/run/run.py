@@ -52,7 +52,8 @@ class Run(RunFolder):
         Args:
             listings: a listing id, as text or number, or several.
             k: how many, at most; None: that of the rules.
-            space: "model", "photos" (what they look like) or "attributes"; None: the first of `spaces`.
+            space: "model", "photos" (what they look like) or "attributes"; None: the first of `spaces`,
+                see `listing_vibes.run.default_space`.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
             at: the moment of `rules.live_only` and `rules.boost`; None: after the last event known.
             rules: `Rules`, or a mapping with some of their keys.
@@ -163,12 +164,13 @@ class Run(RunFolder):
         for_users: bool = True,
         beside: str | None = None,
     ) -> Recommender:
-        """What makes lists by a space (None: the run's first) under rules; kept, so that a second question finds it ready.
+        """What makes lists by a space (None: `model` for users where there is one, else the run's first) under rules; kept, so that a second question finds it ready.
 
         Raises:
             VibesError: no such space or attribute, or nothing fitted.
         """
-        space = self.spaces[0] if space is None else space
+        if space is None:
+            space = "model" if for_users and self.has_model else self.spaces[0]
         self.index(space)
         plain = (Rules() if rules is None else rules).model_copy(
             update={"k": K}

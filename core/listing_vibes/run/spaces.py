@@ -13,6 +13,7 @@ import numpy as np
 from listing_vibes.errors import VibesError
 from listing_vibes.features.carried import Carried
 from listing_vibes.features.content_spaces import content_spaces
+from listing_vibes.features.coverage import coverage
 from listing_vibes.features.digests import content_digests
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors
@@ -23,6 +24,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report
 from listing_vibes.run.contents import REFRESH, WAITING, is_sound, read_spaces, seal
+from listing_vibes.run.default_space import default_space
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.generations import building, drop_results, forget, publish, reading, sweep
 from listing_vibes.run.manifest import Manifest
@@ -200,6 +202,12 @@ def _embed(
                 copy_file(source / name, out / name)
     if engine is not None and engine.featurizer.within is not None:
         engine.featurizer.save(out)
+    known_share = None
+    if engine is not None and carried is not None and not carried.learned:
+        known_share = coverage(market, engine.featurizer, carried)
+    default = default_space(market, spaces, known_share)
+    if report is not None:
+        report(Notice(default.sentence))
     save_spaces(out, market, spaces)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
@@ -210,6 +218,7 @@ def _embed(
         trained_on=trained_on,
         photo_encoder=photos.encoder if photos is not None else "",
         encoded_by=engine.path if engine is not None else "",
+        default_space=default,
         carried=carried,
         versions=library_versions(),
         settings=settings,

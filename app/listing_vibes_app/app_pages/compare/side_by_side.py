@@ -128,7 +128,7 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
     if row is None:
         empty(f"There is no listing “{listing}” in this market", "The link may be of another market.")
         return
-    spaces = [name for name in LABELS if name in opened.run.spaces and name in other.run.spaces]
+    spaces = [name for name in opened.run.spaces if name in other.run.spaces]
     if not spaces:
         empty("The two runs have no space in common", "Neither model, photos nor attributes are in both.")
         return

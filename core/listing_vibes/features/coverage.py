@@ -1,0 +1,50 @@
+"""What share of a market's values a model has learned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from listing_vibes.features.carried import Carried
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.seen import read_by
+from listing_vibes.features.within import inside
+from listing_vibes.market.kinds import AttributeVocabulary, kind_of
+from listing_vibes.market.market import Market
+
+
+def coverage(market: Market, featurizer: Featurizer, carried: Carried) -> float:
+    """Return the mean over the market's attributes of the share of their values that the model has learned, 0 to 1.
+
+    An attribute that the model has not learned counts as 0. Photos count as one attribute, where the market has any.
+    """
+    known = values_known(featurizer, read_by(featurizer, market))
+    shares = [max(known.get(name, 0.0), known.get(inside(name), 0.0)) for name in carried.known]
+    if featurizer.vocabulary.pieces:  # words of any market are in its vocabulary
+        shares = [1.0] * len(carried.known)
+    shares += [0.0] * len(carried.new)
+    if len(market.photos):
+        shares.append(float(carried.photos == "known"))
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def values_known(featurizer: Featurizer, market: Market) -> dict[str, float]:
+    """Return by attribute that both have the share of its values that the vocabulary holds; `market` is as `read_by` gives it."""
+    if featurizer.vocabulary.pieces:
+        return {}
+    there = {one.name for one in market.attributes}
+    known = [entry for entry in featurizer.vocabulary.attributes if entry.name in there]
+    return {entry.name: _share_known(entry, market.listings) for entry in known}
+
+
+def _share_known(entry: AttributeVocabulary, listings: pd.DataFrame) -> float:
+    kind = kind_of(entry.kind)
+    if entry.edges or entry.grids:
+        return 1.0 - kind.outgrown(entry, listings)
+    told = kind.fit(listings, entry.name, 2, 1)
+    counts = np.zeros(1 + told.size)
+    for one in kind.tell(told.model_copy(update={"first": 1, "buckets": 0}), listings):
+        counts += np.bincount(one.ids, minlength=len(counts))
+    there = set(entry.values)
+    mine = [counts[1 + place] for place, value in enumerate(told.values) if value in there]
+    return float(sum(mine) / max(1.0, counts[1:].sum()))
