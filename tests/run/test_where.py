@@ -1,11 +1,18 @@
 """Conditions on listings as people write them: what is part of what, and what is none is refused at once."""
 
+import json
+
 import pytest
 
+from helpers.commands import vibes
+from helpers.serving import serving
 from listing_vibes.errors import VibesError
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.run.newcomers import new_listings
 from listing_vibes.run.where import MOST_VALUES, read_condition
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 
 @pytest.mark.parametrize(
@@ -13,6 +20,8 @@ from listing_vibes.run.where import MOST_VALUES, read_condition
     [
         ("price<=100", "price", "<=", (100.0,)),
         ("  price  >=  1e2 ", "price", ">=", (100.0,)),
+        ("rooms < 3", "rooms", "<", (3.0,)),
+        ("rooms>2", "rooms", ">", (2.0,)),
         ("rooms = 2|3", "rooms", "=", (2.0, 3.0)),
         ("district=A|B ", "district", "=", ("A", "B")),
         (r"district=A\|B|x:y", "district", "=", ("A|B", "x:y")),
@@ -22,6 +31,24 @@ from listing_vibes.run.where import MOST_VALUES, read_condition
 def test_the_first_sign_parts_a_name_from_its_values(trained, text, name, sign, values):
     found = read_condition(trained.market, text)
     assert (found.attribute.name, found.sign, found.values) == (name, sign, values)
+
+
+def test_bounds_are_strict_or_not_in_command_service_and_python(trained):
+    rooms = trained.market.listings.set_index(C.LISTING)["rooms"]
+    asked = trained.listing_ids[0]
+    with serving(make_app(NewestState(trained.path))) as client:
+        for text, fulfilled in (
+            ("rooms<3", rooms < 3), ("rooms<=3", rooms <= 3), ("rooms>3", rooms > 3), ("rooms>=3", rooms >= 3),
+        ):  # fmt: skip
+            expected = set(rooms.index[fulfilled]) - {asked}
+            found = trained.similar(asked, 200, rules={"where": text})
+            assert set(found[C.LISTING]) == expected and expected
+            told = json.loads(
+                vibes("similar", trained.path, asked, "-k", 200, "--where", text, "--json").stdout
+            )
+            assert [one[C.LISTING] for one in told] == found[C.LISTING].tolist()
+            answer = client.get(f"/similar/{asked}", params={"k": 200, "where": text}).json()
+            assert [one[C.LISTING] for one in answer["results"]] == found[C.LISTING].tolist()
 
 
 @pytest.mark.parametrize(

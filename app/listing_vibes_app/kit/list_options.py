@@ -35,7 +35,7 @@ TEXTS = {
     "where": (
         "Only where",
         "price<=100; rooms=2|3",
-        "Conditions on attributes by label or name, with <=, >= or =; semicolons between several, | between values, "
+        "Conditions on attributes by label or name, with <=, >=, <, > or =; semicolons between several, | between values, "
         "`\\|` where it is part of one",
     ),
     "boost": (

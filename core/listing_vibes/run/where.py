@@ -1,11 +1,11 @@
-"""Conditions on listings, as people write them: `price<=100`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
+"""Conditions on listings, as people write them: `price<=100`, `rooms>2`, `room_type=Entire home|Loft`, `pets=yes`, `amenities=Sauna`,
 `within 3km of 48.14,11.58`, `live on 2025-03-03`; a value that has a | itself is written with \\|."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,9 @@ from listing_vibes.market.moments import moment_in_log
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.run.places import KILOMETRES, NUMBER, PLACE, distance, read_place
 
-Sign = Literal["<=", ">=", "="]
+BOUNDS = {"<=": np.less_equal, ">=": np.greater_equal, "<": np.less, ">": np.greater}
 #: What parts a name from a value. A pattern of the whole would try each of many spaces as the end of the name.
-SIGN = re.compile("<=|>=|=")
+SIGN = re.compile("|".join([*BOUNDS, "="]))
 BETWEEN = re.compile(r"(?<!\\)\|")  # of several values
 MOST_VALUES = 1000
 WITHIN = re.compile(rf"\s*within\s+(?P<way>{NUMBER})\s*(?P<metre>km|m)\s+of\s+(?P<place>{PLACE})\s*")
@@ -62,7 +62,7 @@ class Condition:
     """
 
     attribute: Attribute
-    sign: Sign
+    sign: str  # one of `BOUNDS`, or =
     values: tuple[Any, ...]
 
     def fulfilled(self, market: Market) -> np.ndarray:
@@ -71,7 +71,8 @@ class Condition:
         if self.sign == "=":
             return kind.meets(column, self.values)
         number = pd.to_numeric(column, errors="coerce").to_numpy(float, na_value=np.nan)  # (L,)
-        return number <= self.values[0] if self.sign == "<=" else number >= self.values[0]
+        fulfilled: np.ndarray = BOUNDS[self.sign](number, self.values[0])
+        return fulfilled
 
 
 def holding(name: str, value: str) -> str:
@@ -129,7 +130,7 @@ def read_condition(market: Market, text: str) -> Condition | Within | LiveOn:
         raise VibesError(
             f"Option --where asks for {len(parts):,} values of {attribute.name}; give at most {MOST_VALUES:,}."
         )
-    return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))  # type: ignore[arg-type]
+    return Condition(attribute, sign, tuple(_value(attribute, part, text) for part in parts))
 
 
 def _live_on(market: Market, day: str, text: str) -> LiveOn:
