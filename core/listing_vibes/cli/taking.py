@@ -50,14 +50,31 @@ def export(
     check: Annotated[
         bool, typer.Option("--check", help="compare vectors and top 30 with those of the model")
     ] = False,
+    vectors: Annotated[
+        bool,
+        typer.Option("--vectors", help="write the vectors of listings and users as Parquet, not the model"),
+    ] = False,
     json_: Json = False,
 ) -> None:
-    """Write the model as ONNX, as ONNX in int8, or compiled ahead of time, for engines without Python."""
+    """Write the model as ONNX or compiled ahead of time, or with --vectors the vectors of listings and users as Parquet."""
     from dataclasses import asdict
 
     from listing_vibes.run.run import Run
 
     opened, folder = Run.open(run), out or run / "export"
+    if vectors:
+        if formats or check:
+            raise VibesError("Option --vectors writes no model; leave out --format and --check.")
+        from listing_vibes.serving.export.vectors import export_vectors
+
+        with progress_bar() as progress:
+            rows = export_vectors(opened, folder, progress)
+        typer.echo(
+            json.dumps(rows)
+            if json_
+            else "\n".join(f"{folder / name}: {count:,} vectors" for name, count in rows.items())
+        )
+        return
     _ = opened.engine  # says where there is no model, or no torch
     from listing_vibes.serving.export.read import LEAST, check_export
     from listing_vibes.serving.export.write import export_run

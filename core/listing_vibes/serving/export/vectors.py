@@ -1,0 +1,99 @@
+"""Vectors of listings and users as Parquet, for whatever loads vectors: DuckDB, pandas, pgvector, Qdrant, Milvus.
+
+out/listings.parquet   listing_id, space, model, vector: one row a listing and space
+out/users.parquet      user_id, model, vector: one row a user with a history, where the run has a model and events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.durable import atomic_path, sweep_left
+from listing_vibes.progress import Counted, Report
+from listing_vibes.run.prepared import weights_digest
+from listing_vibes.run.run import Run
+
+LISTINGS, USERS = "listings.parquet", "users.parquet"
+#: Rows that are written, and histories that are encoded, at once.
+ROWS, HISTORIES = 50_000, 2048
+VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
+NAME = pa.dictionary(pa.int32(), pa.string())
+
+
+def export_vectors(run: Run, out: Path, report: Report | None = None) -> dict[str, int]:
+    """Write the vectors of `run` into the folder `out`; returns the number of rows by file.
+
+    All vectors are L2-normalized float32, so that the inner product is the cosine. A listing without a vector in a space (no
+    photo), and a user without a history that the model reads, has no row. Compare only vectors of the same space and `model`.
+
+    Raises:
+        VibesError: the disk is full, or the folder cannot be written.
+    """
+    sweep_left(out)
+    schema = pa.schema([(C.LISTING, pa.string()), ("space", NAME), ("model", NAME), ("vector", VECTOR)])
+    rows = {LISTINGS: _write(out / LISTINGS, schema, _listing_rows(run))}
+    if run.has_model and len(run.log):
+        schema = pa.schema([(C.USER, pa.string()), ("model", NAME), ("vector", VECTOR)])
+        rows[USERS] = _write(out / USERS, schema, _user_rows(run, report))
+    else:
+        (out / USERS).unlink(missing_ok=True)  # of an earlier export: of other vectors
+    return rows
+
+
+def model_of(run: Run, space: str) -> str:
+    """Return what tells vectors of one model from those of another: weights, encoder, or the market that was fitted."""
+    if space == "model":
+        return weights_digest(run.folder)[:16]
+    return run.manifest.photo_encoder if space == "photos" else f"market-{run.manifest.fingerprint[:16]}"
+
+
+def _listing_rows(run: Run) -> Iterator[dict[str, pa.Array]]:
+    ids = pa.array(run.listing_ids, pa.string())
+    for space in run.spaces:
+        vectors, model = run.vectors(space), model_of(run, space)  # (L, d)
+        for first in range(0, len(vectors), ROWS):
+            part = vectors[first : first + ROWS]
+            yield _columns(C.LISTING, ids[first : first + ROWS], part, space=space, model=model)
+
+
+def _user_rows(run: Run, report: Report | None) -> Iterator[dict[str, pa.Array]]:
+    log, listings, model = run.log, run.vectors("model"), model_of(run, "model")
+    for first in range(0, len(log.users), HISTORIES):
+        if report is not None:
+            report(Counted("users", first, len(log.users)))
+        users = slice(first, min(first + HISTORIES, len(log.users)))
+        start, end = log.start[:-1][users], log.start[1:][users]
+        vectors = run.engine.encode_histories(log, start, end, listings=listings)  # (B, d)
+        yield _columns(C.USER, pa.array(log.users[users], pa.string()), vectors, model=model)
+
+
+def _columns(column: str, ids: pa.Array, vectors: np.ndarray, **names: str) -> dict[str, pa.Array]:
+    """Columns of the rows (n, d) that are not zero."""
+    there = np.flatnonzero(vectors.any(axis=1))
+    values = np.ascontiguousarray(vectors[there], np.float32)  # (n, d)
+    offsets = np.arange(len(there) + 1, dtype=np.int32) * vectors.shape[1]
+    repeated = {
+        name: pa.DictionaryArray.from_arrays(np.zeros(len(there), np.int32), [value])
+        for name, value in names.items()
+    }
+    vector = pa.ListArray.from_arrays(offsets, values.ravel(), type=VECTOR)
+    return {column: ids.take(pa.array(there)), **repeated, "vector": vector}
+
+
+def _write(path: Path, schema: pa.Schema, parts: Iterator[dict[str, pa.Array]]) -> int:
+    rows = 0
+    # Floats of vectors hardly repeat: neither dictionaries nor much compression pay.
+    options = {"compression": "zstd", "use_dictionary": ["space", "model"]}
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
+        for part in parts:
+            table = pa.table(part, schema)
+            if table.num_rows:
+                writer.write_table(table)
+                rows += table.num_rows
+    return rows
