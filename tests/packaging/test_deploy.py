@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -21,8 +22,10 @@ import listing_vibes.cli  # noqa: F401  (registers the commands)
 from helpers.commands import vibes
 from helpers.serving import ask, running
 from helpers.small_market import generate
+from helpers.traces import traces
 from listing_vibes.cli.shared import app
 from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.loop import REFRESHING
 from listing_vibes.serving.service.guard import TOKEN
 from listing_vibes.serving.service.workers import END_S
 
@@ -40,7 +43,7 @@ PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text(encoding="utf
 ALERTS = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))
 TREE = typer.main.get_command(app).commands
 #: What a command needs to write and what it only reads, by the names of its arguments.
-WRITES = {"import": ["market"], "train": ["folders"], "evaluate": ["run"], "refresh": ["run"], "monitor": ["run"],
+WRITES = {"import": ["market"], "train": ["folders"], "evaluate": ["run"], "refresh": ["run"], "monitor": ["run"], "forget": ["run", "also"],
           "serve": ["events", "impressions"], "explore": []}  # fmt: skip
 READS = {"serve": ["run"], "explore": ["runs"], "refresh": ["events"]}
 SECRET = "a-token-of-many-characters"
@@ -117,7 +120,9 @@ def test_a_command_that_there_is_not_would_be_found():
 
 def test_both_run_the_same_commands():
     lines = {name.split()[-1]: words for name, (words, _) in LINES.items() if name.startswith("kubernetes")}
-    assert lines == {name: one["command"] for name, one in OURS.items() if name != "explore"}
+    words = {name: one["command"] for name, one in OURS.items() if name != "explore"}
+    words["forget"] = [word.replace("${FORGET_USER:-}", "$(FORGET_USER)") for word in words["forget"]]
+    assert lines == words
 
 
 def test_nobody_has_rights_or_writes_where_nothing_is_mounted_and_all_is_bounded():
@@ -132,6 +137,57 @@ def test_nobody_has_rights_or_writes_where_nothing_is_mounted_and_all_is_bounded
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         }, name  # fmt: skip
         assert one["resources"]["requests"]["cpu"] and one["resources"]["limits"]["memory"], name
+
+
+def test_what_is_temporary_has_a_limit():
+    for name, template, _ in pods():
+        for volume in template["spec"]["volumes"]:
+            assert "emptyDir" not in volume or volume["emptyDir"]["sizeLimit"].endswith("Gi"), name
+    assert all("size=" in one["tmpfs"][0] for one in OURS.values())
+
+
+def test_each_role_that_goes_on_is_asked_whether_it_lives_and_what_ends_is_not(tmp_path):
+    for name, one in OURS.items():
+        goes_on = one["restart"] == "unless-stopped"
+        disabled = one.get("healthcheck", {}).get("disable", False)
+        # The image's own check asks the explorer, so only that may do without another.
+        assert disabled != goes_on and (name == "explore" or disabled or "test" in one["healthcheck"]), name
+    for name, template, workload in pods():
+        probed = ["livenessProbe" in one for one in template["spec"]["containers"]]
+        assert probed == [workload["kind"] == "Deployment"], name
+    (refresh,) = (one for name, one, _ in containers() if name == "vibes-refresh refresh")
+    command = refresh["livenessProbe"]["exec"]["command"]
+    assert command == OURS["refresh"]["healthcheck"]["test"][1:]
+    beat = tmp_path / REFRESHING
+    words = [sys.executable, "-c", command[-1].replace("/data/run", str(tmp_path))]
+    assert subprocess.run(words, check=False, capture_output=True).returncode != 0
+    for age, ends in ((0, 0), (1000, 1)):
+        beat.touch()
+        os.utime(beat, (time.time() - age,) * 2)
+        assert subprocess.run(words, check=False).returncode == ends
+
+
+def test_the_network_is_closed_but_for_what_the_parts_need():
+    closed, serve, database = kinds("NetworkPolicy")
+    labels = {name: template["metadata"]["labels"] for name, template, _ in pods()}
+    assert closed["spec"] == {
+        "podSelector": {"matchLabels": {"app": "vibes"}},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    assert all(one["app"] == "vibes" for one in labels.values())
+    assert serve["spec"]["podSelector"]["matchLabels"] == labels["vibes-serve"]
+    (rule,) = serve["spec"]["ingress"]
+    (port,) = next(one for name, one, _ in containers() if name == "vibes-serve serve")["ports"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": port["containerPort"]}] and rule["from"]
+    (chosen,) = database["spec"]["podSelector"]["matchExpressions"]
+    asks = {
+        template["metadata"]["labels"]["part"]
+        for name, template, _ in pods()
+        for container, one, _ in containers()
+        if container.startswith(f"{name} ") and any(e["name"] == "PGPASSWORD" for e in one.get("env", []))
+    }
+    assert set(chosen["values"]) == asks == {"setup", "refresh"}
+    assert [rule["ports"][0]["port"] for rule in database["spec"]["egress"]] == [5432, 53]
 
 
 def test_whoever_is_told_to_end_has_the_time_that_it_takes():
@@ -346,8 +402,13 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
                 urllib.request.Request(place + "/health", headers={"Host": "elsewhere.example.com"}),
                 timeout=30,
             )
+        assert traces(tmp_path / "shown", user) and traces(tmp_path / "posted", user)
+        gc.collect()  # the commands before were this process, which reads the state as long as it holds the run
+        words = [word.replace("${FORGET_USER:-}", user) for word in OURS["forget"]["command"]]
+        done = vibes(*here(words, tmp_path, address))
+        assert "events.parquet" in done.stdout and str(tmp_path / "posted") in done.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(END_S + 5) == 0
-    assert list((tmp_path / "shown").rglob("*.parquet")) or list((tmp_path / "shown").rglob("*.jsonl"))
+    assert traces(tmp_path / "shown", user) == traces(tmp_path / "posted", user) == []
     assert len(Run.open(tmp_path / "data" / "run").listing_ids) == len(tables["listings"])
     engine.dispose()
