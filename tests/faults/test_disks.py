@@ -45,6 +45,7 @@ COMMANDS = {
     "cost": ["cost", "{}/run"],
     "experiment": ["experiment", "{}/shown", "--events", "{}", "--html", "{}/lost.html"],
     "export": ["export", "{}/run", "{}/export"],
+    "export --vectors": ["export", "{}/run", "{}/vectors", "--vectors"],
     "check": ["check", "{}/market"],
     "photos": ["photos", "{}/pictured"],
     "download": ["download", "{}/addressed"],
