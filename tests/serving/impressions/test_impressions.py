@@ -96,18 +96,19 @@ def test_an_answer_has_an_id_in_the_body_and_as_a_header_and_is_there_when_it_is
             assert mine[C.LISTING].tolist() == [one["listing_id"] for one in told["results"]]
             assert mine["run"].unique().tolist() == [str(run.path)]
         assert found[C.USER].fillna("-").unique().tolist() == [user, "-", "me"]
-        assert set(found["scorer"]) == {"model", "attributes"} and set(found["kind"]) == {
+        assert set(found["scorer"]) == {"model only", "attributes"} and set(found["kind"]) == {
             "recommend",
             "similar",
         }
-        assert client.get("/recommend/nobody").status_code == 404
+        unknown = client.get("/recommend/nobody?k=1").json()
+        assert unknown["fallback"] and unknown["request_id"]
         shown_first = answers[0].json()
         for action in ("view", "message"):
             body = {"user_id": user, "listing_id": shown_first["results"][1]["listing_id"], "action": action}
             client.post("/events", json=body | {"request_id": shown_first["request_id"]})
         joined = read_impressions(tmp_path / "shown", tmp_path / "live")
         acted = joined[joined["actions"].notna()]
-        assert len(joined) == len(found) and acted["position"].tolist() == [2]
+        assert len(joined) == len(found) + 1 and acted["position"].tolist() == [2]
         assert acted["actions"].tolist() == [["view", "message"]]
         assert (acted["acted_at"] >= acted["time"]).all()
     assert not list((tmp_path / "shown").glob("*.jsonl"))
