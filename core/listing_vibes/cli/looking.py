@@ -197,6 +197,9 @@ def why(
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="then attributes and photos are left out")
     ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="of two listings: model, photos or attributes; default: that of lists")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
@@ -210,7 +213,7 @@ def why(
     opened = Run.open(run)
     query = asked[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
-    found = why_found(opened, query, asked[-1], moment, with_, budget)
+    found = why_found(opened, query, asked[-1], moment, with_, budget, space)
     typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
 
 

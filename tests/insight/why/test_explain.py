@@ -1,5 +1,6 @@
 """Leaving a part out is the same as a market that never had it; photo by photo is the cosine of their vectors."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -8,6 +9,9 @@ import pytest
 
 from browser.painted import embed_run, paint_market, train_run
 from helpers.carried import carried
+from helpers.commands import vibes
+from helpers.copies import copied
+from helpers.serving import serving
 from listing_vibes.errors import VibesError
 from listing_vibes.features.attribute_space import photo_space
 from listing_vibes.insight.why.explain import BOTH, why
@@ -17,6 +21,8 @@ from listing_vibes.run.asking import of_histories
 from listing_vibes.run.engine import Engine
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
+from listing_vibes.serving.service.api import make_app
+from listing_vibes.serving.service.newest import NewestState
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +59,8 @@ def test_without_an_attribute_is_a_market_that_never_had_it(run):
     other = encoded(run, replace(market, listings=listings))
     price = line(found, kind="attribute", name="price")
     assert price["side"] == BOTH
-    assert price["without"] == pytest.approx(float(other[2] @ other[5]), abs=1e-5)
+    base = run.engine.exact().encode_listings()
+    assert price["change"] == pytest.approx(float(other[2] @ other[5] - base[2] @ base[5]), abs=1e-5)
     assert price["change"] == pytest.approx(price["without"] - found.similarity)
     assert set(found.left_out["name"]) - {""} == {"title", "room_type", "price", "amenities", "built_year"}
     assert found.left_out["change"].is_monotonic_increasing
@@ -69,8 +76,8 @@ def test_without_a_photo_is_a_listing_that_never_had_it(run):
     ok[gone] = False
     other = encoded(run, run.market, replace(photos, ok=ok))
     base = run.engine.exact().encode_listings()
-    assert line(found, kind="photo", side=1, photo=1)["without"] == pytest.approx(
-        float(base[2] @ other[5]), abs=1e-5
+    assert line(found, kind="photo", side=1, photo=1)["change"] == pytest.approx(
+        float(base[2] @ other[5] - base[2] @ base[5]), abs=1e-5
     )
 
 
@@ -189,3 +196,39 @@ def test_without_one_of_the_newest_events_an_older_one_is_read_instead(run, tmp_
         expected = scores(history) - scores(history.drop(index=event))
         np.testing.assert_allclose(found[event], expected, atol=1e-5)
     np.testing.assert_allclose(found[:-3], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("space", ["model", "photos", "attributes"])
+def test_each_space_is_explained_by_the_score_and_the_place_of_its_own_list(run, space):
+    near = run.similar("l02", 6, space)
+    for place, (listing, score) in enumerate(zip(near["listing_id"], near["score"], strict=True), 1):
+        found = why(run, "l02", listing, space)
+        assert found.similarity == pytest.approx(score, abs=1e-4)
+        assert found.place == place and len(found.left_out) > 0
+        np.testing.assert_allclose(found.left_out["without"], score + found.left_out["change"], atol=1e-4)
+
+
+def test_photos_without_vectors_of_their_encoder_keep_the_score_of_the_list(run, tmp_path):
+    bare = copied(run, tmp_path)
+    shutil.rmtree(bare.market.path / ".cache", ignore_errors=True)
+    bare = Run.open(bare.path)
+    near = bare.similar("l02", 4, "photos")
+    for listing, score in zip(near["listing_id"], near["score"], strict=True):
+        found = why(bare, "l02", listing, "photos")
+        assert found.similarity == pytest.approx(score, abs=1e-4)
+        assert found.left_out.empty and "vibes photos" in found.note
+
+
+def test_command_http_and_python_explain_a_neighbor_in_the_same_space(run):
+    near = run.similar("l02", 3, "photos")["listing_id"].tolist()
+    expected = [why(run, "l02", listing, "photos").to_dict() for listing in near]
+    done = vibes("why", run.path, "l02", near[1], "--space", "photos", "--json")
+    assert json.loads(done.stdout) == expected[1]
+    with serving(make_app(NewestState(run.path))) as client:
+        asked = {"k": 3, "space": "photos", "why": True, "why_ms": 10_000}
+        answer = client.get("/similar/l02", params=asked).json()["results"]
+        assert [one["why"]["score"] for one in answer] == pytest.approx([one["score"] for one in expected])
+        for one, told in zip(answer, expected, strict=True):
+            assert one["why"]["photos"] == told["photos"][:3] and one["why"]["place"] == told["place"]
+        assert not any("why" in one for one in client.get("/similar/l02").json()["results"])
+    assert vibes("why", run.path, "u1", near[0], "--space", "photos", check=2).stderr

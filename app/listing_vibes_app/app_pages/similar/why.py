@@ -14,7 +14,7 @@ from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import in_vain, set_params
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import OpenRun, run_key
-from listing_vibes_app.view.formats import count
+from listing_vibes_app.view.formats import count, plain
 
 MEANING = (
     "How much lower the similarity gets when both listings are encoded without that attribute. A bar to the right: the "
@@ -49,6 +49,8 @@ def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     with st.spinner("Encoding the two without each part …"):
         found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
     st.markdown(f"**Similarity by {LABELS[space].lower()}: {found.similarity:.3f}**")
+    if found.note:
+        st.caption(plain(found.note))
     cards = [listing_card(opened, row, facts=[], step=step) for row, step in zip(rows, STEPS, strict=True)]
     gallery(cards, key="why-two", box=opened.box, label="The two listings", photos=view.has_photos, least=230)
     _attributes(opened, rows, found.left_out[found.left_out["kind"] == "attribute"])

@@ -1,13 +1,14 @@
 """Why two listings are alike: how the similarity changes when an attribute or a photo is left out, and photo by photo.
 
 An attribute is left out of both listings, as if the market did not know it; a photo is left out of its listing. What
-remains is encoded anew, so the answer is that of the space itself and no approximation of it (occlusion: Zeiler and
-Fergus 2014, arXiv 1311.2901).
+remains is encoded again, so the answer is that of the space itself and no approximation of it (occlusion: Zeiler and
+Fergus 2014, arXiv 1311.2901). The similarity is the score that lists of the space have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,11 @@ from listing_vibes.features.merging import joined
 from listing_vibes.insight.why.parts import Part, parts_of, picked
 from listing_vibes.insight.why.photo_pairs import ListingPhotos, photo_pairs
 from listing_vibes.kept_with import kept_with
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 BOTH = -1
+Left = dict[tuple[Part, int], float]  # similarity without a part, by part and side
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,42 +33,75 @@ class Why:
     """What makes two listings alike in a space.
 
     Attributes:
-        similarity: cosine of the two as they are.
+        listings: the two.
+        similarity: cosine of the two as they are, which is their score in a list of the space.
+        place: from 1, of the second in the list of what is like the first.
         left_out: `kind` (attribute or photo), `name` of the attribute, `side` (0 or 1 for a photo of the first or the
             second listing, -1 for both), `photo` (its place in the listing, -1: none, or all of them), `without` (the
             similarity without the part) and `change` (`without - similarity`: below 0 where the part makes them
             alike); the ones that make them most alike first.
         pairs: (m, n) cosine of each photo of the first with each of the second; empty where there are none.
         photos: places of those photos in their listings, (m,) and (n,).
+        note: why no part is left out, "" where some are.
     """
 
+    listings: tuple[str, str]
+    space: str
     similarity: float
+    place: int
     left_out: pd.DataFrame
     pairs: np.ndarray
     photos: tuple[np.ndarray, np.ndarray]
+    note: str = ""
+
+    def to_dict(self, most: int | None = None) -> dict[str, Any]:
+        """Return the document of `vibes why` and HTTP: of attributes and photos the `most` that add most (None: all)."""
+        rows = self.left_out.to_dict("records")
+        return {
+            "listing_id": self.listings[1],
+            "space": self.space,
+            "place": self.place,
+            "score": self.similarity,
+            "attributes": [
+                {"name": row["name"], "adds": -row["change"]} for row in rows if row["kind"] == "attribute"
+            ][:most],
+            "photos": [
+                {"listing_id": self.listings[row["side"]], "photo": row["photo"], "adds": -row["change"]}
+                for row in rows
+                if row["kind"] == "photo"
+            ][:most],
+        } | ({"note": self.note} if self.note else {})
 
 
-def why(run: Run, first: str, second: str, space: str = "model") -> Why:
-    """Explain the similarity of two listings of a run in a space.
+def why(run: Run, first: str, second: str, space: str | None = None) -> Why:
+    """Explain the similarity of two listings of a run in a space; None: the space of its lists.
 
     Raises:
         VibesError: an unknown listing or space, a listing that has nothing there, or vectors that are not at hand.
     """
+    space = space or run.spaces[0]
     rows = (run.row(first), run.row(second))
     for row, listing in zip(rows, (first, second), strict=True):
         if not run.index(space).known[row]:
             raise VibesError(f"Listing '{listing}' has nothing in the space '{space}'; choose another space.")
-    photos = photo_pairs(run, rows) if space != "attributes" else None
-    if space == "photos":
-        if photos is None:
-            raise VibesError(
-                f"The photo vectors of {run.market.path} are not at hand; run `vibes photos {run.market.path}`."
-            )
-        similarity, parts = _without_photos(photos)
-    elif space == "model":
-        similarity, parts = _without_parts(*_of_model(run, rows))
+    note, score = "", 0.0
+    parts: Left = {}
+    photos = photo_pairs(run, rows) if space in ("model", "photos") else None
+    if space == "model":
+        score, parts = _without_parts(*_of_model(run, rows))
+    elif space == "attributes":
+        score, parts = _without_parts(*_of_attributes(run, rows))
+    elif space == "photos" and photos is not None and photos[0].is_encoded:
+        score, parts = _without_photos(photos)
+    elif space == "photos":
+        note = f"What each photo adds is known once the photos are embedded here: `vibes photos {run.market.path}`."
     else:
-        similarity, parts = _without_parts(*_of_attributes(run, rows))
+        note = f"The space {space} has no attributes or photos of its own that could be left out."
+    index = run.index(space)
+    scores = index.vectors @ index.vectors[rows[0]]  # (L,)
+    similarity = float(scores[rows[1]])
+    allowed = run.recommender(space, Rules(), for_users=False).eligible(None).copy()
+    allowed[rows[0]] = False
     lines, market = [], run.market
     own = {market.config.shared_name(one.name): one.name for one in market.attributes}
     for (part, side), without in parts.items():
@@ -73,16 +109,16 @@ def why(run: Run, first: str, second: str, space: str = "model") -> Why:
         if part.kind == "photo" and place >= 0 and photos is not None and place < len(photos[side].place):
             place = int(photos[side].place[place])
         photo = place if part.kind == "photo" else -1
-        lines.append((part.kind, own.get(part.name, part.name), side, photo, without, without - similarity))
+        # Lists go by vectors of half precision, so what a part changes is taken from what was encoded beside it.
+        change = without - score
+        lines.append((part.kind, own.get(part.name, part.name), side, photo, similarity + change, change))
     table = pd.DataFrame(lines, columns=["kind", "name", "side", "photo", "without", "change"])
     table = table.sort_values("change", kind="stable", ignore_index=True)
-    if photos is None:
-        return Why(similarity, table, np.zeros((0, 0), np.float32), (np.zeros(0, int), np.zeros(0, int)))
-    one, two = photos
-    return Why(similarity, table, one.vectors @ two.vectors.T, (one.place, two.place))
-
-
-Left = dict[tuple[Part, int], float]  # similarity without a part, by part and side
+    pairs, places = np.zeros((0, 0), np.float32), (np.zeros(0, int), np.zeros(0, int))
+    if photos is not None:
+        pairs, places = photos[0].vectors @ photos[1].vectors.T, (photos[0].place, photos[1].place)
+    rank = 1 + int((scores[allowed] > scores[rows[1]]).sum())
+    return Why((first, second), space, similarity, rank, table, pairs, places, note)
 
 
 def _without_photos(photos: tuple[ListingPhotos, ListingPhotos]) -> tuple[float, Left]:

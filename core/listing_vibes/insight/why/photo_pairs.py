@@ -20,6 +20,7 @@ class ListingPhotos:
 
     place: np.ndarray  # (m,) int64, place among the listing's photos, 0 is the cover
     vectors: np.ndarray  # (m, w) float32, seen from the mean of the market and L2-normalised
+    is_encoded: bool = True  # as the encoder gave them; False: as the model reads them
 
 
 def photo_pairs(run: Run, rows: tuple[int, int]) -> tuple[ListingPhotos, ListingPhotos] | None:
@@ -83,4 +84,6 @@ def _of_model(run: Run, row: int) -> ListingPhotos | None:
     told = (tokens.key[mine] == photo_key(engine.featurizer.vocabulary, 0)) & (tokens.photo[mine] >= 0)
     if not told.any() or engine.featurizer.config.photo_mode == "mean":
         return None
-    return ListingPhotos(np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]))
+    return ListingPhotos(
+        np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]), False
+    )

@@ -16,6 +16,8 @@ import numpy as np
 
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.why.carried import NEWEST, Without, without_each
+from listing_vibes.insight.why.explain import Why
+from listing_vibes.insight.why.explain import why as why_similar
 from listing_vibes.insight.why.photo_pairs import photo_places
 from listing_vibes.insight.why.variants import to_encode, variants_of
 from listing_vibes.market.log import EventLog
@@ -147,22 +149,6 @@ def counted(maker: Recommender) -> str:
     return "model and what is added" if more and not _by_ids(maker) else "model"
 
 
-def reasons_between(run: Run, maker: Recommender, of: int, row: int) -> Reasons:
-    """Why the listing `row` is a neighbour of the listing `of` in the model's space: its attributes and photos.
-
-    Those of both at once are told by `listing_vibes.insight.why.explain.why`.
-    """
-    vectors = run.vectors("model")
-    scores = (vectors[of] @ vectors.T)[None]  # (1, L)
-    allowed = maker.eligible(None).copy()
-    allowed[of] = False
-    placing = _Placing(allowed, _gain(maker, None, scores[0]))
-    user = _Asking(run, vectors[of : of + 1])
-    ((attributes, photos),) = _parts(run, user, placing, scores[0], [row])
-    place = int(placing.places(scores, [row])[0, 0])
-    return Reasons(run.listing_ids[row], place, float(scores[0, row]), [], attributes, photos)
-
-
 @dataclass(frozen=True, eq=False)
 class _Placing:
     """Places among the candidates (L,) bool, by scores and what is gained (S, L), or (1, L) by all scores alike."""
@@ -201,14 +187,12 @@ class _Asking:
 
     run: Run
     vector: np.ndarray
-    log: EventLog | None = None
-    start: int = 0
-    end: int = 0
+    log: EventLog
+    start: int
+    end: int
 
     def scores(self, vectors: np.ndarray, of: np.ndarray) -> np.ndarray:
         """(V,) of the listings `of` (V,), had they the vectors (V, d)."""
-        if self.log is None:
-            return (self.vector @ vectors.T)[0]
         start, end, table = np.array([self.start]), np.array([self.end]), self.run.vectors("model")
         late = self.run.late_interaction
         return late.scores(self.vector, vectors, table, self.log, start, end, of=of)[0]
@@ -336,14 +320,19 @@ def why_found(
     at: Moment | None = None,
     beside: str | None = None,
     budget: float | None = None,
-) -> Reasons:
-    """As `why`, of one listing; `query` may be a listing as well: then why the other is its neighbour by the model.
+    space: str | None = None,
+) -> Reasons | Why:
+    """As `why`, of one listing; `query` may be a listing as well: then why the other is like it in a `space`.
 
     Raises:
-        VibesError: `query` is neither, or both a user and a listing, or the listing itself, or a listing and something is asked
-            that lists alone have.
+        VibesError: `query` is neither, or both a user and a listing, or the listing itself, or an option is given that only lists
+            for users, or only similar listings, have.
     """
     if not isinstance(query, str) or query not in run.listing_row:
+        if space is not None:
+            raise VibesError(
+                f"Option --space is '{space}', and lists for a user or a history go by the model; leave it out, or give two listings."
+            )
         return why(run, query, listing, at, beside=beside, budget=budget)[0]
     if query in run.user_number:
         raise VibesError(
@@ -357,6 +346,4 @@ def why_found(
         )
     if query == listing:
         raise VibesError(f"'{query}' is given twice, and no listing is a neighbour of its own; give another.")
-    run.needs_model()
-    maker = run.recommender("model", Rules(), for_users=False)
-    return reasons_between(run, maker, run.row(query), run.row(listing))
+    return why_similar(run, query, listing, space)

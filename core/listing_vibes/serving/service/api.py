@@ -104,7 +104,7 @@ def make_app(
         newcomers: Batcher[Embed, Embedded] = Batcher(
             lambda requests: current.served.embed(requests), 1, waiting=chosen.newcomers
         )
-        explaining: Batcher[Recommend, Found] = Batcher(desk.explain, 1, waiting=chosen.newcomers)
+        explaining: Batcher[Similar | Recommend, Found] = Batcher(desk.explain, 1, waiting=chosen.newcomers)
         app.state.answers, app.state.newcomers, app.state.explaining = answering, newcomers, explaining
         batchers: list[Batcher[Any, Any]] = [answering, newcomers, explaining]
         if live is not None:
@@ -178,11 +178,11 @@ def _routes(app: FastAPI, *refused: int) -> None:
     state = app.state
 
     @app.get("/similar/{listing_id:id}", response_model=Results, responses=answers(404, *refused))
-    async def similar(listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
+    async def similar(request: Request, listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
         """The listings nearest to one, best first, by the run's first space or by another one."""
-        return _listed(await state.answers.ask(asked.request(listing_id)))
+        return _listed(await _answered(request, asked.request(listing_id)))
 
-    async def _recommended(request: Request, asked: Recommend) -> Found | None:
+    async def _answered(request: Request, asked: Similar | Recommend) -> Found | None:
         """A list, with reasons on a thread of its own, since these take ten times as long; None: whoever asked has gone."""
         if asked.why is None:
             return await state.answers.ask(asked)
@@ -193,14 +193,14 @@ def _routes(app: FastAPI, *refused: int) -> None:
         request: Request, user_id: str, asked: Annotated[RecommendQuery, Query()]
     ) -> Response:
         """Listings for a user of the market: live at the moment `at`, and none of the user's history before it."""
-        return _listed(await _recommended(request, asked.request(user_id)))
+        return _listed(await _answered(request, asked.request(user_id)))
 
     @app.post("/recommend", response_model=Recommendations, responses=answers(403, 413, *refused))
     async def recommend_history(
         request: Request, posted: PostedHistory, _: Annotated[Nothing, Query()]
     ) -> Response:
         """Listings for a posted history, none of which is in it."""
-        found = await _recommended(request, posted.request_of_history())
+        found = await _answered(request, posted.request_of_history())
         if found is None:
             return Response(status_code=499)
         return _listed(found, unknown=found.unknown)

@@ -45,7 +45,7 @@ class Desk:
         """For each request what was found, or why nothing can be."""
         return self._answered(requests, Served.answer)
 
-    def explain(self, requests: Sequence[Recommend]) -> Answers:
+    def explain(self, requests: Requests) -> Answers:
         """As `answer`, with reasons."""
         return self._answered(requests, Served.explain)
 

@@ -16,6 +16,7 @@ class Similar(NamedTuple):
     rules: Rules
     space: str | None = None
     at: str | int | None = None
+    why: float | None = None  # seconds for the reasons of the list; None: they are not asked for
 
 
 class Recommend(NamedTuple):
@@ -54,8 +55,8 @@ class Found(NamedTuple):
     unknown: list[str]
     ruled: Sequence[str] = ()
     reasons: Sequence[
-        dict[str, Any]
-    ] = ()  # of each listing why, as `listing_vibes.insight.why.reasons` tells it
+        dict[str, Any] | None
+    ] = ()  # of each listing why, as `listing_vibes.insight.why` tells it; None: the time was up
     scorer: str = ""  # what scored it where no model did, as `listing_vibes.run.recommender` names it
     fallback: bool = False  # there was no history to go by: popular and recent listings
     market_changed: bool = False  # since the run was made

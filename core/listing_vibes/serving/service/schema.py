@@ -107,18 +107,8 @@ class ListQuery(Forbidding):
         )  # fmt: skip
 
 
-class SimilarQuery(ListQuery):
-    """The listings nearest to one."""
-
-    space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
-
-    def request(self, listing: str) -> Similar:
-        """What is asked."""
-        return Similar(listing, self.rules, self.space, self.at)
-
-
-class RecommendQuery(ListQuery):
-    """Listings for a user."""
+class ExplainedQuery(ListQuery):
+    """Lists that may say why each listing is there."""
 
     why: bool = Field(False, description="also why each listing is there; such requests wait for one another")
     why_ms: Annotated[int, Field(ge=1, le=10_000)] = Field(
@@ -129,6 +119,20 @@ class RecommendQuery(ListQuery):
     def seconds(self) -> float | None:
         """For the reasons; None where they are not asked for."""
         return self.why_ms / 1000 if self.why else None
+
+
+class SimilarQuery(ExplainedQuery):
+    """The listings nearest to one."""
+
+    space: str | None = Field(None, description="model, photos or attributes; default: the run's first")
+
+    def request(self, listing: str) -> Similar:
+        """What is asked."""
+        return Similar(listing, self.rules, self.space, self.at, self.seconds)
+
+
+class RecommendQuery(ExplainedQuery):
+    """Listings for a user."""
 
     with_: str | None = Field(
         None,
@@ -233,6 +237,33 @@ class Why(BaseModel):
     photos: list[WithoutPhoto] | None
 
 
+class AlikeAttribute(BaseModel):
+    """An attribute, and how much lower the similarity is where both listings lack it."""
+
+    name: str
+    adds: float
+
+
+class AlikePhoto(BaseModel):
+    """A photo of one of the two by its place, and how much lower the similarity is without it."""
+
+    listing_id: str
+    photo: int
+    adds: float
+
+
+class WhyAlike(BaseModel):
+    """What makes a listing like the one that was asked about, in the space of the list."""
+
+    listing_id: str
+    space: str
+    place: int = Field(description="among all live listings by similarity in the space")
+    score: float = Field(description="cosine in the space")
+    attributes: list[AlikeAttribute]
+    photos: list[AlikePhoto]
+    note: str = Field("", description="why no part is told; empty: some are")
+
+
 class FoundListing(BaseModel):
     """A listing and its cosine."""
 
@@ -243,7 +274,7 @@ class FoundListing(BaseModel):
         description="what put it there but its score: pinned, or the last rule given up to fill the list: without at_most, "
         "without same, without where",
     )
-    why: Why | None = None
+    why: Why | WhyAlike | None = None
 
 
 class Results(BaseModel):

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from listing_vibes.errors import VibesError
+from listing_vibes.insight.why.explain import why
 from listing_vibes.insight.why.reasons import reasons
 from listing_vibes.run.asking import Asked, Event, check_events, of_histories, of_users
 from listing_vibes.run.fits import NOTHING
@@ -129,9 +131,26 @@ class Served:
         space = None if query.row < 0 else query.maker.space
         return nothing_found(self.run, query.maker.rules, query.at, query.row < 0, space)
 
-    def explain(self, requests: Sequence[Recommend]) -> list[Found | Exception]:
+    def explain(self, requests: Sequence[Similar | Recommend]) -> list[Found | Exception]:
         """As `answer`, and why each listing is there, as far as the time that a request gives allows."""
-        return [self._explained(request) for request in requests]
+        return [
+            self._alike(request) if isinstance(request, Similar) else self._explained(request)
+            for request in requests
+        ]
+
+    def _alike(self, request: Similar) -> Found | Exception:
+        """Similar listings, and what makes each of them like the one that was asked about."""
+        began = time.monotonic()
+        (found,) = self.answer([request])
+        if isinstance(found, Exception):
+            return found
+        told: list[dict[str, Any] | None] = []
+        for listing in found.listings:
+            late = time.monotonic() - began >= (request.why or 0.0)
+            told.append(
+                None if late else why(self.run, request.listing, listing, request.space).to_dict(MOST_REASONS)
+            )
+        return found._replace(reasons=told)
 
     def _explained(self, request: Recommend) -> Found | Exception:
         began = time.monotonic()
@@ -144,8 +163,8 @@ class Served:
         asked = told or Asked(self.run.log, np.array(query.bounds[:1]), np.array(query.bounds[1:]))
         rows = [self.run.listing_row[one] for one in found.listings]
         left = max(0.0, (request.why or 0.0) - (time.monotonic() - began))
-        why = reasons(self.run, query.maker, asked, query.at, rows, left, events=TRIED)
-        return found._replace(reasons=[one.to_dict(MOST_REASONS) for one in why])
+        told_why = reasons(self.run, query.maker, asked, query.at, rows, left, events=TRIED)
+        return found._replace(reasons=[one.to_dict(MOST_REASONS) for one in told_why])
 
     def _similar(self, place: int, request: Similar) -> _Query:
         space = request.space or self.run.spaces[0]
