@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -29,6 +30,11 @@ def train_runs() -> None:
         write(RUNS / name / "market")
         train(Market.open(RUNS / name / "market"), RUNS / name / "run", settings, None)
         shutil.rmtree(RUNS / name / "market" / ".cache", ignore_errors=True)
+        manifest = RUNS / name / "run" / "run.toml"
+        text = re.sub(
+            r"^market = .*$", 'market = "../market"', manifest.read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
+        manifest.write_text(text, encoding="utf-8")
 
 
 def record() -> None:
