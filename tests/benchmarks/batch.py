@@ -27,7 +27,7 @@ from listing_vibes.serving.cost.measure import machine
 def command(run: Path, kind: str, out: Path, k: int, chunk: int, *options: str) -> list[str]:
     """The command that fills `out`."""
     return [
-        sys.executable, "-m", "listing_vibes", kind, str(run), "--all", "--out", str(out), "-k", str(k), "--chunk", str(chunk),
+        sys.executable, "-m", "listing_vibes", "batch", str(run), str(out), "--kind", kind, "-k", str(k), "--chunk", str(chunk),
         "--json", *options,
     ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--k", type=int, default=30)
     parser.add_argument("--chunk", type=int, default=64)
-    parser.add_argument("--kinds", default="similar,recommend")
+    parser.add_argument("--kinds", default="listings,users")
     parser.add_argument("--ways", default="interrupted,ray,killed", help="beside one process")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

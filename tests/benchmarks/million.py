@@ -144,7 +144,7 @@ def make(folder: Path, listings: int, users: int) -> dict[str, float]:
 
 def lists(arguments: list[str], out: Path, limit: float, each: int) -> dict[str, float]:
     """A stage of lists, with its rate between its first and its last file, and the whole projected from that."""
-    found = stage([*arguments, "--all", "--out", str(out)], limit, out)
+    found = stage(arguments, limit, out)
     chunks = json.loads((out / "_job.json").read_text())["chunks"]
     times = np.sort([path.stat().st_mtime for path in out.glob("part-*.parquet")])
     made = (len(times) - 1) * each
@@ -187,8 +187,8 @@ def main() -> None:
             ["embed", str(folder / "market"), str(run), "--model", str(folder / "small-run")]
         )
         told["embed"]["listings a second"] = round(given.listings / told["embed"]["seconds"], 1)
-    for kind in ("similar", "recommend"):
-        arguments = [kind, str(run), *options]
+    for kind in ("listings", "users"):
+        arguments = ["batch", str(run), str(folder / kind), "--kind", kind, *options]
         told[kind] = lists(arguments, folder / kind, given.seconds, given.chunk)
     for name, one in told.items():
         if not given.json:

@@ -113,7 +113,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out seed"),
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (
-            ["recommend", "{f}/run", "--all", "--out", "{f}/new", "--with", "luck"],
+            ["batch", "{f}/run", "{f}/new", "--with", "luck"],
             "luck",
         ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "'guess' is not one of"),

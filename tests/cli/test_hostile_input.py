@@ -32,7 +32,7 @@ def test_a_count_beyond_all_numbers_is_all_there_are(bare, tmp_path):
     huge = "9" * 20
     found = vibes("similar", bare.path, bare.listing_ids[0], "-k", huge, "--json")
     assert found.stdout.count("listing_id") == len(bare.listing_ids) - 1
-    vibes("similar", bare.path, "--all", "--out", tmp_path / "lists", "-k", huge)
+    vibes("batch", bare.path, tmp_path / "lists", "--kind", "listings", "-k", huge)
     lists = pd.read_parquet(tmp_path / "lists")
     assert len(lists) == len(bare.listing_ids) * (len(bare.listing_ids) - 1)
 
@@ -84,7 +84,7 @@ def test_a_market_instead_of_a_run_and_a_run_instead_of_a_market(bare, tmp_path)
 def test_names_that_no_file_system_takes(bare, tmp_path):
     for words in (
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
-        ("recommend", bare.path, "--history", f"{LONG}.csv"), ("similar", bare.path, "--all", "--out", tmp_path / LONG),
+        ("recommend", bare.path, "--history", f"{LONG}.csv"), ("batch", bare.path, tmp_path / LONG, "--kind", "listings"),
         ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / f"{LONG}.csv"),
         ("forget", bare.path, "a", "--also", LONG), ("index", bare.path, tmp_path / LONG),
     ):  # fmt: skip

@@ -206,7 +206,5 @@ WRITERS = [
     Writer("refresh", lambda folder: None, _refresh, lambda folder: look_at_run(folder / "run")),
     Writer("forget", _refresh, _forget, lambda folder: look_at_run(folder / "run")),
     Writer("index", _before_index, _index, lambda folder: look_at_store(folder / "store")),
-    Writer(
-        "recommend --all", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True
-    ),
+    Writer("batch", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True),
 ]

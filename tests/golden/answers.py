@@ -146,7 +146,7 @@ def _responses(run: Path, listing: str, user: str) -> Iterator[tuple[str, Any]]:
 
 def _batch(run: Path) -> dict[str, Any]:
     out = run.parent / "lists"
-    vibes("recommend", run, "--all", "--out", out, "-k", "5")
+    vibes("batch", run, out, "-k", "5")
     table = pd.concat([pd.read_parquet(file) for file in sorted(out.glob("*.parquet"))])
     table = table.rename(columns={"candidate_id": "listing_id"})
     rows = table[table["user_id"].isin([f"rider-{number:02d}" for number in range(5)])]

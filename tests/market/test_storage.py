@@ -240,20 +240,20 @@ def test_a_host_of_files_is_a_storage_too(tmp_path):
 
 @pytest.mark.slow
 def test_lists_go_to_a_storage_and_never_over_others(memory, trained, tmp_path):
-    vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, "--chunk", 40)
-    vibes("recommend", trained.path, "--all", "--out", tmp_path / "here", "--k", 3, "--chunk", 40)
+    vibes("batch", trained.path, "memory://lists/today", "--k", 3, "--chunk", 40)
+    vibes("batch", trained.path, tmp_path / "here", "--k", 3, "--chunk", 40)
     there = sorted(name.rpartition("/")[2] for name in memory.find("/lists/today"))
     assert there == sorted(path.name for path in (tmp_path / "here").iterdir())
     for path in (tmp_path / "here").glob("*.parquet"):
         assert memory.cat_file(f"/lists/today/{path.name}") == path.read_bytes()
-    done = vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, check=2)
+    done = vibes("batch", trained.path, "memory://lists/today", "--k", 3, check=2)
     assert "memory://lists/today holds _job.json already" in done.stderr
     vibes(
-        "similar", trained.path, "--all", "--out", "memory://lists", "--k", 3
+        "batch", trained.path, "memory://lists", "--kind", "listings", "--k", 3
     )  # what lies deeper stays, and bars nothing
     assert memory.isfile("/lists/_job.json") and memory.isfile("/lists/today/_job.json")
     memory.rm_file("/lists/today/_job.json")  # as if it had been interrupted
-    vibes("recommend", trained.path, "--all", "--out", "memory://lists/today", "--k", 3, "--chunk", 80)
+    vibes("batch", trained.path, "memory://lists/today", "--k", 3, "--chunk", 80)
     left = [name.rpartition("/")[2] for name in memory.find("/lists/today")]
     assert "_job.json" in left and len(left) < len(there)
 

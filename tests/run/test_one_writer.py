@@ -23,7 +23,7 @@ def place(tmp_path):
         (["train", "market", "fresh", "--preset", "tiny"], "fresh"),
         (["embed", "market", "run", "--model", "run"], "run"),
         (["refresh", "run", "--events", "market"], "run"),
-        (["recommend", "run", "--all", "--out", "lists"], "lists"),
+        (["batch", "run", "lists"], "lists"),
     ],
 )
 def test_a_second_writer_is_refused_in_one_sentence_that_names_the_first(arguments, written, place):

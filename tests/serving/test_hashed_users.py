@@ -80,7 +80,7 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
     said = vibes("refresh", run.path, "--events", tmp_path / "new")
     said_by = [said.stdout + said.stderr]
     for words in (
-        ["recommend", run.path, "--all", "--out", tmp_path / "lists"],
+        ["batch", run.path, tmp_path / "lists"],
         ["evaluate", run.path, "--queries", tmp_path / "queries.parquet", "--json"],
         ["check", run.market.path],
         ["report", run.path, tmp_path / "report.html"],

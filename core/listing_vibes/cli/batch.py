@@ -1,14 +1,15 @@
-"""Options of the commands that make lists, and what `--all` does."""
+"""Options of the commands that make lists, and the command `batch`."""
 
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from listing_vibes.cli.shared import progress_bar
+from listing_vibes.cli.shared import PRODUCTION, Count, Json, RunPath, app, progress_bar
 from listing_vibes.cores import cores
+from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.words import count
 
@@ -17,14 +18,9 @@ if TYPE_CHECKING:
     from listing_vibes.run.rules import Rules
     from listing_vibes.serving.batch.job import Kind
 
-All = Annotated[bool, typer.Option("--all", help="for every one of the market, as parquet files in --out")]
-Out = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR",
-        help="with --all: folder for the files, here (the same command again goes on there) or on object storage (s3://...)",
-    ),
-]
+#: What `--all` was; see `refuse_all`.
+All = Annotated[bool, typer.Option("--all", hidden=True)]
+AllOut = Annotated[str | None, typer.Option("--out", hidden=True)]
 At = Annotated[
     str | None, typer.Option(help="moment (UTC), now, or a position; default: after the last event")
 ]
@@ -89,23 +85,13 @@ With = Annotated[
         "alone, also where lists add something unasked",
     ),
 ]
-Engine = Annotated[
-    str, typer.Option(help="with --all: local (threads) or ray (processes, a cluster by RAY_ADDRESS)")
-]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="with --all: how many at a time; default: one a core")
-]
-Chunk = Annotated[int, typer.Option(min=1, help="with --all: listings or users a file")]
 CHUNK = 2048
 
 
-def refuse_without_all(**given: Any) -> None:
-    """Options that only --all knows are not dropped silently."""
-    for name, value in given.items():
-        if value:
-            raise VibesError(
-                f"Option --{name.replace('_', '-')} needs --all; add it, or leave the option out."
-            )
+def refuse_all(given: bool, kind: str) -> None:
+    """Name the command that `--all` has become."""
+    if given:
+        raise VibesError(f"Option --all is a command now; use `vibes batch RUN OUT --kind {kind}`.")
 
 
 def moment_of(at: str | None, market: "Market") -> int | None:
@@ -144,32 +130,92 @@ def rules_of(
     )  # fmt: skip
 
 
+@app.command(rich_help_panel=PRODUCTION)
 def batch(
-    kind: "Kind", run: Path, out: str | None, rules: "Rules", at: str | None, space: str | None,
-    engine: str, workers: int | None, chunk: int, as_json: bool, beside: str | None = None,
-) -> None:  # fmt: skip
-    """Score every listing or user into `out`."""
+    run: RunPath,
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="folder for the files, here (the same command again goes on there) or on object storage (s3://...)",
+        ),
+    ],
+    kind: Annotated[
+        Literal["users", "listings"],
+        typer.Option(help="users = recommendations for every user; listings = neighbors of every listing"),
+    ] = "users",
+    k: Count = K,
+    space: Annotated[
+        str | None, typer.Option(help="with --kind listings: model, photos or attributes")
+    ] = None,
+    with_: With = None,
+    at: At = None,
+    live_only: Live = None,
+    drop_seen: Seen = None,
+    same: Same = None,
+    at_most: AtMost = None,
+    diversity: Diversity = 0.0,
+    where: Where = None,
+    pin: Pin = None,
+    block: Block = None,
+    not_: Not = None,
+    boost: Boost = None,
+    dial: Dial = None,
+    fill: Fill = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="local (threads) or ray (processes, a cluster by RAY_ADDRESS)"),
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="how many at a time; default: one a core")
+    ] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="listings or users a file")] = CHUNK,
+    json_: Json = False,
+) -> None:
+    """Write the lists of all users, or the neighbors of all listings, as Parquet files."""
+    from listing_vibes.market.storage import is_address, shown
 
+    users = kind == "users"
+    others = {"space": space} if users else {"with": with_, "drop-seen": drop_seen}
+    for name, value in others.items():
+        if value is not None:
+            raise VibesError(f"Option --{name} is not for --kind {kind}; leave it out.")
+    rules = rules_of(
+        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
+    )
+    started = time.monotonic()
+    files, made = _write_lists(
+        "recommend" if users else "similar", run, out, rules, at, space, engine, workers, chunk, with_
+    )
+    seconds = time.monotonic() - started
+    place = shown(out) if is_address(out) else out
+    told = {"out": place, "files": files, "lists": made, "seconds": round(seconds, 2)}
+    if json_:
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(
+            f"Wrote lists for {made:,} {kind} in {seconds:.0f} s ({made / max(seconds, 1e-9):,.0f} a second); "
+            f"{place} holds {count(files, 'file')}.",
+            err=True,
+        )
+
+
+def _write_lists(
+    kind: "Kind", run: Path, out: str, rules: "Rules", at: str | None, space: str | None,
+    engine: str, workers: int | None, chunk: int, beside: str | None,
+) -> tuple[int, int]:  # fmt: skip
+    """Score every listing or user into `out`; returns how many files and lists that are."""
     from listing_vibes.market.durable import only_writer
     from listing_vibes.market.storage import is_address, shown
     from listing_vibes.serving.batch.delivery import delivered
     from listing_vibes.serving.batch.local import score_here
     from listing_vibes.serving.batch.work import prepare
 
-    if out is None:
-        raise VibesError("Option --all needs --out DIR, the folder that the files are written to.")
-    if engine not in ("local", "ray"):
-        raise VibesError(f"Option --engine is '{engine}'; use local or ray.")
     if engine == "ray" and is_address(out):
         raise VibesError(
-            f"Option --engine ray fills a folder that all of its machines have, and --out is {shown(out)}; use --engine local."
+            f"Option --engine ray fills a folder that all of its machines have, and OUT is {shown(out)}; use --engine local."
         )
-    started = time.monotonic()
-    with (
-        delivered(out) as folder,
-        only_writer(folder, f"vibes {kind} --all"),
-        progress_bar() as progress,
-    ):
+    with delivered(out) as folder, only_writer(folder, "vibes batch"), progress_bar() as progress:
         work = prepare(run, folder, kind, rules, space, at, chunk, progress, beside)
         if engine == "local":
             made = score_here(work, workers, progress)
@@ -177,15 +223,4 @@ def batch(
             from listing_vibes.serving.batch.ray_engine import score_on_ray
 
             made = score_on_ray(work.folder, workers or cores(), progress)
-    seconds = time.monotonic() - started
-    out = shown(out) if is_address(out) else out
-    told = {"out": out, "files": work.job.chunks, "lists": made, "seconds": round(seconds, 2)}
-    if as_json:
-        typer.echo(json.dumps(told))
-    else:
-        whose = "listings" if kind == "similar" else "users"
-        typer.echo(
-            f"Wrote lists for {made:,} {whose} in {seconds:.0f} s ({made / max(seconds, 1e-9):,.0f} a second); "
-            f"{out} holds {count(work.job.chunks, 'file')}.",
-            err=True,
-        )
+    return work.job.chunks, made

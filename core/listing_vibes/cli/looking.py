@@ -30,7 +30,7 @@ def similar(
     space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
     json_: Json = False,
     all_: options.All = False,
-    out: options.Out = None,
+    out: options.AllOut = None,
     live_only: options.Live = None,
     same: options.Same = None,
     at_most: options.AtMost = None,
@@ -43,24 +43,17 @@ def similar(
     dial: options.Dial = None,
     fill: options.Fill = False,
     at: options.At = None,
-    engine: options.Engine = "local",
-    workers: options.Workers = None,
-    chunk: options.Chunk = options.CHUNK,
 ) -> None:
-    """The listings most similar to one, or (--all) to every one of the market."""
+    """The listings most similar to one."""
     from listing_vibes.run.run import Run
 
-    if (listing is None) != all_:
-        raise VibesError("Give either a LISTING or --all --out DIR.")
+    options.refuse_all(all_, "listings")
+    if listing is None:
+        raise VibesError("Give a LISTING; for all of them at once use `vibes batch RUN OUT --kind listings`.")
     rules = options.rules_of(
         k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
     )
-    if all_:
-        options.batch("similar", run, out, rules, at, space, engine, workers, chunk, json_)
-        return
-    options.refuse_without_all(out=out, workers=workers)
     opened = Run.open(run, events_too=False)
-    assert listing is not None
     moment = options.moment_of(at, opened.market)
     default = opened.manifest.default_space if space is None else None
     space = space or opened.spaces[0]
@@ -83,7 +76,7 @@ def recommend(
     with_: options.With = None,
     json_: Json = False,
     all_: options.All = False,
-    out: options.Out = None,
+    out: options.AllOut = None,
     live_only: options.Live = None,
     drop_seen: options.Seen = None,
     same: options.Same = None,
@@ -96,24 +89,18 @@ def recommend(
     boost: options.Boost = None,
     dial: options.Dial = None,
     fill: options.Fill = False,
-    engine: options.Engine = "local",
-    workers: options.Workers = None,
-    chunk: options.Chunk = options.CHUNK,
 ) -> None:
-    """Recommend listings to a user of the market, for a history from a file, or (--all) to every user."""
+    """Recommend listings to a user of the market, or for a history from a file."""
     from listing_vibes.run.describe import added_sentence, untrained_sentence
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
-    if sum((user is not None, history is not None, all_)) != 1:
-        raise VibesError("Give either a USER or --history FILE, or --all --out DIR.")
+    options.refuse_all(all_, "users")
+    if (user is None) == (history is None):
+        raise VibesError("Give either a USER or --history FILE; for all users use `vibes batch RUN OUT`.")
     rules = options.rules_of(
         k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
     )
-    if all_:
-        options.batch("recommend", run, out, rules, at, None, engine, workers, chunk, json_, with_)
-        return
-    options.refuse_without_all(out=out, workers=workers)
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None

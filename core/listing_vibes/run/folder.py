@@ -231,7 +231,7 @@ class RunFolder:
     def pushes(self) -> pd.DataFrame:
         """What to recommend to the users whom the refreshes of this run brought events of, as of the last of these.
 
-        Columns `user_id, rank, candidate_id, score, run, at`, as `vibes recommend --all` writes them; empty without any.
+        Columns `user_id, rank, candidate_id, score, run, at`, as `vibes batch` writes them; empty without any.
         """
         kept = read_kept(self.folder / PUSHES, PUSH_COLUMNS, "embed the run again, and refresh it")
         return pd.DataFrame(columns=list(PUSH_COLUMNS)) if kept is None else kept

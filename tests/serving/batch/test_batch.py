@@ -170,7 +170,7 @@ def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sen
         Fit(name="model only + neighbors + recency", space="attributes", share=0.2, days=30, weight=0.1)
     )
     save_fits(plain.path, fits)
-    asked = ["recommend", str(plain.path), "--all", "--out", str(tmp_path / "out"), "--with"]
+    asked = ["batch", str(plain.path), str(tmp_path / "out"), "--with"]
     failed = CliRunner().invoke(app, [*asked, added])
     assert re.search(sentence, str(failed.exception)), failed.exception
     assert not (tmp_path / "out").exists()
@@ -348,7 +348,7 @@ def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
     whole = scored(trained, tmp_path / "whole", "recommend", Rules(k=10, **FOR_USERS), chunk=4)
     out = tmp_path / "killed"
     command = [
-        sys.executable, "-m", "listing_vibes", "recommend", str(trained.path), "--all", "--out", str(out),
+        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out),
         "--chunk", "4", "--workers", "1", "--json",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -407,16 +407,13 @@ def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_m
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        (["--all"], "needs --out DIR"),
-        (["home-0001", "--all", "--out", "{t}/o"], "either a LISTING or --all"),
-        (["home-0001", "--workers", "2"], "--workers needs --all"),
-        (["--all", "--out", "{t}/o", "--same", "quarter"], "give one of: .*district"),
-        (["--all", "--out", "{t}/o", "--same", "amenities"], "--same names 'amenities'"),
-        (["--all", "--out", "{t}/o", "--at-most", "0", "district"], "--at-most is 0"),
-        (["--all", "--out", "{t}/o", "--engine", "spark"], "--engine is 'spark'"),
-        (["--all", "--out", "{t}/o", "--at", "noon"], "--at is 'noon'"),
-        (["--all", "--out", "{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),
-        (["--all", "--out", "{t}/strange"], "holds mine.parquet"),
+        (["{t}/o", "--with", "recency"], "--with is not for"),
+        (["{t}/o", "--same", "quarter"], "give one of: .*district"),
+        (["{t}/o", "--same", "amenities"], "--same names 'amenities'"),
+        (["{t}/o", "--at-most", "0", "district"], "--at-most is 0"),
+        (["{t}/o", "--at", "noon"], "--at is 'noon'"),
+        (["{t}/taken", "-k", "4"], r"rules|k was 3, now 4"),
+        (["{t}/strange"], "holds mine.parquet"),
     ],
 )
 def test_bad_input_is_one_sentence(trained, tmp_path, options, sentence):
@@ -425,10 +422,18 @@ def test_bad_input_is_one_sentence(trained, tmp_path, options, sentence):
     if "{t}/taken" in options:
         scored(trained, tmp_path / "taken", "similar", Rules(k=3))
     given = [part.format(t=tmp_path) for part in options]
-    failed = CliRunner().invoke(app, ["similar", str(trained.path), *given])
+    failed = CliRunner().invoke(app, ["batch", str(trained.path), *given, "--kind", "listings"])
     assert isinstance(failed.exception, VibesError)
     assert re.search(sentence, str(failed.exception)), failed.exception
     assert not (tmp_path / "o" / "_job.json").exists()
+
+
+@pytest.mark.parametrize(("command", "kind"), [("similar", "listings"), ("recommend", "users")])
+def test_the_option_that_became_a_command_names_it(tmp_path, command, kind):
+    failed = CliRunner().invoke(app, [command, str(tmp_path), "--all", "--out", str(tmp_path / "lists")])
+    assert isinstance(failed.exception, VibesError)
+    assert f"vibes batch RUN OUT --kind {kind}" in str(failed.exception)
+    assert "--all" not in CliRunner().invoke(app, [command, "--help"]).output
 
 
 def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):

@@ -312,7 +312,7 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     rows.to_parquet(tmp_path / "new" / "a.parquet")
     vibes("refresh", run.path, "--events", tmp_path / "new")
     shutil.rmtree(tmp_path / "new")
-    vibes("recommend", run.path, "--all", "--out", tmp_path / "lists")
+    vibes("batch", run.path, tmp_path / "lists")
     vibes("evaluate", run.path, "--queries", run.path / "queries.parquet")
     assert len(traces(tmp_path, gone)) >= 4
     pushes, model = Run.open(run.path).pushes, (run.path / "model.safetensors").read_bytes()

@@ -27,7 +27,7 @@ def delivered(out: str) -> Iterator[Path]:
     if not is_address(out):
         yield Path(out)
         return
-    place = Place.of(out, "--out")
+    place = Place.of(out, "OUT")
     with asked(place):
         place.files.invalidate_cache()
         found = {place.inside(str(name)): str(name) for name in place.files.find(place.path)}
@@ -37,7 +37,7 @@ def delivered(out: str) -> Iterator[Path]:
     strange = [name for name in there if name.endswith(".parquet") and not name.startswith("part-")]
     if MANIFEST in there or strange:
         raise VibesError(
-            f"{place.shown} holds {MANIFEST if MANIFEST in there else strange[0]} already; choose another folder for --out, such "
+            f"{place.shown} holds {MANIFEST if MANIFEST in there else strange[0]} already; choose another folder, such "
             "as one with the date."
         )
     with scratch_folder() as folder:

@@ -126,7 +126,7 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
         strange = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
         if strange:
             raise VibesError(
-                f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder for --out."
+                f"{folder} holds {strange[0].name}, which no job of this kind wrote; choose another folder."
             )
         return None
     had = json.loads(there.model_dump_json())
@@ -135,7 +135,7 @@ def claim(folder: Path, asked: dict[str, object]) -> Job | None:
         if had[name] != wanted:
             raise VibesError(
                 f"{folder} holds the lists of another command ({_difference(name, had[name], wanted, there.timed)}); "
-                "give the same options to go on with that one, or choose another folder for --out."
+                "give the same options to go on with that one, or choose another folder."
             )
     return there
 

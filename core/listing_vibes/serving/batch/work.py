@@ -77,9 +77,7 @@ class Work:
         one_thread()
         run = Run.open(Path(job.run), events_too=job.beside is not None and job.beside.needs_events)
         if run.generation != job.generation:
-            raise VibesError(
-                f"{run.path} was refreshed while {folder} was filled; choose a new folder for --out."
-            )
+            raise VibesError(f"{run.path} was refreshed while {folder} was filled; choose a new folder.")
         return cls.of(job, folder, run)
 
     def finish(self, number: int) -> int:

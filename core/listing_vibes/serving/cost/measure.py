@@ -192,7 +192,7 @@ def _codes_s(vectors: np.ndarray, queries: np.ndarray) -> float:
 
 
 def _row_bytes(run: Run, index: ExactIndex, queries: np.ndarray) -> float:
-    """Bytes of a row of `vibes similar --all`, with candidates drawn as a search in many listings finds them."""
+    """Bytes of a row of `vibes batch --kind listings`, with candidates drawn as a search in many listings finds them."""
     rows, scores = index.search(queries, K)
     ids = np.array([f"{run.listing_ids[0]}{row}" for row in range(len(index.vectors))])
     table = pa.table(

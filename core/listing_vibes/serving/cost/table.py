@@ -32,7 +32,7 @@ class Scale:
         index_h: core-hours to put all listings into the lists of IVF-PQ and to ask it once a listing.
         gpu_h: hours of one GPU to encode both, from the assumed peak.
         vectors_gb, codes_gb: of all listings in float32, and quantised.
-        output_gb: of `similar --all` with 30 places a list, compressed.
+        output_gb: of `vibes batch --kind listings` with 30 places a list, compressed.
         cores: that do the encoding and the comparing, exact or by the index, in one night.
     """
 

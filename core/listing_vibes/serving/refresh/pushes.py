@@ -58,7 +58,7 @@ def renewed(
 
 
 def as_table(pushes: pd.DataFrame, timed: bool) -> pa.Table:
-    """With the types that `vibes recommend --all` writes."""
+    """With the types that `vibes batch` writes."""
     schema = pa.schema(
         [
             (C.USER, pa.string()),
