@@ -160,8 +160,8 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 @pytest.mark.parametrize(
     "added, sentence",
     [
-        ("ids", "--with is 'ids'; .* has recency, neighbours\\+recency"),
-        ("luck", "--with is 'luck'; .* has recency, neighbours\\+recency"),
+        ("ids", "--with is 'ids'; .* has recency, neighbors\\+recency"),
+        ("luck", "--with is 'luck'; .* has recency, neighbors\\+recency"),
     ],
 )
 def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sentence):
@@ -349,7 +349,7 @@ def test_killed_and_resumed_has_no_hole_and_no_duplicate(trained, tmp_path):
     out = tmp_path / "killed"
     command = [
         sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out),
-        "--chunk", "4", "--workers", "1", "--json",
+        "-k", "10", "--chunk", "4", "--workers", "1", "--json",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while working.poll() is None and len(list(out.glob("part-*"))) < 3:

@@ -26,7 +26,7 @@ def test_a_killed_worker_changes_no_row(trained, tmp_path):
     score_here(prepare(trained.path, tmp_path / "here", "recommend", rules, chunk=2))
     out = tmp_path / "ray"
     command = [
-        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "--chunk", "2",
+        sys.executable, "-m", "listing_vibes", "batch", str(trained.path), str(out), "-k", "10", "--chunk", "2",
         "--engine", "ray", "--workers", "2", "--json",
     ]  # fmt: skip
     working = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def keep_fresh(
 
     loop = _Loop(path, sources, stop, k, beside, limits)
     first = behind = True
-    with only_writer(path, "vibes refresh", name=REFRESHING):  # one loop a run
+    with only_writer(path, "vibes refresh", name=REFRESHING), closing(loop):  # one loop a run
         while not stop.is_set():
             started = time.monotonic()
             try:
@@ -139,6 +139,10 @@ class _Loop:
                 if self._refresher is not None and self._refresher.is_outdated:
                     self._refresher = None
                     gc.collect()
+
+    def close(self) -> None:
+        """Let go of the run."""
+        self._refresher = None
 
     def _tick(self) -> None:
         if self.stop.is_set():
