@@ -26,7 +26,7 @@ from listing_vibes.scoring.interactions import Interactions
 from listing_vibes.scoring.neighbours import NEIGHBOURS, VectorNeighbours
 from listing_vibes.scoring.scorer import VectorScorer
 
-ROWS = ["recency", "neighbours", "neighbors+recency"]
+ROWS = ["recency", "neighbors", "neighbors+recency"]
 
 
 @pytest.mark.parametrize("timed", [True, False])
