@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.io import TABLES
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
+from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import embed_market
 
 
 def test_a_market_is_read_whole(tiny_market):
@@ -143,3 +146,27 @@ def test_a_misspelt_exclusion_is_refused_since_the_column_would_reach_the_model(
         Market.open(path)
     (path / "market.toml").write_text(f"excluded = ['review_scores_rating', '{name}', 'host_id']")
     assert [defect.value for defect in Market.open(path).defects] == [name, "host_id"]  # in vain, but named
+
+
+def test_a_fingerprint_is_that_of_the_tables_which_the_object_holds(tiny_market):
+    path = tiny_market()
+    table = pd.read_parquet(path / "listings.parquet")
+    market, again = Market.open(path), Market.open(path)
+    on_disk = Market.open(path).fingerprint
+    fewer = replace(market, events=market.events.iloc[:-1])
+    assert fewer.fingerprint not in (on_disk, replace(market, photos=market.photos.iloc[:0]).fingerprint)
+    assert market.renamed({}).fingerprint == on_disk == replace(market, defects=[]).fingerprint
+    table.to_parquet(path / "listings.parquet", index=False, compression="gzip")  # the same in another file
+    assert Market.open(path).fingerprint != on_disk
+    table.iloc[:-1].to_parquet(path / "listings.parquet", index=False)
+    assert market.fingerprint == again.fingerprint != Market.open(path).fingerprint
+    assert Market.from_frames(table).fingerprint == Market.from_frames(table).fingerprint
+
+
+def test_a_run_has_the_fingerprint_of_the_market_that_it_was_made_of(tmp_path):
+    homes = pd.DataFrame({"listing_id": [str(n) for n in range(20)], "rooms": [1, 2] * 10, "rent": range(20)})
+    market = Market.from_frames(homes, path=tmp_path / "market")
+    Market.from_frames(homes.assign(rent=5.0), path=tmp_path / "market", overwrite=True)
+    embed_market(market, tmp_path / "run", None)
+    assert Run.open(tmp_path / "run").market_changed
+    assert not Run.open(tmp_path / "run", market).market_changed

@@ -1,6 +1,5 @@
 """A market: three validated tables, their configuration and what was odd in them."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_point
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
+from listing_vibes.market.fingerprint import Source, files_digest, tables_digest
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
@@ -89,6 +89,7 @@ class Market:
     attributes: list[Attribute]
     defects: list[Defect] = field(default_factory=list)
     tables_in: Path | None = None  # see `tables`
+    source: Source | None = None  # what it was read from; None: it was put together in memory
 
     @classmethod
     def open(
@@ -123,6 +124,7 @@ class Market:
             ) from None
         finish_writing(path)
         tables = path if tables is None else tables
+        files = Source.of(tables, events_too)
         config = MarketConfig.load(tables / "market.toml")
         sources = {name: source for name in TABLES if (source := find_table(tables, name)) is not None}
         if "listings" not in sources and (path / "run.toml").is_file():
@@ -131,7 +133,8 @@ class Market:
             )
         if "listings" not in sources:
             raise VibesError(f"{tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one.")
-        return cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
+        market = cls._checked(path, config, sources, read_table, now, events_too, tables, keep=True)
+        return market._made_of(files)
 
     @classmethod
     def from_frames(
@@ -185,7 +188,7 @@ class Market:
             write_market(
                 folder, described, frames["listings"], frames.get("photos"), frames.get("events"), root
             )
-        return market
+            return market._made_of(Source.of(folder))
 
     @classmethod
     def _checked(
@@ -228,6 +231,12 @@ class Market:
             events, actions = no_events(sources.get("events"), config)
         return cls(path, config, listings, photos, events, actions, _attributes(kinds), defects, tables)
 
+    def _made_of(self, source: Source) -> "Market":
+        """This market, which was read from the files of `source`."""
+        listings = self.__dict__.get(_PARTS, self.__dict__.get("listings"))
+        object.__setattr__(self, "source", source.made(listings, self.photos, self.events))
+        return self
+
     def __post_init__(self) -> None:
         """A table in parts becomes the field `listings` once somebody asks for the whole."""
         if isinstance(self.listings, Parts):
@@ -253,7 +262,11 @@ class Market:
     def renamed(self, names: Mapping[str, str]) -> "Market":
         """The same market in memory, its attributes called by `names`; those that are not named keep theirs."""
         attributes = [replace(one, name=names.get(one.name, one.name)) for one in self.attributes]
-        return replace(self, listings=self.listings.rename(columns=dict(names)), attributes=attributes)
+        listings = self.listings.rename(columns=dict(names))
+        source = self.source
+        if source is not None and self._is_as_on_disk():
+            source = replace(source, listings=listings)
+        return replace(self, listings=listings, attributes=attributes, source=source)
 
     def shared(self) -> "Market":
         """The same with the attributes called as other markets know them (`same_as` in `market.toml`)."""
@@ -367,14 +380,33 @@ class Market:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over `market.toml` and the three tables as they lie on disk."""
-        digest = hashlib.sha256()
-        for source in [self.tables / "market.toml", *(find_table(self.tables, name) for name in TABLES)]:
-            if source is not None and source.is_file():
-                digest.update(source.name.encode())
-                with source.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()
+        """sha256 over `market.toml` and the three tables as they were read from disk.
+
+        Where the files were replaced since, or tables of this object were, it is one over what this object holds: never that of
+        another state of the market.
+        """
+        if self._is_as_on_disk():
+            return files_digest(self.tables)
+        return tables_digest(self)
+
+    def _is_as_on_disk(self) -> bool:
+        source = self.source
+        if source is None:
+            return True
+        listings = self.__dict__.get(_PARTS, self.__dict__.get("listings"))
+        if (
+            source.listings is not listings
+            or source.photos is not self.photos
+            or source.events is not self.events
+        ):
+            return False
+        if source.is_unchanged:
+            return True
+        try:  # other files may hold the same
+            there = Market.open(self.path, None, source.has_events, self.tables_in)
+        except VibesError:
+            return False
+        return tables_digest(there) == tables_digest(self)
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:
