@@ -1,6 +1,7 @@
 """The profile: its counts against slow ones, its warnings, and that it fits a screen."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,15 @@ import pandas as pd
 import pytest
 
 import listing_vibes.market.profile as profile_module
+from listing_vibes.errors import VibesError
+from listing_vibes.features.photos.files import PhotoProblem, locate, read
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.photo_check import photo_problem
 from listing_vibes.market.profile import profile
 from listing_vibes.market.profile_text import WIDTH, render
 from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.run.thumbs import thumbnail
 
 
 def test_counts_of_a_market(tiny_market):
@@ -181,9 +185,9 @@ def test_a_photo_of_several_listings_is_looked_at_once_and_counts_for_each(tiny_
     (path / table["path"].iloc[0]).write_bytes(b"no picture")
     looked: list[str] = []
 
-    def problem(file, market):
-        looked.append(file.name)
-        return photo_problem(file, market)
+    def problem(name, folders):
+        looked.append(name)
+        return photo_problem(name, folders)
 
     monkeypatch.setattr("listing_vibes.market.profile.photo_problem", problem)
     market = Market.open(path)
@@ -331,3 +335,47 @@ def test_a_catalogue_that_was_made_of_the_events_is_told(folder):
     sure = "each has an event, so one that has none yet is sure to have"
     assert sure in told(30) and sure not in told(31)
     assert sure not in told(30, ",2023-01-01")  # a table that knows more than the log
+
+
+def test_a_linked_folder_of_photos_is_outside_of_the_market_unless_photo_root_names_it(tiny_market, tmp_path):
+    path, elsewhere = tiny_market(), tmp_path / "elsewhere"
+    names = Market.open(path).photos["path"].tolist()
+    (path / "photos").rename(elsewhere)
+    (path / "photos").symlink_to(elsewhere)
+    found = profile(Market.open(path)).photos
+    assert (found.outside, found.broken, found.missing) == (len(names), 0, 0)
+    (path / "market.toml").write_text(f"photo_root = '{elsewhere}'\n")
+    market = Market.open(path)
+    found = profile(market)
+    assert (found.photos.outside, found.photos.broken, found.photos.missing, found.defects) == (0, 0, 0, [])
+    assert locate(path, names[0]) == elsewhere / names[0].removeprefix("photos/")
+    assert all(read(locate(path, name)) for name in names)
+    (elsewhere / "secret").symlink_to(tmp_path)
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes((elsewhere / names[0].removeprefix("photos/")).read_bytes())
+    for left in ("secret/a.jpg", "photos/secret/a.jpg"):
+        with pytest.raises(PhotoProblem, match="outside of the market folder"):
+            locate(path, left)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_paths_start_at_photo_root_as_well_and_nothing_is_written_there(tiny_market, tmp_path, absolute):
+    path, elsewhere = tiny_market(), tmp_path / "elsewhere"
+    (path / "photos").rename(elsewhere)
+    table = pd.read_parquet(path / "photos.parquet")
+    table.assign(path=table["path"].str.removeprefix("photos/")).to_parquet(path / "photos.parquet")
+    root = elsewhere if absolute else os.path.relpath(elsewhere, path)
+    (path / "market.toml").write_text(f"photo_root = '{root}'\n")
+    before = {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")}
+    market = Market.open(path)
+    assert profile(market).photos.missing == 0 and thumbnail(market, market.photos["path"].iloc[0]).is_file()
+    assert {file: file.stat().st_mtime_ns for file in elsewhere.rglob("*")} == before
+    elsewhere.rename(tmp_path / "gone")
+    assert any("is no folder here" in told for told in profile(Market.open(path)).defects)
+
+
+def test_photo_root_may_not_be_the_root_of_all_files(tiny_market):
+    path = tiny_market()
+    (path / "market.toml").write_text("photo_root = '/'\n")
+    with pytest.raises(VibesError, match="'photo_root' is '/'"):
+        Market.open(path)

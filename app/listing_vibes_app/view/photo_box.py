@@ -5,6 +5,7 @@ import warnings
 from PIL import Image
 
 from listing_vibes.insight.sheet import usual_box
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes_app.view.market import MarketView
 
 SAMPLE = 40  # covers that are looked at
@@ -12,13 +13,13 @@ SAMPLE = 40  # covers that are looked at
 
 def photo_box(view: MarketView) -> str:
     """The CSS aspect ratio of this market's photo boxes: the usual shape nearest to the median of some covers."""
-    covers = list(view.market.cover.values())
+    covers, folders = list(view.market.cover.values()), PhotoFolders.of(view.market.path)
     shapes = []
     for name in covers[:: max(1, len(covers) // SAMPLE)]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(view.market.path / name) as image:  # reads the header only
+                with Image.open(folders.file(name)) as image:  # reads the header only
                     shapes.append(image.width / image.height)
         except (OSError, ValueError, Image.DecompressionBombError):
             continue  # a broken file says nothing about the shape of the others

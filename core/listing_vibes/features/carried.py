@@ -14,6 +14,7 @@ from listing_vibes.features.within import inside
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Attribute, Market
+from listing_vibes.market.photo_folders import PhotoFolders
 
 if TYPE_CHECKING:
     from listing_vibes.features.featurizer import Featurizer
@@ -110,7 +111,8 @@ class Carried(BaseModel):
 
 def _some_photo(market: Market) -> bool:
     """Whether a market has any of the files that its table of photos names."""
-    return any(os.path.isfile(os.path.join(market.path, name)) for name in market.photos[C.PATH])
+    folders = PhotoFolders.of(market.path)
+    return any(os.path.isfile(folders.file(name)) for name in market.photos[C.PATH])
 
 
 def _names(names: Sequence[str]) -> str:

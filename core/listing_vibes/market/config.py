@@ -1,7 +1,7 @@
 """`market.toml`: what a market calls itself and what its columns mean."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import tomli_w
@@ -57,6 +57,7 @@ class MarketConfig(BaseModel):
     name: str = ""
     note: str = ""  # one sentence shown with the market, e.g. that its events are simulated
     currency: str = ""
+    photo_root: str = ""  # folder, from the market's on, that photos lie in beside the market's; only read
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
     actions: list[str] = Field(default_factory=list)  # weakest first
@@ -71,6 +72,13 @@ class MarketConfig(BaseModel):
         if twice:
             raise ValueError(f"'{twice[0]}' is there twice")
         return names
+
+    @field_validator("photo_root")
+    @classmethod
+    def _below_the_root(cls, folder: str) -> str:
+        if PurePath(folder).anchor and PurePath(folder) == PurePath(PurePath(folder).anchor):
+            raise ValueError("all files of this machine lie below it; name the folder of the photos")
+        return folder
 
     @field_validator("attributes")
     @classmethod

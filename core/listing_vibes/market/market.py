@@ -220,7 +220,7 @@ class Market:
         )
         if "photos" in sources:
             photos, found = photos_table(read(sources["photos"]), sources["photos"], known)
-            defects = defects + found
+            defects = defects + found + _without_photo_root(path, config)
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(read(source), source, known, config, moment)
@@ -407,6 +407,14 @@ class Market:
         except VibesError:
             return False
         return tables_digest(there) == tables_digest(self)
+
+
+def _without_photo_root(path: Path, config: MarketConfig) -> list[Defect]:
+    """The defect of a `photo_root` that is not there."""
+    if not config.photo_root or (path / config.photo_root).is_dir():
+        return []
+    message = "is no folder here; photos are read from the market's alone"
+    return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:

@@ -4,20 +4,23 @@ import os
 from pathlib import Path
 
 from listing_vibes.market.photo_decoding import decoding_problem
+from listing_vibes.market.photo_folders import PhotoFolders
 
 MISSING = "is missing"
+OUTSIDE = "lies outside of the market folder"
 
 
-def photo_problem(path: Path, market_path: Path) -> str | None:
-    """What is wrong with the photo at `path` of a market (missing, no image, too large, cut short, ...), or None.
+def photo_problem(name: str, folders: PhotoFolders) -> str | None:
+    """What is wrong with the photo at the path `name` of a market (missing, no image, too large, cut short, ...), or None.
 
     The header is read; the pixels are decoded only where the file does not end as its format must.
     """
+    path = Path(folders.file(name))
     try:
         if not path.is_file():
             return MISSING
-        if _has_link(path, market_path) and not path.resolve().is_relative_to(market_path.resolve()):
-            return "is a link that leaves the market folder"
+        if _has_link(path, folders.market) and not folders.contain(path.resolve()):
+            return OUTSIDE
         if path.stat().st_size == 0:
             return "is an empty file"
     except Exception as error:  # of a name that no system takes

@@ -21,7 +21,8 @@ from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.leaks import leaks_by_counts, leaks_by_name, leaks_by_text
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.market import Attribute, Market
-from listing_vibes.market.photo_check import MISSING, photo_problem
+from listing_vibes.market.photo_check import MISSING, OUTSIDE, photo_problem
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.market.photo_urls import FETCHED
 from listing_vibes.market.splits import Catalogue, make_split, returning
 
@@ -110,6 +111,7 @@ class PhotosProfile(_Part):
     per_listing: Spread | None  # of the listings that have one
     opened: int  # files of which the header was read
     missing: int
+    outside: int  # files behind a link that leaves the market
     broken: int
 
 
@@ -297,11 +299,12 @@ def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
     times = market.photos[C.PATH].value_counts(sort=False)  # rows of a file, in the order of their first
     paths = times.index.tolist()
     chosen = np.linspace(0, len(paths) - 1, min(MOST_PHOTOS, len(paths))).astype(int)
-    opened = _opened(market, [paths[row] for row in chosen], keep)
+    folders = PhotoFolders.of(market.path)
+    opened = _opened(folders, [paths[row] for row in chosen], keep)
     problems: dict[str, list[str]] = defaultdict(list)
     for name in paths:
         # Twice as quick as by Path, and there may be a million.
-        there = os.path.isfile(os.path.join(market.path, name))
+        there = os.path.isfile(folders.file(name))
         if problem := opened.problems.get(name) if there else MISSING:
             problems[problem].append(name)
 
@@ -309,12 +312,15 @@ def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
         return int(times[names].sum())
 
     missing = rows(problems[MISSING])
-    broken = sum(map(rows, problems.values())) - missing
+    outside = rows(problems.get(OUTSIDE, []))
+    broken = sum(map(rows, problems.values())) - missing - outside
     each = market.photos.groupby(C.LISTING).size().to_numpy()
     away = [name for name in problems[MISSING] if name.startswith(FETCHED)]
     if away:
         problems[MISSING] = [name for name in problems[MISSING] if not name.startswith(FETCHED)]
         problems[f"is not fetched yet (`vibes download {market.path}`)"] = away
+    if outside:
+        problems[f"{OUTSIDE} (name its folder as photo_root in market.toml)"] = problems.pop(OUTSIDE)
     defects = [
         Defect(_file(market, "photos"), C.PATH, 0, names[0], f"{what}; the photo is skipped", rows(names))
         for what, names in problems.items()
@@ -326,22 +332,23 @@ def _photos(market: Market, keep: bool) -> tuple[PhotosProfile, list[Defect]]:
         per_listing=Spread.of(each) if len(each) else None,
         opened=len(chosen),
         missing=missing,
+        outside=outside,
         broken=broken,
     ), defects
 
 
-def _opened(market: Market, names: list[str], keep: bool) -> _Opened:
+def _opened(folders: PhotoFolders, names: list[str], keep: bool) -> _Opened:
     """What is wrong with the photos `names`; none is opened again that is as it was, where that is kept."""
 
     def look() -> _Opened:
-        found = ((name, photo_problem(market.path / name, market.path)) for name in names)
+        found = ((name, photo_problem(name, folders)) for name in names)
         return _Opened(problems={name: problem for name, problem in found if problem})
 
     if not keep:
         return look()
     readers = content(Path(photo_check.__file__)), PIL.__version__
-    stamps = [stamp(os.path.join(market.path, name)) for name in names]
-    return kept(market.path, "opened-photos", [*readers, names, stamps], _Opened, look)
+    stamps = [stamp(folders.file(name)) for name in names]
+    return kept(folders.market, "opened-photos", [*readers, names, stamps], _Opened, look)
 
 
 def _leaks(market: Market, log: EventLog) -> dict[str, str]:

@@ -163,13 +163,14 @@ def _split(profile: MarketProfile) -> list[str]:
 def _photos(photos: PhotosProfile) -> list[str]:
     if photos.per_listing is None:
         return [_row("photos", "none")]
+    outside = f"{photos.outside:,} outside of the market, " if photos.outside else ""
     looked = "" if photos.opened == photos.count else f" (of {photos.opened:,} opened)"
     return [
         _row(
             "photos",
             f"{photos.count:,}; {_percent(photos.listings_with)} of the listings have one: {_spread(photos.per_listing)}",
         ),
-        _row("", f"{photos.missing:,} missing, {photos.broken:,} broken{looked}"),
+        _row("", f"{photos.missing:,} missing, {outside}{photos.broken:,} broken{looked}"),
     ]
 
 

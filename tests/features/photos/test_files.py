@@ -44,7 +44,7 @@ def test_paths_that_leave_the_market(market, tmp_path):
         "../market2/a.jpg",
     )
     for path in leaving:
-        with pytest.raises(PhotoProblem, match="leaves the market"):
+        with pytest.raises(PhotoProblem, match="outside of the market"):
             locate(market, path)
 
 

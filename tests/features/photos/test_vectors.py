@@ -108,8 +108,8 @@ def test_broken_photos_are_named_and_skipped(market, tmp_path):
         ("photos/text.jpg", "no image"),
         ("photos/none.png", "missing"),
         ("photos/cut.png", "damaged"),
-        ("../photos/secret.png", "leaves the market"),
-        ("photos/link.png", "leaves the market"),
+        ("../photos/secret.png", "outside of the market"),
+        ("photos/link.png", "outside of the market"),
         ("", "empty"),
     ]:
         assert reason in reasons[path]

@@ -62,7 +62,7 @@ def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing
 
     assert (look.new, look.changed, look.encoded.photos, look.encoded.listings) == (0, 1, 1, 0)
     assert len(look.problems) == 2
-    assert "leaves the market folder" in look.problems[0] and "lost.png" in look.problems[1]
+    assert "outside of the market folder" in look.problems[0] and "lost.png" in look.problems[1]
     run.market.listings.iloc[[0]].assign(**{C.LISTING: "fresh"}).to_parquet(
         tmp_path / "listings" / "a.parquet"
     )

@@ -3,7 +3,9 @@
 import stat
 from pathlib import Path
 
+from listing_vibes.market.photo_check import OUTSIDE
 from listing_vibes.market.photo_decoding import PhotoProblem, open_photo
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.market.photo_urls import FETCHED
 
 __all__ = ["MAX_BYTES", "PhotoProblem", "locate", "open_photo", "read", "stamp"]
@@ -16,15 +18,15 @@ def locate(market_path: Path, photo_path: object) -> Path:
     """The real file of a photo path.
 
     Raises:
-        PhotoProblem: the path is empty, leaves the market (symbolic links are followed), or names no file.
+        PhotoProblem: the path is empty, leaves the market and its `photo_root` (symbolic links are followed), or names no file.
     """
     if not isinstance(photo_path, str) or not photo_path:
         raise PhotoProblem("the path is empty")
-    root = Path(market_path).resolve()
+    folders = PhotoFolders.of(market_path)
     try:
-        file = (root / photo_path).resolve()
-        if not file.is_relative_to(root):
-            raise PhotoProblem("the path leaves the market folder")
+        file = Path(folders.file(photo_path)).resolve()
+        if not folders.contain(file):
+            raise PhotoProblem(f"the file {OUTSIDE}")
         mode = file.stat().st_mode
     except FileNotFoundError as error:
         away = " (`vibes download MARKET` fetches it)" if photo_path.startswith(FETCHED) else ""

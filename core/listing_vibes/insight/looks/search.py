@@ -19,6 +19,7 @@ from listing_vibes.kept_with import kept_with
 from listing_vibes.market.caches import run_cache, run_cache_file
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.progress import Report
 from listing_vibes.run.run import Run
 
@@ -128,11 +129,11 @@ def photos_of(market: Market) -> str:
     Not the state of the whole market, as then each refresh, be it of events alone, would have them all looked at anew; nor the
     files' dates, which a copy or a checkout changes.
     """
-    digest = hashlib.sha256(ENCODER.encode())
+    digest, folders = hashlib.sha256(ENCODER.encode()), PhotoFolders.of(market.path)
     for listing, path in zip(market.photos[C.LISTING], market.photos[C.PATH], strict=True):
         size = -1
         with suppress(OSError, ValueError, TypeError):  # a missing one has a place as well
-            size = os.stat(os.path.join(market.path, path)).st_size
+            size = os.stat(folders.file(path)).st_size
         digest.update(repr((str(listing), str(path), size)).encode())
     return digest.hexdigest()
 

@@ -16,6 +16,7 @@ from listing_vibes.evaluation.sequential import LEVEL, POWER, AlwaysValid, alway
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.market import Market
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.serving.experiment.setup import A, B, Setup, setup_of
 from listing_vibes.serving.experiment.text import experiment_text
 from listing_vibes.serving.impressions.tables import of_experiment, read_feedback, read_impressions
@@ -235,11 +236,10 @@ def _shown(listing: str, position: int, photos: Mapping[str, str]) -> dict[str, 
 def _covers(setup: Setup) -> dict[str, str]:
     """The path of the first photo of every listing, by the market of A; empty where that is not at hand."""
     market = _market(setup)
-    return (
-        {}
-        if market is None
-        else {listing: str((market.path / path).resolve()) for listing, path in market.cover.items()}
-    )
+    if market is None:
+        return {}
+    folders = PhotoFolders.of(market.path)
+    return {listing: str(Path(folders.file(path)).resolve()) for listing, path in market.cover.items()}
 
 
 def _market(setup: Setup) -> Market | None:

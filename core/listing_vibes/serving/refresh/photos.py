@@ -22,6 +22,7 @@ from listing_vibes.market.download.job import bring
 from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.photo_check import photo_problem
+from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes.market.photo_urls import path_of, with_paths
 from listing_vibes.market.tables import as_ids, require
 from listing_vibes.market.values import to_numbers
@@ -199,7 +200,7 @@ def _whole(folder: Path, path: object) -> Path:
         PhotoProblem: it is not there, leaves the folder, or is no picture.
     """
     file = locate(folder, path)
-    if problem := photo_problem(file, folder):
+    if problem := photo_problem(str(path), PhotoFolders(folder, None)):
         raise PhotoProblem(f"the file {problem}")
     return file
 
