@@ -60,6 +60,9 @@ class MarketConfig(BaseModel):
     photo_root: str = ""  # folder, from the market's on, that photos lie in beside the market's; only read
     title: str | None = None  # the attribute that names a listing on the screen
     attributes: dict[str, AttributeConfig] = Field(default_factory=dict)
+    columns: dict[Literal["listings", "photos", "events"], dict[str, str]] = Field(
+        default_factory=dict
+    )  # see `column_names`
     actions: list[str] = Field(default_factory=list)  # weakest first
     unwanted: list[str] = Field(default_factory=lambda: [HIDE])  # actions that say "not this"
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
@@ -72,6 +75,16 @@ class MarketConfig(BaseModel):
         if twice:
             raise ValueError(f"'{twice[0]}' is there twice")
         return names
+
+    @field_validator("columns")
+    @classmethod
+    def _one_for_each(cls, columns: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        """No column of a file stands for two."""
+        for names in columns.values():
+            twice = [told for told in names.values() if list(names.values()).count(told) > 1]
+            if twice:
+                raise ValueError(f"'{twice[0]}' stands for two columns")
+        return columns
 
     @field_validator("photo_root")
     @classmethod

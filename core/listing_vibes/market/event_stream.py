@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.io import check_text, find_table, read_header, read_table
@@ -49,7 +50,8 @@ def event_frames(
     if source is None:
         return
     known, now = pd.Index(listings), pd.Timestamp.now("UTC")
-    for raw in _parts(source, rows):
+    for part in _parts(source, rows, config):
+        raw = rename_columns(part, source, config)
         table = events_table(raw, source, known, config, now)[0]
         yield table.assign(**{C.USER: names.shown(table[C.USER])}) if names.hashed else table
 
@@ -61,7 +63,7 @@ def no_events(source: Path | None, config: MarketConfig) -> tuple[pd.DataFrame, 
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()}), list(
             config.actions
         )
-    raw = read_header(source)
+    raw = rename_columns(read_header(source), source, config)
     events, actions, _ = events_table(raw, source, pd.Index([]), config, pd.Timestamp.now("UTC"))
     return events, actions
 
@@ -78,7 +80,7 @@ def event_count(path: Path) -> int | None:
     return ds.dataset(source, format="parquet").count_rows()
 
 
-def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
+def _parts(source: Path, rows: int, config: MarketConfig) -> Iterator[pd.DataFrame]:
     if source.suffix != ".parquet":
         yield read_table(source)
         return
@@ -86,7 +88,7 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
 
     try:
         dataset = ds.dataset(source, format="parquet")
-        if _has_slashes(dataset):
+        if _has_slashes(dataset, config.columns.get("events", {}).get(C.TIMESTAMP, C.TIMESTAMP)):
             yield read_table(source)
             return
         yield dataset.schema.empty_table().to_pandas()  # so that a table without rows has its columns checked, too
@@ -99,12 +101,13 @@ def _parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
         raise VibesError(f"{source} cannot be read as a table ({error}); export it again.") from error
 
 
-def _has_slashes(dataset: ds.Dataset) -> bool:
-    """Whether moments are written with slashes."""
-    if C.TIMESTAMP not in dataset.schema.names:
+def _has_slashes(dataset: ds.Dataset, mapped: str) -> bool:
+    """Whether moments, which may stand in a `mapped` column, are written with slashes."""
+    name = mapped if mapped in dataset.schema.names else C.TIMESTAMP
+    if name not in dataset.schema.names:
         return False
-    kind = dataset.schema.field(C.TIMESTAMP).type
+    kind = dataset.schema.field(name).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return False
-    parts = dataset.to_batches(columns=[C.TIMESTAMP])
+    parts = dataset.to_batches(columns=[name])
     return any(pc.any(pc.match_substring(part.column(0), "/")).as_py() for part in parts)

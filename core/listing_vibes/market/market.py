@@ -11,6 +11,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.called import name_of, telling
+from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_point
@@ -177,6 +178,7 @@ class Market:
         described = config_of(config, **keys)
         given = {"listings": listings, "photos": photos, "events": events}
         frames = {name: as_table(frame, name) for name, frame in given.items() if frame is not None}
+        frames = {name: rename_columns(frame, source_of(name), described) for name, frame in frames.items()}
         root = None
         if "photos" in frames:
             frames["photos"], root = photo_paths(frames["photos"], photo_root)
@@ -204,8 +206,11 @@ class Market:
     ) -> "Market":
         """The market of the tables that `read` gives of `sources`, by which messages call them; `keep` its listings as checked."""
 
+        def renamed(source: Path) -> pd.DataFrame:
+            return rename_columns(read(source), source, config)
+
         def checked() -> Listings:
-            return Listings(*listings_table(read(source), source, config))
+            return Listings(*listings_table(renamed(source), source, config))
 
         source = sources["listings"]
         table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
@@ -219,11 +224,11 @@ class Market:
             }
         )
         if "photos" in sources:
-            photos, found = photos_table(read(sources["photos"]), sources["photos"], known)
+            photos, found = photos_table(renamed(sources["photos"]), sources["photos"], known)
             defects = defects + found + _without_photo_root(path, config)
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
-            events, actions, found = events_table(read(source), source, known, config, moment)
+            events, actions, found = events_table(renamed(source), source, known, config, moment)
             defects = defects + found + unwanted_in_vain(events, actions, source, config)
             names = UserNames(path, config.privacy.users == "hashed")
             events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market import photo_check
+from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect
-from listing_vibes.market.io import find_table, table_columns
+from listing_vibes.market.io import find_table
 from listing_vibes.market.kept import content, kept, stamp
 from listing_vibes.market.kept_listings import READERS
 from listing_vibes.market.kinds import kind_of
@@ -182,7 +183,7 @@ def profile(market: Market, keep: bool = False) -> MarketProfile:
             )
         )
     source = find_table(market.tables, "listings")
-    columns = table_columns(source) if source is not None else []
+    columns = market_columns(source, market.config) if source is not None else []
     return MarketProfile(
         name=market.name,
         path=str(market.path),

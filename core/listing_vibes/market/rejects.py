@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.defects import Defect
-from listing_vibes.market.io import TABLES, find_table, read_table
+from listing_vibes.market.io import TABLES, find_table
 from listing_vibes.market.market import Market
 from listing_vibes.market.tables import as_ids
 from listing_vibes.market.user_names import UserNames
@@ -41,7 +42,7 @@ def market_rejects(market: Market) -> pd.DataFrame:
         source = find_table(market.tables, name)
         mine = [defect for defect in market.defects if source is not None and defect.file == source.name]
         if source is not None and any(defect.rows is not None for defect in mine):
-            parts.append(rejects(read_table(source), mine, market.names))
+            parts.append(rejects(read_market_table(source, market.config), mine, market.names))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
+from listing_vibes.market.column_names import market_columns, read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import first_problem
-from listing_vibes.market.io import find_table, read_table, table_columns
+from listing_vibes.market.io import find_table
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.tables import as_ids
@@ -195,7 +196,9 @@ def attribute_name(market: Market, given: str, option: str) -> str:
                 return attribute.name
     several = {a.name for a in market.attributes if not kind_of(a.kind).one_value}
     reserved = several | {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
-    others = [name for name in table_columns(_table(market)) if name not in reserved | set(choices)]
+    others = [
+        name for name in market_columns(_table(market), market.config) if name not in reserved | set(choices)
+    ]
     if given in others:
         return given
     raise VibesError(
@@ -209,7 +212,7 @@ def _codes(market: Market, name: str) -> np.ndarray:
     if name in market.listings:
         column = market.listings[name]
     else:  # a column that never reaches the model, such as the seller's id
-        raw = read_table(_table(market))
+        raw = read_market_table(_table(market), market.config)
         by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
         column = by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
     return pd.factorize(column, sort=True)[0].astype(np.int64)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.column_names import names_in, rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import staging_folder
@@ -58,12 +59,18 @@ class Tables(ThreeTables):
             )
         with staging_folder(target) as scratch:
             tables = {name: _Table(place, files, scratch) for name, (place, files) in found.items()}
+            config = self._config(folder, target, scratch)
+            names = config or MarketConfig.load(target / "market.toml")
             for name, one in tables.items():
-                one.check(name)
-            photos = tables["photos"].frame() if "photos" in tables else None
+                one.check(name, names)
+            photos = (
+                rename_columns(tables["photos"].frame(), Path("photos"), names)
+                if "photos" in tables
+                else None
+            )
             write_market(
                 target,
-                self._config(folder, target, scratch),
+                config,
                 tables["listings"].write,
                 photos,
                 tables["events"].write if "events" in tables else None,
@@ -215,11 +222,12 @@ class _Table:
             found.append(str(local))
         return found, str(folder), None
 
-    def check(self, name: str) -> None:
+    def check(self, name: str, config: MarketConfig) -> None:
         """Raises:
         VibesError: it lacks a column that every such table has, or has no row where one is needed.
         """
-        have = self.schema.names
+        mapped = names_in(self.schema.names, Path(name), config, strict=False)
+        have = [mapped.get(column, column) for column in self.schema.names]
         lacks = [column for column in NEEDED[name] if column not in have]
         if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
             lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]

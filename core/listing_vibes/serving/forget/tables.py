@@ -17,7 +17,9 @@ from pydantic_core import from_json
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
+from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.io import TABLE_SUFFIXES, read_table, table_columns
 from listing_vibes.market.rejects import REJECT_COLUMNS
@@ -56,7 +58,7 @@ def has_users(path: Path) -> bool:
         raise VibesError(
             f"{path} cannot be read as a table, so it may tell of them still; mend or remove it, and run the same again."
         ) from error
-    return C.USER in columns or tuple(columns) == REJECT_COLUMNS
+    return _user_column(path, columns) is not None or tuple(columns) == REJECT_COLUMNS
 
 
 def rows_of(path: Path, who: Who) -> np.ndarray:
@@ -68,10 +70,18 @@ def rows_of(path: Path, who: Who) -> np.ndarray:
     if path.suffix == SUFFIX:
         lines, rest = _lines_of(path)
         return _rows_of_lines([*lines, rest], who)
-    if path.suffix == ".parquet" and C.USER in table_columns(path):
-        column = to_frame(pq.read_table(path, columns=[C.USER]))
-        return who.rows(column)
-    return who.rows(read_table(path))
+    name = _user_column(path, table_columns(path))
+    if path.suffix == ".parquet" and name is not None:
+        table = to_frame(pq.read_table(path, columns=[name]))
+    else:
+        table = read_table(path)
+    return who.rows(table.rename(columns={name: C.USER}) if name is not None else table)
+
+
+def _user_column(path: Path, columns: list[str]) -> str | None:
+    """The column that tells the users: as the market beside it maps it, or as all tables call it."""
+    mapped = names_in(columns, path, MarketConfig.load(path.parent / "market.toml"), strict=False)
+    return next((name for name in columns if mapped.get(name, name) == C.USER), None)
 
 
 def without(path: Path, who: Who) -> int:

@@ -20,8 +20,9 @@ from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vecto
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
 from listing_vibes.features.within import inside
 from listing_vibes.insight.passport import nearest
+from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.io import find_table, table_columns
+from listing_vibes.market.io import find_table
 from listing_vibes.market.log import DAY, EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Split
@@ -146,7 +147,7 @@ def _list_checks(
 
 def _seller(run: Run) -> str | None:
     source = find_table(run.market.tables, "listings")
-    names = [] if source is None else table_columns(source)
+    names = [] if source is None else market_columns(source, run.market.config)
     return next((name for name in names if SELLER.fullmatch(name)), None)
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from listing_vibes.market.column_names import read_market_table
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_points
 from listing_vibes.market.durable import copy_file
-from listing_vibes.market.io import TABLES, find_table, read_table
+from listing_vibes.market.io import TABLES, find_table
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.market.moments import says_day_first, to_moments
@@ -34,7 +35,7 @@ def pinned(market: Market) -> MarketConfig:
     assert source is not None  # the market was read from it
     unused = [
         name
-        for name in map(str, read_table(source).columns)
+        for name in map(str, read_market_table(source, config).columns)
         if name not in market.listings and name not in config.excluded
     ]
     update = {
@@ -48,7 +49,7 @@ def pinned(market: Market) -> MarketConfig:
 def raw_table(market: Market, name: str) -> pd.DataFrame | None:
     """A table of the market as it lies on disk; None where there is none."""
     source = find_table(market.tables, name)
-    return None if source is None else read_table(source)
+    return None if source is None else read_market_table(source, market.config)
 
 
 def day_first(raw: pd.DataFrame | None) -> dict[str, bool]:
@@ -70,7 +71,7 @@ def whole_photos(market: Market) -> pd.DataFrame:
     source = find_table(market.tables, "photos")
     if source is None:
         return market.photos
-    raw = with_paths(read_table(source))
+    raw = with_paths(read_market_table(source, market.config))
     table = raw.assign(**{C.LISTING: as_ids(raw[C.LISTING]), C.PATH: raw[C.PATH].astype("str")})
     if C.POSITION in raw:
         table[C.POSITION] = to_numbers(raw[C.POSITION])[0]

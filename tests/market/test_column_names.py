@@ -1,0 +1,119 @@
+"""Tables whose columns market.toml maps are read everywhere as if they had the market's own names."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from helpers.commands import vibes
+from listing_vibes.errors import VibesError
+from listing_vibes.market.event_stream import event_frames
+from listing_vibes.market.importers import import_market
+from listing_vibes.market.market import Market
+from listing_vibes.market.rejects import market_rejects
+from listing_vibes.market.user_names import UserNames
+from listing_vibes.run.rules import attribute_name
+from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.forget.forget import forget
+
+NAMES = {
+    "listings": {"listing_id": "ID", "price": "Preis"},
+    "photos": {"listing_id": "ID", "path": "file"},
+    "events": {"listing_id": "ID", "user_id": "customer", "timestamp": "at"},
+}
+
+
+def mapped(plain: Path, folder: Path, ending: str) -> Path:
+    """The market `plain` in a folder under other names of columns."""
+    folder.mkdir()
+    (folder / "photos").symlink_to(plain / "photos")
+    lines = [f"photo_root = '{plain / 'photos'}'", (plain / "market.toml").read_text()]
+    for name, names in NAMES.items():
+        lines += [f"[columns.{name}]", *(f"{column} = '{told}'" for column, told in names.items())]
+        table = pd.read_parquet(plain / f"{name}.parquet").rename(columns=names)
+        if ending == ".csv":
+            if "amenities" in table:
+                table["amenities"] = table["amenities"].map(lambda cell: json.dumps(list(cell)))
+            table.to_csv(folder / f"{name}.csv", index=False)
+        else:
+            table.to_parquet(folder / f"{name}.parquet", index=False)
+    (folder / "market.toml").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(params=[".parquet", ".csv"])
+def both(request, tiny_market, tmp_path) -> tuple[Path, Path]:
+    plain = tiny_market()
+    return plain, mapped(plain, tmp_path / "mapped", request.param)
+
+
+def test_a_market_is_read_as_if_its_columns_had_the_usual_names(both):
+    plain, other = (Market.open(path) for path in both)
+    assert not other.defects and [one.name for one in other.attributes] == [
+        one.name for one in plain.attributes
+    ]
+    assert other.listings[["listing_id", "price"]].equals(plain.listings[["listing_id", "price"]])
+    assert other.photos["path"].tolist() == plain.photos["path"].tolist()
+    assert other.events["user_id"].tolist() == plain.events["user_id"].tolist()
+    parts = event_frames(other.path, other.listings["listing_id"], other.config, other.names)
+    assert sum(map(len, parts)) == len(plain.events)
+    assert attribute_name(other, "price", "--same") == "price"
+    assert "review_scores_rating" in vibes("check", other.path).stdout
+
+
+def test_rows_that_are_rejected_name_no_user_where_ids_are_hashed(both):
+    path = both[1]
+    (path / "market.toml").write_text((path / "market.toml").read_text() + "\n[privacy]\nusers = 'hashed'\n")
+    file = next(path.glob("events.*"))
+    table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+    table.loc[0, "ID"] = "gone"
+    table.to_parquet(file) if file.suffix == ".parquet" else table.to_csv(file, index=False)
+    (cells,) = market_rejects(Market.open(path))["cells"]
+    assert json.loads(cells)["user_id"] == UserNames(path, True).of(str(table.loc[0, "customer"]))
+
+
+def test_a_user_is_forgotten_in_a_mapped_column(both, tmp_path):
+    path = both[1]
+    market = Market.open(path)
+    embed_market(market, tmp_path / "run", None)
+    user = market.events["user_id"].iloc[0]
+    forget(tmp_path / "run", [user])
+    assert user not in Market.open(path).events["user_id"].tolist()
+    file = next(path.glob("events.*"))
+    assert user.encode() not in file.read_bytes()
+
+
+def test_a_folder_of_mapped_tables_is_imported(both, tmp_path):
+    plain, path = both
+    import_market("tables", path, tmp_path / "copy", photo_root=plain)
+    copy = Market.open(tmp_path / "copy")
+    assert copy.events["user_id"].tolist() == Market.open(plain).events["user_id"].tolist()
+    assert (copy.path / copy.photos["path"].iloc[0]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("columns", "told", "says"),
+    [
+        ("Id,price", "listing_id = 'ID'", r"lacks the column 'ID' .*\[columns\.listings\].* for 'listing_id' \(it has: Id, price\)"),
+        ("ID,listing_id", "listing_id = 'ID'", "has the columns 'ID' and 'listing_id'"),
+        ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' stands for two columns"),
+    ],
+)  # fmt: skip
+def test_a_mapping_that_does_not_fit_is_one_sentence(tmp_path, columns, told, says):
+    (tmp_path / "listings.csv").write_text(f"{columns}\na,1\n")
+    (tmp_path / "market.toml").write_text(f"[columns.listings]\n{told}\n")
+    with pytest.raises(VibesError, match=says):
+        Market.open(tmp_path)
+
+
+def test_a_table_that_has_the_usual_names_by_now_is_taken_as_it_is(tmp_path):
+    (tmp_path / "listings.csv").write_text("listing_id,price\na,1\n")
+    (tmp_path / "market.toml").write_text("[columns.listings]\nlisting_id = 'ID'\n")
+    assert Market.open(tmp_path).listings["listing_id"].tolist() == ["a"]
+
+
+def test_frames_are_mapped_as_well():
+    homes = pd.DataFrame({"ID": [1, 2], "rooms": [1, 2]})
+    market = Market.from_frames(homes, columns={"listings": {"listing_id": "ID"}})
+    assert Market.open(market.path).listings["listing_id"].tolist() == ["1", "2"]
