@@ -172,10 +172,9 @@ def test_seeds_are_those_of_trainings(seeds, told):
     [
         ({"text": False}, {"text": False, "text_control": "random", "own_bert_steps": 9}, EVERYTHING),
         ({"meta": False}, {"meta": False, "meta_control": "permuted"}, EVERYTHING),
-        ({"photos": 0}, {"photo_mode": "none", "photo_control": "shuffled"}, EVERYTHING),
-        ({"photo_mode": "mean"}, {"photo_mode": "mean", "photos": 9}, EVERYTHING),
+        ({"photos": 0}, {"photos": 0, "photo_control": "shuffled"}, EVERYTHING),
         ({"photos": 3}, {"photos": 9}, Inputs(3, True, True, True)),
-        ({"photo_mode": "cover"}, {"photos": 8}, Inputs(1, True, True, True)),
+        ({"photos": 1}, {"photos": 8}, Inputs(1, True, True, True)),
         ({}, {"photo_control": "shuffled", "text_control": "random", "meta_control": "permuted"}, NOTHING),
         ({}, {"control_seed": 5}, EVERYTHING),
     ],
@@ -188,8 +187,8 @@ def test_what_cannot_matter_does_not_make_a_variant(one, other, has):
 @pytest.mark.parametrize(
     "one, other, has",
     [
-        ({}, {"photo_mode": "cover"}, EVERYTHING),
-        ({}, {"photo_mode": "cover"}, Inputs(2, True, True, True)),
+        ({}, {"photos": 1}, EVERYTHING),
+        ({}, {"photos": 1}, Inputs(2, True, True, True)),
         ({}, {"photo_control": "shuffled"}, Inputs(1, True, True, True)),
         ({"text_control": "shuffled"}, {"text_control": "shuffled", "control_seed": 5}, EVERYTHING),
         ({"text": False}, {"text": False, "words": False}, EVERYTHING),

@@ -13,8 +13,8 @@ from listing_vibes.training.train import train
 
 VARIANTS = {
     "wordpiece": {"tokenisation": "wordpiece", "listing_tokens": 24, "text": False},
-    "views": {"text_views": ("minilm", "tfidf"), "photo_mode": "cover", "photo_start": "random"},
-    "controls": {"text": False, "photo_mode": "mean", "photo_control": "random", "meta_control": "permuted"},
+    "views": {"text_views": ("minilm", "tfidf"), "photos": 1},
+    "controls": {"text": False, "photo_control": "random", "meta_control": "permuted"},
 }
 
 

@@ -1,12 +1,15 @@
 """run.toml: what it does not say has its default, and what does not fit the weights is told."""
 
+import json
 import shutil
 import tomllib
 
 import pytest
 import tomli_w
 
+from helpers.copies import resealed
 from listing_vibes.errors import VibesError
+from listing_vibes.model.settings import Settings
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 
@@ -21,6 +24,52 @@ def test_a_setting_that_is_not_named_has_its_default(tmp_path):
     Manifest(market="m", market_name="m", fingerprint="f").save(tmp_path)
     changed(tmp_path, lambda content: content["settings"].pop("history"))
     assert Manifest.load(tmp_path).settings.history == "listing-vectors"
+
+
+def keep_removed(run, **features):
+    """Let a run hold what versions of before stored: settings that are gone, in both files that have them."""
+
+    def store(content):
+        content["settings"]["training"] |= {"token_dropout": 0.0, "positive_vectors": "fresh"}
+        content["settings"]["features"] |= {"photo_start": "identity", **features}
+
+    vocabulary = json.loads((run / "vocabulary.json").read_text())
+    vocabulary["config"] |= {"photo_start": "identity", **features}
+    (run / "vocabulary.json").write_text(json.dumps(vocabulary))
+    resealed(run)
+    changed(run, store)
+
+
+@pytest.mark.parametrize(("mode", "photos"), [("tokens", 4), ("cover", 1), ("none", 0)])
+def test_a_run_that_stores_settings_which_are_gone_opens_as_before(trained, tmp_path, mode, photos):
+    shutil.copytree(trained.path, tmp_path / "run")
+    keep_removed(tmp_path / "run", photo_mode=mode)
+    run = Run.open(tmp_path / "run", trained.market)
+    assert run.manifest.settings.features.photos == photos
+    assert run.engine.featurizer.config.photos == photos
+    if mode == "tokens":
+        assert run.manifest.settings == trained.manifest.settings
+
+
+def test_a_run_that_needs_a_setting_which_is_gone_is_refused_in_one_sentence(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "run")
+    keep_removed(tmp_path / "run", photo_mode="mean")
+    with pytest.raises(
+        VibesError, match=r"run\.toml: features\.photo_mode is 'mean', which was removed; train"
+    ):
+        Run.open(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("training", "token_dropout", 0.0), ("training", "positive_vectors", "bank"),
+        ("features", "photo_mode", "cover"), ("features", "photo_start", "identity"),
+    ],
+)  # fmt: skip
+def test_who_gives_a_setting_that_is_gone_reads_what_to_do(table, key, value):
+    with pytest.raises(VibesError, match=rf"^Settings: {table}\.{key} was removed: [^\n]+\.$"):
+        Settings.of({table: {key: value}})
 
 
 @pytest.mark.parametrize("history", ["cls", "readout"])

@@ -12,11 +12,11 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import CandidateSet, TrainingConfig
 from listing_vibes.training.candidates import candidate_masks, draw_candidates, inclusion_probability
 from listing_vibes.training.examples import make_examples
 
-KINDS = list(itertools.product(["bank", "in-batch", "both"], ["fresh", "bank"], [0, 6], [8, 1000]))
+KINDS = list(itertools.product(["bank", "in-batch"], ["fresh", "bank"], [0, 6], [8, 1000]))
 
 
 @pytest.fixture(scope="module", params=["temporal", "leave-one-out"])
@@ -44,9 +44,9 @@ def case(request, tmp_path_factory):
     return log, catalogue, split, make_examples(log, split, 3), warm
 
 
-def config(kind) -> TrainingConfig:
+def config(kind) -> CandidateSet:
     negatives, vectors, fresh, bank = kind
-    return TrainingConfig(negatives=negatives, positive_vectors=vectors, fresh=fresh, bank_size=bank)
+    return CandidateSet(negatives, vectors == "bank", fresh, bank)
 
 
 def test_leave_one_out_asks_nobody_when_a_negative_was_live(case):
@@ -119,9 +119,7 @@ def test_which_columns_a_kind_of_negatives_has(case, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", [("in-batch", "fresh", 6, 8), ("both", "fresh", 4, 8), ("bank", "fresh", 4, 8)]
-)
+@pytest.mark.parametrize("kind", [("in-batch", "fresh", 6, 8), ("bank", "fresh", 4, 8)])
 def test_the_chance_of_a_column_is_how_often_it_is_a_negative(case, kind):
     _, _, _, examples, warm = case
     settings, draws, slots = config(kind), 2000, 5
@@ -139,7 +137,7 @@ def test_the_chance_of_a_column_is_how_often_it_is_a_negative(case, kind):
 
 def test_a_whole_bank_needs_no_correction(case):
     _, _, _, examples, warm = case
-    settings = config(("both", "fresh", 6, 1000))
+    settings = config(("bank", "fresh", 6, 1000))
     candidates = draw_candidates(examples.positive[:9], warm, settings, np.random.default_rng(0))
     assert (inclusion_probability(candidates, np.full(30, 0.1), 9, len(warm), settings) == 1).all()
 
@@ -152,23 +150,26 @@ def test_negatives_from_no_bank_are_refused():
 @pytest.mark.parametrize(
     "changes, wanted",
     [
-        ({}, [("in-batch", "fresh", 6), ("bank", "bank", 0)]),
-        ({"bank_size": 0}, [("in-batch", "fresh", 6)]),
-        ({"positive_vectors": "bank"}, [("bank", "bank", 0)]),
-        ({"negatives": "both"}, [("both", "fresh", 6)]),
-        ({"negatives": "in-batch"}, [("in-batch", "fresh", 6)]),
+        ({}, [("in-batch", False, 6), ("bank", True, 0)]),
+        ({"bank_size": 0}, [("in-batch", False, 6)]),
+        ({"negatives": "bank"}, [("bank", False, 6)]),
+        ({"negatives": "in-batch"}, [("in-batch", False, 6)]),
     ],
 )
 def test_which_losses_a_step_averages(changes, wanted):
-    found = TrainingConfig.model_validate({"negatives": "apart", "fresh": 6, **changes}).softmaxes
-    assert [(one.negatives, one.positive_vectors, one.fresh) for one in found] == wanted
+    training = TrainingConfig.model_validate({"negatives": "apart", "fresh": 6, **changes})
+    found = training.candidate_sets()
+    assert [(one.negatives, one.stale_positives, one.fresh) for one in found] == wanted
+    (frozen,) = training.candidate_sets(frozen=True)
+    assert (frozen.negatives, frozen.stale_positives, frozen.fresh) == ("bank", True, 0)
 
 
 def test_apart_no_candidate_of_the_bank_is_compared_with_a_fresh_one(case):
     _, _, _, examples, warm = case
     own = examples.positive[:9]
     fresh, bank = (
-        draw_candidates(own, warm, one, np.random.default_rng(0)) for one in TrainingConfig(fresh=6).softmaxes
+        draw_candidates(own, warm, one, np.random.default_rng(0))
+        for one in TrainingConfig(fresh=6).candidate_sets()
     )
     assert len(fresh.bank_rows) == 0 and fresh.fresh == len(fresh.listing) >= 6
     assert bank.fresh == 0 and (bank.listing == warm).all() and bank.negative.all()

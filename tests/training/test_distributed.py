@@ -18,10 +18,10 @@ from listing_vibes.run.run import Run
 pytestmark = pytest.mark.slow
 
 WAYS = {
-    "cls": ({}, {"token_dropout": 0.1, "pretrain_steps": 6}),
+    "cls": ({}, {"pretrain_steps": 6}),
     "listing-vectors": (
         {"history": "listing-vectors"},
-        {"logq": True, "negatives": "both", "window_listings": 60, "max_epochs": 9},
+        {"logq": True, "negatives": "bank", "window_listings": 60, "max_epochs": 9},
     ),
 }
 TWO = [

@@ -213,7 +213,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(market, settings, fr
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"photo_mode": "mean"}, "photo_train_blocks' is 1: .*photo_mode 'tokens' or 'cover'"),
+        ({"photos": 0}, "photo_train_blocks' is 1: this needs a photo"),
         ({"photo_encoders": ["vae"]}, "only tf_efficientnet_lite0 can be trained"),
         ({"photo_control": "random"}, "no photos to train on"),
     ],

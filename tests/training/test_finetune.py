@@ -94,8 +94,7 @@ def test_the_weights_are_those_of_a_plain_loop(small_market, quick, tmp_path, re
         own.load_state_dict(expected)
         own.sync_listing_side()
         own.frozen = True
-        second = changed(settings, positive_vectors="bank", negatives="bank", fresh=0)
-        expected, _ = plain_loop(own, data, second, epoch, range(STEPS // 2, STEPS), None, frozen=True)
+        expected, _ = plain_loop(own, data, settings, epoch, range(STEPS // 2, STEPS), None, frozen=True)
     found = model.state_dict()
     assert found.keys() == expected.keys()
     for name, tensor in found.items():

@@ -45,9 +45,9 @@ def market(tiny_market) -> Market:
     [
         {},
         {"words": False, "photos": 2},
-        {"text": False, "photo_mode": "cover"},
-        {"text_views": ("minilm", "tfidf"), "photo_mode": "mean"},
-        {"photo_mode": "none"},
+        {"text": False, "photos": 1},
+        {"text_views": ("minilm", "tfidf"), "photos": 2},
+        {"photos": 0},
         {"attributes": False},
     ],
 )

@@ -16,11 +16,11 @@ from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Settings, TrainingConfig
 from listing_vibes.run.engine import make_inputs
-from listing_vibes.training.dropout import token_uniforms
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.mix import Mix
 from listing_vibes.training.pretrain import MASKED, Pretraining, mask_values, pretraining_loss
 from listing_vibes.training.step import StepData
+from listing_vibes.training.token_chance import token_uniforms
 
 
 @pytest.fixture(params=["cls", "readout"])

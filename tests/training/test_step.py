@@ -23,7 +23,7 @@ CASES = {
     "defaults": ("listing-vectors", {}),
     "late interaction beside what is unwanted": ("listing-vectors", {"late_interaction": 0.7}),
     "no listing near itself": ("listing-vectors", {"late_interaction": 0.7, "late_itself": False}),
-    "one softmax": ("cls", {"negatives": "both", "bank_size": 60}),
+    "one softmax": ("cls", {"negatives": "bank", "bank_size": 60}),
     "uncorrected": ("readout", {"negatives": "in-batch", "logq": False}),
     "several markets": ("listing-vectors", {"negatives": "in-batch"}),
     "beside what is recent": ("cls", {"negatives": "bank"}),
@@ -87,7 +87,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
     market = np.zeros(log.listings, int) if data.mix is None else data.mix.market
     share *= 1 if data.mix is None else data.mix.weight[market]
     share /= share.sum()
-    for one in config.softmaxes:
+    for one in config.candidate_sets():
         drawn, found, count = draw_candidates(own, data.warm, one, rng), [], []
         for e, example in enumerate(batch.rows):
             user, at, following = examples.user[example], examples.at[example], own[e, 0]
@@ -110,7 +110,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
                 if data.recent is not None:
                     recent = (log.time < at) & (log.time >= at - DAYS * DAY) & (log.listing == listing)
                     score += np.log(1 + recent.sum())
-                if one.logq:
+                if config.logq:
                     chance = min(one.fresh, len(data.warm)) / len(data.warm)
                     missed = (1 - chance) * (1 - drawn.bank_rate)
                     if one.negatives != "bank":
@@ -128,7 +128,7 @@ def twin(model, data, bank, batch, config) -> tuple[float, float]:
             count.append(negatives + len(set(own[e][own[e] >= 0].tolist())))
         losses.append(np.mean(found))
         size = np.mean([np.count_nonzero(market[data.warm] == market[row]) for row in own[:, 0]])
-        compared.append(max(np.mean(count), size if one.logq else 1))
+        compared.append(max(np.mean(count), size if config.logq else 1))
     return float(np.mean(losses)), float(np.exp(np.mean(np.log(compared))))
 
 

@@ -1,7 +1,5 @@
 """Sequences that are too many to keep for the gradient go in parts, and give what they give together."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.run.engine import make_inputs
 from listing_vibes.training import towers as towers_module
 from listing_vibes.training.batches import Batch
-from listing_vibes.training.processes import Processes
 from listing_vibes.training.towers import Towers
 
 
@@ -33,7 +30,7 @@ def towers(tiny_market, history) -> Towers:
     torch.manual_seed(0)
     model = ListingModel.of(featurizer.vocabulary, settings).train()  # so that dropout falls
     none = torch.zeros((0, model.longformer.config.width))
-    return Towers(model, inputs, (none, none), 0.2, (3, 4))
+    return Towers(model, inputs, (none, none), (3, 4))
 
 
 @pytest.mark.parametrize("kept, parts", [(50, 12), (400, 3)])
@@ -59,14 +56,3 @@ def test_parts_give_the_vectors_and_the_gradient_of_all_together(towers, monkeyp
     for whole, split in zip(found[10**9], found[kept], strict=True):
         assert whole.abs().max() > 0
         torch.testing.assert_close(split, whole, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize("history", ["cls", "readout"])
-def test_tokens_are_dropped_from_listings_and_from_histories(towers, history):
-    first, end = np.array([0, 9, 18]), np.array([4, 13, 20])
-    batch = Batch(np.arange(3), first, end, np.arange(3) if history == "cls" else np.array([3, 7, 9]))
-    towers.model.eval()
-    whole, less, again = (replace(towers, token_dropout=share) for share in (0.0, 0.5, 0.5))
-    for ask in (lambda one: one.listings(np.arange(9), Processes()), lambda one: one.histories(batch)):
-        assert (ask(whole) - ask(less)).abs().max() > 1e-3
-        assert torch.equal(ask(less), ask(again))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 WAYS = {
     "readout": (
         {"history": "readout"},
-        {"token_dropout": 0.2, "negatives": "in-batch", "logq": True, "window_listings": 60},
+        {"negatives": "in-batch", "logq": True, "window_listings": 60},
     ),
     "listing-vectors": (
         {"history": "listing-vectors"},
@@ -29,11 +29,11 @@ WAYS = {
     ),
     "two stages": (
         {"history": "listing-vectors"},
-        {"recipe": "two-stage", "positive_vectors": "bank", "negatives": "bank", "window_listings": 60},
+        {"recipe": "two-stage", "negatives": "bank", "window_listings": 60},
     ),
     "pre-trained, two stages": (
         {},
-        {"recipe": "two-stage", "pretrain_steps": 60, "token_dropout": 0.1, "max_steps": 30},
+        {"recipe": "two-stage", "pretrain_steps": 60, "max_steps": 30},
     ),
 }
 

@@ -83,7 +83,8 @@ def test_what_each_softmax_compares(case):
     warm = np.flatnonzero(np.bincount(log.listing, minlength=10))
     assert warm.tolist() == [3, 5, 7, 8, 9]
     fresh, bank = (
-        draw_candidates(examples.positive, warm, one, Drawing()) for one in TrainingConfig(fresh=1).softmaxes
+        draw_candidates(examples.positive, warm, one, Drawing())
+        for one in TrainingConfig(fresh=1).candidate_sets()
     )
     assert fresh.listing.tolist() == [5, 7, 8, 9] and fresh.fresh == 4
     assert bank.listing.tolist() == [3, 5, 7, 8, 9] and bank.fresh == 0

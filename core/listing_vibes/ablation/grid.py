@@ -190,8 +190,8 @@ def effective(settings: Settings, has: Inputs) -> dict[str, Any]:
     told = min(settings.features.photo_tokens, has.photos)
     if told == 0:
         reset(*(key for key in plain if key.startswith("photo")))
-    elif has.photos == 1 or features["photo_mode"] != "tokens":
-        reset("photos", *(["photo_mode"] if has.photos == 1 else []))
+    elif has.photos == 1:
+        reset("photos")
     features["photos"] = min(features["photos"], told)
     if not has.text:
         features["words"] = False

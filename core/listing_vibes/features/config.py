@@ -34,11 +34,9 @@ class FeatureConfig(BaseModel):
     attribute_tokens: int = Field(32, ge=2, le=512, description="wordpiece: tokens an attribute, at most")
     piece_start: Literal["minilm", "random"] = "minilm"  # wordpiece: vectors of the pieces before training
 
-    photo_mode: Literal["none", "cover", "tokens", "mean"] = "tokens"
-    photos: int = Field(4, ge=0, le=32, description="mode tokens: photo tokens a listing, 0 = none")
+    photos: int = Field(4, ge=0, le=32, description="photo tokens a listing, 0 = none, 1 = the cover")
     photo_encoders: tuple[str, ...] = Field((), description="empty = what --encoder says")
     photo_join: Literal["tokens", "concat"] = "tokens"  # several encoders: a token each, or one of all
-    photo_start: Literal["identity", "random"] = "identity"  # the trainable linear layer
     photo_control: Literal["none", "shuffled", "random"] = "none"
     photo_train_blocks: int = Field(
         0, ge=0, le=3, description="last stages of EfficientNet-Lite0 that train with the model; 0 = frozen"
@@ -78,9 +76,8 @@ class FeatureConfig(BaseModel):
         found = info.data
         if stages and found.get("photo_encoders", ()) != (TRAINABLE,):
             raise ValueError(f"only {TRAINABLE} can be trained; leave out photo_encoders or set this to 0")
-        mode = found.get("photo_mode")
-        if stages and (mode in ("none", "mean") or (mode == "tokens" and not found.get("photos"))):
-            raise ValueError("this needs photo_mode 'tokens' or 'cover' and a photo; set it to 0 otherwise")
+        if stages and not found.get("photos"):
+            raise ValueError("this needs a photo, and photos is 0; set it to 0 as well")
         if stages and found.get("photo_control") == "random":
             raise ValueError("photo_control 'random' has no photos to train on; set one of both back")
         return stages
@@ -88,4 +85,4 @@ class FeatureConfig(BaseModel):
     @property
     def photo_tokens(self) -> int:
         """Photo tokens a listing and encoder, at most; 0 where the model is told no photos."""
-        return {"none": 0, "cover": 1, "mean": 1, "tokens": self.photos}[self.photo_mode]
+        return self.photos

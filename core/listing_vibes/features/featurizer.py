@@ -17,6 +17,7 @@ from listing_vibes.features.controls import permuted, random_like, random_texts,
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.photos.views import fit_photos, tell_photos
 from listing_vibes.features.reduce import Reducer
+from listing_vibes.features.removed import stored_settings
 from listing_vibes.features.sequences import Meta
 from listing_vibes.features.texts.views import TextVectorsView, readable
 from listing_vibes.features.tokens.extended import extended
@@ -256,7 +257,9 @@ class Featurizer:
                 parts.setdefault(part, {})[key] = array
             photos = sum(part.startswith("photo") for part in parts)
             return cls(
-                config=FeatureConfig.model_validate(head["config"]),
+                config=FeatureConfig.model_validate(
+                    stored_settings({"features": head["config"]})["features"]
+                ),
                 width=int(head["width"]),
                 vocabulary=Vocabulary.model_validate(head["vocabulary"]),
                 photo_reducers=[Reducer.from_arrays(parts[_part("photo", n)]) for n in range(photos)],
@@ -307,7 +310,7 @@ def _sized(
     vocabulary: Vocabulary, config: FeatureConfig, reducers: list[Reducer], views: list[TextVectorsView]
 ) -> Vocabulary:
     sizes = {"photo_views": max(len(reducers), 1), "text_views": max(len(views), 1)}
-    return vocabulary.model_copy(update={**sizes, "photo_start": config.photo_start})
+    return vocabulary.model_copy(update=sizes)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

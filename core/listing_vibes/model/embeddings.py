@@ -42,9 +42,6 @@ class TokenEmbedder(nn.Module):
         for layer in (self.photo, self.text, *self.more_photos, *self.more_texts):
             nn.init.eye_(layer.weight)
             nn.init.zeros_(layer.bias)
-        if vocabulary.photo_start == "random":
-            for layer in (self.photo, *self.more_photos):
-                nn.init.xavier_normal_(layer.weight)
 
     @torch.no_grad()
     def start_words(self, vectors: np.ndarray) -> None:

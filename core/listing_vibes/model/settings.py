@@ -1,6 +1,7 @@
 """What a user may set of a model and its training: `--config FILE`, and the part `[settings]` of a run's `run.toml`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.removed import check_removed
 from listing_vibes.market.documents import first_problem, read_toml
 from listing_vibes.model.config import PRESETS, EncoderConfig
 from listing_vibes.model.losses import LOSSES
@@ -24,6 +26,16 @@ class Forbidding(BaseModel):
     """Unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """What one softmax of a step compares."""
+
+    negatives: Literal["bank", "in-batch"]  # beside the fresh ones
+    stale_positives: bool  # positives as they stand in the bank, too
+    fresh: int  # negatives that are encoded with gradient
+    bank_size: int
 
 
 class TrainingConfig(Forbidding):
@@ -60,13 +72,10 @@ class TrainingConfig(Forbidding):
     fresh: int = Field(
         1024, ge=0, description="listings a step that are encoded with gradient, beside the positives"
     )
-    negatives: Literal["apart", "bank", "in-batch", "both"] = Field(
+    negatives: Literal["apart", "bank", "in-batch"] = Field(
         "apart",
-        description="beside the fresh ones: the item bank, the other positives of the batch, or both; apart = the mean of "
+        description="beside the fresh ones: the item bank or the other positives of the batch; apart = the mean of "
         "two losses, one over fresh vectors alone and one over the bank alone",
-    )
-    positive_vectors: Literal["fresh", "bank"] = Field(
-        "fresh", description="positives encoded with gradient, or as they stand in the bank"
     )
     recency_days: Annotated[int, Field(ge=0, le=100_000)] | Auto = Field(
         "auto",
@@ -121,12 +130,6 @@ class TrainingConfig(Forbidding):
     )
     window_listings: int = Field(
         1024, ge=1, description="events in the histories of a step, at most (not with cls)"
-    )
-    token_dropout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="share of attribute tokens dropped in training (pre-training masks values instead)",
     )
     histories_per_user: int = Field(10, ge=1, description="histories an epoch from one user, at most")
     learning_rate: float = Field(1e-3, gt=0)
@@ -214,26 +217,25 @@ class TrainingConfig(Forbidding):
         """Times `learning_rate` for the vectors of attribute values; 1 of a run that left it open."""
         return 1.0 if self.value_rate == "auto" else self.value_rate
 
-    @property
-    def softmaxes(self) -> list["TrainingConfig"]:
-        """The configurations of the losses that a step averages, one for each set of candidates.
+    def candidate_sets(self, frozen: bool = False) -> list["CandidateSet"]:
+        """The sets of candidates of which a step averages the losses; `frozen`: in the second of two stages.
 
         In one softmax with vectors that carry gradient a bank of stale ones is gamed: embeddings drift away from where
         the bank was encoded, the loss falls between two encodings and jumps back at the next, and little is learned.
         Apart, the bank's positives are as stale as its negatives, so that drifting gains nothing.
         """
-        if self.negatives != "apart":
-            return [self]
-        fresh = self.model_copy(update={"negatives": "in-batch"})
-        bank = self.model_copy(update={"negatives": "bank", "positive_vectors": "bank", "fresh": 0})
-        if self.positive_vectors == "bank":
+        bank = CandidateSet("bank", True, 0, self.bank_size)
+        if frozen:
             return [bank]
+        if self.negatives != "apart":
+            return [CandidateSet(self.negatives, False, self.fresh, self.bank_size)]
+        fresh = CandidateSet("in-batch", False, self.fresh, self.bank_size)
         return [fresh, bank] if self.bank_size else [fresh]
 
     @property
     def needs_bank(self) -> bool:
-        """Whether a step reads vectors of the item bank."""
-        return self.positive_vectors == "bank" or (self.negatives != "in-batch" and self.bank_size > 0)
+        """Whether a step of the first stage reads vectors of the item bank."""
+        return self.negatives != "in-batch" and self.bank_size > 0
 
     @model_validator(mode="after")
     def _something_to_compare(self) -> "TrainingConfig":
@@ -314,6 +316,12 @@ class Settings(Forbidding):
                 f"{1 + self.training.max_listings}."
             )
         return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_removed(cls, given: Any) -> Any:
+        check_removed(given)
+        return given
 
     @model_validator(mode="after")
     def _vectors_to_compare(self) -> "Settings":

@@ -1,5 +1,6 @@
 """`run.toml`: everything that decides what a run is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import tomli_w
@@ -7,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from listing_vibes.errors import VibesError
 from listing_vibes.features.carried import Carried
+from listing_vibes.features.removed import stored_settings
 from listing_vibes.market.documents import first_problem, read_toml, write_text
 from listing_vibes.market.io import find_table
 from listing_vibes.model.settings import Forbidding, Settings
@@ -103,6 +105,9 @@ class Manifest(Forbidding):
                 "train the run again or use the version that wrote it."
             )
         try:
+            settings = content.get("settings")
+            if isinstance(settings, Mapping):
+                content["settings"] = stored_settings(settings)
             found = cls.model_validate(content)
             found.settings.encoder_config()
         except (ValidationError, VibesError) as error:

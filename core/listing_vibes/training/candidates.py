@@ -6,7 +6,7 @@ import numpy as np
 
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import CandidateSet
 from listing_vibes.training.examples import Examples, exclusions, live_mask
 
 
@@ -26,17 +26,16 @@ class Candidates:
 
 
 def draw_candidates(
-    positive: np.ndarray, warm: np.ndarray, config: TrainingConfig, rng: np.random.Generator
+    positive: np.ndarray, warm: np.ndarray, config: CandidateSet, rng: np.random.Generator
 ) -> Candidates:
     """Candidates for the positives (E, P) (-1: none) of a step; `warm` (W,), sorted, are the bank's listings, too.
 
     `config.fresh` further warm listings are drawn as negatives with gradient, whatever the other negatives are: the
-    other positives of the batch ("in-batch"), the bank ("bank"), or "both", where a listing of the batch stands for
-    itself and not in the bank, so that every listing stands there once and popular ones are no commoner negatives.
+    other positives of the batch ("in-batch") or the bank ("bank").
     """
     own = np.unique(positive[positive >= 0])
     drawn = np.sort(rng.choice(warm, min(config.fresh, len(warm)), replace=False))
-    if config.positive_vectors == "fresh":
+    if not config.stale_positives:
         fresh = np.union1d(own, drawn)
         # As negatives the batch's positives are either fresh or the bank's.
         as_negative = np.isin(fresh, drawn) if config.negatives == "bank" else np.ones(len(fresh), bool)
@@ -46,7 +45,7 @@ def draw_candidates(
         as_negative, needed = np.ones(len(fresh), bool), own
     bank_rows = _places(warm, needed)
     bank_rate = 0.0
-    if config.negatives != "in-batch" and config.bank_size:
+    if config.negatives == "bank" and config.bank_size:
         out = _places(warm, np.union1d(fresh[as_negative], needed))
         others = len(warm) - len(out)
         room = max(config.bank_size - len(bank_rows), 0)
@@ -59,7 +58,7 @@ def draw_candidates(
         fresh=len(fresh),
         bank_rows=bank_rows,
         positive=np.concatenate(
-            [np.isin(fresh, own), np.isin(warm[bank_rows], own) & (config.positive_vectors == "bank")]
+            [np.isin(fresh, own), np.isin(warm[bank_rows], own) & config.stale_positives]
         ),
         negative=np.concatenate([as_negative, everywhere]),
         bank_rate=bank_rate,
@@ -114,7 +113,7 @@ def candidate_masks(
 
 
 def inclusion_probability(
-    candidates: Candidates, share: np.ndarray, slots: int, warm: int, config: TrainingConfig
+    candidates: Candidates, share: np.ndarray, slots: int, warm: int, config: CandidateSet
 ) -> np.ndarray:
     """(C,) the chance that each column's listing serves as a negative of a step: q of the logQ correction.
 

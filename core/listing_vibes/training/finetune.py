@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from listing_vibes.errors import VibesError
 from listing_vibes.model.checkpoint import load_state, load_weights, save_state, save_weights
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.settings import Settings, TrainingConfig
+from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Trained, Validated
 from listing_vibes.training.bank import ItemBank
 from listing_vibes.training.baskets import in_epoch
@@ -125,12 +125,9 @@ class _Finetuning:
         return self.config.recipe == "two-stage"
 
     @property
-    def stage_config(self) -> TrainingConfig:
-        """What the steps of this stage go by: in stage 2 every listing stands in the bank as it is."""
-        if self.state.stage == 1:
-            return self.config
-        frozen = {"positive_vectors": "bank", "negatives": "bank", "fresh": 0}
-        return self.config.model_copy(update=frozen)
+    def reads_bank(self) -> bool:
+        """Whether the steps of this stage read vectors of the item bank; in stage 2 all listings are as they stand there."""
+        return self.state.stage == 2 or self.config.needs_bank
 
     @property
     def stage_end(self) -> int:
@@ -235,9 +232,9 @@ class _Finetuning:
             self._validate()
 
     def _step(self, batch: Batch) -> None:
-        state, config = self.state, self.stage_config
+        state, config = self.state, self.config
         self._refresh_photos()
-        if config.needs_bank and self._bank_is_old():
+        if self.reads_bank and self._bank_is_old():
             state.bank_step = state.step
             self.bank = self._encode_bank()
             check_bank(state, self.bank, config)
@@ -300,7 +297,7 @@ class _Finetuning:
 
     def _coded(self) -> StepData:
         """The data as read since the bank was last encoded."""
-        drawn = self.state.bank_step if self.stage_config.needs_bank else self.state.step // self.bank_every
+        drawn = self.state.bank_step if self.reads_bank else self.state.step // self.bank_every
         if self.coded is None or self.coded[:2] != (self.data, drawn):
             self.coded = (self.data, drawn, redrawn(self.data, max(drawn, 0)))
         return self.coded[2]

@@ -21,11 +21,11 @@ from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Notice, Report, Trained
 from listing_vibes.training.checkpoints import Checkpoints
 from listing_vibes.training.codes import redrawn
-from listing_vibes.training.dropout import token_uniforms
 from listing_vibes.training.examples import exclusions
 from listing_vibes.training.optimizer import learning_rate, make_optimizer
 from listing_vibes.training.processes import Processes
 from listing_vibes.training.step import StepData
+from listing_vibes.training.token_chance import token_uniforms
 
 MASKED = 0.15  # of the attribute values, as in BERT
 MASKED_WEIGHT = 0.1  # of that loss beside the contrastive one, as in Recformer

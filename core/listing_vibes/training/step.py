@@ -21,7 +21,7 @@ from listing_vibes.market.splits import Catalogue, Split
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.losses import LOSSES
-from listing_vibes.model.settings import TrainingConfig
+from listing_vibes.model.settings import CandidateSet, TrainingConfig
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.recency import RecentEvents, recency_prior
 from listing_vibes.training.bank import ItemBank
@@ -108,7 +108,9 @@ def step_loss(
     processes = processes or Processes()
     rng = np.random.default_rng([data.seed, 1, step])
     positives = data.examples.positive[batch.rows]  # (E, P)
-    candidate_sets = [(one, draw_candidates(positives, data.warm, one, rng)) for one in config.softmaxes]
+    candidate_sets = [
+        (one, draw_candidates(positives, data.warm, one, rng)) for one in config.candidate_sets(frozen)
+    ]
     fresh = candidate_sets[0][1].listing[: candidate_sets[0][1].fresh]  # of a second softmax none are fresh
     seeds = (int(rng.integers(1 << 31)), int(rng.integers(1 << 31)))
     history_listings = data.inputs.listing[ranges(batch.first, batch.end - batch.first)]
@@ -116,7 +118,7 @@ def step_loss(
         draw = np.random.default_rng([data.seed, 3, step])
         shown = np.concatenate([fresh, history_listings])
         tables = data.photos.in_step(model, data.inputs.features, shown, draw), tables[1]
-    towers = Towers(model, data.inputs, tables, config.token_dropout, seeds)
+    towers = Towers(model, data.inputs, tables, seeds)
     # Histories read listing vectors with gradient, too: those of the step's listings are encoded once, for both towers.
     encoded = fresh
     if model.reads == "vectors" and not frozen:
@@ -138,14 +140,14 @@ def step_loss(
         history = towers.events(own, rows, vectors)  # (R, d)
     slots = int((positives >= 0).sum())
     parts = [
-        _softmax(data, bank, own, one, candidates, user, listing, history, slots)
+        _softmax(data, bank, own, config, one, candidates, user, listing, history, slots)
         for one, candidates in candidate_sets
     ]
     # Divided by the whole batch, so that the processes' parts add up to the mean.
     loss = torch.stack([part for part, _ in parts]).mean() / len(batch)
     value, *counts = processes.total([float(loss.detach()), *(count for _, count in parts)])
     # A corrected sum stands for the whole catalogue.
-    least = [data.catalogue_size(batch.rows) if one.logq else 1 for one in config.softmaxes]
+    least = data.catalogue_size(batch.rows) if config.logq else 1
     compared = np.maximum(np.array(counts) / len(batch), least)
     return StepLoss(loss, float(value), float(np.exp(np.log(compared).mean())))
 
@@ -155,6 +157,7 @@ def _softmax(
     bank: ItemBank | None,
     batch: Batch,
     config: TrainingConfig,
+    chosen: CandidateSet,
     candidates: Candidates,
     user: torch.Tensor,
     listing: torch.Tensor | None,
@@ -191,7 +194,7 @@ def _softmax(
         scores = scores + torch.from_numpy(recency_prior(recent)).to(device)
     positive, negative, first = (torch.from_numpy(mask).to(device) for mask in masks)
     if config.logq:
-        q = inclusion_probability(candidates, data.share, slots, len(data.warm), config)
+        q = inclusion_probability(candidates, data.share, slots, len(data.warm), chosen)
         scores = scores - torch.from_numpy(np.log(q)).to(device, torch.float32)
     if not len(batch):
         return scores.sum(), 0.0  # nothing, but a part of the backward pass

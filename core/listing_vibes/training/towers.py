@@ -13,7 +13,6 @@ from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.windows import ReadoutBatch, VectorBatch
 from listing_vibes.training.batches import Batch
-from listing_vibes.training.dropout import drop_tokens
 from listing_vibes.training.processes import Processes
 
 #: Tokens of sequences of which a step keeps what the gradient needs, some 40 KB each in `mini`: those of 256 histories of
@@ -33,7 +32,6 @@ class Towers:
     model: ListingModel
     inputs: Inputs
     tables: tuple[torch.Tensor, torch.Tensor]  # photo and text vectors on the device
-    token_dropout: float
     seeds: tuple[int, int]  # of the histories, of the listings
 
     @property
@@ -45,7 +43,7 @@ class Towers:
         """(F, d) vectors of the bare listings `rows` (F,), of which each process encodes its part; L2-normalised."""
         own, seed = rows[processes.mine(len(rows))], self.seeds[1]
         if len(own):
-            sequences = drop_tokens(self.inputs.listings(own), self.token_dropout, own, seed)
+            sequences = self.inputs.listings(own)
             with self._draw(own, seed).active():
                 found = self.model.listings(TokenBatch(sequences, self.device), *self.tables)
         else:
@@ -73,9 +71,7 @@ class Towers:
             return torch.cat(encoded)
         windows: ReadoutBatch | VectorBatch
         if self.model.reads == "blocks":
-            event = ranges(first, end - first)  # (R,)
-            blocks = drop_tokens(inputs.blocks(first, end), self.token_dropout, event, seed)
-            windows = ReadoutBatch(blocks, end - first, device)
+            windows = ReadoutBatch(inputs.blocks(first, end), end - first, device)
         else:
             assert rows is not None
             windows = VectorBatch.of(inputs, first, end, self._place_of(rows), device)
@@ -86,7 +82,7 @@ class Towers:
     def _sequences(self, rows: np.ndarray, first: np.ndarray, end: np.ndarray) -> torch.Tensor:
         """(E, d) the vector of each example `rows` (E,) whose history `first:end` is one sequence of tokens."""
         seed = self.seeds[0]
-        sequences = drop_tokens(self.inputs.histories(first, end), self.token_dropout, rows, seed)
+        sequences = self.inputs.histories(first, end)
         with self._draw(rows, seed).active():
             return self.model(TokenBatch(sequences, self.device), *self.tables).float()
 

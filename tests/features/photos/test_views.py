@@ -47,26 +47,15 @@ def usable(market: Market, photos: PhotoVectors, row: int) -> np.ndarray:
 
 def test_cover_is_the_first_photo_that_can_be_used(market):
     photos = eye(market, "a", 24, 0)
-    featurizer, features = told(market, photos, photo_mode="cover")
+    featurizer, features = told(market, photos, photos=1)
     assert len(features.photo) == 20
     for row in range(20):
         expected = featurizer.photo.transform(usable(market, photos, row)[:1])
         np.testing.assert_allclose(of_listing(features, row)[1], expected, atol=1e-6)
 
 
-def test_mean_is_of_all_usable_photos_and_fitted_on_means(market):
-    photos = eye(market, "a", 24, 0)
-    featurizer, features = told(market, photos, photo_mode="mean", photos=2)
-    means = np.stack([usable(market, photos, row).mean(axis=0) for row in range(20)])
-    for row in range(20):
-        expected = featurizer.photo.transform(means[[row]])
-        np.testing.assert_allclose(of_listing(features, row)[1], expected, atol=1e-3)
-    np.testing.assert_allclose(featurizer.photo.mean, means.mean(axis=0), atol=1e-3)
-    assert np.linalg.norm(features.photo, axis=1).mean() == pytest.approx(1, abs=0.01)
-
-
 def test_none_tells_no_photo(market):
-    featurizer, features = told(market, eye(market, "a", 24, 0), photo_mode="none")
+    featurizer, features = told(market, eye(market, "a", 24, 0), photos=0)
     assert featurizer.photo is None and featurizer.photo_encoder == ""
     assert (features.tokens.photo == -1).all() and features.photo.shape == (0, WIDTH)
 

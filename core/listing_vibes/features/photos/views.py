@@ -35,7 +35,7 @@ def fit_photos(
     """One reducer a view, fitted on the photos of the listings `rows` (n,)."""
     reducers = []
     for view in views_of(config, photos):
-        vectors, owner = _shown(market, config, view)
+        vectors, owner = _shown(market, view)
         known = vectors[np.isin(owner, rows)]
         known = known if len(known) > 1 else vectors
         # Not whitened: that would blow up what tells one photo from all others (room types by nearest neighbour: .978 to .940).
@@ -44,7 +44,7 @@ def fit_photos(
 
 
 def photos_used(market: Market, config: FeatureConfig, photos: PhotoVectors) -> np.ndarray:
-    """(P,) row in the photos table of each vector that `tell_photos` gives of one encoder, in modes tokens and cover."""
+    """(P,) row in the photos table of each vector that `tell_photos` gives of one encoder."""
     usable = np.flatnonzero(photos.ok)
     owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)[usable]
     return usable[_place(owner) < config.photo_tokens]
@@ -62,7 +62,7 @@ def tell_photos(
     tables: list[np.ndarray] = []
     first = 0
     for view, reducer in zip(views_of(config, photos), reducers, strict=False):
-        vectors, owner = _shown(market, config, view)
+        vectors, owner = _shown(market, view)
         place = _place(owner)
         taken = np.flatnonzero(place < config.photo_tokens)
         rows = [np.full(len(market.listings), -1, np.int32) for _ in range(config.photo_tokens)]
@@ -81,16 +81,12 @@ def tell_photos(
     return told, np.concatenate(tables) if tables else np.zeros((0, 0), np.float32)
 
 
-def _shown(market: Market, config: FeatureConfig, view: PhotoVectors) -> tuple[np.ndarray, np.ndarray]:
+def _shown(market: Market, view: PhotoVectors) -> tuple[np.ndarray, np.ndarray]:
     """Vectors (n, w) that may be told, and the listing row (n,) of each, sorted by listing and position."""
     usable = np.flatnonzero(view.ok)
     owner = market.photos[C.LISTING].map(market.listing_row).to_numpy(int)[usable]
     vectors = view.vectors[usable]
-    if config.photo_mode != "mean" or not len(usable):
-        return vectors, owner
-    first = np.flatnonzero(_place(owner) == 0)
-    means = np.add.reduceat(vectors.astype(np.float32), first, axis=0)
-    return means / np.diff(np.append(first, len(owner)))[:, None], owner[first]
+    return vectors, owner
 
 
 def _place(owner: np.ndarray) -> np.ndarray:

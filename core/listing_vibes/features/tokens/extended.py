@@ -29,7 +29,6 @@ def extended(old: Vocabulary, new: Vocabulary, listings: pd.DataFrame) -> Vocabu
         duration_edges=old.duration_edges or new.duration_edges,
         size=1 + len(pieces) if pieces else following,
         pieces=pieces,
-        photo_start=old.photo_start,
     )
 
 

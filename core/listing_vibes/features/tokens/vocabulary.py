@@ -1,10 +1,10 @@
 """Attribute values to numbers, fitted on the training period only; what each kind becomes says `listing_vibes.market.kinds`."""
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from listing_vibes.market.kinds import AttributeVocabulary, kind_of
 from listing_vibes.market.market import Attribute
@@ -26,7 +26,14 @@ class Vocabulary(BaseModel):
     ] = []  # word-piece tokenisation: the piece of id 1, 2, ...; the first stands for unknown ones
     photo_views: int = 1  # photo encoders with tokens, and a linear layer, of their own
     text_views: int = 1  # likewise
-    photo_start: Literal["identity", "random"] = "identity"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, given: Any) -> Any:
+        """How a photo layer began says nothing once it is trained; runs of before 2026-12 store it."""
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if name != "photo_start"}
+        return given
 
     @property
     def total(self) -> int:

@@ -14,12 +14,10 @@ from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.features.within import inside
 from listing_vibes.market.kinds import kind_of
 
-ALL_PHOTOS = -1
-
 
 @dataclass(frozen=True)
 class Part:
-    """An attribute by its name, or a photo by its place among those that the model is told (`ALL_PHOTOS`: their mean)."""
+    """An attribute by its name, or a photo by its place among those that the model is told."""
 
     kind: Literal["attribute", "photo"]
     name: str = ""
@@ -46,7 +44,7 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
     for view in range(vocabulary.photo_views):
         shown = np.flatnonzero((key == photo_key(vocabulary, view)) & (tokens.photo[mine] >= 0))
         for place, at in enumerate(shown):
-            part = Part("photo", place=ALL_PHOTOS if featurizer.config.photo_mode == "mean" else place)
+            part = Part("photo", place=place)
             parts.setdefault(part, np.zeros(len(key), bool))[at] = True
     return parts
 

@@ -1,0 +1,48 @@
+"""Settings that are gone: one sentence for who still gives them, and what a run stored of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from listing_vibes.errors import VibesError
+
+#: Table and key of each: the value that a run opens with as before, and what to do instead. `assets/docs/research` says why.
+REMOVED: dict[tuple[str, str], tuple[Any, str]] = {
+    ("training", "token_dropout"): (0.0, "it gained nothing; leave it out"),
+    ("training", "positive_vectors"): ("fresh", "positives are encoded with gradient; leave it out"),
+    ("features", "photo_start"): ("identity", "the photo layer starts as the identity; leave it out"),
+    ("features", "photo_mode"): ("tokens", "set features.photos instead: 0 = none, 1 = the cover"),
+}
+#: Numbers of photos that take the place of modes.
+PHOTOS = {"none": 0, "cover": 1}
+
+
+def check_removed(given: Any) -> None:
+    """Refuse settings that are gone.
+
+    Raises:
+        ValueError: one is given.
+    """
+    for (table, key), (_, advice) in REMOVED.items():
+        content = given.get(table) if isinstance(given, Mapping) else None
+        if isinstance(content, Mapping) and key in content:
+            raise ValueError(f"{table}.{key} was removed: {advice}")
+
+
+def stored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a stored run without those that are gone.
+
+    Raises:
+        VibesError: one has a value under which this version cannot open the run.
+    """
+    found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in content.items()}
+    features = found.get("features")
+    if isinstance(features, dict) and features.get("photo_mode") in PHOTOS:
+        features["photos"] = PHOTOS[features.pop("photo_mode")]
+    for (table, key), (default, _) in REMOVED.items():
+        part = found.get(table)
+        if isinstance(part, dict) and part.pop(key, default) != default:
+            value = content[table][key]
+            raise VibesError(
+                f"{table}.{key} is {value!r}, which was removed; train the run again, or use the version that wrote it"
+            )
+    return found
