@@ -36,7 +36,7 @@ def test_a_point_tells_its_exact_value_and_interval(page, explorer, measured):
     chart = chart_of(page, "/")
     chart.locator(".point").first.hover(force=True)
     told = chart.locator(".hoverlayer .hovertext")
-    expect(told).to_contain_text("Model")
+    expect(told).to_contain_text("Default ranking")
     expect(told).to_contain_text("Recall@30 40.0%")
     expect(told).to_contain_text("95 %: 30.0% to 50.0%")
     assert chart.locator(".errorbar").count() == 2
@@ -73,7 +73,7 @@ def test_the_figures_behind_a_chart_come_as_csv(page, measured):
     with page.expect_download() as download:
         page.get_by_role("button", name="Download as CSV").click()
     lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0] == "Method,Recall@30,95 % interval" and lines[1].startswith("Model,40.0%")
+    assert lines[0] == "Method,Recall@30,95 % interval" and lines[1].startswith("Default ranking,40.0%")
 
 
 def test_a_dot_of_the_picture_shows_its_listing(page, explorer):

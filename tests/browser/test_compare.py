@@ -39,7 +39,7 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     assert_whole(page)
 
     page.go_back()
-    expect(page.get_by_role("heading", name="Model knew better")).to_be_visible()
+    expect(page.get_by_role("heading", name="Default ranking knew better")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="Report for others").click()
     html = download.value.path().read_text(encoding="utf-8")

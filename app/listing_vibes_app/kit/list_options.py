@@ -24,7 +24,7 @@ from listing_vibes_app.server.params import in_vain, keep, quoted, set_params, w
 from listing_vibes_app.server.runs import OpenRun
 
 HELP = (
-    "**Recency**: what many touched lately comes first · **Neighbours**: what lies near the history by its attributes, photos "
+    "**Recency**: what many touched lately comes first · **Neighbors**: what lies near the history by its attributes, photos "
     "or texts, untrained, comes first · **Ids**: what users of this history's listings touched, known by their ids alone. Each "
     "is weighed as it served best on validation."
 )
@@ -88,7 +88,7 @@ def additions(opened: OpenRun) -> dict[str, str]:
 
 
 def _named(added: str, fits: Collection[str]) -> str:
-    """`neighbors+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbours and recency"."""
+    """`neighbors+recency` as "Both" where each stands among the `fits` that are offered, else as "Neighbors and recency"."""
     parts = added.split("+")
     if set(parts) == {"neighbors", "recency"} <= set(fits):
         return "Both"

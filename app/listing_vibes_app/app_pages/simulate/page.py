@@ -20,6 +20,7 @@ from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from listing_vibes_app.kit.nothing_listed import nothing_listed
+from listing_vibes_app.kit.popular import FALLBACK, popular_rows
 from listing_vibes_app.kit.score_help import user_score_help
 from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
@@ -73,13 +74,11 @@ def page() -> None:
         st.header(f"Add to {target[side]}", anchor=False)
         adding(opened, side, target[side], histories[side], bool(filled))
         return
-    if not filled:
-        adding(opened, side, target[side], histories[side], bool(filled))
-        return
     left, right = st.columns(2, gap="large")  # on a phone the recommendations come first
     with left:
         recommended(opened, "h", histories["h"], target["h"], [], options)
-        as_code(opened, [selection(histories["h"], options)])
+        if filled:
+            as_code(opened, [selection(histories["h"], options)])
     with right:
         st.header("Add a listing", anchor=False)
         adding(opened, side, target[side], histories[side], bool(filled))
@@ -219,7 +218,16 @@ def recommended(
     """What the history is recommended, with what moved since the last change and what the other history shares."""
     st.header("Recommended" if target == "the history" else f"Recommended for {target}", anchor=False)
     if not history.events:
-        st.markdown("Nothing yet: recommendations follow the first listing in the history.")
+        st.caption(FALLBACK)
+        choice(
+            opened,
+            popular_rows(opened, options.rules),
+            key=f"popular-{name}",
+            name=name,
+            target=target,
+            label="Popular and recent listings",
+            dials=False,
+        )
         return
     k = whole("k", 12, 1, DEEP)
     now = asked(opened, history, options)

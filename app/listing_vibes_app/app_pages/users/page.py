@@ -17,6 +17,7 @@ from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import Card, Reason, gallery
 from listing_vibes_app.kit.list_options import ListOptions, additions, beside_switch, put_there, rules_button
 from listing_vibes_app.kit.nothing_listed import nothing_listed
+from listing_vibes_app.kit.popular import popular
 from listing_vibes_app.kit.score_help import user_score_help
 from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
@@ -65,6 +66,7 @@ def page() -> None:
             on_click=choose_user,
             args=(None,),
         )
+        popular(opened)
         return
     with st.container(horizontal=True):
         st.button(
@@ -155,17 +157,18 @@ def _divider(place: int, at: int, today: int) -> str:
 def recommendations(opened: OpenRun, user: int, known: Known) -> None:
     """What the model recommends as of the moment, with what the user touched later marked."""
     view, at = opened.view, known.events
-    st.header("Recommended", anchor=False)
-    untrained_caption(opened)
     if not at:
         empty(
             "Nothing is known of this user before that day",
-            "A list needs a history. Go to a later day, or look at the history event by event.",
+            "Go to a later day, or look at the history event by event.",
             action="Go to the last day",
             on_click=known.to_last,
             key="to-last-day",
         )
+        popular(opened)
         return
+    st.header("Recommended", anchor=False)
+    untrained_caption(opened)
     k = whole("k", 12, 1, 100)
     st.session_state["k"] = k
     offered = additions(opened)

@@ -35,8 +35,11 @@ def listings(found):
 
 def test_it_starts_empty_with_ways_to_begin(show, trained):
     page = show("simulate", trained)
-    (chooser,) = components(page, "history_cards")
+    popular, chooser = components(page, "history_cards")
     assert chooser["kind"] == "choice" and len(chooser["cards"]) == 12
+    expected = Run.open(trained).recommend([], k=12)["listing_id"]
+    assert listings(popular["cards"]) == expected.tolist()
+    assert "popular and recent listings" in texts(page)
     assert "The history** is empty" in texts(page)
     assert page.expander[0].proto.expanded
     assert next(button for button in page.button if button.label == "Undo").disabled

@@ -111,6 +111,10 @@ def test_before_the_first_event_a_day_says_so_with_a_way_out(show, trained):
 def test_an_unknown_user_is_told_with_a_way_out(show, trained):
     page = show("users", trained, user="ghost")
     assert "There is no user “ghost” in this market" in texts(page)
+    (shown,) = components(page, "gallery")
+    expected = Run.open(trained).recommend("ghost", k=12)["listing_id"].tolist()
+    assert [card["href"].split("listing=")[1] for card in shown["cards"]] == expected
+    assert "popular and recent listings" in texts(page)
     page.button(key="way-out").click().run()
     assert page.query_params == {} and len(page.dataframe) == 1
 
@@ -185,7 +189,7 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
     save_fits(run, [recency, near, both])
     moment = events_of(trained, "u1")["timestamp"][4]
     orders = set()
-    for added in ("recency", "neighbours", "neighbors+recency"):
+    for added in ("recency", "neighbors", "neighbors+recency"):
         page = show("users", run, **asked, **{"with": added})
         _, shown = components(page, "gallery")
         expected = Run.open(run).recommend("u1", 6, moment, beside=added)["listing_id"].tolist()
@@ -194,7 +198,7 @@ def test_what_serving_adds_can_be_added_once_it_was_fitted(show, trained, tmp_pa
         orders.add(tuple(expected))
     assert len(orders) > 1
     (control,) = [one for one in page.segmented_control if one.key == "with"]
-    assert list(control.options) == ["Nothing", "Recency", "Neighbours", "Both"]
+    assert list(control.options) == ["Nothing", "Recency", "Neighbors", "Both"]
     control.set_value("nothing").run()
     assert "with" not in page.query_params
     assert all(card["score"].startswith("Similarity ") for card in components(page, "gallery")[1]["cards"])
@@ -232,7 +236,7 @@ def test_a_run_that_adds_recency_of_its_own_offers_to_leave_it_out(show, trained
     manifest.model_copy(update={"settings": settings}).save(path)
     page, run, moment = show("users", path, **asked), Run.open(path), events_of(trained, "u1")["timestamp"][4]
     (control,) = [one for one in page.segmented_control if one.key == "with"]
-    assert list(control.options) == ["Recency", "Nothing", "Neighbours"] and "with" not in page.query_params
+    assert list(control.options) == ["Recency", "Nothing", "Neighbors"] and "with" not in page.query_params
     orders = []
     for beside, word in ((None, "Score "), ("nothing", "Similarity ")):
         cards = components(page, "gallery")[1]["cards"]
@@ -258,7 +262,7 @@ def test_what_changes_nothing_is_not_offered(show, trained, tmp_path):
         ),
         (
             [nothing, nothing.model_copy(update={"name": "model only + neighbors + recency", "share": 1.0})],
-            ["Nothing", "Neighbours and recency"],
+            ["Nothing", "Neighbors and recency"],
         ),
     ):
         save_fits(run, fits)
