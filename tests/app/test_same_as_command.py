@@ -41,7 +41,7 @@ RULES = [
      ["--where", "price<=150", "--where", "room_type=Shared room|Private room"]),
     ({"seen": "1"}, ["--keep-seen"]),
 ]  # fmt: skip
-BESIDE = [None, "recency", "neighbours", "neighbors+recency", "ids"]
+BESIDE = [None, "recency", "neighbors", "neighbors+recency", "ids"]
 
 
 @pytest.fixture(scope="module")

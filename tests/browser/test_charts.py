@@ -60,20 +60,11 @@ def test_a_chart_follows_the_theme(page, measured):
     chart = chart_of(page, "/compare")
     for theme in ("light", "dark", "light"):
         turn(page, theme)
+        page.reload()
+        wait_until_quiet(page)
         expect(chart.locator(".ytick text")).to_have_text(["Popularity", "Full"])
         series = THEME[theme]["chartCategoricalColors"]
         expect(chart.locator(".point").first).to_have_css("fill", rgb(series[5]))
-
-
-def test_the_figures_behind_a_chart_come_as_csv(page, measured):
-    chart_of(page, "/")
-    page.get_by_text("The figures behind it").click()
-    table = page.get_by_test_id("stDataFrame")
-    table.hover()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download as CSV").click()
-    lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0] == "Method,Recall@30,95 % interval" and lines[1].startswith("Default ranking,40.0%")
 
 
 def test_a_dot_of_the_picture_shows_its_listing(page, explorer):

@@ -30,7 +30,7 @@ def test_from_the_ablation_to_a_user_and_the_report(page, explorer, measured):
     user = measured["user_id"].iloc[0]
     link = page.get_by_test_id("stMain").get_by_role("link", name=f"User {user}")
     expect(link).to_have_count(1)
-    expect(page.get_by_text("9th")).to_be_visible()
+    expect(page.get_by_text("9th").first).to_be_visible()
     assert_whole(page)
     link.click()
     expect(page.get_by_role("heading", name=f"User {user}")).to_be_visible()

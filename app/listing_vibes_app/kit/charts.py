@@ -48,7 +48,11 @@ def show_chart(figure: go.Figure, *, key: str, alt: str, height: int, **more: An
         "modeBarButtons": [["toImage"]],
         "toImageButtonOptions": {"format": "png", "filename": key, "scale": 2},
     }
-    return st.plotly_chart(figure, theme="streamlit", key=key, height=height, config=config, alt=alt, **more)
+    # A chart keeps the colors of the theme in which it was first drawn; another key draws it again.
+    drawn = f"{key}-{st.context.theme.type}"
+    return st.plotly_chart(
+        figure, theme="streamlit", key=drawn, height=height, config=config, alt=alt, **more
+    )
 
 
 def show_table(frame: pd.DataFrame, *, alt: str, **more: Any) -> None:
@@ -70,29 +74,9 @@ def label(text: str, width: int = LABEL) -> str:
 def axis_title(figure: go.Figure, text: str) -> None:
     """Name the horizontal axis from its right end: a phone would cut a longer name off at both."""
     figure.add_annotation(
-        text=escaped(text),
-        x=1,
-        xref="paper",
-        xanchor="right",
-        y=0,
-        yref="paper",
-        yanchor="top",
-        yshift=-26,
-        showarrow=False,
-        font={"size": SIZE},
-    )
-
-
-def signed_axis(figure: go.Figure, values: Sequence[float]) -> None:
-    """Ticks of a horizontal axis of differences, about six, with their signs; 0 has none."""
-    low, high = min(0.0, *values), max(0.0, *values)
-    rough = max(high - low, 1e-12) / 5
-    unit = 10.0 ** np.floor(np.log10(rough))
-    step = next(size * unit for size in (1, 2, 2.5, 5, 10) if size * unit >= rough * (1 - 1e-9))
-    ticks = step * np.arange(np.floor(low / step), np.ceil(high / step) + 1)
-    digits = max(0, int(-np.floor(np.log10(step))) + (round(step / unit, 1) == 2.5))
-    told = [f"{tick:+.{digits}f}".replace("-", "−") if abs(tick) > step / 2 else "0" for tick in ticks]
-    figure.update_xaxes(tickvals=ticks.tolist(), ticktext=told, zeroline=True, zerolinecolor=GRAY)
+        text=escaped(text), x=1, xref="paper", xanchor="right", y=0, yref="paper", yanchor="top", yshift=-26,
+        showarrow=False, font={"size": SIZE},
+    )  # fmt: skip
 
 
 def rows_height(rows: int, legend: bool = False) -> int:

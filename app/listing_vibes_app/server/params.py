@@ -1,4 +1,8 @@
-"""The state of a page in its URL: reading parameters, writing them from widgets, and what a link asks for in vain."""
+"""The state of a page in its URL: reading parameters, writing them from widgets, and what a link asks for in vain.
+
+Streamlit's `bind="query-params"` (1.67) cannot serve: it writes labels where links, reports and notebooks have values, drops an
+old `space=photos` or `unmet=1` without a word, and refuses every other writer of a parameter that is bound.
+"""
 
 from typing import Any
 

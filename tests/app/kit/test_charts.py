@@ -64,11 +64,3 @@ def test_a_figure_keeps_its_own_settings_and_takes_the_rest(monkeypatch):
     assert layout.xaxis.tickformat == ".0%" and drawn["theme"] == "streamlit"
     assert drawn["config"]["toImageButtonOptions"]["filename"] == "mine"
     assert drawn["config"]["toImageButtonOptions"]["format"] == "png"
-
-
-def test_an_axis_of_differences_has_signs_and_a_bare_zero():
-    figure = charts.go.Figure()
-    charts.signed_axis(figure, [0.04, 0.003, -0.012])
-    assert figure.layout.xaxis.ticktext == ("−0.02", "0", "+0.02", "+0.04")
-    charts.signed_axis(figure, [0.0, 0.0])
-    assert "0" in figure.layout.xaxis.ticktext

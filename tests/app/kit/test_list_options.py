@@ -33,7 +33,7 @@ def fitted(trained, tmp_path):
 def test_all_additions_stand_in_a_row_and_both_beside_what_it_is_both_of(show, fitted):
     page = show("users", fitted, user="u1", at="4", k="6")
     (control,) = [one for one in page.segmented_control if one.key == "with"]
-    assert control.options == ["Nothing", "Recency", "Neighbours", "Both", "Ids"]
+    assert control.options == ["Nothing", "Recency", "Neighbors", "Both", "Ids"]
     control.set_value("ids").run()
     assert page.query_params["with"] == ["ids"] or page.query_params["with"] == "ids"
     assert all(card["score"].startswith("Score ") for card in recommended(page)["cards"])
@@ -50,7 +50,7 @@ def test_what_lists_add_of_their_own_is_left_out_part_by_part(show, fitted):
     page = show("users", fitted, user="u1", at="4", k="6")
     (control,) = [one for one in page.segmented_control if one.key == "with"]
     assert (
-        control.options == ["Both", "Nothing", "Recency", "Neighbours", "Ids"] and control.value == "trained"
+        control.options == ["Both", "Nothing", "Recency", "Neighbors", "Ids"] and control.value == "trained"
     )
     control.set_value("recency").run()
     events = Run.open(fitted).market.events.query("user_id == 'u1'")

@@ -11,6 +11,7 @@ from listing_vibes.report.text import NAMES, SURE
 from listing_vibes.words import percent
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.measures import RECALL_HELP, interval
+from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.params import chosen, keep
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import MISSING, count, words
@@ -29,37 +30,26 @@ COLOURS = (charts.SERIES[5], charts.SERIES[3], charts.GRAY, charts.SERIES[0])
 def ablation(opened: OpenRun, table: pd.DataFrame) -> None:
     """Controls, the picture and the table behind it."""
     metrics = [name for name in METRICS if name in set(table["metric"])]
-    metric = chosen("metric", metrics, metrics[0])
-    mine = table[table["metric"] == metric]
-    cutoffs = [str(k) for k in sorted(mine["k"].dropna().astype(int).unique())]
-    k = chosen("k", cutoffs, "30" if "30" in cutoffs else cutoffs[0]) if cutoffs else None
-    slices = list(dict.fromkeys(mine["slice"]))
-    slices.sort(key=lambda name: name != ALL)
-    part = chosen("slice", slices, slices[0])
-    st.session_state.update({"metric": metric, "cutoff": k, "slice": part})
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-ablation"):
-        st.segmented_control(
+        metric = switch(
             "Measure",
-            metrics,
-            key="metric",
-            format_func=lambda name: METRICS[name][0],
-            required=True,
-            on_change=keep,
-            args=("metric", "metric", metrics[0]),
+            "metric",
+            {name: METRICS[name][0] for name in metrics},
+            metrics[0],
             help=" · ".join(f"**{METRICS[name][0]}**: {METRICS[name][1]}" for name in metrics),
         )
-        if len(cutoffs) > 1:
-            st.segmented_control(
-                "Within the first",
-                cutoffs,
-                key="cutoff",
-                required=True,
-                on_change=keep,
-                args=("cutoff", "k", "30"),
-                help="How long a list is looked at",
-            )
+        mine = table[table["metric"] == metric]
+        cutoffs = [str(k) for k in sorted(mine["k"].dropna().astype(int).unique())]
+        usual = "30" if "30" in cutoffs else next(iter(cutoffs), None)
+        k = usual
+        if usual is not None and len(cutoffs) > 1:
+            help = "How long a list is looked at"
+            k = switch("Within the first", "k", dict(zip(cutoffs, cutoffs, strict=True)), usual, help=help)
+        slices = sorted(dict.fromkeys(mine["slice"]), key=lambda name: name != ALL)
+        part = slices[0]
         if len(slices) > 1:
-            st.selectbox(
+            st.session_state["slice"] = chosen("slice", slices, part)
+            part = st.selectbox(
                 "Queries",
                 slices,
                 key="slice",

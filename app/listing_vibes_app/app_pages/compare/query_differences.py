@@ -12,14 +12,15 @@ from listing_vibes.report.paired import hardest_rival
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, uses_model
 from listing_vibes_app.app_pages.compare.measures_apart import measures_apart
 from listing_vibes_app.app_pages.compare.rankings import contestants, lists_of, quick, two_rankings
-from listing_vibes_app.kit.cards import address, listing_card
+from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.empty import empty, to_similar
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.measures import method_name
 from listing_vibes_app.kit.unmeasured import unmeasured
 from listing_vibes_app.server.boundary import told
+from listing_vibes_app.server.pages import page_file
 from listing_vibes_app.server.params import chosen, keep, set_params, whole
-from listing_vibes_app.server.runs import OpenRun, known_rows, open_run
+from listing_vibes_app.server.runs import OpenRun, known_rows, open_run, run_paths
 from listing_vibes_app.view import formats
 
 SHOWN, MORE, MOST = 3, 3, 12  # queries of a side
@@ -166,12 +167,15 @@ def _query(
         f"{name} {formats.ordinal(int(row[side]))}"
         for name, side in zip(names, ("first", "second"), strict=True)
     ]
-    link = address(opened, "users", user=row["user_id"], at=max(1, at))
+    run = {"run": opened.name} if len(run_paths()) > 1 else {}
     with st.container(border=True):
-        st.markdown(
-            f"**{formats.plain(' · '.join(ranks))}** · [{formats.plain(f'{view.user_name(user)}, {moment}')}]({link})",
-            help=PLACE_HELP,
-        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{formats.plain(' · '.join(ranks))}**", help=PLACE_HELP, width="content")
+            st.page_link(
+                page_file("users"),
+                label=formats.plain(f"{view.user_name(user)}, {moment}"),
+                query_params={"user": row["user_id"], "at": str(max(1, at)), **run},
+            )
         history = list(dict.fromkeys(int(one) for one in log.listing[start : start + at][::-1]))[:NEWEST]
         cards = [listing_card(opened, target, step="Touched next", tone="hit")]
         cards += [

@@ -6,7 +6,6 @@ from listing_vibes.ablation.stair import stair
 from listing_vibes.market.profile import MarketProfile, profile
 from listing_vibes.run.describe import reader_sentence
 from listing_vibes_app.app_pages.overview.data_warnings import data_warnings
-from listing_vibes_app.app_pages.overview.passport import show_passport
 from listing_vibes_app.app_pages.overview.quality import show_figures
 from listing_vibes_app.app_pages.overview.stair import show_stair
 from listing_vibes_app.app_pages.overview.still_good import crossed_notice, show_still_good
@@ -29,7 +28,6 @@ def page() -> None:
     counts(opened)
     with boundary():
         quality(opened)
-    fill_passport = show_passport(opened) if opened.run.transferred else None
     with boundary():
         ingredients(opened)
     st.header("What do you want to do?", anchor=False)
@@ -38,9 +36,6 @@ def page() -> None:
         show_still_good(opened)
     with boundary():
         odd(opened)
-    if fill_passport is not None:
-        with boundary():
-            fill_passport()
 
 
 def notices(opened: OpenRun) -> None:

@@ -15,9 +15,9 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.list_options import rules_button
 from listing_vibes_app.kit.spaces import LABELS, missing_spaces, space_switch
-from listing_vibes_app.kit.switch import switch
+from listing_vibes_app.kit.switch import how_many, switch
 from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.params import keep, set_params, whole
+from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.photos import LARGE
 from listing_vibes_app.server.runs import OpenRun, current_run
 from listing_vibes_app.view.formats import count, plain
@@ -116,13 +116,10 @@ def neighbours(opened: OpenRun, row: int) -> None:
             "This market has one listing only, so there is nothing to compare it with.",
         )
         return
-    k = whole("k", 12, 1, 100)
-    options = sorted({*SHOWN, k})
     with st.container(horizontal=True, vertical_alignment="bottom", key="labelled-neighbours"):
         space = space_switch(opened)
         how = switch("Show as", "view", VIEWS, "cards")
-        st.session_state["k"] = k
-        st.segmented_control("How many", options, key="k", required=True, on_change=keep, args=("k", "k", 12))
+        k = how_many(SHOWN)
         filters_button(opened, row)
         rules = rules_button(opened, users=False)
         dial_button()

@@ -147,7 +147,7 @@ def _chart(table: pd.DataFrame) -> go.Figure:
     )
     charts.row_axis(figure, table["Attribute"].tolist())
     charts.axis_title(figure, "Adds to the similarity")
-    charts.signed_axis(figure, table["adds"].tolist())
+    figure.update_xaxes(tickformat="+.2~f", nticks=6, zeroline=True)
     figure.update_layout(bargap=0.35)
     return figure
 

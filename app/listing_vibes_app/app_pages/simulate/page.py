@@ -22,9 +22,10 @@ from listing_vibes_app.kit.list_options import ListOptions, additions, beside_sw
 from listing_vibes_app.kit.nothing_listed import nothing_listed
 from listing_vibes_app.kit.popular import FALLBACK, popular_rows
 from listing_vibes_app.kit.score_help import user_score_help
+from listing_vibes_app.kit.switch import how_many, switch
 from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
-from listing_vibes_app.server.params import chosen, keep, set_params, whole
+from listing_vibes_app.server.params import chosen, set_params, whole
 from listing_vibes_app.server.runs import OpenRun, RunKey, current_run, known_rows, run_key
 from listing_vibes_app.view.formats import count, moment, plain
 
@@ -111,28 +112,9 @@ def toolbar(opened: OpenRun, histories: dict[str, Simulated], two: bool) -> str:
         st.session_state["two"] = two
         st.toggle("Two histories side by side", key="two", on_change=_side_by_side)
         if two:
-            st.session_state["to"] = side
-            st.segmented_control(
-                "Clicks go to",
-                list(SIDES),
-                key="to",
-                format_func=lambda name: upper(SIDES[name]),
-                required=True,
-                on_change=keep,
-                args=("to", "to", "h"),
-            )
+            switch("Clicks go to", "to", {name: upper(label) for name, label in SIDES.items()}, "h")
         if any(one.events for one in histories.values()):
-            k = whole("k", 12, 1, DEEP)
-            st.session_state["k"] = k
-            st.segmented_control(
-                "Recommendations",
-                sorted({*SHOWN, k}),
-                key="k",
-                required=True,
-                on_change=keep,
-                args=("k", "k", 12),
-                help="How many are shown",
-            )
+            how_many(SHOWN, DEEP)
     return side
 
 

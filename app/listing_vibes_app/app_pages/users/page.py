@@ -19,10 +19,11 @@ from listing_vibes_app.kit.list_options import ListOptions, additions, beside_sw
 from listing_vibes_app.kit.nothing_listed import nothing_listed
 from listing_vibes_app.kit.popular import popular
 from listing_vibes_app.kit.score_help import user_score_help
+from listing_vibes_app.kit.switch import how_many
 from listing_vibes_app.kit.untrained import untrained_caption
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.pages import page_file
-from listing_vibes_app.server.params import keep, set_params, whole
+from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun, current_run, known_rows, run_key
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.history import touched_later
@@ -169,15 +170,11 @@ def recommendations(opened: OpenRun, user: int, known: Known) -> None:
         return
     st.header("Recommended", anchor=False)
     untrained_caption(opened)
-    k = whole("k", 12, 1, 100)
-    st.session_state["k"] = k
     offered = additions(opened)
     row = "labelled-added" if offered or adds_its_own(opened.run) else "labelled-many"
     with st.container(horizontal=True, vertical_alignment="bottom", key=row):
         beside = beside_switch(opened, offered)
-        st.segmented_control(
-            "How many", sorted({*SHOWN, k}), key="k", required=True, on_change=keep, args=("k", "k", 12)
-        )
+        k = how_many(SHOWN)
         options = ListOptions(rules_button(opened), beside, adds_its_own(opened.run))
         dial_button()
     place_of_dial = dial_sliders(opened, options.rules)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
@@ -34,15 +35,19 @@ ROWS = [
 
 
 def queries(page):
-    """The queries that the page shows: ranks, the link to the user, the first strip, and the lists of both rankings."""
-    lines = [one.value for one in page.markdown if "](/users?" in one.value]
+    """The queries that the page shows: ranks, the user, the first strip, and the lists of both rankings."""
+    ranks = [
+        one.value.strip("*").split(" · ")
+        for one in page.markdown
+        if re.match(r"\*\*.+(st|nd|rd|th)\*\*$", one.value)
+    ]
+    users = [
+        dict(parse_qsl(one.proto.query_string)) for one in page.page_link if "user=" in one.proto.query_string
+    ]
     strips = components(page, "gallery")
     starts = [at for at, one in enumerate(strips) if one["label"].startswith("Touched next")]
-    found = []
-    for line, start, end in zip(lines, starts, [*starts[1:], len(strips)], strict=True):
-        ranks, link = re.fullmatch(r"\*\*(.+)\*\* · \[.+\]\((.+)\)", line).groups()
-        found.append((ranks.split(" · "), link, strips[start], strips[start + 1 : end]))
-    return found
+    lists = [strips[start + 1 : end] for start, end in zip(starts, [*starts[1:], len(strips)], strict=True)]
+    return list(zip(ranks, users, [strips[start] for start in starts], lists, strict=True))
 
 
 def ids(cards):
@@ -117,7 +122,7 @@ def test_variants_stand_in_order_with_their_difference_and_verdict(show, ablated
 
 def test_slice_measure_and_cutoff_are_in_the_url(show, ablated):
     page = show("compare", ablated)
-    page.segmented_control(key="cutoff").set_value("10").run()
+    page.segmented_control(key="k").set_value("10").run()
     assert page.query_params == {"k": "10"} and page.dataframe[0].value["Value"].tolist() == ["15.0%"]
     page = show("compare", ablated, slice="cold listings")
     assert "on 9 test queries" in texts(page)
@@ -210,7 +215,7 @@ def test_the_queries_stand_on_the_side_that_knew_better(show, run):
     assert better[0] == ["Default ranking 1st", "EASE 3rd"]
     assert worse[0] == ["Default ranking 9th", "EASE 2nd"]
     _, link, history, ranked = better
-    assert link == "/users?user=u0&at=5"
+    assert link == {"user": "u0", "at": "5"}
     events = Run.open(run).market.events
     newest = list(dict.fromkeys(events[events["user_id"] == "u0"]["listing_id"].iloc[:5][::-1]))
     assert ids(history["cards"]) == [frame["target"][0], *newest]
@@ -254,9 +259,7 @@ def test_the_first_places_of_both_are_shown_with_what_was_touched_marked(show, r
     frame, seen = load_rankings(Run.open(run)), []
     for _, link, history, (ranked, *_) in queries(page):
         target = ids(history["cards"])[0]
-        (query,) = frame[
-            (frame["target"] == target) & frame["user_id"].isin([link.split("=")[1].split("&")[0]])
-        ].to_dict("records")
+        (query,) = frame[(frame["target"] == target) & (frame["user_id"] == link["user"])].to_dict("records")
         place = query["rank of default ranking"]
         hit = [card["step"] for card in ranked["cards"] if card["tone"] == "hit"]
         assert hit == ([f"Default ranking: {place}"] if place <= 8 else [])
@@ -329,7 +332,7 @@ def test_a_market_without_photos_compares_without_photo_boxes(show, bare, tmp_pa
     )
     page = show("compare", run, part="queries")
     ((_, _, history, _),) = queries(page)
-    assert history["photos"] is False and "User u1, event 7" in texts(page)
+    assert history["photos"] is False and page.page_link[0].label == "User u1, event 7"
 
 
 def test_the_report_is_at_hand(show, run):

@@ -201,8 +201,6 @@ def test_a_model_of_another_market_is_told(show, trained, tmp_path):
     embed_market(Market.open(market), tmp_path / "run", vectors(Market.open(market)), trained)
     page = show("overview", tmp_path / "run")
     assert "trained on another market" in page.info[0].value and "It knows all" in page.info[0].value
-    assert page.expander[0].label == "What the model knows of this market"
-    assert "is the nearest" in texts(page)
 
 
 def test_what_is_odd_is_told_by_label(show, tmp_path):

@@ -202,4 +202,3 @@ def test_a_market_that_lost_a_listing_since_is_refused_in_one_sentence(show, tmp
     write_market(market, opened.config, listings, opened.photos[opened.photos["listing_id"] != "l01"])
     page = show("similar", run, listing="l02", space="attributes")
     assert "no longer has 1 listing" in page.error[0].value
-    assert "This listing is newer than the run" in texts(show("similar", run, listing="new"))
