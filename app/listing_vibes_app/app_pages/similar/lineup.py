@@ -48,13 +48,15 @@ def lineup(opened: OpenRun, query: int, neighbors: Sequence[int], scores: Sequen
         if lines:
             choose(ids[lines[0]])
 
+    high = 64 if opened.view.has_photos else 36
     st.dataframe(
         lineup_table(opened, query, neighbors, scores),
         hide_index=True,
         key=KEY,
         on_select=chosen,
         selection_mode="single-row",
-        row_height=64 if opened.view.has_photos else 36,
+        row_height=high,
+        height=min(860, 40 + high * len(ids)),
         column_config={
             "Photo": st.column_config.ImageColumn(width="small", pinned=True),
             "Listing": st.column_config.TextColumn(width="medium", pinned=True),
