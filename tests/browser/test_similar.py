@@ -109,7 +109,7 @@ def test_choosing_a_line_of_the_line_up_leads_on(page, explorer):
     wait_until_quiet(page)
     expected = Run.open(explorer.run).similar("l05", k=6, space="attributes")["listing_id"].tolist()
     table = page.get_by_test_id("stDataFrame")
-    table.locator("canvas").first.click(position={"x": 12, "y": 36 + 64 + 32})  # the box of the second line
+    table.locator(".dvn-scroller").click(position={"x": 18, "y": 35 + 64 + 32})  # the box of the second line
     expect(page.get_by_role("heading", name=f"Home {row_of(expected[0])} by")).to_be_visible()
     assert "view=lineup" in page.url
 
@@ -157,7 +157,7 @@ def test_why_a_neighbour_is_there_and_back(page, explorer):
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Similarity by model: ")).to_be_visible()
     expect(page).to_have_url(re.compile(f"why={first}"))
-    expect(dialog.get_by_role("list", name="Photos of the first listing")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="Photo against photo")).to_be_visible()
     page.reload()
     expect(dialog.get_by_text("Similarity by model: ")).to_be_visible()
     dialog.get_by_role("button", name="Close").click()
