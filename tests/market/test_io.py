@@ -111,7 +111,7 @@ def test_a_table_is_written_as_its_name_says(tmp_path):
         check_table_name(tmp_path / name, "--queries")
         write_table(tmp_path / name, frame)
         assert read_table(tmp_path / name).astype(str).equals(frame.astype(str))
-    assert (tmp_path / "q.csv").read_text() == "user_id,rank\na,1\nb,2\n"
+    assert (tmp_path / "q.csv").read_text(encoding="utf-8-sig") == "user_id,rank\na,1\nb,2\n"
     check_table_name(None, "--queries")
     with pytest.raises(
         VibesError, match=r"Option --queries is 'q\.xlsx'; name a file that ends in \.parquet or \.csv"

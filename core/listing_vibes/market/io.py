@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from listing_vibes.errors import VibesError
 from listing_vibes.market.arrow import to_frame
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes.market.table_limit import check_table_size
 
 TABLES = ("listings", "photos", "events")
@@ -127,14 +128,14 @@ def check_table_name(path: Path | None, option: str) -> None:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Write a parquet file, or CSV where its name says so, atomically.
+    """Write a parquet file, or CSV for spreadsheets where its name says so, atomically.
 
     Raises:
         VibesError: the disk is full or the folder cannot be written.
     """
     with atomic_path(path) as temporary:
         if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False, lineterminator="\n")
+            temporary.write_bytes(spreadsheet_csv(frame))
         else:
             frame.to_parquet(temporary, index=False)
 

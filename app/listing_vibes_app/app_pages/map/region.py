@@ -8,6 +8,7 @@ import streamlit as st
 
 from listing_vibes.insight.map.cluster_names import Portrait, apart
 from listing_vibes.market.market import Attribute
+from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes_app.app_pages.map.days import Today
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.days import NAME as DAY
@@ -15,7 +16,6 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import SpaceMap, export_frame
 from listing_vibes_app.kit.pagination import page_of
-from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.view import formats
 from listing_vibes_app.view.market import MarketView

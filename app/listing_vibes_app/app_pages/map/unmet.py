@@ -9,10 +9,10 @@ import streamlit as st
 from listing_vibes.errors import VibesError
 from listing_vibes.insight.demand.demand import DAYS, Demand, Figures, UnmetPlace, demand
 from listing_vibes.insight.demand.surely import LEVEL
+from listing_vibes.market.spreadsheet import spreadsheet_csv
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import SpaceMap, address
-from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
 from listing_vibes_app.server.params import in_vain, quoted, set_params, whole
 from listing_vibes_app.server.runs import OpenRun, run_key
 from listing_vibes_app.view.formats import count, plain, shorten

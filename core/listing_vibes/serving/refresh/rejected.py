@@ -10,6 +10,7 @@ import pandas as pd
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import read_kept, write_table
 from listing_vibes.market.rejects import REJECT_COLUMNS, rejects
+from listing_vibes.market.spreadsheet import neutralized
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.serving.refresh.sources import Frame
 
@@ -28,7 +29,7 @@ def keep_rejected(run: Path, defects: Sequence[tuple[Frame, Defect]], names: Use
         return 0
     new = pd.concat(found, ignore_index=True)
     had = read_kept(run / REJECTED, REJECT_COLUMNS, "remove it, and refresh again")
-    table = pd.concat([*([] if had is None else [had]), new.astype("str")], ignore_index=True)
+    table = pd.concat([*([] if had is None else [had]), neutralized(new.astype("str"))], ignore_index=True)
     told = ["file", "column", "problem", "cells"]  # a query's rows move
     table = table.drop_duplicates(told, keep="last").tail(MOST_REJECTED)
     if had is None or not table.equals(had):

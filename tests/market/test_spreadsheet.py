@@ -2,8 +2,11 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pytest
 
-from listing_vibes_app.kit.spreadsheet import spreadsheet_csv
+from listing_vibes.market.io import write_table
+from listing_vibes.market.spreadsheet import spreadsheet_csv
 
 
 def test_texts_stay_texts_and_numbers_numbers():
@@ -35,3 +38,14 @@ def test_texts_stay_texts_and_numbers_numbers():
         "",
     ]
     assert frame["title"][0] == formula  # the table itself stays as it is
+
+
+@pytest.mark.parametrize("kind", ["str", "object", "category", pd.ArrowDtype(pa.string())], ids=str)
+def test_no_kind_of_text_is_run_as_a_formula_in_any_file_for_spreadsheets(kind, tmp_path):
+    frame = pd.DataFrame({"user_id": pd.Series(["=cmd|' /C calc'!A0", "u2"], dtype=kind), "rank": [1, 2]})
+    write_table(tmp_path / "queries.csv", frame)
+    written = (tmp_path / "queries.csv").read_bytes()
+    assert written == spreadsheet_csv(frame)
+    cells = [line.split(",")[0] for line in written.decode("utf-8-sig").splitlines()]
+    assert cells == ["user_id", "'=cmd|' /C calc'!A0", "u2"]
+    assert pd.read_csv(tmp_path / "queries.csv")["rank"].tolist() == [1, 2]

@@ -15,11 +15,18 @@ def spreadsheet_csv(frame: pd.DataFrame) -> bytes:
     >>> spreadsheet_csv(pd.DataFrame({"title": ["=A1"], "has": [["Wifi", "Sauna"]], "change": [-1.5]})).decode("utf-8-sig")
     "title,has,change\\n'=A1,Wifi; Sauna,-1.5\\n"
     """
+    return neutralized(frame).to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+
+
+def neutralized(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with an apostrophe before texts that a spreadsheet would run as formulas, and lists joined."""
     told = frame.rename(columns=_cell)
     for place, dtype in enumerate(told.dtypes):
-        if dtype.kind == "O":  # neither numbers nor dates
+        if (
+            dtype.kind not in "biufcmM"
+        ):  # neither numbers nor dates; Arrow's texts are of another kind than Python's
             told.isetitem(place, [_cell(value) for value in told.iloc[:, place]])
-    return told.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
+    return told
 
 
 def _cell(value: Any) -> Any:
