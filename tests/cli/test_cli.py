@@ -100,7 +100,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["check", "{f}/nowhere"], "no market folder"),
         (["photos", "{f}/market"], "no photos table"),
         (["similar", "{f}/nowhere", "x"], "no run folder"),
-        (["recommend", "{f}/run"], "either a USER or --history"),
+        (["recommend", "{f}/run"], "a history by --history FILE"),
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
         (["recommend", "{f}/run", "--history", "{f}/nowhere.json"], "Cannot read the history"),
         (["train", "{f}/market", "{f}/new", "--preset", "huge"], "preset"),

@@ -97,7 +97,9 @@ def recommend(
 
     options.refuse_all(all_, "users")
     if (user is None) == (history is None):
-        raise VibesError("Give either a USER or --history FILE; for all users use `vibes batch RUN OUT`.")
+        raise VibesError(
+            "Give a USER who has events, or a history by --history FILE, which needs none; for all users use `vibes batch RUN OUT`."
+        )
     rules = options.rules_of(
         k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
     )
@@ -108,7 +110,10 @@ def recommend(
     found = opened.recommend(told, at=moment, rules=rules, beside=with_)
     show(opened, found, json_, rules, moment, for_users=True)
     if "fallback" in found:
-        typer.echo("There is no history to go by, so these are popular and recent listings.", err=True)
+        typer.echo(
+            "There is no history to go by, so these are popular and recent listings; --history FILE gives one.",
+            err=True,
+        )
     elif not opened.has_model:
         typer.echo(untrained_sentence(opened), err=True)
     elif (said := added_sentence(opened.manifest.settings).strip()) and with_ is None and len(found):

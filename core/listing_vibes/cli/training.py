@@ -151,7 +151,8 @@ def passport(
     from listing_vibes.insight.passport import passport as look
     from listing_vibes.market.market import Market
 
-    found = look(Market.open(market), model)
+    with progress_bar() as progress:
+        found = look(Market.open(market), model, report=progress)
     typer.echo(json.dumps(found.model_dump(mode="json")) if json_ else found.text())
 
 

@@ -68,7 +68,8 @@ def evaluate_run(
     log, catalogue, settings = run.log, run.catalogue, run.manifest.settings
     if not len(log):
         raise VibesError(
-            f"{run.market.path} has no events, so there is nothing to evaluate on; add an events table."
+            f"{run.market.path} has no events, so there is nothing to evaluate on; add an events table. Without one, "
+            f"`vibes similar {run.path} LISTING` and `vibes recommend {run.path} --history FILE` make lists."
         )
     trained = settings.split.protocol
     own = run.has_model and not run.transferred

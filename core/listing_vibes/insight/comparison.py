@@ -16,6 +16,7 @@ from listing_vibes.evaluation.slices import WEEK, slice_masks
 from listing_vibes.insight.comparison_text import comparison_text
 from listing_vibes.insight.rankings import KEY, differing, load_rankings, rankers, shared
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.market.io import find_table
 from listing_vibes.scoring.metrics import DEFAULT, per_query, user_means
 from listing_vibes.scoring.ranking_names import DEFAULT_RANKING, current_name
 
@@ -172,6 +173,11 @@ def compare(
     frames = [load_rankings(run) for run in runs]
     names = []
     for run, frame, asked in zip(runs, frames, (ranking, other), strict=True):
+        if frame is None and find_table(run.market.tables, "events") is None:
+            raise VibesError(
+                f"{run.market.path} has no events, so {run.path} cannot be evaluated and there is nothing to compare; "
+                "add an events table."
+            )
         if frame is None:
             raise VibesError(
                 f"{run.path} was not evaluated, so there is nothing to compare; run `vibes evaluate {run.path}`."

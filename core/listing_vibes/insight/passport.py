@@ -26,6 +26,7 @@ from listing_vibes.market.kept import content, kept
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.splits import Catalogue, make_split
+from listing_vibes.progress import Report, Stage, silent
 from listing_vibes.run.contents import check_loaded
 from listing_vibes.run.generations import reading
 from listing_vibes.run.manifest import Manifest
@@ -123,6 +124,7 @@ def passport(
     photos: PhotoVectors | None = None,
     neighbours: float | None = None,
     ask: bool = True,
+    report: Report | None = None,
 ) -> Passport:
     """What the model of a run knows of a market and may expect there: what `vibes passport` does.
 
@@ -135,10 +137,13 @@ def passport(
         photos: the vectors of the market's photos by the model's encoder; None: those in the market's cache, where all are.
         neighbours: recall@30 of the neighbours by attributes where it was measured; None: it is measured now,
             unless `ask` is False.
+        report: gets the stages and, of the neighbors, the queries that were ranked.
 
     Raises:
         VibesError: the run has no model, the market shares nothing with it, or has an attribute of another kind.
     """
+    report = report or silent
+    report(Stage("reading the market"))
     opened = market if isinstance(market, Market) else Market.open(market)
     path = model.path if isinstance(model, Run) else named_model(model)
     with reading(path) as folder:
@@ -151,6 +156,7 @@ def passport(
     name = origin.market_name if origin else manifest.market_name
     carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
     here = read_by(featurizer, opened)
+    report(Stage("comparing the values with those of the model's markets"))
     near, distances = nearest(seen, here)
     known = values_known(featurizer, here)
     if photos is None and featurizer.photo is not None and len(opened.photos):
@@ -158,7 +164,7 @@ def passport(
             photos = load_photo_vectors(opened.path, opened.photos, featurizer.photo_encoder)
     shown = PhotoSpread.of(featurizer, photos)
     shift = float(np.mean([*distances.values()])) if distances else None
-    reached, queries, why = _neighbours(opened) if neighbours is None and ask else (neighbours, 0, "")
+    reached, queries, why = _neighbours(opened, report) if neighbours is None and ask else (neighbours, 0, "")
     learned = _trained_on(opened, manifest, seen)
     expected = None if learned or reached is None or shift is None else foretell(tried, shift, reached)
     if learned and not why:
@@ -259,7 +265,7 @@ def _trained_on(market: Market, manifest: Manifest, seen: Sequence[SeenMarket]) 
     return market.fingerprint in states or market.config.name in {one.name for one in seen}
 
 
-def _neighbours(market: Market) -> tuple[float | None, int, str]:
+def _neighbours(market: Market, report: Report | None) -> tuple[float | None, int, str]:
     """Recall@30 of the neighbours by attributes on the market's own test queries, how many were asked, or why none."""
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)
     vectors = content_spaces(market, None).get(SPACE) if market.attributes else None
@@ -274,7 +280,11 @@ def _neighbours(market: Market) -> tuple[float | None, int, str]:
     if len(queries) > QUERIES:
         queries = queries.take(np.sort(np.random.default_rng(0).choice(len(queries), QUERIES, replace=False)))
     # By means of histories alone, as when the ratios were measured that a forecast multiplies.
+    if report is not None:
+        report(Stage("neighbors by attributes, chosen on validation"))
     scorer = VectorNeighbours.tune(vectors, log, split, catalogue, NEIGHBOURS[SPACE], means_alone=True)
+    if report is not None:
+        report(Stage(f"neighbors by attributes, asked {len(queries):,} test queries"))
     return recall(scorer, log, queries, catalogue), len(queries), ""
 
 

@@ -13,8 +13,8 @@ from listing_vibes.market.market import Market
 Protocol = Literal["temporal", "leave-one-out"]
 FOREVER = np.iinfo(np.int64).max
 NO_EVENTS = (
-    "This market has no events that can be used, so there is nothing to train on or to evaluate; `vibes check` names "
-    "rows that are skipped."
+    "This market has no events that can be used, so there is nothing to train on or to evaluate. `vibes embed MARKET RUN` "
+    "compares its listings by photos and attributes, and `vibes recommend RUN --history FILE` then recommends for a history."
 )
 #: Share of the training events after a user's first that go back to a listing of theirs, from which on the history stays among
 #: the candidates of leave-one-out: on Amazon (.6 %) it takes places among the first ten that are worth .02 of recall.

@@ -123,6 +123,8 @@ def _quality(run: Run) -> Quality | str:
         return quality(metrics) or NO_QUERY
     if run.trained_on_everything:
         return USED_UP
+    if not len(run.market.events):
+        return "This run was not measured: its market has no events to test lists on. Similar listings need none."
     why = "it has not been evaluated" if run.has_model else "it has no trained model"
     return f"This run was not measured: {why}."
 
