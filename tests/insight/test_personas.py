@@ -77,7 +77,7 @@ def test_no_two_are_called_the_same(run):
 def test_a_market_without_events_has_personas_of_listings(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
     found = personas(run)
-    assert sum(one.members for one in found) == 11  # the last listing has no photo, so no place among them
+    assert sum(one.members for one in found) == 12  # by their attributes, which all have
     assert all(one.user is None and set(one.history["listing_id"]) <= set(run.listing_ids) for one in found)
 
 

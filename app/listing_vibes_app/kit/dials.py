@@ -9,7 +9,7 @@ from listing_vibes.errors import VibesError
 from listing_vibes.run.dials import Dial, read_dial
 from listing_vibes.run.rules import Rules
 from listing_vibes_app.kit.examples import SIDES, examples, field_of, make, making, take_field
-from listing_vibes_app.kit.spaces import LABELS, MEANINGS
+from listing_vibes_app.kit.spaces import in_order, label_of, meaning_of
 from listing_vibes_app.server.params import set_params
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import plain, shorten
@@ -78,7 +78,7 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
         for number, (one, row) in enumerate(zip(ids, rows, strict=True), start=1)
     }
     picked = [one for side in SIDES for one in examples(side)]
-    offered = [name for name in LABELS if name in opened.run.spaces]
+    offered = in_order(opened.run.spaces)
     if st.session_state.get("dial-space") not in offered:
         st.session_state.pop("dial-space", None)
     with place, st.container(border=True, key="new-dial"):
@@ -100,9 +100,9 @@ def new_dial(opened: OpenRun, place: DeltaGenerator, rows: Sequence[int], rules:
                 # Not told by the session, whose word is lost with a drawing that a click breaks off.
                 default=offered[0],
                 key="dial-space",
-                format_func=LABELS.__getitem__,
+                format_func=label_of,
                 required=True,
-                help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in offered),
+                help=" · ".join(f"**{label_of(name)}**: {meaning_of(name)}" for name in offered),
             )
             st.button(
                 "Make the dial",

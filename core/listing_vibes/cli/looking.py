@@ -27,7 +27,10 @@ def similar(
     run: RunPath,
     listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
     k: Count = 10,
-    space: Annotated[str | None, typer.Option(help="model, photos or attributes")] = None,
+    space: Annotated[
+        str | None,
+        typer.Option(help="model, photos, attributes, or vectors of market.toml; default: see vibes embed"),
+    ] = None,
     json_: Json = False,
     all_: options.All = False,
     out: options.AllOut = None,

@@ -48,6 +48,8 @@ class FeatureConfig(BaseModel):
     words: bool = True  # tabular: the set of known words of each text attribute
     text_control: Literal["none", "shuffled", "random"] = "none"
 
+    vectors: bool = True  # tokens of the market's own vectors, where market.toml says so
+
     meta: bool = True  # action and duration tokens in histories
     duration_buckets: int = Field(8, ge=2, le=64, description="quantile buckets of a duration")
     meta_control: Literal["none", "permuted"] = "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.controls import permuted, random_like, random_texts, shuffled_texts
+from listing_vibes.features.own_vectors import fit_vectors, with_vectors
 from listing_vibes.features.photos.vectors import PhotoVectors
 from listing_vibes.features.photos.views import fit_photos, tell_photos
 from listing_vibes.features.reduce import Reducer
@@ -55,6 +56,7 @@ class Featurizer:
     photo_encoder: str  # several: their names with "+"; "" = no photos are told
     texts: list[TextVectorsView]
     within: Within | None = None  # of a model of several markets
+    vectors: dict[str, Reducer] = field(default_factory=dict)  # by the name of vectors that the market brings
 
     @property
     def photo(self) -> Reducer | None:
@@ -73,7 +75,13 @@ class Featurizer:
             attributes = config.listing_tokens if self.vocabulary.attributes else 0
         else:
             attributes = len(self.vocabulary.attributes) - texts + texts * config.words
-        return 1 + attributes + texts * len(self.texts) + config.photo_tokens * len(self.photo_reducers)
+        return (
+            1
+            + attributes
+            + texts * len(self.texts)
+            + config.photo_tokens * len(self.photo_reducers)
+            + len(self.vectors)
+        )
 
     @classmethod
     def fit(
@@ -91,7 +99,9 @@ class Featurizer:
         reducers = fit_photos(market, config, width, rows, photos)
         views = _text_views(market, config, width, rows, vocabulary, report)
         encoder = photos.encoder if photos is not None and reducers else ""
-        return cls(config, width, _sized(vocabulary, config, reducers, views), reducers, encoder, views)
+        own = fit_vectors(market, config, width, rows)
+        vocabulary = _sized(vocabulary, config, reducers, views, own)
+        return cls(config, width, vocabulary, reducers, encoder, views, None, own)
 
     def extended(
         self,
@@ -106,11 +116,15 @@ class Featurizer:
         market = here.seen(market)
         fresh = _vocabulary(market, config, rows, durations)
         vocabulary = extended(self.vocabulary, fresh, market.listings.iloc[rows])
-        reducers = self.photo_reducers or fit_photos(market, config, width, rows, photos)
+        # Behind photos stand the views of the market's own vectors, which keep their place.
+        reducers = self.photo_reducers
+        if not reducers and not self.vectors:
+            reducers = fit_photos(market, config, width, rows, photos)
         views = self.texts or _text_views(market, config, width, rows, vocabulary, report)
         encoder = self.photo_encoder or (photos.encoder if photos is not None and reducers else "")
-        vocabulary = _sized(vocabulary, config, reducers, views)
-        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within)
+        own = self.vectors or fit_vectors(market, config, width, rows)
+        vocabulary = _sized(vocabulary, config, reducers, views, own)
+        return Featurizer(config, width, vocabulary, reducers, encoder, views, here.within, own)
 
     def transform(
         self, market: Market, photos: PhotoVectors | None, report: Report | None = None
@@ -130,6 +144,9 @@ class Featurizer:
             text = random_like(text, config.control_seed)
             listings = random_texts(listings, names, self._known_words(), config.control_seed)
         photo_rows, photo = self._photos(market, photos)
+        if self.vectors:
+            photo_rows = photo_rows or [[] for _ in self.photo_reducers]
+            photo_rows, photo = with_vectors(market, self.vectors, photo_rows, photo)
         if config.tokenisation == "wordpiece":
             tokens = tokenise_pieces(vocabulary, listings, photo_rows, text_rows, config)
         else:
@@ -220,6 +237,7 @@ class Featurizer:
         from safetensors.numpy import save_file
 
         parts = {_part("photo", n): reducer.to_arrays() for n, reducer in enumerate(self.photo_reducers)}
+        parts |= {_part("vectors", n): reducer.to_arrays() for n, reducer in enumerate(self.vectors.values())}
         heads: list[dict[str, Any]] = []
         for number, view in enumerate(self.texts):
             head, parts[_part("text", number)] = view.state()
@@ -235,7 +253,7 @@ class Featurizer:
             "photo_encoder": self.photo_encoder,
             "vocabulary": self.vocabulary.model_dump(),
             "texts": heads,
-        }
+        } | ({"vectors": list(self.vectors)} if self.vectors else {})
         if self.within is not None:
             whole["within"] = self.within.model_dump()
         with atomic_path(run / "features.safetensors") as temporary:
@@ -268,6 +286,10 @@ class Featurizer:
                     TextVectorsView.restore(of, parts[_part("text", n)]) for n, of in enumerate(head["texts"])
                 ],
                 within=Within.model_validate(head["within"]) if "within" in head else None,
+                vectors={
+                    name: Reducer.from_arrays(parts[_part("vectors", n)])
+                    for n, name in enumerate(head.get("vectors", []))
+                },
             )
         except FileNotFoundError as error:
             raise VibesError(
@@ -307,9 +329,13 @@ def _text_views(
 
 
 def _sized(
-    vocabulary: Vocabulary, config: FeatureConfig, reducers: list[Reducer], views: list[TextVectorsView]
+    vocabulary: Vocabulary,
+    config: FeatureConfig,
+    reducers: list[Reducer],
+    views: list[TextVectorsView],
+    own: dict[str, Reducer],
 ) -> Vocabulary:
-    sizes = {"photo_views": max(len(reducers), 1), "text_views": max(len(views), 1)}
+    sizes = {"photo_views": max(len(reducers) + len(own), 1), "text_views": max(len(views), 1)}
     return vocabulary.model_copy(update=sizes)
 
 

@@ -1,6 +1,7 @@
 """`market.toml`: what a market calls itself and what its columns mean."""
 
 import os
+import re
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -13,6 +14,8 @@ from listing_vibes.market.kinds import KindName, kind_of
 
 #: The action that says "not this" unless a market has others; it may be asked for before the first event has it.
 HIDE = "hide"
+#: Names that no vectors of a market may have: spaces, and arrays beside them.
+BUILT_IN = ("model", "photos", "attributes", "text", "listing_id")
 
 
 class AttributeConfig(BaseModel):
@@ -49,6 +52,22 @@ class PrivacyConfig(BaseModel):
     users: Literal["plain", "hashed"] = "plain"
 
 
+class VectorsConfig(BaseModel):
+    """Vectors of the listings by another encoder: an `.npy` file of the market, or a column of `listings`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = ""  # of an array with a row a listing, in the order of the table
+    column: str = ""  # of lists of numbers
+    tokens: bool = False  # whether a model reads them as well
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "VectorsConfig":
+        if bool(self.path) == bool(self.column):
+            raise ValueError("give either path or column")
+        return self
+
+
 class MarketConfig(BaseModel):
     """The content of `market.toml`; unknown keys are refused."""
 
@@ -66,7 +85,18 @@ class MarketConfig(BaseModel):
     actions: list[str] = Field(default_factory=list)  # weakest first
     unwanted: list[str] = Field(default_factory=lambda: [HIDE])  # actions that say "not this"
     excluded: list[str] = Field(default_factory=list)  # columns that never reach the model
+    vectors: dict[str, VectorsConfig] = Field(default_factory=dict)  # by the name of the space
     privacy: PrivacyConfig = PrivacyConfig()
+
+    @field_validator("vectors")
+    @classmethod
+    def _names_are_free(cls, vectors: dict[str, VectorsConfig]) -> dict[str, VectorsConfig]:
+        for name in vectors:
+            if name in BUILT_IN or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"'{name}' is no free name of a space; use small letters, digits and _, such as clip"
+                )
+        return vectors
 
     @field_validator("actions", "unwanted", "excluded")
     @classmethod
@@ -105,6 +135,11 @@ class MarketConfig(BaseModel):
                 )
             known |= {setting.same_as} - {""}
         return attributes
+
+    @property
+    def unread(self) -> set[str]:
+        """Columns of the listings that are no attributes: the excluded ones, and those of vectors."""
+        return {*self.excluded, *(one.column for one in self.vectors.values() if one.column)}
 
     def shared_name(self, attribute: str) -> str:
         """What other markets call an attribute of this one."""

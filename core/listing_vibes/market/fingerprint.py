@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,3 +78,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _stamps(folder: Path) -> list[Any]:
     return [(file.name, stamp(file)) for file in _files(folder)]
+
+
+def with_files(tables: str, files: Sequence[Path]) -> str:
+    """Return the digest `tables`, or where there are `files` one over these as well."""
+    if not files:
+        return tables
+    digest = hashlib.sha256(tables.encode())
+    for file in filter(Path.is_file, files):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -17,7 +17,7 @@ from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_point
 from listing_vibes.market.defects import Defect
 from listing_vibes.market.event_stream import event_frames, no_events
-from listing_vibes.market.fingerprint import Source, files_digest, tables_digest
+from listing_vibes.market.fingerprint import Source, files_digest, tables_digest, with_files
 from listing_vibes.market.frames import as_table, config_of, photo_paths, source_of, temporary_folder
 from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
@@ -385,14 +385,14 @@ class Market:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over `market.toml` and the three tables as they were read from disk.
+        """sha256 over `market.toml` and the three tables as they were read from disk, and over files of vectors.
 
         Where the files were replaced since, or tables of this object were, it is one over what this object holds: never that of
         another state of the market.
         """
-        if self._is_as_on_disk():
-            return files_digest(self.tables)
-        return tables_digest(self)
+        tables = files_digest(self.tables) if self._is_as_on_disk() else tables_digest(self)
+        files = [self.path / one.path for one in self.config.vectors.values() if one.path]
+        return with_files(tables, files)
 
     def _is_as_on_disk(self) -> bool:
         source = self.source

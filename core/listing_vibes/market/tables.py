@@ -113,7 +113,7 @@ def listings_table(
     columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}
     kinds: dict[str, AttributeConfig] = {}
     for name in map(str, raw.columns):
-        if name == C.LISTING or name in config.excluded:
+        if name == C.LISTING or name in config.unread:
             continue
         column = of_bytes(raw[name]).reset_index(drop=True)
         if name in (C.PUBLISHED, C.EXPIRES):
@@ -198,7 +198,7 @@ def _decimal_comma(name: str, column: pd.Series, kind: str | None, setting: Attr
 def _comma_elsewhere(raw: pd.DataFrame, config: MarketConfig) -> bool:
     """Whether a comma parts the decimals for sure in any column of numbers: who writes 5,8 there means thousands by 1.198."""
     for name in map(str, raw.columns):
-        if name == C.LISTING or name in config.excluded:
+        if name == C.LISTING or name in config.unread:
             continue
         column, setting = of_bytes(raw[name]), config.attributes.get(name, AttributeConfig())
         if _decimal_comma(name, column, setting.kind, setting) and column.map(says_comma).any():

@@ -67,9 +67,7 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
     told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())
     groups = [(one.name, int((cluster == number).sum())) for number, one in enumerate(told)]
     places = grid_places(mine[["x", "y"]].to_numpy())
-    caption = (
-        f"{count(len(mine), 'listing')} by {SPACES[str(space)]}; what is alike lies near to one another."
-    )
+    caption = f"{count(len(mine), 'listing')} by {SPACES.get(str(space), space)}; what is alike lies near to one another."
     return Map(places.astype(int) * 1000 // SIZE, cluster, groups, caption), rows, places
 
 

@@ -104,7 +104,7 @@ def _head(run: Run) -> dict[str, Any]:
         "market": market.name,
         "made": made,
         "when": when,
-        "spaces": [SPACES[name] for name in run.spaces],
+        "spaces": [SPACES.get(name, name) for name in run.spaces],
         "note": market.config.note,
         "changed": run.market_changed,
         "counts": {

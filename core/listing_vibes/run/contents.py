@@ -29,7 +29,7 @@ FILES = (
 )  # fmt: skip
 #: Made of the others where it is missing or damaged.
 DERIVED = "prepared.safetensors"
-#: The spaces that `listings.npz` may hold.
+#: The spaces that `listings.npz` may hold beside the market's own vectors.
 SPACES = ("model", "photos", "attributes")
 READ_WHOLE = 64 * 2**20  # bytes
 AT_ONCE = 512  # vectors
@@ -130,7 +130,7 @@ def read_spaces(
         VibesError: it is damaged, or its arrays do not fit each other.
     """
     try:
-        found = read_npz(path, ("listing_id", *SPACES))
+        found = read_npz(path, places_of(path))
     except MemoryError:
         raise
     except Exception as error:

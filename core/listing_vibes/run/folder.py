@@ -129,9 +129,10 @@ class RunFolder:
 
     @property
     def spaces(self) -> list[str]:
-        """The spaces this run has, of model, photos and attributes; the first is what listings are compared by by default."""
+        """The spaces this run has, of model, photos, attributes and the market's own vectors; the first is what listings are compared by by default."""
         default = self.manifest.default_space
         names = [name for name in SPACES if name in self._arrays]
+        names += [name for name in self._arrays if name not in (*SPACES, "listing_id")]
         return sorted(names, key=lambda name: default is not None and name != default.space)
 
     @cached_property

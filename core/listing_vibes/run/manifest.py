@@ -46,9 +46,8 @@ class DefaultSpace(Forbidding):
     @property
     def sentence(self) -> str:
         """Such as: "Compares listings by their attributes unless told otherwise: a listing has 8.2 attributes on average."."""
-        by = {"model": "the model", "photos": "their photos", "attributes": "their attributes"}.get(
-            self.space, self.space
-        )
+        names = {"model": "the model", "photos": "their photos", "attributes": "their attributes"}
+        by = names.get(self.space, f"the market's own vectors '{self.space}'")
         return f"Compares listings by {by} unless you name another space: {self.reason}."
 
 

@@ -45,15 +45,17 @@ def spaces_of(
     engine: Engine | None,
     report: Report | None = None,
     known: dict[bytes, np.ndarray] | None = None,
+    complete: bool = True,
 ) -> dict[str, np.ndarray]:
     """Embeddings (L, d) by space; a space the market or the model cannot give is left out.
 
-    `known` has the engine's vectors (d,) of listings by the digest of their content.
+    `known` has the engine's vectors (d,) of listings by the digest of their content; `complete` is as in
+    `listing_vibes.market.own_vectors`.
     """
     found: dict[str, np.ndarray] = {}
     if engine is not None:
         found["model"] = _model_space(engine, known or {}, report)
-    found |= content_spaces(market, photos, report)
+    found |= content_spaces(market, photos, report, complete)
     if not found:
         raise VibesError(
             f"{market.path} has neither attributes nor photos, so there is nothing to compare listings by."

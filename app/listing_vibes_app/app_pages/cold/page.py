@@ -29,7 +29,7 @@ from listing_vibes_app.kit.cards import address, listing_card, photo_cards
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.pagination import page_of
-from listing_vibes_app.kit.spaces import LABELS, missing_spaces, space_switch
+from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
 from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import chosen, keep, set_params
@@ -170,7 +170,7 @@ def one(opened: OpenRun, listing: str) -> None:
         return
     vector, placed = opened.run.vectors(space)[place], None
     if not np.any(vector):
-        st.caption(f"This listing has nothing in the space “{LABELS[space]}”. Choose another.")
+        st.caption(f"This listing has nothing in the space “{label_of(space)}”. Choose another.")
     else:
         placed = Placement(view.title(row), space, vector, opened.run.similar(listing, 30, space), place)
         neighbours(opened, placed)
@@ -270,7 +270,7 @@ def landing(opened: OpenRun, draft: str, cells: dict[str, Any], photos: list[tup
             launched = reach(opened, draft, cells, contents)  # first: it is what a value is dragged for
     if space not in found.vectors:
         why = "Add a photo." if space == "photos" else "Fill in at least one value."
-        empty(f"The listing has nothing in the space “{LABELS[space]}”", why)
+        empty(f"The listing has nothing in the space “{label_of(space)}”", why)
     else:
         placed = Placement(title, space, found.vectors[space], found.nearest(opened.run, space, 30))
         with place, boundary():

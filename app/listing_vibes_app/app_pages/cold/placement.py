@@ -19,7 +19,7 @@ from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.map_points import load_maps
 from listing_vibes_app.kit.people import people_table
 from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
-from listing_vibes_app.kit.spaces import LABELS
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count, plain
 
@@ -59,7 +59,7 @@ def neighbours(opened: OpenRun, placed: Placement, least: int = 190, begun_with:
         ],
         key="landing",
         box=opened.box,
-        label=f"{count(len(rows), 'neighbour')} by {LABELS[placed.space].lower()}, the most alike first",
+        label=f"{count(len(rows), 'neighbour')} by {label_of(placed.space).lower()}, the most alike first",
         photos=opened.view.has_photos,
         score_help=SIMILAR,
         least=least,

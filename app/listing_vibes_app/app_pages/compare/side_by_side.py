@@ -14,7 +14,7 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.list_options import ListOptions
 from listing_vibes_app.kit.score_help import SIMILAR, user_score_help
-from listing_vibes_app.kit.spaces import LABELS
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.boundary import told
 from listing_vibes_app.server.params import chosen, keep, set_params
@@ -134,7 +134,7 @@ def _of_listing(opened: OpenRun, other: OpenRun) -> None:
         return
     space = spaces[0]
     if len(spaces) > 1:
-        space = switch("Compare by", "space", {name: LABELS[name] for name in spaces}, space)
+        space = switch("Compare by", "space", {name: label_of(name) for name in spaces}, space)
     st.subheader("What is like this listing?", anchor=False)
     gallery(
         [listing_card(opened, row)],

@@ -19,7 +19,7 @@ from listing_vibes_app.kit.days import NAME as DAY
 from listing_vibes_app.kit.days import day_chosen, market_days
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.map_points import SpaceMap, load_maps
-from listing_vibes_app.kit.spaces import LABELS, MEANINGS, missing_spaces
+from listing_vibes_app.kit.spaces import LABELS, in_order, label_of, meaning_of, missing_spaces
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import chosen, in_vain, keep, set_params
 from listing_vibes_app.server.runs import OpenRun, current_run
@@ -88,7 +88,7 @@ def page() -> None:
 
 def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
     """Space, colours, and a group to look at."""
-    spaces = [name for name in LABELS if name in maps]
+    spaces = in_order(maps)
     usual = "photos" if "photos" in maps else spaces[0]  # the vibe
     st.session_state["space"] = chosen("space", spaces, usual)
     one = maps[st.session_state["space"]]
@@ -105,9 +105,11 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
             "Map of",
             spaces,
             key="space",
-            format_func=LABELS.__getitem__,
+            format_func=label_of,
             required=True,
-            help=" · ".join(f"**{LABELS[name]}**: {MEANINGS[name]}" for name in LABELS),
+            help=" · ".join(
+                f"**{label_of(name)}**: {meaning_of(name)}" for name in in_order({*LABELS, *spaces})
+            ),
             on_change=_other_space,
             args=(usual,),
         )
@@ -135,9 +137,7 @@ def controls(opened: OpenRun, maps: dict[str, SpaceMap]) -> SpaceMap:
         if demand.offered(opened):
             st.toggle("Where demand is unmet", key="unmet", on_change=_switched, help=demand.HELP)
     lost = len(opened.run.listing_ids) - len(one.rows)
-    told = (
-        f"{count(len(one.rows), 'listing')} by {MEANINGS[one.space]}; what is alike lies near to one another."
-    )
+    told = f"{count(len(one.rows), 'listing')} by {meaning_of(one.space)}; what is alike lies near to one another."
     if lost:
         told += f" {count(lost, 'listing')} without anything in this space {'is' if lost == 1 else 'are'} left out."
     st.caption(" ".join([told, *missing_spaces(opened)]))
@@ -207,7 +207,7 @@ def _at_work(opened: OpenRun) -> None:
         else:
             told, _ = job.standing
             st.progress(min(1.0, told.done / max(told.total, 1)), _step(told))
-        names = ", ".join(LABELS[name].lower() for name in opened.run.spaces)
+        names = ", ".join(label_of(name).lower() for name in opened.run.spaces)
         st.markdown(
             f"{count(len(opened.run.listing_ids), 'listing')} in {count(len(opened.run.spaces), 'space')} "
             f"({plain(names)}). It is done once for each run. You may leave this page; the drawing goes on."

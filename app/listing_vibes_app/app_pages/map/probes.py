@@ -8,7 +8,7 @@ import streamlit as st
 from listing_vibes.errors import needs
 from listing_vibes.insight.probes import Probes, probe_run
 from listing_vibes_app.kit import charts
-from listing_vibes_app.kit.spaces import LABELS
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.params import chosen, keep
 from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
 from listing_vibes_app.view import formats
@@ -81,7 +81,7 @@ def scores(table: pd.DataFrame) -> pd.DataFrame:
     for space in (name for name in BESIDE if name in by.index):
         row = by.loc[space]
         told = {"attributes": "The other attributes alone", "photos": "Photos alone"}.get(
-            space, LABELS[space]
+            space, label_of(space)
         )
         lines.append(
             (

@@ -11,7 +11,7 @@ from listing_vibes_app.app_pages.overview.stair import show_stair
 from listing_vibes_app.app_pages.overview.still_good import crossed_notice, show_still_good
 from listing_vibes_app.app_pages.overview.task_cards import show_tasks
 from listing_vibes_app.kit.kept_ablation import load_ablation
-from listing_vibes_app.kit.spaces import LABELS, missing_spaces
+from listing_vibes_app.kit.spaces import in_order, label_of, missing_spaces
 from listing_vibes_app.kit.unmeasured import unmeasured
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.runs import OpenRun, current_run
@@ -72,7 +72,7 @@ def counts(opened: OpenRun) -> None:
         lines.append(f"Events from {moment(when.min().value)} to {moment(when.max().value)}")
     elif view.has_events:
         lines.append("Events are ordered but have no dates")
-    spaces = [LABELS[name].lower() for name in LABELS if name in opened.run.spaces]
+    spaces = [label_of(name).lower() for name in in_order(opened.run.spaces)]
     if spaces:
         lines.append(f"Listings can be compared by {_listed(spaces)}")
     st.caption("  ·  ".join(lines))

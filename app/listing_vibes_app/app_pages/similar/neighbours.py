@@ -15,7 +15,7 @@ from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.list_options import RULES, clear_rules, put_there
 from listing_vibes_app.kit.score_help import MOVED, SIMILAR
-from listing_vibes_app.kit.spaces import LABELS
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import count
 
@@ -29,7 +29,7 @@ def kept() -> dict[str, str | None]:
 
 def asked(opened: OpenRun, row: int, space: str, k: int, rules: Rules) -> Selection:
     """What gives the `k` listings nearest to one in a space, under the rules, of which the filters are some."""
-    return Selection("similar", opened.view.ids[row], k, LABELS[space], space, rules=rules)
+    return Selection("similar", opened.view.ids[row], k, label_of(space), space, rules=rules)
 
 
 def one_space(opened: OpenRun, row: int, selection: Selection, rules: Rules, how: str) -> list[int]:
@@ -80,10 +80,10 @@ def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Ru
     st.markdown(overlap(list(where.values()), list(lists)))
     for column, (space, rows) in zip(st.columns(len(spaces), gap="medium"), lists.items(), strict=False):
         with column:
-            st.subheader(LABELS[space], anchor=False)
+            st.subheader(label_of(space), anchor=False)
             cards = []
             for _, other in rows:
-                elsewhere = [LABELS[name].lower() for name in where[other] if name != space]
+                elsewhere = [label_of(name).lower() for name in where[other] if name != space]
                 badge = f"also by {' and '.join(elsewhere)}" if elsewhere else ""
                 tone = "hit" if elsewhere else ""
                 cards.append(
@@ -95,7 +95,7 @@ def side_by_side(opened: OpenRun, row: int, spaces: list[str], k: int, rules: Ru
                 cards,
                 key=f"neighbours-{space}",
                 box=opened.box,
-                label=f"{count(len(cards), 'neighbour')} by {LABELS[space].lower()}, the most alike first",
+                label=f"{count(len(cards), 'neighbour')} by {label_of(space).lower()}, the most alike first",
                 photos=opened.view.has_photos,
                 least=150,
                 examples=True,
@@ -114,7 +114,7 @@ def overlap(where: list[list[str]], spaces: list[str]) -> str:
     for number, first in enumerate(spaces):
         for second in spaces[number + 1 :]:
             shared = sum(first in one and second in one for one in where)
-            parts.append(f"**{shared}** are by {LABELS[first].lower()} and {LABELS[second].lower()}")
+            parts.append(f"**{shared}** are by {label_of(first).lower()} and {label_of(second).lower()}")
     return "In common: " + ", ".join(parts) + "."
 
 

@@ -14,7 +14,7 @@ from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import gallery
 from listing_vibes_app.kit.list_options import rules_button
-from listing_vibes_app.kit.spaces import LABELS, missing_spaces, space_switch
+from listing_vibes_app.kit.spaces import label_of, missing_spaces, space_switch
 from listing_vibes_app.kit.switch import how_many, switch
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import set_params
@@ -149,9 +149,9 @@ def listed(opened: OpenRun, row: int, space: str, how: str, k: int, rules: Rules
             name for name in opened.run.spaces if name != space and np.any(opened.run.vectors(name)[place])
         ]
         empty(
-            f"This listing has nothing in the space “{LABELS[space]}”",
+            f"This listing has nothing in the space “{label_of(space)}”",
             nothing_in(opened, row, space),
-            action=f"Compare by {LABELS[other[0]].lower()}" if other else "",
+            action=f"Compare by {label_of(other[0]).lower()}" if other else "",
             on_click=lambda: set_params(space=other[0]),
         )
         return []

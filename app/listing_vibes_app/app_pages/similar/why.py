@@ -9,7 +9,7 @@ from listing_vibes.insight.why.explain import Why, why
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import Card, gallery
-from listing_vibes_app.kit.spaces import LABELS
+from listing_vibes_app.kit.spaces import label_of
 from listing_vibes_app.server.boundary import boundary
 from listing_vibes_app.server.params import in_vain, set_params
 from listing_vibes_app.server.photos import photo_url
@@ -48,7 +48,7 @@ def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:
     view = opened.view
     with st.spinner("Encoding the two without each part …"):
         found = _why(run_key(opened), (view.ids[rows[0]], view.ids[rows[1]]), space, opened)
-    st.markdown(f"**Similarity by {LABELS[space].lower()}: {found.similarity:.3f}**")
+    st.markdown(f"**Similarity by {label_of(space).lower()}: {found.similarity:.3f}**")
     if found.note:
         st.caption(plain(found.note))
     cards = [listing_card(opened, row, facts=[], step=step) for row, step in zip(rows, STEPS, strict=True)]

@@ -38,7 +38,7 @@ def similar(run: Run, params: Params, left: Left | None = None) -> list[Selectio
     spaces = [name for name in run.spaces if np.any(run.vectors(name)[place])]
     k = whole(params, "k", USUAL, 1, MOST)
     return [
-        Selection("similar", listing, k, SPACES[name], name, rules=rules)
+        Selection("similar", listing, k, SPACES.get(name, name), name, rules=rules)
         for name in (spaces if params.get("view") == "spaces" else [chosen])
     ]
 

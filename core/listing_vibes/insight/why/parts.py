@@ -41,7 +41,11 @@ def parts_of(featurizer: Featurizer, tokens: Tokens, row: int) -> dict[Part, np.
         if rank is not None:
             told[name] = told[name] | rank if name in told else rank
     parts = {Part("attribute", name): found for name, found in told.items() if found.any()}
-    for view in range(vocabulary.photo_views):
+    for view, name in enumerate(featurizer.vectors, len(featurizer.photo_reducers)):
+        shown = (key == photo_key(vocabulary, view)) & (tokens.photo[mine] >= 0)
+        if shown.any():
+            parts[Part("attribute", name)] = shown
+    for view in range(len(featurizer.photo_reducers)):
         shown = np.flatnonzero((key == photo_key(vocabulary, view)) & (tokens.photo[mine] >= 0))
         for place, at in enumerate(shown):
             part = Part("photo", place=place)

@@ -82,7 +82,7 @@ def _of_model(run: Run, row: int) -> ListingPhotos | None:
     tokens = engine.features.tokens
     mine = slice(int(tokens.offset[row]), int(tokens.offset[row + 1]))
     told = (tokens.key[mine] == photo_key(engine.featurizer.vocabulary, 0)) & (tokens.photo[mine] >= 0)
-    if not told.any():
+    if not told.any() or not engine.featurizer.photo_reducers:
         return None
     return ListingPhotos(
         np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]), False

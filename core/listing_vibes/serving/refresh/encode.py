@@ -84,8 +84,8 @@ class Bench:
             found["model"] = _padded(run.stored("model"), len(market.listings)).astype(np.float32)
             found["model"][rows] = self._encode(market, rows)
         self._tick()
-        if market.attributes or (photos is not None and photos.ok.any()):
-            found |= spaces_of(market, photos, None)
+        if market.attributes or market.config.vectors or (photos is not None and photos.ok.any()):
+            found |= spaces_of(market, photos, None, complete=False)
         if "photos" in run.spaces and "photos" not in found:
             found["photos"] = _padded(run.stored("photos"), len(market.listings))
         return found

@@ -1,0 +1,59 @@
+"""The market's own vectors as the model reads them: each as one more photo encoder with one token a listing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.config import FeatureConfig
+from listing_vibes.features.reduce import Reducer
+from listing_vibes.market.market import Market
+from listing_vibes.market.own_vectors import own_vectors
+
+PhotoRows = list[list[np.ndarray]]
+
+
+def fit_vectors(market: Market, config: FeatureConfig, width: int, rows: np.ndarray) -> dict[str, Reducer]:
+    """Fit a reducer for each of the market's own vectors that has `tokens = true`, on the listings `rows` (n,).
+
+    Raises:
+        VibesError: the vectors cannot be used, or the model trains a photo encoder as well.
+    """
+    fitted = {}
+    for name in [name for name, one in market.config.vectors.items() if one.tokens and config.vectors]:
+        if config.photo_train_blocks:
+            raise VibesError(
+                f"features.photo_train_blocks trains a photo encoder, which does not go with the tokens of [vectors.{name}]; set one "
+                "of both back."
+            )
+        vectors = own_vectors(market, name)
+        known = np.zeros((0, 1)) if vectors is None else vectors[rows][vectors[rows].any(axis=1)]
+        if len(known) > 1:
+            fitted[name] = Reducer.fit(known, width)
+    return fitted
+
+
+def with_vectors(
+    market: Market, reducers: Mapping[str, Reducer], rows: PhotoRows, photo: np.ndarray
+) -> tuple[PhotoRows, np.ndarray]:
+    """Return the rows (L,) of photo tokens view by view and their vectors (P, width), with a view for each of `reducers` behind.
+
+    Raises:
+        VibesError: the market's vectors are of another width than those that were fitted.
+    """
+    for name, reducer in reducers.items():
+        vectors = own_vectors(market, name, complete=False) if name in market.config.vectors else None
+        if vectors is None:  # of another market, or a new listing that is in no table
+            rows = [*rows, []]
+            continue
+        if vectors.shape[1] != len(reducer.mean):
+            raise VibesError(
+                f"The vectors '{name}' of {market.path} are {vectors.shape[1]} wide, the model reads {len(reducer.mean)}; give vectors "
+                "of the same encoder, or train the run again."
+            )
+        has = vectors.any(axis=1)  # (L,)
+        rows = [*rows, [np.where(has, len(photo) + np.cumsum(has) - 1, -1).astype(np.int32)]]
+        photo = np.concatenate([photo, reducer.transform(vectors[has])])
+    return rows, photo
