@@ -61,7 +61,7 @@ def test_histories(bare, tmp_path, name, content, says):
 
 
 @pytest.mark.parametrize(
-    "words", [("similar", "a"), ("recommend", "a"), ("explore",), ("index", "x"), ("forget", "a")]
+    "words", [("similar", "a"), ("recommend", "a"), ("explore",), ("export",), ("forget", "a")]
 )
 def test_a_file_instead_of_a_run(tmp_path, words):
     (tmp_path / "file").touch()
@@ -86,7 +86,7 @@ def test_names_that_no_file_system_takes(bare, tmp_path):
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
         ("recommend", bare.path, "--history", f"{LONG}.csv"), ("batch", bare.path, tmp_path / LONG, "--kind", "listings"),
         ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / f"{LONG}.csv"),
-        ("forget", bare.path, "a", "--also", LONG), ("index", bare.path, tmp_path / LONG),
+        ("forget", bare.path, "a", "--also", LONG), ("export", bare.path, "--milvus", tmp_path / LONG),
     ):  # fmt: skip
         done = vibes(*words, check=2)
         assert (
@@ -136,5 +136,5 @@ def test_a_condition_is_read_once(bare, monkeypatch):
 @pytest.mark.slow
 def test_the_index_of_milvus_has_no_recall_to_tell(bare, tmp_path):
     pytest.importorskip("milvus_lite")
-    text = vibes("index", bare.path, tmp_path / "store.db").stdout
+    text = vibes("export", bare.path, "--milvus", tmp_path / "store.db").stdout
     assert "12 live listings" in text and "which Milvus keeps" in text and "None" not in text

@@ -40,7 +40,6 @@ COMMANDS = {
     "report": ["report", "{}/run", "{}/report.html"],
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
     "forget": ["forget", "{}/run", "user-0003"],
-    "index": ["index", "{}/run", "{}/store"],
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
     "cost": ["cost", "{}/run"],
     "experiment": ["experiment", "{}/shown", "--events", "{}", "--html", "{}/lost.html"],

@@ -29,13 +29,11 @@ from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.search.store.faiss_store import FaissStore
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FolderSource
-from listing_vibes.serving.refresh.store import Follower
 from listing_vibes.training.train import train
 
 NOTHING = "nothing"
@@ -116,13 +114,6 @@ def look_at_results(path: Path) -> Any:
         return json.dumps([metrics, [fit.model_dump() for fit in load_fits(folder)], ranks], sort_keys=True)
 
 
-def look_at_store(place: Path) -> Any:
-    """Which listings a store finds, and by which index."""
-    store = FaissStore.open(place / "model")
-    found = store.search(np.eye(store.width, dtype=np.float32), 5)
-    return json.dumps([len(store), store.indexed is None, found.ids.tolist()])
-
-
 def look_at_lists(folder: Path) -> Any:
     """The files of lists that are there, each by its rows."""
     parts = sorted(folder.glob("part-*.parquet"))
@@ -171,17 +162,6 @@ def _forget(folder: Path) -> None:
         forget(folder / "run", ["user-0003"])
 
 
-def _index(folder: Path) -> None:
-    store, *_ = Follower(folder / "store").bring(Run.open(folder / "run"))
-    store.build("hnsw", 0)
-    store.save()
-
-
-def _before_index(folder: Path) -> None:
-    Follower(folder / "store").follow(Run.open(folder / "run"))
-    embed_market(_market(folder), folder / "run", None, folder / "other")
-
-
 def _lists(folder: Path) -> None:
     from listing_vibes.run.rules import Rules
 
@@ -205,6 +185,5 @@ WRITERS = [
     Writer("evaluate", _before_evaluation, _evaluate, lambda folder: look_at_results(folder / "run")),
     Writer("refresh", lambda folder: None, _refresh, lambda folder: look_at_run(folder / "run")),
     Writer("forget", _refresh, _forget, lambda folder: look_at_run(folder / "run")),
-    Writer("index", _before_index, _index, lambda folder: look_at_store(folder / "store")),
     Writer("batch", lambda folder: None, _lists, lambda folder: look_at_lists(folder / "lists"), True),
 ]

@@ -32,8 +32,10 @@ def out(trained, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("vectors") / "vectors"
     done = CliRunner().invoke(app, ["export", str(trained.path), str(folder), "--vectors", "--json"])
     assert done.exit_code == 0, done.output
-    tables = {path.name: pq.read_metadata(path).num_rows for path in folder.iterdir()}
-    assert json.loads(done.stdout) == tables and set(tables) == {LISTINGS, USERS}
+    tables = {str(path): pq.read_metadata(path).num_rows for path in folder.iterdir()}
+    assert json.loads(done.stdout) == tables and set(tables) == {
+        str(folder / name) for name in (LISTINGS, USERS)
+    }
     return folder
 
 

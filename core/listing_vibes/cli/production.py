@@ -1,4 +1,4 @@
-"""Commands that run beside a marketplace: refresh, forget, index, serve, experiment, monitor."""
+"""Commands that run beside a marketplace: refresh, forget, serve, experiment, monitor."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def refresh(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="vector store that follows with what is live: a folder, a .db file or Milvus' address",
+            help="Milvus that follows with what is active: a .db file (Milvus Lite) or a server's address",
         ),
     ] = None,
     k: Count = K,
@@ -125,42 +125,6 @@ def forget(
     typer.echo(
         "Copies, backups and what `vibes refresh` reads are not touched: what those deliver again comes back."
     )
-
-
-@app.command(rich_help_panel=PRODUCTION)
-def index(
-    run: RunPath,
-    place: Annotated[str, typer.Argument(metavar="PLACE", help="a folder, a .db file or Milvus' address")],
-    kind: Annotated[
-        str, typer.Option(help="index of a folder: exact, hnsw or ivf-pq; auto = by the number of listings")
-    ] = "auto",
-    at_least: Annotated[
-        float, typer.Option(min=0, max=1, help="recall@30 that the index has to reach on these vectors")
-    ] = 0.98,
-    json_: Json = False,
-) -> None:
-    """Fill a vector store with what is live, and measure its index; `vibes refresh --store PLACE` keeps it fresh."""
-    from listing_vibes.run.run import Run
-    from listing_vibes.search.store.faiss_store import FaissStore
-    from listing_vibes.serving.refresh.store import Follower
-
-    opened = Run.open(run)
-    store, *_ = Follower(place).bring(opened)
-    found = {"listings": len(store), "index": "milvus", "recall@30": None}
-    if isinstance(store, FaissStore):
-        chosen = store.build(kind, at_least)
-        store.save()  # what is live and its index at once
-        found |= {"index": chosen.kind, "recall@30": chosen.recall}
-    elif kind != "auto":
-        raise VibesError(f"Option --kind is '{kind}', but Milvus keeps its own index; leave it out.")
-    else:
-        store.save()
-        found["listings"] = len(store)
-    measured = (
-        f", recall@30 {found['recall@30']}" if found["recall@30"] is not None else ", which Milvus keeps"
-    )
-    line = f"{found['listings']} live listings in {place}; index {found['index']}{measured}."
-    typer.echo(json.dumps(found) if json_ else line)
 
 
 @app.command(rich_help_panel=PRODUCTION)

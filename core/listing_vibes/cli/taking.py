@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from listing_vibes.cli.shared import PRODUCTION, Json, RunPath, app, progress_bar
 from listing_vibes.errors import VibesError
 from listing_vibes.model.export.formats import FORMATS
+
+if TYPE_CHECKING:
+    from listing_vibes.run.run import Run
 
 
 @app.command(rich_help_panel=PRODUCTION)
@@ -54,26 +57,27 @@ def export(
         bool,
         typer.Option("--vectors", help="write the vectors of listings and users as Parquet, not the model"),
     ] = False,
+    milvus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="fill a Milvus collection with what is active: a .db file or a server's address",
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Write the model as ONNX or compiled ahead of time, or with --vectors the vectors of listings and users as Parquet."""
+    """Write the model as ONNX or compiled ahead of time, or the vectors of listings and users as Parquet or into Milvus."""
     from dataclasses import asdict
 
     from listing_vibes.run.run import Run
 
     opened, folder = Run.open(run), out or run / "export"
-    if vectors:
-        if formats or check:
-            raise VibesError("Option --vectors writes no model; leave out --format and --check.")
-        from listing_vibes.serving.export.vectors import export_vectors
-
-        with progress_bar() as progress:
-            rows = export_vectors(opened, folder, progress)
-        typer.echo(
-            json.dumps(rows)
-            if json_
-            else "\n".join(f"{folder / name}: {count:,} vectors" for name, count in rows.items())
-        )
+    if (vectors or milvus is not None) and (formats or check):
+        raise VibesError("Options --vectors and --milvus write no model; leave out --format and --check.")
+    if vectors or milvus is not None:
+        written = _export_vectors(opened, folder if vectors else None, milvus)
+        lines = [f"{place}: {count:,} vectors" for place, count in written.items()]
+        typer.echo(json.dumps(written) if json_ else "\n".join(lines))
         return
     _ = opened.engine  # says where there is no model, or no torch
     from listing_vibes.serving.export.read import LEAST, check_export
@@ -107,3 +111,19 @@ def export(
             f"The export as {' and '.join(short)} is below {LEAST} in mean cosine or top-30 overlap, so it does not "
             "stand for the model; use another format."
         )
+
+
+def _export_vectors(run: "Run", folder: Path | None, milvus: str | None) -> dict[str, int]:
+    """Write vectors as Parquet and into Milvus; returns how many by place."""
+    written = {}
+    if folder is not None:
+        from listing_vibes.serving.export.vectors import export_vectors
+
+        with progress_bar() as progress:
+            rows = export_vectors(run, folder, progress)
+        written |= {str(folder / name): count for name, count in rows.items()}
+    if milvus is not None:
+        from listing_vibes.serving.refresh.store import Follower
+
+        written[milvus], _ = Follower(milvus).follow(run)
+    return written

@@ -23,10 +23,7 @@ from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
-from listing_vibes.search.store.faiss_store import FaissStore
-from listing_vibes.search.store.protocol import Between
 from listing_vibes.serving.cost.measure import Constants
-from listing_vibes.serving.refresh.store import Follower
 
 FIRST = Path(__file__).parents[2] / "run" / "first_format"
 METRICS = (
@@ -152,30 +149,5 @@ def run_files(folder: Path) -> Callable[[bytes], object]:
             return _answers(run)
         finally:
             (run / name).write_bytes(_file(name))
-
-    return feed
-
-
-@target("store-files", seeds=lambda: [b"0"], draw=lambda rng, _: str(rng.randrange(2**48)).encode())
-def store_files(folder: Path) -> Callable[[bytes], object]:
-    """A file of a vector store with an index; the input is the seed of the change."""
-    Follower(folder / "store").follow(Run.open(FIRST / "run"))
-    store = FaissStore.open(folder / "store" / "model")
-    store.build("hnsw", 0)
-    store.save()
-    files = sorted(path for path in (folder / "store").rglob("*") if path.is_file())
-    whole = {path: path.read_bytes() for path in files}
-
-    def feed(content: bytes) -> object:
-        rng = random.Random(content)
-        path = rng.choice(files)
-        path.unlink()  # mapped by the one before
-        path.write_bytes(mutated(rng, [whole[path]]))
-        try:
-            opened = FaissStore.open(folder / "store" / "model")
-            return opened.search(opened._segments[0].vectors[:1], 3, {"rooms": Between(1, 9)})
-        finally:
-            path.unlink()
-            path.write_bytes(whole[path])
 
     return feed

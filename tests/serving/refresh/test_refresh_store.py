@@ -1,50 +1,61 @@
 """A vector store that follows a run through its refreshes: what is live, at the price of what differs."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from helpers.copies import copied
 from helpers.newcomers import new_events, new_listings
+from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
-from listing_vibes.search.store.faiss_store import FaissStore
-from listing_vibes.search.store.opening import open_store
+from listing_vibes.search.store.milvus_store import MilvusStore
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.serving.refresh.store import Follower
 
+pytest.importorskip("milvus_lite")
+pytestmark = pytest.mark.slow  # starts a server of its own
 
-def test_a_store_loses_what_the_run_has_no_more_and_is_followed_on_once_another_wrote_it(trained, tmp_path):
-    place, live = tmp_path / "store", trained.catalogue.live(trained.after_last_event)
+
+def read_store(place: Path) -> MilvusStore:
+    return MilvusStore.open(place, collection="listings_model")
+
+
+def test_a_store_loses_what_the_run_has_no_more(trained, tmp_path):
+    place, is_active = tmp_path / "store.db", trained.catalogue.live(trained.after_last_event)
     vectors = trained.vectors("model")
-    before, ended = FaissStore.open(place / "model", vectors.shape[1]), int(np.flatnonzero(~live)[0])
-    before.upsert(["sold long ago", trained.listing_ids[ended]], vectors[live][:2])
+    before = MilvusStore.open(place, vectors.shape[1], "listings_model")
+    ended = int(np.flatnonzero(~is_active)[0])
+    before.upsert(["sold long ago", trained.listing_ids[ended]], vectors[is_active][:2])
     before.save()
-    follower = Follower(place)
-    put, out = follower.follow(trained)
-    assert out == 2 and len(open_store(place)) == put == live.sum()
-    other, *_ = Follower(place).bring(trained)
-    other.build()
-    other.save()
-    follower._store.delete(trained.listing_ids[:1])
-    with pytest.raises(VibesError, match="written by another process"):
-        follower.follow(trained)
-    assert follower.follow(trained)[0] == put and len(open_store(place)) == put
+    put, out = Follower(place).follow(trained)
+    assert out == 2 and len(read_store(place)) == put == is_active.sum()
 
 
-@pytest.mark.slow
+def test_the_command_fills_a_collection_and_a_folder_is_refused(trained, tmp_path):
+    command = ["export", str(trained.path), "--json", "--milvus"]
+    done = CliRunner().invoke(app, [*command, str(tmp_path / "a.db")])
+    assert json.loads(done.stdout)[str(tmp_path / "a.db")] == len(read_store(tmp_path / "a.db")) > 0
+    failed = CliRunner().invoke(app, [*command, str(tmp_path / "folder")])
+    assert isinstance(failed.exception, VibesError)
+
+
 def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     run = copied(trained, tmp_path)
     (tmp_path / "listings").mkdir()
     (tmp_path / "events").mkdir()
     sources = {name: FolderSource(tmp_path / name) for name in ("listings", "events")}
     refresher = Refresher(run.path, sources)
-    follower = Follower(tmp_path / "store")
+    follower = Follower(tmp_path / "store.db")
     put, _ = follower.follow(refresher.run)
     is_live = run.catalogue.live(run.after_last_event)
-    assert put == is_live.sum() == len(open_store(tmp_path / "store")) < len(run.listing_ids)
+    assert put == is_live.sum() == len(read_store(tmp_path / "store.db")) < len(run.listing_ids)
 
     at = run.market.events[C.TIMESTAMP].max()
     alive = run.market.listings[is_live]
@@ -63,7 +74,7 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
 
     opened = Run.open(run.path)
     now = opened.catalogue.live(opened.after_last_event) & opened.index("model").known
-    read = open_store(tmp_path / "store")
+    read = read_store(tmp_path / "store.db")
     assert len(read) == now.sum()
     queries = opened.vectors("model")[[0, -1]]
     rows, scores = opened.index("model").search(queries, 10, now)

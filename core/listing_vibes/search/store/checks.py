@@ -16,7 +16,7 @@ def checked(
     """Ids (n,) str, vectors (n, width) float32 and attributes (n rows) of an upsert.
 
     Raises:
-        VibesError: see `VectorStore.upsert`.
+        VibesError: see `MilvusStore.upsert`.
     """
     names = np.array(list(ids), dtype=str)
     rows = np.ascontiguousarray(vectors, np.float32)

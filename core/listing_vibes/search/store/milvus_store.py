@@ -8,15 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, needs
 from listing_vibes.search.store.checks import checked, checked_queries
-from listing_vibes.search.store.filters import milvus_expression, refuse_unknown
-from listing_vibes.search.store.protocol import Filter, Found
+from listing_vibes.search.store.filters import Filter, milvus_expression, refuse_unknown
 
 ID, VECTOR = "listing_id", "vector"
 COLLECTION = "listings"
@@ -24,10 +23,18 @@ CHUNK = 2000  # listings a request: a server takes 64 MiB at most
 ASKED = 256  # queries a request
 
 
-class MilvusStore:
-    """See `VectorStore`; Milvus keeps each change at once, for all of its readers, so `save` only flushes it.
+class Found(NamedTuple):
+    """The nearest of each query, best first."""
 
-    Attributes are dynamic fields: any text, number or flag can be filtered by, and the server does it.
+    ids: np.ndarray  # (B, k) object: str, None where there are fewer
+    scores: np.ndarray  # (B, k) float32, cosine; -inf where there are fewer
+
+
+class MilvusStore:
+    """Listings of one space: id, L2-normalized vector and attributes to filter by.
+
+    Milvus keeps each change at once, for all of its readers, so `save` only flushes it. Attributes are dynamic fields: any text,
+    number or flag can be filtered by, and the server does it.
     """
 
     def __init__(self, client: Any, collection: str, width: int) -> None:
@@ -35,11 +42,14 @@ class MilvusStore:
 
     @classmethod
     def open(cls, place: Path | str, width: int | None = None, collection: str = COLLECTION) -> Self:
-        """See `VectorStore.open`.
+        """Open a collection; with `width`, an empty one is made where there is none.
 
         Args:
             place: an address such as `http://host:19530`, or a file ending in `.db` (milvus-lite).
             collection: the collection's name; letters, digits and _. A token is taken from `MILVUS_TOKEN`.
+
+        Raises:
+            VibesError: there is none, Milvus refuses or cannot be reached, or its vectors have another width.
         """
         if not re.fullmatch(r"[A-Za-z_]\w*", collection):
             raise VibesError(f"'{collection}' is no name of a Milvus collection; use letters, digits and _.")
@@ -48,7 +58,7 @@ class MilvusStore:
         if "://" not in str(place):
             if not str(place).endswith(".db"):
                 raise VibesError(
-                    f"'{place}' is neither an address nor a file ending in .db; give one of them."
+                    f"'{place}' is neither the address of a Milvus server nor a file that ends in .db; give one of them."
                 )
             Path(place).absolute().parent.mkdir(parents=True, exist_ok=True)
         with _told(f"Milvus at {place}"):
@@ -73,7 +83,7 @@ class MilvusStore:
             return int(self._client.query(self._collection, output_fields=["count(*)"])[0]["count(*)"])
 
     def ids(self) -> list[str]:
-        """See `VectorStore.ids`."""
+        """Ids of all listings that can be found, in no order."""
         found: list[str] = []
         with _told("Milvus"):
             pages = self._client.query_iterator(self._collection, batch_size=CHUNK, output_fields=[ID])
@@ -83,7 +93,17 @@ class MilvusStore:
         return found
 
     def upsert(self, ids: Sequence[str], vectors: np.ndarray, attributes: pd.DataFrame | None = None) -> None:
-        """See `VectorStore.upsert`."""
+        """Add listings, or replace those that are there.
+
+        Args:
+            ids: n ids, each once.
+            vectors: (n, width) float32, L2-normalized; a listing whose row is zero has nothing in this space, so that it is
+                taken out.
+            attributes: n rows in the order of `ids`, columns of text, numbers and flags.
+
+        Raises:
+            VibesError: shapes that do not fit, an id twice, a value that is not finite.
+        """
         names, rows, table = checked(ids, vectors, attributes, self.width)
         some = np.any(rows != 0, axis=1)  # (n,)
         self.delete(names[~some].tolist())
@@ -96,7 +116,7 @@ class MilvusStore:
                 self._client.upsert(self._collection, records[start : start + CHUNK])
 
     def delete(self, ids: Sequence[str]) -> None:
-        """See `VectorStore.delete`."""
+        """Take listings out; ids that are not there are passed over."""
         for start in range(0, len(ids), CHUNK):
             with _told("Milvus"):
                 # As JSON quotes them: the library's own quotes end at one that an id has.
@@ -104,7 +124,15 @@ class MilvusStore:
                 self._client.delete(self._collection, filter=f"{ID} in {some}")
 
     def search(self, queries: np.ndarray, k: int, filter: Filter | None = None) -> Found:
-        """See `VectorStore.search`."""
+        """Return the `k` nearest of each query by cosine.
+
+        Args:
+            queries: (B, width) float32, L2-normalized.
+            filter: conditions that a listing must fulfil, applied before the `k` are taken.
+
+        Raises:
+            VibesError: queries of another width, or a condition on an attribute that is not kept here.
+        """
         queries = checked_queries(queries, self.width)
         ids = np.full((len(queries), k), None, object)
         scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -134,7 +162,7 @@ class MilvusStore:
             refuse_unknown(filter, {str(name) for name in rows[0]} - {ID, VECTOR})
 
     def save(self) -> None:
-        """See `VectorStore.save`."""
+        """Have Milvus write all changes to its disk."""
         with _told("Milvus"):
             self._client.flush(self._collection)
 

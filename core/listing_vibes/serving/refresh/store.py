@@ -1,4 +1,4 @@
-"""A vector store that follows a run: it holds what is live, and gets only what a refresh changed."""
+"""A collection in Milvus that follows a run: it holds what is active, and gets only what a refresh changed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
-from listing_vibes.search.store.opening import open_store
-from listing_vibes.search.store.protocol import VectorStore
+from listing_vibes.search.store.milvus_store import MilvusStore
 
 
 class Follower:
     """Brings a store to the state of a run; the first time whole, then by what differs.
 
     Args:
-        place: see `open_store`; the store holds the model's space, or the first that the run has.
+        place: see `MilvusStore.open`; the collection `listings_SPACE` holds the model's space, or the first that the run has.
     """
 
     def __init__(self, place: Path | str) -> None:
         self.place = place
-        self._store: VectorStore | None = None
+        self._store: MilvusStore | None = None
         self._vectors: np.ndarray | None = None  # (L, d) as the store has them, zero where it has none
         self._attributes = pd.DataFrame()
 
@@ -44,12 +43,13 @@ class Follower:
             raise
         return put, out
 
-    def bring(self, run: Run) -> tuple[VectorStore, int, int]:
+    def bring(self, run: Run) -> tuple[MilvusStore, int, int]:
         """The store with what is live in `run`, not yet saved, and how many listings were put in, and taken out."""
         space = run.spaces[0]
         vectors = run.vectors(space)
-        store = open_store(self.place, vectors.shape[1], space) if self._store is None else self._store
-        self._store = store
+        if self._store is None:
+            self._store = MilvusStore.open(self.place, vectors.shape[1], f"listings_{space}")
+        store = self._store
         attributes = filterable(run.market)
         is_live = run.catalogue.live(run.after_last_event)
         wanted = np.where(is_live[:, None], vectors, 0).astype(np.float32)  # (L, d)
