@@ -86,7 +86,7 @@ def test_names_that_no_file_system_takes(bare, tmp_path):
         ("similar", LONG, "a"), ("check", LONG), ("recommend", bare.path, "--history", f"{LONG}.json"),
         ("recommend", bare.path, "--history", f"{LONG}.csv"), ("batch", bare.path, tmp_path / LONG, "--kind", "listings"),
         ("import", "houses", LONG, tmp_path / "m"), ("check", bare.market.path, "--rejects", tmp_path / f"{LONG}.csv"),
-        ("forget", bare.path, "a", "--also", LONG), ("export", bare.path, "--milvus", tmp_path / LONG),
+        ("forget", bare.path, "a", "--also", LONG),
     ):  # fmt: skip
         done = vibes(*words, check=2)
         assert (
@@ -131,10 +131,3 @@ def test_a_condition_is_read_once(bare, monkeypatch):
     vibes("similar", bare.path, bare.listing_ids[0], "--where", "price<=1000", "--where", "pets=yes")
     assert asked == ["price<=1000", "pets=yes"]
     refused("similar", bare.path, bare.listing_ids[0], "--where", "price<=\ud800")
-
-
-@pytest.mark.slow
-def test_the_index_of_milvus_has_no_recall_to_tell(bare, tmp_path):
-    pytest.importorskip("milvus_lite")
-    text = vibes("export", bare.path, "--milvus", tmp_path / "store.db").stdout
-    assert "12 live listings" in text and "which Milvus keeps" in text and "None" not in text

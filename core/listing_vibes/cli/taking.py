@@ -115,7 +115,7 @@ def export(
 
 def _export_vectors(run: "Run", folder: Path | None, milvus: str | None) -> dict[str, int]:
     """Write vectors as Parquet and into Milvus; returns how many by place."""
-    written = {}
+    written: dict[str, int] = {}
     if folder is not None:
         from listing_vibes.serving.export.vectors import export_vectors
 

@@ -45,6 +45,5 @@ def _term(name: str, condition: Condition) -> str:
         bounds = [(">=", condition.low), ("<=", condition.high)]
         parts = [f"{name} {sign} {json.dumps(bound)}" for sign, bound in bounds if bound is not None]
         return " and ".join(parts) or f"{name} is not null"
-    several = isinstance(condition, Collection) and not isinstance(condition, str)
-    values = list(condition) if several else [condition]
+    values = [condition] if isinstance(condition, str | bool | int | float) else list(condition)
     return f"{name} in {json.dumps(values, ensure_ascii=False)}"
