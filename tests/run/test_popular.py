@@ -10,6 +10,7 @@ from helpers.commands import vibes
 from listing_vibes.errors import NotThere
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
+from listing_vibes.run.asking import user_number
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 
@@ -111,7 +112,12 @@ def test_the_command_says_that_there_was_no_history(timed, tmp_path):
 
 
 def test_what_is_not_there_hands_out_no_user(timed):
-    for ask in (lambda: timed.recommend(["nobody", "no one"]), lambda: timed.recommend("a")):
+    for ask in (
+        lambda: timed.recommend(["nobody", "no one"]),
+        lambda: timed.recommend("a"),
+        lambda: user_number(timed, "nobody"),
+        lambda: timed.row("nobody"),
+    ):
         with pytest.raises(NotThere) as caught:
             ask()
         assert not any(f"'{user}'" in str(caught.value) for user in timed.log.users)
