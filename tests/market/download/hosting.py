@@ -99,6 +99,8 @@ def hosting(secure: ssl.SSLContext | None = None):
                 self.say(429, Retry_After="86400")
             elif what == "html":
                 self.say(200, b"<html>Please log in</html>", "text/html")
+            elif what == "more":
+                self.say(200, jpeg + b"behind the image")
             elif what == "cut":
                 self.say(200, jpeg[: len(jpeg) // 2])
             elif what in ("short", "once-short"):

@@ -408,6 +408,14 @@ def test_a_market_without_addresses_has_nothing_to_fetch(tmp_path):
         Limits(agent="a\r\nHost: b")
 
 
+def test_what_a_host_sends_behind_an_image_is_not_stored_and_the_table_for_new_rows_is_named(tmp_path, host):
+    path = market(tmp_path / "m", [f"{host.url}/more/1"])
+    found, _ = download(path, HERE)
+    (file,) = (file for file in (path / "photos").rglob("*") if file.is_file())
+    assert found.fetched == 1 and file.read_bytes().endswith(b"\xff\xd9")
+    assert found.table == "photos.csv" and "photos.csv" in found.text()
+
+
 def test_python_fetches_photos_of_an_opened_market_within_bounds_by_their_names(tmp_path, host):
     opened = Market.open(market(tmp_path / "m", [f"{host.url}/ok/python-{number}" for number in range(3)]))
     found, left = listing_vibes.download(opened, {"private": True, "delay": 0.0})
