@@ -151,13 +151,6 @@ def test_what_a_browser_draws_late_keeps_its_value(page, explorer):
     assert (draft["price"], draft["built_year"]) == (known["price"], known["built_year"])
 
 
-@pytest.mark.parametrize("path", ["/cold", "/cold?listing=l08", "/cold?view=figures"])
-def test_nothing_jumps_after_the_first_paint(page, path):
-    page.goto(path)
-    wait_until_quiet(page)
-    page.wait_for_load_state("networkidle")
-
-
 @pytest.mark.parametrize(
     "page", [{"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}], indirect=True
 )

@@ -128,11 +128,6 @@ def test_a_group_is_looked_at_from_its_mosaic(page, drawn):
     expect(page.get_by_role("list", name="Listings of the region").locator("a")).to_have_count(11)
 
 
-def test_nothing_jumps_after_the_first_paint(page, drawn):
-    open_map(page)
-    page.wait_for_load_state("networkidle")
-
-
 def test_who_has_zoomed_in_sees_photos_instead_of_dots(page, drawn, explorer):
     page.set_viewport_size({"width": 1440, "height": 1200})  # the whole map is in sight
     page.goto("/map")

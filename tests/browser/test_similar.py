@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import LISTINGS, PHOTOS, WIDE_AND_PHONE
@@ -175,10 +174,3 @@ def test_only_neighbours_of_the_same_room_type(page, explorer):
     every = Run.open(explorer.run).similar("l05", k=23)["listing_id"]
     expected = [listing for listing in every if row_of(listing) % 3 == 5 % 3][:6]
     assert_listings(page.get_by_role("list", name="6 neighbours by model, the most alike first"), expected)
-
-
-@pytest.mark.parametrize("path", ["/", "/similar", "/similar?listing=l05", "/users", "/users?user=u1"])
-def test_nothing_jumps_after_the_first_paint(page, path):
-    page.goto(path)
-    wait_until_quiet(page)
-    page.wait_for_load_state("networkidle")

@@ -138,13 +138,6 @@ def test_the_keyboard_moves_an_event_and_stays_on_it(page):
     page.wait_for_url("**h=l06%2Cl07%2Cl05")
 
 
-@pytest.mark.parametrize("path", ["/simulate", "/simulate?h=l05,l06*view*30"])
-def test_nothing_jumps_after_the_first_paint(page, path):
-    page.goto(path)
-    wait_until_quiet(page)
-    page.wait_for_load_state("networkidle")
-
-
 @pytest.mark.parametrize(
     "page", [{"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}], indirect=True
 )
