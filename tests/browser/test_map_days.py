@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 
@@ -68,9 +67,7 @@ def test_a_place_where_demand_is_unmet_is_marked_on_the_map(page, short):
     expect(page.get_by_role("heading", name="Where demand is unmet")).to_be_visible()
     expect(page.get_by_text("users wish for this", exact=False).first).to_be_visible()
     wait_until_quiet(page)
-    wide = np.greater(page.viewport_size["width"], 700)
-    mark = page.locator(".places .place") if wide else page.get_by_role("button", name="Mark on the map")
-    mark.first.focus()
+    page.get_by_role("button", name="Mark on the map").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**place=1**")
     expect(page.get_by_role("button", name="Show all", exact=True)).to_be_visible()

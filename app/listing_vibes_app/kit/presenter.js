@@ -32,11 +32,10 @@ function presentedAt() {
   return kept === null ? null : Number(kept)
 }
 
-function go(url) {
+function view(url) {
   document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0) // presenting begins at the foot of a page
   if (location.pathname + location.search === url) return
-  history.pushState({}, "", url)
-  dispatchEvent(new PopStateEvent("popstate"))
+  go(url)
 }
 
 function clean(on) {
@@ -68,14 +67,6 @@ async function reported(report, pins) {
   download(text, "text/html", report.file)
 }
 
-function button(label, click, told) {
-  const made = element("button", "", label)
-  made.type = "button"
-  if (told) made.setAttribute("aria-label", told)
-  made.addEventListener("click", click)
-  return made
-}
-
 export default function ({ parentElement, data }) {
   const root = parentElement.querySelector(".presenter")
 
@@ -93,7 +84,7 @@ export default function ({ parentElement, data }) {
       const held = Math.max(0, Math.min(pins.length - 1, at))
       sessionStorage.setItem(AT, String(held))
       clean(true)
-      go(pins[held].url)
+      view(pins[held].url)
     }
     draw()
   }

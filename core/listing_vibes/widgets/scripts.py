@@ -14,7 +14,6 @@ MAP_HTML = """
   <div class="stage"><canvas tabindex="0" role="application"></canvas><div class="tip" aria-hidden="true" hidden></div></div>
   <div class="below">
     <div class="aside">
-      <ol class="places" aria-label="Where demand is unmet" hidden></ol>
       <div class="beside" role="region" aria-label="The listing pointed at" tabindex="0"></div>
     </div>
     <div class="time" role="group" aria-label="Days" hidden></div>

@@ -68,7 +68,6 @@ def page() -> None:
         key=KEY,
         on_outline=_drawn,
         on_day=_went,
-        on_place=_marked,
     )
     if layer is not None:
         with boundary():
@@ -230,12 +229,6 @@ def _went() -> None:
     number, days = happened(KEY, "day"), market_days(current_run())
     if isinstance(number, int) and days is not None:
         set_params(**{DAY: days.date(number) if 0 <= number < len(days) else None, "place": None})
-
-
-def _marked() -> None:
-    number = happened(KEY, "place")
-    if isinstance(number, int):
-        demand.choose(number if str(number) != st.query_params.get("place") else None)
 
 
 def _switched() -> None:

@@ -27,7 +27,6 @@ def vibe_map(
     key: str,
     on_outline: Callable[[], None],
     on_day: Callable[[], None],
-    on_place: Callable[[], None],
 ) -> None:
     """Show the map.
 
@@ -39,7 +38,6 @@ def vibe_map(
         unmet: the layer of unmet demand, see `listing_vibes_app.app_pages.map.unmet`; None: it is off.
         on_outline: called when a region was drawn; the component's value has it as `outline`.
         on_day: called when the user went to a day; the value has its number as `day`, -1 for all days.
-        on_place: called when a place of the layer was chosen; the value has its number as `place`.
     """
     opened = one.opened
     colours = one.colours(by)
@@ -70,5 +68,4 @@ def vibe_map(
         height=height,
         on_outline_change=on_outline,
         on_day_change=on_day,
-        on_place_change=on_place,
     )

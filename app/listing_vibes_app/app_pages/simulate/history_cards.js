@@ -6,8 +6,7 @@ function write(name, list) {
   const url = new URL(window.location.href)
   if (list.length) url.searchParams.set(name, list.join(","))
   else url.searchParams.delete(name)
-  window.history.pushState({}, "", url)
-  window.dispatchEvent(new PopStateEvent("popstate"))
+  go(url)
 }
 
 // Change the event of a card; a click that comes after the address has changed already is not meant for it.
@@ -33,14 +32,9 @@ function titled(card) {
   return card.href ? link(card, "title") : element("span", "title", "")
 }
 
-function button(key, sign, label, click, disabled = false) {
-  const node = element("button", "", sign)
-  node.type = "button"
+function control(key, sign, label, click, disabled = false) {
+  const node = Object.assign(button(sign, click, label), { title: label, disabled })
   node.dataset.key = key
-  node.title = label
-  node.setAttribute("aria-label", label)
-  node.disabled = disabled
-  node.addEventListener("click", click)
   return node
 }
 
@@ -83,9 +77,9 @@ function controls(card, number, data) {
   const row = element("div", "buttons")
   const last = number === data.cards.length - 1
   row.append(
-    button(`${listing}:earlier`, "←", `Move ${card.title} earlier`, () => change(data, card, swap(-1)), number === 0),
-    button(`${listing}:later`, "→", `Move ${card.title} later`, () => change(data, card, swap(1)), last),
-    button(`${listing}:remove`, "✕", `Remove ${card.title}`, () => change(data, card, (list, at) => list.splice(at, 1))),
+    control(`${listing}:earlier`, "←", `Move ${card.title} earlier`, () => change(data, card, swap(-1)), number === 0),
+    control(`${listing}:later`, "→", `Move ${card.title} later`, () => change(data, card, swap(1)), last),
+    control(`${listing}:remove`, "✕", `Remove ${card.title}`, () => change(data, card, (list, at) => list.splice(at, 1))),
   )
   box.append(row)
   return box
@@ -104,13 +98,10 @@ function marks(card) {
 }
 
 function adder(card, data) {
-  const node = element("button", "pick")
-  node.type = "button"
+  const node = button("", () => add(data, card.token), `Add ${card.title} to ${data.target}`, "pick")
   node.dataset.key = `${card.token}:add`
-  node.setAttribute("aria-label", `Add ${card.title} to ${data.target}`)
   if (data.photos) node.append(photo(card))
   node.append(element("span", "plus", "+ Add"))
-  node.addEventListener("click", () => add(data, card.token))
   return node
 }
 
@@ -120,7 +111,7 @@ const add = (data, token) => write(data.name, [...tokens(data.name), token].slic
 function refuser(card, data) {
   const box = element("div", "buttons one")
   const label = `Not this: ${card.title} and its like`
-  box.append(button(`${card.token}:unwanted`, "Not this", label, () => add(data, card.unwanted)))
+  box.append(control(`${card.token}:unwanted`, "Not this", label, () => add(data, card.unwanted)))
   return box
 }
 

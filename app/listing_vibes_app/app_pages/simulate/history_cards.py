@@ -17,7 +17,9 @@ from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import words
 
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
-_component = component(__file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>')
+_component = component(
+    __file__, '<p class="spoken" aria-live="polite"></p><ul class="cards"></ul>', styles=("gallery",)
+)
 
 
 @dataclass(frozen=True)

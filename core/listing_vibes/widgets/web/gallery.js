@@ -68,22 +68,12 @@ function build(card, data, place, root, list) {
     body.type = "button"
     body.addEventListener("click", () => openLightbox(root, data.cards, place))
   } else if (album.length) {
-    const open = element("button", "album", album.length === 1 ? "1 photo" : `${album.length} photos`)
-    open.type = "button"
-    open.setAttribute("aria-label", `See ${album.length === 1 ? "the photo" : `all ${album.length} photos`} of ${card.title}`)
-    open.addEventListener("click", () => openLightbox(root, album, card.start))
-    item.append(open)
+    const [label, all] = album.length === 1 ? ["1 photo", "the photo"] : [`${album.length} photos`, `all ${album.length} photos`]
+    item.append(button(label, () => openLightbox(root, album, card.start), `See ${all} of ${card.title}`, "album"))
   }
   if (data.choices && card.id) item.append(chooser(list, card, data.choices))
   if (card.why) {
-    const ask = element("button", "why", "Why?")
-    ask.type = "button"
-    ask.setAttribute("aria-label", `Why is ${card.title} here?`)
-    ask.addEventListener("click", () => {
-      window.history.pushState({}, "", card.why)
-      window.dispatchEvent(new PopStateEvent("popstate"))
-    })
-    item.append(ask)
+    item.append(button("Why?", () => go(card.why), `Why is ${card.title} here?`, "why"))
   }
   return item
 }

@@ -10,13 +10,7 @@ function openLightbox(root, photos, first) {
     stage.alt = photos[at].alt
     place.textContent = `${at + 1} of ${photos.length}`
   }
-  const key = (sign, label, click) => {
-    const control = element("button", "key", sign)
-    control.type = "button"
-    control.setAttribute("aria-label", label)
-    control.addEventListener("click", click)
-    return control
-  }
+  const key = (sign, label, click) => button(sign, click, label, "key")
   const bar = element("div", "keys")
   place.setAttribute("aria-live", "polite")
   const several = photos.length > 1

@@ -12,30 +12,22 @@ const dateOf = (days, number) =>
 
 function buildDays(map) {
   const row = map.host.querySelector(".time")
-  const button = (name, label, hint) => {
-    const one = element("button", `tool ${name}`, label)
-    one.type = "button"
-    one.title = hint
-    return one
-  }
-  const play = button("play", "▶ Play", "Go through the days, one after the other")
+  const play = button("▶ Play", () => (map.playing ? stopDays(map) : playDays(map)), "", "tool play")
+  play.title = "Go through the days, one after the other"
   const slider = element("input", "slider")
   slider.type = "range"
   slider.min = "0"
   slider.setAttribute("aria-label", "Day")
   const date = element("output", "date")
-  const all = button("all", "All days", "Show all listings, whenever they were live")
+  const rest = (number) => {
+    map.playing = false
+    goToDay(map, number).then(() => tellDay(map))
+  }
+  const all = button("All days", () => rest(-1), "", "tool all")
+  all.title = "Show all listings, whenever they were live"
   row.append(play, slider, date, all)
   Object.assign(map, { day: -1, now: null, playing: false, dayBytes: new Map(), dayParts: { row, play, slider, date, all } })
-  play.addEventListener("click", () => (map.playing ? stopDays(map) : playDays(map)))
-  slider.addEventListener("input", () => {
-    map.playing = false
-    goToDay(map, Number(slider.value)).then(() => tellDay(map))
-  })
-  all.addEventListener("click", () => {
-    map.playing = false
-    goToDay(map, -1).then(() => tellDay(map))
-  })
+  slider.addEventListener("input", () => rest(Number(slider.value)))
 }
 
 // The page below follows once the user rests, so that its work does not hold up the map.

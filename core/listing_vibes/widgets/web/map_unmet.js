@@ -1,4 +1,4 @@
-// The layer of unmet demand: halos around the listings of each place, numbers, and the list beside the map.
+// The layer of unmet demand: halos around the listings of each place, and numbers.
 const HALO = 11 // pixels around a listing
 
 async function loadUnmet(map, data) {
@@ -10,29 +10,6 @@ async function loadUnmet(map, data) {
     map.unmet = codes
     map.unmetOf = layer.codes
   }
-  placesList(map, layer)
-}
-
-function placesList(map, layer) {
-  const list = map.host.querySelector(".places")
-  list.hidden = !layer || !layer.places.length
-  const key = layer ? JSON.stringify([layer.places, layer.chosen]) : ""
-  if (list.dataset.shown === key) return
-  list.dataset.shown = key
-  const focused = [...list.querySelectorAll("button")].indexOf(list.getRootNode().activeElement)
-  const items = (layer ? layer.places : []).map((place, at) => {
-    const item = element("li")
-    const button = element("button", "place")
-    button.type = "button"
-    button.title = "Mark on the map"
-    button.setAttribute("aria-pressed", String(layer.chosen === at + 1))
-    button.append(element("span", "badge", String(at + 1)), element("span", "name", place.name), element("span", "figures", place.told))
-    button.addEventListener("click", () => map.mark(at + 1))
-    item.append(button)
-    return item
-  })
-  list.replaceChildren(...items)
-  if (focused >= 0) list.querySelectorAll("button")[focused]?.focus()
 }
 
 // Under the points: where halos of one place meet they are one region.

@@ -8,16 +8,29 @@ function element(tag, className, text) {
   return node
 }
 
-// A real link. A plain click changes the address without a reload, and the app follows it, as it does after the
-// browser's back button; a click with a modifier key opens the link as any link.
+// A button with a label, and a name of its own for a screen reader where the label is a sign.
+function button(label, click, name, className = "") {
+  const node = element("button", className, label)
+  node.type = "button"
+  if (name) node.setAttribute("aria-label", name)
+  if (click) node.addEventListener("click", click)
+  return node
+}
+
+// Change the address without a reload; the app follows it, as it does after the browser's back button.
+function go(url) {
+  window.history.pushState({}, "", url)
+  window.dispatchEvent(new PopStateEvent("popstate"))
+}
+
+// A real link. A plain click goes there without a reload; a click with a modifier key opens the link as any link.
 function link(card, className) {
   const anchor = element("a", className)
   anchor.href = card.href
   anchor.addEventListener("click", (event) => {
     if (!PLAIN(event)) return
     event.preventDefault()
-    window.history.pushState({}, "", anchor.href)
-    window.dispatchEvent(new PopStateEvent("popstate"))
+    go(anchor.href)
     document.querySelector('[data-testid="stMain"]')?.scrollTo(0, 0)
   })
   return anchor
@@ -65,12 +78,9 @@ const SIDES = [
 function chooser(list, card, choices) {
   const box = element("div", "choices")
   const buttons = choices.map(({ side, told }) => {
-    const button = element("button", "choice")
-    button.type = "button"
-    button.dataset.key = `${card.id}:${side}`
-    button.setAttribute("aria-label", `${told} ${card.title}`)
-    button.addEventListener("click", () => list.choose(card.id, side))
-    return button
+    const made = button("", () => list.choose(card.id, side), `${told} ${card.title}`, "choice")
+    made.dataset.key = `${card.id}:${side}`
+    return made
   })
   box.mark = (chosen) => choices.forEach(({ side, off, on }, place) => {
     const is = chosen.get(card.id) === side

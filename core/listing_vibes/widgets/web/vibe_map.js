@@ -31,13 +31,9 @@ function build(host) {
   map.context = map.canvas.getContext("2d")
   map.buttons = {}
   for (const [name, label, hint] of TOOLS) {
-    const button = element("button", "tool", label)
-    button.type = "button"
-    button.title = hint
-    if (label.length === 1) button.setAttribute("aria-label", hint)
-    button.addEventListener("click", () => use(map, name))
-    map.buttons[name] = button
-    tools.append(button)
+    map.buttons[name] = button(label, () => use(map, name), label.length === 1 ? hint : "", "tool")
+    map.buttons[name].title = hint
+    tools.append(map.buttons[name])
   }
   buildDays(map)
   use(map, "move")
@@ -121,19 +117,18 @@ function legend(map, dark) {
   list.replaceChildren(
     ...map.data.legend.map(([label, code, count]) => {
       const item = element("li")
-      const button = element("button", "entry")
-      button.type = "button"
-      button.title = "Show only these"
-      button.setAttribute("aria-pressed", String(map.only === code))
-      const sign = element("span", "sign")
-      sign.style.background = map.palette[code]
-      button.append(sign, element("span", "", label), element("span", "number", (map.now ? live[code] : count).toLocaleString("en")))
-      button.addEventListener("click", () => {
+      const choose = () => {
         map.only = map.only === code ? null : code
         light(map)
         draw(map)
-      })
-      item.append(button)
+      }
+      const entry = button("", choose, "", "entry")
+      entry.title = "Show only these"
+      entry.setAttribute("aria-pressed", String(map.only === code))
+      const sign = element("span", "sign")
+      sign.style.background = map.palette[code]
+      entry.append(sign, element("span", "", label), element("span", "number", (map.now ? live[code] : count).toLocaleString("en")))
+      item.append(entry)
       return item
     })
   )
@@ -364,7 +359,6 @@ export default function ({ data, parentElement, setTriggerValue, source = SERVER
   const map = MAPS.get(host)
   map.send = setTriggerValue
   map.source = source
-  map.mark = (place) => setTriggerValue("place", place)
   const shown = JSON.stringify(data)
   if (host.dataset.shown === shown) return
   host.dataset.shown = shown
