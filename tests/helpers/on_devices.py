@@ -26,7 +26,6 @@ from listing_vibes.training.train import train
 #: Ways to train, each with what makes it differ.
 WAYS: dict[str, dict] = {
     "cls": {"history": "cls"},
-    "readout": {"history": "readout"},
     "listing-vectors": {"history": "listing-vectors", "training": {"recency_days": 30}},
     "pre-trained, two stages": {
         "history": "cls",

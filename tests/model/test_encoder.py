@@ -15,7 +15,7 @@ from listing_vibes.packed.batches import batches_by_length
 from listing_vibes.run.engine import make_inputs
 
 
-@pytest.fixture(params=["cls", "readout", "listing-vectors"])
+@pytest.fixture(params=["cls", "listing-vectors"])
 def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log = EventLog.from_market(market)

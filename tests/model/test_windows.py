@@ -12,15 +12,15 @@ from listing_vibes.market.market import Market
 from listing_vibes.model.attention import block_causal
 from listing_vibes.model.encoder import ListingModel, encode_histories, encode_listings
 from listing_vibes.model.settings import Settings
-from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.model.windows import VectorBatch
 from listing_vibes.run.engine import make_inputs
 
 
-@pytest.fixture(params=["readout", "listing-vectors"])
-def case(request, tiny_market):
+@pytest.fixture
+def case(tiny_market):
     market = Market.open(tiny_market(listings=30, users=6, events_per_user=9))
     log = EventLog.from_market(market)
-    settings = Settings(preset="tiny", history=request.param, features=FeatureConfig(text=False))
+    settings = Settings(preset="tiny", features=FeatureConfig(text=False))
     featurizer = Featurizer.fit(market, settings.features, 128, np.arange(30), log.duration, None)
     inputs = make_inputs(featurizer, featurizer.transform(market, None), log, settings)
     torch.manual_seed(0)
@@ -33,12 +33,9 @@ def case(request, tiny_market):
 
 def prefixes(model, inputs, first, end):
     """(R, d) every prefix of the windows, in one pass."""
-    photos, texts = inputs.tensors("cpu")
-    if model.history == "readout":
-        return model.prefixes(ReadoutBatch.of(inputs, first, end), photos, texts).detach().numpy()
     table = encode_listings(model, inputs, np.arange(30), 128)
     batch = VectorBatch.of(inputs, first, end)
-    return model.prefixes(batch, photos, texts, torch.from_numpy(table)).detach().numpy()
+    return model.prefixes(batch, torch.from_numpy(table)).detach().numpy()
 
 
 @pytest.mark.slow
@@ -71,20 +68,6 @@ def test_meta_is_told_with_a_history(case):
     assert (
         np.abs(prefixes(model, inputs, first, end) - prefixes(model, silent, first, end)).max(axis=1) > 1e-4
     ).all()
-
-
-def test_a_bare_listing_is_a_history_of_one_without_meta_and_position(case):
-    model, inputs, log = case
-    if model.history != "readout":
-        pytest.skip("listing vectors: the user pass comes on top of the listing's vector")
-    model.longformer.item_position.weight.data[:2] = 0
-    silent = replace(inputs, meta=None)
-    start = log.start[:-1]
-    np.testing.assert_allclose(
-        encode_histories(model, silent, start, start + 1, 128),
-        encode_listings(model, silent, log.listing[start], 128),
-        atol=5e-6,
-    )
 
 
 def test_only_the_newest_listings_that_fit_are_told(case):

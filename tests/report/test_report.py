@@ -263,7 +263,6 @@ def test_the_method_is_that_of_the_run():
         method(Settings())
     )
     assert "one sequence of all its listings' tokens" in " ".join(method(Settings(history="cls")))
-    assert "each prefix embedded in one pass" in " ".join(method(Settings(history="readout")))
 
 
 def test_of_the_methods_beside_it_only_what_was_measured_is_told():

@@ -73,8 +73,7 @@ def test_word_pieces_are_cut_at_what_the_longest_listing_has(market):
     [
         ("listing-vectors", 50, 16),
         ("cls", 50, 1 + 50 * 13),  # action and duration with each
-        ("readout", 50, 50 * 14),
-        ("readout", 1, 14),
+        ("cls", 1, 14),
         ("cls", 3, 1 + 3 * 13),
     ],
 )
@@ -160,7 +159,7 @@ def test_a_run_carries_what_it_needs_and_takes_listings_that_come_later(tiny_mar
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("history", ["listing-vectors", "cls", "readout"])
+@pytest.mark.parametrize("history", ["listing-vectors", "cls"])
 def test_a_shorter_table_learns_the_same(tiny_market, quick, tmp_path, history):
     market = Market.open(tiny_market(listings=30, users=20, photos=0, events_per_user=20))
     training = quick.training.model_copy(update={"max_steps": 8, "bf16": False, "max_listings": 12})
@@ -201,7 +200,7 @@ def test_a_published_model_with_fewer_positions_than_the_preset_is_enough(market
     start_from(tmp_path, ListingModel.of(featurizer.vocabulary, settings).longformer)
 
 
-@pytest.mark.parametrize("history", ["listing-vectors", "readout"])
+@pytest.mark.parametrize("history", ["listing-vectors", "cls"])
 def test_a_longer_history_gets_a_place_for_each_of_its_listings(history):
     places = {
         most: Settings.model_validate({"history": history, "training": {"max_listings": most}})

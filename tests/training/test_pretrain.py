@@ -23,7 +23,7 @@ from listing_vibes.training.step import StepData
 from listing_vibes.training.token_chance import token_uniforms
 
 
-@pytest.fixture(params=["cls", "readout"])
+@pytest.fixture(params=["cls", "listing-vectors"])
 def case(request, tiny_market):
     market = Market.open(tiny_market(listings=30, users=12, events_per_user=9))
     log, catalogue = EventLog.from_market(market), Catalogue.of(market)

@@ -24,7 +24,7 @@ CASES = {
     "late interaction beside what is unwanted": ("listing-vectors", {"late_interaction": 0.7}),
     "no listing near itself": ("listing-vectors", {"late_interaction": 0.7, "late_itself": False}),
     "one softmax": ("cls", {"negatives": "bank", "bank_size": 60}),
-    "uncorrected": ("readout", {"negatives": "in-batch", "logq": False}),
+    "uncorrected": ("listing-vectors", {"negatives": "in-batch", "logq": False}),
     "several markets": ("listing-vectors", {"negatives": "in-batch"}),
     "beside what is recent": ("cls", {"negatives": "bank"}),
 }

@@ -19,8 +19,8 @@ from listing_vibes.training.train import train
 pytestmark = pytest.mark.slow
 
 WAYS = {
-    "readout": (
-        {"history": "readout"},
+    "cls": (
+        {"history": "cls"},
         {"negatives": "in-batch", "logq": True, "window_listings": 60},
     ),
     "listing-vectors": (

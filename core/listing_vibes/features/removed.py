@@ -12,6 +12,8 @@ REMOVED: dict[tuple[str, str], tuple[Any, str]] = {
     ("features", "photo_start"): ("identity", "the photo layer starts as the identity; leave it out"),
     ("features", "photo_mode"): ("tokens", "set features.photos instead: 0 = none, 1 = the cover"),
 }
+#: A user encoder that is gone.
+READOUT = "readout"
 #: Numbers of photos that take the place of modes.
 PHOTOS = {"none": 0, "cover": 1}
 
@@ -22,6 +24,8 @@ def check_removed(given: Any) -> None:
     Raises:
         ValueError: one is given.
     """
+    if isinstance(given, Mapping) and given.get("history") == READOUT:
+        raise ValueError(f"history = '{READOUT}' was removed: it was never ahead of the others; leave it out")
     for (table, key), (_, advice) in REMOVED.items():
         content = given.get(table) if isinstance(given, Mapping) else None
         if isinstance(content, Mapping) and key in content:
@@ -35,6 +39,10 @@ def stored_settings(content: Mapping[str, Any]) -> dict[str, Any]:
         VibesError: one has a value under which this version cannot open the run.
     """
     found = {name: dict(value) if isinstance(value, Mapping) else value for name, value in content.items()}
+    if found.get("history") == READOUT:
+        raise VibesError(
+            f"history is '{READOUT}', which was removed; train the run again, or use the version that wrote it"
+        )
     features = found.get("features")
     if isinstance(features, dict) and features.get("photo_mode") in PHOTOS:
         features["photos"] = PHOTOS[features.pop("photo_mode")]

@@ -15,7 +15,7 @@ A batch is never padded here: B sequences are flat arrays of n tokens and `lengt
 one pass without a Python loop over listings.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -121,26 +121,6 @@ def history_sequences(
     fits = (_within(sizes + extra, owner) + sizes + extra <= max_tokens - 1) | (item == 1)
     event, owner, item, rows, sizes = event[fits], owner[fits], item[fits], rows[fits], sizes[fits]
     return _assemble(tokens, rows, owner, item, sizes, len(start), meta, event)
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Runs of blocks as rows: each block begins with its read-out, the `[CLS]` of its listing."""
-
-    sequences: Sequences  # B rows; item positions count from 1, the oldest listing of a row
-    owner: np.ndarray  # (R,) row of each block
-    number: np.ndarray  # (R,) how many blocks of its row stand before it
-    place: np.ndarray  # (R,) of each read-out in its row, in tokens
-
-    @classmethod
-    def of(cls, blocks: Sequences, count: np.ndarray) -> "Windows":
-        """From R sequences, one a block, row by row; count (B,): blocks of each row, at least 1."""
-        begin = np.cumsum(count) - count  # (B,) first block of each row
-        owner, number = np.repeat(np.arange(len(count)), count), ranges(np.zeros_like(count), count)
-        place = np.cumsum(blocks.length) - blocks.length
-        length = np.add.reduceat(blocks.length, begin)  # (B,)
-        whole = replace(blocks, length=length, item=np.repeat(number + 1, blocks.length))
-        return cls(whole, owner, number, place - place[begin][owner])
 
 
 def _assemble(

@@ -13,7 +13,7 @@ from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.fast.model import FastModel
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.model.windows import VectorBatch
 from listing_vibes.packed.batches import TOKENS, batches_by_length
 from listing_vibes.progress import Counted, Report
 
@@ -105,7 +105,7 @@ def encode_histories(
         lengths = inputs.history_lengths(start, end)
     else:
         first = inputs.newest(start, end)
-        lengths = inputs.block_lengths(first, end) if model.reads == "blocks" else end - first
+        lengths = end - first
     if model.reads == "vectors" and isinstance(listings, np.ndarray) and device.type == "cpu":
         number, table = None, torch.from_numpy(listings)
     elif model.reads == "vectors":
@@ -122,9 +122,6 @@ def encode_histories(
     def embed(chosen: np.ndarray) -> torch.Tensor:
         if model.reads == "sequence":
             return model(TokenBatch(inputs.histories(start[chosen], end[chosen]), device), photos, texts)
-        if model.reads == "blocks":
-            blocks = ReadoutBatch.of(inputs, first[chosen], end[chosen], device)
-            return model.prefixes(blocks, photos, texts)[blocks.last]
         assert model.user_pass is not None  # "listing-vectors" is what is left
         return model.user_pass.newest(
             table, VectorBatch.of(inputs, first[chosen], end[chosen], number, device)

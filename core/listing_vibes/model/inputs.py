@@ -11,7 +11,6 @@ from listing_vibes.device import place
 from listing_vibes.features.featurizer import Features
 from listing_vibes.features.sequences import Meta, Sequences, history_sequences, listing_sequences
 from listing_vibes.features.tokens.tabular import sizes_of
-from listing_vibes.market.log import ranges
 
 #: Features' vectors by device. A request reads a few rows of them: handing them over anew would take longer than the model.
 _PLACED: WeakKeyDictionary[Features, dict[str, tuple[torch.Tensor, torch.Tensor]]] = WeakKeyDictionary()
@@ -74,13 +73,6 @@ class Inputs:
         """(B,) tokens of the events `first[b] : end[b]` where each is a block of its own."""
         sizes = self._block_ends
         return sizes[end] - sizes[first]
-
-    def blocks(self, first: np.ndarray, end: np.ndarray) -> Sequences:
-        """Each event of `first[b] : end[b]`, oldest first, as the sequence of a history of one: with `[CLS]` and meta."""
-        event = ranges(first, end - first)  # (R,)
-        return history_sequences(
-            self.features.tokens, self.listing, event, event + 1, self.meta, 1, self.max_tokens
-        )
 
     @cached_property
     def _token_ends(self) -> np.ndarray:

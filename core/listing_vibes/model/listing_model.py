@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from listing_vibes.features.tokens.vocabulary import Vocabulary
-from listing_vibes.model.attention import block_causal
 from listing_vibes.model.config import EncoderConfig
 from listing_vibes.model.embeddings import TokenBatch, TokenEmbedder
 from listing_vibes.model.longformer import Longformer
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.settings import Settings
-from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.model.windows import VectorBatch
 
 if TYPE_CHECKING:
     from listing_vibes.features.photos.tail import PhotoTail
@@ -48,8 +46,7 @@ class ListingModel(nn.Module):
         self.listing_side: ListingModel | None = None
         self.frozen = two_towers
         if two_towers:
-            side = "readout" if reader.reads == "blocks" else "cls"
-            self.listing_side = ListingModel(vocabulary, config, side).requires_grad_(False)
+            self.listing_side = ListingModel(vocabulary, config, "cls").requires_grad_(False)
             self.sync_listing_side()
 
     @classmethod
@@ -77,44 +74,21 @@ class ListingModel(nn.Module):
 
     def hidden(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """(B, S, width) contextual vectors of all tokens of bare listings; row 0 is `[CLS]`, not normalised."""
-        if self.reads == "blocks":
-            return self._read_out(batch, photos, texts, None)
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
         mask, position, item, kind = batch.structure()
         return self.longformer(tokens, mask, kind, item, position)
 
     def forward(self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """(B, width) float32, L2-normalised: the `[CLS]` row of each bare listing (or, of a reader of sequences, history)."""
-        if self.reads == "blocks":
-            first = torch.zeros(batch.shape[0], 1, dtype=torch.long, device=batch.device)
-            return F.normalize(self._read_out(batch, photos, texts, first)[:, 0].float(), dim=-1)
         tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
         mask, position, item, kind = batch.structure()
         return self.longformer.encode(tokens, mask, token_type=kind, item_position=item, positions=position)
 
-    def prefixes(
-        self,
-        batch: ReadoutBatch | VectorBatch,
-        photos: torch.Tensor,
-        texts: torch.Tensor,
-        vectors: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """(R, width) float32, L2-normalised: for each event of the windows the history that ends with it.
+    def prefixes(self, batch: VectorBatch, vectors: torch.Tensor) -> torch.Tensor:
+        """(R, width) float32, L2-normalized: for each event of the windows the history that ends with it.
 
-        A reader of vectors takes `vectors` (U, width), the embeddings of the listings that the batch numbers.
+        vectors (U, width): the embeddings of the listings that the batch numbers.
         """
-        if isinstance(batch, VectorBatch):
-            if self.user_pass is None or vectors is None:
-                raise ValueError(
-                    "a VectorBatch needs a model that reads listing vectors and the listings' vectors"
-                )
-            return self.user_pass(vectors, batch)
-        found = self._read_out(batch, photos, texts, batch.rows)  # (B, K, d)
-        return F.normalize(found[batch.real].float(), dim=-1)
-
-    def _read_out(
-        self, batch: TokenBatch, photos: torch.Tensor, texts: torch.Tensor, rows: torch.Tensor | None
-    ) -> torch.Tensor:
-        tokens = batch.padded(self.embedder(batch, photos, texts))  # (B, S, d)
-        mask, position, item, kind = batch.structure()
-        return self.longformer.read_out(tokens, block_causal(mask, item), rows, kind, item, position)
+        if self.user_pass is None:
+            raise ValueError("a VectorBatch needs a model that reads listing vectors")
+        return self.user_pass(vectors, batch)

@@ -7,7 +7,7 @@ own, and every token sees it. Same weights, same output as `transformers.Longfor
 Shapes: B rows, S tokens, d width, H heads, dh = d / H, m = ffn.
 """
 
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -179,31 +179,6 @@ class Longformer(nn.Module):
     def encode(self, tokens: Tensor, mask: Tensor, **more: Tensor | None) -> Tensor:
         """The `[CLS]` row, L2-normalised, float32: (B, d). Arguments as in `forward`."""
         return F.normalize(self(tokens, mask, cls_only=True, **more)[:, 0].float(), dim=-1)
-
-    def read_out(
-        self,
-        tokens: Tensor,
-        visible: Tensor,
-        rows: Tensor | None = None,
-        token_type: Tensor | None = None,
-        item_position: Tensor | None = None,
-        positions: Tensor | None = None,
-    ) -> Tensor:
-        """The same layers without windows and global token; who sees whom is `visible` (B, 1, S, S) bool alone.
-
-        Gives the tokens `rows` (B, Q) long of each row, (B, Q, d), for which the last layer computes nothing else;
-        without `rows` all of them. Every token must see itself. The other arguments as in `forward`.
-        """
-        x = self._embed(tokens, token_type, item_position, positions)  # (B, S, d)
-        for i, layer in enumerate(self.layers):
-            if rows is not None and i == self.config.layers - 1:
-                break
-            x = cast(Layer, layer).among(x, visible, x)
-        if rows is None:
-            return x
-        asking = x.gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[2]))  # (B, Q, d)
-        theirs = visible.squeeze(1).gather(1, rows.unsqueeze(-1).expand(-1, -1, x.shape[1]))  # (B, Q, S)
-        return cast(Layer, self.layers[-1]).among(x, theirs.unsqueeze(1), asking)
 
     def _embed(
         self,

@@ -8,34 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from listing_vibes.features.sequences import Sequences, Windows
 from listing_vibes.market.log import ranges
-from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.inputs import Inputs
-
-
-class ReadoutBatch(TokenBatch):
-    """Windows as rows of tokens: each event is a block that begins with its read-out, the `[CLS]` of its listing.
-
-    Item positions count from 1, the oldest listing of the window.
-    """
-
-    def __init__(self, blocks: Sequences, count: np.ndarray, device: torch.device | str = "cpu") -> None:
-        """blocks: R sequences, one an event, window by window; count (B,): events of each window, at least 1."""
-        windows = Windows.of(blocks, count)
-        super().__init__(windows.sequences, device)
-        rows, real = (np.zeros((len(count), int(count.max())), kind) for kind in (np.int64, bool))
-        rows[windows.owner, windows.number], real[windows.owner, windows.number] = windows.place, True
-        self.rows = torch.from_numpy(rows).to(device)  # (B, K)
-        self.real = torch.from_numpy(real).to(device)  # (B, K)
-        self.last = torch.from_numpy(np.cumsum(count) - 1).to(device)  # (B,) newest event of each, of R
-
-    @classmethod
-    def of(
-        cls, inputs: Inputs, first: np.ndarray, end: np.ndarray, device: torch.device | str = "cpu"
-    ) -> "ReadoutBatch":
-        """Windows `first[b] : end[b]` of the events."""
-        return cls(inputs.blocks(first, end), end - first, device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,15 +19,14 @@ def with_positions(
 
     A row of a reader of vectors ("listing-vectors") is one listing, and the longest that the market's columns allow is
     known: every attribute, every text view, every photo (`Featurizer.longest_listing`), so a listing that is published
-    later fits as well. A row of the others ("cls", "readout") is a history: `training.max_listings` such listings, each
-    with an action and a duration (and in "readout" its own `[CLS]`), but no more than the preset has, beyond which the
+    later fits as well. A row of "cls" is a history: `training.max_listings` such listings, each
+    with an action and a duration, but no more than the preset has, beyond which the
     oldest listings are left out; one listing always fits. Both are rounded up to a multiple of 16.
 
     Raises:
         VibesError: `max_tokens` was given, and the market has a listing that does not fit.
     """
-    reads = READERS[settings.history].reads
-    reads_tokens = reads != "vectors"
+    reads_tokens = READERS[settings.history].reads != "vectors"
     meta = 2 * reads_tokens * featurizer.config.meta
     asked = settings.asked_encoder_config().max_tokens
     if "max_tokens" in settings.encoder:
@@ -40,7 +39,5 @@ def with_positions(
         return settings.model_copy(update={"positions": None})
     needed = one = featurizer.longest_listing + meta
     if reads_tokens:
-        own = one if reads == "blocks" else one - 1  # a sequence has one `[CLS]` for all
-        whole = one - own + settings.training.max_listings * own
-        needed = max(one, min(asked, whole))
+        needed = max(one, min(asked, 1 + settings.training.max_listings * (one - 1)))  # one `[CLS]` for all
     return settings.model_copy(update={"positions": -(-needed // STEP) * STEP})

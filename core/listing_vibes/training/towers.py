@@ -11,7 +11,7 @@ from listing_vibes.model.dropout import Draw
 from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.inputs import Inputs
 from listing_vibes.model.listing_model import ListingModel
-from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.model.windows import VectorBatch
 from listing_vibes.training.batches import Batch
 from listing_vibes.training.processes import Processes
 
@@ -69,14 +69,10 @@ class Towers:
                 for part in parts
             ]
             return torch.cat(encoded)
-        windows: ReadoutBatch | VectorBatch
-        if self.model.reads == "blocks":
-            windows = ReadoutBatch(inputs.blocks(first, end), end - first, device)
-        else:
-            assert rows is not None
-            windows = VectorBatch.of(inputs, first, end, self._place_of(rows), device)
+        assert rows is not None and vectors is not None
+        windows = VectorBatch.of(inputs, first, end, self._place_of(rows), device)
         with self._draw(first, seed).active():
-            found = self.model.prefixes(windows, *self.tables, vectors).float()  # (R, d)
+            found = self.model.prefixes(windows, vectors).float()  # (R, d)
         return found[torch.from_numpy(batch.place).to(device)]
 
     def _sequences(self, rows: np.ndarray, first: np.ndarray, end: np.ndarray) -> torch.Tensor:

@@ -125,7 +125,7 @@ def test_too_long_a_row_is_refused():
         model.encode(torch.zeros(5, 8), torch.tensor([5]), five, five)
 
 
-@pytest.fixture(params=["cls", "readout", "listing-vectors", "two-stage"])
+@pytest.fixture(params=["cls", "listing-vectors", "two-stage"])
 def engine(request, tiny_market):
     market = Market.open(tiny_market(listings=40, users=25, events_per_user=12))
     log = EventLog.from_market(market)

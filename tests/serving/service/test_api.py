@@ -103,7 +103,7 @@ def test_beside_recency_answers_are_those_of_the_row(trained, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("history", ["cls", "readout", "listing-vectors"])
+@pytest.mark.parametrize("history", ["cls", "listing-vectors"])
 def test_a_batch_answers_each_as_if_it_were_alone(trained, tmp_path, history):
     """Whatever the model reads a history as, and with bad requests between the good ones."""
     served = Served(_with_history(trained, tmp_path, history))

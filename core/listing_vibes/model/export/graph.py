@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from listing_vibes.device import device_of
-from listing_vibes.model.attention import block_causal
 from listing_vibes.model.embeddings import TokenEmbedder
-from listing_vibes.model.export.inputs import READOUT_INPUTS, TOKEN_INPUTS, VECTOR_INPUTS
+from listing_vibes.model.export.inputs import TOKEN_INPUTS, VECTOR_INPUTS
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.user_pass import CausalPass
 from listing_vibes.model.windows import VectorBatch
@@ -54,30 +53,6 @@ class TokenGraph(PaddedGraph):
             item_position=arrays["item"],
             positions=arrays["position"],
         )
-
-
-class ReadoutGraph(PaddedGraph):
-    """Bare listings or histories of a "readout" model: rows of blocks to (B, d), the read-out at `row`."""
-
-    inputs = READOUT_INPUTS
-
-    def __init__(self, model: ListingModel) -> None:
-        super().__init__()
-        self.embed, self.longformer = EmbedGraph(model.embedder), model.longformer
-        self.width = model.longformer.config.width
-
-    def forward(self, arrays: dict[str, Tensor]) -> Tensor:
-        """See `listing_vibes.model.export.inputs.readout_inputs`."""
-        visible = block_causal(real(arrays["length"], arrays["key"]), arrays["item"])
-        found = self.longformer.read_out(
-            self.embed(arrays),
-            visible,
-            arrays["row"].unsqueeze(1),
-            arrays["type"],
-            arrays["item"],
-            arrays["position"],
-        )
-        return F.normalize(found[:, 0].float(), dim=-1)
 
 
 class VectorGraph(PaddedGraph):
@@ -143,9 +118,9 @@ def graphs_of(model: ListingModel) -> tuple[PaddedGraph, PaddedGraph]:
     side = model.listing_side if model.frozen and model.listing_side is not None else model
     for part in (model, side):
         part.longformer.path = "dense"
-    listings = (ReadoutGraph if side.reads == "blocks" else TokenGraph)(side)
+    listings = TokenGraph(side)
     if model.user_pass is not None:
         return listings.eval(), VectorGraph(model.user_pass, model.longformer.config.width).eval()
     if side is model:
         return listings.eval(), listings
-    return listings.eval(), (ReadoutGraph if model.reads == "blocks" else TokenGraph)(model).eval()
+    return listings.eval(), TokenGraph(model).eval()

@@ -4,7 +4,7 @@
     sets        set_member, set_weight (N, M): row n is one set, its members and what each weighs; rows 0 and 1 are empty
     contents    content_vector (C, w), content_view (C,): photos and texts, and the linear layer each goes through
                 (first those of the photos, then those of the texts); rows 0 and 1 are nothing, view -1
-    rows        length (B,) tokens of each row; row (B,) of the read-out that is asked for (readout models alone)
+    rows        length (B,) tokens of each row
 
 Every dimension but the batch is padded to 2 at least (rows to 3), since exporters take a size of 1 for one that stays.
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from listing_vibes.features.featurizer import Features
-from listing_vibes.features.sequences import Sequences, Windows
+from listing_vibes.features.sequences import Sequences
 from listing_vibes.features.tokens.tabular import view_of_key
 from listing_vibes.features.tokens.vocabulary import Vocabulary
 from listing_vibes.market.log import ranges
@@ -42,7 +42,6 @@ TOKEN_INPUTS: dict[str, tuple[str | None, ...]] = {
     "content_view": ("contents",),
     "length": ("batch",),
 }
-READOUT_INPUTS = TOKEN_INPUTS | {"row": ("batch",)}
 VECTOR_INPUTS: dict[str, tuple[str | None, ...]] = {
     "table": ("listings", None),
     **dict.fromkeys(("listing", "action", "duration"), ("batch", "events")),
@@ -109,8 +108,7 @@ def token_inputs(sequences: Sequences, features: Features, vocabulary: Vocabular
 
 def listing_inputs(model: ListingModel, inputs: Inputs, rows: np.ndarray, vocabulary: Vocabulary) -> Arrays:
     """What the listings' graph of `model` takes for the bare listings `rows` (B,)."""
-    arrays = token_inputs(inputs.listings(rows), inputs.features, vocabulary)
-    return arrays | {"row": np.zeros(len(rows), np.int64)} if model.reads == "blocks" else arrays
+    return token_inputs(inputs.listings(rows), inputs.features, vocabulary)
 
 
 def history_inputs(
@@ -127,19 +125,7 @@ def history_inputs(
     """
     if model.reads == "sequence":
         return token_inputs(inputs.histories(start, end), inputs.features, vocabulary)
-    first = inputs.newest(start, end)
-    if model.reads == "blocks":
-        return readout_inputs(inputs, first, end, vocabulary)
-    return vector_inputs(inputs, first, end, table)
-
-
-def readout_inputs(inputs: Inputs, first: np.ndarray, end: np.ndarray, vocabulary: Vocabulary) -> Arrays:
-    """The inputs of the histories `first[b] : end[b]` (B,) of a readout model, asked for their newest events."""
-    count = end - first
-    windows = Windows.of(inputs.blocks(first, end), count)
-    newest = np.cumsum(count) - 1
-    arrays = token_inputs(windows.sequences, inputs.features, vocabulary)
-    return arrays | {"row": windows.place[newest].astype(np.int64)}
+    return vector_inputs(inputs, inputs.newest(start, end), end, table)
 
 
 def vector_inputs(inputs: Inputs, first: np.ndarray, end: np.ndarray, table: np.ndarray) -> Arrays:

@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from listing_vibes.errors import VibesError
-from listing_vibes.model.attention import block_causal
 from listing_vibes.model.embeddings import TokenBatch
 from listing_vibes.model.fast.layers import FastLayer
 from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.longformer import Layer, Longformer
 from listing_vibes.model.readers import READERS
 from listing_vibes.model.user_pass import UserPass
-from listing_vibes.model.windows import ReadoutBatch, VectorBatch
+from listing_vibes.model.windows import VectorBatch
 from listing_vibes.packed.attention import Whole, over_window
 from listing_vibes.packed.batches import TOKENS
 from listing_vibes.packed.rows import Rows
 
 
 class FastLongformer:
-    """What `listing_vibes.model.longformer.Longformer.encode` and `read_out` give, from packed rows."""
+    """What `listing_vibes.model.longformer.Longformer.encode` gives, from packed rows."""
 
     def __init__(self, model: Longformer, dtype: torch.dtype) -> None:
         self.model, self.config, self.dtype = model, model.config, dtype
@@ -45,20 +44,6 @@ class FastLongformer:
         for layer, window in zip(self.layers[:-1], self.config.windows, strict=False):
             x = layer.windowed(x, rows, attend[window], hidden)
         return F.normalize(self.layers[-1].cls_alone(x, rows, hidden).float(), dim=-1)
-
-    def read_out(
-        self, tokens: Tensor, length: Tensor, asking: Tensor, position: Tensor, kind: Tensor, item: Tensor
-    ) -> Tensor:
-        """(B, Q, d) float32: block-causal rows without windows, the tokens `asking` (B, Q) of each."""
-        rows = Rows(length, self.dtype)
-        x = self.embed(tokens, rows, position, kind, item)
-        block = rows.padded(rows.fill(item[:, None])).squeeze(-1)  # (B, L)
-        visible = block_causal(rows.real, block)  # (B, 1, L, L)
-        attend = Whole(hiding(visible))
-        for layer in self.layers[:-1]:
-            x = layer.among(x, rows, attend)
-        theirs = visible.squeeze(1).gather(1, asking.unsqueeze(-1).expand(-1, -1, rows.size))  # (B, Q, L)
-        return self.layers[-1].asked(x, rows, asking, Whole(hiding(theirs.unsqueeze(1)))).float()
 
     def embed(
         self, tokens: Tensor, rows: Rows, position: Tensor, kind: Tensor, item: Tensor | None
@@ -101,17 +86,7 @@ class FastModel(nn.Module):
     def forward(self, batch: TokenBatch, photos: Tensor, texts: Tensor) -> Tensor:
         """(B, d) float32, L2-normalised: the `[CLS]` row of each bare listing (or, in "cls", history)."""
         tokens, (position, item, kind) = self.embedder(batch, photos, texts), batch.flat()
-        if self.reads == "blocks":
-            first = torch.zeros(len(batch.length), 1, dtype=torch.long)
-            found = self.longformer.read_out(tokens, batch.length, first, position, kind, item)
-            return F.normalize(found[:, 0], dim=-1)
         return self.longformer.encode(tokens, batch.length, position, kind, item)
-
-    def prefixes(self, batch: ReadoutBatch, photos: Tensor, texts: Tensor) -> Tensor:
-        """(R, d) float32, L2-normalised: for each event of the windows the history that ends with it."""
-        tokens, (position, item, kind) = self.embedder(batch, photos, texts), batch.flat()
-        found = self.longformer.read_out(tokens, batch.length, batch.rows, position, kind, item)  # (B, K, d)
-        return F.normalize(found[batch.real], dim=-1)
 
 
 class FastUserPass:

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from listing_vibes.model.user_pass import CausalPass, Newest
 
 #: sequence: one row of tokens, newest listing first, its `[CLS]` is the embedding (Recformer, Li et al. 2023).
-#: blocks: oldest first, each listing a block of tokens with a `[CLS]` of its own that sees its listing and all before it,
-#: so that one pass embeds every prefix of the history; a bare listing is a history of one.
 #: vectors: each listing alone through the Longformer, then a causal pass over one vector a listing.
-Reads = Literal["sequence", "blocks", "vectors"]
+Reads = Literal["sequence", "vectors"]
 
 
 class Reader(ABC):
