@@ -18,10 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+from helpers.machine import machine
 from listing_vibes.cores import cores
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.serving.cost.measure import machine
 
 RUN, MARKET = "RUN", "MARKET"  # stand for the demo's
 #: Of each line what it is asked, and what with `--quick`.

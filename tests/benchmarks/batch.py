@@ -21,7 +21,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from listing_vibes.serving.cost.measure import machine
+from helpers.machine import machine
 
 
 def command(run: Path, kind: str, out: Path, k: int, chunk: int, *options: str) -> list[str]:

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from helpers.machine import machine
 from listing_vibes.device import multiplies_bf16
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.fast.model import FastLongformer
@@ -32,7 +33,6 @@ from listing_vibes.packed.batches import TOKENS, batches_by_length
 from listing_vibes.packed.linear import PackedLinear
 from listing_vibes.packed.machine import keep_memory
 from listing_vibes.run.run import Run
-from listing_vibes.serving.cost.measure import machine
 
 ITEM, LONGEST, THEIR_BATCH, LISTINGS = 14, 651, 16, 1024
 TYPES = {"float32": torch.float32} | ({"bf16": torch.bfloat16} if multiplies_bf16() else {})

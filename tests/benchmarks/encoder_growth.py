@@ -27,6 +27,7 @@ import torch
 from tests.benchmarks.encoder import TYPES, ours
 from tests.helpers.index_vectors import like
 
+from helpers.machine import machine
 from listing_vibes.model.config import PRESETS
 from listing_vibes.model.fast.choose import chosen
 from listing_vibes.model.fast.model import FastLongformer
@@ -34,7 +35,6 @@ from listing_vibes.model.longformer import Longformer
 from listing_vibes.packed.machine import keep_memory
 from listing_vibes.run.run import Run
 from listing_vibes.search.index.choose import K, choose
-from listing_vibes.serving.cost.measure import machine
 
 LENGTHS, TOKENS = (16, 32, 64, 128, 256, 512, 1024), 8192
 QUERIES, WARM = 256, 1_000

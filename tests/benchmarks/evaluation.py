@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from helpers.machine import machine
 from listing_vibes.evaluation.protocol import evaluate
 from listing_vibes.evaluation.run_evaluation import with_serving
 from listing_vibes.market.log import EventLog
@@ -32,7 +33,6 @@ from listing_vibes.scoring.late_interaction import NEWEST, add_nearest
 from listing_vibes.scoring.neighbours import VectorNeighbours
 from listing_vibes.scoring.ranking import pessimistic_ranks, ranks_of_sums, top
 from listing_vibes.scoring.scorer import VectorScorer
-from listing_vibes.serving.cost.measure import machine
 
 BATCH, K, DAY = 256, 30, 24 * 3600 * 10**9
 

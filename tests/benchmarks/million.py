@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tests.benchmarks.stages import stage
 
+from helpers.machine import machine
 from listing_vibes.features.featurizer import FeatureConfig
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.market import Market
 from listing_vibes.market.writer import write_market
 from listing_vibes.model.settings import Settings, TrainingConfig
-from listing_vibes.serving.cost.measure import machine
 from listing_vibes.training.train import train
 
 FIRST_DAY = pd.Timestamp("2025-01-06", tz="UTC")

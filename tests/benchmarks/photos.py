@@ -22,12 +22,12 @@ import timm
 import torch
 from PIL import Image
 
+from helpers.machine import machine
 from listing_vibes.features.photos import files as photo_files
 from listing_vibes.features.photos.encoder import LITE0
 from listing_vibes.features.photos.opening import load_photo_encoder
 from listing_vibes.features.photos.vectors import embed_photos
 from listing_vibes.market.market import Market
-from listing_vibes.serving.cost.measure import machine
 
 BATCH = 32
 

@@ -19,8 +19,8 @@ import numpy as np
 from tests.benchmarks.million import config, events, homes
 from tests.benchmarks.stages import COMMAND, stage
 
+from helpers.machine import machine
 from listing_vibes.market.writer import write_market
-from listing_vibes.serving.cost.measure import machine
 
 EVENTS = 8  # a user, on average
 SETTINGS = """history = "listing-vectors"

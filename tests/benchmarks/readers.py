@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from helpers.machine import machine
 from listing_vibes.features.config import FeatureConfig
 from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.units import unit_rows
@@ -32,7 +33,6 @@ from listing_vibes.model.listing_model import ListingModel
 from listing_vibes.model.settings import Settings
 from listing_vibes.packed.machine import keep_memory
 from listing_vibes.run.engine import Engine
-from listing_vibes.serving.cost.measure import machine
 
 LISTINGS, USERS = 6_000, 8_192
 #: What the work that introduced the recommender reports of a model of base size, `cls`, on a 2080Ti.

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from tests.helpers.index_vectors import like
 
+from helpers.machine import machine
 from listing_vibes.run.run import Run
 from listing_vibes.search.index.choose import K, choose, recall
 from listing_vibes.search.index.exact import ExactIndex
 from listing_vibes.search.index.sketch import SketchIndex
-from listing_vibes.serving.cost.measure import machine
 
 AS_IT_COMES = faiss.cvar.distance_compute_blas_threshold
 

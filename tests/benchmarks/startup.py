@@ -27,10 +27,10 @@ import numpy as np
 import pandas as pd
 from tests.benchmarks.growth import PAGE
 
+from helpers.machine import machine
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.cost.measure import machine
 
 AMENITIES = np.array(["wifi", "lift", "garden", "parking", "sauna", "fireplace", "balcony", "terrace"])
 

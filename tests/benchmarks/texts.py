@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from helpers.machine import machine
 from listing_vibes.device import has_bf16, multiplies_bf16
 from listing_vibes.features.texts.encoder import embed_texts, load_text_encoder
 from listing_vibes.market.market import Market
 from listing_vibes.packed.machine import keep_memory
-from listing_vibes.serving.cost.measure import machine
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 WORDS = "the bright quiet flat by the harbour with a view of the old town and its garden has two rooms"

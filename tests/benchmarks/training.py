@@ -26,6 +26,7 @@ from tests.helpers import small_market
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.machine import machine
 from listing_vibes.device import has_bf16
 from listing_vibes.features.featurizer import FeatureConfig, Featurizer
 from listing_vibes.market.columns import Columns as C
@@ -39,7 +40,6 @@ from listing_vibes.model.longformer import Longformer
 from listing_vibes.model.settings import Settings
 from listing_vibes.progress import Trained, Update
 from listing_vibes.run.engine import make_inputs
-from listing_vibes.serving.cost.measure import machine
 from listing_vibes.training.examples import make_examples
 from listing_vibes.training.finetune import _Finetuning
 from listing_vibes.training.step import StepData

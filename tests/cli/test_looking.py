@@ -39,8 +39,6 @@ class Asked(Exception):
             ["launch", "--listing", "home-0003", "--no-advise"],
             "listing_vibes.insight.launch.launch:launch", ("home-0003",), {"advise": False},
         ),
-        (["film", "out.webp", "--space", "model"], "listing_vibes.insight.map.film:film", ("model", "webp"), {}),
-        (["film", "out.gif"], "listing_vibes.insight.map.film:film", (None, "gif"), {}),
     ],
     ids=lambda one: one[0] if isinstance(one, list) else "",
 )  # fmt: skip

@@ -162,7 +162,6 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
         "train.jsonl",
         _text("train.jsonl", '{"step": [], "validation recall@30": {}}\n[1]\n3\n'),
     ),
-    "cost: of another type": ("cost.json", _json("cost.json", {"machine": []})),
 }
 
 
@@ -174,7 +173,6 @@ def read_all(path: Path) -> None:
     from listing_vibes.report.measured import training
     from listing_vibes.run.fits import load_fits
     from listing_vibes.run.run import Run
-    from listing_vibes.serving.cost.measure import Constants
 
     run = Run.open(path)
     for space in run.spaces:
@@ -182,4 +180,4 @@ def read_all(path: Path) -> None:
     if run.has_model:
         run.recommend(run.log.users[0], 3)
     _ = run.metrics, run.pushes, run.transferred, load_fits(path), read_map(run), load_rankings(run)
-    _ = read_ablation(path / "ablation.parquet"), training(run), Constants.load(path)
+    _ = read_ablation(path / "ablation.parquet"), training(run)

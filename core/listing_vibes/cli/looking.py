@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, look, launch, why, demand, film, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, look, launch, why, demand, explore, report, demo."""
 
 import os
 from pathlib import Path
@@ -242,29 +242,6 @@ def demand(
     if out is not None:
         write_table(out, found.frame())
     typer.echo(as_json(opened, found.to_dict()) if json_ else repr(found))
-
-
-@app.command(rich_help_panel=USE)
-def film(
-    run: RunPath,
-    out: Annotated[Path, typer.Argument(metavar="OUT.gif|OUT.webp", help="file to write")],
-    space: Annotated[
-        str | None, typer.Option(help="whose map: photos (default), model or attributes")
-    ] = None,
-) -> None:
-    """Write the map over the days of its market as a moving picture: what was live, and what was touched."""
-    from listing_vibes.insight.map.film import film as film_of
-    from listing_vibes.market.durable import atomic_path
-    from listing_vibes.run.run import Run
-
-    if out.suffix.lower() not in (".gif", ".webp"):
-        raise VibesError(f"OUT is {out}; a film is a .gif or a .webp, so give its name one of these endings.")
-    opened = Run.open(run)
-    with progress_bar() as progress:
-        made = film_of(opened, space, "webp" if out.suffix.lower() == ".webp" else "gif", progress)
-    with atomic_path(out) as temporary:
-        temporary.write_bytes(made)
-    typer.echo(f"Wrote {out} ({len(made) / 2**20:.1f} MB).", err=True)
 
 
 @app.command(rich_help_panel=USE)

@@ -1,4 +1,4 @@
-"""Commands that take a run elsewhere: what it would cost, and its model for other engines."""
+"""The command that takes a run elsewhere: its model for other engines, its vectors for other systems."""
 
 import json
 from pathlib import Path
@@ -12,32 +12,6 @@ from listing_vibes.model.export.formats import FORMATS
 
 if TYPE_CHECKING:
     from listing_vibes.run.run import Run
-
-
-@app.command(rich_help_panel=PRODUCTION)
-def cost(
-    run: RunPath,
-    json_: Json = False,
-    memory: Annotated[
-        bool,
-        typer.Option("--memory", help="measure the peak memory of each command as well, which runs them all"),
-    ] = False,
-) -> None:
-    """Measure what encoding and comparing take here, and reckon a million and a hundred million; kept for the report."""
-    from listing_vibes.run.run import Run
-    from listing_vibes.serving.cost.measure import measure
-    from listing_vibes.serving.cost.table import as_text
-
-    opened = Run.open(run)
-    found = measure(opened)
-    if memory:
-        from listing_vibes.serving.cost.memory import measure_memory
-
-        found.save(opened.path)  # what is known stays where a command below fails
-        with progress_bar() as progress:
-            found = found.model_copy(update={"memory": measure_memory(opened, progress)})
-    found.save(opened.path)
-    typer.echo(found.model_dump_json() if json_ else as_text(found))
 
 
 @app.command(rich_help_panel=PRODUCTION)

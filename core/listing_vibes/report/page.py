@@ -20,8 +20,6 @@ from listing_vibes.report.looks import photo_grids, vibe_map
 from listing_vibes.report.measured import Quality, ablation, quality, slices_of, training
 from listing_vibes.report.pins import Pin, RunOf, only, pinned_views
 from listing_vibes.report.text import NO_QUERY, SPACES, USED_UP, bounds, cold_sentence, limits, method
-from listing_vibes.serving.cost.measure import Constants
-from listing_vibes.serving.cost.table import lines, measured_on, size_titles
 from listing_vibes.words import percent
 
 if TYPE_CHECKING:
@@ -84,7 +82,6 @@ def context(run: Run) -> dict[str, Any]:
         "ablation": ablation(run),
         "map": vibe_map(run),
         "photos": photo_grids(run),
-        "cost": _cost(run) if run.has_model else None,
         "method": method(run.manifest.settings if run.has_model else None, metrics),
         "limits": limits(run),
     }
@@ -127,11 +124,3 @@ def _quality(run: Run) -> Quality | str:
         return "This run was not measured: its market has no events to test lists on. Similar listings need none."
     why = "it has not been evaluated" if run.has_model else "it has no trained model"
     return f"This run was not measured: {why}."
-
-
-def _cost(run: Run) -> dict[str, Any] | str:
-    """What a larger market takes, or the name of the run that was not measured."""
-    found = Constants.load(run.path)
-    if found is None:
-        return run.path.name
-    return {"told": measured_on(found), "sizes": size_titles(), "lines": lines(found)}

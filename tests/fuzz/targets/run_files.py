@@ -23,7 +23,6 @@ from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.metrics_file import parse_metrics
 from listing_vibes.run.run import Run
-from listing_vibes.serving.cost.measure import Constants
 
 FIRST = Path(__file__).parents[2] / "run" / "first_format"
 METRICS = (
@@ -37,7 +36,6 @@ SERVING = (
     b'[{"name": "model only + neighbors + recency", "space": "attributes", "decay": 0.7, "share": 0.5, "ids": null, '
     b'"id_settings": {}, "id_share": 0.0, "days": 15, "events": null, "weight": 0.1}]'
 )
-COST = b'{"machine": "x", "listings": 24}'
 
 
 def _file(name: str) -> bytes:
@@ -106,7 +104,6 @@ for _name, _read, _seed in (
     ("current.json", stamp_of, lambda: b'{"base": "ab", "generation": 3, "made": 0}'),
     ("metrics.json", _metrics, lambda: METRICS),
     ("serving.json", load_fits, lambda: SERVING),
-    ("cost.json", Constants.load, lambda: COST),
     (
         "listings.npz",
         lambda run: read_spaces(run / "listings.npz", {"model": 8}),
