@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
-from listing_vibes.market.called import name_of, telling
+from listing_vibes.market.called import NAMES, TITLES, name_of, telling
 from listing_vibes.market.column_names import rename_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
@@ -23,34 +23,13 @@ from listing_vibes.market.in_vain import unwanted_in_vain
 from listing_vibes.market.io import TABLES, find_table, read_table
 from listing_vibes.market.kept_listings import Listings, Parts, kept_listings
 from listing_vibes.market.kinds import Shown, kind_of
+from listing_vibes.market.photo_folders import root_defects
 from listing_vibes.market.tables import events_table, listings_table, photos_table
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.market.writer import finish_writing, replacing, write_market
 from listing_vibes.words import count
 
 _PARTS = "_parts"
-#: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
-#: say whose: they count where they tell listings apart.
-NAMES = (
-    "name",
-    "naam",
-    "navn",
-    "namn",
-    "nazwa",
-    "nombre",
-    "nome",
-    "название",
-    "назва",
-    "名称",
-    "名前",
-    "이름",
-    "ชื่อ",
-)
-TITLES = (
-    "title", "name", "headline", "listing_title", "listing_name", "product_title", "product_name", "item_title", "item_name",
-    "titel", "überschrift", "titre", "título", "titulo", "titolo", "tytuł", "otsikko", "rubrik", "başlık", "заголовок", "τίτλος",
-    "العنوان", "عنوان", "כותרת", "标题", "標題", "商品名称", "商品名", "タイトル", "제목", "상품명", *NAMES[1:],
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -225,7 +204,7 @@ class Market:
         )
         if "photos" in sources:
             photos, found = photos_table(renamed(sources["photos"]), sources["photos"], known)
-            defects = defects + found + _without_photo_root(path, config)
+            defects = defects + found + root_defects(path, config)
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(renamed(source), source, known, config, moment)
@@ -412,14 +391,6 @@ class Market:
         except VibesError:
             return False
         return tables_digest(there) == tables_digest(self)
-
-
-def _without_photo_root(path: Path, config: MarketConfig) -> list[Defect]:
-    """The defect of a `photo_root` that is not there."""
-    if not config.photo_root or (path / config.photo_root).is_dir():
-        return []
-    message = "is no folder here; photos are read from the market's alone"
-    return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
 
 
 def _attributes(kinds: dict[str, AttributeConfig]) -> list[Attribute]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.defects import Defect
 from listing_vibes.market.kept import stamp
 
 
@@ -40,6 +41,14 @@ class PhotoFolders:
         return any(
             file.is_relative_to(folder.resolve()) for folder in (self.market, self.root) if folder is not None
         )
+
+
+def root_defects(market: Path, config: MarketConfig) -> list[Defect]:
+    """Return the defect of a `photo_root` that is not there."""
+    if not config.photo_root or (market / config.photo_root).is_dir():
+        return []
+    message = "is no folder here; photos are read from the market's alone"
+    return [Defect("market.toml", "photo_root", 0, config.photo_root, message)]
 
 
 @lru_cache(maxsize=64)
