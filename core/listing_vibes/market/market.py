@@ -374,8 +374,7 @@ class Market:
         return with_files(tables, files)
 
     def _is_as_on_disk(self) -> bool:
-        source = self.source
-        if source is None:
+        if (source := self.source) is None:
             return True
         listings = self.__dict__.get(_PARTS, self.__dict__.get("listings"))
         if (
