@@ -40,7 +40,7 @@ def export(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Write the model as ONNX or compiled ahead of time, or the vectors of listings and users as Parquet or into Milvus."""
+    """Write the model as ONNX, or the vectors of listings and users as Parquet or into Milvus."""
     from dataclasses import asdict
 
     from listing_vibes.run.run import Run

@@ -27,7 +27,7 @@ def write_graph(graph: PaddedGraph, sample: Arrays, path: Path, format: str, row
         rows: the largest length of a row, in tokens or events.
 
     Raises:
-        VibesError: a library or a compiler is missing.
+        VibesError: a library is missing.
     """
     with _quietly():
         program = _traced(graph, sample, rows)

@@ -3,7 +3,6 @@
 out/export.json    what is there: by format the graphs and their inputs, the model they are of, the checks
 out/listings.*     bare listings to vectors
 out/histories.*    histories to vectors, unless those go through the same graph
-out/tensorrt.sh    the command that makes a TensorRT engine of each ONNX file
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
     """Write the model of `run` into `out` in one format; returns the files.
 
     Raises:
-        VibesError: no model, no events to trace it with, or a library or a compiler is missing.
+        VibesError: no model, no events to trace it with, or a library is missing.
     """
     engine, config = run.engine, run.engine.settings.encoder_config()
     if not len(run.log):
@@ -52,7 +51,6 @@ def export_run(run: Run, out: Path, format: str, report: Report | None = None) -
         write_graph(graph, sample, files[kind], format, longest)
     names = {"listings": files["listings"].name, "histories": files.get("histories", files["listings"]).name}
     _note(run, out, format, names, graphs)
-    way.write_beside(out, graphs, config.max_tokens)
     return list(files.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch.export import ExportedProgram
 
-    from listing_vibes.model.export.graph import PaddedGraph
     from listing_vibes.model.export.inputs import Arrays
 
 #: Runs what was written: arrays in, (B, d) float32 out.
@@ -31,8 +30,7 @@ class Format(ABC):
         """Write the program, whose inputs are called `names`, in the file `path` (which is put in its place whole).
 
         Raises:
-            VibesError: a compiler is missing.
-            ImportError: a library is.
+            ImportError: a library is missing.
         """
 
     @abstractmethod
@@ -43,9 +41,6 @@ class Format(ABC):
             VibesError: the file is no graph.
             ImportError: a library is missing.
         """
-
-    def write_beside(self, out: Path, graphs: Mapping[str, PaddedGraph], max_tokens: int) -> None:  # noqa: B027
-        """Write into the folder `out` what else is of use beside the `graphs`' files; nothing, unless a format says so."""
 
 
 #: All formats by name; knowing the names imports no torch.
