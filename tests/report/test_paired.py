@@ -6,7 +6,7 @@ from listing_vibes.report.paired import beside, hardest_rival
 def test_the_difference_to_the_hardest_rival_is_told_with_its_interval():
     one = {"value": 0.204, "low": 0.19, "high": 0.22, "p_holm": 0.001}
     told = beside({"differences": {"default ranking - als": {"recall@30": one}}}, "als")
-    assert told == "Difference: +20.4 points (+19.0 to +22.0), the model is ahead."
+    assert told == "Difference: +20.4 points (+19.0 to +22.0), the default ranking is ahead."
     unsure = {"value": 0.056, "low": 0.01, "high": 0.097, "p_value": 0.02, "p_holm": 0.16}
     told = beside({"differences": {"default ranking - als": {"recall@30": unsure}}}, "als")
     assert (

@@ -1,4 +1,4 @@
-"""The model against one other method: which one is the hardest to beat, and by how much the model is ahead of it."""
+"""The default ranking against one other method: which one is the hardest to beat, and by how much the default ranking is ahead of it."""
 
 from statistics import NormalDist
 from typing import Any
@@ -27,9 +27,9 @@ def beside(metrics: dict[str, Any], rival: str, metric: str = "recall@30") -> st
     word = (
         "no sure difference"
         if not sure
-        else "the model is ahead"
+        else "the default ranking is ahead"
         if one["value"] > 0
-        else "the model is behind"
+        else "the default ranking is behind"
     )
     points = [f"{100 * share:+.1f}".replace("-", "−") for share in (one["value"], low, high)]
     several = ", corrected for the number of methods" if (low, high) != (one["low"], one["high"]) else ""
