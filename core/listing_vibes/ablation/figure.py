@@ -1,5 +1,6 @@
 """The figure of an ablation: recall@30 of every variant with its interval, in the order of the grid."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from listing_vibes.ablation.table import ALL, Measured
 from listing_vibes.ablation.text import SIGNIFICANT, figures_of, p_text
 from listing_vibes.defaults import K
 from listing_vibes.errors import needs
+from listing_vibes.market.caches import user_cache
 from listing_vibes.market.durable import atomic_path
 
 ROW, TITLE_ROWS = 0.26, 1.4  # inches a variant; rows of air that a question's name takes
@@ -27,6 +29,8 @@ def save_figure(table: pd.DataFrame, measured: Sequence[Measured], path: Path, h
         VibesError: matplotlib is not installed, or the files cannot be written.
     """
     with needs("The figure"):
+        # Else its list of fonts is written into the home folder.
+        os.environ.setdefault("MPLCONFIGDIR", str(user_cache() / "matplotlib"))
         import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -52,6 +54,10 @@ def score_on_ray(folder: Path, workers: int, report: Report | None = None) -> in
         return 0
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it reports nothing to anybody
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning
+    if not os.environ.get("RAY_ADDRESS") and "ray" not in sys.modules:
+        # Its processes know each other by a token, which Ray else writes into the home folder.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     with needs("--engine ray", "ray"):
         import ray
         import ray.data
@@ -112,8 +118,12 @@ def _start(ray: Any, workers: int) -> None:
     if not os.environ.get("RAY_ADDRESS"):
         # One more than the actors take, for the reading of the list of chunks.
         options |= {"num_cpus": workers + 1, "_node_ip_address": "127.0.0.1"}
+    # Even without a dashboard Ray starts its server, which asks the addresses of three clouds whether it runs there, whatever is said
+    # of usage statistics. Ray goes on where that server does not start, which is what these values say.
+    without = mock.patch("ray._private.services.start_api_server", create=True, return_value=(None, None))
     try:
-        ray.init(**options)
+        with without:
+            ray.init(**options)
     except Exception as error:  # Ray raises a bare Exception where a part of it does not answer in time
         raise VibesError(
             f"Ray did not start ({str(error).splitlines()[0]}); run the same again when the machine is less busy, "
