@@ -14,8 +14,11 @@ from listing_vibes_app.server.runs import run_paths
 
 ICON = str(Path(__file__).with_name("icon.svg"))
 
-#: Titles and values of right-to-left languages are read in their own direction.
-STYLE = "<style>.stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }</style>"
+#: Titles and values of right-to-left languages are read in their own direction; tags on the primary color stand out in both themes.
+STYLE = """<style>
+.stApp :is(h1, h2, h3, td) { unicode-bidi: plaintext; text-align: left }
+.stApp [data-tag-index] * { color: light-dark(#ffffff, #14191b) }
+</style>"""
 
 # Before the navigation: it would take the first page's icon, which browsers fetch from another machine.
 st.set_page_config(page_icon=ICON, layout="wide")

@@ -1,6 +1,6 @@
 """Cold start: listings that nobody touched yet, one entered on the spot, and how recall depends on what is known."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -208,7 +208,7 @@ def beginning(opened: OpenRun) -> None:
         "would get it first follow at once. Nothing is stored."
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        _fill_in(opened, "Fill in a listing", "primary")
+        _fill_in(opened, "Fill in a listing")
         st.button("Begin with empty fields", icon=":material/edit:", on_click=fill_form, args=(opened, None))
     rows = np.random.default_rng(0).permutation(len(opened.view))
     photographed = [row for row in rows if opened.view.photos(int(row))]
@@ -225,11 +225,10 @@ def beginning(opened: OpenRun) -> None:
     )
 
 
-def _fill_in(opened: OpenRun, label: str, kind: Literal["primary", "secondary"] = "secondary") -> None:
+def _fill_in(opened: OpenRun, label: str) -> None:
     st.button(
         label,
         icon=":material/casino:",
-        type=kind,
         on_click=lambda: fill_form(opened, int(np.random.default_rng().integers(len(opened.view)))),
         help="The values and photos of one drawn by chance, to change from there",
         key="fill-in",
