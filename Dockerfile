@@ -6,7 +6,7 @@ FROM ${BASE}
 # The default index serves torch for CUDA (3 GB); --build-arg TORCH_INDEX=URL names PyTorch's own index of CPU builds.
 ARG TORCH_INDEX
 RUN useradd --create-home --uid 1000 vibes \
- && install -d -o vibes -g vibes /data /posted /shown
+ && install -d -o vibes -g vibes /data
 WORKDIR /opt/listing-vibes
 COPY assets/deploy/requirements.txt assets/deploy/torch.txt ./
 RUN python3 -m venv .venv \

@@ -55,7 +55,7 @@ def known(trained: Run, tmp_path_factory) -> dict:
     """What the examples find at hand: a market, a run over it, and a folder to write to."""
     run = copied(trained, tmp_path_factory.mktemp("examples"))
     shown, arm = run.path.parent / "shown", Arm(run=str(run.path))
-    begin(shown, Setup(design="interleave", a=arm, b=arm, events=str(run.path.parent)))
+    begin(shown, Setup(design="interleave", a=arm, b=arm, events=str(shown)))
     return {
         "pd": pd, "Market": Market, "Run": Run, "train": train, "evaluate": evaluate,
         "market": run.market, "run": run, "folder": run.path.parent, "shown": shown,

@@ -40,7 +40,7 @@ COMMANDS = {
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
     "forget": ["forget", "{}/run", "user-0003"],
     "monitor": ["monitor", "{}/run", "--memo", "{}/memo.md"],
-    "experiment": ["experiment", "{}/shown", "--events", "{}", "--html", "{}/lost.html"],
+    "experiment": ["experiment", "{}/shown", "--events", "{}/shown", "--html", "{}/lost.html"],
     "export": ["export", "{}/run", "{}/export"],
     "export --vectors": ["export", "{}/run", "{}/vectors", "--vectors"],
     "check": ["check", "{}/market"],

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from listing_vibes.serving.service.process import Server
+from listing_vibes.serving.store import EVENT, Store
 
 
 def serving(app: FastAPI, **told: Any) -> TestClient:
@@ -69,3 +71,30 @@ def ask(address: str, path: str, body: Any = None) -> Any:
     request = urllib.request.Request(address + path, data, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
+
+
+def stored_events(place: Path | str) -> list[dict[str, Any]]:
+    """The posted events of a store, in the order of their ids, without empty columns."""
+    store = Store(place, "--events")
+    _, rows = store.read_events()
+    store.close()
+    return [
+        {name: value for name, value in zip(EVENT, row[2:], strict=True) if value is not None} for row in rows
+    ]
+
+
+@contextmanager
+def locked(place: Path | str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the write lock of a store, stopped by SIGSTOP until the end, when it is killed."""
+    code = (
+        "import sys, time; from listing_vibes.serving.store import Store\n"
+        "with Store(sys.argv[1], '--events', create=True).write(): print('locked', flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(place)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "locked\n"
+        process.send_signal(signal.SIGSTOP)
+        yield process
+    finally:
+        process.kill()
+        process.wait()

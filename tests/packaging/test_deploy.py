@@ -20,11 +20,11 @@ import typer
 
 import listing_vibes.cli  # noqa: F401  (registers the commands)
 from helpers.commands import vibes
-from helpers.serving import ask, running
+from helpers.serving import ask, running, stored_events
 from helpers.small_market import generate
-from helpers.traces import traces
 from listing_vibes.cli.shared import app
 from listing_vibes.run.run import Run
+from listing_vibes.serving.impressions.tables import read_impressions
 from listing_vibes.serving.refresh.loop import REFRESHING
 from listing_vibes.serving.service.guard import TOKEN
 from listing_vibes.serving.service.workers import END_S
@@ -43,9 +43,9 @@ PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus.yaml").read_text(encoding="utf
 ALERTS = yaml.safe_load((DEPLOY / "alerts.yaml").read_text(encoding="utf-8"))
 TREE = typer.main.get_command(app).commands
 #: What a command needs to write and what it only reads, by the names of its arguments.
-WRITES = {"import": ["market"], "train": ["folders"], "evaluate": ["run"], "refresh": ["run"], "monitor": ["run"], "forget": ["run", "also"],
-          "serve": ["events", "impressions"], "explore": []}  # fmt: skip
-READS = {"serve": ["run"], "explore": ["runs"], "refresh": ["events"]}
+WRITES = {"import": ["market"], "train": ["folders"], "evaluate": ["run"], "refresh": ["run"], "monitor": ["run"], "forget": ["run"],
+          "serve": [], "explore": []}  # fmt: skip
+READS = {"serve": ["run"], "explore": ["runs"]}
 SECRET = "a-token-of-many-characters"
 
 
@@ -186,7 +186,7 @@ def test_the_network_is_closed_but_for_what_the_parts_need():
         for container, one, _ in containers()
         if container.startswith(f"{name} ") and any(e["name"] == "PGPASSWORD" for e in one.get("env", []))
     }
-    assert set(chosen["values"]) == asks == {"setup", "refresh"}
+    assert set(chosen["values"]) == asks == {"setup", "serve", "refresh", "forget"}
     assert [rule["ports"][0]["port"] for rule in database["spec"]["egress"]] == [5432, 53]
 
 
@@ -330,7 +330,7 @@ def test_the_images_libraries_are_locked_and_nothing_of_it_can_be_written():
 
 def here(words: list[str], folder: Path, address: str) -> list[str]:
     """A command of the composition, with the folders and the database of this test."""
-    moved_ = [re.sub(r"^/(data|posted|shown)\b", rf"{folder}/\1", word) for word in words]
+    moved_ = [re.sub(r"^/data\b", f"{folder}/data", word) for word in words]
     return [address if word.startswith("postgresql") else word for word in moved_]
 
 
@@ -346,8 +346,6 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
         table.iloc[1:].to_sql(name, engine, index=False)
     monkeypatch.setenv(TOKEN, SECRET)
     monkeypatch.setenv("LISTING_VIBES_DATABASE", address)
-    for name in ("posted", "shown"):
-        (tmp_path / name).mkdir()
     quick = tmp_path / "quick.toml"
     quick.write_text(
         "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
@@ -402,13 +400,13 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
                 urllib.request.Request(place + "/health", headers={"Host": "elsewhere.example.com"}),
                 timeout=30,
             )
-        assert traces(tmp_path / "shown", user) and traces(tmp_path / "posted", user)
+        assert user in read_impressions(address)["user_id"].tolist()
         gc.collect()  # the commands before were this process, which reads the state as long as it holds the run
         words = [word.replace("${FORGET_USER:-}", user) for word in OURS["forget"]["command"]]
         done = vibes(*here(words, tmp_path, address))
-        assert "events.parquet" in done.stdout and str(tmp_path / "posted") in done.stdout
+        assert "events.parquet" in done.stdout and address in done.stdout
         process.send_signal(signal.SIGTERM)
         assert process.wait(END_S + 5) == 0
-    assert traces(tmp_path / "shown", user) == traces(tmp_path / "posted", user) == []
+    assert stored_events(address) == [] and user not in read_impressions(address)["user_id"].tolist()
     assert len(Run.open(tmp_path / "data" / "run").listing_ids) == len(tables["listings"])
     engine.dispose()

@@ -17,7 +17,7 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.impressions.tables import read_impressions
 from listing_vibes.serving.service.api import make_app
 from listing_vibes.serving.service.newest import NewestState

@@ -99,9 +99,10 @@ def forget(
     run: RunPath,
     users: Annotated[list[str], typer.Argument(metavar="USER...", help="user ids")],
     also: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
-            metavar="PLACE", help="another run, a folder of lists or a table; may be given several times"
+            metavar="PLACE",
+            help="another run, a folder of lists, a table, or the --events and --impressions of a service; may be given several times",
         ),
     ] = None,
     json_: Json = False,
@@ -158,15 +159,16 @@ def serve(
     ] = 1,
     with_: options.With = None,
     events: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            metavar="DIR",
-            help="take events at POST /events and keep them in this folder, which `vibes refresh --events` reads",
+            metavar="PLACE",
+            help="take events at POST /events and keep them in a database, which `vibes refresh --events` reads: a folder or file "
+            "of this machine, or postgresql://...",
         ),
     ] = None,
     impressions: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="keep every answer in this folder as Parquet, with a request id"),
+        str | None,
+        typer.Option(metavar="PLACE", help="record every answer in a database likewise, with a request id"),
     ] = None,
     hash_users: Annotated[
         bool, typer.Option("--hash-users", help="users in --impressions as keyed hashes")
@@ -218,9 +220,9 @@ def serve(
 
 @app.command(rich_help_panel=PRODUCTION)
 def experiment(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of --impressions")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="that of --impressions")],
     events: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="folder of --events; default: as the services had it")
+        str | None, typer.Option(metavar="PLACE", help="that of --events; default: as the services had it")
     ] = None,
     action: Annotated[
         list[str] | None, typer.Option(help="events that count; may be given several times; default: all")
@@ -234,7 +236,7 @@ def experiment(
     """Say which of two runs is better, by what `vibes serve A B` showed and what users did; look as often as you like."""
     from listing_vibes.serving.experiment.verdict import experiment as judged
 
-    found = judged(folder, events, action)
+    found = judged(place, events, action)
     if html is not None:
         from listing_vibes.report.trial import write_experiment
 

@@ -14,8 +14,11 @@ QUERY = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\s", 
 _REMARKS = re.compile(r"(?:\n\s*--[^\n]*|\s)+\Z")
 
 
-def engine_of(address: str, told: str) -> Any:
-    """A SQLAlchemy engine; `told` is what a sentence calls the address, such as "--database".
+def engine_of(address: Any, told: str, **options: Any) -> Any:
+    """A SQLAlchemy engine of a URL; `told` is what a sentence calls the address, such as "--database".
+
+    Args:
+        options: of `sqlalchemy.create_engine`.
 
     Raises:
         VibesError: SQLAlchemy or the database's driver is not installed, the address is none, or names a file that is not there.
@@ -23,7 +26,7 @@ def engine_of(address: str, told: str) -> Any:
     with needs("A database", "sql"):
         import sqlalchemy as sql
     try:
-        engine = sql.create_engine(address, pool_pre_ping=True)
+        engine = sql.create_engine(address, pool_pre_ping=True, **options)
     except ImportError as error:
         raise VibesError(
             f"The database of {told} needs the Python package {error.name}; install it with pip."

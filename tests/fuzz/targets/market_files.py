@@ -18,7 +18,6 @@ from listing_vibes.market.log import EventLog
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile
 from listing_vibes.market.tables import events_table, listings_table, photos_table
-from listing_vibes.market.user_names import UserNames
 
 TOML = (
     b'name = "Tiny town"\nnote = "Simulated."\ncurrency = "EUR"\ntitle = "title"\nactions = ["view", "save"]\n'
@@ -74,31 +73,18 @@ def _table(name: str, suffix: str) -> Callable[[Path], Callable[[bytes], object]
 
 @target("event-log", seeds=lambda: [LOG])
 def event_log(folder: Path) -> Callable[[bytes], object]:
-    """A log of live events, read as a refresh, a service and an experiment read it."""
-    from listing_vibes.serving.impressions.tables import read_feedback
-    from listing_vibes.serving.journal.following import whole_lines
-    from listing_vibes.serving.live.log import LiveLog
-    from listing_vibes.serving.refresh.logged import rows_of_log
+    """Events as lines of JSON, read as a refresh reads them."""
+    from listing_vibes.serving.refresh.logged import rows_of_log, whole_lines
 
     path, config, known = folder / "events-1.jsonl", MarketConfig(), pd.Index(["a1", "a2", "a3"])
     now = pd.Timestamp("2024-06-01", tz="UTC")
-    log = LiveLog(folder / "none", _Nothing)
 
     def feed(content: bytes) -> object:
         path.write_bytes(content)
-        for line in whole_lines(path).splitlines():
-            log._read(line)
         rows, problems = rows_of_log(path, whole_lines(path))
-        return problems, read_feedback(folder), len(rows) and events_table(rows, path, known, config, now)
+        return problems, len(rows) and events_table(rows, path, known, config, now)
 
     return feed
-
-
-class _Nothing:
-    """A run without events."""
-
-    class market:
-        timed, names = True, UserNames(Path("."), False)
 
 
 @target("market", seeds=lambda: [b"\0".join((TOML, *CSV.values()))])

@@ -80,7 +80,7 @@ def _draw(rng: random.Random, corpus: Sequence[bytes]) -> bytes:
 
 @target("service-requests", _seeds, _draw)
 def service_requests(folder: Path) -> Callable[[bytes], object]:
-    from listing_vibes.serving.impressions.keeper import Impressions
+    from listing_vibes.serving.impressions.recorder import Impressions
     from listing_vibes.serving.service.api import Options, make_app
     from listing_vibes.serving.service.newest import NewestState
 

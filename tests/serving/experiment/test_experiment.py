@@ -1,6 +1,7 @@
 """Two runs served at once, what was shown and done joined, and the verdict."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,11 +16,12 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.fits import NOTHING, Fit, save_fits
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin
+from listing_vibes.serving.database import FILE
+from listing_vibes.serving.experiment.setup import A, Arm, B, Setup, begin, setup_of
 from listing_vibes.serving.experiment.trial import Trial, Tried
 from listing_vibes.serving.experiment.verdict import experiment
 from listing_vibes.serving.impressions.answer import Maker, Shown
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.impressions.tables import read_impressions
 from listing_vibes.serving.service.answering import Wanted
 from listing_vibes.serving.service.api import Options, make_app
@@ -27,6 +29,7 @@ from listing_vibes.serving.service.desk import _scorer, _shown
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Found, Recommend
 from listing_vibes.serving.service.server import serve
+from listing_vibes.serving.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -215,33 +218,27 @@ def test_only_answers_of_the_experiment_count(tmp_path):
         ("alike", "similar", None, None, "a"),
     ]
     kept(shown, at + 10_000_000, *answers)
-    live.mkdir()
     events = [("both", 12), ("same", 13), ("early", 1), ("of A", 14), ("alike", 15), ("elsewhere", 16)]
-    (live / "events-x.jsonl").write_text(
-        "".join(
-            json.dumps(
+    Store(live, "--events", create=True).append_events(
+        [
+            [
                 {C.LISTING: "y", "request_id": one, C.TIMESTAMP: str(np.datetime64(at + 10**6 * s, "us"))}
-            )
-            + "\n"
-            for one, s in events
-        )
+                for one, s in events
+            ]
+        ]
     )
     found = experiment(shown)
     assert found.units == {"all": 3} and found.events == (5, 6)
     assert found.decisions["request_id"].tolist() == ["both"] and found.outcomes.tolist() == [True]
-    (shown / "experiment.json").unlink()
-    with pytest.raises(VibesError, match="is gone; put that back"):
-        begin(shown, found.setup)
 
 
 def test_without_timestamps_the_first_event_on_an_answer_is_told_by_its_position(tmp_path):
     shown, live = tmp_path / "shown", tmp_path / "live"
     begin(shown, Setup(design="interleave", a=Arm(run="a"), b=Arm(run="b"), events=str(live)))
     kept(shown, 10**15, ("r", "recommend", None, [0, 1], "ab"), ("s", "recommend", None, [0, 1], "ab"))
-    live.mkdir()
-    told = [("r", "z", 10**30), ("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
-    lines = [json.dumps({"request_id": r, C.LISTING: one, C.POSITION: p}) for r, one, p in told]
-    (live / "events-x.jsonl").write_text("\n".join(lines) + "\n")
+    told = [("r", "z", 12), ("r", "x", 8), ("s", "y", 2), ("r", "y", 7)]
+    events = [{"request_id": r, C.LISTING: one, C.POSITION: p} for r, one, p in told]
+    Store(live, "--events", create=True).append_events([events], lambda user: -1)
     found = experiment(shown)
     assert found.decisions["acted_at"].tolist() == [7, 2] and found.outcomes.tolist() == [True, True]
     assert "  7 r (r) chose y" in repr(found)
@@ -287,7 +284,8 @@ def test_a_folder_has_one_experiment(trained, second, tmp_path):
         begin(tmp_path, Setup(design="split", a=Arm(run="a"), b=Arm(run="b")))
     with pytest.raises(VibesError, match="has its events in ''"):
         begin(tmp_path, one.model_copy(update={"events": "live"}))
-    (tmp_path / "experiment.json").write_text("{")
+    with sqlite3.connect(tmp_path / FILE) as base:
+        base.execute("UPDATE vibes_state SET value = '{' WHERE name = 'experiment'")
     with pytest.raises(VibesError, match="restore it from a copy"):
         experiment(tmp_path)
 
@@ -298,7 +296,7 @@ def test_a_folder_has_one_experiment(trained, second, tmp_path):
         (["{b}"], "either with --interleave or with --split SHARE"),
         (["{b}", "--interleave", "--split", "0.5"], "either with --interleave or with --split SHARE"),
         (["--interleave"], "give the second one, too"),
-        (["{b}", "--interleave"], "say with --impressions DIR"),
+        (["{b}", "--interleave"], "say with --impressions PLACE"),
         (["{b}", "--split", "1.5", "--impressions", "{dir}"], "Option --split is 1.5; give the share"),
     ],
 )
@@ -311,10 +309,11 @@ def test_a_run_over_another_market_is_not_tried(trained, bare, tmp_path):
     wanted = Wanted(trained.path, impressions=tmp_path / "shown", other=(bare.path, None), split=0.5)
     with pytest.raises(VibesError, match=r"is over another market than .*vibes embed"):
         wanted.answer(lambda: pytest.fail("it listens"), print)
-    assert not (tmp_path / "shown" / "experiment.json").exists()
+    assert not (tmp_path / "shown").exists() or setup_of(tmp_path / "shown") is None
 
 
 def test_a_folder_without_an_experiment_is_one_sentence(trained, tmp_path):
+    Impressions(tmp_path).close()
     with pytest.raises(VibesError, match="begins one"):
         experiment(tmp_path)
     with pytest.raises(VibesError, match="say with --impressions"):

@@ -2,32 +2,34 @@
 
 import http.client
 import itertools
-import json
+import sqlite3
+import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sql
 
 from helpers.copies import copied
-from helpers.serving import ask, running, serving
+from helpers.serving import ask, locked, running, serving, stored_events
+from helpers.traces import traces
 from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.user_names import UserNames
 from listing_vibes.run.rules import Rules
+from listing_vibes.serving.deadline import Late
 from listing_vibes.serving.forget.forget import forget
-from listing_vibes.serving.impressions import keeper as module
 from listing_vibes.serving.impressions.answer import Maker, Shown
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import WRITE_S, Impressions
 from listing_vibes.serving.impressions.tables import SCHEMA, read_impressions
 from listing_vibes.serving.service import desk
 from listing_vibes.serving.service.api import REQUEST_ID, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Recommend, Similar
 from listing_vibes.serving.service.server import serve
+from listing_vibes.serving.store import Store
 
 A, B = Maker("a", 2, "model"), Maker("b", 0, "model only + recency")
 
@@ -40,20 +42,15 @@ def shown(number: int, listings: list[str], **more) -> Shown:
     )  # fmt: skip
 
 
-def test_an_answer_is_one_row_a_listing_before_and_after_its_journal_is_a_table(tmp_path):
+def test_an_answer_is_one_row_a_listing(tmp_path):
     kept = Impressions(tmp_path)
     kept.keep([shown(1, ["x", "y"]), shown(2, [], user=None, rules=Rules(where=("rooms>=3",)))])
     kept.keep(
         [shown(3, ["x"], arm="B", makers=[B]), shown(4, ["p", "q", "r"], teams=[1, -1, 0], makers=[A, B])]
     )
-    (journal,) = tmp_path.glob("*.jsonl")
-    with journal.open("ab") as stream:
-        stream.write(b'{"request_id": "torn", "listings": ["x"')
+    assert kept.store.path.stat().st_mode & 0o777 == 0o600  # it tells of users
     before = read_impressions(tmp_path)
     kept.close()
-    assert [path.suffix for path in tmp_path.iterdir() if path.name[0] != "."] == [".parquet"]
-    (table,) = tmp_path.glob("*.parquet")
-    assert table.stat().st_mode & 0o777 == 0o600  # it tells of users
     after = read_impressions(tmp_path)
     pd.testing.assert_frame_equal(before, after)
     assert list(after.columns) == SCHEMA.names
@@ -111,7 +108,6 @@ def test_an_answer_has_an_id_in_the_body_and_as_a_header_and_is_there_when_it_is
         assert len(joined) == len(found) + 1 and acted["position"].tolist() == [2]
         assert acted["actions"].tolist() == [["view", "message"]]
         assert (acted["acted_at"] >= acted["time"]).all()
-    assert not list((tmp_path / "shown").glob("*.jsonl"))
 
 
 def test_what_was_fitted_is_looked_up_once_for_all_answers_given_together(trained, tmp_path, monkeypatch):
@@ -140,65 +136,78 @@ def test_users_are_hashed_where_that_is_asked_and_forgotten_all_the_same(trained
     assert found[C.USER].unique().tolist() == [names.of(user) for user in run.log.users[:2]]
     Impressions(folder, hashed=True).keep([shown(9, ["x"], user=run.log.users[0])])
     gone = forget(run.path, [run.log.users[0]], [folder]).rows
-    assert sorted(rows for path, rows in gone.items() if "shown" in path) == [1, 2]
+    assert [rows for path, rows in gone.items() if "shown" in path] == [2]
+    assert traces(folder, run.log.users[0]) == traces(folder, names.of(run.log.users[0])) == []
     assert read_impressions(folder)[C.USER].unique().tolist() == [names.of(run.log.users[1])]
 
 
-def test_journals_become_tables_when_they_are_large_and_those_of_the_dead_are_adopted(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "EVERY_S", 0.02)
-    (tmp_path / "impressions-20260101T000000-0badcafe.jsonl").write_bytes(shown(0, ["x"]).line() + b"\n{to")
-    one, two = Impressions(tmp_path, most_bytes=2000), Impressions(tmp_path)
-    for kept in (one, two):
-        kept.start()
-    for number in range(1, 41):
-        (one, two)[number % 2].keep([shown(number, ["x", "y"])])
-        if number % 10 == 0:
-            time.sleep(0.06)
-    assert len(list(tmp_path.glob("*.parquet"))) >= 2  # of the dead, and of the one that grew
-    for kept in (one, two):
-        kept.close()
-    assert not list(tmp_path.glob("*.jsonl"))
-    assert read_impressions(tmp_path)["request_id"].unique().tolist() == [f"r{n}" for n in range(41)]
-
-
-def test_what_died_between_table_and_journal_counts_once(tmp_path):
+def test_a_frozen_holder_of_the_lock_costs_the_id_and_not_the_answer(trained, tmp_path):
     kept = Impressions(tmp_path)
-    kept.keep([shown(1, ["x", "y"])])
-    (journal,) = tmp_path.glob("*.jsonl")
-    content = journal.read_bytes()
+    with serving(make_app(NewestState(trained.path), Options(pause=0), kept)) as client:
+        path = f"/recommend/{trained.log.users[0]}?k=2"
+        assert "request_id" in client.get(path).json()
+        with locked(tmp_path):
+            for _ in range(3):
+                began = time.monotonic()
+                answer = client.get(path)
+                assert answer.status_code == 200 and len(answer.json()["results"]) == 2
+                assert "request_id" not in answer.json() and REQUEST_ID not in answer.headers
+                assert time.monotonic() - began < 2 * WRITE_S + 2
+            assert "vibes_unkept_answers_total 3.0" in client.get("/metrics").text
+            assert client.get("/health").status_code == 503
+        until = time.monotonic() + 30
+        while "request_id" not in client.get(path).json():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+
+def test_a_store_that_hangs_costs_one_deadline_and_then_nothing(trained, tmp_path, monkeypatch):
+    kept, go_on = Impressions(tmp_path), threading.Event()
+    monkeypatch.setattr(Store, "append_impressions", lambda store, answers: go_on.wait(60))
+    with pytest.raises(Late):
+        kept.keep([shown(1, ["x"])])
+    began = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(Late):
+            kept.keep([shown(1, ["x"])])
+    assert time.monotonic() - began < WRITE_S
+    go_on.set()
     kept.close()
-    journal.write_bytes(content)
-    with atomic_path(tmp_path / "a") as left:
-        pass
-    left.write_bytes(b"half a table")
-    assert len(read_impressions(tmp_path)) == 2
-    again = Impressions(tmp_path)
-    again.close()
-    assert not list(tmp_path.glob("*.jsonl")) and len(read_impressions(tmp_path)) == 2
 
 
-def test_a_disk_that_takes_nothing_costs_the_id_and_not_the_answer(trained, tmp_path, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(module.Segments, "_ready", full)
-    with serving(make_app(NewestState(trained.path), Options(pause=0), Impressions(tmp_path))) as client:
-        answer = client.get(f"/recommend/{trained.log.users[0]}?k=2")
-        assert answer.status_code == 200 and len(answer.json()["results"]) == 2
-        assert "request_id" not in answer.json() and REQUEST_ID not in answer.headers
-        assert "vibes_unkept_answers_total 1.0" in client.get("/metrics").text
+def test_a_database_that_is_removed_is_said_by_health(trained, tmp_path):
+    kept = Impressions(tmp_path)
+    with serving(make_app(NewestState(trained.path), Options(pause=0), kept)) as client:
+        assert client.get("/health").status_code == 200
+        kept.store.path.unlink()
+        assert client.get("/health").status_code == 503
+        assert "request_id" not in client.get(f"/recommend/{trained.log.users[0]}?k=2").json()
 
 
-def test_what_cannot_be_is_one_sentence(trained, tmp_path):
-    with pytest.raises(VibesError, match="are not apart; choose two folders"):
-        serve(trained.path, events=tmp_path, impressions=tmp_path / "shown")
-    with pytest.raises(VibesError, match="say with --impressions DIR"):
+def test_a_full_disk_costs_the_id_and_not_the_answer(trained, tmp_path):
+    kept = Impressions(tmp_path)
+    with sqlite3.connect(kept.store.path) as base:
+        pages = base.execute("PRAGMA page_count").fetchone()[0]
+
+    @sql.event.listens_for(kept.store.engine, "begin")
+    def limit(connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    with serving(make_app(NewestState(trained.path), Options(pause=0), kept)) as client:
+        answers = [client.get(f"/recommend/{trained.log.users[0]}?k=200&live_only=false") for _ in range(5)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert "request_id" not in answers[-1].json() and REQUEST_ID not in answers[-1].headers
+        assert "vibes_unkept_answers_total 0.0" not in client.get("/metrics").text
+
+
+def test_what_cannot_be_is_one_sentence(trained, tmp_path, monkeypatch):
+    with pytest.raises(VibesError, match="say with --impressions PLACE"):
         serve(trained.path, hash_users=True)
-    with pytest.raises(VibesError, match="There is no folder"):
+    with pytest.raises(VibesError, match="There is no database"):
         read_impressions(tmp_path / "nowhere")
-    (tmp_path / "impressions-1.parquet").write_bytes(b"no table")
-    with pytest.raises(VibesError, match=r"impressions-1\.parquet cannot be read"):
-        read_impressions(tmp_path)
+    (tmp_path / "impressions-1.parquet").touch()
+    with pytest.raises(VibesError, match="an earlier version wrote"):
+        Impressions(tmp_path)
 
 
 @pytest.mark.slow
@@ -244,23 +253,9 @@ def test_a_service_that_is_killed_under_load_loses_no_answer_and_no_event(traine
                 assert urllib.request.urlopen(address + "/health").status == 200
                 process.terminate()
                 assert process.wait(30) == 0
-            assert not list((tmp_path / "shown").glob("*.jsonl"))
         found = read_impressions(tmp_path / "shown", tmp_path / "live")
         lists = found.groupby("request_id", sort=False)[C.LISTING].agg(list).to_dict()
         assert {name: lists.get(name) for name in answered} == answered
         assert found["actions"].notna().sum() >= len(took)
-    written = [path.read_bytes() for path in (tmp_path / "live").glob("*.jsonl")]
-    there = [
-        json.loads(line)["event_id"]
-        for content in written
-        for line in content[: content.rfind(b"\n") + 1].splitlines()
-    ]
+    there = [one["event_id"] for one in stored_events(tmp_path / "live")]
     assert set(took) <= set(there) and len(there) == len(set(there))
-    tables = sum(pq.read_metadata(path).num_rows for path in (tmp_path / "shown").glob("*.parquet"))
-    assert tables == len(found)
-
-
-def test_a_journal_without_a_line_is_removed(tmp_path, caplog):
-    (tmp_path / "impressions-20260101T000000-0badcafe.jsonl").write_bytes(b'{"request_id": "to')
-    Impressions(tmp_path).close()
-    assert not list(tmp_path.glob("impressions-*")) and not caplog.records

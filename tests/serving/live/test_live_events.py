@@ -1,11 +1,10 @@
 """Posted events: kept durably, known at once and in every service, once each, and read by a refresh."""
 
-import errno
 import http.client
 import itertools
 import json
 import os
-import stat
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sql
 
 from helpers.copies import copied
-from helpers.serving import ask, running, serving
-from listing_vibes.errors import VibesError
+from helpers.serving import ask, locked, running, serving, stored_events
+from helpers.traces import traces
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.serving.database import FILE
 from listing_vibes.serving.forget.forget import forget
-from listing_vibes.serving.live import log as live_log
 from listing_vibes.serving.live.log import LiveLog
 from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.refresh.sources import FolderSource
-from listing_vibes.serving.service.api import Options, make_app
+from listing_vibes.serving.service.api import POST_S, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 
 ROOT = Path(__file__).parents[3]
@@ -35,12 +35,6 @@ def service(trained, tmp_path):
     state = NewestState(trained.path, events=tmp_path / "events")
     with serving(make_app(state, Options(pause=0)), raise_server_exceptions=False) as client:
         yield client
-
-
-def lines(folder: Path) -> list[dict]:
-    return [
-        json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()
-    ]
 
 
 def found(client, user: str) -> list[str]:
@@ -106,7 +100,7 @@ def test_services_over_one_folder_know_of_each_other(trained, tmp_path):
         body = {"user_id": "new", "listing_id": trained.listing_ids[0], "event_id": "e0"}
         assert later.post("/events", json=[body, body]).json()["repeated"] == ["e0", "e0"]
         assert not set(trained.listing_ids[:3]) & set(found(later, "new"))
-    assert len(lines(tmp_path)) == 3
+    assert len(stored_events(tmp_path)) == 3
 
 
 @pytest.mark.slow
@@ -160,6 +154,7 @@ def test_only_new_lines_of_a_log_are_read(tmp_path):
         ({"listing_id": "a"}, "user_id is missing; give it, or the request_id"),
         ({"user_id": "u"}, "listing_id is missing; give it."),
         ({"user_id": " ", "listing_id": "a"}, "user_id is empty"),
+        ({"user_id": "a\0b", "listing_id": "a"}, "user_id is 'a\\x00b'"),
         ({"user_id": 7, "listing_id": "a"}, "user_id is 7; input should be a valid string"),
         ({"user_id": "u", "listing_id": "a", "action": "sing"}, "action is 'sing'; give one of: view"),
         ({"user_id": "u", "listing_id": "a", "duration_s": -1}, "duration_s is -1"),
@@ -177,7 +172,7 @@ def test_only_new_lines_of_a_log_are_read(tmp_path):
 def test_what_is_no_event_is_one_sentence(service, tmp_path, body, told):
     answer = service.post("/events", json=body)
     assert answer.status_code == 422 and told in answer.json()["error"]
-    assert not lines(tmp_path / "events")
+    assert not stored_events(tmp_path / "events")
 
 
 def test_of_a_list_each_bad_event_has_its_sentence_and_none_is_taken(service, tmp_path):
@@ -185,7 +180,7 @@ def test_of_a_list_each_bad_event_has_its_sentence_and_none_is_taken(service, tm
     answer = service.post("/events", json=[good, {"user_id": "u"}, good, {"listing_id": "a"}])
     assert [one["event"] for one in answer.json()["events"]] == [1, 3]
     assert answer.json()["error"] == "Event 2 of 4: listing_id is missing; give it."
-    assert not lines(tmp_path / "events")
+    assert not stored_events(tmp_path / "events")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +195,7 @@ def test_of_a_list_each_bad_event_has_its_sentence_and_none_is_taken(service, tm
 def test_a_browser_on_a_page_of_another_site_stores_no_event(service, tmp_path, headers):
     event = json.dumps({"user_id": "u", "listing_id": "a"})
     assert service.post("/events", content=event, headers=headers).status_code in (403, 422)
-    assert not lines(tmp_path / "events")
+    assert not stored_events(tmp_path / "events")
 
 
 def test_a_service_that_takes_no_events_says_so(trained):
@@ -209,30 +204,53 @@ def test_a_service_that_takes_no_events_says_so(trained):
     assert answer.status_code == 404 and "There is nothing at /events" in answer.json()["error"]
 
 
-def test_a_log_that_cannot_be_written_is_told_and_lists_go_on(service, trained, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
+def test_a_full_disk_is_said_and_lists_go_on(service, trained, tmp_path):
+    with sqlite3.connect(tmp_path / "events" / FILE) as base:
+        pages = base.execute("PRAGMA page_count").fetchone()[0]
+    live = service.app.state.current.live
 
-    monkeypatch.setattr(live_log.Segments, "_ready", full)
-    answer = service.post("/events", json={"user_id": "u", "listing_id": "a"})
-    assert answer.status_code == 503 and "could not be kept" in answer.json()["error"]
+    @sql.event.listens_for(live.store.engine, "begin")
+    def limit(connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    event = {"user_id": "u" * 200, "listing_id": "a" * 200}
+    answer = service.post("/events", json=[event] * 100)
+    assert answer.status_code == 503 and "disk is full" in answer.json()["error"]
     assert service.get(f"/recommend/{trained.log.users[0]}").status_code == 200
+    assert not stored_events(tmp_path / "events")
+
+
+def test_a_frozen_holder_of_the_lock_costs_a_deadline_and_health_says_so(service, trained, tmp_path):
+    event = {"user_id": "u", "listing_id": "a"}
+    with locked(tmp_path / "events"):
+        began = time.monotonic()
+        assert service.post("/events", json=event).status_code == 503
+        assert time.monotonic() - began < POST_S + 5
+        assert service.get(f"/recommend/{trained.log.users[0]}?k=2").status_code == 200
+        health = service.get("/health")
+        assert health.status_code == 503 and set(health.json()) == {"error"}
+    assert service.post("/events", json=event).status_code == 200
+    until = time.monotonic() + 30
+    while service.get("/health").status_code != 200:  # the look that hung has yet to end
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(stored_events(tmp_path / "events")) == 1
 
 
 def test_memory_is_bounded(trained, tmp_path):
-    log = LiveLog(tmp_path, lambda: trained, most_ids=3)
+    log = LiveLog(tmp_path, lambda: trained)
     log._pending._most = 4
     for n in range(6):
         log.append([[{"user_id": f"u{n}", "listing_id": "a", "event_id": str(n)}]])
-    assert [len(log._pending._by_user), log._pending._count, len(log._ids)] == [4, 4, 3]
-    assert log.append([[{"user_id": "u", "listing_id": "a", "event_id": "5"}]])[0].repeated == ["5"]
+    assert [len(log._pending._by_user), log._pending._count] == [4, 4]
+    assert log.append([[{"user_id": "u", "listing_id": "a", "event_id": "0"}]])[0].repeated == ["0"]
 
 
 def test_where_events_have_positions_a_new_one_comes_after_the_users_last(untimed, tmp_path):
     log = LiveLog(tmp_path, lambda: untimed)
     log.append([[{"user_id": "u", "listing_id": "a"}, {"user_id": "u", "listing_id": "b"}]])
     log.append([[{"user_id": "u", "listing_id": "c", "position": 9}], [{"user_id": "u", "listing_id": "d"}]])
-    assert [one["position"] for one in lines(tmp_path)] == [0, 1, 9, 10]
+    assert [one["position"] for one in stored_events(tmp_path)] == [0, 1, 9, 10]
 
 
 @pytest.mark.slow
@@ -242,17 +260,18 @@ def test_who_is_forgotten_is_gone_from_the_log_while_services_go_on(trained, tmp
     with serving(make_app(state, Options(pause=0))) as client:
         for user in ("gone", "kept", "gone"):
             client.post("/events", json={"user_id": user, "listing_id": run.listing_ids[4]})
-        (path,) = folder.glob("*.jsonl")
+        path = folder / FILE
         assert forget(run.path, ["gone"], [folder]).rows == {str(path): 2}
         client.post("/events", json={"user_id": "kept", "listing_id": run.listing_ids[5]})
-        assert [one["user_id"] for one in lines(folder)] == ["kept", "kept"]
-        assert {one.stat().st_mode & 0o777 for one in folder.glob("*.jsonl")} == {0o600}
-        assert client.get("/recommend/gone").json()["fallback"] is True
+        assert [one["user_id"] for one in stored_events(folder)] == ["kept", "kept"]
+        assert {one.stat().st_mode & 0o777 for one in folder.iterdir()} == {0o600}
+        assert traces(folder, "gone") == []
+        assert client.get("/recommend/gone").json()["fallback"]
         assert not set(run.listing_ids[4:6]) & set(found(client, "kept"))
 
 
 @pytest.mark.slow
-def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained, tmp_path):
+def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained, place):
     """Four clients post as fast as they can; the process is killed in the middle of it."""
     took: list[str] = []
 
@@ -270,7 +289,7 @@ def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained
 
     for _ in range(3):
         with (
-            running(trained.path, "--events", str(tmp_path)) as (process, address),
+            running(trained.path, "--events", place) as (process, address),
             ThreadPoolExecutor(4) as pool,
         ):
             before = len(took)
@@ -280,39 +299,15 @@ def test_a_service_that_is_killed_under_load_loses_no_event_that_it_took(trained
             process.kill()
             for one in posting:
                 one.result()
-    there = [one["event_id"] for path in tmp_path.glob("*.jsonl") for one in whole(path)]
+    there = [one["event_id"] for one in stored_events(place)]
     assert len(took) > 30 and set(took) <= set(there) and len(there) == len(set(there))
-    with running(trained.path, "--events", str(tmp_path)) as (_, address):
+    with running(trained.path, "--events", place) as (_, address):
         again = [{"user_id": "u", "listing_id": "a", "event_id": one} for one in took[-900:]]
         assert ask(address, "/events", again) == {
             "accepted": 0, "repeated": took[-900:], "unknown": ["a"]
         }  # fmt: skip
-    frames = FolderSource(tmp_path).look({}).frames
+    frames = source_of("events", place, None).look({}).frames
     assert sum(len(frame.rows) for frame in frames) == len(there)
-
-
-def whole(path: Path) -> list[dict]:
-    content = path.read_bytes()
-    return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
-
-
-def test_an_event_that_was_read_and_taken_back_is_taken_when_it_is_sent_again(trained, tmp_path, monkeypatch):
-    one, two, real = LiveLog(tmp_path, lambda: trained), LiveLog(tmp_path, lambda: trained), os.fsync
-    event = {"user_id": "u", "listing_id": trained.listing_ids[0], "event_id": "e1"}
-
-    def full(opened):
-        if not stat.S_ISDIR(os.fstat(opened).st_mode):
-            one.catch_up()
-            two.catch_up()  # another service, that answers meanwhile
-            raise OSError(errno.ENOSPC, "full")
-        real(opened)
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(VibesError, match="disk is full"):
-        one.append([[event]])
-    monkeypatch.setattr(os, "fsync", real)
-    assert two.append([[event]])[0].accepted == 1 and one.append([[event]])[0].repeated == ["e1"]
-    assert len(lines(tmp_path)) == 1
 
 
 def test_an_event_that_is_the_same_in_all_counts_once_and_another_action_counts(trained, tmp_path):

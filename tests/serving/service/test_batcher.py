@@ -45,7 +45,7 @@ async def busy(batcher: Batcher, answer: Doubling) -> asyncio.Task:
 def test_what_gathers_while_a_batch_is_worked_on_is_answered_together():
     async def scene():
         answer, seen = Doubling(), []
-        batcher = Batcher(answer, 4, observe=lambda size, seconds: seen.append(size))
+        batcher = Batcher(answer, 4, observe=lambda requests, seconds: seen.append(len(requests)))
         first = await busy(batcher, answer)
         others = [asyncio.ensure_future(batcher.ask(number)) for number in range(1, 7)]
         await asyncio.sleep(0)
@@ -99,6 +99,23 @@ def test_beyond_its_room_a_request_is_turned_away():
         answer.go.set()
         assert await asyncio.gather(first, *others) == [0, 2, 4]
         await batcher.close()
+
+    in_its_thread(scene())
+
+
+def test_whatever_holds_the_thread_up_a_request_waits_for_its_deadline_alone():
+    async def scene():
+        answer = Doubling()
+        batcher = Batcher(answer, 1, deadline=0.1)
+        assert batcher.busy_s == 0
+        asked = [asyncio.ensure_future(batcher.ask(number)) for number in range(3)]
+        for problem in await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5):
+            assert isinstance(problem, Busy)
+        assert batcher.busy_s >= 0.1
+        answer.go.set()
+        assert await batcher.ask(4) == 8 and answer.batches[-1] == [4]
+        await batcher.close()
+        assert batcher.busy_s == 0
 
     in_its_thread(scene())
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from helpers.serving import listening
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.service.api import Options, make_app
 from listing_vibes.serving.service.guard import Access
 from listing_vibes.serving.service.newest import NewestState

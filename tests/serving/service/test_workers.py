@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -28,6 +29,7 @@ from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
 from listing_vibes.serving.service.listening import join, keep_place, listen
 from listing_vibes.serving.service.process import GRACE_S
+from listing_vibes.serving.service.workers import SILENT_S
 
 PATIENCE_S = 180  # of a busy machine
 ROOT = Path(__file__).parents[3]
@@ -155,6 +157,30 @@ def test_two_processes_are_one_service_and_one_that_is_killed_is_replaced(traine
     assert "Traceback" not in told and not any(psutil.pid_exists(worker) for worker in both)
     kept = read_impressions(shown)
     assert kept["request_id"].nunique() == lists
+
+
+@pytest.mark.slow
+def test_a_process_that_is_stopped_is_replaced_and_what_it_held_is_free(trained, tmp_path):
+    events = tmp_path / "events"
+    with running(trained.path, "--workers", "2", "--events", str(events)) as (process, address):
+        one, two = workers_of(address, 2)
+        psutil.Process(two).suspend()
+        until = time.monotonic() + PATIENCE_S
+        while psutil.pid_exists(two) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert workers_of(address, 2) != {one, two}
+        assert ask(address, "/events", {"user_id": "u", "listing_id": "a"})["accepted"] == 1
+
+        group = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))]
+        before = workers_of(address, 2)
+        for signal_ in (signal.SIGSTOP, signal.SIGCONT):  # all of them, as a terminal does: nobody is silent
+            for pid in group:
+                os.kill(pid, signal_)
+            time.sleep(SILENT_S + 2)
+        assert workers_of(address, 2) == before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert f"Process {two} of the service is replaced: it gave no sign" in process.stderr.read()
 
 
 @pytest.mark.slow

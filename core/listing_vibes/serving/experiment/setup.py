@@ -8,16 +8,12 @@ import secrets
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.errors import VibesError
-from listing_vibes.market.documents import read_json, write_json
-from listing_vibes.market.durable import only_writer
-from listing_vibes.serving.impressions.tables import of_experiment, read_impressions
+from listing_vibes.serving.store import Store
 
-FILE = "experiment.json"
 A, B = "A", "B"
-_READ = ("request_id", "time", "position", "arm", "tried")
 
 
 class Arm(BaseModel):
@@ -38,7 +34,7 @@ class Setup(BaseModel):
     Attributes:
         design: every list interleaved of both, or the users split.
         share: of the users that get B, where they are split; of the coins that fall for B, one half, where lists are interleaved.
-        events: the folder of the log of live events that the services had; empty: none.
+        events: the place of the events that the services had, see `Store`; empty: none.
         salt: makes the chance of this experiment another one than that of any other.
     """
 
@@ -64,44 +60,51 @@ class Setup(BaseModel):
         return int.from_bytes(digest.digest(), "big")
 
 
-def begin(folder: Path, wanted: Setup) -> Setup:
-    """The experiment of a folder of impressions: `wanted`, begun now or gone on with.
+def begin(place: Path | str, wanted: Setup) -> Setup:
+    """The experiment of a store of impressions: `wanted`, begun now or gone on with.
 
     Answers from before that were no experiment's may be there; they count for nobody.
 
     Raises:
-        VibesError: the folder has another experiment, or answers of one whose `experiment.json` is gone.
+        VibesError: the store has another experiment.
     """
-    with only_writer(folder, "vibes serve", f".{FILE}", wait=True):
-        there = setup_of(folder)
-        if there is None:
-            if of_experiment(read_impressions(folder, columns=_READ)).any():
-                raise VibesError(
-                    f"{folder} has answers of an experiment whose {FILE} is gone; put that back, or choose another folder for "
-                    "--impressions."
-                )
-            write_json(folder / FILE, wanted.model_dump(), indent=1)
-            return wanted
+    store = Store(place, "--impressions", create=True)
+    try:
+        there = _parse(store, store.begin_experiment(wanted.model_dump_json()))
+    finally:
+        store.close()
     same = {"salt": there.salt, "events": wanted.events}
     if there.model_copy(update=same) != wanted.model_copy(update=same):
         raise VibesError(
-            f"{folder} has the experiment '{told(there)}'; go on with that, or choose another folder for '{told(wanted)}'."
+            f"{place} has the experiment '{told(there)}'; go on with that, or choose another place for '{told(wanted)}'."
         )
     if there.events != wanted.events:
         raise VibesError(
-            f"The experiment of {folder} has its events in '{there.events}'; give that with --events, or choose another folder "
+            f"The experiment of {place} has its events in '{there.events}'; give that with --events, or choose another place "
             "for --impressions."
         )
     return there
 
 
-def setup_of(folder: Path) -> Setup | None:
-    """The experiment of a folder, None where it has none.
+def setup_of(place: Path | str) -> Setup | None:
+    """The experiment of a store, None where it has none.
 
     Raises:
-        VibesError: its file is damaged.
+        VibesError: there is no such store, or its experiment is damaged.
     """
-    return read_json(folder / FILE, "restore it from a copy", TypeAdapter(Setup).validate_python)
+    store = Store(place, "--impressions")
+    try:
+        setup = store.experiment()
+        return None if setup is None else _parse(store, setup)
+    finally:
+        store.close()
+
+
+def _parse(store: Store, setup: str) -> Setup:
+    try:
+        return Setup.model_validate_json(setup)
+    except ValidationError as error:
+        raise VibesError(f"The experiment of {store.name} is damaged; restore it from a copy.") from error
 
 
 def told(setup: Setup) -> str:

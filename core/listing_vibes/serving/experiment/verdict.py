@@ -140,9 +140,8 @@ def experiment(
         actions: events that count; None: all but those that say "not this".
 
     Raises:
-        VibesError: the folder has no experiment, or there are no events.
+        VibesError: the place has no experiment, or there are no events.
     """
-    folder = Path(folder)
     shown, setup = read_impressions(folder, columns=_READ), setup_of(folder)
     if setup is None:
         raise VibesError(
@@ -151,9 +150,9 @@ def experiment(
     place = events or setup.events
     if not place:
         raise VibesError(
-            f"The experiment of {folder} had no --events; give the folder that events were posted to."
+            f"The experiment of {folder} had no --events; give the place that events were posted to."
         )
-    told = read_feedback(Path(place))
+    told = read_feedback(place)
     if actions is not None:
         known = [str(one) for one in told[C.ACTION].dropna().unique()]
         for one in actions:

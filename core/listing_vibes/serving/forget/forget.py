@@ -21,6 +21,8 @@ from listing_vibes.run.folder import PUSHES
 from listing_vibes.run.generations import STATES, building, folder_of, publish, remove, stamp_of
 from listing_vibes.run.prepared import load_prepared, save_prepared
 from listing_vibes.run.run import Run
+from listing_vibes.serving.database import is_database_url, shown_place
+from listing_vibes.serving.forget.stores import stores_in, without_in_store
 from listing_vibes.serving.forget.tables import has_users, rows_of, tables_of, without
 from listing_vibes.serving.forget.who import Who
 from listing_vibes.serving.refresh.market_folder import digests
@@ -53,7 +55,7 @@ class Forgotten:
         return asdict(self)
 
 
-def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgotten:
+def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> Forgotten:
     """Remove users from `run` and its market, and from the runs, lists and tables in the places `also`.
 
     A run's state without them is published whole, as a refresh does; only then are the market's own tables replaced, each by
@@ -66,7 +68,12 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
     """
     market, told = Run.open(run).market_on_disk, Forgotten()  # the run is let go of: it holds its generation
     who = Who(list(users), market.names)
-    for place in also:
+    named = [str(place) for place in also]
+    databases = [place for place in named if is_database_url(place)]
+    elsewhere = [Path(place) for place in named if not is_database_url(place)]
+    if databases and VARIABLE in os.environ:
+        who.also_called(UserNames(Path(), True))
+    for place in elsewhere:
         if not place.exists():
             raise VibesError(
                 f"There is no {place}; give a run, a folder or a table that may have these users."
@@ -74,14 +81,17 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path] = ()) -> Forgot
         if (place / FILE).is_file() or (place.is_dir() and VARIABLE in os.environ):
             who.also_called(UserNames(place, True))  # of `vibes serve --hash-users`
     sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
-    places = [run, market.path, *also]
-    runs = {one.resolve(): one for one in (run, *(found for place in also for found in _runs_in(place)))}
+    places = [run, market.path, *elsewhere]
+    runs = {one.resolve(): one for one in (run, *(found for place in elsewhere for found in _runs_in(place)))}
     for one in runs.values():
         _forget_in_run(one, who, told)
         places.append(Run.open(one).market_on_disk.path)
     found = [(place, table) for place in places for table in tables_of(place)]
     for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
         _forget_in_table(path, who, told)
+    for store in (*databases, *(str(path) for place in places for path in stores_in(place))):
+        if count := without_in_store(store, who):
+            told.rows[shown_place(store)] = count
     for one in runs.values():
         _remove_generations(one, who, told)
     missing = [user for user in users if id_text(user) not in who.found]

@@ -25,8 +25,7 @@ from listing_vibes.market.io import TABLE_SUFFIXES, read_table, table_columns
 from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.values import id_text
 from listing_vibes.serving.forget.who import Who
-from listing_vibes.serving.impressions.keeper import TURNING
-from listing_vibes.serving.journal.segments import SUFFIX, alone
+from listing_vibes.serving.refresh.logged import SUFFIX
 
 #: The user of a line that is no JSON: a text, or a number.
 _USER = re.compile(rb'"user_id"\s*:\s*(?:"([^"]*)"|([^\s,}"]+))')
@@ -105,15 +104,10 @@ def without(path: Path, who: Who) -> int:
 
 
 def _without_lines(path: Path, who: Who) -> int:
-    """Rewrite a journal without their lines and without a last line that was never finished, which may hold half an id.
-
-    Services may be writing it: they wait, go on in a file of their own, and read this one anew.
-    """
-    if not _lines_of(path)[1] and not rows_of(path, who).any():
-        return 0
-    with alone(path.parent), alone(path.parent, TURNING):
-        lines, rest = _lines_of(path)
-        theirs = _rows_of_lines([*lines, rest], who)
+    """Rewrite a file of JSON without their lines and without a last line that was never finished, which may hold half an id."""
+    lines, rest = _lines_of(path)
+    theirs = _rows_of_lines([*lines, rest], who)
+    if rest or theirs.any():
         mode = path.stat().st_mode & 0o777
         with atomic_path(path) as temporary:
             temporary.write_bytes(b"".join(lines[row] for row in np.flatnonzero(~theirs[:-1])))

@@ -1,13 +1,14 @@
-"""The line that is kept of an answer."""
+"""What is kept of an answer."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.rules import Rules
 
 
@@ -43,25 +44,30 @@ class Shown(NamedTuple):
     arm: str | None = None
     teams: Sequence[int] | None = None
 
-    def line(self) -> bytes:
-        """As the journal keeps it."""
-        return to_json(
-            {
-                "request_id": self.request_id,
-                "time": self.at,
-                "kind": self.kind,
-                "user_id": self.user,
-                "query": self.query,
-                "rules": self.rules.model_dump_json(exclude_defaults=True),
-                "run": [one.run for one in self.makers],
-                "generation": [one.generation for one in self.makers],
-                "scorer": [one.scorer for one in self.makers],
-                "listings": self.listings,
-                "scores": self.scores,
-                "arm": self.arm,
-                "teams": self.teams,
-            }
-        )
+    def row(self, called: Callable[[str], str]) -> dict[str, Any]:
+        """As the store keeps it.
+
+        Args:
+            called: the name of a user.
+        """
+        answer = {
+            "rules": self.rules.model_dump_json(exclude_defaults=True),
+            "run": [one.run for one in self.makers],
+            "generation": [one.generation for one in self.makers],
+            "scorer": [one.scorer for one in self.makers],
+            "listings": self.listings,
+            "scores": self.scores,
+            "teams": self.teams,
+        }
+        return {
+            "request_id": self.request_id,
+            "time": self.at,
+            "kind": self.kind,
+            C.USER: None if self.user is None else called(self.user),
+            "query": self.query,
+            "arm": self.arm,
+            "answer": to_json(answer).decode(),
+        }
 
 
 def new_id() -> str:

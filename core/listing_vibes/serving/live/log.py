@@ -1,47 +1,26 @@
-"""The log of live events: a folder that several services append to, and that `vibes refresh --events` reads."""
+"""The log of live events: a store that several services append to, and what each of them knows of it."""
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Required
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter
-from pydantic_core import to_json
-from typing_extensions import TypedDict
-
+from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
-from listing_vibes.market.durable import write_error
 from listing_vibes.run.asking import Event
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.serving.journal.following import Following
-from listing_vibes.serving.journal.segments import Segments, alone
-from listing_vibes.serving.live.pending import Pending, time_of
+from listing_vibes.serving.deadline import Deadline
+from listing_vibes.serving.live.pending import MOST_EVENTS, Pending, time_of
 from listing_vibes.serving.live.posted import as_text
+from listing_vibes.serving.store import Store
 
-KIND = "events"
-#: Ids of events by which a repeated post is known; the newest are kept.
-MOST_IDS = 250_000
-
-
-class _Line(TypedDict, total=False):
-    """A line of the log, as it may have been written by anybody."""
-
-    user_id: str
-    listing_id: Required[str]
-    timestamp: str
-    position: int
-    action: str
-    duration_s: float
-    event_id: str
-    request_id: str
-
-
-_EVENT = TypeAdapter(_Line)
+#: Seconds that a post waits for others to write, and that a list waits for the newest events.
+WRITE_S, READ_S = 4.0, 0.5
 
 
 class Taken(NamedTuple):
@@ -54,62 +33,44 @@ class Taken(NamedTuple):
 
 
 class LiveLog:
-    """Appends posted events and knows what all services over the folder appended.
+    """Appends posted events, and knows the newest that any service appended.
 
     Args:
-        folder: made where it is not there.
+        place: see `Store`; made where it is not there.
         run: gives the state in use.
 
     Raises:
-        VibesError: the folder cannot be made or written.
+        VibesError: the store cannot be made or written.
     """
 
-    def __init__(self, folder: Path, run: Callable[[], RunFolder], most_ids: int = MOST_IDS) -> None:
-        self.folder, self._run, self._most_ids = folder, run, most_ids
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(folder, error) from error
-        self._segments, self._following = Segments(folder, KIND), Following(folder, KIND)
+    def __init__(self, place: str | Path, run: Callable[[], RunFolder]) -> None:
+        self._run = run
+        self.store = Store(place, "--events", create=True, deadline_s=WRITE_S)
+        self._reading = Deadline(READ_S, "store of events")
         self._pending = Pending(run().market.names.of)
-        self._ids: dict[int, None] = {}
+        self._position, self._erasures, self._problem = 0, 0, ""
         self._last, self._timed = 0, run().market.timed
         self._lock = threading.Lock()
-        self.catch_up()
-        with alone(folder):  # says now where nothing can be written
-            pass
+        self._read()
 
     def append(self, posts: Sequence[Sequence[dict[str, Any]]]) -> list[Taken]:
-        """Take the events of some posts with one write; the disk has them when this ends.
+        """Take the events of some posts in one transaction, which is committed when this ends.
 
         Raises:
-            VibesError: the disk is full, or the folder cannot be written; then none is taken.
+            VibesError: see `Store.append_events`; then none is taken.
         """
-        with alone(
-            self.folder
-        ):  # so that no other process takes the same id, or has not read what it should know
-            self.catch_up()
-            lines, taken, new = [], [], set[int]()
-            last: dict[str, int] = {}
-            listings = self._run().listing_row
-            for post in posts:
-                repeated = []
-                for event in post:
-                    told = event.get("event_id")
-                    if told is not None:
-                        number = _number(told)
-                        if number in self._ids or number in new:
-                            repeated.append(told)
-                            continue
-                        new.add(number)
-                    lines.append(to_json(self._placed(event, last)))
-                unknown = dict.fromkeys(
-                    event[C.LISTING] for event in post if event[C.LISTING] not in listings
-                )
-                taken.append(Taken(len(post) - len(repeated), repeated, list(unknown)))
-            self._segments.append(lines, durable=True)
-            self.catch_up()
-        return taken
+        placed = [[self._with_time(event) for event in post] for post in posts]
+        repeated = self.store.append_events(placed, None if self._timed else self._last_position)
+        self.catch_up()
+        listings = self._run().listing_row
+        return [
+            Taken(
+                len(post) - len(again),
+                again,
+                list(dict.fromkeys(one[C.LISTING] for one in post if one[C.LISTING] not in listings)),
+            )
+            for post, again in zip(posts, repeated, strict=True)
+        ]
 
     def history(self, run: RunFolder, user: str, before: int | None) -> list[Event]:
         """See `Pending.history`; of all that was appended when `catch_up` last looked."""
@@ -117,54 +78,47 @@ class LiveLog:
             return self._pending.history(run, user, before)
 
     def catch_up(self) -> None:
-        """Read what was appended since, by whichever process; where the folder cannot be read, what is known stays."""
-        with self._lock, suppress(OSError):
-            for part in self._following.news():
-                if part is None:
-                    self._pending.clear()
-                    self._ids.clear()
-                    continue
-                for line in part.splitlines():
-                    self._read(line)
+        """Read what was appended since, by whichever service; where the store does not answer, what is known stays."""
+        problem = ""
+        try:
+            self._reading.call(self._read)
+        except VibesError as error:
+            problem = str(error)
+        if problem and problem != self._problem:  # once, not for every list
+            logging.getLogger("uvicorn.error").error(problem)
+        self._problem = problem
 
     def close(self) -> None:
-        """End what this process writes."""
-        self._segments.close()
+        """Close the store."""
+        self._reading.close()
+        self.store.close()
 
-    def _read(self, line: bytes) -> None:
-        try:
-            event = _EVENT.validate_json(line)
-            at = time_of(event, self._timed)
-            if event.get("event_id") is not None:
-                self._ids[_number(event["event_id"])] = None
-                if len(self._ids) > self._most_ids:
-                    del self._ids[next(iter(self._ids))]
-            if event.get(C.USER) is not None:
-                self._pending.add(event, at)
-        except (ValueError, KeyError, TypeError, OverflowError):
-            return  # no line of ours; `vibes refresh` names it
+    def _read(self) -> None:
+        erasures, rows = self.store.read_events(self._position, None if self._position else MOST_EVENTS)
+        if erasures != self._erasures:  # of some users: all is read again
+            erasures, rows = self.store.read_events(0, MOST_EVENTS)
+        with self._lock:
+            if erasures != self._erasures:
+                self._pending.clear()
+            self._erasures = erasures
+            for row in rows:
+                self._position = row.id
+                if row.user_id is not None:
+                    event = {name: value for name, value in row._mapping.items() if value is not None}
+                    with suppress(
+                        ValueError, KeyError, OverflowError
+                    ):  # a row that nobody checked; a refresh names it
+                        self._pending.add(event, time_of(event, self._timed))
 
-    def _placed(self, event: dict[str, Any], last: dict[str, int]) -> dict[str, Any]:
-        """An event with its moment, no two of which are the same where none was told."""
-        if self._timed:
-            if C.TIMESTAMP in event:
-                return event
-            self._last = max(time.time_ns() // 1000 * 1000, self._last + 1000)
-            return event | {C.TIMESTAMP: as_text(self._last)}
-        user = event.get(C.USER, "")
-        if C.POSITION not in event:
-            event = event | {C.POSITION: self._end(user, last) + 1}
-        last[user] = max(event[C.POSITION], self._end(user, last))
-        return event
+    def _with_time(self, event: dict[str, Any]) -> dict[str, Any]:
+        """An event with its moment, no two of which are the same where it did not say one."""
+        if not self._timed or C.TIMESTAMP in event:
+            return event
+        self._last = max(time.time_ns() // 1000 * 1000, self._last + 1000)
+        return event | {C.TIMESTAMP: as_text(self._last)}
 
-    def _end(self, user: str, last: dict[str, int]) -> int:
-        """The position of the last event of a user, -1 where there is none."""
+    def _last_position(self, user: str) -> int:
+        """The position of a user's last event in the run, -1 where there is none."""
         run = self._run()
         number = run.user_number.get(user)
-        own = -1 if number is None else int(run.log.time[run.log.start[number + 1] - 1])
-        pending = self._pending.last(user) if user else None
-        return max(own, last.get(user, -1), -1 if pending is None else pending)
-
-
-def _number(event_id: str) -> int:
-    return int.from_bytes(hashlib.blake2b(event_id.encode(), digest_size=8).digest(), "big")
+        return -1 if number is None else int(run.log.time[run.log.start[number + 1] - 1])

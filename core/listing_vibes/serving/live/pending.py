@@ -53,11 +53,6 @@ class Pending:
         self._by_user.clear()
         self._count = 0
 
-    def last(self, user: str) -> int | None:
-        """When the last event of a user was."""
-        mine = self._by_user.get(self._called(user))
-        return max(one.at for one in mine) if mine else None
-
     def history(self, run: RunFolder, user: str, before: int | None) -> list[Event]:
         """All events of a user before a moment, oldest first, those of the run and later ones; empty: no later ones.
 

@@ -17,7 +17,8 @@ from listing_vibes.market.values import id_text
 MOST_POSTED = 1000
 #: Seconds that a clock may be ahead of this one's.
 AHEAD_S = 60
-Id = Annotated[str, Field(min_length=1, max_length=200)]
+#: Of a user, a listing, an event or an answer. PostgreSQL keeps no text with a zero character.
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 #: Seconds of an event, 31 years at most: what is far larger is a fault of the sender, and infinite once it is a float32.
 Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 

@@ -21,8 +21,9 @@ from listing_vibes.market.download.limits import Limits
 from listing_vibes.market.durable import only_writer
 from listing_vibes.market.storage import is_address
 from listing_vibes.run.run import Run
+from listing_vibes.serving.database import is_store
 from listing_vibes.serving.refresh.refresher import Look, Refresher, Stopped
-from listing_vibes.serving.refresh.sources import FolderSource, Source
+from listing_vibes.serving.refresh.sources import FolderSource, Source, StoreSource
 from listing_vibes.serving.refresh.sql import SqlSource
 from listing_vibes.serving.refresh.storage import StorageSource
 from listing_vibes.words import count
@@ -156,6 +157,8 @@ def source_of(name: str, told: str, database: str | None) -> Source:
     Raises:
         VibesError: a query without a database, or neither a folder nor a query.
     """
+    if name == "events" and is_store(told):
+        return StoreSource(told)
     if is_address(told):
         return StorageSource(told, f"--{name}")
     query = query_of(told, name)

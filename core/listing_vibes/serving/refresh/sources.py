@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,9 +14,8 @@ import pandas as pd
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import scratch_folder
 from listing_vibes.market.io import TABLE_SUFFIXES, read_table
-from listing_vibes.serving.journal.following import whole_lines
-from listing_vibes.serving.journal.segments import SUFFIX
-from listing_vibes.serving.refresh.logged import rows_of_log
+from listing_vibes.serving.database import FILE, has_store, shown_place
+from listing_vibes.serving.refresh.logged import SUFFIX, rows_of_log, rows_of_store, whole_lines
 
 #: The last line of a CSV counts without a newline behind it once nobody has written to the file for so long.
 SETTLED_S = 10.0
@@ -79,8 +79,8 @@ class FolderSource:
 
     A file that grew is read again whole; names that begin with `.` or `_`, or end otherwise than `.parquet`, `.csv`,
     `.csv.gz` or `.jsonl`, are passed over, so that a writer can write under such a name and rename. Of a CSV that is being
-    written the last line is left for the next look until it is whole. Of a log (`.jsonl`, what `vibes serve --events`
-    writes) only new lines are read, and one without its newline never: nobody was told that it was taken.
+    written the last line is left for the next look until it is whole. Of JSON lines (`.jsonl`) only new ones are read, and one
+    without its newline never. Of the database of `vibes serve --events` new events are read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -125,6 +125,10 @@ class FolderSource:
                             str(path), rows, path.parent, {"files": {name: [taken, written]}}, written / 1e9
                         )
                     )
+        if has_store(self.folder):
+            mark = before.get(FILE, [])
+            frames.append(_store_frame(self.folder, mark, lambda mark: {"files": {FILE: mark}}))
+            files[FILE] = mark
         return News(frames, {"folder": place, "files": files}, problems)
 
     def _files(self) -> list[tuple[Path, os.stat_result]]:
@@ -140,6 +144,23 @@ class FolderSource:
                 if path.is_file():
                     found.append((path, status))
         return sorted(found, key=lambda entry: (entry[1].st_mtime_ns, entry[0]))
+
+
+class StoreSource:
+    """The events that services posted to a database, see `listing_vibes.serving.store.Store`; each once, by its id."""
+
+    def __init__(self, place: str) -> None:
+        self.place, self.place_name = place, shown_place(place)
+
+    def look(self, state: State) -> News:
+        """See `Source`."""
+        mark = state.get("store", [])
+        return News([_store_frame(self.place, mark, lambda mark: {"store": mark})], {"store": mark})
+
+
+def _store_frame(place: Path | str, known: list[Any], mark: Callable[[list[Any]], State]) -> Frame:
+    rows, read, arrived = rows_of_store(place, known)
+    return Frame(f"the events of {shown_place(place)}", rows, None, mark(read), arrived)
 
 
 def advanced(state: State, marks: list[State]) -> State:

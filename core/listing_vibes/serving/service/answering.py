@@ -26,26 +26,33 @@ class Wanted:
     pause: float = 0.002
     waiting: int = 1024
     connections: int = 1024
-    events: Path | None = None
-    impressions: Path | None = None
+    events: str | None = None
+    impressions: str | None = None
     hash_users: bool = False
     other: tuple[Path, str | None] | None = None
     split: float | None = None
     shared: Path | None = None  # folder of the vectors that processes of this service share
 
-    def answer(self, listen: Callable[[], socket.socket], ready: Callable[[str], None]) -> None:
+    def answer(
+        self,
+        listen: Callable[[], socket.socket],
+        ready: Callable[[str], None],
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         """Open the run, and then answer where `listen` says until SIGINT or SIGTERM.
 
         Args:
             ready: is told the address as soon as requests are taken.
+            beat: is called each second from then on.
 
         Raises:
             VibesError: a library is missing, the run cannot be opened, or the second one is over another market.
         """
         with needs("Serving", "serve"):
+            from listing_vibes.serving.database import resolve_place
             from listing_vibes.serving.experiment.setup import Arm, Setup, begin
             from listing_vibes.serving.experiment.trial import Trial
-            from listing_vibes.serving.impressions.keeper import Impressions
+            from listing_vibes.serving.impressions.recorder import Impressions
             from listing_vibes.serving.service.api import Options, make_app
             from listing_vibes.serving.service.guard import Access
             from listing_vibes.serving.service.newest import NewestState
@@ -74,7 +81,7 @@ class Wanted:
                 a=arms[0],
                 b=arms[1],
                 share=self.split or 0.5,
-                events="" if self.events is None else str(self.events.resolve()),
+                events="" if self.events is None else resolve_place(self.events),
             )
             second = NewestState(*self.other, shared=shared)
             second.knows_of(current.live)
@@ -83,7 +90,7 @@ class Wanted:
         listening = listen()
         address = address_of(listening)
         app = make_app(current, options, kept, trial)
-        server = Server(app, lambda: ready(address), self.connections)
+        server = Server(app, lambda: ready(address), self.connections, beat)
 
         # uvicorn raises the signal again after its shutdown; having stopped in order is no failure.
         stopping = (signal.SIGINT, signal.SIGTERM)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -17,8 +18,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from listing_vibes import __version__
+from listing_vibes.errors import VibesError
+from listing_vibes.serving.database import DiskFull
+from listing_vibes.serving.deadline import Deadline, Late
 from listing_vibes.serving.experiment.trial import Trial
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.live.log import LiveLog, Taken
 from listing_vibes.serving.service.batcher import Batcher
 from listing_vibes.serving.service.bodies import BodyRoute
@@ -29,8 +33,9 @@ from listing_vibes.serving.service.limit import Limited
 from listing_vibes.serving.service.live_routes import add_events
 from listing_vibes.serving.service.metrics import Measured, Metrics
 from listing_vibes.serving.service.newest import NewestState
+from listing_vibes.serving.service.problems import Busy
 from listing_vibes.serving.service.refusals import answers, refuse_in_sentences
-from listing_vibes.serving.service.requests import Embed, Embedded, Found, Recommend, Similar
+from listing_vibes.serving.service.requests import Embed, Embedded, Found, Probe, Recommend, Similar
 from listing_vibes.serving.service.schema import (
     Embeddings,
     Health,
@@ -46,6 +51,8 @@ from listing_vibes.serving.service.schema import (
 BODIES = {"/recommend": 2**20, "/embed": 32 * 2**20, "/events": 2**20}
 #: Posts of events that are made durable together, and that may wait for it.
 POSTS, WAITING_POSTS = 256, 1024
+#: Seconds after which a post is refused; that `/health` waits for a list and for the locks of the stores, each.
+POST_S, HEALTH_S = 5.0, 2.0
 REQUEST_ID = "X-Request-Id"
 T = TypeVar("T")
 
@@ -97,8 +104,13 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        answering: Batcher[Similar | Recommend, Found] = Batcher(
-            desk.answer, chosen.most, chosen.pause, chosen.waiting, metrics.batch
+
+        def observe(requests: Sequence[Similar | Recommend | Probe], seconds: float) -> None:
+            if size := sum(not isinstance(one, Probe) for one in requests):
+                metrics.batch(size, seconds)
+
+        answering: Batcher[Similar | Recommend | Probe, Found] = Batcher(
+            desk.answer, chosen.most, chosen.pause, chosen.waiting, observe
         )
         # On a thread of its own, since photos take a hundred times as long as a history.
         newcomers: Batcher[Embed, Embedded] = Batcher(
@@ -108,7 +120,9 @@ def make_app(
         app.state.answers, app.state.newcomers, app.state.explaining = answering, newcomers, explaining
         batchers: list[Batcher[Any, Any]] = [answering, newcomers, explaining]
         if live is not None:
-            taking: Batcher[list[dict[str, Any]], Taken] = Batcher(live.append, POSTS, waiting=WAITING_POSTS)
+            taking: Batcher[list[dict[str, Any]], Taken] = Batcher(
+                partial(_append_posts, live), POSTS, waiting=WAITING_POSTS, deadline=POST_S
+            )
             app.state.live = taking
             batchers.append(taking)
 
@@ -118,8 +132,6 @@ def make_app(
 
         app.state.give_up = give_up
         metrics.run = current.path
-        if impressions is not None:
-            impressions.start()
         _follow(metrics, current, lambda: sum(map(len, batchers)))
 
         def opened(fine: bool) -> None:
@@ -153,7 +165,7 @@ def make_app(
     app.add_middleware(Measured, metrics=metrics)
     refuse_in_sentences(app)
     refused = [401] if chosen.access.token else []
-    _routes(app, *refused)
+    _routes(app, desk, *refused)
     if live is not None:
         add_events(app, *refused)
     add_docs(app, bool(chosen.access.token))
@@ -174,8 +186,28 @@ def _follow(metrics: Metrics, current: NewestState, waiting: Callable[[], float]
         metrics.follow("vibes_worker_started_timestamp_seconds", "When it began", lambda: began, "liveall")
 
 
-def _routes(app: FastAPI, *refused: int) -> None:
-    state = app.state
+def _append_posts(live: LiveLog, posts: Sequence[list[dict[str, Any]]]) -> Sequence[Taken | Exception]:
+    """What became of each post. A lock or a disk refuses all of them: none is tried again by itself."""
+    try:
+        return live.append(posts)
+    except (Late, DiskFull) as error:
+        return [error] * len(posts)
+
+
+async def _check_answers(answers: Batcher[Any, Any]) -> None:
+    """Raises:
+    Busy: a list was not made in time, and whatever is being made takes as long. A long queue alone is no fault.
+    """
+    try:
+        async with asyncio.timeout(HEALTH_S):
+            await answers.ask(Probe())
+    except (Busy, TimeoutError) as error:
+        if answers.busy_s > HEALTH_S:
+            raise Busy(f"No list was made for {answers.busy_s:.0f} s.") from error
+
+
+def _routes(app: FastAPI, desk: Desk, *refused: int) -> None:
+    state, checking = app.state, Deadline(HEALTH_S, "database of the service")
 
     @app.get("/similar/{listing_id:id}", response_model=Results, responses=answers(404, *refused))
     async def similar(request: Request, listing_id: str, asked: Annotated[SimilarQuery, Query()]) -> Response:
@@ -217,7 +249,12 @@ def _routes(app: FastAPI, *refused: int) -> None:
 
     @app.get("/health", responses=answers(*refused))
     async def health(_: Annotated[Nothing, Query()]) -> Health:
-        """What is served; 200 as long as requests are answered."""
+        """What is served; 200 as long as lists are answered, and what is posted and shown can be kept: all of it is tried."""
+        await _check_answers(state.answers)
+        try:
+            await run_in_threadpool(checking.call, desk.check)
+        except VibesError as error:
+            raise Busy(str(error)) from error
         current: NewestState = state.current
         run = current.served.run
         return Health(

@@ -13,7 +13,6 @@ from listing_vibes.serving.service.problems import Busy
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
-Observe = Callable[[int, float], None]  # requests of a batch, seconds it took
 
 
 class Batcher(Generic[Asked, Answer]):
@@ -28,7 +27,8 @@ class Batcher(Generic[Asked, Answer]):
         most: requests in a batch, at most; 1 = one request at a time.
         pause: seconds.
         waiting: requests that may wait; beyond them `ask` raises `Busy`.
-        observe: is told of each batch.
+        observe: called with the requests of each batch and the seconds that it took.
+        deadline: seconds after which `ask` raises `Busy`, whatever holds the thread up; None: it waits.
     """
 
     def __init__(
@@ -37,10 +37,12 @@ class Batcher(Generic[Asked, Answer]):
         most: int,
         pause: float = 0.0,
         waiting: int = 1024,
-        observe: Observe | None = None,
+        observe: Callable[[Sequence[Asked], float], None] | None = None,
+        deadline: float | None = None,
     ) -> None:
         self._answer, self._most, self._pause, self._room = answer, most, pause, waiting
-        self._observe = observe
+        self._observe, self._deadline = observe, deadline
+        self._begun: float | None = None  # when the batch that is being worked on was begun
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
         self._under_way: list[tuple[Asked, asyncio.Future[Answer]]] = []
         self._woken = asyncio.Event()
@@ -51,18 +53,30 @@ class Batcher(Generic[Asked, Answer]):
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds that the batch which is being worked on has taken so far; 0 where there is none."""
+        return 0.0 if self._begun is None else time.monotonic() - self._begun
+
     async def ask(self, request: Asked) -> Answer:
         """The answer to one request.
 
         Raises:
-            Busy: too many are waiting, or the service is being stopped; else what `answer` gave as an exception.
+            Busy: too many are waiting, the deadline has passed, or the service is being stopped; else what `answer` gave as an
+                exception.
         """
         if self._closing or len(self._waiting) >= self._room:
             raise self._refusal()
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         self._woken.set()
-        return await future
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await future
+        except TimeoutError as error:
+            raise Busy(
+                f"There was no answer within {self._deadline:g} s; send the request again in a moment."
+            ) from error
 
     def give_up(self) -> None:
         """Refuse whatever has no answer yet, and take nothing more; what is being worked on is for nobody then."""
@@ -97,10 +111,11 @@ class Batcher(Generic[Asked, Answer]):
             batch = self._under_way = self._next()
             if not batch:
                 continue
-            begin = time.perf_counter()
+            begin, self._begun = time.perf_counter(), time.monotonic()
             answers = await self._answers(batch)
+            self._begun = None
             if self._observe is not None:
-                self._observe(len(batch), time.perf_counter() - begin)
+                self._observe([request for request, _ in batch], time.perf_counter() - begin)
             for (_, future), answer in zip(batch, answers, strict=True):
                 if future.done():  # whoever asked has gone
                     continue

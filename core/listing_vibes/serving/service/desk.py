@@ -9,16 +9,18 @@ from functools import cache
 
 from listing_vibes.errors import VibesError, sentence_of
 from listing_vibes.run.fits import NOTHING
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.ranking_names import blend_name
 from listing_vibes.serving.experiment.trial import Ask, Trial, Tried
 from listing_vibes.serving.impressions.answer import Maker, Shown, new_id
-from listing_vibes.serving.impressions.keeper import Impressions
+from listing_vibes.serving.impressions.recorder import Impressions
 from listing_vibes.serving.service.newest import NewestState
-from listing_vibes.serving.service.requests import Found, Recommend, Similar
+from listing_vibes.serving.service.requests import Found, Probe, Recommend, Similar
 from listing_vibes.serving.service.served import Served
 
 Requests = Sequence[Similar | Recommend]
+_PROBE = Found([], [], [])
 Answers = list[Found | Exception]
 
 
@@ -41,9 +43,27 @@ class Desk:
     ) -> None:
         self.current, self.impressions, self.trial, self.failed = current, impressions, trial, failed
 
-    def answer(self, requests: Requests) -> Answers:
+    def answer(self, requests: Sequence[Similar | Recommend | Probe]) -> Answers:
         """For each request what was found, or why nothing can be."""
-        return self._answered(requests, Served.answer)
+        lists = [one for one in requests if not isinstance(one, Probe)]
+        answers = iter(self._answered(lists, Served.answer))
+        return [self._probed() if isinstance(one, Probe) else next(answers) for one in requests]
+
+    def check(self) -> None:
+        """Take the locks that posts and records need.
+
+        Raises:
+            VibesError: one is held by another process, or a store cannot be written.
+        """
+        for one in (self.current.live, self.impressions):
+            if one is not None:
+                one.store.check()
+
+    def _probed(self) -> Found | Exception:
+        run = self.current.served.run
+        found = self.current.served.answer([Similar(run.listing_ids[0], Rules(k=1))])[0]
+        # A listing may have nothing in a space; that it was looked for is enough.
+        return found if isinstance(found, Found) or not isinstance(found, VibesError) else _PROBE
 
     def explain(self, requests: Requests) -> Answers:
         """As `answer`, with reasons."""

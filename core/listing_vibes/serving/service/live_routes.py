@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic_core import to_json
 
 from listing_vibes.errors import VibesError, printable, sentence_of
+from listing_vibes.serving.database import DiskFull
 from listing_vibes.serving.live.log import Taken
 from listing_vibes.serving.live.posted import MOST_POSTED, PostedLive, Refused, checked
 from listing_vibes.serving.service.problems import Busy
@@ -35,16 +36,17 @@ def add_events(app: FastAPI, *refused: int) -> None:
         openapi_extra={"requestBody": body},
     )
     async def events(request: Request, _: Annotated[Nothing, Query()]) -> Response:
-        """Take an event, or a list of them: whoever is told 200 finds them in the log whatever happens to the service."""
+        """Take an event, or a list of them: whoever is told 200 finds them in the database whatever happens to the service."""
         market = state.current.served.run.market
         posted = checked(await request.json(), market.timed, market.known_actions, time.time_ns(), sentence)
         try:
             taken: Taken = await state.live.ask(posted)
         except Busy:
             raise
-        except VibesError as error:  # where the log lies is nobody's business
+        except VibesError as error:  # where the store lies is nobody's business
             logging.getLogger("uvicorn.error").error(sentence_of(error))
-            raise Busy("The events could not be kept; send them again in a while.") from error
+            why = "the disk is full" if isinstance(error, DiskFull) else "see the log of the service"
+            raise Busy(f"The events could not be kept ({why}); send them again in a while.") from error
         return Response(to_json(taken._asdict()), media_type="application/json")
 
     @app.exception_handler(Refused)

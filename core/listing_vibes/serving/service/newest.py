@@ -30,7 +30,7 @@ class NewestState:
         self,
         path: Path,
         beside: str | None = None,
-        events: Path | None = None,
+        events: str | Path | None = None,
         shared: Shared | None = None,
     ) -> None:
         self.path, self.beside, self.shared, self.problem = path, beside, shared, ""

@@ -28,10 +28,17 @@ class Server(uvicorn.Server):
     Args:
         ready: is called as soon as requests are taken.
         connections: held at the same time, at most; fewer where this process may have fewer descriptors.
+        beat: is called each second by the loop that answers.
     """
 
-    def __init__(self, app: FastAPI, ready: Callable[[], None], connections: int) -> None:
-        self._app, self._ready = app, ready
+    def __init__(
+        self,
+        app: FastAPI,
+        ready: Callable[[], None],
+        connections: int,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._app, self._ready, self._beat = app, ready, beat
         most, queue = room(connections)
         config = uvicorn.Config(
             app,
@@ -54,6 +61,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:  # of a tenth of a second
+            self._beat()
             now = asyncio.get_running_loop().time()
             for one in list(self.server_state.connections):
                 if isinstance(one, PatientProtocol) and one.late(now):

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from listing_vibes.errors import NotThere, VibesError, printable, sentence_of
+from listing_vibes.serving.deadline import Late
 from listing_vibes.serving.service.problems import Busy
 from listing_vibes.serving.service.schema import Problem, sentence
 
@@ -22,7 +23,7 @@ _WORDS = {
     421: "The host of this name may not be asked",
     422: "Bad input",
     500: "A fault of the service; its log says more",
-    503: "Too many requests are waiting, or the service is being stopped",
+    503: "Too many requests are waiting, a database is locked, or the service is being stopped",
 }
 _ALWAYS = (421, 422, 500, 503)
 
@@ -37,7 +38,7 @@ def refuse_in_sentences(app: FastAPI) -> None:
 
     @app.exception_handler(VibesError)
     async def refused(request: Request, error: VibesError) -> JSONResponse:
-        status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy) else 422
+        status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, Busy | Late) else 422
         headers = {"Retry-After": "1"} if status == 503 else None
         return JSONResponse({"error": short(sentence_of(error))}, status, headers)
 

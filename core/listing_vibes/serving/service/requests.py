@@ -37,6 +37,10 @@ class Recommend(NamedTuple):
     about: str | None = None
 
 
+class Probe(NamedTuple):
+    """A list of one, of which nothing is recorded: whether lists are answered at all."""
+
+
 class Embed(NamedTuple):
     """A listing that the market does not have: cells by attribute, contents of image files, `k` neighbours a space."""
 

@@ -11,7 +11,7 @@ from listing_vibes.defaults import K
 from listing_vibes.errors import printable
 from listing_vibes.run.asking import Event
 from listing_vibes.run.rules import Rules
-from listing_vibes.serving.live.posted import Duration
+from listing_vibes.serving.live.posted import Duration, Id
 from listing_vibes.serving.service.budget import checked_cells, read_photos
 from listing_vibes.serving.service.requests import Embed, Recommend, Similar
 from listing_vibes.words import cut
@@ -154,7 +154,7 @@ class PostedHistory(RecommendQuery):
     history: Annotated[list[PostedEvent | str], Field(max_length=MOST_EVENTS)] = Field(
         description="events, or ids of listings; empty: popular and recent listings"
     )
-    user_id: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+    user_id: Id | None = Field(
         None, description="whose it is, where what is shown is kept; the list goes by the history alone"
     )
     # An address would be too long for so many.

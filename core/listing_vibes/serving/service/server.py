@@ -21,8 +21,8 @@ def serve(
     waiting: int = 1024,
     beside: str | None = None,
     connections: int = 1024,
-    events: Path | None = None,
-    impressions: Path | None = None,
+    events: str | None = None,
+    impressions: str | None = None,
     hash_users: bool = False,
     other: tuple[Path, str | None] | None = None,
     split: float | None = None,
@@ -39,8 +39,9 @@ def serve(
         most, pause, waiting: see `listing_vibes.serving.service.api.Options`.
         beside: what is added to the model where a request does not say, see `Run.recommend`.
         connections: held at the same time, at most; fewer where this process may have fewer descriptors.
-        events: folder of the log that posted events are appended to, of this service or of several; None: it takes none.
-        impressions: folder in which every answer is kept; None: none is.
+        events: store that posted events are appended to, of this service or of several (see `listing_vibes.serving.store.Store`);
+            None: it takes none.
+        impressions: store in which every answer is recorded; None: none is.
         hash_users: users are kept there as keyed hashes.
         other: a second run, and what is added to its model, to be tried against the first; what came of it lies in
             `impressions`, see `listing_vibes.serving.experiment.verdict.experiment`.
@@ -53,15 +54,15 @@ def serve(
     with needs("Serving", "serve"):
         from listing_vibes.serving.service.guard import Access
     Access.of_environment()  # says now what is wrong with it
-    _check_folders(events, impressions, hash_users)
     if other is not None and impressions is None:
         raise VibesError(
-            "An experiment is judged by what was shown; say with --impressions DIR where that is kept."
+            "An experiment is judged by what was shown; say with --impressions PLACE where that is kept."
         )
     if split is not None and not 0 < split < 1:
         raise VibesError(
             f"Option --split is {split:g}; give the share of the users that get the second run, such as 0.5."
         )
+    _open_stores(events, impressions, hash_users)
     wanted = Wanted(
         run, beside, most, pause, waiting, connections, events, impressions, hash_users, other, split
     )
@@ -72,15 +73,20 @@ def serve(
         wanted.answer(lambda: listen(host, port), tell)
 
 
-def _check_folders(events: Path | None, impressions: Path | None, hash_users: bool) -> None:
+def _open_stores(events: str | None, impressions: str | None, hash_users: bool) -> None:
+    """Make the stores, once before several processes open them.
+
+    Raises:
+        VibesError: one cannot be made, or an option is of no use.
+    """
+    with needs("Serving", "serve"):
+        from listing_vibes.serving.impressions.recorder import Impressions
+        from listing_vibes.serving.store import Store
     if hash_users and impressions is None:
         raise VibesError(
-            "Option --hash-users is about what is shown; say with --impressions DIR where that is kept."
+            "Option --hash-users is about what is shown; say with --impressions PLACE where that is kept."
         )
-    if events is not None and impressions is not None:
-        one, two = events.resolve(), impressions.resolve()
-        if one == two or one in two.parents or two in one.parents:
-            raise VibesError(
-                f"--events {events} and --impressions {impressions} are not apart; choose two folders, since `vibes refresh` "
-                "reads all of the first."
-            )
+    if events is not None:
+        Store(events, "--events", create=True).close()
+    if impressions is not None:
+        Impressions(impressions, hash_users).close()

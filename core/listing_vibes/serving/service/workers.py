@@ -34,6 +34,8 @@ LOOK_S, END_S = 0.2, 10.0
 #: Seconds before one that did not get as far as answering is started again: doubled each time, to the second number.
 PAUSE_S, MOST_PAUSE_S = 1.0, 30.0
 FOLDER, ALIVE = "vibes-serve-", ".alive"  # what it has, and the lock that says so
+#: Seconds without a heartbeat after which a process that was up is replaced: it was stopped, or its loop hangs.
+SILENT_S = 10.0
 THREADS = "OMP_NUM_THREADS"
 UP = "up"  # what a process tells once it takes requests; else why it cannot
 
@@ -102,6 +104,7 @@ def _environment(folder: str, count: int) -> Iterator[None]:
 class _Worker:
     process: SpawnProcess
     told: Connection
+    beat: Any  # a shared float: when its loop last ran, seconds of the monotonic clock
     up: bool = False
     problem: str = ""  # why it cannot be
 
@@ -111,6 +114,11 @@ class _Worker:
             while self.told.poll():
                 word = self.told.recv()
                 self.up, self.problem = (True, "") if word == UP else (self.up, word)
+                self.beat.value = time.monotonic()
+
+    def is_silent(self, since: float) -> bool:
+        """Whether it is up, and has missed its heartbeats at least as long as others could be heard, from `since` on."""
+        return self.up and time.monotonic() - max(self.beat.value, since) > SILENT_S
 
 
 class _Crew:
@@ -118,6 +126,7 @@ class _Crew:
         self.wanted, self.count, self.host, self.place, self.counts = wanted, count, host, place, counts
         self.workers: list[_Worker] = []
         self._stop, self._pause, self._next = False, PAUSE_S, 0.0
+        self._looked = self._heard = time.monotonic()  # when it last looked, and since when without a gap
         self._log = logging.getLogger("uvicorn.error")
 
     def run(self, ready: Callable[[], None]) -> None:
@@ -146,16 +155,25 @@ class _Crew:
         )  # a fork would inherit the threads' locks without the threads
         ours, theirs = context.Pipe()
         given: int | socket.socket = self.place.getsockname()[1] if SHARES_OUT else self.place
-        process = context.Process(target=_work, args=(self.wanted, self.host, given, theirs))
+        beat = context.Value("d", time.monotonic(), lock=False)  # a pipe would fill where nobody reads it
+        process = context.Process(target=_work, args=(self.wanted, self.host, given, theirs, beat))
         process.start()
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, beat)
 
     def _look(self, started: bool) -> None:
         """Hear what processes tell, and clear away those that ended."""
         wait([key for one in self.workers for key in (one.told, one.process.sentinel)], LOOK_S)
+        now = time.monotonic()
+        if now - self._looked > SILENT_S / 2:  # all of us were stopped, for example at a terminal
+            self._heard = now
+        self._looked = now
         for one in list(self.workers):
             one.hear()
+            if one.is_silent(self._heard):
+                one.problem = f"it gave no sign for {SILENT_S:.0f} s"
+                one.process.kill()
+                one.process.join()
             if one.problem and not started:
                 raise VibesError(one.problem)
             if one.process.exitcode is not None and not self._stop:
@@ -188,12 +206,18 @@ class _Crew:
                 one.process.join()
 
 
-def _work(wanted: Wanted, host: str, given: int | socket.socket, told: Connection) -> None:
+def _work(wanted: Wanted, host: str, given: int | socket.socket, told: Connection, beat: Any) -> None:
     """What a process of the service does: it ends with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # until it answers, the other one sees to that
     threading.Thread(target=_end_with, args=(told,), daemon=True).start()
+
+    def alive() -> None:
+        beat.value = time.monotonic()
+
     try:
-        wanted.answer(lambda: join(host, given) if isinstance(given, int) else given, lambda _: told.send(UP))
+        wanted.answer(
+            lambda: join(host, given) if isinstance(given, int) else given, lambda _: told.send(UP), alive
+        )
     except Exception as error:
         told.send(sentence_of(error))
 

@@ -1,1 +1,0 @@
-"""Journals: files of JSON lines that only grow, one open segment a process, read while they are written."""
