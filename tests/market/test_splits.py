@@ -260,7 +260,7 @@ def test_splits_that_cannot_be_made_are_one_sentence(log_of_days):
     with pytest.raises(VibesError, match="No event lies before T1"):
         make_split(timed, always(), t1=BASE, t2=BASE + DAY)
     for protocol in ("temporal", "leave-one-out"):
-        with pytest.raises(VibesError, match=r"no events that can be used, .* `vibes check` names"):
+        with pytest.raises(VibesError, match="no events that can be used"):
             make_split(log_of_days([]), always(), protocol)
 
 

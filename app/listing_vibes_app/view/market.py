@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import printable
+from listing_vibes.market.amounts import years_of
 from listing_vibes.market.codes import is_code
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
@@ -20,7 +21,6 @@ from listing_vibes_app.view import formats
 
 HEADLINE = 3  # attributes on a card
 LONG_TEXT = 400
-YEARS = (1500, 2100)
 _ID = re.compile(r"\d{7,}|[0-9a-f-]{16,}", re.IGNORECASE)  # six digits may be a postal code
 
 
@@ -152,19 +152,9 @@ class MarketView:
         """The attribute's unit; `currency` stands for that of the market."""
         return said_unit(self.market, attribute)
 
-    @cached_property
-    def _years(self) -> set[str]:
-        found = set()
-        for item in self.attributes:
-            if item.shown_as == "number" and not item.unit:
-                known = self.market.listings[item.name].dropna()
-                if len(known) and known.between(*YEARS).all() and (known % 1 == 0).all():
-                    found.add(item.name)
-        return found
-
     def is_year(self, attribute: Attribute) -> bool:
         """True for a number without a unit whose values are all years."""
-        return attribute.name in self._years
+        return attribute.name in years_of(self.market)
 
     @cached_property
     def codes(self) -> set[str]:

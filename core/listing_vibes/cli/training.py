@@ -18,6 +18,7 @@ from listing_vibes.cli.shared import (
     RunPath,
     Weights,
     app,
+    as_json,
     photo_vectors,
     progress_bar,
 )
@@ -216,7 +217,7 @@ def evaluate(
         )
     if queries is not None:
         write_table(queries, result.queries_frame(opened.market, result.names[0]))
-    typer.echo(json.dumps(result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
+    typer.echo(as_json(opened, result.to_dict()) if json_ else f"{result.table()}\n\n{result.slice_table()}")
 
 
 @app.command(rich_help_panel=MODEL)

@@ -18,6 +18,7 @@ from listing_vibes.insight.map.region import inside, read_outline
 from listing_vibes.insight.selection.address import page_of, selections
 from listing_vibes.insight.selection.params import whole
 from listing_vibes.insight.selection.selection import Selection
+from listing_vibes.market.amounts import number, years_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.moments import moment_in_log
@@ -247,8 +248,10 @@ def _launched(view: View, run: Run, params: Mapping[str, str]) -> View:
         document = dict(call.document)
     found = launch(run, document, advise=False)
     labels = {item.name: _labelled(run.market, item) for item in run.market.attributes}
-    shown = cells if isinstance(cells, dict) else {}
-    facts = [(labels.get(str(name), str(name)), _text(value)) for name, value in shown.items()]
+    shown, years = cells if isinstance(cells, dict) else {}, years_of(run.market)
+    facts = [
+        (labels.get(str(name), str(name)), _text(value, name not in years)) for name, value in shown.items()
+    ]
     told = (
         f"{len(found.audience):,} of {count(found.users, 'user')} would have it among their first {found.k}"
         + (f", in the middle at place {found.median_rank:,.0f}." if found.median_rank is not None else ".")
@@ -267,13 +270,9 @@ def _labelled(market: Market, item: Attribute) -> str:
     return f"{item.label} ({unit})" if unit and item.shown_as != "place" else item.label
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, grouped: bool) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else value
-    if not isinstance(value, int | float) or abs(value) < 10_000:  # a year has no thousands
-        return str(value)
-    return f"{value:,}"
+    return number(value, grouped=grouped) if isinstance(value, int | float) else str(value)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
+from listing_vibes.market.amounts import number, years_of
 from listing_vibes.market.codes import is_code
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
@@ -73,7 +74,8 @@ def described(run: RunFolder, found: pd.DataFrame, attributes: int = 4) -> pd.Da
         columns.append((f"{cost.label} ({unit})" if unit else cost.label, cost.name))
     for label, name in columns:
         values = market.column(name)
-        table[label] = [_short(values.iat[row]) if row >= 0 else "" for row in rows]
+        grouped = name not in years_of(market)
+        table[label] = [_short(values.iat[row], grouped) if row >= 0 else "" for row in rows]
     table["score"] = [f"{score:.3f}" for score in found["score"]]
     if "rule" in found:
         table["rule"] = found["rule"].tolist()
@@ -109,13 +111,13 @@ def _market(run: RunFolder) -> Market | None:
         return None
 
 
-def _short(value: Any) -> str:
+def _short(value: Any, grouped: bool) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and value != value):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.2f}"
+        return number(value, grouped=grouped)
     return cut(printable(str(value)), 48)  # as a table brings it: it must not move the cursor
 
 

@@ -172,7 +172,11 @@ def test_years_are_told_by_their_values(tmp_path):
         {"listing_id": ["a", "b"], "built_in": [1895, 1975], "area": [1600.5, 1800.0], "lots": [1, 1900]}
     )
     write_market(tmp_path / "shop", MarketConfig(), listings)
-    assert dict(view_of(tmp_path / "shop").facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}
+    view = view_of(tmp_path / "shop")
+    assert dict(view.facts(1)) == {"Built in": "1975", "Area": "1,800", "Lots": "1,900"}
+    found = pd.DataFrame({"listing_id": ["b"], "score": [0.5]})
+    (row,) = described(SimpleNamespace(market=view.market), found).to_dict("records")  # in the terminal
+    assert (row["Built in"], row["Area"], row["Lots"]) == ("1975", "1,800", "1,900")
 
 
 def test_a_hashed_user_is_found_by_name_and_by_id(tiny_market):

@@ -127,6 +127,7 @@ class Monitored(BaseModel):
     run: str
     of: str = ""  # which model it looked at, see `model_of`
     market: str
+    market_changed: bool = False  # since the run was made
     generation: int
     looked: str  # when, UTC
     since: str | None = None  # the newest events begin here; None: there is none

@@ -112,6 +112,7 @@ def look(
         run=str(opened.path),
         of=model_of(opened.path),
         market=opened.market.name,
+        market_changed=opened.market_changed,
         generation=opened.generation,
         looked=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
         since=begins,
