@@ -96,6 +96,7 @@ def test_a_folder_of_mapped_tables_is_imported(both, tmp_path):
     ("columns", "told", "says"),
     [
         ("Id,price", "listing_id = 'ID'", r"lacks the column 'ID' .*\[columns\.listings\].* for 'listing_id' \(it has: Id, price\)"),
+        ("ID,price\na,2", "listing_id = 'ID'", "column ID, row 2: 'a' is there twice"),
         ("ID,listing_id", "listing_id = 'ID'", "has the columns 'ID' and 'listing_id'"),
         ("ID,price", "listing_id = 'ID'\nprice = 'ID'", "'ID' stands for two columns"),
     ],
@@ -105,6 +106,16 @@ def test_a_mapping_that_does_not_fit_is_one_sentence(tmp_path, columns, told, sa
     (tmp_path / "market.toml").write_text(f"[columns.listings]\n{told}\n")
     with pytest.raises(VibesError, match=says):
         Market.open(tmp_path)
+
+
+def test_issues_name_the_columns_of_the_file(tmp_path):
+    (tmp_path / "listings.csv").write_text("ID,Breite,longitude\na,95,8\nb,48,9\n")
+    (tmp_path / "events.csv").write_text("ID,wer,timestamp\nc,u,2024-01-01\na,u,2024-01-02\n")
+    (tmp_path / "market.toml").write_text(
+        "[columns.listings]\nlisting_id = 'ID'\nlatitude = 'Breite'\n[columns.events]\nlisting_id = 'ID'\nuser_id = 'wer'\n"
+    )
+    issues = {(issue.file, issue.column) for issue in Market.open(tmp_path).defects}
+    assert issues == {("listings.csv", "Breite"), ("events.csv", "ID")}
 
 
 def test_a_table_that_has_the_usual_names_by_now_is_taken_as_it_is(tmp_path):

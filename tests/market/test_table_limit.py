@@ -39,6 +39,19 @@ def write_parquet(folder: Path, millions: int) -> Path:
     return folder / "listings.parquet"
 
 
+def write_repeated(folder: Path, encoding: str = "PLAIN") -> Path:
+    """Write a table whose cells all hold one long text."""
+    ids, long = [str(row) for row in range(1000)], "x" * 200_000
+    tables = {
+        "PLAIN": pa.table({"listing_id": ids, "description": [long] * 1000}),
+        "LIST": pa.table({"listing_id": ids, "tags": [[long]] * 1000}),
+    }
+    table = tables.get(encoding, tables["PLAIN"])
+    options = {"use_dictionary": False, "column_encoding": encoding} if encoding == "DELTA_BYTE_ARRAY" else {}
+    pq.write_table(table, folder / "listings.parquet", **options)
+    return folder / "listings.parquet"
+
+
 def write_gzip(folder: Path, millions: int) -> Path:
     with gzip.open(folder / "listings.csv.gz", "wb", compresslevel=1) as stream:
         stream.write(b"listing_id,price\n")
@@ -58,6 +71,17 @@ def test_a_small_file_of_a_huge_table_is_refused_in_little_memory(tmp_path, writ
     sentence, peak = done.stdout.splitlines()
     assert "is too large for one table" in sentence and table_limit.VARIABLE in sentence
     assert int(peak) < 500  # MB
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "LIST", "DELTA_BYTE_ARRAY"])
+def test_a_text_that_recurs_counts_as_often_as_it_does(tmp_path, monkeypatch, encoding):
+    path = write_repeated(tmp_path, encoding)
+    assert path.stat().st_size < 1e5
+    monkeypatch.setenv(table_limit.VARIABLE, "0.25")
+    assert len(read_table(path)) == 1000
+    monkeypatch.setenv(table_limit.VARIABLE, "0.15")
+    with pytest.raises(VibesError, match="is too large for one table"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("write", [write_parquet, write_gzip])

@@ -28,14 +28,13 @@ def told(market: Market) -> str:
     ("listings", "says"),
     [
         ("id,price\na,1\n", r"listings\.csv lacks the column 'listing_id' \(it has: id, price\)"),
-        ("listing_id;price\na;1\n", r"listings\.csv has semicolons between its columns; save it with commas"),
-        ("listing_id\tprice\na\t1\n", "has tabs between its columns"),
+        ("Preis,ID\n1,a\n", r"listings\.csv lacks .*market\.toml: \[columns\.listings\] listing_id = \"ID\""),
         ("listing_id,price\na,1\nb,2\na,3\n", r"row 3: 'a' is there twice"),
         ("listing_id,price\na,1\n a ,2\n", "'a' is there twice"),
         ("listing_id,price\na,1\n,2\n", "row 2 is empty"),
         ("listing_id,price\n", "has no listing"),
     ],
-    ids=["wrong header", "semicolons", "tabs", "duplicate", "duplicate after trimming", "empty id", "no row"],
+    ids=["wrong header", "mapping", "duplicate", "duplicate after trimming", "empty id", "no row"],
 )
 def test_listings_that_cannot_be_used_are_one_sentence(folder, listings, says):
     with pytest.raises(VibesError, match=says) as caught:

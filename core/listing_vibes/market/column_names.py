@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.config import MarketConfig
+from listing_vibes.market.defects import Defect
 from listing_vibes.market.io import read_table, table_columns
 
 
@@ -34,6 +36,14 @@ def rename_columns(
     """Return a table, which was read from `source`, under the names that the market uses; `strict` as in `names_in`."""
     names = names_in(list(map(str, raw.columns)), source, config, strict)
     return raw.rename(columns=names) if names else raw
+
+
+def with_file_names(
+    defects: Sequence[Defect], columns: Sequence[str], source: Path, config: MarketConfig
+) -> list[Defect]:
+    """Return defects of a table, each under the name that the file has for its column."""
+    names = {name: told for told, name in names_in(columns, source, config).items()}
+    return [replace(defect, column=names.get(defect.column, defect.column)) for defect in defects]
 
 
 def names_in(

@@ -1,7 +1,7 @@
 """Reading tables, and writing them so that nothing is ever half-written."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -149,14 +149,20 @@ def row_count(path: Path) -> int:
     with _told(path):
         if path.suffix == ".parquet":
             return int(pq.read_metadata(path).num_rows)
-        return sum(len(rows) for rows in pd.read_csv(path, usecols=[0], dtype="str", chunksize=1_000_000))
+        return sum(
+            len(rows)
+            for rows in pd.read_csv(
+                path, usecols=[0], dtype="str", sep=csv_separator(path), chunksize=1_000_000
+            )
+        )
 
 
 def table_columns(path: Path) -> list[str]:
     """The column names of a table, without reading its rows."""
     if path.suffix == ".parquet":
         return [str(name) for name in pq.read_schema(path).names]
-    return [str(name) for name in pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns]
+    header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False, sep=csv_separator(path))
+    return [str(name) for name in header.columns]
 
 
 def read_header(path: Path) -> pd.DataFrame:
@@ -205,22 +211,19 @@ def without_categories(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype(kinds) if kinds else table
 
 
-def check_commas(columns: Sequence[object], shown: object) -> None:
-    """Raises:
-    VibesError: the only one of `columns` is several, with another mark between them; `shown` is what the table is called.
-    """
-    for mark, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(columns) == 1 and mark in str(columns[0]):
-            raise VibesError(f"{shown} has {word} between its columns; save it with commas.")
+def csv_separator(path: Path) -> str:
+    """Return what stands between the columns of a CSV: a semicolon or a tab where its header has no comma, else a comma."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.ParserWarning)
+        header = pd.read_csv(path, nrows=0, encoding="utf-8", index_col=False).columns
+    return next((mark for mark in (";", "\t") if len(header) == 1 and mark in str(header[0])), ",")
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     options: dict[str, Any] = {
-        "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False,
+        "dtype": "str", "keep_default_na": False, "na_values": [""], "encoding": "utf-8", "index_col": False, "sep": csv_separator(path),
     }  # fmt: skip
-    # What the header says comes first: other marks between columns make of rows that hold a comma what no parser explains.
     header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0]
-    check_commas(header.tolist(), path)
     with warnings.catch_warnings():
         # Cells beyond the header would be lost with a warning only.
         warnings.simplefilter("error", pd.errors.ParserWarning)

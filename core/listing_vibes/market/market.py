@@ -11,7 +11,7 @@ import pandas as pd
 
 from listing_vibes.errors import VibesError, printable
 from listing_vibes.market.called import NAMES, TITLES, name_of, telling
-from listing_vibes.market.column_names import rename_columns
+from listing_vibes.market.column_names import rename_columns, with_file_names
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import AttributeConfig, MarketConfig
 from listing_vibes.market.decimals import with_point
@@ -185,11 +185,19 @@ class Market:
     ) -> "Market":
         """The market of the tables that `read` gives of `sources`, by which messages call them; `keep` its listings as checked."""
 
+        columns: dict[Path, list[str]] = {}
+
         def renamed(source: Path) -> pd.DataFrame:
-            return rename_columns(read(source), source, config)
+            raw = read(source)
+            columns[source] = list(map(str, raw.columns))
+            return rename_columns(raw, source, config)
+
+        def named(defects: list[Defect], source: Path) -> list[Defect]:
+            return with_file_names(defects, columns[source], source, config)
 
         def checked() -> Listings:
-            return Listings(*listings_table(renamed(source), source, config))
+            table, kinds, defects = listings_table(renamed(source), source, config)
+            return Listings(table, kinds, named(defects, source))
 
         source = sources["listings"]
         table, kinds, defects = kept_listings(path, source, config, checked) if keep else checked()
@@ -204,11 +212,11 @@ class Market:
         )
         if "photos" in sources:
             photos, found = photos_table(renamed(sources["photos"]), sources["photos"], known)
-            defects = defects + found + root_defects(path, config)
+            defects = defects + named(found, sources["photos"]) + root_defects(path, config)
         if events_too and "events" in sources:
             moment, source = now if now is not None else pd.Timestamp.now("UTC"), sources["events"]
             events, actions, found = events_table(renamed(source), source, known, config, moment)
-            defects = defects + found + unwanted_in_vain(events, actions, source, config)
+            defects = defects + named(found, source) + unwanted_in_vain(events, actions, source, config)
             names = UserNames(path, config.privacy.users == "hashed")
             events = events.assign(**{C.USER: names.shown(events[C.USER])}) if names.hashed else events
         else:

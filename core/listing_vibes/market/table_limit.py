@@ -6,6 +6,8 @@ import gzip
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from listing_vibes.errors import VibesError
@@ -22,30 +24,97 @@ CELL_BYTES = 32
 #: How often its own size a gzip file can hold (zlib's documentation).
 GZIP_RATIO = 1032
 CHUNK = 2**20
+#: Rows of a Parquet file that are counted at once, by their dictionaries and as they are.
+ROWS, FEW_ROWS = 65_536, 1_024
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_table_size(path: Path) -> None:
-    """Check that a table can be read in the memory that it may take; of a Parquet file the metadata tell, a CSV is counted.
+    """Check that a table can be read in the memory that it may take: the pages of a Parquet file tell, a CSV is counted.
 
     Raises:
         VibesError: it cannot.
         OSError: the file cannot be read.
     """
-    limit = _memory_limit()
+    budget = TableBudget(path)
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path) as file:
-            metadata = file.metadata
-        cells = metadata.num_rows * metadata.num_columns
-        text = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        _count_parquet(path, budget)
     else:
-        text, cells = _count_csv(path, limit)
-    if text + CELL_BYTES * cells > limit:
-        size = f"{cells:,} cells, {text / 1e9:,.1f} GB uncompressed"
-        raise VibesError(
-            f"{path} is too large for one table ({size}{'' if path.suffix == '.parquet' else ' or more'}): it would take more than the "
-            f"{limit / 1e9:,.1f} GB of memory that a table may. Leave out rows or columns, or set {VARIABLE} where there is more memory."
-        )
+        _count_csv(path, budget)
+
+
+class TableBudget:
+    """The memory that a table may take, from which its parts are taken.
+
+    Args:
+        shown: what messages call the table.
+    """
+
+    def __init__(self, shown: object) -> None:
+        self._shown, self.left, self._text, self._cells = shown, _memory_limit(), 0, 0
+        self._limit = self.left
+
+    def take(self, text: int, cells: int = 0) -> None:
+        """Count bytes of text and cells.
+
+        Raises:
+            VibesError: the table takes more than it may.
+        """
+        self._text, self._cells = self._text + text, self._cells + cells
+        self.left = self._limit - self._text - CELL_BYTES * self._cells
+        if self.left < 0:
+            raise VibesError(
+                f"{self._shown} is too large for one table ({self._cells:,} cells, {self._text / 1e9:,.1f} GB uncompressed or more): it "
+                f"would take more than the {self._limit / 1e9:,.1f} GB of memory that a table may. Leave out rows or columns, or set "
+                f"{VARIABLE} where there is more memory."
+            )
+
+    def take_batch(self, batch: pa.RecordBatch) -> None:
+        """Count a part of a table, as Arrow holds it; raises as `take`."""
+        self.take(batch.nbytes, batch.num_rows * batch.num_columns)
+
+
+def _count_parquet(path: Path, budget: TableBudget) -> None:
+    """Take what a Parquet file holds: by its metadata, and of text that may recur by its dictionaries, which write it once."""
+    with pq.ParquetFile(path) as file:
+        chunks = [
+            file.metadata.row_group(group).column(number)
+            for group in range(file.metadata.num_row_groups)
+            for number in range(file.metadata.num_columns)
+        ]
+    longest: dict[str, int] = {}  # bytes that the text of a column may have at most
+    for chunk in chunks:
+        budget.take(chunk.total_uncompressed_size, chunk.num_values)
+        if chunk.physical_type == "BYTE_ARRAY":
+            name, most = chunk.path_in_schema, chunk.num_values * chunk.total_uncompressed_size
+            longest[name] = longest.get(name, 0) + most
+    names = [name for name, most in longest.items() if most > budget.left]
+    # Of texts that are written as what differs from the one before there are no dictionaries.
+    apart = {chunk.path_in_schema for chunk in chunks if "DELTA_BYTE_ARRAY" in chunk.encodings}
+    for columns, rows in (
+        ([n for n in names if n not in apart], ROWS),
+        ([n for n in names if n in apart], FEW_ROWS),
+    ):
+        if columns:
+            with pq.ParquetFile(
+                path, read_dictionary=[name for name in columns if name not in apart]
+            ) as file:
+                for batch in file.iter_batches(rows, columns=columns):
+                    for column in batch.columns:
+                        budget.take(_text_bytes(column))
+
+
+def _text_bytes(column: pa.Array) -> int:
+    """Return the bytes of a column's text; of a dictionary, those beyond it."""
+    while pa.types.is_nested(column.type):
+        if pa.types.is_struct(column.type):
+            return sum(map(_text_bytes, column.flatten()))
+        column = column.flatten()
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary)
+    total = pc.sum(lengths.take(column.indices).cast(pa.int64())).as_py() or 0
+    return max(0, total - (pc.sum(lengths).as_py() or 0))
 
 
 def _memory_limit() -> int:
@@ -72,14 +141,11 @@ def _memory_limit() -> int:
     return int(min(limits))
 
 
-def _count_csv(path: Path, limit: int) -> tuple[int, int]:
-    """Return the bytes and about the cells of a CSV, or of as much of it as is too large; what cannot be is not counted."""
+def _count_csv(path: Path, budget: TableBudget) -> None:
+    """Take the bytes and about the cells of a CSV, unless it is too small to be too large."""
     is_gzip = path.suffix == ".gz"
-    if path.stat().st_size * (GZIP_RATIO if is_gzip else 1) * (1 + CELL_BYTES) <= limit:
-        return 0, 0
-    text = cells = 0
+    if path.stat().st_size * (GZIP_RATIO if is_gzip else 1) * (1 + CELL_BYTES) <= budget.left:
+        return
     with gzip.open(path) if is_gzip else path.open("rb") as stream:
-        while text + CELL_BYTES * cells <= limit and (part := stream.read(CHUNK)):
-            text += len(part)
-            cells += part.count(b",") + part.count(b"\n")
-    return text, cells
+        while part := stream.read(CHUNK):
+            budget.take(len(part), part.count(b",") + part.count(b"\n"))

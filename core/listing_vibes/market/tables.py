@@ -1,5 +1,7 @@
 """The three tables, validated one by one: what is wrong and repairable becomes a `Defect`, the rest one sentence."""
 
+import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -31,7 +33,7 @@ from listing_vibes.market.decimals import (
 from listing_vibes.market.defects import Defect, Notes
 from listing_vibes.market.ids import by_user_and_time, rows_in
 from listing_vibes.market.in_vain import excluded_in_vain
-from listing_vibes.market.io import check_commas
+from listing_vibes.market.io import TABLES
 from listing_vibes.market.kinds import infer_kind, kind_of
 from listing_vibes.market.moments import to_moments
 from listing_vibes.market.number_hints import (
@@ -56,13 +58,24 @@ def require(table: pd.DataFrame, path: Path, names: tuple[str, ...]) -> None:
     """Raise a sentence that names the columns of `names` that `table` lacks."""
     missing = [name for name in names if name not in table.columns]
     if missing:
-        check_commas(table.columns, path)
         raise VibesError(
-            f"{path} lacks the column '{missing[0]}' (it has: {_first(table)}); rename or add it."
+            f"{path} lacks the column '{missing[0]}' (it has: {_first(table)}); rename or add it{mapping_hint(path, missing[0], list(map(str, table.columns)))}."
         )
     duplicated = table.columns[table.columns.duplicated()]
     if len(duplicated):
         raise VibesError(f"{path} has the column '{duplicated[0]}' twice; remove one.")
+
+
+def mapping_hint(path: Path, name: str, columns: Sequence[str]) -> str:
+    """Return how `market.toml` says that one of the `columns` of a market's table is the column `name`; "" of other tables."""
+    table = path.name.partition(".")[0]
+    if table not in TABLES or not len(columns):
+        return ""
+    near = difflib.get_close_matches(
+        name, by_small := {column.casefold(): column for column in columns}, 1, 0.2
+    )
+    column = by_small[near[0]] if near else columns[0]
+    return f", or name it in market.toml: [columns.{table}] {name} = {json.dumps(column, ensure_ascii=False)}"
 
 
 def _first(table: pd.DataFrame) -> str:
@@ -99,15 +112,15 @@ def listings_table(
         raise VibesError(f"{path} has no listing; a market needs at least one row.")
     notes, ids = Notes(path.name), as_ids(raw[C.LISTING])
     notes.defects += excluded_in_vain(list(map(str, raw.columns)), path, config)
-    empty = ids.isna() | (ids == "")
+    empty, id_column = ids.isna() | (ids == ""), config.columns.get("listings", {}).get(C.LISTING, C.LISTING)
     if empty.any():
         raise VibesError(
-            f"{path}, column {C.LISTING}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
+            f"{path}, column {id_column}, row {int(empty.argmax()) + 1} is empty; give that listing an id."
         )
     if ids.nunique() < len(ids):
         row = int(ids.duplicated().argmax())
         raise VibesError(
-            f"{path}, column {C.LISTING}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
+            f"{path}, column {id_column}, row {row + 1}: '{ids.iloc[row]}' is there twice; keep one row a listing."
         )
     placeless = C.PLACE not in config.excluded and not set(MAX_COORDINATE) <= set(raw.columns)
     columns: dict[str, pd.Series] = {C.LISTING: ids.reset_index(drop=True)}

@@ -21,14 +21,15 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers._three_tables import ThreeTables
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_commas, check_text, read_table
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
 from listing_vibes.market.photo_urls import is_url
 from listing_vibes.market.storage import Place, asked, is_address
-from listing_vibes.market.tables import leaves_market, may_be_photo
+from listing_vibes.market.table_limit import TableBudget
+from listing_vibes.market.tables import leaves_market, mapping_hint, may_be_photo
 from listing_vibes.market.writer import write_market
 
-#: Rows that are held at once, and photos that are copied at once.
-ROWS, COPIES = 65_536, 8
+#: Rows that are held at once, those of photos while they are counted, and photos that are copied at once.
+ROWS, FEW_ROWS, COPIES = 65_536, 1_024, 8
 NEEDED = {"listings": (C.LISTING,), "photos": (C.LISTING,), "events": (C.USER, C.LISTING)}
 ONE_OF = {"listings": (), "photos": (C.PATH, C.URL), "events": (C.TIMESTAMP, C.POSITION)}
 
@@ -232,9 +233,9 @@ class _Table:
         if not lacks and ONE_OF[name] and not set(ONE_OF[name]) & set(have):
             lacks = [f"{ONE_OF[name][0]} or {ONE_OF[name][1]}"]
         if lacks:
-            check_commas(have, self.place.shown)
             raise VibesError(
-                f"{self.place.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it."
+                f"{self.place.shown} lacks the column {lacks[0]} (it has {', '.join(have[:8])}); rename or add it"
+                f"{mapping_hint(Path(name), lacks[0].partition(' ')[0], have)}."
             )
         if name == "listings":
             with asked(self.place):
@@ -250,11 +251,19 @@ class _Table:
                 out.write_batch(batch)
 
     def frame(self) -> pd.DataFrame:
-        """All rows."""
-        return to_frame(pa.Table.from_batches(self._batches(), self.schema))
+        """Return all rows.
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        batches = iter(self._rows.to_batches(batch_size=ROWS, batch_readahead=2, fragment_readahead=2))
+        Raises:
+            VibesError: they take more memory than a table may.
+        """
+        budget, batches = TableBudget(self.place.shown), []
+        for batch in self._batches(FEW_ROWS):  # one text that recurs makes of few bytes many
+            budget.take_batch(batch)
+            batches.append(batch)
+        return to_frame(pa.Table.from_batches(batches, self.schema))
+
+    def _batches(self, size: int = ROWS) -> Iterator[pa.RecordBatch]:
+        batches = iter(self._rows.to_batches(batch_size=size, batch_readahead=2, fragment_readahead=2))
         while True:
             with asked(self.place):
                 batch = next(batches, None)

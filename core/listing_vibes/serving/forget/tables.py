@@ -21,7 +21,7 @@ from listing_vibes.market.column_names import names_in
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import atomic_path
-from listing_vibes.market.io import TABLE_SUFFIXES, read_table, table_columns
+from listing_vibes.market.io import TABLE_SUFFIXES, csv_separator, read_table, table_columns
 from listing_vibes.market.rejects import REJECT_COLUMNS
 from listing_vibes.market.values import id_text
 from listing_vibes.serving.forget.who import Who
@@ -165,14 +165,15 @@ def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _csv(source: Path, target: Path, keep: np.ndarray) -> None:
+    mark = csv_separator(source)
     parts = pd.read_csv(
-        source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", chunksize=ROWS
+        source, dtype="str", na_filter=False, index_col=False, encoding="utf-8", chunksize=ROWS, sep=mark
     )
     first = 0
     with _opened(source, target) as stream:
         for part in parts:
             kept = part[keep[first : first + len(part)]]
-            stream.write(kept.to_csv(index=False, header=first == 0, lineterminator="\n").encode())
+            stream.write(kept.to_csv(index=False, header=first == 0, lineterminator="\n", sep=mark).encode())
             first += len(part)
 
 
