@@ -10,7 +10,8 @@ import time
 
 import numpy as np
 
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.groups import Groups
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.select import Selector
 from listing_vibes.search.index import ExactIndex
 

@@ -20,8 +20,9 @@ from listing_vibes.evaluation.intervals import estimates
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import DAY
 from listing_vibes.market.splits import Queries
+from listing_vibes.run.groups import Groups, resolve_rules
 from listing_vibes.run.places import distance
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import user_means
 
@@ -65,7 +66,9 @@ class Prices:
         self.groups = (
             None
             if seller is None
-            else Groups.of(Rules(at_most=1, seller=seller).resolved(run.market, True), run.market).seller
+            else Groups.of(
+                resolve_rules(Rules(at_most=1, seller=seller), run.market, True), run.market
+            ).seller
         )
 
     def measure(self, name: str, strength: float) -> dict[str, np.ndarray] | None:

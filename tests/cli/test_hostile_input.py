@@ -124,7 +124,7 @@ def test_settings_of_a_market_that_are_deep_or_huge(tiny_market):
 def test_a_condition_is_read_once(bare, monkeypatch):
     asked = []
     for place in (
-        "listing_vibes.run.rules.read_condition",
+        "listing_vibes.run.groups.read_condition",
         "listing_vibes.serving.batch.work.read_condition",
     ):
         monkeypatch.setattr(place, lambda market, text: asked.append(text) or read_condition(market, text))

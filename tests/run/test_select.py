@@ -6,7 +6,8 @@ import pytest
 
 from listing_vibes.market.market import Market
 from listing_vibes.run import select
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.groups import Groups, resolve_rules
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.select import Selector
 from listing_vibes.search.index import ExactIndex
 
@@ -54,7 +55,7 @@ def test_listings_are_of_one_group_where_all_attributes_are_equal_or_missing(tmp
     market = Market.from_frames(table, path=tmp_path / "m")
     names = ("kind", "town", "host")
     for same in (names[:1], names[:2], names):
-        region = Groups.of(Rules(same=same).resolved(market, False), market).region
+        region = Groups.of(resolve_rules(Rules(same=same), market, False), market).region
         told = list(zip(*cells[: len(same)], strict=True))
         assert len(set(told)) > 2 ** len(same)
         for row in range(60):

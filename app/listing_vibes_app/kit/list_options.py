@@ -18,7 +18,7 @@ from listing_vibes.insight.selection.params import (
     usual,
 )
 from listing_vibes.run.fits import NOTHING
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.rules import Rules, declared
 from listing_vibes_app.kit.switch import switch
 from listing_vibes_app.server.params import in_vain, keep, quoted, set_params, whole
 from listing_vibes_app.server.runs import OpenRun
@@ -29,29 +29,9 @@ HELP = (
     "is weighed as it served best on validation."
 )
 #: Parameters in the URL, beside `same`.
-RULES = ("most", "per", "variety", "where", "live", "seen", "pin", "block", "not", "boost", "dial", "fill")
-#: Rules that are texts with semicolons between them: what the field is called, and what it says.
-TEXTS = {
-    "where": (
-        "Only where",
-        "price<=100; rooms=2|3",
-        "Conditions on attributes by label or name, with <=, >=, <, > or =; semicolons between several, | between values, "
-        "`\\|` where it is part of one",
-    ),
-    "boost": (
-        "Boost",
-        "fresh 0.5 14d",
-        "fresh WEIGHT AGE: what is new gains, half of it after 14d or 12h. near LATITUDE,LONGITUDE WEIGHT WAY: what is near "
-        "gains, half of it 2km or 500m away. The weight is in standard deviations of the scores",
-    ),
-    "pin": (
-        "First",
-        "ids of listings",
-        "Listings that stand first, as far as the other rules let them into the list",
-    ),
-    "block": ("Never", "ids of listings", "Listings that are in no list"),
-    "not": ("Not like", "ids of listings", "Listings that are in no list, and whose like falls in it"),
-}
+RULES = tuple(rule.parameter for rule in declared() if rule.field != "same")
+#: Rules that are texts with semicolons between them.
+TEXTS = [rule for rule in declared() if rule.written.label]
 #: What a card says of a listing that a rule put into the list, see `listing_vibes.run.rules.RULED`.
 TOLD = {
     "pinned": "pinned",
@@ -118,7 +98,9 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
     for part in left:
         in_vain(f"The link's rule {quoted(*part)} is none of this market's; it is left out.")
     labels = {item.name: item.label for item in groupings(view.market)}
-    changed = len([name for name in RULES[1:] if st.query_params.get(name) is not None]) + bool(now.same)
+    changed = len(
+        [name for name in RULES if name != "most" and st.query_params.get(name) is not None]
+    ) + bool(now.same)
     with st.popover(f"Rules ({changed})" if changed else "Rules", icon=":material/rule:", width=150):
         if users and labels:
             _same(now, labels)
@@ -134,12 +116,17 @@ def rules_button(opened: OpenRun, users: bool = True) -> Rules:
             args=("variety", "variety", 0),
             help="0: by score alone; more: what is unlike the listings above it comes earlier",
         )
-        for row in (("where",), ("boost", "not"), ("pin", "block")):
-            for name, column in zip(row, st.columns(len(row)), strict=True):
-                label, example, told = TEXTS[name]
+        for row in (TEXTS[:1], *(TEXTS[at : at + 2] for at in range(1, len(TEXTS), 2))):
+            for rule, column in zip(row, st.columns(len(row)), strict=True):
+                name = rule.parameter
                 st.session_state[name] = st.query_params.get(name, "")
                 column.text_input(
-                    label, key=name, placeholder=example, on_change=keep, args=(name, name, ""), help=told
+                    rule.written.label,
+                    key=name,
+                    placeholder=rule.written.example,
+                    on_change=keep,
+                    args=(name, name, ""),
+                    help=f"{rule.description}; semicolons between several",
                 )
         live = users if now.live_only is None else now.live_only
         _tick("Only listings live at that moment", "live", live, users)

@@ -2,8 +2,11 @@
 
 import json
 import time
+from collections.abc import Callable, Collection
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,11 +14,11 @@ from listing_vibes.cli.shared import PRODUCTION, Count, Json, RunPath, app, prog
 from listing_vibes.cores import cores
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
+from listing_vibes.run.rules import Declared, Rules, declared
 from listing_vibes.words import count
 
 if TYPE_CHECKING:
     from listing_vibes.market.market import Market
-    from listing_vibes.run.rules import Rules
     from listing_vibes.serving.batch.job import Kind
 
 #: What `--all` was; see `refuse_all`.
@@ -23,58 +26,6 @@ All = Annotated[bool, typer.Option("--all", hidden=True)]
 AllOut = Annotated[str | None, typer.Option("--out", hidden=True)]
 At = Annotated[
     str | None, typer.Option(help="moment (UTC), now, or a position; default: after the last event")
-]
-Live = Annotated[
-    bool | None,
-    typer.Option(
-        "--live-only/--not-only-live",
-        help="only listings live at the moment; the default for users, not for similar listings",
-    ),
-]
-Seen = Annotated[
-    bool | None, typer.Option("--drop-seen/--keep-seen", help="not what is in the user's history (default)")
-]
-Same = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN", help="only listings equal in this attribute, e.g. the region"),
-]
-AtMost = Annotated[
-    tuple[int, str] | None,
-    typer.Option(metavar="N COLUMN", help="at most N with one value, e.g. of one seller"),
-]
-Diversity = Annotated[float, typer.Option(min=0, max=0.99, help="0 by score alone .. 1 by unlikeness (MMR)")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CONDITION", help="only listings that fulfil it: price<=100, rooms=2|3, pets=yes"),
-]
-Pin = Annotated[
-    list[str] | None,
-    typer.Option(metavar="LISTING", help="stands first, as far as the other rules let it into the list"),
-]
-Block = Annotated[list[str] | None, typer.Option(metavar="LISTING", help="is in no list")]
-Not = Annotated[
-    list[str] | None,
-    typer.Option("--not", metavar="LISTING", help="nor this one, nor so much of what is like it"),
-]
-Boost = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="BOOST",
-        help="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
-    ),
-]
-Dial = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="DIAL", help="'lighter 1.5 photos +A +B -C': moved towards what is like A and B and unlike C"
-    ),
-]
-Fill = Annotated[
-    bool,
-    typer.Option(
-        "--fill",
-        help="where too few remain, fill up without --at-most, then --same, then --where, and say so",
-    ),
 ]
 With = Annotated[
     str | None,
@@ -101,36 +52,79 @@ def moment_of(at: str | None, market: "Market") -> int | None:
     return None if at is None else moment_in_log(at, market.timed, "Option --at")
 
 
-def rules_of(
-    k: int,
-    live_only: bool | None,
-    drop_seen: bool | None,
-    same: list[str] | None,
-    at_most: tuple[int, str] | None,
-    diversity: float,
-    where: list[str] | None,
-    pin: list[str] | None,
-    block: list[str] | None,
-    boost: list[str] | None,
-    fill: bool,
-    unlike: list[str] | None,
-    dial: list[str] | None,
-) -> "Rules":
-    """The rules that options say."""
-    from listing_vibes.run.rules import Rules
+def with_rules(
+    k: int, only: Collection[str] = (), without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of rules in the place of its parameter `rules`.
 
-    most, seller = at_most or (None, None)
-    if most is not None and most < 1:
-        raise VibesError(f"Option --at-most is {most} {seller}; give a number of 1 or more.")
-    return Rules(
-        k=k, live_only=live_only, drop_seen=drop_seen, same=tuple(same or ()), at_most=most, seller=seller,
-        diversity=diversity, where=tuple(where or ()), pin=tuple(pin or ()), block=tuple(block or ()),
-        boost=tuple(boost or ()), fill=fill, unlike=tuple(unlike or ()),
-        dial=tuple(dial or ()),
-    )  # fmt: skip
+    Args:
+        k: how many listings a list has unless -k says otherwise.
+        only: the rules that are options; empty: all of them, but those `without`.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        shown = [
+            rule
+            for rule in declared()
+            if (not only or rule.field in only)
+            and rule.field not in (*without, "seller")  # which is part of `at_most`
+        ]
+        options = [Parameter("k", Parameter.KEYWORD_ONLY, default=k, annotation=Count)]
+        options += [
+            Parameter(
+                rule.field,
+                Parameter.KEYWORD_ONLY,
+                default=None if rule.is_texts else rule.default,
+                annotation=_option(rule),
+            )
+            for rule in shown
+        ]
+        before = list(signature(command).parameters.values())
+        place = [parameter.name for parameter in before].index("rules")
+        parameters = [
+            parameter.replace(kind=Parameter.KEYWORD_ONLY)
+            for parameter in (*before[:place], *options, *before[place + 1 :])
+        ]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            rules = {option.name: given.pop(option.name) for option in options}
+            command(**given, rules=_rules_of(rules))
+
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def _option(rule: Declared) -> Any:
+    """Return the annotation of a rule's option."""
+    kind: Any = type(rule.default) if rule.written.flags == "" else bool | None
+    if rule.is_texts:
+        kind = list[str] | None
+    elif rule.field == "at_most":
+        kind = tuple[int, str] | None
+    least = 0 if kind is float else None
+    return Annotated[
+        kind,
+        typer.Option(rule.option, metavar=rule.written.metavar or None, help=rule.description, min=least),
+    ]
+
+
+def _rules_of(given: dict[str, Any]) -> Rules:
+    """Return the rules that options give.
+
+    Raises:
+        VibesError: a value is out of range.
+    """
+    if given.get("at_most"):
+        given["at_most"], given["seller"] = given["at_most"]
+    return Rules.of({name: value for name, value in given.items() if value is not None})
 
 
 @app.command(rich_help_panel=PRODUCTION)
+@with_rules(K)
 def batch(
     run: RunPath,
     out: Annotated[
@@ -144,24 +138,13 @@ def batch(
         Literal["users", "listings"],
         typer.Option(help="users = recommendations for every user; listings = neighbors of every listing"),
     ] = "users",
-    k: Count = K,
+    *,
+    rules: Rules,
     space: Annotated[
         str | None, typer.Option(help="with --kind listings: model, photos or attributes")
     ] = None,
     with_: With = None,
     at: At = None,
-    live_only: Live = None,
-    drop_seen: Seen = None,
-    same: Same = None,
-    at_most: AtMost = None,
-    diversity: Diversity = 0.0,
-    where: Where = None,
-    pin: Pin = None,
-    block: Block = None,
-    not_: Not = None,
-    boost: Boost = None,
-    dial: Dial = None,
-    fill: Fill = False,
     engine: Annotated[
         Literal["local", "ray"],
         typer.Option(help="local (threads) or ray (processes, a cluster by RAY_ADDRESS)"),
@@ -176,13 +159,10 @@ def batch(
     from listing_vibes.market.storage import is_address, shown
 
     users = kind == "users"
-    others = {"space": space} if users else {"with": with_, "drop-seen": drop_seen}
+    others = {"space": space} if users else {"with": with_, "drop-seen": rules.drop_seen}
     for name, value in others.items():
         if value is not None:
             raise VibesError(f"Option --{name} is not for --kind {kind}; leave it out.")
-    rules = rules_of(
-        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
-    )
     started = time.monotonic()
     files, made = _write_lists(
         "recommend" if users else "similar", run, out, rules, at, space, engine, workers, chunk, with_
@@ -201,7 +181,7 @@ def batch(
 
 
 def _write_lists(
-    kind: "Kind", run: Path, out: str, rules: "Rules", at: str | None, space: str | None,
+    kind: "Kind", run: Path, out: str, rules: Rules, at: str | None, space: str | None,
     engine: str, workers: int | None, chunk: int, beside: str | None,
 ) -> tuple[int, int]:  # fmt: skip
     """Score every listing or user into `out`; returns how many files and lists that are."""

@@ -10,7 +10,6 @@ from listing_vibes.cli import batch as options
 from listing_vibes.cli.shared import (
     USE,
     Browser,
-    Count,
     Json,
     Port,
     RunPath,
@@ -20,13 +19,16 @@ from listing_vibes.cli.shared import (
     show,
 )
 from listing_vibes.errors import VibesError, needs
+from listing_vibes.run.rules import Rules
 
 
 @app.command(rich_help_panel=USE)
+@options.with_rules(10, without=["drop_seen"])
 def similar(
     run: RunPath,
     listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
-    k: Count = 10,
+    *,
+    rules: Rules,
     space: Annotated[
         str | None,
         typer.Option(help="model, photos, attributes, or vectors of market.toml; default: see vibes embed"),
@@ -34,17 +36,6 @@ def similar(
     json_: Json = False,
     all_: options.All = False,
     out: options.AllOut = None,
-    live_only: options.Live = None,
-    same: options.Same = None,
-    at_most: options.AtMost = None,
-    diversity: options.Diversity = 0.0,
-    where: options.Where = None,
-    pin: options.Pin = None,
-    block: options.Block = None,
-    not_: options.Not = None,
-    boost: options.Boost = None,
-    dial: options.Dial = None,
-    fill: options.Fill = False,
     at: options.At = None,
 ) -> None:
     """The listings most similar to one."""
@@ -53,9 +44,6 @@ def similar(
     options.refuse_all(all_, "listings")
     if listing is None:
         raise VibesError("Give a LISTING; for all of them at once use `vibes batch RUN OUT --kind listings`.")
-    rules = options.rules_of(
-        k, live_only, None, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
-    )
     opened = Run.open(run, events_too=False)
     moment = options.moment_of(at, opened.market)
     default = opened.manifest.default_space if space is None else None
@@ -67,6 +55,7 @@ def similar(
 
 
 @app.command(rich_help_panel=USE)
+@options.with_rules(10)
 def recommend(
     run: RunPath,
     user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
@@ -75,23 +64,12 @@ def recommend(
         typer.Option(metavar="FILE", help="JSON or CSV: listing_id, action?, duration_s?, oldest first"),
     ] = None,
     at: options.At = None,
-    k: Count = 10,
+    *,
+    rules: Rules,
     with_: options.With = None,
     json_: Json = False,
     all_: options.All = False,
     out: options.AllOut = None,
-    live_only: options.Live = None,
-    drop_seen: options.Seen = None,
-    same: options.Same = None,
-    at_most: options.AtMost = None,
-    diversity: options.Diversity = 0.0,
-    where: options.Where = None,
-    pin: options.Pin = None,
-    block: options.Block = None,
-    not_: options.Not = None,
-    boost: options.Boost = None,
-    dial: options.Dial = None,
-    fill: options.Fill = False,
 ) -> None:
     """Recommend listings to a user of the market, or for a history from a file."""
     from listing_vibes.run.describe import added_sentence, untrained_sentence
@@ -103,9 +81,6 @@ def recommend(
         raise VibesError(
             "Give a USER who has events, or a history by --history FILE, which needs none; for all users use `vibes batch RUN OUT`."
         )
-    rules = options.rules_of(
-        k, live_only, drop_seen, same, at_most, diversity, where, pin, block, boost, fill, not_, dial
-    )
     opened = Run.open(run)
     told = user if history is None else read_history(history)
     assert told is not None
@@ -124,23 +99,20 @@ def recommend(
 
 
 @app.command(rich_help_panel=USE)
+@options.with_rules(10, only=["live_only", "where", "block"])
 def look(
     run: RunPath,
     words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
-    k: Count = 10,
+    *,
+    rules: Rules,
     json_: Json = False,
-    live_only: options.Live = None,
-    where: options.Where = None,
-    block: options.Block = None,
     at: options.At = None,
 ) -> None:
     """The listings with the photo that comes nearest to a description (approximate); photos are looked at once."""
     from listing_vibes.insight.looks.look import look as found_by
-    from listing_vibes.run.rules import Rules
     from listing_vibes.run.run import Run
 
     opened = Run.open(run, events_too=False)
-    rules = Rules(k=k, live_only=live_only, where=tuple(where or ()), block=tuple(block or ()))
     with progress_bar() as progress:
         moment = options.moment_of(at, opened.market)
         found = found_by(opened, words, None, moment, rules, progress)

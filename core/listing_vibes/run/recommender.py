@@ -16,11 +16,12 @@ from listing_vibes.market.splits import Queries
 from listing_vibes.run.additions import Additions
 from listing_vibes.run.folder import RunFolder
 from listing_vibes.run.gained import asking, gained_index, with_gain
+from listing_vibes.run.groups import Groups
 from listing_vibes.run.moments import keep_some
 from listing_vibes.run.moves import ScoreMoves
 from listing_vibes.run.popular import popular_at
 from listing_vibes.run.queries import named_rows
-from listing_vibes.run.rules import PINNED, RULED, Groups, Rules
+from listing_vibes.run.rules import PINNED, RULED, Rules
 from listing_vibes.run.select import Selector
 from listing_vibes.scoring.late_interaction import LateInteraction
 from listing_vibes.scoring.neighbours import encode_untrained

@@ -1,75 +1,111 @@
-"""Which candidates a list may hold: business rules, resolved to arrays over the listings of a market."""
+"""The rules of a list, each declared once: commands, service, batches, links, pages and the guide's table derive from `Rules`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cache
+from numbers import Integral
+from typing import Annotated, Any
 
-import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
-from listing_vibes.market.column_names import market_columns, read_market_table
-from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import first_problem
-from listing_vibes.market.io import find_table
-from listing_vibes.market.kinds import kind_of
-from listing_vibes.market.market import Market
-from listing_vibes.market.tables import as_ids
-from listing_vibes.run.where import read_condition
 
-#: Rules that hold several texts.
-SEVERAL = ("same", "where", "pin", "block", "boost", "unlike", "not", "dial")
 #: What put a listing into a list, by the code that `listing_vibes.run.recommender.Lists` gives; the first is its score.
 RULED = ("", "pinned", "without at_most", "without same", "without where")
 PINNED = 1
 
 
-class Rules(BaseModel):
-    """The rules of a list.
+@dataclass(frozen=True)
+class Written:
+    """How a rule is written elsewhere than in Python and JSON.
 
     Attributes:
-        k: how many candidates a list has at most.
-        live_only: only listings live at the list's moment; None: so for users, not for similar listings.
-        drop_seen: a user is not shown what is in the history; None: so.
-        same: attributes in which a candidate must equal the listing, or the newest listing of the history; a missing
-            value is a value of its own.
-        at_most, seller: at most so many candidates of one list share a value of this attribute; missing ones are free.
-        diversity: from 0 (by score alone) to below 1, the weight of being unlike what stands above in the list.
-        where: conditions that every candidate fulfils, such as "price<=100", see `listing_vibes.run.where`.
-        pin: listings that stand first, in this order, as far as the other rules let them into the list at all.
-        block: listings that are in no list.
-        boost: what scores gain and lose again with age or distance, such as "fresh 0.5 14d", see `listing_vibes.run.boosts`; the unit is
-            the standard deviation of the scores of all listings for that query, so that a weight means the same whatever is
-            added to the model.
-        unlike: listings that are in no list, and what is like them falls: `NOT` standard deviations for each standard deviation
-            of the greatest cosine to one of them; under the name "not" wherever rules are written.
-        dial: directions that lists are moved along, such as "lighter 1.5 photos +A +B -C", see `listing_vibes.run.dials`; the unit is that
-            of a boost.
-        fill: a list that these rules leave short is filled up: at first without `at_most`, then also without `same`, then
-            also without `where`; what is added so stands behind, by score, and says so.
+        metavar: what an option of a command takes; empty: nothing.
+        flags: the options of a rule that is on or off, "--yes/--no"; empty: the name with dashes.
+        parameter: its name in the address of a page; empty: its name.
+        label: of its field on a page, with an `example`; empty: it has no field of text.
     """
+
+    metavar: str = ""
+    flags: str = ""
+    parameter: str = ""
+    label: str = ""
+    example: str = ""
+
+
+#: A rule of several texts. In JSON and addresses these come as lists.
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Rules(BaseModel):
+    """The rules of a list."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
-    k: int = Field(default=K, gt=0)
-    live_only: bool | None = None
-    drop_seen: bool | None = None
-    same: tuple[str, ...] = ()
-    at_most: int | None = Field(default=None, gt=0)
-    seller: str | None = None
-    diversity: float = Field(default=0.0, ge=0, lt=1)
-    where: tuple[str, ...] = ()
-    pin: tuple[str, ...] = ()
-    block: tuple[str, ...] = ()
-    boost: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = Field(default=(), alias="not")
-    dial: tuple[str, ...] = ()
-    fill: bool = False
+    k: int = Field(default=K, gt=0, description="how many listings")
+    live_only: Annotated[bool | None, Written(flags="--live-only/--not-only-live", parameter="live")] = Field(
+        default=None,
+        description="only listings live at the moment; default: for users, not for similar listings",
+    )
+    drop_seen: Annotated[bool | None, Written(flags="--drop-seen/--keep-seen", parameter="seen")] = Field(
+        default=None, description="nothing of the user's history; default: so"
+    )
+    #: A missing value is a value of its own.
+    same: Annotated[Texts, Written("ATTRIBUTE")] = Field(
+        default=(),
+        description="only listings equal in this attribute to the listing, or to the newest one of the history, e.g. the town",
+    )
+    #: Listings without a value are free.
+    at_most: Annotated[Annotated[int, Field(ge=1)] | None, Written("N ATTRIBUTE", parameter="most")] = Field(
+        default=None,
+        description="at most so many with one value of an attribute (`seller`), e.g. of one host",
+    )
+    seller: Annotated[str | None, Written(parameter="per")] = Field(
+        default=None, description="the attribute that at_most counts by"
+    )
+    diversity: Annotated[float, Written("WEIGHT", parameter="variety")] = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="0 by score alone .. 1 by unlikeness (maximal marginal relevance)",
+    )
+    where: Annotated[Texts, Written("CONDITION", label="Only where", example="price<=100; rooms=2|3")] = (
+        Field(
+            default=(),
+            description="only listings that fulfil it: price<=100 (or <, >=, >), rooms=2|3, pets=yes",
+        )
+    )
+    pin: Annotated[Texts, Written("LISTING", label="First", example="ids of listings")] = Field(
+        default=(),
+        description="stands first, several in their order, as far as the other rules let them into the list",
+    )
+    block: Annotated[Texts, Written("LISTING", label="Never", example="ids of listings")] = Field(
+        default=(), description="is in no list"
+    )
+    unlike: Annotated[Texts, Written("LISTING", label="Not like", example="ids of listings")] = Field(
+        default=(),
+        alias="not",
+        description="is in no list either, and what is like it falls, by 0.3 standard deviations of the scores for each one of "
+        "the likeness",
+    )
+    boost: Annotated[Texts, Written("BOOST", label="Boost", example="fresh 0.5 14d")] = Field(
+        default=(),
+        description="'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': what is new or near gains 0.5 standard deviations of the "
+        "scores, half of it after 14 days (12h: hours) or 2 km (500m) away",
+    )
+    dial: Annotated[Texts, Written("DIAL")] = Field(
+        default=(),
+        description="'lighter 1.5 photos +A +B -C': what is like A and B and unlike C gains; in model, photos or attributes, below "
+        "0 the other way",
+    )
+    fill: Annotated[bool, Written()] = Field(
+        default=False,
+        description="where too few remain, fill up by score: without at_most, then also without same, then also without where",
+    )
 
     @classmethod
     def of(cls, given: Rules | Mapping[str, Any] | None) -> Rules:
@@ -84,10 +120,11 @@ class Rules(BaseModel):
             raise VibesError(
                 f"The rules are {given!r}; give a mapping, such as {{'where': 'price<=100'}}, or `Rules`."
             )
+        several = {name for rule in declared() if rule.is_texts for name in (rule.field, rule.name)}
         try:
             return cls.model_validate(
                 {
-                    name: (value,) if name in SEVERAL and isinstance(value, str) else value
+                    name: (value,) if name in several and isinstance(value, str) else value
                     for name, value in (given or {}).items()
                 }
             )
@@ -102,7 +139,7 @@ class Rules(BaseModel):
         """
         if k is None:
             return self.k
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
             raise VibesError(f"k is {k!r}; give how many listings, a whole number from 1.")
         return int(k)
 
@@ -144,84 +181,40 @@ class Rules(BaseModel):
         usual = {"live_only": for_users, "drop_seen": for_users}
         return self.model_copy(update={name: u for name, u in usual.items() if getattr(self, name) is None})
 
-    def resolved(self, market: Market, for_users: bool) -> Rules:
-        """As `decided`, and with the attributes' names instead of labels; conditions are read by `Groups.of`.
 
-        Raises:
-            VibesError: the market has no such attribute.
-        """
-        same = tuple(attribute_name(market, name, "--same") for name in self.same)
-        seller = None if self.seller is None else attribute_name(market, self.seller, "--at-most")
-        return self.decided(for_users).model_copy(update={"same": same, "seller": seller})
+@dataclass(frozen=True)
+class Declared:
+    """A rule as it is declared in `Rules`."""
 
+    field: str  # in Python
+    name: str  # in JSON
+    default: Any
+    description: str
+    written: Written
 
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """What the rules look at, by listing row."""
+    @property
+    def is_texts(self) -> bool:
+        """Whether it may be given several times."""
+        return isinstance(self.default, tuple)
 
-    region: np.ndarray | None  # (L,) int64 equal where the attributes of `same` are equal
-    seller: np.ndarray | None  # (L,) int64, -1 missing
-    fulfilling: np.ndarray | None  # (L,) bool, which listings fulfil `where`; None: all
+    @property
+    def option(self) -> str:
+        """The option of commands, both of a rule that is on or off."""
+        return self.written.flags or "--" + self.name.replace("_", "-")
 
-    @classmethod
-    def of(cls, rules: Rules, market: Market) -> Groups:
-        """The columns that resolved `rules` name.
-
-        Raises:
-            VibesError: a condition cannot be read.
-        """
-        region = None
-        for name in rules.same:
-            codes = _codes(market, name)
-            joined = codes if region is None else region * (codes.max(initial=0) + 2) + codes + 1
-            region = np.unique(joined, return_inverse=True)[1].astype(np.int64)
-        fulfilling = None
-        for condition in rules.where:
-            one = read_condition(market, condition).fulfilled(market)
-            fulfilling = one if fulfilling is None else fulfilling & one
-        return cls(region, None if rules.seller is None else _codes(market, rules.seller), fulfilling)
+    @property
+    def parameter(self) -> str:
+        """The name in the address of a page."""
+        return self.written.parameter or self.name
 
 
-def attribute_name(market: Market, given: str, option: str) -> str:
-    """The column that `given` means: an attribute's label or name, or any other column of the listings table.
-
-    Raises:
-        VibesError: there is none, or it holds several values a listing.
-    """
-    wanted, choices = given.strip().casefold(), []
-    for attribute in market.attributes:
-        if kind_of(attribute.kind).one_value:
-            choices.append(attribute.name)
-            if wanted in (attribute.name.casefold(), attribute.label.casefold()):
-                return attribute.name
-    several = {a.name for a in market.attributes if not kind_of(a.kind).one_value}
-    reserved = several | {C.LISTING, C.PUBLISHED, C.EXPIRES, C.LATITUDE, C.LONGITUDE}
-    others = [
-        name for name in market_columns(_table(market), market.config) if name not in reserved | set(choices)
-    ]
-    if given in others:
-        return given
-    raise VibesError(
-        f"Option {option} names '{given}', which is no attribute with one value a listing; "
-        f"give one of: {', '.join([*choices, *others])}."
-    )
-
-
-def _codes(market: Market, name: str) -> np.ndarray:
-    """(L,) int64 numbers of the values of a column of the listings table, -1 where missing."""
-    if name in market.listings:
-        column = market.listings[name]
-    else:  # a column that never reaches the model, such as the seller's id
-        raw = read_market_table(_table(market), market.config)
-        by_id = pd.Series(as_ids(raw[name]).to_numpy(), index=as_ids(raw[C.LISTING]))
-        column = by_id.reindex(market.listings[C.LISTING]).reset_index(drop=True)
-    return pd.factorize(column, sort=True)[0].astype(np.int64)
-
-
-def _table(market: Market) -> Path:
-    source = find_table(market.tables, "listings")
-    if source is None:
-        raise VibesError(
-            f"{market.tables} holds no listings.parquet, listings.csv or listings.csv.gz; add one."
-        )
-    return source
+@cache
+def declared() -> tuple[Declared, ...]:
+    """Return all rules but the length of the list."""
+    found = []
+    for field, info in Rules.model_fields.items():
+        for written in info.metadata:
+            if isinstance(written, Written):
+                name, default = info.alias or field, info.get_default()
+                found.append(Declared(field, name, default, info.description or "", written))
+    return tuple(found)

@@ -20,6 +20,7 @@ from listing_vibes.run.asking import of_histories, of_users
 from listing_vibes.run.describe import with_titles
 from listing_vibes.run.fits import NOTHING, serving_fit
 from listing_vibes.run.folder import RunFolder
+from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.popular import POPULAR
 from listing_vibes.run.queries import read_listings, read_queries
 from listing_vibes.run.recommender import Lists, Recommender
@@ -182,7 +183,7 @@ class Run(RunFolder):
             for old in list(self._recommenders)[: max(0, len(self._recommenders) + 1 - RECOMMENDERS)]:
                 self._recommenders.pop(old, None)
             asks = plain.ask_attributes  # else a run without its market at hand serves as well
-            resolved = plain.resolved(self.market, for_users) if asks else plain.decided(for_users)
+            resolved = resolve_rules(plain, self.market, for_users) if asks else plain.decided(for_users)
             maker = self._recommenders[key] = Recommender(self, space, resolved, additions)
         return maker
 

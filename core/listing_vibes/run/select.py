@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.groups import Groups
+from listing_vibes.run.rules import Rules
 from listing_vibes.search.index import ExactIndex
 from listing_vibes.search.index.exact import best
 

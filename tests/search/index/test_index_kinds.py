@@ -6,7 +6,8 @@ import pytest
 from helpers.index_vectors import like
 from listing_vibes.demo.shipped import bundled_run
 from listing_vibes.errors import VibesError
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.groups import Groups
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.select import Selector
 from listing_vibes.search.index import choose as choosing
 from listing_vibes.search.index.approximate import ApproximateIndex

@@ -17,7 +17,8 @@ from listing_vibes.kept_with import kept_with
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.market.money import price
-from listing_vibes.run.rules import Groups, Rules
+from listing_vibes.run.groups import Groups
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.where import holding, read_condition
 
 NAMES = ("price", "is", "same", "km", "on")  # the parameters in the address

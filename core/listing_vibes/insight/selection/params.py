@@ -9,24 +9,20 @@ from urllib.parse import quote, unquote
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.run.fits import NOTHING, Fit, load_fits, telling, unasked_fit
 from listing_vibes.run.folder import RunFolder
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.rules import Rules, declared
 
 #: What some page of the explorer writes into its address, or Streamlit does; the others are in `listing_vibes.insight.selection.filters`.
-WRITTEN = frozenset(
-    [
+WRITTEN = frozenset(rule.parameter for rule in declared() if rule.field != "same") | frozenset(
+    (
         "a",
         "at",
         "b",
-        "block",
-        "boost",
         "by",
         "cover",
         "day",
-        "dial",
         "draft",
         "embed",
         "embed_options",
-        "fill",
         "group",
         "groups",
         "h",
@@ -36,17 +32,12 @@ WRITTEN = frozenset(
         "like",
         "listing",
         "lists",
-        "live",
         "metric",
-        "most",
-        "not",
         "nothing",
         "of",
         "page",
         "part",
-        "per",
         "photos",
-        "pin",
         "place",
         "probe",
         "q",
@@ -54,7 +45,6 @@ WRITTEN = frozenset(
         "region",
         "run",
         "sample",
-        "seen",
         "set",
         "slice",
         "space",
@@ -63,16 +53,12 @@ WRITTEN = frozenset(
         "unmet",
         "user",
         "users",
-        "variety",
         "view",
-        "where",
         "who",
         "why",
         "with",
-    ]
+    )
 )
-#: Rules that are texts with semicolons between them.
-TEXTS = ("where", "boost", "pin", "block", "not", "dial")
 WIDEST = 9  # tenths of the weight of variety
 OWN = "trained"  # in an address, what lists of the run add unasked; the default where they do
 _MARKS = re.compile("[%|:,]")  # what parts names and values in an address
@@ -137,7 +123,9 @@ def read_rules(
     variety, most = number("variety", 0, 0, WIDEST), number("most", 2, 1, 99)
     texts = {
         name: tuple(part for each in params.get(name, "").split(";") if (part := each.strip()))
-        for name in TEXTS
+        for rule in declared()
+        if rule.is_texts and rule.field != "same"
+        for name in (rule.parameter,)
     }
     same = params.get("same", "").split(",") if users else []  # of similar listings the filters do that
     if params.get("same"):

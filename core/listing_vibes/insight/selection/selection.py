@@ -14,7 +14,7 @@ from listing_vibes.insight.looks.look import look
 from listing_vibes.insight.selection.histories import as_rows, document
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.asking import Event
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
 
 Kind = Literal["similar", "recommend", "look"]
@@ -122,30 +122,23 @@ def written(rules: Rules) -> dict[str, Any]:
 
 
 def _options(rules: Rules) -> list[str]:
-    """Rules as options of a command."""
+    """Return rules as options of a command."""
     words: list[str] = []
-    for name, yes, no in (
-        ("live_only", "--live-only", "--not-only-live"),
-        ("drop_seen", "--drop-seen", "--keep-seen"),
-    ):
-        if (value := getattr(rules, name)) is not None:
+    for rule in declared():
+        value = getattr(rules, rule.field)
+        if rule.field == "seller" or value == rule.default:  # the seller stands behind `at_most`
+            continue
+        if isinstance(value, bool):
+            yes, _, no = rule.option.partition("/")
             words.append(yes if value else no)
-    if rules.at_most is not None and rules.seller is not None:
-        words += ["--at-most", str(rules.at_most), rules.seller]
-    if rules.diversity:
-        words += ["--diversity", f"{rules.diversity:g}"]
-    for name, texts in (
-        ("same", rules.same),
-        ("where", rules.where),
-        ("pin", rules.pin),
-        ("block", rules.block),
-        ("not", rules.unlike),
-        ("boost", rules.boost),
-        ("dial", rules.dial),
-    ):
-        for text in texts:  # one that begins with a minus would be read as an option
-            words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-    return words + ["--fill"] * rules.fill
+        elif rule.is_texts:  # one that begins with a minus would be read as an option
+            for text in value:
+                words += [f"{rule.option}={text}"] if text.startswith("-") else [rule.option, text]
+        elif rule.field == "at_most":
+            words += [rule.option, str(value), rules.seller or ""]
+        else:
+            words += [rule.option, f"{value:g}"]
+    return words
 
 
 def _literal(value: Any) -> str:

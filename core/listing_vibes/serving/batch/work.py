@@ -21,6 +21,7 @@ from listing_vibes.run.boosts import read_boost
 from listing_vibes.run.dials import position, read_dial
 from listing_vibes.run.fits import Fit, serving_fit
 from listing_vibes.run.generations import reading
+from listing_vibes.run.groups import resolve_rules
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.queries import named_rows
 from listing_vibes.run.recommender import Lists, Recommender
@@ -168,7 +169,7 @@ def prepare(
         with reading(run_path) as state:
             fit = serving_fit(run_path, Manifest.load(state).settings, beside)
     run = Run.open(run_path, events_too=fit is not None and fit.needs_events)
-    market, rules = run.market, rules.resolved(run.market, kind == "recommend")
+    market, rules = run.market, resolve_rules(rules, run.market, kind == "recommend")
     for condition in rules.where:  # told before the events are sorted, not after
         read_condition(market, condition)
     for boost in rules.boost:

@@ -9,7 +9,8 @@ import numpy as np
 from listing_vibes.defaults import K
 from listing_vibes.errors import VibesError
 from listing_vibes.market.log import DAY
-from listing_vibes.run.rules import Groups, Rules, attribute_name
+from listing_vibes.run.groups import Groups, attribute_name, resolve_rules
+from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.scoring.metrics import Coverage
 from listing_vibes.serving.monitor.checks import Check, Thresholds
@@ -124,7 +125,7 @@ def about(run: Run, now: Shown, by: str | None) -> About:
 def _sellers(run: Run, by: str) -> tuple[np.ndarray, str | None]:
     """(L,) a number of who offers each listing, below 0 where nobody says; the attribute's name."""
     name = attribute_name(run.market, by, "--by")
-    rules = Rules(at_most=1, seller=name).resolved(run.market, True)
+    rules = resolve_rules(Rules(at_most=1, seller=name), run.market, True)
     codes = Groups.of(rules, run.market).seller
     assert codes is not None
     return codes, rules.seller

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from listing_vibes.defaults import K
 from listing_vibes.errors import printable
 from listing_vibes.run.asking import Event
-from listing_vibes.run.rules import Rules
+from listing_vibes.run.rules import Rules, Texts, declared
 from listing_vibes.serving.live.posted import Duration, Id
 from listing_vibes.serving.service.budget import checked_cells, read_photos
 from listing_vibes.serving.service.requests import Embed, Recommend, Similar
@@ -29,7 +29,7 @@ class Forbidding(BaseModel):
 
 
 #: In a body numbers are numbers and flags are flags; in an address all is text.
-POSTED = ConfigDict(extra="forbid", strict=True)
+POSTED = ConfigDict(extra="forbid", strict=True, validate_by_name=False, validate_by_alias=True)
 
 
 class PostedEvent(Forbidding):
@@ -46,65 +46,38 @@ class Nothing(Forbidding):
     """No parameters: an unknown one is refused."""
 
 
-class ListQuery(Forbidding):
+if TYPE_CHECKING:
+    LimitedRules = Rules
+else:  # the rules, each of which may be given so many times
+    LimitedRules = create_model(
+        "LimitedRules",
+        __base__=Rules,
+        **{
+            rule.field: (
+                Texts,
+                Field(rule.default, alias=rule.name, description=rule.description, max_length=MOST_RULES),
+            )
+            for rule in declared()
+            if rule.is_texts
+        },
+    )
+
+
+class ListQuery(LimitedRules):
     """What a list is asked by; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=False, validate_by_alias=True)
 
     k: Count = K
     at: str | int | None = Field(
         None,
         description="candidates are live then: a date, now, or a position; default: after the last event known",
     )
-    live_only: bool | None = Field(
-        None, description="only live listings; default: for users, not for similar ones"
-    )
-    drop_seen: bool | None = Field(None, description="not what is in the history; default: so")
-    same: list[str] = Field(
-        default_factory=list, max_length=MOST_RULES, description="attributes in which all have to be equal"
-    )
-    at_most: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="so many with one value of `seller`, at most"
-    )
-    seller: str | None = Field(None, description="the attribute that at_most counts by")
-    diversity: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="0 by score alone .. 1 by unlikeness"
-    )
-    where: list[str] = Field(
-        default_factory=list, max_length=MOST_RULES, description="conditions such as price<=100 or rooms=2|3"
-    )
-    pin: list[str] = Field(
-        default_factory=list, max_length=MOST_RULES, description="listings that stand first, in this order"
-    )
-    block: list[str] = Field(
-        default_factory=list, max_length=MOST_RULES, description="listings that are in no list"
-    )
-    not_: list[str] = Field(
-        default_factory=list,
-        alias="not",
-        max_length=MOST_RULES,
-        description="listings that are in no list, and whose like falls",
-    )
-    boost: list[str] = Field(
-        default_factory=list,
-        max_length=MOST_RULES,
-        description="such as 'fresh 0.5 14d' or 'near 48.14,11.58 0.5 2km': a weight, and where half of it is left",
-    )
-    dial: list[str] = Field(
-        default_factory=list,
-        max_length=MOST_RULES,
-        description="such as 'lighter 1.5 photos +A +B -C': more like A and B, less like C",
-    )
-    fill: bool = Field(
-        False, description="where too few remain, fill up without at_most, then same, then where"
-    )
 
     @property
     def rules(self) -> Rules:
         """As the maker of lists takes them."""
-        return Rules(
-            k=self.k, live_only=self.live_only, drop_seen=self.drop_seen, same=tuple(self.same), at_most=self.at_most,
-            seller=self.seller, diversity=self.diversity, where=tuple(self.where), pin=tuple(self.pin),
-            block=tuple(self.block), boost=tuple(self.boost), fill=self.fill, unlike=tuple(self.not_), dial=tuple(self.dial),
-        )  # fmt: skip
+        return Rules(**{name: getattr(self, name) for name in Rules.model_fields})
 
 
 class ExplainedQuery(ListQuery):
@@ -158,9 +131,7 @@ class PostedHistory(RecommendQuery):
         None, description="whose it is, where what is shown is kept; the list goes by the history alone"
     )
     # An address would be too long for so many.
-    block: list[str] = Field(
-        default_factory=list, max_length=MOST_NAMED, description="listings that are in no list"
-    )
+    block: Texts = Field((), max_length=MOST_NAMED, description="listings that are in no list")
 
     def request_of_history(self) -> Recommend:
         """What is asked."""

@@ -1,0 +1,56 @@
+"""A rule that is declared once is in every face: options, requests, addresses of pages and the guide."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from listing_vibes.cli import app
+from listing_vibes.errors import VibesError
+from listing_vibes.insight.selection.params import WRITTEN
+from listing_vibes.run.rules import Declared, Rules, declared
+from listing_vibes.serving.service.schema import MOST_RULES, PostedHistory
+
+GUIDE = Path(__file__).parents[2] / "assets" / "docs" / "guide.md"
+
+
+def guide_row(rule: Declared) -> str:
+    """Return the line of a rule in the guide's table."""
+    option = ", ".join(f"`{name}`" for name in f"{rule.option} {rule.written.metavar}".strip().split("/"))
+    return f"| {option} | {rule.description} |".replace("=2|3", "=2\\|3")
+
+
+def test_every_rule_is_an_option_a_field_of_requests_a_parameter_and_a_row_of_the_guide():
+    commands = typer.main.get_command(app).commands
+    options = {name for one in commands["recommend"].params for name in (*one.opts, *one.secondary_opts)}
+    properties = PostedHistory.model_json_schema()["properties"]
+    guide = GUIDE.read_text(encoding="utf-8")
+    assert {rule.field for rule in declared()} == set(Rules.model_fields) - {"k"}
+    for rule in declared():
+        assert rule.parameter in WRITTEN | {"same"} and rule.name in properties
+        if rule.field != "seller":  # which is part of at_most
+            assert set(rule.option.split("/")) <= options
+            assert guide_row(rule) in guide, f"The guide's table should have: {guide_row(rule)}"
+
+
+def test_a_request_gives_the_rules_that_python_takes():
+    given = {"not": ["a"], "where": ["price<=3"], "fill": True, "at_most": 2, "seller": "host", "k": 5}
+    posted = PostedHistory.model_validate_json(
+        PostedHistory.model_validate(given | {"history": []}).model_dump_json(by_alias=True)
+    )
+    assert posted.rules == Rules.of(given)
+    for wrong in (
+        {"unlike": ["a"]},
+        {"pin": ["a"] * (MOST_RULES + 1)},
+        {"fill": 1},
+        {"same": "a"},
+        {"same": [1]},
+    ):
+        with pytest.raises(ValueError):
+            PostedHistory.model_validate({"history": []} | wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"wher": "a"}, {"diversity": 1}, {"at_most": 0}, ["where"]])
+def test_rules_that_cannot_be_meant_are_refused(wrong):
+    with pytest.raises(VibesError):
+        Rules.of(wrong)
