@@ -37,18 +37,18 @@ US = "our-shop (it@example.com)"
     ],
 )  # fmt: skip
 def test_rules(text, path, allowed):
-    assert Robots.read(text.splitlines(), US).allows(path) is allowed
+    assert Robots(text, US).allows(path) is allowed
 
 
 def test_delays_may_have_decimals_and_be_none():
-    read = Robots.read
-    assert read(["User-agent: *", "Crawl-delay: 0.5"], US).delay == 0.5
-    assert read(["User-agent: *", "Crawl-delay: soon"], US).delay is None
-    assert read(["User-agent: other", "Crawl-delay: 9"], US).delay is None
+    delays = {"0.5": 0.5, "soon": None, "inf": None, "-1": None}
+    for text, delay in delays.items():
+        assert Robots(f"User-agent: *\nCrawl-delay: {text}", US).delay == delay
+    assert Robots("User-agent: other\nCrawl-delay: 9", US).delay is None
 
 
 def test_no_pattern_takes_long():
-    robots = Robots.read(["User-agent: *", "Disallow: /" + "a*" * 300 + "b$"], US)
+    robots = Robots("User-agent: *\nDisallow: /" + "a*" * 300 + "b$", US)
     began = time.process_time()
     assert robots.allows("/" + "a" * 2000)
     assert time.process_time() - began < 1

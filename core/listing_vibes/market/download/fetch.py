@@ -148,7 +148,7 @@ def _robots(web: Web, host: Host, address: Address) -> Robots:
     failed = Failed("")
     for attempt in range(web.limits.retries + 1):
         try:
-            return Robots.read(_robots_lines(web, address), web.limits.agent)
+            return Robots(_robots_text(web, address), web.limits.agent)
         except Failed as error:
             failed = error
             if web.stop.is_set():
@@ -163,8 +163,8 @@ def _robots(web: Web, host: Host, address: Address) -> Robots:
     raise Failed(f"its host's robots.txt cannot be read: {failed}")
 
 
-def _robots_lines(web: Web, address: Address) -> list[str]:
-    """The lines of a host's robots.txt; none where it has none (RFC 9309, 2.3.1: any status 4xx)."""
+def _robots_text(web: Web, address: Address) -> str:
+    """Return a host's robots.txt; nothing where it has none (RFC 9309, 2.3.1: any status 4xx)."""
     url = f"{address.scheme}://{f'[{address.host}]' if ':' in address.host else address.host}:{address.port}/robots.txt"
     for _ in range(web.limits.redirects + 1):
         here = Address.of(url)
@@ -175,7 +175,7 @@ def _robots_lines(web: Web, address: Address) -> list[str]:
                 continue
             if 400 <= answer.status < 500 and answer.status not in AGAIN:
                 connection.close()
-                return []
+                return ""
             _check_status(web, host, answer)
             content = b""
             for part in connection.chunks(answer):
@@ -184,5 +184,5 @@ def _robots_lines(web: Web, address: Address) -> list[str]:
                 if len(content) >= ROBOTS_BYTES:
                     connection.close()
                     break
-            return content.decode("utf-8", "replace").splitlines()
-    return []
+            return content.decode("utf-8", "replace")
+    return ""
