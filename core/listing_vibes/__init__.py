@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from listing_vibes.evaluation.start import evaluate
     from listing_vibes.insight.comparison import compare
     from listing_vibes.insight.demand.demand import demand
+    from listing_vibes.insight.explain.reasons import explain
     from listing_vibes.insight.launch.launch import launch
-    from listing_vibes.insight.looks.look import look
-    from listing_vibes.insight.passport import passport
+    from listing_vibes.insight.market_shift import measure_shift
+    from listing_vibes.insight.search.search import search_photos
     from listing_vibes.insight.selection.address import selection
-    from listing_vibes.insight.sheet import photo_sheet
-    from listing_vibes.insight.why.reasons import why
     from listing_vibes.market.download.job import download
     from listing_vibes.market.market import Market
     from listing_vibes.run.run import Run
@@ -37,14 +36,13 @@ __all__ = [
     "download",
     "evaluate",
     "experiment",
+    "explain",
     "launch",
-    "look",
+    "measure_shift",
     "monitor",
-    "passport",
-    "photo_sheet",
+    "search_photos",
     "selection",
     "train",
-    "why",
 ]
 __version__ = "0.1.0"
 
@@ -58,12 +56,11 @@ _FACES = {
     "demand": "listing_vibes.insight.demand.demand",
     "launch": "listing_vibes.insight.launch.launch",
     "download": "listing_vibes.market.download.job",
-    "look": "listing_vibes.insight.looks.look",
-    "passport": "listing_vibes.insight.passport",
-    "photo_sheet": "listing_vibes.insight.sheet",
+    "search_photos": "listing_vibes.insight.search.search",
+    "measure_shift": "listing_vibes.insight.market_shift",
     "monitor": "listing_vibes.serving.monitor.monitor",
     "selection": "listing_vibes.insight.selection.address",
-    "why": "listing_vibes.insight.why.reasons",
+    "explain": "listing_vibes.insight.explain.reasons",
 }
 
 

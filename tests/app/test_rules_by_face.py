@@ -69,8 +69,8 @@ def cases(run: Run) -> dict[str, Case]:
     day = "2025-03-20"
     return {
         "none": Case(as_usual=tuple(KINDS)),
-        "`--with recency`": Case({}, ("--with", "recency"), {"with": "recency"}, beside="recency", not_for=NO_ADDITION),
-        "`--with nothing`": Case({}, ("--with", "nothing"), {"with": "nothing"}, beside="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
+        "`--blend recency`": Case({}, ("--blend", "recency"), {"with": "recency"}, beside="recency", not_for=NO_ADDITION),
+        "`--blend nothing`": Case({}, ("--blend", "nothing"), {"with": "nothing"}, beside="nothing", not_for=NO_ADDITION, as_usual=("recommend",)),
         "`--at`, live then": Case({"live_only": True}, ("--live-only", "--at", day), {"live": "1", "day": day}, at=day, no_page=NO_MOMENT),
         "`--live-only`": Case({"live_only": True}, ("--live-only",), {"live": "1"}, as_usual=("recommend",)),
         "`--not-only-live`": Case({"live_only": False}, ("--not-only-live",), {"live": "0"}, as_usual=("similar",)),

@@ -54,7 +54,7 @@ def fitted(run):
 
 def told(*arguments) -> list[tuple[str, str]]:
     """Listings and similarities as the command prints them, rounded as a page does."""
-    return rows_of("recommend", *arguments, score="Score" if "--with" in arguments else "Similarity")
+    return rows_of("recommend", *arguments, score="Score" if "--blend" in arguments else "Similarity")
 
 
 def rows_of(command, *arguments, score="Similarity") -> list[tuple[str, str]]:
@@ -117,7 +117,7 @@ def test_under_every_rule_and_addition_users_and_their_histories_get_what_the_co
     text = from_frame(history_frame(view, view.user_row["u3"], EVENTS))
     (tmp_path / "history.json").write_text(document(text))
     added = {"with": beside} if beside else {}
-    option = ["--with", beside] if beside else []
+    option = ["--blend", beside] if beside else []
     lists, users, simulation = set(), show("users", fitted), show("simulate", fitted)
 
     def anew(page, **asked):

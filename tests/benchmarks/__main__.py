@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,8 +52,9 @@ def measured(name: str, given: list[str]) -> dict:
     """What a line found, and under which load."""
     run = bundled_run()
     if name in LOOKING:  # at once where they are embedded
-        embedding = [sys.executable, "-m", "listing_vibes", "photos", str(run.parent)]
-        subprocess.run(embedding, stdout=sys.stderr)  # where that fails, the line says so
+        with tempfile.TemporaryDirectory() as folder:
+            embedding = [sys.executable, "-m", "listing_vibes", "embed", str(run.parent), f"{folder}/run"]
+            subprocess.run(embedding, stdout=sys.stderr)  # where that fails, the line says so
     places = {RUN: str(run), MARKET: str(run.parent)}
     command = [
         sys.executable,

@@ -18,12 +18,12 @@ from unittest import mock
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from listing_vibes.insight.looks.search import LookSearch
 from listing_vibes.insight.map import cluster_names
 from listing_vibes.insight.map.cluster_looks import coded_looks
 from listing_vibes.insight.map.cluster_names import Coded, Portrait, coded_attributes, portraits
 from listing_vibes.insight.map.tones import COLUMNS, LABEL, coded_tones
 from listing_vibes.insight.map.vibe_map import map_frame, read_map
+from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
 
@@ -90,7 +90,7 @@ def measure(run: Run, halves: int, spaces: list[str]) -> dict[str, Any]:
     """By space, rule and what the rater sees: the share of right picks, over halves."""
     frame = read_map(run)
     frame = map_frame(run) if frame is None else frame
-    search = LookSearch.open(run)
+    search = PhotoSearch.open(run)
     found: dict[str, Any] = {}
     for space in spaces:
         mine = frame[(frame["space"] == space) & frame[C.LISTING].isin(run.market.listing_row)]

@@ -8,7 +8,7 @@ again; without FOLDER all lies in a temporary one.
 train     60 steps with one validation at their end, all of the command; "step" is what one of the last 40 steps takes of it,
           by a training of 20 steps beside it
 embed     all listings with the model of the smallest size
-evaluate  the test queries of 10,000 users at most, by `--rivals none`
+evaluate  the test queries of 10,000 users at most, by `--baselines none`
 similar, recommend   30 for one listing, for one user
 refresh   100 events and ten listings that are new
 serve     until /health answers;  explore  until its first page is drawn
@@ -65,7 +65,7 @@ def measured(folder: Path, size: int, model: Path, train_too: bool = True) -> di
         found |= _trained(here)
     found["embed"] = stage(["embed", str(here / "market"), str(here / "embedded"), "--model", str(model)])
     if train_too:
-        found["evaluate"] = stage(["evaluate", str(run), "--rivals", "none", "--users", "10000"])
+        found["evaluate"] = stage(["evaluate", str(run), "--baselines", "none", "--users", "10000"])
     found["similar"] = stage(["similar", str(run), "h7", "-k", "30"])
     found["recommend"] = stage(["recommend", str(run), "u7", "-k", "30"])
     found["serve"] = stage(["serve", str(run), "--port", "0"], until="/health")

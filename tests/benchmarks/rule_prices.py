@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=600)
     parser.add_argument("--seller", help="the attribute of `at most`")
     parser.add_argument(
-        "--with", dest="beside", help="what lists add to the model, or nothing; default: as they are served"
+        "--blend", dest="beside", help="what lists add to the model, or nothing; default: as they are served"
     )
     parser.add_argument("--figure", type=Path, metavar="OUT.svg")
     parser.add_argument("--json", action="store_true")

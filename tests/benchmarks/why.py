@@ -20,7 +20,7 @@ import psutil
 from tests.benchmarks.serve import DEMO, serving
 
 from listing_vibes.features.photos.vectors import load_photo_vectors
-from listing_vibes.insight.why.reasons import why
+from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import EventLog
 from listing_vibes.run.run import Run
@@ -62,7 +62,9 @@ def agreement(run: Run, cases: int) -> dict[str, Any]:
     rng, vectors, engine = np.random.default_rng(1), run.vectors("model"), run.engine.exact()
     photos = load_photo_vectors(run.market.path, run.market.photos, engine.featurizer.photo_encoder or None)
     if photos is None:
-        raise SystemExit(f"This needs the photos' vectors; run `vibes photos {run.market.path}` first.")
+        raise SystemExit(
+            f"This needs the photos' vectors; run `vibes embed {run.market.path} NEW_RUN` first."
+        )
     kinds = ["events", "attributes", "photos"]
     off, places, counts = [], [], dict.fromkeys(kinds, 0)
     while len(off) < cases:
@@ -72,7 +74,7 @@ def agreement(run: Run, cases: int) -> dict[str, Any]:
             continue
         user = run.log.users[number]
         listing = run.recommend(user, 30)[C.LISTING].iloc[int(rng.integers(30))]
-        (found,) = why(run, user, listing)
+        (found,) = explain(run, user, listing)
         kind = kinds[len(off) % len(kinds)]
         told = getattr(found, kind)
         if not told:

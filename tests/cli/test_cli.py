@@ -14,7 +14,7 @@ import typer
 
 from helpers.commands import ROOT, vibes, vibes_apart
 from listing_vibes import __version__, cli
-from listing_vibes.cli.shared import Preset, Protocol, Rivals, app
+from listing_vibes.cli.shared import Baselines, Preset, Protocol, app
 from listing_vibes.evaluation import saved
 from listing_vibes.market import splits
 from listing_vibes.model.config import PRESETS
@@ -91,14 +91,22 @@ def test_similar_and_recommend_print_tables_and_json(folders):
     history.write_text(
         json.dumps({"history": [{"listing_id": listing, "action": "view", "duration_s": 12.5}]})
     )
-    assert len(json.loads(vibes("recommend", folders / "run", "--history", history, "--json").stdout)) == 10
+    assert len(json.loads(vibes("recommend", folders / "run", "--history", history, "--json").stdout)) == 30
 
 
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         (["check", "{f}/nowhere"], "no market folder"),
-        (["photos", "{f}/market"], "no photos table"),
+        (["photos", "{f}/market"], "vibes embed MARKET RUN"),
+        (["look", "{f}/run", "sofa"], "vibes search RUN WORDS"),
+        (["why", "{f}/run", "u", "l"], "vibes explain RUN QUERY LISTING"),
+        (["passport", "{f}/market", "--model", "homes"], "vibes check MARKET --model RUN"),
+        (["recommend", "{f}/run", "u", "--with", "ids"], "--blend"),
+        (["serve", "{f}/run", "{f}/run", "--split", ".5", "--other-with=ids"], "--other-blend"),
+        (["evaluate", "{f}/run", "--rivals", "none"], "--baselines"),
+        (["train", "{f}/market", "{f}/new", "--from", "homes"], "--init-from"),
+        (["similar", "{f}/run", "--all"], "vibes batch RUN OUT"),
         (["similar", "{f}/nowhere", "x"], "no run folder"),
         (["recommend", "{f}/run"], "a history by --history FILE"),
         (["recommend", "{f}/run", "user-0001", "--at", "noon"], "--at is 'noon'"),
@@ -113,7 +121,7 @@ def test_similar_and_recommend_print_tables_and_json(folders):
         (["train", "{f}/market", "{f}/new", "--refit", "{f}/run", "--seed", "1"], "leave out seed"),
         (["train", "{f}/market", "{f}/new", "--everything"], "--everything goes with --refit RUN"),
         (
-            ["batch", "{f}/run", "{f}/new", "--with", "luck"],
+            ["batch", "{f}/run", "{f}/new", "--blend", "luck"],
             "luck",
         ),
         (["evaluate", "{f}/run", "--protocol", "guess"], "'guess' is not one of"),
@@ -211,5 +219,5 @@ def test_similar_loads_only_what_a_list_needs(folders):
 
 def test_the_choices_of_options_are_those_of_the_settings():
     assert get_args(Protocol) == get_args(splits.Protocol)
-    assert get_args(Rivals) == get_args(saved.Baselines)
+    assert get_args(Baselines) == get_args(saved.Baselines)
     assert get_args(Preset) == tuple(PRESETS) == get_args(Settings.model_fields["preset"].annotation)

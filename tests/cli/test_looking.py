@@ -23,13 +23,13 @@ class Asked(Exception):
     ("words", "called", "told", "named"),
     [
         (
-            ["look", "a bed", "-k", "3", "--live-only", "--where", "price<=900", "--where", "rooms=2",
+            ["search", "a bed", "-k", "3", "--live-only", "--where", "price<=900", "--where", "rooms=2",
              "--block", "home-0001", "--block", "home-0002", *AT],
-            "listing_vibes.insight.looks.look:look", ("a bed", None, MOMENT, RULES), {},
+            "listing_vibes.insight.search.search:search_photos", ("a bed", None, MOMENT, RULES), {},
         ),
         (
-            ["why", "user-0001", "home-0003", *AT, "--with", "recency", "--budget", "2.5"],
-            "listing_vibes.insight.why.reasons:why_found", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
+            ["explain", "user-0001", "home-0003", *AT, "--blend", "recency", "--budget", "2.5"],
+            "listing_vibes.insight.explain.reasons:explain_listing", ("user-0001", "home-0003", MOMENT, "recency", 2.5), {},
         ),
         (
             ["demand", *AT, "--by", "month", "--space", "model", "--least", "2"],

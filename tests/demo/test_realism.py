@@ -70,4 +70,4 @@ def test_distances_tell_homes_that_are_one_from_homes_that_are_alike(market):
 @pytest.mark.slow
 def test_photos_without_vectors_are_named(market, capsys):
     assert main([str(market.path)]) == 2
-    assert "vibes photos" in capsys.readouterr().err
+    assert "vibes embed" in capsys.readouterr().err

@@ -21,10 +21,10 @@ def test_the_one_furthest_ahead_is_named_with_its_option_where_it_is_sure():
         "default ranking - model only + neighbors": {"recall@30": {"value": -0.095, "p_holm": 0.001}},
     }
     assert surely_better(found, ASKED, "default ranking") == (
-        "model only + neighbors, by 0.095 of recall@30: ask for such lists with `--with neighbors`"
+        "model only + neighbors, by 0.095 of recall@30: ask for such lists with `--blend neighbors`"
     )
     del found["default ranking - model only + neighbors"]
-    assert surely_better(found, ASKED, "default ranking").endswith("`--with nothing`")
+    assert surely_better(found, ASKED, "default ranking").endswith("`--blend nothing`")
 
 
 def test_nothing_is_said_where_nothing_is_surely_ahead():

@@ -21,8 +21,8 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
             path, progress=lambda one: notices.append(one) if isinstance(one, Notice) else None, **options
         )
 
-    full = measure(rivals="fast")
-    for less in ({"rivals": "none"}, {"rivals": "fast", "users": 5}, {"rivals": "none"}):
+    full = measure(baselines="fast")
+    for less in ({"baselines": "none"}, {"baselines": "fast", "users": 5}, {"baselines": "none"}):
         measure(**less)
         assert list(Run.open(path).metrics["results"]) == list(full.results)
         assert rankers(load_rankings(Run.open(path))) == full.names
@@ -32,13 +32,13 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
     assert {(one["baselines"], one["users"]) for one in kept} == {
         ("fast", None), ("none", None), ("fast", 5),
     }  # fmt: skip
-    measure(rivals="fast", new_by="district")  # as full, and newer
+    measure(baselines="fast", new_by="district")  # as full, and newer
     assert Run.open(path).metrics["new_by"]["attribute"] == "district"
 
 
 def test_events_that_come_later_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
     run = copied(trained, tmp_path)
-    first = evaluate(run.path, rivals="none")
+    first = evaluate(run.path, baselines="none")
     events = run.market.events
     users = events["user_id"].unique()
     rng = np.random.default_rng(0)
@@ -50,10 +50,10 @@ def test_events_that_come_later_are_no_part_of_the_test_until_asked_for(trained,
         }
     )
     pd.concat([events, later], ignore_index=True).to_parquet(run.market.path / "events.parquet", index=False)
-    again = evaluate(run.path, rivals="none")
+    again = evaluate(run.path, baselines="none")
     assert len(again.queries) == len(first.queries) and again.results == first.results
-    newer = evaluate(run.path, rivals="none", new_test=True)
+    newer = evaluate(run.path, baselines="none", new_test=True)
     assert len(newer.queries) > len(first.queries)
     assert f"{len(newer.queries) - len(first.queries):,} newer" in again.notes["test set"]
     assert "test set" not in newer.notes
-    assert len(evaluate(run.path, rivals="none").queries) == len(newer.queries)
+    assert len(evaluate(run.path, baselines="none").queries) == len(newer.queries)

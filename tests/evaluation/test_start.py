@@ -76,7 +76,7 @@ def test_what_cannot_be_measured_is_one_sentence(trained, bare, tmp_path):
 
 @pytest.mark.slow
 def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
-    whole, fast = evaluate(trained, save=False), evaluate(trained, rivals="fast", save=False)
+    whole, fast = evaluate(trained, save=False), evaluate(trained, baselines="fast", save=False)
     assert set(whole.ranks) - set(fast.ranks) == {"ease", "als"} and "left out" not in whole.notes
     for name in ("popularity", "itemknn", "attribute neighbors", "default ranking", "model only + recency"):
         assert np.array_equal(whole.ranks[name], fast.ranks[name])
@@ -85,29 +85,29 @@ def test_rivals_that_take_long_are_left_out_and_it_says_so(trained):
 
 
 def test_without_rivals_the_model_and_what_serving_adds_are_measured(trained):
-    alone = evaluate(trained, rivals="none", save=False)
+    alone = evaluate(trained, baselines="none", save=False)
     assert {"default ranking", "model only", "model only + recency", "model only + neighbors"} <= set(
         alone.ranks
     )
     assert not {"popularity", "itemknn", "attribute neighbors", "model only + ids"} & set(alone.ranks)
     assert "popularity, id models and neighbours" in alone.notes["left out"]
-    with pytest.raises(VibesError, match="The rivals are 'some'; use all, fast, none"):
-        evaluate(trained, rivals="some", save=False)
+    with pytest.raises(VibesError, match="The baselines are 'some'; use all, fast, none"):
+        evaluate(trained, baselines="some", save=False)
 
 
 @pytest.mark.slow
 def test_of_drawn_users_each_query_is_ranked_as_it_was(measured, trained):
     whole = measured[1]
-    ten = evaluate(trained, rivals="none", users=10, save=False)
+    ten = evaluate(trained, baselines="none", users=10, save=False)
     assert len(ten.users) == 10 and set(ten.users) < set(whole.users)
     theirs = np.isin(whole.queries.user, ten.users)
     assert ten.queries.event.tolist() == whole.queries.event[theirs].tolist()
     assert ten.ranks["default ranking"].tolist() == whole.ranks["default ranking"][theirs].tolist()
     told = f"10 of the {len(whole.users)} users who have a test query, by chance"
     assert ten.notes["drawn"] == told and f"Asked were {told}." in also_told(ten.to_dict())
-    five = evaluate(trained, rivals="none", users=5, save=False)
+    five = evaluate(trained, baselines="none", users=5, save=False)
     assert set(five.users) < set(ten.users)  # whoever asks for more, asks the same ones again
-    every = evaluate(trained, rivals="none", users=len(whole.users), save=False)
+    every = evaluate(trained, baselines="none", users=len(whole.users), save=False)
     assert (
         "drawn" not in every.notes
         and every.ranks["default ranking"].tolist() == whole.ranks["default ranking"].tolist()

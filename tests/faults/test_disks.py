@@ -26,15 +26,14 @@ COMMANDS = {
     "embed again": ["embed", "{}/market", "{}/run", "--model", "{}/other"],
     "evaluate": ["evaluate", "{}/run", "--json"],
     "compare": ["compare", "{}/run", "{}/run", "--other", "popularity", "--queries", "{}/queries.parquet"],
-    "passport": ["passport", "{}/market", "--model", "{}/other"],
     "demand": ["demand", "{}/run", "--out", "{}/demand.csv"],
-    "why": ["why", "{}/run", "user-0001", "home-0003"],
+    "explain": ["explain", "{}/run", "user-0001", "home-0003"],
     "ablate": ["ablate", "{}/market", "{}/ablation", "--seeds", "0", "--grid", "{}/grid.toml"],
     "similar": ["similar", "{}/run", "home-0003"],
     "batch": ["batch", "{}/run", "{}/lists"],
     "batch of listings": ["batch", "{}/run", "{}/lists", "--kind", "listings"],
     "launch": ["launch", "{}/run", "--listing", "home-0003"],
-    "look": ["look", "{}/run", "canopy bed"],
+    "search": ["search", "{}/run", "canopy bed"],
     "recommend": ["recommend", "{}/run", "user-0001"],
     "report": ["report", "{}/run", "{}/report.html"],
     "refresh": ["refresh", "{}/run", "--listings", "{}/new/listings", "--events", "{}/new/events"],
@@ -44,14 +43,15 @@ COMMANDS = {
     "export": ["export", "{}/run", "{}/export"],
     "export --vectors": ["export", "{}/run", "{}/vectors", "--vectors"],
     "check": ["check", "{}/market"],
-    "photos": ["photos", "{}/pictured"],
+    "check --model": ["check", "{}/market", "--model", "{}/other"],
+    "embed photos": ["embed", "{}/pictured", "{}/fresh"],
     "download": ["download", "{}/addressed"],
     "import": ["import", "movielens-1m", "{}/movies", "{}/imported"],
 }
 #: Those that only read.
-READERS = {"similar", "recommend", "launch", "check", "passport", "why"}
+READERS = {"similar", "recommend", "launch", "check", "check --model", "explain"}
 #: Those that the stage has nothing for, and what they say.
-NEEDS = {"look": "has no photos"}
+NEEDS = {"search": "has no photos"}
 #: Those that wait for visitors, or write nowhere but into the user's cache.
 LEFT_OUT = {"serve", "explore", "demo"}
 SETTINGS = "[encoder]\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\n[training]\nmax_steps = 4\n[features]\ntext = false\n"
@@ -119,7 +119,7 @@ def test_a_market_that_is_only_read_trains_evaluates_and_opens(tmp_path, monkeyp
     monkeypatch.setenv("LISTING_VIBES_CACHE", str(tmp_path / "cache"))
     with disk(tmp_path / "disk", 64) as place:
         market = paint_market(place / "market", listings=24, photos=1, users=8, events=9)
-        vibes("photos", market)
+        vibes("embed", market, market.parent / "photos-embedded")
         read_only(place)
         (tmp_path / "settings.toml").write_text(SETTINGS.replace("text = false", "text = true"))
         vibes("train", market, tmp_path / "run", "--preset", "tiny", "--config", tmp_path / "settings.toml")

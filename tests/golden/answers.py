@@ -76,7 +76,7 @@ def answers(name: str, run: Path) -> Iterator[tuple[str, Any]]:
     yield "check", _check(run)
     yield "evaluate", _evaluate(run, name)  # which fits the blends
     for blend in BLENDS[name]:
-        yield f"recommend --with {blend}", _list("recommend", run, user, "--with", blend)
+        yield f"recommend --blend {blend}", _list("recommend", run, user, "--blend", blend)
     yield from _responses(run, listing, user)
     if name != "demo":
         yield "batch", _batch(run)
@@ -122,7 +122,7 @@ def _bundled(run: Path) -> bool:
 
 
 def _evaluate(run: Path, name: str) -> Any:
-    more = ["--rivals", "none", "--users", "150"] if name == "demo" else ["--rivals", "all"]
+    more = ["--baselines", "none", "--users", "150"] if name == "demo" else ["--baselines", "all"]
     document = json.loads(vibes("evaluate", run, "--json", *more).stdout)
     figures = ("recall@10", "recall@30", "ndcg@10", "mrr")
     results = {

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes import Run
-from listing_vibes.insight.why.carried import NEWEST, without_each
+from listing_vibes.insight.explain.occlusion import NEWEST, without_each
 from listing_vibes.run.asking import of_histories
 
 

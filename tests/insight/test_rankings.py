@@ -110,7 +110,7 @@ def test_a_model_from_elsewhere_is_asked_again_what_its_evaluation_asked(trained
         table.to_parquet(folder / f"{name}.parquet", index=False)
     embed_market(Market.open(folder), tmp_path / "run", None, trained.path)
     run = Run.open(tmp_path / "run")
-    save_metrics(run, evaluate_run(run, rivals="none"))
+    save_metrics(run, evaluate_run(run, baselines="none"))
     found, split = load_rankings(run), split_of(run)
     queries = queries_of(run, split, found)
     lists = first_places(run, scorer_of(run, split, "default ranking"), queries, 100)

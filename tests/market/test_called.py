@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from listing_vibes.insight.sheet import title_of
+from listing_vibes.market.called import title_of
 from listing_vibes.market.codes import is_code
 from listing_vibes.market.market import Market
 from listing_vibes.market.profile import profile

@@ -353,7 +353,7 @@ def test_the_commands_do_what_they_are_for(tmp_path, monkeypatch):
     for name, more in (
         ("import", []),
         ("train", ["--preset", "tiny", "--config", quick]),
-        ("evaluate", ["--rivals", "none"]),
+        ("evaluate", ["--baselines", "none"]),
     ):
         vibes(*here(OURS[name]["command"], tmp_path, address), *more)
 

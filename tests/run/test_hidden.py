@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from listing_vibes.insight.why.carried import without_each
-from listing_vibes.insight.why.reasons import why
+from listing_vibes.insight.explain.occlusion import without_each
+from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.model.settings import Settings
@@ -71,7 +71,7 @@ def test_its_place_is_that_of_the_list_and_it_carries_what_is_not_like_it(run):
     ids = run.listing_ids
     told = [Event(ids[3]), Event(ids[40]), Event(ids[8], "hide")]
     found = run.recommend(told, 5)
-    for place, one in enumerate(why(run, told, found[C.LISTING].tolist()), start=1):
+    for place, one in enumerate(explain(run, told, found[C.LISTING].tolist()), start=1):
         assert one.place == place and one.score == pytest.approx(found["score"][place - 1], abs=1e-3)
         assert {event["action"] for event in one.events} == {None, "hide"}
 

@@ -36,7 +36,6 @@ def test_homes_is_small_and_tells_no_path():
     files = sorted(path.name for path in HOMES.iterdir())
     assert files == [
         "README.md",
-        "calibration.json",
         "features.safetensors",
         "model.safetensors",
         "run.toml",

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from helpers.copies import copied
-from listing_vibes import look
+from listing_vibes import search_photos
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.why.reasons import why
+from listing_vibes.insight.explain.reasons import explain
 from listing_vibes.market.market import Market
 from listing_vibes.run.asking import Event
 from listing_vibes.run.run import Run
@@ -74,7 +74,7 @@ def test_nobody_asked_for_is_an_empty_table(trained):
         "listing_id",
         "score",
     ]
-    assert not len(trained.recommend(nobody)) and why(trained, "user-0001", []) == []
+    assert not len(trained.recommend(nobody)) and explain(trained, "user-0001", []) == []
 
 
 def test_one_user_in_a_list_is_a_list(trained):
@@ -216,7 +216,7 @@ def test_a_length_that_is_none_is_told_by_every_list(trained, k):
     for ask in (
         lambda: trained.similar("home-0003", k),
         lambda: trained.recommend("user-0001", k),
-        lambda: look(trained, "a canopy bed", k),
+        lambda: search_photos(trained, "a canopy bed", k),
     ):
         with pytest.raises(VibesError, match="give how many listings, a whole number from 1"):
             ask()

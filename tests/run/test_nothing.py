@@ -36,7 +36,7 @@ def test_nothing_is_said_to_be_added_to_an_empty_list(trained, monkeypatch):
         "listing_vibes.run.describe.added_sentence", lambda settings: " Lists add what is new."
     )
     asked = ["recommend", str(trained.path), trained.log.users[0], "--json"]
-    assert "Lists add what is new. --with nothing" in CliRunner().invoke(app, asked).stderr
+    assert "Lists add what is new. --blend nothing" in CliRunner().invoke(app, asked).stderr
     empty = CliRunner().invoke(app, [*asked, "--where", "price<=0"])
     assert empty.stdout.strip() == "[]" and empty.stderr == ""
 

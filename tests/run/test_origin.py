@@ -67,5 +67,5 @@ def test_a_run_is_of_another_market_where_that_lies_elsewhere_and_shares_no_list
     other = Market.from_frames(bare.market.listings)
     assert of_another_market(trained.path, other)
     assert not of_another_market(MODELS / "homes", other)  # nobody can say
-    with pytest.raises(VibesError, match=r"is of another market.* or begin from the model with --from"):
+    with pytest.raises(VibesError, match=r"is of another market.* or begin from the model with --init-from"):
         refit_settings(trained.path, other)

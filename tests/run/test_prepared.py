@@ -36,7 +36,7 @@ def test_photos_without_vectors_are_told(trained, tmp_path, monkeypatch):
     monkeypatch.setattr("listing_vibes.run.engine.load_photo_vectors", lambda *_: None)
     shots = pd.DataFrame({"listing_id": trained.listing_ids[:1], "position": [0], "path": ["a.jpg"]})
     market = replace(trained.market, photos=shots)
-    with pytest.raises(VibesError, match=r"have no vectors yet; run `vibes photos .* --encoder"):
+    with pytest.raises(VibesError, match=r"have no vectors yet; run `vibes embed .* --encoder"):
         Engine.load(run, market, trained.manifest.settings)
 
 

@@ -138,7 +138,7 @@ def options(rules: Rules, at: str | None, beside: str | None = None) -> list[str
         told += ["--at-most", str(rules.at_most), str(rules.seller)]
     if at is not None:
         told += ["--at", at]
-    return told + (["--with", beside] if beside not in (None, "similar") else [])
+    return told + (["--blend", beside] if beside not in (None, "similar") else [])
 
 
 def named(found: list[dict]) -> list[tuple[str, str]]:

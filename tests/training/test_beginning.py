@@ -265,7 +265,7 @@ def test_it_says_what_it_knows_and_a_refit_begins_from_the_same(trained, next_ma
     if run.manifest.steps:
         final = train(next_market, tmp_path / "final", refit=run, everything=True)
         assert final.manifest.carried == run.manifest.carried
-    with pytest.raises(VibesError, match=r"began from .*; leave out --from"):
+    with pytest.raises(VibesError, match=r"began from .*; leave out --init-from"):
         train(next_market, tmp_path / "other", refit=run, start=again)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from helpers.small_market import generate
 from listing_vibes import Market, Run, VibesError, evaluate, train
-from listing_vibes.insight.why.explain import why
+from listing_vibes.insight.explain.similarity import explain_similarity
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.splits import Catalogue, make_split
 from listing_vibes.progress import Stage, Trained
@@ -70,7 +70,7 @@ def test_each_market_has_a_run_with_its_own_test(run, towns):
     with pytest.raises(VibesError, match="model of several markets"):
         Run.open(path)
     # A market's own words, and one line for an amount and its rank.
-    told = why(runs[1], *runs[1].listing_ids[:2]).left_out["name"]
+    told = explain_similarity(runs[1], *runs[1].listing_ids[:2]).left_out["name"]
     assert (
         told.is_unique and set(told) <= {one.name for one in towns["b"].attributes} and "zimmer" in set(told)
     )
@@ -157,5 +157,5 @@ def test_a_training_goes_on_from_a_model_of_several(run, towns, tmp_path):
     assert fine.late_interaction.weight == ABROAD
     home = train(towns["a"], tmp_path / "home", start=run[0], training={"max_steps": 1})
     assert home.late_interaction.weight == run[1][0].late_interaction.weight
-    with pytest.raises(VibesError, match="--from goes with one market"):
+    with pytest.raises(VibesError, match="--init-from goes with one market"):
         train([towns["a"], towns["b"]], tmp_path / "both", start=run[0])

@@ -92,7 +92,7 @@ def test_what_validation_measures_is_the_model_beside_what_is_recent(small_marke
     training = manifest.settings.training.model_copy(update={"neighbours_served": NEAR})
     settings = manifest.settings.model_copy(update={"training": training})
     manifest.model_copy(update={"settings": settings}).save(run.path)
-    near = evaluate_run(Run.open(run.path), rivals="fast")
+    near = evaluate_run(Run.open(run.path), baselines="fast")
     assert near.notes["default ranking"].endswith("blended with neighbors and recency")
     assert np.array_equal(near.ranks["model only"], measured.ranks["model only"])
     assert not np.array_equal(near.ranks["default ranking"], measured.ranks["default ranking"])
@@ -119,13 +119,13 @@ def test_lists_add_the_recency_that_validation_weighed(small_market, quick, tmp_
     days, weight = training.recency_fit
     assert training.recency_served and weight > 0 and training.recent_days == 0
     assert (run.additions(None).fit.days, run.additions(None).fit.weight) == (days, weight)
-    measured = evaluate_run(run, rivals="fast")
+    measured = evaluate_run(run, baselines="fast")
     assert np.array_equal(measured.ranks["default ranking"], measured.ranks["model only + recency"])
     assert not np.array_equal(measured.ranks["default ranking"], measured.ranks["model only"])
     train(small_market, tmp_path / "near", changed(quick, bf16=False, recency_days="auto"), None)
     fit = Run.open(tmp_path / "near").additions(None).fit
     assert fit.holds == "neighbors+recency" and fit.share > 0  # which tell much here
-    near = evaluate_run(Run.open(tmp_path / "near"), rivals="none")
+    near = evaluate_run(Run.open(tmp_path / "near"), baselines="none")
     assert near.notes["default ranking"] == "the model, blended with neighbors and recency"
     assert np.array_equal(near.ranks["model only"], measured.ranks["model only"])
 
@@ -141,7 +141,7 @@ def test_lists_add_no_recency_where_validation_finds_more_without(small_market, 
     assert training.recency_days == RECENT and training.recency_fit[1] == 0
     fit = run.additions(None).fit
     assert (fit.holds, fit.weight) == ("neighbors", 0) and fit.share > 0
-    measured = evaluate_run(run, rivals="none")
+    measured = evaluate_run(run, baselines="none")
     assert measured.notes["default ranking"] == (
         "the model, trained beside the events of the last 60 days, blended with neighbors"
     )

@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from listing_vibes.insight.sheet import BOXES
 from listing_vibes.widgets.scripts import GALLERY, GALLERY_HTML
 from listing_vibes_app.kit.component import component
 from listing_vibes_app.kit.examples import HIGH, example_marks
+from listing_vibes_app.view.photo_box import BOXES
 
 MOSAIC = 320  # pixels high
 _component = component(__file__, GALLERY_HTML, *GALLERY[:-1])

@@ -22,7 +22,7 @@ from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import map_file, place_among, read_map
 from listing_vibes.market.columns import Columns as C
 from listing_vibes_app.kit.palettes import Colouring, colouring
-from listing_vibes_app.server.look_search import look_search
+from listing_vibes_app.server.photo_search import look_search
 from listing_vibes_app.server.photos import base_path
 from listing_vibes_app.server.runs import OpenRun
 

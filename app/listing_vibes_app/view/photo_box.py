@@ -1,13 +1,15 @@
 """The shape of a market's photo boxes."""
 
+import statistics
 import warnings
 
 from PIL import Image
 
-from listing_vibes.insight.sheet import usual_box
 from listing_vibes.market.photo_folders import PhotoFolders
 from listing_vibes_app.view.market import MarketView
 
+#: Width to height of a photo box, by its CSS aspect ratio.
+BOXES = {"2 / 3": 2 / 3, "1 / 1": 1.0, "4 / 3": 4 / 3, "3 / 2": 3 / 2}
 SAMPLE = 40  # covers that are looked at
 
 
@@ -23,4 +25,5 @@ def photo_box(view: MarketView) -> str:
                     shapes.append(image.width / image.height)
         except (OSError, ValueError, Image.DecompressionBombError):
             continue  # a broken file says nothing about the shape of the others
-    return usual_box(shapes)
+    middle = statistics.median(shapes) if shapes else 4 / 3
+    return min(BOXES, key=lambda box: abs(BOXES[box] - middle))

@@ -21,28 +21,19 @@ if TYPE_CHECKING:
     from listing_vibes.market.market import Market
     from listing_vibes.serving.batch.job import Kind
 
-#: What `--all` was; see `refuse_all`.
-All = Annotated[bool, typer.Option("--all", hidden=True)]
-AllOut = Annotated[str | None, typer.Option("--out", hidden=True)]
 At = Annotated[
     str | None, typer.Option(help="moment (UTC), now, or a position; default: after the last event")
 ]
-With = Annotated[
+Blend = Annotated[
     str | None,
     typer.Option(
-        "--with",
+        "--blend",
         metavar="PARTS",
         help="add to the model: recency, neighbours, ids, joined by +, weighed as `vibes evaluate` fitted it; nothing: the model "
         "alone, also where lists add something unasked",
     ),
 ]
 CHUNK = 2048
-
-
-def refuse_all(given: bool, kind: str) -> None:
-    """Name the command that `--all` has become."""
-    if given:
-        raise VibesError(f"Option --all is a command now; use `vibes batch RUN OUT --kind {kind}`.")
 
 
 def moment_of(at: str | None, market: "Market") -> int | None:
@@ -53,12 +44,11 @@ def moment_of(at: str | None, market: "Market") -> int | None:
 
 
 def with_rules(
-    k: int, only: Collection[str] = (), without: Collection[str] = ()
+    only: Collection[str] = (), without: Collection[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the options of rules in the place of its parameter `rules`.
 
     Args:
-        k: how many listings a list has unless -k says otherwise.
         only: the rules that are options; empty: all of them, but those `without`.
     """
 
@@ -69,7 +59,7 @@ def with_rules(
             if (not only or rule.field in only)
             and rule.field not in (*without, "seller")  # which is part of `at_most`
         ]
-        options = [Parameter("k", Parameter.KEYWORD_ONLY, default=k, annotation=Count)]
+        options = [Parameter("k", Parameter.KEYWORD_ONLY, default=K, annotation=Count)]
         options += [
             Parameter(
                 rule.field,
@@ -124,7 +114,7 @@ def _rules_of(given: dict[str, Any]) -> Rules:
 
 
 @app.command(rich_help_panel=PRODUCTION)
-@with_rules(K)
+@with_rules()
 def batch(
     run: RunPath,
     out: Annotated[
@@ -143,7 +133,7 @@ def batch(
     space: Annotated[
         str | None, typer.Option(help="with --kind listings: model, photos or attributes")
     ] = None,
-    with_: With = None,
+    blend: Blend = None,
     at: At = None,
     engine: Annotated[
         Literal["local", "ray"],
@@ -159,13 +149,13 @@ def batch(
     from listing_vibes.market.storage import is_address, shown
 
     users = kind == "users"
-    others = {"space": space} if users else {"with": with_, "drop-seen": rules.drop_seen}
+    others = {"space": space} if users else {"blend": blend, "drop-seen": rules.drop_seen}
     for name, value in others.items():
         if value is not None:
             raise VibesError(f"Option --{name} is not for --kind {kind}; leave it out.")
     started = time.monotonic()
     files, made = _write_lists(
-        "recommend" if users else "similar", run, out, rules, at, space, engine, workers, chunk, with_
+        "recommend" if users else "similar", run, out, rules, at, space, engine, workers, chunk, blend
     )
     seconds = time.monotonic() - started
     place = shown(out) if is_address(out) else out

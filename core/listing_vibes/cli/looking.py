@@ -1,4 +1,4 @@
-"""Commands that look at a run: similar, recommend, look, launch, why, demand, explore, report, demo."""
+"""Commands that look at a run: similar, recommend, search, launch, explain, demand, explore, report, demo."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ from listing_vibes.run.rules import Rules
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules(10, without=["drop_seen"])
+@options.with_rules(without=["drop_seen"])
 def similar(
     run: RunPath,
     listing: Annotated[str | None, typer.Argument(metavar="LISTING", help="listing id")] = None,
@@ -34,14 +34,11 @@ def similar(
         typer.Option(help="model, photos, attributes, or vectors of market.toml; default: see vibes embed"),
     ] = None,
     json_: Json = False,
-    all_: options.All = False,
-    out: options.AllOut = None,
     at: options.At = None,
 ) -> None:
     """The listings most similar to one."""
     from listing_vibes.run.run import Run
 
-    options.refuse_all(all_, "listings")
     if listing is None:
         raise VibesError("Give a LISTING; for all of them at once use `vibes batch RUN OUT --kind listings`.")
     opened = Run.open(run, events_too=False)
@@ -55,7 +52,7 @@ def similar(
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules(10)
+@options.with_rules()
 def recommend(
     run: RunPath,
     user: Annotated[str | None, typer.Argument(metavar="USER", help="user id")] = None,
@@ -66,17 +63,14 @@ def recommend(
     at: options.At = None,
     *,
     rules: Rules,
-    with_: options.With = None,
+    blend: options.Blend = None,
     json_: Json = False,
-    all_: options.All = False,
-    out: options.AllOut = None,
 ) -> None:
     """Recommend listings to a user of the market, or for a history from a file."""
     from listing_vibes.run.describe import added_sentence, untrained_sentence
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
-    options.refuse_all(all_, "users")
     if (user is None) == (history is None):
         raise VibesError(
             "Give a USER who has events, or a history by --history FILE, which needs none; for all users use `vibes batch RUN OUT`."
@@ -85,7 +79,7 @@ def recommend(
     told = user if history is None else read_history(history)
     assert told is not None
     moment = options.moment_of(at, opened.market)
-    found = opened.recommend(told, at=moment, rules=rules, beside=with_)
+    found = opened.recommend(told, at=moment, rules=rules, beside=blend)
     show(opened, found, json_, rules, moment, for_users=True)
     if "fallback" in found:
         typer.echo(
@@ -94,13 +88,13 @@ def recommend(
         )
     elif not opened.has_model:
         typer.echo(untrained_sentence(opened), err=True)
-    elif (said := added_sentence(opened.manifest.settings).strip()) and with_ is None and len(found):
-        typer.echo(f"{said} --with nothing leaves it out.", err=True)
+    elif (said := added_sentence(opened.manifest.settings).strip()) and blend is None and len(found):
+        typer.echo(f"{said} --blend nothing leaves it out.", err=True)
 
 
 @app.command(rich_help_panel=USE)
-@options.with_rules(10, only=["live_only", "where", "block"])
-def look(
+@options.with_rules(only=["live_only", "where", "block"])
+def search(
     run: RunPath,
     words: Annotated[str, typer.Argument(metavar="WORDS", help="what a photo shows, such as 'canopy bed'")],
     *,
@@ -108,14 +102,14 @@ def look(
     json_: Json = False,
     at: options.At = None,
 ) -> None:
-    """The listings with the photo that comes nearest to a description (approximate); photos are looked at once."""
-    from listing_vibes.insight.looks.look import look as found_by
+    """The listings with the photo that comes nearest to a description (approximate)."""
+    from listing_vibes.insight.search.search import search_photos
     from listing_vibes.run.run import Run
 
     opened = Run.open(run, events_too=False)
     with progress_bar() as progress:
         moment = options.moment_of(at, opened.market)
-        found = found_by(opened, words, None, moment, rules, progress)
+        found = search_photos(opened, words, None, moment, rules, progress)
     show(opened, found, json_, rules, moment)
 
 
@@ -149,7 +143,7 @@ def launch(
 
 
 @app.command(rich_help_panel=USE)
-def why(
+def explain(
     run: RunPath,
     asked: Annotated[
         list[str],
@@ -160,7 +154,7 @@ def why(
         typer.Option(metavar="FILE", help="instead of QUERY: JSON or CSV: listing_id, action?, duration_s?"),
     ] = None,
     at: options.At = None,
-    with_: options.With = None,
+    blend: options.Blend = None,
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="then attributes and photos are left out")
     ] = None,
@@ -169,9 +163,9 @@ def why(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
-    from listing_vibes.insight.why.reasons import why_found
-    from listing_vibes.insight.why.reasons_text import reasons_text
+    """Explain why a listing was recommended: events, attributes and photos that carried it, and its place without each."""
+    from listing_vibes.insight.explain.reasons import explain_listing
+    from listing_vibes.insight.explain.reasons_text import reasons_text
     from listing_vibes.run.histories import read_history
     from listing_vibes.run.run import Run
 
@@ -180,7 +174,7 @@ def why(
     opened = Run.open(run)
     query = asked[0] if history is None else read_history(history)
     moment = options.moment_of(at, opened.market)
-    found = why_found(opened, query, asked[-1], moment, with_, budget, space)
+    found = explain_listing(opened, query, asked[-1], moment, blend, budget, space)
     typer.echo(as_json(opened, found.to_dict()) if json_ else reasons_text(found))
 
 

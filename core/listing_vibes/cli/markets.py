@@ -1,4 +1,4 @@
-"""Commands on a market: import, check, download, photos."""
+"""Commands on a market: import, check, download."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,10 @@ import typer
 
 from listing_vibes.cli.shared import (
     DATA,
-    Encoder,
     Json,
     MarketPath,
     Strict,
-    Weights,
     app,
-    photo_vectors,
     progress_bar,
 )
 from listing_vibes.errors import VibesError, printable
@@ -69,6 +66,12 @@ def import_(
 @app.command(rich_help_panel=DATA)
 def check(
     market: MarketPath,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="also say what this run's model, or one that ships, knows of the market"
+        ),
+    ] = None,
     json_: Json = False,
     strict: Strict = False,
     rejects: Annotated[
@@ -86,7 +89,13 @@ def check(
     check_table_name(rejects, "--rejects")
     opened = Market.open(market)
     found = profile(opened)
-    typer.echo(json.dumps(found.to_dict(), default=str) if json_ else render(found))
+    document, text = found.to_dict(), render(found)
+    if model is not None:
+        from listing_vibes.insight.market_shift import measure_shift
+
+        shift = measure_shift(opened, model)
+        document, text = document | {"model": shift.model_dump(mode="json")}, f"{text}\n\n{shift.to_text()}"
+    typer.echo(json.dumps(document, default=str) if json_ else text)
     if rejects is not None:
         table = market_rejects(opened)
         write_table(rejects, table)
@@ -152,22 +161,3 @@ def download(
             f"{count(len(found.failed) + found.left, 'photo')} of {market} "
             f"{'is' if len(found.failed) + found.left == 1 else 'are'} not there; run the same again later."
         )
-
-
-@app.command(rich_help_panel=DATA)
-def photos(market: MarketPath, encoder: Encoder = "auto", weights: Weights = None) -> None:
-    """Embed a market's photos; broken files are listed and skipped, and what is done is kept."""
-    from listing_vibes.market.market import Market
-
-    opened = Market.open(market)
-    if not len(opened.photos):
-        raise VibesError(
-            f"{market} has no photos table, so there is nothing to embed; add photos.parquet or photos.csv."
-        )
-    vectors = photo_vectors(opened, encoder, weights)
-    assert vectors is not None
-    for path, reason in vectors.broken:
-        typer.echo(printable(f"skipped {path}: {reason}"), err=True)
-    typer.echo(
-        f"{int(vectors.ok.sum())} of {len(vectors.ok)} photos embedded by {vectors.encoder}.", err=True
-    )

@@ -47,7 +47,7 @@ def refresh(
         ),
     ] = None,
     k: Count = K,
-    with_: options.With = None,
+    blend: options.Blend = None,
     download: Annotated[
         bool, typer.Option("--download", help="fetch photos that --photos names by their addresses")
     ] = False,
@@ -87,7 +87,7 @@ def refresh(
 
     before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        keep_fresh(run, sources, pause, stop, report, k, follow, with_, Limits() if download else None)
+        keep_fresh(run, sources, pause, stop, report, k, follow, blend, Limits() if download else None)
     finally:
         signal.signal(signal.SIGTERM, before)
     if pause is None and failed:
@@ -157,7 +157,7 @@ def serve(
         int,
         typer.Option(min=1, max=256, help="processes that answer; --waiting and --connections hold for each"),
     ] = 1,
-    with_: options.With = None,
+    blend: options.Blend = None,
     events: Annotated[
         str | None,
         typer.Option(
@@ -181,8 +181,8 @@ def serve(
         float | None,
         typer.Option(metavar="SHARE", help="this share of the users gets the second run, always"),
     ] = None,
-    other_with: Annotated[
-        str | None, typer.Option("--other-with", metavar="ADDED", help="as --with, for the second run")
+    other_blend: Annotated[
+        str | None, typer.Option("--other-blend", metavar="ADDED", help="as --blend, for the second run")
     ] = None,
 ) -> None:
     """Answer similar, recommend and embed over HTTP, with the newest state of the run; /docs tells how.
@@ -198,11 +198,11 @@ def serve(
         raise VibesError(
             "Two runs are served either with --interleave or with --split SHARE; give one of these."
         )
-    if other is None and (interleave or split is not None or other_with is not None):
+    if other is None and (interleave or split is not None or other_blend is not None):
         raise VibesError(
-            "Options --interleave, --split and --other-with are about two runs; give the second one, too."
+            "Options --interleave, --split and --other-blend are about two runs; give the second one, too."
         )
-    tried = None if other is None else (other, other_with)
+    tried = None if other is None else (other, other_blend)
 
     def ready(address: str) -> None:
         typer.echo(
@@ -213,7 +213,7 @@ def serve(
             typer.echo(warning, err=True)
 
     run_service(
-        run, host, port, ready, batch, wait_ms / 1000, waiting, with_, connections, events, impressions, hash_users,
+        run, host, port, ready, batch, wait_ms / 1000, waiting, blend, connections, events, impressions, hash_users,
         tried, split, workers,
     )  # fmt: skip
 
@@ -262,7 +262,7 @@ def monitor(
         str | None,
         typer.Option(metavar="MOMENT", help="where the newest events begin; default: after the evaluation"),
     ] = None,
-    with_: options.With = None,
+    blend: options.Blend = None,
     memo: Annotated[
         Path | None,
         typer.Option(
@@ -290,7 +290,7 @@ def monitor(
         raise VibesError(f"Option --memo is '{memo}'; name a file that ends in .md or .html.")
     about: About = {}
     with progress_bar() as progress:
-        found, asked = look(run, limits, by, since, with_, progress=progress, about=about)
+        found, asked = look(run, limits, by, since, blend, progress=progress, about=about)
     if memo is not None:
         from listing_vibes.report.memo import evidence_folder, write_memo
         from listing_vibes.run.run import Run

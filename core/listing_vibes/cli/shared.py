@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from listing_vibes import __version__
+from listing_vibes.cli.renamed import check_names
 from listing_vibes.errors import needs
 
 if TYPE_CHECKING:
@@ -22,6 +23,15 @@ DATA, MODEL, USE, PRODUCTION = "Data", "Model", "Use", "Production"
 
 class Commands(TyperGroup):
     """Commands whose help names each in a whole sentence, group by group."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the arguments name.
+
+        Raises:
+            VibesError: a name that was replaced.
+        """
+        check_names(args)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each group."""
@@ -66,7 +76,7 @@ MarketPath = Annotated[
 ]
 #: The choices of `listing_vibes.market.splits.Protocol` and `listing_vibes.model.config.PRESETS`, which would load numpy.
 Protocol = Literal["temporal", "leave-one-out"]
-Rivals = Literal["all", "fast", "none"]
+Baselines = Literal["all", "fast", "none"]
 Preset = Literal["tiny", "mini", "small", "base", "large"]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="run folder")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else")]

@@ -9,12 +9,12 @@ import typer
 
 from listing_vibes.cli.shared import (
     MODEL,
+    Baselines,
     Encoder,
     Json,
     MarketPath,
     Preset,
     Protocol,
-    Rivals,
     RunPath,
     Weights,
     app,
@@ -42,10 +42,10 @@ def train(
     config: Annotated[Path | None, typer.Option(help="TOML file with settings")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="how to split the events")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of everything random")] = None,
-    start: Annotated[
+    init_from: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="RUN", help="begin from RUN's model: last month's, another market's, homes"
+            "--init-from", metavar="RUN", help="start from RUN's model: last month's, another market's, homes"
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training")] = False,
@@ -77,7 +77,18 @@ def train(
     with progress_bar() as progress:
         report = progress if main_process else silent
         outcome = begin(
-            opened, run, config, changes, protocol, resume, refit, everything, encoder, weights, report, start
+            opened,
+            run,
+            config,
+            changes,
+            protocol,
+            resume,
+            refit,
+            everything,
+            encoder,
+            weights,
+            report,
+            init_from,
         )
     if main_process:
         found = f"validation recall@30 {outcome.best:.3f} (a mean over users) at"
@@ -141,23 +152,6 @@ def embed(
 
 
 @app.command(rich_help_panel=MODEL)
-def passport(
-    market: MarketPath,
-    model: Annotated[
-        Path, typer.Option(metavar="RUN", help="run whose model is to work in the market, or one that ships")
-    ],
-    json_: Json = False,
-) -> None:
-    """Say what a model knows of a market, how far that lies from what it learned, and the recall to expect there."""
-    from listing_vibes.insight.passport import passport as look
-    from listing_vibes.market.market import Market
-
-    with progress_bar() as progress:
-        found = look(Market.open(market), model, report=progress)
-    typer.echo(json.dumps(found.model_dump(mode="json")) if json_ else found.text())
-
-
-@app.command(rich_help_panel=MODEL)
 def evaluate(
     run: RunPath,
     protocol: Annotated[
@@ -181,8 +175,8 @@ def evaluate(
             metavar="ATTRIBUTE", help="also rank without what shares this attribute with the history"
         ),
     ] = None,
-    rivals: Annotated[
-        Rivals,
+    baselines: Annotated[
+        Baselines,
         typer.Option(help="what stands beside the model: all, without those that take long, or none"),
     ] = "all",
     users: Annotated[
@@ -210,7 +204,7 @@ def evaluate(
             protocol,
             hide_history=hide_history,
             new_by=new_by,
-            rivals=rivals,
+            baselines=baselines,
             users=users,
             new_test=new_test,
             progress=progress,

@@ -52,7 +52,7 @@ def _made(name: str, report: Report, model: str | Path) -> Run:
     seal(target, manifest.model_copy(update={"market": "..", "carried": carried}))
     report(Stage("measuring"))
     run = Run.open(target, opened)
-    keep_measured(run, evaluate_run(run, rivals="none"))
+    keep_measured(run, evaluate_run(run, baselines="none"))
     return run
 
 

@@ -27,8 +27,8 @@ from listing_vibes.evaluation.saved import save_metrics
 from listing_vibes.features.photos.opening import load_photo_encoder
 from listing_vibes.features.photos.trainable import LITE0
 from listing_vibes.features.photos.vectors import PhotoVectors, embed_photos
-from listing_vibes.insight.looks.search import LookSearch
 from listing_vibes.insight.map.vibe_map import save_map
+from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.caches import user_cache
 from listing_vibes.market.durable import atomic_path
 from listing_vibes.market.market import Market
@@ -125,7 +125,7 @@ def finish(made: Made, run: Path, report: Report) -> Run:
     report(Stage("drawing the map"))
     save_map(opened, report=report)
     report(Stage("looking at the photos"))
-    LookSearch.make(opened)
+    PhotoSearch.make(opened)
     return opened
 
 

@@ -106,7 +106,7 @@ def compare(markets: list[Market]) -> pd.DataFrame:
         photos = load_photo_vectors(market.path, market.photos, encoder)
         if photos is None:
             raise VibesError(
-                f"The photos of {market.path} have no vectors by {encoder}; run `vibes photos {market.path}`."
+                f"The photos of {market.path} have no vectors by {encoder}; run `vibes embed {market.path} NEW_RUN`."
             )
         columns[market.name] = statistics(market, photos, rooms)
     table = pd.DataFrame(columns)

@@ -13,7 +13,7 @@ def surely_better(differences: Mapping[str, Mapping], asked: Mapping[str, str], 
 
     Args:
         differences: of `subject - other` by metric, with `p_holm`.
-        asked: what `--with` takes for each row that it knows.
+        asked: what `--blend` takes for each row that it knows.
     """
     behind = {
         name: found[METRIC]["value"]
@@ -25,4 +25,4 @@ def surely_better(differences: Mapping[str, Mapping], asked: Mapping[str, str], 
     if not behind:
         return ""
     name = min(behind, key=lambda one: behind[one])
-    return f"{name}, by {-behind[name]:.3f} of {METRIC}: ask for such lists with `--with {asked[name]}`"
+    return f"{name}, by {-behind[name]:.3f} of {METRIC}: ask for such lists with `--blend {asked[name]}`"

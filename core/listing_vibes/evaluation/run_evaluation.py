@@ -35,14 +35,14 @@ def evaluate_run(
     also: Sequence[Scorer] = (),
     hide_history: bool | None = None,
     new_by: str | None = None,
-    rivals: Baselines = "all",
+    baselines: Baselines = "all",
     users: int | None = None,
     new_test: bool = False,
 ) -> Evaluation:
     """The model, what serving adds to it, the first-level baselines, neighbours by attributes, photos and text, the best of
     these beside what is recent, and the scorers `also`.
 
-    With the `rivals` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
+    With the `baselines` "fast" the baselines that take long are left out, so that what serving adds knows fewer id models to
     choose from; with "none" all baselines and neighbours are, but for what stands beside the model.
 
     Of a refit, which has no validation, what serving adds is weighed as it was for the run that it repeats, and what needs no
@@ -56,13 +56,13 @@ def evaluate_run(
 
     Raises:
         VibesError: the market has no events or no attribute `new_by`, `protocol` is not that of the training, without
-            rivals there is nothing to measure, or fewer than one of the `users` is asked.
+            baselines there is nothing to measure, or fewer than one of the `users` is asked.
     """
     if users is not None and users < 1:
         raise VibesError(f"{users} users are to be asked; give 1 or more.")
-    if rivals == "none" and not run.has_model and not also:
+    if baselines == "none" and not run.has_model and not also:
         raise VibesError(
-            f"{run.path} has no trained model, so without rivals there is nothing to measure; use fast or all."
+            f"{run.path} has no trained model, so without baselines there is nothing to measure; use fast or all."
         )
     among = None if new_by is None else NewBy.of(run.market, new_by)
     log, catalogue, settings = run.log, run.catalogue, run.manifest.settings
@@ -86,11 +86,11 @@ def evaluate_run(
     split, later = _split(run, protocol, new_test)
     split = split.with_history(hide_history)
     left_out: dict[str, str] = {}
-    if rivals == "none":
+    if baselines == "none":
         left_out["popularity, id models and neighbours"] = "not asked for"
         first: list[Baseline] = []
     else:
-        first = first_level(log, split, catalogue, report, settings.seed, rivals == "all", left_out)
+        first = first_level(log, split, catalogue, report, settings.seed, baselines == "all", left_out)
     if report is not None:
         report(Stage("neighbours, chosen on validation"))
     near: list[Scorer] = [Remembered(one) for one in untrained_neighbours(run, split, report)]
@@ -110,14 +110,14 @@ def evaluate_run(
             kept,
             *(Additions(run, fit, split.train).scorer(kept, log) for fit in load_fits(run.path)),
         ]
-    scorers += [*first, *([] if rivals == "none" else near)]
+    scorers += [*first, *([] if baselines == "none" else near)]
     tuned_by = choosing(split, log, catalogue)
-    if rivals != "none" and near and len(tuned_by.valid):
+    if baselines != "none" and near and len(tuned_by.valid):
         scorers.append(RecencyPrior.tune(near, log, tuned_by, catalogue, settings.seed, NEAR_RECENT))
     scorers += also
     queries = split.test if users is None else _of_drawn_users(split.test, users)
     found = evaluate(scorers, log, split, catalogue, queries, seed=settings.seed, report=report, new_by=among)
-    found = replace(found, request=_request(run, found, rivals, users, new_by))
+    found = replace(found, request=_request(run, found, baselines, users, new_by))
     if later:
         found.notes[FROZEN] = f"as it was, without {later:,} newer queries; --new-test adds them"
     if len(queries) < len(split.test):

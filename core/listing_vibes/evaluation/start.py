@@ -23,7 +23,7 @@ def evaluate(
     *,
     hide_history: bool | None = None,
     new_by: str | None = None,
-    rivals: str = "all",
+    baselines: str = "all",
     users: int | None = None,
     new_test: bool = False,
     also: Sequence[Scorer] = (),
@@ -42,7 +42,7 @@ def evaluate(
         hide_history: in leave-one-out recommend nothing that is in the history; False: that as well, as papers do; None: nothing of it
             unless 2 % of the training events go back to a listing.
         new_by: an attribute; rankings also without the listings that share its value with the history.
-        rivals: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and what
+        baselines: "all", "fast" (without those that take minutes on ten thousand listings, EASE and ALS) or "none" (the model and what
             serving adds alone); a note of the evaluation says what was left out.
         users: of so many users at most, drawn by chance and the same for every run of a market, where all would take too long; None: all.
         new_test: also ask what came after the test of an earlier evaluation of the same model, as after a refresh; by default the
@@ -54,15 +54,15 @@ def evaluate(
         progress: called with each update of `listing_vibes.progress`, or True for a bar on stderr.
 
     Raises:
-        VibesError: no events, another protocol than that of the training, an unknown word for the rivals, no user, or nothing left to test on.
+        VibesError: no events, another protocol than that of the training, an unknown word for the baselines, no user, or nothing left to test on.
     """
     if protocol not in (None, *PROTOCOLS):
         raise VibesError(f"The protocol is '{protocol}'; use {' or '.join(PROTOCOLS)}.")
-    if rivals not in get_args(Baselines):
-        raise VibesError(f"The rivals are '{rivals}'; use {', '.join(get_args(Baselines))}.")
+    if baselines not in get_args(Baselines):
+        raise VibesError(f"The baselines are '{baselines}'; use {', '.join(get_args(Baselines))}.")
     opened = run if isinstance(run, Run) else Run.open(run)
     with shown(progress) as report:
-        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, rivals, users, new_test)  # type: ignore[arg-type]
+        found = evaluate_run(opened, protocol, report, also, hide_history, new_by, baselines, users, new_test)  # type: ignore[arg-type]
         if save and not save_metrics(opened, found):
             report(
                 Notice(

@@ -200,7 +200,7 @@ class Featurizer:
         if photos.encoder != self.photo_encoder:
             raise VibesError(
                 f"The photos of {market.path} are embedded by '{photos.encoder}', the model was trained on "
-                f"'{self.photo_encoder}'; run `vibes photos {market.path} --encoder {self.photo_encoder}`."
+                f"'{self.photo_encoder}'; run `vibes embed {market.path} NEW_RUN --encoder {self.photo_encoder}`."
             )
         rows, vectors = tell_photos(market, self.config, self.photo_reducers, photos)
         return rows, vectors if rows else np.zeros((0, self.width), np.float32)

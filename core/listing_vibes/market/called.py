@@ -11,9 +11,10 @@ import pandas as pd
 
 from listing_vibes.errors import printable
 from listing_vibes.market.codes import is_code
+from listing_vibes.words import cut
 
 if TYPE_CHECKING:
-    from listing_vibes.market.market import Attribute
+    from listing_vibes.market.market import Attribute, Market
 
 #: What a column that names listings is called where market.toml does not say, the surest first. Words that say "name" as well may
 #: say whose: they count where they tell listings apart.
@@ -37,6 +38,7 @@ TITLES = (
     "titel", "überschrift", "titre", "título", "titulo", "titolo", "tytuł", "otsikko", "rubrik", "başlık", "заголовок", "τίτλος",
     "العنوان", "عنوان", "כותרת", "标题", "標題", "商品名称", "商品名", "タイトル", "제목", "상품명", *NAMES[1:],
 )  # fmt: skip
+LETTERS = 60  # of a title on one line
 LOOKED_AT = 20_000  # listings
 #: Of the letters and digits of a column's values, the share that are letters from which on they are words.
 WORDS = 0.8
@@ -110,3 +112,12 @@ def identity(identifier: str, kind: str, row: int) -> str:
         return f"{kind} no. {row + 1:,}"
     identifier = printable(identifier)
     return identifier if identifier.lower().startswith(kind.lower()) else f"{kind} {identifier}"
+
+
+def title_of(market: Market, listing: str) -> str:
+    """Return what a listing is called on a page, cut to one line."""
+    row = market.listing_row.get(listing)
+    if row is None:
+        return "Listing"
+    text = market.called(row)
+    return identity(listing, "Listing", row) if text is None else cut(text, LETTERS)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from listing_vibes.insight.looks.search import LookSearch
 from listing_vibes.insight.map.cluster_looks import coded_map
 from listing_vibes.insight.map.cluster_names import portraits
 from listing_vibes.insight.map.region import SIZE, grid_places
 from listing_vibes.insight.map.tones import COLUMNS, LABEL
 from listing_vibes.insight.map.vibe_map import read_map
-from listing_vibes.insight.sheet import title_of
+from listing_vibes.insight.search.photo_search import PhotoSearch
+from listing_vibes.market.called import title_of
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.market import Market
 from listing_vibes.report.figures import Map
@@ -61,7 +61,7 @@ def listings_map(run: Run, space: str | None = None) -> tuple[Map, np.ndarray, n
         return None
     cluster = mine["cluster"].to_numpy(int)
     rows = mine[C.LISTING].map(run.market.listing_row).to_numpy(int)
-    search = LookSearch.open(run)
+    search = PhotoSearch.open(run)
     looks = None if search is None else search.looks
     coded = coded_map(run.market, rows, mine.reindex(columns=list(COLUMNS)), looks)
     told = portraits(run.market, rows, cluster, coded=coded, leading=(LABEL,) if space == "photos" else ())

@@ -75,7 +75,7 @@ class Engine:
                 if photos is None and len(market.photos):
                     raise VibesError(
                         f"The photos of {market.path}, which the model of {run} reads, have no vectors yet; run "
-                        f"`vibes photos {market.path} --encoder {featurizer.photo_encoder}`."
+                        f"`vibes embed {market.path} NEW_RUN --encoder {featurizer.photo_encoder}`."
                     )
             known_and_there(market, featurizer, run)  # else a set may be read as a text
             features = featurizer.transform(market, photos)

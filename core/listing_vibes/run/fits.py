@@ -61,7 +61,7 @@ class Fit(BaseModel):
 
     @property
     def added(self) -> str:
-        """What the row adds, in the words of `--with`: "recency", "neighbors", "neighbors+recency", "ids"."""
+        """What the row adds, in the words of `--blend`: "recency", "neighbors", "neighbors+recency", "ids"."""
         return blend_parts(self.name)
 
     @property
@@ -200,9 +200,9 @@ def fitted(run: Path, beside: str) -> Fit:
         return fits[asked]
     if fits:
         raise VibesError(
-            f"Option --with is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."
+            f"Option --blend is '{beside}'; {run} has {', '.join(fit.added for fit in fits.values())}."
         )
     raise VibesError(
-        f"{run} does not say how to weigh anything beside the model, so --with {beside} is not possible; `vibes evaluate` "
+        f"{run} does not say how to weigh anything beside the model, so --blend {beside} is not possible; `vibes evaluate` "
         "fits that (of a refit, do it before, with the run that it repeats)."
     )

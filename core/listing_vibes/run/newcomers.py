@@ -27,6 +27,7 @@ from listing_vibes.features.photos.vectors import (
     combine,
     embed_photos,
     load_photo_vectors,
+    photo_center,
 )
 from listing_vibes.features.units import unit_rows
 from listing_vibes.kept_with import kept_with
@@ -34,6 +35,7 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.kinds import kind_of
 from listing_vibes.market.market import Attribute, Market
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import load_photo_center
 
 NEW = "new"
 
@@ -67,9 +69,7 @@ class Newcomers:
 
     def __init__(self, run: Run, encoders: Callable[[str], Encoder] | None = None) -> None:
         self.run = run
-        self._encoders = encoders or (
-            lambda name: _load_encoder(run.market, name, trained_weights(run.folder, name))
-        )
+        self._encoders = encoders or (lambda name: load_run_encoder(run, name))
         self._last_photos: tuple[tuple[bytes, ...], dict[str, PhotoVectors]] = ((), {})
         self._last_model: tuple[object, np.ndarray] = (None, np.zeros(0, np.float32))
 
@@ -182,11 +182,12 @@ class Newcomers:
     def _centre(self) -> np.ndarray | None:
         """(w,) the mean photo vector of the run's market, from which its photo space is seen."""
         market = self.run.market
-        photos = load_photo_vectors(market.path, market.photos, self.run.manifest.photo_encoder or None)
-        if photos is None or not photos.ok.any():
-            return None
-        mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
-        return mean
+        stored = load_photo_center(self.run.folder)
+        if stored is not None:
+            return stored
+        return photo_center(
+            load_photo_vectors(market.path, market.photos, self.run.manifest.photo_encoder or None)
+        )
 
     @cached_property
     def _attribute_features(self) -> tuple[Featurizer, Features]:
@@ -283,6 +284,15 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     norm = float(np.linalg.norm(vector))
     unit: np.ndarray = vector / norm if norm else vector
     return unit
+
+
+def load_run_encoder(run: Run, name: str) -> Encoder:
+    """Return a photo encoder of a run by its stored name.
+
+    Raises:
+        VibesError: the encoder is not at hand.
+    """
+    return _load_encoder(run.market, name, trained_weights(run.folder, name))
 
 
 @kept_with(2)

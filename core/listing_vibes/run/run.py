@@ -202,7 +202,7 @@ class Run(RunFolder):
         if not self.has_model:
             if beside not in (None, NOTHING):
                 raise VibesError(
-                    f"{self.path} has no trained model to which {beside} could be added; leave out --with, or train one with "
+                    f"{self.path} has no trained model to which {beside} could be added; leave out --blend, or train one with "
                     "`vibes train MARKET RUN`."
                 )
             return None

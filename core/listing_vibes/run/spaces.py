@@ -16,7 +16,7 @@ from listing_vibes.features.content_spaces import content_spaces
 from listing_vibes.features.coverage import coverage
 from listing_vibes.features.digests import content_digests
 from listing_vibes.features.featurizer import Featurizer
-from listing_vibes.features.photos.vectors import PhotoVectors
+from listing_vibes.features.photos.vectors import PhotoVectors, photo_center
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.documents import read_json, write_json
 from listing_vibes.market.durable import atomic_path, copy_file, only_writer
@@ -35,8 +35,10 @@ from listing_vibes.run.prepared import embedded_with, load_prepared, save_prepar
 
 #: The files of a run that are its model.
 MODEL = ("model.safetensors", "vocabulary.json", "features.safetensors")
-#: What tells of its training, and of what it was tried on; runs of before have none.
-ABOUT = ("seen.json", "calibration.json")
+#: What describes the markets of its training; older runs have none.
+ABOUT = ("seen.json",)
+#: The mean photo vector (w,) of the market, from which its photo space is seen; older runs have none.
+CENTER = "photo_center.npy"
 
 
 def spaces_of(
@@ -101,12 +103,26 @@ def known_vectors(run: Path, model_run: Path, engine: Engine) -> dict[bytes, np.
     return dict(zip(content_digests(features).tolist(), vectors, strict=True))
 
 
-def save_spaces(run: Path, market: Market, spaces: dict[str, np.ndarray]) -> None:
-    """Write `listings.npz`: ids and float16 embeddings, in listing order."""
+def save_spaces(
+    run: Path, market: Market, spaces: dict[str, np.ndarray], photos: PhotoVectors | None = None
+) -> None:
+    """Write `listings.npz`: ids and float16 embeddings, in listing order; and the center of `photos`, where given."""
+    if (center := photo_center(photos)) is not None:
+        with atomic_path(run / CENTER) as temporary, temporary.open("wb") as stream:
+            np.save(stream, center)
     ids = market.listings[C.LISTING].to_numpy(str)
     with atomic_path(run / "listings.npz") as temporary, temporary.open("wb") as stream:
         arrays = {name: vectors.astype(np.float16) for name, vectors in spaces.items()}
         write_npz(stream, {"listing_id": ids} | arrays)
+
+
+def load_photo_center(run: Path) -> np.ndarray | None:
+    """Return the center (w,) that `save_spaces` wrote; None where there is none, or it cannot be read."""
+    try:
+        center: np.ndarray = np.load(run / CENTER, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return center if center.ndim == 1 and center.dtype == np.float32 and np.isfinite(center).all() else None
 
 
 def library_versions() -> dict[str, str]:
@@ -210,7 +226,7 @@ def _embed(
     default = default_space(market, spaces, known_share)
     if report is not None:
         report(Notice(default.sentence))
-    save_spaces(out, market, spaces)
+    save_spaces(out, market, spaces, photos)
     if engine is not None:
         save_prepared(out, engine.features, market.fingerprint)
     return Manifest(

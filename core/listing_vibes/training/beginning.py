@@ -100,7 +100,9 @@ class Beginning:
         own = at_home(self.manifest, market)[0]
         self.check(given)
         if given.training.recipe != "single-stage":
-            raise VibesError("training.recipe = 'two-stage' trains from nothing; leave it out beside --from.")
+            raise VibesError(
+                "training.recipe = 'two-stage' trains from nothing; leave it out beside --init-from."
+            )
         named = {
             name: getattr(given, name) for name in given.model_fields_set - {*SHAPE, "training", "positions"}
         }
@@ -155,8 +157,8 @@ class Beginning:
                 self._same(f"{name}.{key}", value, own.get(key, theirs))
         elif wanted != own:
             raise VibesError(
-                f"Option --from starts from the model of {self.run}, of which {name} is {own!r}, not {wanted!r}; leave it out, "
-                "or train without --from."
+                f"Option --init-from starts from the model of {self.run}, of which {name} is {own!r}, not {wanted!r}; leave it out, "
+                "or train without --init-from."
             )
 
     def carried(self, market: Market) -> Carried:

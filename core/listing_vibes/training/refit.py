@@ -48,7 +48,7 @@ def refit_settings(run: Path, market: Market, everything: bool = False) -> Setti
     if of_another_market(run, market):
         raise VibesError(
             f"{run} is of another market, {manifest.market_name}, of which {market.path} has no listing, so there is nothing to "
-            f"refit; give that market, or begin from the model with --from {run}."
+            f"refit; give that market, or begin from the model with --init-from {run}."
         )
     until = settings.split.t2
     if everything:

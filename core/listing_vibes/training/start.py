@@ -130,7 +130,7 @@ def begin(
     if not markets:
         raise VibesError("There is no market to train on; name one, or several.")
     if len(markets) > 1 and (refit or start) is not None:
-        option = "--refit" if start is None else "--from"
+        option = "--refit" if start is None else "--init-from"
         raise VibesError(f"Option {option} goes with one market, not with {len(markets)}; name one.")
     if refit is None:
         if everything:
@@ -181,17 +181,17 @@ def _beginning(start: Path | str | None, repeated: Path | None) -> Beginning | N
             manifest = Manifest.load(folder)
         before = manifest.carried if manifest.started else None
         if before is None and start is not None:
-            raise VibesError(f"The training of {repeated} began from nothing; leave out --from.")
+            raise VibesError(f"The training of {repeated} began from nothing; leave out --init-from.")
     if before is None:
         return None if start is None else Beginning.of(named_model(start))
     if start is not None and named_model(start).resolve() != Path(before.run):
         raise VibesError(
-            f"The training of {repeated} began from {before.run}, not {start}; leave out --from."
+            f"The training of {repeated} began from {before.run}, not {start}; leave out --init-from."
         )
     begun = Beginning.of(Path(before.run))
     if begun.digest != before.weights:
         raise VibesError(
-            f"{before.run}, from which the training of {repeated} began, has another model now; train anew --from it."
+            f"{before.run}, from which the training of {repeated} began, has another model now; train anew --init-from it."
         )
     return begun
 

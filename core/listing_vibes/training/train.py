@@ -244,7 +244,7 @@ def _train(
     spaces = spaces_of(market, photos, engine, report)
     # Weights may be finite and what they make of a listing not, and a refit has no validation that would have told.
     check_finite("embedding of a listing", _spread(spaces["model"]), progress.best_step, training)
-    save_spaces(run, market, spaces)
+    save_spaces(run, market, spaces, photos)
     if training.unwanted_learned and repeats is None:
         untaught = not_kept_away(engine, spaces["model"], log, split.train, settings.seed)
         if untaught is not None:

@@ -43,7 +43,7 @@ def test_probes_are_those_of_the_state_that_is_shown(monkeypatch):
 
 
 def test_searches_of_states_that_are_gone_are_not_kept(monkeypatch):
-    monkeypatch.setattr(look_search.LookSearch, "open", classmethod(lambda cls, run: cls(run, None)))
+    monkeypatch.setattr(look_search.PhotoSearch, "open", classmethod(lambda cls, run: cls(run, None)))
     states = [opened() for _ in range(3 * look_search.KEPT)]
     for state in states:
         assert look_search.look_search(state).run is state.run

@@ -321,5 +321,5 @@ def test_what_cannot_be_used_is_told_in_one_sentence():
     tell_broken(Path("m"), none, told.append)
     tell_broken(Path("m"), None, told.append)
     assert [one.text for one in told] == [
-        "2 of 2 photos cannot be used, the first a.jpg: the file is missing; see `vibes photos m`."
+        "2 of 2 photos cannot be used, the first a.jpg: the file is missing; see `vibes check m`."
     ]

@@ -160,8 +160,8 @@ def test_a_large_catalogue_is_searched_by_a_quicker_index_that_knows_what_is_rec
 @pytest.mark.parametrize(
     "added, sentence",
     [
-        ("ids", "--with is 'ids'; .* has recency, neighbors\\+recency"),
-        ("luck", "--with is 'luck'; .* has recency, neighbors\\+recency"),
+        ("ids", "--blend is 'ids'; .* has recency, neighbors\\+recency"),
+        ("luck", "--blend is 'luck'; .* has recency, neighbors\\+recency"),
     ],
 )
 def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sentence):
@@ -170,7 +170,7 @@ def test_what_was_not_fitted_cannot_be_added_for_all(plain, tmp_path, added, sen
         Fit(name="model only + neighbors + recency", space="attributes", share=0.2, days=30, weight=0.1)
     )
     save_fits(plain.path, fits)
-    asked = ["batch", str(plain.path), str(tmp_path / "out"), "--with"]
+    asked = ["batch", str(plain.path), str(tmp_path / "out"), "--blend"]
     failed = CliRunner().invoke(app, [*asked, added])
     assert re.search(sentence, str(failed.exception)), failed.exception
     assert not (tmp_path / "out").exists()
@@ -407,7 +407,7 @@ def test_a_job_of_now_goes_on_at_its_own_moment_and_a_file_that_was_removed_is_m
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        (["{t}/o", "--with", "recency"], "--with is not for"),
+        (["{t}/o", "--blend", "recency"], "--blend is not for"),
         (["{t}/o", "--same", "quarter"], "give one of: .*district"),
         (["{t}/o", "--same", "amenities"], "--same names 'amenities'"),
         (["{t}/o", "--at-most", "0", "district"], "--at-most is 0"),
@@ -426,14 +426,6 @@ def test_bad_input_is_one_sentence(trained, tmp_path, options, sentence):
     assert isinstance(failed.exception, VibesError)
     assert re.search(sentence, str(failed.exception)), failed.exception
     assert not (tmp_path / "o" / "_job.json").exists()
-
-
-@pytest.mark.parametrize(("command", "kind"), [("similar", "listings"), ("recommend", "users")])
-def test_the_option_that_became_a_command_names_it(tmp_path, command, kind):
-    failed = CliRunner().invoke(app, [command, str(tmp_path), "--all", "--out", str(tmp_path / "lists")])
-    assert isinstance(failed.exception, VibesError)
-    assert f"vibes batch RUN OUT --kind {kind}" in str(failed.exception)
-    assert "--all" not in CliRunner().invoke(app, [command, "--help"]).output
 
 
 def test_a_column_that_the_model_never_sees_can_be_a_rule(tiny_market, tmp_path):

@@ -325,7 +325,7 @@ def test_served_to_people_who_like_what_b_puts_there_b_is_found_better(trained, 
     """The real server, restarted half-way; its users open what recency put there four times of five."""
     rng = np.random.default_rng(0)
     options = (
-        str(second.path), "--other-with", "recency", "--interleave", "--wait-ms", "0",
+        str(second.path), "--other-blend", "recency", "--interleave", "--wait-ms", "0",
         "--events", str(tmp_path / "live"), "--impressions", str(tmp_path / "shown"),
     )  # fmt: skip
     for turn in range(2):

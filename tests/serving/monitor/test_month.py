@@ -57,7 +57,7 @@ def before(tmp_path_factory):
 
         train(Market.open(folder / "market"), folder / "run", Settings(**QUICK), None)
         run = Run.open(folder / "run")
-        save_metrics(run, evaluate_run(run, rivals="none"))
+        save_metrics(run, evaluate_run(run, baselines="none"))
 
     return once(tmp_path_factory, "before", make)
 

@@ -60,7 +60,7 @@ def test_chance_is_that_of_scipys_permutation_test():
 
 
 def test_where_no_query_came_the_table_has_no_rows_and_no_evidence_of_before_stays(trained, tmp_path):
-    told = evaluate_run(trained, rivals="none").queries_frame(trained.market)
+    told = evaluate_run(trained, baselines="none").queries_frame(trained.market)
     pd.testing.assert_frame_equal(no_queries(trained), told[:0], check_dtype=False)
     (tmp_path / "recall.csv").touch()
     (tmp_path / "notes.txt").touch()

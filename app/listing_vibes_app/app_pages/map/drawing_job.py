@@ -30,7 +30,7 @@ _SCRIPT = (
     "threading.Thread(target=stay, args=(int(sys.argv[2]),), daemon=True).start()\n"
     "from listing_vibes import Run\n"
     "from listing_vibes.errors import sentence_of\n"
-    "from listing_vibes.insight.looks.search import prepare_looks\n"
+    "from listing_vibes.insight.search.photo_search import prepare_looks\n"
     "from listing_vibes.insight.map.vibe_map import save_map\n"
     "from listing_vibes.progress import Counted, renamed\n"
     "def told(update):\n"

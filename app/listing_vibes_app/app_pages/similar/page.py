@@ -5,10 +5,10 @@ import pandas as pd
 import streamlit as st
 
 from listing_vibes.run.rules import Rules
+from listing_vibes_app.app_pages.similar.explanation import why_dialog
 from listing_vibes_app.app_pages.similar.filter_bar import filters, filters_button, filters_line
 from listing_vibes_app.app_pages.similar.listing_picker import choose, choose_any, picker
 from listing_vibes_app.app_pages.similar.neighbours import asked, one_space, side_by_side
-from listing_vibes_app.app_pages.similar.why import why_dialog
 from listing_vibes_app.kit.cards import photo_cards
 from listing_vibes_app.kit.dials import dial_button, dial_sliders, new_dial
 from listing_vibes_app.kit.empty import empty

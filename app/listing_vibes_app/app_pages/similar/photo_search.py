@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from listing_vibes.insight.selection.pages import look
+from listing_vibes.insight.selection.pages import search
 from listing_vibes_app.kit.as_code import as_code
 from listing_vibes_app.kit.cards import album, listing_card
 from listing_vibes_app.kit.empty import empty
 from listing_vibes_app.kit.gallery import Card, gallery
 from listing_vibes_app.kit.pagination import page_of
-from listing_vibes_app.server.look_search import look_search, prepare
+from listing_vibes_app.server.photo_search import look_search, prepare
 from listing_vibes_app.server.photos import photo_url
 from listing_vibes_app.server.runs import OpenRun, known_rows
 from listing_vibes_app.view.formats import plain
@@ -27,15 +27,15 @@ def by_look(opened: OpenRun, text: str, passes: np.ndarray, size: int) -> None:
     if not opened.view.has_photos:
         empty("This market has no photos", "A look can be searched in photos only. Search by words instead.")
         return
-    search = look_search(opened)
-    if search is None:
+    photos = look_search(opened)
+    if photos is None:
         _first(opened)
         return
     if not text:
         st.caption(f"{LIMITS} Try “{'”, “'.join(EXAMPLES)}”.")
         return
     with st.spinner("Searching …"):
-        found = search.find(text)
+        found = photos.find(text)
     rows = [(place, row) for place, row in known_rows(opened, found["listing_id"]) if passes[row]]
     if not rows:
         empty("No photo passes the filters", "Take a filter away, or describe something else.")
@@ -49,7 +49,7 @@ def by_look(opened: OpenRun, text: str, passes: np.ndarray, size: int) -> None:
         label="Listings by their nearest photo",
         score_help="Cosine similarity of the description and what the photo was taken for",
     )
-    as_code(opened, [look(opened.run, st.query_params.to_dict())])
+    as_code(opened, [search(opened.run, st.query_params.to_dict())])
 
 
 def _card(opened: OpenRun, row: int, found: pd.Series) -> Card:

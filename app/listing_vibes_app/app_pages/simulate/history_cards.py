@@ -7,7 +7,6 @@ from urllib.parse import quote
 import numpy as np
 
 from listing_vibes.insight.selection.histories import MOST, token
-from listing_vibes.insight.sheet import BOXES
 from listing_vibes.run.asking import Event
 from listing_vibes_app.app_pages.simulate.history import Simulated
 from listing_vibes_app.kit.cards import listing_card
@@ -15,6 +14,7 @@ from listing_vibes_app.kit.component import component
 from listing_vibes_app.kit.examples import HIGH, example_marks
 from listing_vibes_app.server.runs import OpenRun
 from listing_vibes_app.view.formats import words
+from listing_vibes_app.view.photo_box import BOXES
 
 SIGNS = {"new": "+", "up": "↑", "down": "↓", "both": "=", "held": "✓"}
 _component = component(

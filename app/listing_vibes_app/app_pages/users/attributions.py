@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from listing_vibes.insight.why.reasons import Reasons, why
+from listing_vibes.insight.explain.reasons import Reasons, explain
 from listing_vibes_app.kit.gallery import Reason
 from listing_vibes_app.kit.list_options import ListOptions
 from listing_vibes_app.server.photos import cover_url, photo_url
@@ -30,7 +30,7 @@ def _reasons(
 ) -> list[Reasons]:
     view = _opened.view
     history = history_frame(view, user, at)
-    return why(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
+    return explain(_opened.run, history, listings, moment, _options.rules, _options.beside, BUDGET)
 
 
 def attributions(
@@ -40,7 +40,7 @@ def attributions(
     photo that does, at the `moment` of the list.
 
     Raises:
-        VibesError: see `listing_vibes.insight.why.reasons.why`.
+        VibesError: see `listing_vibes.insight.explain.reasons.explain`.
     """
     found = _reasons(run_key(opened), user, at, moment, tuple(listings), options.key, opened, options)
     return [

@@ -32,7 +32,7 @@ def photo_maps(market: Market, rows: np.ndarray, stages: int, report: Report | N
         path, (_, reason) = next(iter(job.broken.items()))
         raise VibesError(
             f"The photo {path} of {market.path} has a vector but cannot be read any more: {reason}; bring it back, or "
-            f"run `vibes photos {market.path}` again."
+            f"run `vibes embed {market.path} NEW_RUN`."
         )
     root.mkdir(parents=True, exist_ok=True)
     if not len(rows):

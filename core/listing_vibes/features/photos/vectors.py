@@ -24,7 +24,7 @@ from listing_vibes.progress import Counted, Notice, Report
 JOIN = "+"
 LATEST = "latest.txt"
 STATE = "state.json"
-NOT_EMBEDDED = "it is not embedded yet (run `vibes photos` on the market)"
+NOT_EMBEDDED = "it is not embedded yet (`vibes embed` does it)"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def load_photo_vectors(
             return None
         encoder_name = (root / LATEST).read_text(encoding="utf-8")
     there = root / folder_name(encoder_name) / STATE
-    state: dict[str, Any] = read_json(there, "delete it and run `vibes photos` again") or {}
+    state: dict[str, Any] = read_json(there, "delete it and run the same command again") or {}
     store = VectorCache(root, encoder_name, state.get("width"))
     if store.width is None:
         return None
@@ -148,6 +148,14 @@ def load_photo_vectors(
         else:
             _look_up(job, path)
     return _assemble(cells, job)
+
+
+def photo_center(photos: PhotoVectors | None) -> np.ndarray | None:
+    """Return the mean vector (w,) float32 from which the photo space is seen; None without a usable photo."""
+    if photos is None or not photos.ok.any():
+        return None
+    mean: np.ndarray = np.asarray(photos.vectors[photos.ok], np.float32).mean(axis=0)
+    return mean
 
 
 def combine(parts: list[PhotoVectors]) -> PhotoVectors:
@@ -174,7 +182,7 @@ def tell_broken(market: Path, photos: PhotoVectors | None, report: Report) -> No
         report(
             Notice(
                 f"{int((~photos.ok).sum()):,} of {len(photos.ok):,} photos cannot be used, the first {printable(path)}: "
-                f"{printable(reason)}; see `vibes photos {market}`."
+                f"{printable(reason)}; see `vibes check {market}`."
             )
         )
 

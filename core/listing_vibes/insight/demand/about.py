@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from listing_vibes.insight.demand.wishes import Wishes
-from listing_vibes.insight.looks.search import LookSearch
 from listing_vibes.insight.map.cluster_looks import coded_looks
 from listing_vibes.insight.map.cluster_names import Coded, Portrait, coded_attributes, portraits
 from listing_vibes.insight.map.naming import names_of
 from listing_vibes.insight.map.tones import COLUMNS, coded_tones
 from listing_vibes.insight.map.tones import LABEL as TONES
 from listing_vibes.insight.map.vibe_map import read_map
+from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.log import ranges
 from listing_vibes.run.run import Run
@@ -72,7 +72,7 @@ def repeated(coded: list[Coded], rows: np.ndarray) -> list[Coded]:
 def _known(run: Run) -> list[Coded]:
     rows = np.arange(len(run.market.listings))
     found = coded_attributes(run.market, rows)
-    drawn, search = read_map(run), LookSearch.open(run) if len(run.market.photos) else None
+    drawn, search = read_map(run), PhotoSearch.open(run) if len(run.market.photos) else None
     if drawn is not None and set(COLUMNS) <= set(drawn.columns):
         tones = drawn.drop_duplicates(C.LISTING).set_index(C.LISTING).reindex(run.listing_ids)
         found += coded_tones(tones.reset_index())

@@ -27,7 +27,7 @@ def selection(run: Run, url: str) -> pd.DataFrame:
         url: of the pages Similar, Users, Simulate, Cold start or Compare (there the list of `run`), whole or from `/` on.
 
     Returns:
-        What `Run.similar`, `Run.recommend` or `listing_vibes.look` gives; of several lists side by side one below the other, behind
+        What `Run.similar`, `Run.recommend` or `listing_vibes.search_photos` gives; of several lists side by side one below the other, behind
         a column `list` with what the page calls each.
 
     Raises:

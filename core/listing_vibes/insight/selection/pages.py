@@ -29,7 +29,7 @@ def similar(run: Run, params: Params, left: Left | None = None) -> list[Selectio
     """Similar listings: by one space, or by each side by side; without a listing, those found by a look."""
     if "listing" not in params:
         if params.get("by") == "look" and params.get("q", "").strip():
-            return [look(run, params, left)]
+            return [search(run, params, left)]
         raise VibesError("The link names no listing; choose one on the page first.")
     listing, market = params["listing"], run.market
     filters, row = Filters.read(market, params, left), market.listing_row.get(listing)
@@ -43,12 +43,12 @@ def similar(run: Run, params: Params, left: Left | None = None) -> list[Selectio
     ]
 
 
-def look(run: Run, params: Params, left: Left | None = None) -> Selection:
-    """The listings found by a look, up to the page that is shown."""
+def search(run: Run, params: Params, left: Left | None = None) -> Selection:
+    """The listings found by a search, up to the page that is shown."""
     filters = Filters.read(run.market, params, left)
     rules = filters.rules(run.market, None, read_rules(run.market, {}, users=False))
     k = LOOKS * whole(params, "page", 1, 1, 10_000)
-    return Selection("look", params.get("q", "").strip(), k, rules=rules)
+    return Selection("search", params.get("q", "").strip(), k, rules=rules)
 
 
 def cold(run: Run, params: Params, left: Left | None = None) -> list[Selection]:

@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from listing_vibes.insight.looks.look import look
+from listing_vibes.insight.search.search import search_photos
 from listing_vibes.insight.selection.histories import as_rows, document
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.asking import Event
 from listing_vibes.run.rules import Rules, declared
 from listing_vibes.run.run import Run
 
-Kind = Literal["similar", "recommend", "look"]
+Kind = Literal["similar", "recommend", "search"]
 FILE = "history.json"
 WIDTH = 96  # characters of a line of Python
 
@@ -27,7 +27,7 @@ class Selection:
     """What a list was asked for.
 
     Attributes:
-        kind: what makes it: `Run.similar`, `Run.recommend` or `listing_vibes.look`.
+        kind: what makes it: `Run.similar`, `Run.recommend` or `listing_vibes.search_photos`.
         query: the listing, the user, or the words; empty where there is a `history`.
         k: how many listings.
         label: what tells this list from others on its page.
@@ -53,8 +53,8 @@ class Selection:
             VibesError: as that call does.
         """
         name, asked, options = self._call()
-        if name == "look":
-            return look(run, asked, **options)
+        if name == "search":
+            return search_photos(run, asked, **options)
         found: pd.DataFrame = getattr(run, name)(asked, **options)
         return found
 
@@ -74,8 +74,8 @@ class Selection:
         name, asked, options = self._call()
         arguments = [_literal(asked), *(f"{key}={_literal(value)}" for key, value in options.items())]
         faces, call = "Run", f"run.{name}"
-        if name == "look":
-            faces, call, arguments = "Run, look", "look", ["run", *arguments]
+        if name == "search":
+            faces, call, arguments = "Run, search_photos", "search_photos", ["run", *arguments]
         line = f"found = {call}({', '.join(arguments)})"
         if len(line) > WIDTH or "\n" in line:
             line = f"found = {call}(\n" + "".join(f"    {_indented(one)},\n" for one in arguments) + ")"
@@ -94,7 +94,7 @@ class Selection:
         if self.at is not None:
             words += ["--at", str(self.at)]
         if self.beside:
-            words += ["--with", self.beside]
+            words += ["--blend", self.beside]
         words += _options(self.rules)
         hidden = any(name.startswith("-") for name in names)  # would be read as an option
         words = [*words, "--", *names] if hidden else [*names, *words]

@@ -28,7 +28,7 @@ class Baseline(ABC):
     label: ClassVar[str] = ""
     #: Its place among the baselines.
     order: ClassVar[int] = 100
-    #: Fitted many times over to be tuned, each time in cubic time or many passes: what `--rivals fast` leaves out.
+    #: Fitted many times over to be tuned, each time in cubic time or many passes: what `--baselines fast` leaves out.
     slow: ClassVar[bool] = False
     #: The name of the baseline that it approximates: measured only where that one is left out of a large market.
     stands_in_for: ClassVar[str] = ""

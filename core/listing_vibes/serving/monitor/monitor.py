@@ -19,7 +19,7 @@ from listing_vibes.features.featurizer import Featurizer
 from listing_vibes.features.photos.vectors import PhotoVectors, load_photo_vectors
 from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
 from listing_vibes.features.within import inside
-from listing_vibes.insight.passport import nearest
+from listing_vibes.insight.market_shift import nearest_market
 from listing_vibes.market.column_names import market_columns
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.io import find_table
@@ -163,7 +163,7 @@ def _drift_checks(run: Run, found: Newest, limits: Thresholds, about: About) -> 
     featurizer, market = run.engine.featurizer, run.market
     here, photos = read_by(featurizer, market), _photos(run, featurizer)
     # What a model of other markets learned from differs from this one from the beginning: that is no drift.
-    seen = None if run.transferred else nearest(load_seen(run.folder), here)[0]
+    seen = None if run.transferred else nearest_market(load_seen(run.folder), here)[0]
     if seen is None and (own or len(new_rows(some))):  # what the run was made of, as the market has it now
         trained = np.setdiff1d(np.arange(len(run.listing_ids)), new_rows(some))
         seen = SeenMarket.of(market, trained, featurizer, None)

@@ -144,7 +144,7 @@ def training_advice(run: Run) -> str:
         return TRAIN
     market = run.market.path
     return (
-        f"train a model of this market with `vibes train {market} RUN --from {run.path}`"
+        f"train a model of this market with `vibes train {market} RUN --init-from {run.path}`"
         if len(run.log)
         else ""
     )

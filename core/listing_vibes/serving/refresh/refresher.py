@@ -26,7 +26,7 @@ from listing_vibes.run.generations import building, publish, stamp_of, sweep
 from listing_vibes.run.manifest import Manifest
 from listing_vibes.run.prepared import save_prepared
 from listing_vibes.run.run import Run
-from listing_vibes.run.spaces import ABOUT, MODEL, save_spaces
+from listing_vibes.run.spaces import ABOUT, CENTER, MODEL, save_spaces
 from listing_vibes.serving.batch.job import fingerprint_of
 from listing_vibes.serving.refresh.changes import Changes, merge_listings, merge_photos, new_events
 from listing_vibes.serving.refresh.encode import Bench, Counts
@@ -341,7 +341,7 @@ def manifest_over(run: Run, market: Market) -> Manifest:
 
 def link_model(before: Path, built: Path) -> None:
     """The same files of a model in another folder; files of a run are only ever replaced, never changed."""
-    for name in (*MODEL, *ABOUT):
+    for name in (*MODEL, *ABOUT, CENTER):
         if (before / name).is_file():
             try:
                 os.link(before / name, built / name)

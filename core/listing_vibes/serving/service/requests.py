@@ -60,7 +60,7 @@ class Found(NamedTuple):
     ruled: Sequence[str] = ()
     reasons: Sequence[
         dict[str, Any] | None
-    ] = ()  # of each listing why, as `listing_vibes.insight.why` tells it; None: the time was up
+    ] = ()  # of each listing why, as `listing_vibes.insight.explain` tells it; None: the time was up
     scorer: str = ""  # what scored it where no model did, as `listing_vibes.run.recommender` names it
     fallback: bool = False  # there was no history to go by: popular and recent listings
     market_changed: bool = False  # since the run was made

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.why.explain import why
-from listing_vibes.insight.why.reasons import reasons
+from listing_vibes.insight.explain.reasons import reasons
+from listing_vibes.insight.explain.similarity import explain_similarity
 from listing_vibes.run.asking import Asked, Event, check_events, of_histories, of_users
 from listing_vibes.run.fits import NOTHING
 from listing_vibes.run.newcomers import Newcomers
@@ -148,7 +148,11 @@ class Served:
         for listing in found.listings:
             late = time.monotonic() - began >= (request.why or 0.0)
             told.append(
-                None if late else why(self.run, request.listing, listing, request.space).to_dict(MOST_REASONS)
+                None
+                if late
+                else explain_similarity(self.run, request.listing, listing, request.space).to_dict(
+                    MOST_REASONS
+                )
             )
         return found._replace(reasons=told)
 

@@ -5,7 +5,7 @@ import pytest
 from looking import components, texts
 
 from listing_vibes import Run
-from listing_vibes.insight.why.explain import why
+from listing_vibes.insight.explain.similarity import explain_similarity
 from listing_vibes.market.market import Market
 from listing_vibes_app.app_pages.similar.differences import same_and_different
 from listing_vibes_app.app_pages.similar.neighbours import overlap
@@ -53,7 +53,7 @@ def test_a_neighbour_has_what_it_shares_its_photos_and_a_way_to_ask_why(show, tr
 @pytest.mark.slow
 def test_the_explanation_is_that_of_the_space(show, trained):
     page = show("similar", trained, listing="l04", space="model", why="l07")
-    expected = why(Run.open(trained), "l04", "l07", "model")
+    expected = explain_similarity(Run.open(trained), "l04", "l07", "model")
     assert f"**Similarity by model: {expected.similarity:.3f}**" in texts(page)
     tables = [table.value for table in page.dataframe]
     best = sorted(expected.pairs.max(axis=1), reverse=True)

@@ -5,7 +5,8 @@ import pytest
 from looking import components
 
 from helpers.carried import carried
-from listing_vibes import Run, why
+from listing_vibes import Run
+from listing_vibes.insight.explain.reasons import explain
 from listing_vibes_app.view.formats import ordinal
 from listing_vibes_app.view.history import history_frame, moment_of
 from listing_vibes_app.view.market import MarketView
@@ -33,7 +34,7 @@ def test_a_recommendation_names_the_events_that_carried_it(show, trained):
         told += len(expected)
         (part,) = [one for one in card["reasons"] if "event" not in one["note"]]
         listing = card["href"].split("listing=")[1].split("&")[0]
-        (found,) = why(run, history_frame(view, number, 4), listing, at=moment_of(view, number, 4))
+        (found,) = explain(run, history_frame(view, number, 4), listing, at=moment_of(view, number, 4))
         best = max([*found.attributes, *found.photos], key=lambda one: one["adds"])
         moved = f" · else {ordinal(best['place_without'])}" if best["place_without"] != found.place else ""
         assert part["note"] == f"+{best['adds']:.3f}{moved}"

@@ -10,12 +10,13 @@ import pytest
 from browser.painted import embed_run, paint_market, train_run
 from helpers.carried import carried
 from helpers.commands import vibes
-from helpers.copies import copied
 from helpers.serving import serving
+from listing_vibes.demo.shipped import ROOT
 from listing_vibes.errors import VibesError
 from listing_vibes.features.attribute_space import photo_space
-from listing_vibes.insight.why.explain import BOTH, why
-from listing_vibes.insight.why.reasons import why as reasons_of
+from listing_vibes.insight.explain.photo_pairs import photo_pairs
+from listing_vibes.insight.explain.reasons import explain
+from listing_vibes.insight.explain.similarity import BOTH, explain_similarity
 from listing_vibes.market.market import Market
 from listing_vibes.run.asking import of_histories
 from listing_vibes.run.engine import Engine
@@ -50,7 +51,7 @@ def line(found, **wanted):
 
 @pytest.mark.slow
 def test_without_an_attribute_is_a_market_that_never_had_it(run):
-    found = why(run, "l02", "l05", "model")
+    found = explain_similarity(run, "l02", "l05", "model")
     space = run.vectors("model")
     assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=2e-3)  # kept as float16
     market = run.market
@@ -67,7 +68,7 @@ def test_without_an_attribute_is_a_market_that_never_had_it(run):
 
 
 def test_without_a_photo_is_a_listing_that_never_had_it(run):
-    found = why(run, "l02", "l05", "model")
+    found = explain_similarity(run, "l02", "l05", "model")
     from browser.painted import vectors
 
     photos = vectors(run.market)
@@ -85,7 +86,7 @@ def test_a_recommended_listing_without_a_photo_stands_where_one_that_never_had_i
     from browser.painted import vectors
 
     listings = run.recommend("u1", k=3)["listing_id"].tolist()
-    (found,) = reasons_of(run, "u1", listings[1])
+    (found,) = explain(run, "u1", listings[1])
     photos, row = vectors(run.market), run.row(listings[1])
     start, end = run.log.history_at(run.user_number["u1"], None)
     user = run.engine.exact().encode_histories(
@@ -111,7 +112,7 @@ def test_a_recommended_listing_without_a_photo_stands_where_one_that_never_had_i
 def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
     from browser.painted import vectors
 
-    found, photos = why(run, "l02", "l05", "photos"), vectors(run.market)
+    found, photos = explain_similarity(run, "l02", "l05", "photos"), vectors(run.market)
     owner = run.market.photos["listing_id"].map(run.market.listing_row).to_numpy(int)
     centred = np.asarray(photos.vectors, np.float32) - np.asarray(photos.vectors, np.float32).mean(axis=0)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
@@ -127,28 +128,28 @@ def test_in_the_photo_space_it_is_the_mean_of_the_other_photos(run):
 def test_photos_go_by_their_places_also_behind_one_that_cannot_be_read(tmp_path):
     market = paint_market(tmp_path / "market", photos=3, users=0)
     (market / "photos" / "l05_0.png").write_bytes(b"no picture")
-    found = why(Run.open(embed_run(market, tmp_path / "run")), "l02", "l05", "photos")
+    found = explain_similarity(Run.open(embed_run(market, tmp_path / "run")), "l02", "l05", "photos")
     by_side = found.left_out.groupby("side")["photo"].agg(sorted)
     assert (by_side[0], by_side[1]) == ([0, 1, 2], [1, 2])
     assert [places.tolist() for places in found.photos] == [[0, 1, 2], [1, 2]]
 
 
 def test_in_the_attribute_space_a_shared_value_makes_alike_and_another_one_does_not(run):
-    found = why(run, "l02", "l05", "attributes")  # both shared rooms, 110 and 140 euros
+    found = explain_similarity(run, "l02", "l05", "attributes")  # both shared rooms, 110 and 140 euros
     space = run.vectors("attributes")
     assert found.similarity == pytest.approx(float(space[2] @ space[5]), abs=2e-3)
     assert line(found, name="room_type")["change"] < 0
-    assert line(why(run, "l02", "l04", "attributes"), name="room_type")["change"] > 0
+    assert line(explain_similarity(run, "l02", "l04", "attributes"), name="room_type")["change"] > 0
     assert found.pairs.size == 0 and (found.left_out["kind"] == "attribute").all()
 
 
 def test_a_run_without_a_model_explains_by_photos_and_attributes(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", users=0), tmp_path / "run"))
-    assert len(why(run, "l00", "l01", "photos").left_out) == 4
+    assert len(explain_similarity(run, "l00", "l01", "photos").left_out) == 4
     with pytest.raises(VibesError, match="no space 'model'"):
-        why(run, "l00", "l01", "model")
+        explain_similarity(run, "l00", "l01", "model")
     with pytest.raises(VibesError, match="'l11' has nothing in the space 'photos'"):
-        why(run, "l00", "l11", "photos")
+        explain_similarity(run, "l00", "l11", "photos")
 
 
 def test_an_event_adds_what_the_score_is_lower_without_it(run):
@@ -202,27 +203,42 @@ def test_without_one_of_the_newest_events_an_older_one_is_read_instead(run, tmp_
 def test_each_space_is_explained_by_the_score_and_the_place_of_its_own_list(run, space):
     near = run.similar("l02", 6, space)
     for place, (listing, score) in enumerate(zip(near["listing_id"], near["score"], strict=True), 1):
-        found = why(run, "l02", listing, space)
+        found = explain_similarity(run, "l02", listing, space)
         assert found.similarity == pytest.approx(score, abs=1e-4)
         assert found.place == place and len(found.left_out) > 0
         np.testing.assert_allclose(found.left_out["without"], score + found.left_out["change"], atol=1e-4)
 
 
-def test_photos_without_vectors_of_their_encoder_keep_the_score_of_the_list(run, tmp_path):
-    bare = copied(run, tmp_path)
-    shutil.rmtree(bare.market.path / ".cache", ignore_errors=True)
-    bare = Run.open(bare.path)
-    near = bare.similar("l02", 4, "photos")
+@pytest.mark.slow
+def test_a_fresh_copy_of_the_demo_explains_the_space_of_photos_with_its_photos(tmp_path):
+    """No photo is embedded there: those of the two listings are, and give the score of the list."""
+    shutil.copytree(ROOT, tmp_path / "demo", ignore=shutil.ignore_patterns(".cache", "studio"))
+    demo = Run.open(tmp_path / "demo" / "run")
+    near = demo.similar("home-0003", 4, "photos")
     for listing, score in zip(near["listing_id"], near["score"], strict=True):
-        found = why(bare, "l02", listing, "photos")
-        assert found.similarity == pytest.approx(score, abs=1e-4)
-        assert found.left_out.empty and "vibes photos" in found.note
+        found = explain_similarity(demo, "home-0003", listing, "photos")
+        assert found.similarity == pytest.approx(score, abs=1e-4) and not found.note
+        sides = [demo.market.photos["listing_id"].eq(name).sum() for name in ("home-0003", listing)]
+        assert found.pairs.shape == tuple(sides) and len(found.left_out) == sum(sides)
+        unit = [pair / np.linalg.norm(pair) for pair in _means(demo, ("home-0003", listing))]
+        assert float(unit[0] @ unit[1]) == pytest.approx(score, abs=1e-4)
+    assert not (tmp_path / "demo" / ".cache" / "photos").exists()
+    (demo.path / "photo_center.npy").unlink()
+    bare = Run.open(demo.path)
+    found = explain_similarity(bare, "home-0003", near["listing_id"][0], "photos")
+    assert found.similarity == pytest.approx(near["score"][0], abs=1e-4)
+    assert found.left_out.empty and found.note
+
+
+def _means(run, listings):
+    pair = photo_pairs(run, tuple(run.listing_row[name] for name in listings), of_encoder=True)
+    return [listing.vectors.mean(axis=0) for listing in pair]
 
 
 def test_command_http_and_python_explain_a_neighbor_in_the_same_space(run):
     near = run.similar("l02", 3, "photos")["listing_id"].tolist()
-    expected = [why(run, "l02", listing, "photos").to_dict() for listing in near]
-    done = vibes("why", run.path, "l02", near[1], "--space", "photos", "--json")
+    expected = [explain_similarity(run, "l02", listing, "photos").to_dict() for listing in near]
+    done = vibes("explain", run.path, "l02", near[1], "--space", "photos", "--json")
     assert json.loads(done.stdout) == expected[1]
     with serving(make_app(NewestState(run.path))) as client:
         asked = {"k": 3, "space": "photos", "why": True, "why_ms": 10_000}
@@ -231,4 +247,4 @@ def test_command_http_and_python_explain_a_neighbor_in_the_same_space(run):
         for one, told in zip(answer, expected, strict=True):
             assert one["why"]["photos"] == told["photos"][:3] and one["why"]["place"] == told["place"]
         assert not any("why" in one for one in client.get("/similar/l02").json()["results"])
-    assert vibes("why", run.path, "u1", near[0], "--space", "photos", check=2).stderr
+    assert vibes("explain", run.path, "u1", near[0], "--space", "photos", check=2).stderr

@@ -9,8 +9,8 @@ import pytest
 from browser.painted import embed_run, paint_market
 from listing_vibes.errors import VibesError
 from listing_vibes.features.photos.looks import Looks, save_looks
-from listing_vibes.insight.looks.look import look
-from listing_vibes.insight.looks.search import FILE, LookSearch, photos_of
+from listing_vibes.insight.search.photo_search import FILE, PhotoSearch, photos_of
+from listing_vibes.insight.search.search import search_photos
 from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 
@@ -18,11 +18,11 @@ from listing_vibes.run.run import Run
 @pytest.mark.slow
 def test_photos_are_looked_at_once_and_found_by_what_is_seen_in_them(tmp_path):
     run = Run.open(embed_run(paint_market(tmp_path / "market", listings=4, users=0), tmp_path / "run"))
-    assert LookSearch.open(run) is None
+    assert PhotoSearch.open(run) is None
     told = []
-    search = LookSearch.make(run, told.append)
+    search = PhotoSearch.make(run, told.append)
     assert (told[-1].done, told[-1].total) == (6, 6)
-    again = LookSearch.open(run)
+    again = PhotoSearch.open(run)
     assert again is not None and (run.path / FILE).is_file()
     np.testing.assert_array_equal(again.looks.shares, search.looks.shares)
     found = again.find("a refrigerator")
@@ -49,19 +49,19 @@ def test_each_listing_comes_once_by_its_nearest_photo(tmp_path):
     # photos l00: 0 1, l01: 0 1; the second of l01 is a sofa, the first of l00 half one
     shares = np.array([[0.5, 0.5], [0, 1], [0, 1], [1, 0]], np.float16)
     classes = np.tile(np.array([0, 1], np.int16), (4, 1))
-    from listing_vibes.insight.looks.search import _text_encoder
+    from listing_vibes.insight.search.photo_search import _text_encoder
 
     looks = Looks(classes, shares, np.array(["sofa", "wall"]), words, np.array([_text_encoder().name]))
-    found = LookSearch(run, looks).find("sofa")
+    found = PhotoSearch(run, looks).find("sofa")
     assert found[["listing_id", "photo"]].to_numpy().tolist() == [["l01", 1], ["l00", 0]]
     assert found["score"].iloc[0] == pytest.approx(1, abs=1e-3) and found["seen"].iloc[0] == "sofa"
     listings = run.market.listings["listing_id"]
-    assert LookSearch(run, looks).find("sofa", (listings != "l01").to_numpy())["listing_id"].tolist() == [
+    assert PhotoSearch(run, looks).find("sofa", (listings != "l01").to_numpy())["listing_id"].tolist() == [
         "l00"
     ]
     seen = []
     object.__setattr__(looks, "seen", lambda photo, query: seen.append(photo) or ["sofa"])
-    assert look(run, "sofa", k=1, search=LookSearch(run, looks))["listing_id"].tolist() == [
+    assert search_photos(run, "sofa", k=1, photos=PhotoSearch(run, looks))["listing_id"].tolist() == [
         "l01"
     ] and seen == [3]
 
@@ -74,22 +74,22 @@ def test_what_was_seen_is_kept_as_long_as_the_photos_are_the_same(tmp_path):
     looks = Looks(np.zeros((count, 1), np.int16), np.ones((count, 1), np.float16), np.array(["sofa"]), np.ones((1, 4)), np.array(["t"]))  # fmt: skip
     for kept_by in (run.market.fingerprint, photos_of(run.market)):  # the first as until now
         save_looks(looks, run.path / FILE, kept_by)
-        assert LookSearch.open(run) is not None
+        assert PhotoSearch.open(run) is not None
     pd.read_parquet(path / "events.parquet").iloc[:-1].to_parquet(path / "events.parquet", index=False)
     again = Run.open(run.path)
-    assert again.market.fingerprint != kept_by and LookSearch.open(again) is not None
+    assert again.market.fingerprint != kept_by and PhotoSearch.open(again) is not None
     os.utime(path / photo, (1, 1))
-    assert LookSearch.open(again) is not None
+    assert PhotoSearch.open(again) is not None
     with (path / photo).open("ab") as stream:
         stream.write(b"more")
-    assert LookSearch.open(Run.open(run.path)) is None
+    assert PhotoSearch.open(Run.open(run.path)) is None
 
 
 def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
     run = Run.open(
         embed_run(paint_market(tmp_path / "market", listings=7, users=2, ending=True), tmp_path / "run")
     )
-    from listing_vibes.insight.looks.search import _text_encoder
+    from listing_vibes.insight.search.photo_search import _text_encoder
 
     count = len(run.market.photos)
     looks = Looks(
@@ -102,12 +102,16 @@ def test_a_look_finds_what_its_rules_let_be_found(tmp_path):
     )
 
     def found(at=None, **rules):
-        return look(run, "sofa", at=at, rules=rules, search=LookSearch(run, looks))["listing_id"].tolist()
+        return search_photos(run, "sofa", at=at, rules=rules, photos=PhotoSearch(run, looks))[
+            "listing_id"
+        ].tolist()
 
     assert sorted(found()) == sorted(found("2024-03-03", live_only=True)) == all_of_them
     assert sorted(found("2024-03-05", live_only=True)) == all_of_them[1:]  # the first one ended
     assert sorted(found("2024-03-05")) == all_of_them
     assert sorted(found(where=["price<=110"])) == [one for one in all_of_them if prices[one] <= 110] != []
     assert sorted(found(block=["l02", "l04"])) == ["l00", "l01", "l03", "l05"]
-    with pytest.raises(VibesError, match="The rules have 'diversity'; a look takes live_only, where, block"):
+    with pytest.raises(
+        VibesError, match="The rules have 'diversity'; a search takes live_only, where, block"
+    ):
         found(diversity=0.5)

@@ -28,14 +28,14 @@ ENCODER = LITE0
 
 
 @dataclass(frozen=True, eq=False)
-class LookSearch:
+class PhotoSearch:
     """The photos of a run's market, ready to be searched."""
 
     run: Run
     looks: Looks
 
     @classmethod
-    def open(cls, run: Run) -> LookSearch | None:
+    def open(cls, run: Run) -> PhotoSearch | None:
         """What the run holds or caches already; None where `make` has to look at the photos first."""
         file = run_cache_file(run.path, FILE)
         if not file.is_file():  # a page asks at each of its runs
@@ -46,7 +46,7 @@ class LookSearch:
         return None if looks is None else cls(run, looks)
 
     @classmethod
-    def make(cls, run: Run, report: Report | None = None) -> LookSearch:
+    def make(cls, run: Run, report: Report | None = None) -> PhotoSearch:
         """Look at every photo, once: vectors that are cached are taken, the others made, which can be broken off.
 
         The result is kept in the run's cache, or in memory only where that cannot be written.
@@ -111,15 +111,15 @@ class LookSearch:
 
 
 def prepare_looks(run: Run, report: Report | None = None) -> None:
-    """Make what `LookSearch.open` reads where that costs little: where the run's photos went through `ENCODER` already, so
+    """Make what `PhotoSearch.open` reads where that costs little: where the run's photos went through `ENCODER` already, so
     that the names of the map know what photos show, and the first search finds all prepared. What fails here is told to
     whoever searches.
     """
     name = run.manifest.photo_encoder or ""
-    if not name.startswith(ENCODER) or not len(run.market.photos) or LookSearch.open(run) is not None:
+    if not name.startswith(ENCODER) or not len(run.market.photos) or PhotoSearch.open(run) is not None:
         return
     with suppress(VibesError):
-        LookSearch.make(run, report)
+        PhotoSearch.make(run, report)
 
 
 @kept_with(2)

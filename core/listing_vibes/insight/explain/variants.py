@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from listing_vibes.insight.why.parts import Part, parts_of, picked
+from listing_vibes.insight.explain.parts import Part, parts_of, picked
 from listing_vibes.run.run import Run
 
 #: Listings of a run whose variants are kept, those that were asked for last.
@@ -42,7 +42,7 @@ def variants_of(run: Run, rows: Sequence[int]) -> list[Variants]:
     """The variants of each of the listings `rows`; those that were not asked for lately are encoded together.
 
     Raises:
-        VibesError: see `listing_vibes.insight.why.parts.parts_of`.
+        VibesError: see `listing_vibes.insight.explain.parts.parts_of`.
     """
     kept = _OF_RUN.setdefault(run, _Kept())
     with kept.lock:

@@ -18,18 +18,20 @@ from listing_vibes.features.attribute_space import attribute_vectors
 from listing_vibes.features.content_spaces import attribute_featurizer
 from listing_vibes.features.featurizer import Features, Featurizer
 from listing_vibes.features.merging import joined
-from listing_vibes.insight.why.parts import Part, parts_of, picked
-from listing_vibes.insight.why.photo_pairs import ListingPhotos, photo_pairs
+from listing_vibes.insight.explain.parts import Part, parts_of, picked
+from listing_vibes.insight.explain.photo_pairs import ListingPhotos, photo_pairs
 from listing_vibes.kept_with import kept_with
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 
 BOTH = -1
+#: A score that is recomputed from photos may differ from that of the list by its half precision, and by no more than this.
+STALE = 0.005
 Left = dict[tuple[Part, int], float]  # similarity without a part, by part and side
 
 
 @dataclass(frozen=True, eq=False)
-class Why:
+class SimilarityExplanation:
     """What makes two listings alike in a space.
 
     Attributes:
@@ -55,7 +57,7 @@ class Why:
     note: str = ""
 
     def to_dict(self, most: int | None = None) -> dict[str, Any]:
-        """Return the document of `vibes why` and HTTP: of attributes and photos the `most` that add most (None: all)."""
+        """Return the document of `vibes explain` and HTTP: of attributes and photos the `most` that add most (None: all)."""
         rows = self.left_out.to_dict("records")
         return {
             "listing_id": self.listings[1],
@@ -73,7 +75,7 @@ class Why:
         } | ({"note": self.note} if self.note else {})
 
 
-def why(run: Run, first: str, second: str, space: str | None = None) -> Why:
+def explain_similarity(run: Run, first: str, second: str, space: str | None = None) -> SimilarityExplanation:
     """Explain the similarity of two listings of a run in a space; None: the space of its lists.
 
     Raises:
@@ -86,20 +88,22 @@ def why(run: Run, first: str, second: str, space: str | None = None) -> Why:
             raise VibesError(f"Listing '{listing}' has nothing in the space '{space}'; choose another space.")
     note, score = "", 0.0
     parts: Left = {}
-    photos = photo_pairs(run, rows) if space in ("model", "photos") else None
+    photos = _photos_of(run, rows, space) if space in ("model", "photos") else None
     if space == "model":
         score, parts = _without_parts(*_of_model(run, rows))
     elif space == "attributes":
         score, parts = _without_parts(*_of_attributes(run, rows))
-    elif space == "photos" and photos is not None and photos[0].is_encoded:
+    elif space == "photos" and photos is not None:
         score, parts = _without_photos(photos)
     elif space == "photos":
-        note = f"What each photo adds is known once the photos are embedded here: `vibes photos {run.market.path}`."
+        note = "The vectors of the photos are not at hand; `vibes embed` makes a run that has what each photo adds."
     else:
         note = f"The space {space} has no attributes or photos of its own that could be left out."
     index = run.index(space)
     scores = index.vectors @ index.vectors[rows[0]]  # (L,)
     similarity = float(scores[rows[1]])
+    if space == "photos" and abs(score - similarity) > STALE:
+        parts, note = {}, "The photos changed since the run was made, so what each adds is not known."
     allowed = run.recommender(space, Rules(), for_users=False).eligible(None).copy()
     allowed[rows[0]] = False
     lines, market = [], run.market
@@ -118,7 +122,14 @@ def why(run: Run, first: str, second: str, space: str | None = None) -> Why:
     if photos is not None:
         pairs, places = photos[0].vectors @ photos[1].vectors.T, (photos[0].place, photos[1].place)
     rank = 1 + int((scores[allowed] > scores[rows[1]]).sum())
-    return Why((first, second), space, similarity, rank, table, pairs, places, note)
+    return SimilarityExplanation((first, second), space, similarity, rank, table, pairs, places, note)
+
+
+def _photos_of(run: Run, rows: tuple[int, int], space: str) -> tuple[ListingPhotos, ListingPhotos] | None:
+    try:
+        return photo_pairs(run, rows, of_encoder=space == "photos")
+    except VibesError:  # the photo encoder is not at hand
+        return None
 
 
 def _without_photos(photos: tuple[ListingPhotos, ListingPhotos]) -> tuple[float, Left]:

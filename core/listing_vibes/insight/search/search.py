@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.market.moments import Moment
 from listing_vibes.market.splits import Catalogue
 from listing_vibes.progress import Report
@@ -23,18 +23,18 @@ from listing_vibes.run.run import Run
 TAKES = ("k", "live_only", "where", "block")
 
 
-def look(
+def search_photos(
     run: Run,
     words: str,
     k: int | None = None,
     at: Moment | None = None,
     rules: Rules | Mapping[str, Any] | None = None,
     report: Report | None = None,
-    search: LookSearch | None = None,
+    photos: PhotoSearch | None = None,
 ) -> pd.DataFrame:
     """The listings with the photo that comes nearest to `words`, the best first; photos are looked at once, and that is kept.
 
-    >>> look(run, "canopy bed", k=3)
+    >>> search_photos(run, "canopy bed", k=3)
     Traceback (most recent call last):
     listing_vibes.errors.VibesError: ...market has no photos, so none can be searched.
 
@@ -43,10 +43,10 @@ def look(
         at: the moment of `rules.live_only`; None: after the last event known.
         rules: `where`, `live_only` and `block`.
         report: is told of the photos that have to be looked at first.
-        search: one that is open already.
+        photos: an open search of the photos of the run.
 
     Returns:
-        `listing_id, photo, score, seen`, see `LookSearch.find`, and `title` where the market names its listings.
+        `listing_id, photo, score, seen`, see `PhotoSearch.find`, and `title` where the market names its listings.
 
     Raises:
         VibesError: no photos, an empty description, a `k` that is none, a rule that orders lists, or a condition that cannot be
@@ -55,9 +55,9 @@ def look(
     asked = Rules.of(rules)
     others = [name for name in asked.model_fields_set if name not in TAKES and getattr(asked, name)]
     if others:
-        raise VibesError(f"The rules have '{others[0]}'; a look takes {', '.join(TAKES[1:])}.")
+        raise VibesError(f"The rules have '{others[0]}'; a search takes {', '.join(TAKES[1:])}.")
     most = asked.length(k)
-    opened = search or LookSearch.open(run) or LookSearch.make(run, report)
+    opened = photos or PhotoSearch.open(run) or PhotoSearch.make(run, report)
     market, moment = run.market, run.moment(at)
     may = np.ones(len(market.listings), bool)
     if asked.live_only:

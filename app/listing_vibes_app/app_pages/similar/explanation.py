@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from listing_vibes.insight.why.explain import Why, why
+from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
 from listing_vibes_app.kit import charts
 from listing_vibes_app.kit.cards import listing_card
 from listing_vibes_app.kit.gallery import Card, gallery
@@ -40,8 +40,8 @@ def why_dialog(opened: OpenRun, row: int, space: str) -> None:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _why(key: object, listings: tuple[str, str], space: str, _opened: OpenRun) -> Why:
-    return why(_opened.run, *listings, space)
+def _why(key: object, listings: tuple[str, str], space: str, _opened: OpenRun) -> SimilarityExplanation:
+    return explain_similarity(_opened.run, *listings, space)
 
 
 def _explained(opened: OpenRun, rows: tuple[int, int], space: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from listing_vibes.insight.looks.search import LookSearch
+from listing_vibes.insight.search.photo_search import PhotoSearch
 from listing_vibes.progress import Counted, Update
 from listing_vibes_app.server.runs import OpenRun, RunKey, run_key
 from listing_vibes_app.view.formats import time_left
@@ -15,20 +15,20 @@ KEPT = 8
 
 
 @st.cache_resource(show_spinner=False)
-def _held() -> tuple[dict[RunKey, LookSearch], threading.Lock]:
+def _held() -> tuple[dict[RunKey, PhotoSearch], threading.Lock]:
     return {}, threading.Lock()
 
 
-def look_search(opened: OpenRun) -> LookSearch | None:
+def look_search(opened: OpenRun) -> PhotoSearch | None:
     """The search of a run, None where `prepare` has to look at the photos first."""
     found, _ = _held()
     key = run_key(opened)
-    if key not in found and (search := LookSearch.open(opened.run)) is not None:
+    if key not in found and (search := PhotoSearch.open(opened.run)) is not None:
         _keep(key, search)
     return found.get(key)
 
 
-def _keep(key: RunKey, search: LookSearch) -> None:
+def _keep(key: RunKey, search: PhotoSearch) -> None:
     found, _ = _held()
     found[key] = search
     for old in list(found)[:-KEPT]:
@@ -54,4 +54,4 @@ def prepare(opened: OpenRun, tell: Callable[[float, str], None]) -> None:
     tell(0.0, "Opening the photo encoder")
     with lock:  # two sessions would do the same work side by side
         if run_key(opened) not in found:
-            _keep(run_key(opened), LookSearch.make(opened.run, report))
+            _keep(run_key(opened), PhotoSearch.make(opened.run, report))

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from helpers.serving import serving
-from listing_vibes import Run, why
+from listing_vibes import Run
 from listing_vibes.cli import app
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.why import variants
-from listing_vibes.insight.why.reasons import why_found
-from listing_vibes.insight.why.reasons_text import reasons_text
-from listing_vibes.insight.why.variants import _OF_RUN
+from listing_vibes.insight.explain import variants
+from listing_vibes.insight.explain.reasons import explain, explain_listing
+from listing_vibes.insight.explain.reasons_text import reasons_text
+from listing_vibes.insight.explain.variants import _OF_RUN
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.asking import of_histories
 from listing_vibes.run.engine import Engine
@@ -45,7 +45,7 @@ def test_a_place_without_a_part_is_that_of_a_listing_or_history_that_never_had_i
     user = run.log.users[int(rng.choice(np.flatnonzero(np.diff(run.log.start) > 3)))]
     listings = run.recommend(user, 30)[C.LISTING].tolist()
     chosen = [listings[0], listings[int(rng.integers(5, 30))]]
-    found = why(run, user, chosen)
+    found = explain(run, user, chosen)
     events, allowed = state(run, user)
     engine = run.engine.exact()
 
@@ -97,8 +97,8 @@ def test_places_are_those_of_lists_that_add_neighbours_and_recency(trained, tmp_
     user = run.log.users[run.log.user[events[0]]]
     whole = run.recommend(user, 60)[C.LISTING].tolist()
     chosen = [whole[0], whole[2], whole[20]]
-    assert [one.place for one in why(run, user, chosen)] == [1, 3, 21]
-    assert [one.place for one in why(run, user, chosen, beside=NOTHING)] != [1, 3, 21]
+    assert [one.place for one in explain(run, user, chosen)] == [1, 3, 21]
+    assert [one.place for one in explain(run, user, chosen, beside=NOTHING)] != [1, 3, 21]
     # Without its newest event the history is that of somebody else, whose list is made as any other.
     told = pd.DataFrame({"listing_id": [run.listing_ids[row] for row in run.log.listing[events[:-1]]]})
     told["action"] = [run.log.actions[code] if code >= 0 else None for code in run.log.action[events[:-1]]]
@@ -106,10 +106,10 @@ def test_places_are_those_of_lists_that_add_neighbours_and_recency(trained, tmp_
     seen = run.listing_ids[run.log.listing[events[-1]]]
     others = run.recommend(told, 120)[C.LISTING].tolist()
     others = [one for one in others if one != seen]  # which stays out of the list that is explained
-    for one in why(run, user, chosen):
+    for one in explain(run, user, chosen):
         newest = next(event for event in one.events if event["event"] == len(events))
         assert abs(newest["place_without"] - others.index(one.listing) - 1) <= 1
-    first = why(run, told.head(1), whole[0])[0]  # of its only event nothing is left but what is recent
+    first = explain(run, told.head(1), whole[0])[0]  # of its only event nothing is left but what is recent
     assert first.events[0]["place_without"] >= 1
 
 
@@ -130,35 +130,35 @@ def as_told(found, expected):
 def test_a_listing_is_encoded_without_its_parts_once_whoever_asks(trained, monkeypatch):
     first, second = trained.log.users[5], trained.log.users[6]
     listings = trained.recommend(first, 4)[C.LISTING].tolist()
-    alone = {one: why(trained, second, one)[0] for one in listings}  # whatever was kept before
+    alone = {one: explain(trained, second, one)[0] for one in listings}  # whatever was kept before
     encoded, encode = [], Engine.encode_listings
     monkeypatch.setattr(
         Engine, "encode_listings", lambda self, *told: encoded.append(self) or encode(self, *told)
     )
     # Not to the last bit: some processors multiply a row of a large batch in another order than by itself.
-    together = [one.to_dict() for one in why(trained, second, listings)]
+    together = [one.to_dict() for one in explain(trained, second, listings)]
     assert as_told(together, [one.to_dict() for one in alone.values()])
-    assert [one.listing for one in why(trained, first, listings)] == listings and encoded == []
+    assert [one.listing for one in explain(trained, first, listings)] == listings and encoded == []
     other = next(one for one in trained.listing_ids if trained.row(one) not in _OF_RUN[trained].by_row)
     monkeypatch.setattr(variants, "KEPT", 3)
-    assert why(trained, first, [other])[0].attributes and len(encoded) == 1
+    assert explain(trained, first, [other])[0].attributes and len(encoded) == 1
     assert list(_OF_RUN[trained].by_row) == [*map(trained.row, listings[-2:]), trained.row(other)]
 
 
 def test_the_time_that_is_given_bounds_what_is_taken_apart(trained):
     user = trained.log.users[5]
     listings = trained.recommend(user, 4)[C.LISTING].tolist()
-    found = why(trained, user, listings, budget=0)
+    found = explain(trained, user, listings, budget=0)
     assert all(one.events and one.attributes is None and one.photos is None for one in found)
     with pytest.raises(VibesError, match="ask for one at a time"):
-        why(trained, [user, trained.log.users[6]], listings)
+        explain(trained, [user, trained.log.users[6]], listings)
     with pytest.raises(VibesError, match="no listing is a neighbour of its own"):
-        why_found(trained, listings[0], listings[0])
+        explain_listing(trained, listings[0], listings[0])
 
 
 def test_without_the_only_event_there_is_no_place(trained):
     listing, other = trained.listing_ids[3], trained.listing_ids[7]
-    (found,) = why(trained, [listing], [other], beside=NOTHING, budget=0)
+    (found,) = explain(trained, [listing], [other], beside=NOTHING, budget=0)
     assert [event["place_without"] for event in found.events] == [None]
     assert "without it nothing is known" in reasons_text(found)
     assert found.to_dict()["counts"] == "model" and "by the model alone; score" in reasons_text(found)
@@ -167,22 +167,22 @@ def test_without_the_only_event_there_is_no_place(trained):
 def test_of_two_listings_nothing_is_asked_that_lists_alone_have(trained):
     one, two = trained.listing_ids[:2]
     with pytest.raises(VibesError, match=r"is a listing, and .* leave out --at and --budget"):
-        why_found(trained, one, two, at="2025-01-01", budget=1.0)
-    with pytest.raises(VibesError, match="leave out --with"):
-        why_found(trained, one, two, beside="ids")
+        explain_listing(trained, one, two, at="2025-01-01", budget=1.0)
+    with pytest.raises(VibesError, match="leave out --blend"):
+        explain_listing(trained, one, two, beside="ids")
 
 
 @pytest.mark.slow
 def test_command_service_and_python_give_the_same_reasons(trained):
     user = trained.log.users[5]
     listings = trained.recommend(user, 3)[C.LISTING].tolist()
-    expected = [one.to_dict(3) for one in why(trained, user, listings)]
-    done = CliRunner().invoke(app, ["why", str(trained.path), user, listings[1], "--json"])
+    expected = [one.to_dict(3) for one in explain(trained, user, listings)]
+    done = CliRunner().invoke(app, ["explain", str(trained.path), user, listings[1], "--json"])
     told = json.loads(done.stdout)
     assert {name: part[:3] if isinstance(part, list) else part for name, part in told.items()} == expected[1]
     assert (
         f"{listings[1]} stands at place 2"
-        in CliRunner().invoke(app, ["why", str(trained.path), user, listings[1]]).stdout
+        in CliRunner().invoke(app, ["explain", str(trained.path), user, listings[1]]).stdout
     )
     with serving(make_app(NewestState(trained.path))) as client:
         answer = client.get(f"/recommend/{user}", params={"k": 3, "why": 1, "why_ms": 10_000}).json()[
@@ -196,7 +196,11 @@ def test_command_service_and_python_give_the_same_reasons(trained):
 
 def test_the_place_of_a_neighbour_is_that_in_the_list_of_what_is_alike(trained):
     near = trained.similar("home-0003", 30, "model")[C.LISTING].tolist()
-    assert [why_found(trained, "home-0003", near[place - 1]).place for place in (1, 6, 30)] == [1, 6, 30]
+    assert [explain_listing(trained, "home-0003", near[place - 1]).place for place in (1, 6, 30)] == [
+        1,
+        6,
+        30,
+    ]
 
 
 def test_what_was_refused_has_no_place_among_what_may_be_listed(trained):
@@ -207,10 +211,10 @@ def test_what_was_refused_has_no_place_among_what_may_be_listed(trained):
         found = trained.recommend(history, 12, rules=rules)[C.LISTING].tolist()
         chosen = [found[0], found[4], found[11]]
         assert refused not in found
-        assert [one.place for one in why(trained, history, chosen, rules=rules)] == [1, 5, 12]
+        assert [one.place for one in explain(trained, history, chosen, rules=rules)] == [1, 5, 12]
 
 
 def test_a_boost_is_part_of_the_place(trained):
     user, rules = trained.log.users[5], {"boost": "fresh 3 20d"}
     listings = trained.recommend(user, 3, rules=rules)[C.LISTING].tolist()
-    assert [one.place for one in why(trained, user, listings, rules=rules)] == [1, 2, 3]
+    assert [one.place for one in explain(trained, user, listings, rules=rules)] == [1, 2, 3]

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from listing_vibes.errors import VibesError
-from listing_vibes.insight.why.carried import NEWEST, Without, without_each
-from listing_vibes.insight.why.explain import Why
-from listing_vibes.insight.why.explain import why as why_similar
-from listing_vibes.insight.why.photo_pairs import photo_places
-from listing_vibes.insight.why.variants import to_encode, variants_of
+from listing_vibes.insight.explain.occlusion import NEWEST, Without, without_each
+from listing_vibes.insight.explain.photo_pairs import photo_places
+from listing_vibes.insight.explain.similarity import SimilarityExplanation, explain_similarity
+from listing_vibes.insight.explain.variants import to_encode, variants_of
 from listing_vibes.market.log import EventLog
 from listing_vibes.market.moments import Moment
 from listing_vibes.run.asking import Asked, of_histories, of_users
@@ -272,7 +271,7 @@ def _most(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(told, key=lambda one: -one["adds"])
 
 
-def why(
+def explain(
     run: Run,
     query: Any,
     listings: str | Sequence[str],
@@ -281,9 +280,9 @@ def why(
     beside: str | None = None,
     budget: float | None = None,
 ) -> list[Reasons]:
-    """Why listings were recommended to a user or for a history, as `Run.recommend` is asked: what `vibes why` does.
+    """Why listings were recommended to a user or for a history, as `Run.recommend` is asked: what `vibes explain` does.
 
-    >>> found = why(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
+    >>> found = explain(run, "user-0001", run.recommend("user-0001", k=2)["listing_id"].tolist())
     >>> [one.place for one in found], found[0].attributes[0]["place_without"] >= 1
     ([1, 2], True)
 
@@ -313,7 +312,7 @@ def why(
     return reasons(run, maker, told, moment, rows, budget)
 
 
-def why_found(
+def explain_listing(
     run: Run,
     query: Any,
     listing: str,
@@ -321,8 +320,8 @@ def why_found(
     beside: str | None = None,
     budget: float | None = None,
     space: str | None = None,
-) -> Reasons | Why:
-    """As `why`, of one listing; `query` may be a listing as well: then why the other is like it in a `space`.
+) -> Reasons | SimilarityExplanation:
+    """As `explain`, of one listing; `query` may be a listing as well: then why the other is like it in a `space`.
 
     Raises:
         VibesError: `query` is neither, or both a user and a listing, or the listing itself, or an option is given that only lists
@@ -333,12 +332,12 @@ def why_found(
             raise VibesError(
                 f"Option --space is '{space}', and lists for a user or a history go by the model; leave it out, or give two listings."
             )
-        return why(run, query, listing, at, beside=beside, budget=budget)[0]
+        return explain(run, query, listing, at, beside=beside, budget=budget)[0]
     if query in run.user_number:
         raise VibesError(
             f"'{query}' is a user and a listing of {run.path}; give the user's history with --history."
         )
-    asked = {"--at": at, "--with": beside, "--budget": budget}
+    asked = {"--at": at, "--blend": beside, "--budget": budget}
     if given := [name for name, value in asked.items() if value is not None]:
         raise VibesError(
             f"'{query}' is a listing, and why another lies near to it depends on no moment and on nothing beside the model; leave "
@@ -346,4 +345,4 @@ def why_found(
         )
     if query == listing:
         raise VibesError(f"'{query}' is given twice, and no listing is a neighbour of its own; give another.")
-    return why_similar(run, query, listing, space)
+    return explain_similarity(run, query, listing, space)

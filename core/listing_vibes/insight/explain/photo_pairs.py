@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.photos.vectors import JOIN, combine, embed_photos, load_photo_vectors
 from listing_vibes.features.tokens.tabular import photo_key
 from listing_vibes.features.units import unit_rows
 from listing_vibes.kept_with import kept_with
 from listing_vibes.market.columns import Columns as C
+from listing_vibes.run.newcomers import load_run_encoder
 from listing_vibes.run.run import Run
+from listing_vibes.run.spaces import load_photo_center
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +24,27 @@ class ListingPhotos:
 
     place: np.ndarray  # (m,) int64, place among the listing's photos, 0 is the cover
     vectors: np.ndarray  # (m, w) float32, seen from the mean of the market and L2-normalised
-    is_encoded: bool = True  # as the encoder gave them; False: as the model reads them
 
 
-def photo_pairs(run: Run, rows: tuple[int, int]) -> tuple[ListingPhotos, ListingPhotos] | None:
-    """The photos of the listings `rows`, None where one has none or no vector is at hand.
+def photo_pairs(
+    run: Run, rows: tuple[int, int], of_encoder: bool = False
+) -> tuple[ListingPhotos, ListingPhotos] | None:
+    """Return the photos of the listings `rows`; None where one has none or no vector is at hand.
 
-    The vectors are those of the photo encoder where they are kept beside the market, else those that the model reads,
-    which are the encoder's with fewer columns.
+    The vectors are those of the photo encoder where they are cached beside the market. Else they are those that the model
+    reads, which are the encoder's with fewer columns; or, `of_encoder`, the photos of the two are embedded.
+
+    Raises:
+        VibesError: the photos have to be embedded, and the run's encoder is not at hand.
     """
-    whole = _encoded(run)
-    found = [_of_table(run, row, whole) if whole is not None else _of_model(run, row) for row in rows]
-    return None if any(one is None for one in found) else (found[0], found[1])  # type: ignore[return-value]
+    cached = _encoded(run)
+    if cached is not None:
+        pair = [_of_table(run, row, cached) for row in rows]
+    elif of_encoder:
+        pair = [_embed_listing(run, row) for row in rows]
+    else:
+        pair = [_of_model(run, row) for row in rows]
+    return None if any(listing is None for listing in pair) else (pair[0], pair[1])  # type: ignore[return-value]
 
 
 def photo_places(run: Run, row: int) -> np.ndarray:
@@ -64,6 +77,25 @@ def _encoded(run: Run) -> tuple[np.ndarray, np.ndarray] | None:
     return np.concatenate([photos.vectors, mean.astype(photos.vectors.dtype)]), photos.ok
 
 
+def _embed_listing(run: Run, row: int) -> ListingPhotos | None:
+    """Embed the photos of one listing, seen from the center of the run's photo space; None without a center or photos."""
+    center, photos = load_photo_center(run.folder), run.market.photos
+    table = photos[(photos[C.LISTING] == run.listing_ids[row]).to_numpy(bool)]
+    if center is None or not len(table):
+        return None
+    with TemporaryDirectory(prefix="vibes-") as folder:
+        encoded = combine(
+            [
+                embed_photos(run.market.path, table, load_run_encoder(run, name), cache=Path(folder))
+                for name in run.manifest.photo_encoder.split(JOIN)
+            ]
+        )
+        vectors = np.asarray(encoded.vectors, np.float32)[encoded.ok]
+    if not len(vectors) or vectors.shape[1] != len(center):
+        return None
+    return ListingPhotos(np.flatnonzero(encoded.ok), unit_rows(vectors - center))
+
+
 def _of_table(run: Run, row: int, whole: tuple[np.ndarray, np.ndarray]) -> ListingPhotos | None:
     vectors, ok = whole
     mine = _photo_rows(run).get(run.listing_ids[row], np.arange(0))
@@ -84,6 +116,4 @@ def _of_model(run: Run, row: int) -> ListingPhotos | None:
     told = (tokens.key[mine] == photo_key(engine.featurizer.vocabulary, 0)) & (tokens.photo[mine] >= 0)
     if not told.any() or not engine.featurizer.photo_reducers:
         return None
-    return ListingPhotos(
-        np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]), False
-    )
+    return ListingPhotos(np.arange(told.sum()), unit_rows(engine.features.photo[tokens.photo[mine][told]]))

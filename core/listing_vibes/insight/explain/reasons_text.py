@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from listing_vibes.insight.why.explain import Why
-from listing_vibes.insight.why.reasons import Reasons
+from listing_vibes.insight.explain.reasons import Reasons
+from listing_vibes.insight.explain.similarity import SimilarityExplanation
 
 SHOWN = 5
 
 
-def reasons_text(found: Reasons | Why) -> str:
+def reasons_text(found: Reasons | SimilarityExplanation) -> str:
     """What carried a listing, and where it would stand without each part."""
-    if isinstance(found, Why):
+    if isinstance(found, SimilarityExplanation):
         return _similarity_text(found)
     by = found.counts if " " in found.counts else f"{found.counts} alone"
     lines = [
@@ -35,7 +35,7 @@ def reasons_text(found: Reasons | Why) -> str:
     return "\n".join(lines)
 
 
-def _similarity_text(found: Why) -> str:
+def _similarity_text(found: SimilarityExplanation) -> str:
     """What makes two listings alike, and what would be left without each part."""
     first, second = found.listings
     lines = [

@@ -1,0 +1,35 @@
+"""The names that commands and options had before, and what to write instead."""
+
+from collections.abc import Sequence
+
+from listing_vibes.errors import VibesError
+
+#: By the former name of a command: what to run instead.
+COMMANDS = {
+    "look": "vibes search RUN WORDS",
+    "why": "vibes explain RUN QUERY LISTING",
+    "passport": "vibes check MARKET --model RUN",
+    "photos": "vibes embed MARKET RUN",
+}
+#: By the former name of an option: what to write instead.
+OPTIONS = {
+    "--with": "--blend",
+    "--other-with": "--other-blend",
+    "--rivals": "--baselines",
+    "--from": "--init-from",
+    "--all": "the command vibes batch RUN OUT --kind users|listings",
+}
+
+
+def check_names(arguments: Sequence[str]) -> None:
+    """Refuse a command line that uses a former name.
+
+    Raises:
+        VibesError: the command or an option has another name now.
+    """
+    name, *rest = arguments
+    if name in COMMANDS:
+        raise VibesError(f"The command '{name}' is gone; use `{COMMANDS[name]}`.")
+    for argument in rest:
+        if (option := argument.split("=", 1)[0]) in OPTIONS:
+            raise VibesError(f"Option {option} is gone; use {OPTIONS[option]}.")

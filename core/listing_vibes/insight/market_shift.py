@@ -1,0 +1,146 @@
+"""What a model knows of a market, and how far the market lies from those it was trained on; no listing is encoded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from listing_vibes.errors import VibesError
+from listing_vibes.features.carried import Carried
+from listing_vibes.features.coverage import values_known
+from listing_vibes.features.featurizer import Featurizer
+from listing_vibes.features.photos.vectors import load_photo_vectors
+from listing_vibes.features.seen import PhotoSpread, SeenMarket, load_seen, read_by
+from listing_vibes.features.within import inside
+from listing_vibes.market.market import Market
+from listing_vibes.run.contents import check_loaded
+from listing_vibes.run.generations import reading
+from listing_vibes.run.manifest import Manifest
+from listing_vibes.run.named import named_model
+from listing_vibes.run.run import Run
+
+
+class AttributeShift(BaseModel):
+    """How much of an attribute of the market a model knows; None where that cannot be measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    known: bool
+    values_known: float | None = None  # share of the values that are not missing
+    shift: float | None = None  # total variation distance from the nearest known market, 0 to 1
+
+
+class MarketShift(BaseModel):
+    """How far a market lies from those that a model was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    market: str
+    run: str
+    sentence: str  # what the model knows, see `listing_vibes.features.carried`
+    nearest: str | None  # of the markets that it was trained on; None where the run does not say
+    shift: float | None  # mean over the attributes that have one
+    attributes_known: float
+    values_known: float | None
+    attributes: list[AttributeShift]
+    photo_shift: float | None  # Fréchet distance as a share of the known photos' variance
+
+    def to_text(self) -> str:
+        """Return the lines that `vibes check --model` prints."""
+        if self.nearest is None:
+            near = "The run does not say what it was trained on; train it again with this version."
+        else:
+            near = f"Nearest known market: {self.nearest} ({_percent(self.shift)} of the values would have to move)."
+        lines = [
+            f"The model of {self.run} {self.sentence}.",
+            near,
+            f"Values known: {_percent(self.values_known)}.",
+        ]
+        if self.photo_shift is not None:
+            lines.append(f"Photos: {_percent(self.photo_shift)} of the spread of the photos it knows away.")
+        table = pd.DataFrame([attribute.model_dump() for attribute in self.attributes])
+        table["known"] = np.where(table["known"], "yes", "no")
+        for column in ("values_known", "shift"):
+            table[column] = [None if pd.isna(share) else float(share) for share in table[column]]
+        shown = table.rename(columns={"name": "attribute", "values_known": "values known"})
+        return "\n".join([*lines, "", shown.to_string(index=False, na_rep="-", float_format="{:.0%}".format)])
+
+
+def measure_shift(market: Market | Path | str, model: Run | Path | str) -> MarketShift:
+    """Measure what the model of a run knows of a market, and how far the market lies from what it learned.
+
+    >>> measure_shift(market, run).attributes_known
+    1.0
+
+    Args:
+        market: a market, or its folder.
+        model: a run, its folder, or the name of a model that ships.
+
+    Raises:
+        VibesError: the run has no model, the market shares nothing with it, or has an attribute of another type.
+    """
+    opened = market if isinstance(market, Market) else Market.open(market)
+    path = model.path if isinstance(model, Run) else named_model(model)
+    with reading(path) as folder:
+        manifest = Manifest.load(folder)
+        if not manifest.trained_on:
+            raise VibesError(f"{path} has no trained model; name a run of `vibes train`.")
+        check_loaded(folder, "vocabulary.json", "features.safetensors", "seen.json")
+        featurizer, seen = Featurizer.load(folder), load_seen(folder)
+    origin = manifest.carried if manifest.carried and not manifest.carried.learned else None
+    name = origin.market_name if origin else manifest.market_name
+    carried = Carried.of(opened, featurizer, Path(origin.run) if origin else path, name)
+    described = read_by(featurizer, opened)
+    near, distances = nearest_market(seen, described)
+    known = values_known(featurizer, described)
+    photos = None
+    if featurizer.photo is not None and len(opened.photos):
+        with suppress(VibesError):  # photos that are not embedded yet are left out
+            photos = load_photo_vectors(opened.path, opened.photos, featurizer.photo_encoder)
+    spread = PhotoSpread.of(featurizer, photos)
+    states = {manifest.trained_on, *(market.fingerprint for market in manifest.markets or ())}
+    # The folders of two markets may share a name; a name in market.toml is meant.
+    is_learned = opened.fingerprint in states or opened.config.name in {market.name for market in seen}
+    return MarketShift(
+        market=opened.name,
+        run=str(path if isinstance(model, Run) else model),
+        sentence=f"was trained on this market and {carried.sentence}" if is_learned else carried.sentence,
+        nearest=near.name if near else None,
+        shift=float(np.mean([*distances.values()])) if distances else None,
+        attributes_known=len(carried.known) / max(1, len(carried.known) + len(carried.new)),
+        values_known=float(np.mean([*known.values()])) if known else None,
+        attributes=[
+            AttributeShift(
+                name=name,
+                known=name in carried.known,
+                values_known=known.get(name, known.get(inside(name))),
+                shift=distances.get(name, distances.get(inside(name))),
+            )
+            for name in (*carried.known, *carried.new)
+        ],
+        photo_shift=near.photos.distance(spread) if near and near.photos and spread else None,
+    )
+
+
+def nearest_market(seen: Sequence[SeenMarket], market: Market) -> tuple[SeenMarket | None, dict[str, float]]:
+    """Return the known market that is nearest to a market, and its distances by attribute.
+
+    An attribute that the known market lacks counts as a distance of 1.
+    """
+
+    def mean_distance(candidate: tuple[SeenMarket, dict[str, float]]) -> float:
+        names = [attribute.name for attribute in market.attributes]
+        return float(np.mean([candidate[1].get(name, 1.0) for name in names] or [1.0]))
+
+    candidates = ((known, known.distances(market)) for known in seen)
+    return min(candidates, key=mean_distance, default=(None, {}))
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
