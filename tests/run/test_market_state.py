@@ -47,7 +47,7 @@ def test_every_answer_over_a_changed_market_says_so(trained, tmp_path, change):
         told = vibes(*words, "-k", 3)
         assert told.stderr.count("changed since") == 1
         assert all(row["market_changed"] for row in json.loads(vibes(*words, "-k", 3, "--json").stdout))
-    for words in (("evaluate", run.path, "--rivals", "none"), ("monitor", run.path)):
+    for words in (("evaluate", run.path, "--baselines", "none"), ("monitor", run.path)):
         assert json.loads(vibes(*words, "--json", check=None).stdout)["market_changed"] is True
     with serving(make_app(NewestState(run.path))) as client:
         assert client.get(f"/similar/{ASKED}").json()["market_changed"] is True
