@@ -6,7 +6,7 @@ Page, command, batch job, service and pushes all come here, so that one question
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +48,37 @@ class Lists(NamedTuple):
         if not parts:  # nobody was asked for
             return cls(np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int8))
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Requests:
+    """B lists that are to be made at one moment.
+
+    Attributes:
+        region_of: (B,) rows of the listings in whose regions (see `Rules.same`) the candidates are.
+        banned: (n,) rows, each of which the list `owner` (n,) must not hold.
+        at: the moment; None: there is none.
+        k: of each list, at most; None: that of the rules.
+        allowed: (L,) bool, which listings may be in a list beside what the rules say; None: all.
+    """
+
+    region_of: np.ndarray
+    banned: np.ndarray
+    owner: np.ndarray
+    at: int | None
+    k: int | None
+    allowed: np.ndarray | None = None
+
+    def take(self, lists: np.ndarray | slice) -> Requests:
+        """Return some of the lists."""
+        region_of, number = self.region_of[lists], np.full(len(self.region_of), -1)
+        number[lists] = np.arange(len(region_of))
+        mine = number[self.owner] >= 0
+        return replace(self, region_of=region_of, banned=self.banned[mine], owner=number[self.owner[mine]])
+
+    def ban(self, rows: np.ndarray, owner: np.ndarray) -> Requests:
+        """Return the same lists without the listings `rows` (n,) in the lists `owner` (n,)."""
+        return replace(self, banned=np.append(self.banned, rows), owner=np.append(self.owner, owner))
 
 
 class Recommender:
@@ -95,14 +126,14 @@ class Recommender:
             k: of each list, at most; None: that of the rules.
             allowed: (L,) bool, which listings may be found beside the rules; None: all.
         """
-        line, table = np.arange(len(rows)), self._all.vectors
+        requests, table = Requests(rows, rows, np.arange(len(rows)), at, k, allowed), self._all.vectors
         if not self.moves.any:
-            return self._lists(self.index(None), table[rows], rows, rows, line, at, k, allowed)
+            return self._lists(self.index(None), table[rows], requests)
 
         def scores(some: slice) -> np.ndarray:
             return self.moves.add_to(table[rows[some]] @ table.T, at)
 
-        return self._scored(scores, rows, rows, line, at, k, allowed)
+        return self._scored(scores, requests)
 
     def recommend(
         self, log: EventLog, start: np.ndarray, end: np.ndarray, at: int, k: int | None = None
@@ -132,14 +163,16 @@ class Recommender:
                 log.listing[ranges(start, length)].astype(np.int64),
                 np.repeat(np.arange(len(start)), length),
             )
+        requests = Requests(newest, banned, owner, at, k)
         if not score_all:
-            index, queries = self.index(at), vectors if self._when(at) is None else asking(vectors)
-            return self._lists(index, queries, newest, banned, owner, at, k)
+            return self._lists(
+                self.index(at), vectors if self._when(at) is None else asking(vectors), requests
+            )
 
         def scores(some: slice) -> np.ndarray:
             return self.moves.add_to(self._scores(log, vectors[some], start[some], end[some], at), at)
 
-        return self._scored(scores, newest, banned, owner, at, k)
+        return self._scored(scores, requests)
 
     def _popular(self, count: int, at: int, k: int | None) -> Lists:
         """The same popular and recent listings `count` times; their scores are their recent events."""
@@ -148,7 +181,8 @@ class Recommender:
             return Recommender(self.run, self.space, rules)._popular(count, at, k)
         popular, none = popular_at(self.run, at), np.zeros(0, np.int64)
         scores = self.moves.add_to(popular.order[None], at)
-        rows, _, ruled = self._lists(self._all, scores, np.zeros(1, np.int64), none, none, at, k, scored=True)
+        requests = Requests(np.zeros(1, np.int64), none, none, at, k)
+        rows, _, ruled = self._lists(self._all, scores, requests, scored=True)
         found = Lists(rows, np.where(rows >= 0, popular.recent[rows], 0), ruled)
         return Lists(*(np.repeat(column, count, axis=0) for column in found))
 
@@ -164,21 +198,13 @@ class Recommender:
         """How scores look at the listings of a history beside its vector; without a model they do not."""
         return self.run.late_interaction if self.space == "model" else LateInteraction()
 
-    def _scored(
-        self, scores: Callable[[slice], np.ndarray], of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
-        at: int | None, k: int | None, allowed: np.ndarray | None = None,
-    ) -> Lists:  # fmt: skip
-        """Lists by the scores (b, L) of every listing, some queries at a time."""
-        index, parts = self._all, []
-        step = max(1, HELD // max(len(index.vectors), 1))
-        for low in range(0, len(of), step):
-            some, mine = slice(low, low + step), (owner >= low) & (owner < low + step)
-            parts.append(
-                self._lists(
-                    index, scores(some), of[some], banned[mine], owner[mine] - low, at, k, allowed, True
-                )
-            )
-        return Lists.joined(parts)
+    def _scored(self, scores: Callable[[slice], np.ndarray], requests: Requests) -> Lists:
+        """Lists by the scores (b, L) of every listing, some lists at a time."""
+        step = max(1, HELD // max(len(self._all.vectors), 1))
+        parts = [slice(low, low + step) for low in range(0, len(requests.region_of), step)]
+        return Lists.joined(
+            [self._lists(self._all, scores(part), requests.take(part), scored=True) for part in parts]
+        )
 
     @property
     def scorer(self) -> str:
@@ -228,53 +254,40 @@ class Recommender:
         return scores if gain is None else scores + gain
 
     def _lists(
-        self, index: ExactIndex, queries: np.ndarray, of: np.ndarray, banned: np.ndarray, owner: np.ndarray,
-        at: int | None, k: int | None, allowed: np.ndarray | None = None, scored: bool = False,
-    ) -> Lists:  # fmt: skip
-        """Lists of queries (B, d), or their scores (B, L), that belong to the regions of the listings `of` (B,)."""
-        most = min(self.rules.k if k is None else k, len(index.known))  # there are no more
+        self, index: ExactIndex, queries: np.ndarray, requests: Requests, scored: bool = False
+    ) -> Lists:
+        """Lists of queries (B, d), or (`scored`) of the scores (B, L) of all listings."""
+        most = min(self.rules.k if requests.k is None else requests.k, len(index.known))  # there are no more
         rules = self.rules.model_copy(update={"k": max(most, 1)})
-        rows, found = self._select(index, rules, queries, of, banned, owner, at, allowed, scored)
+        rows, found = self._select(index, rules, queries, requests, scored)
         ruled = np.zeros(rows.shape, np.int8)
         ruled[np.isin(rows, self.pins) & (rows >= 0)] = PINNED
-        for fewer in self._fewer(rules) if rules.fill else ():
+        for code, fewer in self._fewer(rules) if rules.fill else ():
             short = np.flatnonzero(rows[:, -1] < 0)
             if not len(short):
                 break
-            code, less = fewer
-            number = np.full(len(rows), -1)
-            number[short] = np.arange(len(short))
-            had = rows[short] >= 0
-            struck = np.concatenate([banned[number[owner] >= 0], rows[short][had]])
-            whose = np.concatenate([number[owner][number[owner] >= 0], np.nonzero(had)[0]])
-            more, worth = self._select(
-                index, less, queries[short], of[short], struck, whose, at, allowed, scored
-            )
-            for line, query in enumerate(short):
-                begin, added = int(had[line].sum()), int((more[line] >= 0).sum())
-                place = slice(begin, min(begin + added, rows.shape[1]))
-                count = place.stop - begin
-                rows[query, place], found[query, place], ruled[query, place] = (
-                    more[line, :count],
-                    worth[line, :count],
-                    code,
-                )
+            had = rows[short] >= 0  # (b, k)
+            missing = requests.take(short).ban(rows[short][had], np.nonzero(had)[0])
+            more, scores = self._select(index, fewer, queries[short], missing, scored)
+            rank = had.sum(axis=1)[:, None] + np.arange(more.shape[1])  # (b, k)
+            line, column = np.nonzero((more >= 0) & (rank < rows.shape[1]))
+            to = short[line], rank[line, column]
+            rows[to], found[to], ruled[to] = more[line, column], scores[line, column], code
         return Lists(rows, found, ruled)
 
     def _select(
-        self, index: ExactIndex, rules: Rules, queries: np.ndarray, of: np.ndarray, banned: np.ndarray,
-        owner: np.ndarray, at: int | None, allowed: np.ndarray | None, scored: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        self, index: ExactIndex, rules: Rules, queries: np.ndarray, requests: Requests, scored: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows and scores (B, k) under `rules`, which may be fewer than those of this maker."""
-        eligible = self.eligible(at, bool(rules.where) or not self.rules.where)
-        if allowed is not None:
-            eligible = eligible & allowed
+        eligible = self.eligible(requests.at, bool(rules.where) or not self.rules.where)
+        if requests.allowed is not None:
+            eligible = eligible & requests.allowed
         width = self.run.vectors(self.space).shape[1]
         groups = self.groups if rules.same else replace(self.groups, region=None)
         pins = self.pins if rules.pin else self.pins[:0]
         selector = Selector(index, rules, groups, eligible, width, pins)
-        region = None if groups.region is None else groups.region[of]
-        return selector.lists(queries, region, banned, owner, scored)
+        region = None if groups.region is None else groups.region[requests.region_of]
+        return selector.lists(queries, region, requests.banned, requests.owner, scored)
 
     def _fewer(self, rules: Rules) -> Iterator[tuple[int, Rules]]:
         """Fewer and fewer rules, each with the code of what it gives up."""

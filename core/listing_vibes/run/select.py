@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,8 +47,6 @@ class Selector:
         default_factory=lambda: np.zeros(0, np.int64)
     )  # (n,) rows that stand first, in this order
     _region: tuple[int, np.ndarray, ExactIndex | None] | None = field(default=None, repr=False)
-    #: One query (1, d) and its scores (1, L), for the pools that `at_most` asks of it one after the other.
-    _asked: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
     _ranked: np.ndarray = field(init=False, repr=False)  # (L,) bool: eligible and not pinned
 
     @property
@@ -74,6 +72,8 @@ class Selector:
             rows (B, k) int64, -1 where there are fewer, and scores (B, k) float32.
         """
         count, k = len(queries), self.rules.k
+        if scored:  # rounded, so that twins are equal wherever they stand in a matrix product
+            queries = np.round(queries, DECIMALS)
         rows, scores = np.full((count, k), -1, np.int64), np.zeros((count, k), np.float32)
         struck = np.unique(owner * len(self.eligible) + banned)  # (n,) sorted
         pins = self.pins[self.eligible[self.pins]]
@@ -90,8 +90,10 @@ class Selector:
         pins: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """The lists of queries (b, d) with the numbers (b,), widening the pool for those that need it, behind `pins` (n,)."""
-        propose = self._best_of if scored else self._propose_again if self._again(queries) else self._propose
-        k, size = self.rules.k, self._size(group)
+        # One query may ask for one pool after the other: its scores are held.
+        hold = scored or (self._counts and len(queries) == 1 and type(self.index) is ExactIndex)
+        held = self._all_scores(queries, scored) if hold else None
+        k, size = self.rules.k, len(self._members(group))
         rows, scores = np.full((len(queries), k), -1, np.int64), np.zeros((len(queries), k), np.float32)
         todo, pool = np.arange(len(queries)), min(self.wanted + SPARE, size)
         while len(todo) and (pool or len(pins)):
@@ -99,7 +101,13 @@ class Selector:
             step = max(1, AT_ONCE // (queries.shape[1] * (1 if scored else max(pool, 1))))
             for first in range(0, len(todo), step):
                 some = todo[first : first + step]
-                found, value = propose(queries[some], group, pool) if pool else _nothing(len(some))
+                if not pool:
+                    found, value = _nothing(len(some))
+                elif held is None:
+                    found, value = self._propose(queries[some], group, pool)
+                else:
+                    members = self._members(group)
+                    found, value = self._best_of(queries[some], held[some], members, pool, scored)
                 if len(pins):
                     found, value = _first(pins, found, value)
                 free = (found >= 0) & ~_within(number[some, None] * len(self.eligible) + found, struck)
@@ -109,40 +117,40 @@ class Selector:
             todo, pool = np.concatenate(later), min(pool * 4, size)
             if pool > THIN and len(todo) <= ONE_BY_ONE and self._counts and type(self.index) is ExactIndex:
                 for one in todo:
-                    mine = queries[one : one + 1], group, number[one : one + 1], struck, scored, pins
-                    rows[one], scores[one] = self._thinned(*mine)
+                    mine = queries[one : one + 1]
+                    row_scores = self._all_scores(mine, scored) if held is None else held[one : one + 1]
+                    rows[one], scores[one] = self._thinned(
+                        mine, row_scores, group, number[one], struck, scored, pins
+                    )
                 todo = todo[:0]
         if len(pins):  # what stands there by a rule has a score as well
             line, place = np.nonzero(np.isin(rows, pins))
             at = rows[line, place]
-            told = np.round(queries[line, at], DECIMALS) if scored else _products(
+            exact = queries[line, at] if scored else _products(
                 queries[line], self.index.vectors, at[:, None])[:, 0]  # fmt: skip
-            scores[line, place] = told
+            scores[line, place] = exact
         return rows, scores
 
     def _thinned(
-        self, query: np.ndarray, group: int | None, number: np.ndarray, struck: np.ndarray, scored: bool,
+        self, query: np.ndarray, held: np.ndarray, group: int | None, number: int, struck: np.ndarray, scored: bool,
         pins: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """The list (1, k) of one query, where `at_most` strikes so much that a pool would have to hold nearly all listings:
-        whoever has as many in it as may be is left out of the next pool."""
+        """The list (1, k) of one query with the scores `held` (1, L), where `at_most` strikes so much that a pool would have to
+        hold nearly all listings: whoever has as many in it as may be is left out of the next pool."""
         seller, most = self.groups.seller, self.rules.at_most
         assert seller is not None and most is not None
         left = self._ranked.copy() if group is None else self._ranked & (self.groups.region == group)
-        inner = Selector(self.index, self.rules, replace(self.groups, region=None), left, self.width)
-        inner._ranked, inner._asked = left, self._asked
         pool = self.wanted + SPARE
         found, value = _nothing(1)
         if len(pins):
             found, value = _first(pins, found, value)
         while True:
-            more, worth = (inner._best_of if scored else inner._propose_again)(query, None, pool)
+            more, worth = self._best_of(query, held, np.flatnonzero(left), pool, scored)
             there = more[0] >= 0
             found = np.concatenate([found, more[:, there]], axis=1)
             value = np.concatenate([value, worth[:, there]], axis=1)
-            order = np.lexsort((found, -value), axis=1)
-            found, value = np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
-            free = ~_within(number[:, None] * len(self.eligible) + found, struck)
+            found, value = _in_order(found, value)
+            free = ~_within(number * len(self.eligible) + found, struck)
             chosen, settled = self._choose(found, value, free, not there.all())
             if settled[0]:
                 return self._ordered(chosen, value, found)
@@ -171,37 +179,20 @@ class Selector:
             members, index = self._members(group), self._index(group)
             found, _ = index.search(queries, pool)
             found = np.where(found >= 0, members[found], -1)
-        return self._by_score(queries, found)
+        return _in_order(found, _products(queries, self.index.vectors, found))
 
-    def _by_score(self, queries: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The rows `found` (b, p) by exact score and then by row, with the scores."""
-        value = _products(queries, self.index.vectors, found)
-        order = np.lexsort((found, -value), axis=1)
-        return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+    def _all_scores(self, queries: np.ndarray, scored: bool) -> np.ndarray:
+        """(b, L) float32: the scores of all listings."""
+        return queries if scored else queries @ self.index.vectors.T
 
-    def _again(self, queries: np.ndarray) -> bool:
-        """Whether a query may be asked for one pool after the other, and its scores are better kept than made anew."""
-        return self._counts and len(queries) == 1 and type(self.index) is ExactIndex
-
-    def _propose_again(
-        self, query: np.ndarray, group: int | None, pool: int
+    def _best_of(
+        self, queries: np.ndarray, held: np.ndarray, members: np.ndarray, pool: int, scored: bool
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `_propose`, of one query (1, d) whose scores of all listings are kept."""
-        if self._asked is None or (self._asked[0] is not query and not np.array_equal(self._asked[0], query)):
-            self._asked = query, query @ self.index.vectors.T
-        members = None if self._ranked.all() else np.flatnonzero(self._ranked)  # (m,)
-        members = members if group is None else self._members(group)
-        scores = self._asked[1]
-        found, _ = best(scores if members is None else scores[:, members], pool, members)
-        return self._by_score(query, found)
-
-    def _best_of(self, scores: np.ndarray, group: int | None, pool: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_propose`, of scores (b, L): rounded, so that twins are equal wherever they stand in a matrix product."""
-        members = np.flatnonzero(self._ranked) if group is None else self._members(group)  # (m,)
-        found, value = best(np.round(scores[:, members], DECIMALS), pool, members)
-        value = np.where(found >= 0, value, -np.inf).astype(np.float64)
-        order = np.lexsort((found, -value), axis=1)
-        return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
+        """As `_propose`, of the rows `members` (m,) by the scores `held` (b, L)."""
+        found, value = best(held if len(members) == held.shape[1] else held[:, members], pool, members)
+        if scored:
+            return _in_order(found, np.where(found >= 0, value, -np.inf).astype(np.float64))
+        return _in_order(found, _products(queries, self.index.vectors, found))
 
     def _choose(
         self, found: np.ndarray, value: np.ndarray, free: np.ndarray, whole: bool
@@ -240,11 +231,10 @@ class Selector:
             scores = np.where(pick >= 0, np.take_along_axis(scores, some, 1), 0)
         return rows, scores
 
-    def _size(self, group: int | None) -> int:
-        return int(self._ranked.sum()) if group is None else len(self._members(group))
-
-    def _members(self, group: int) -> np.ndarray:
-        """(m,) rows of the eligible listings of a group; the last group is kept."""
+    def _members(self, group: int | None) -> np.ndarray:
+        """(m,) rows of the eligible listings of a group, None: of all; the last group is kept."""
+        if group is None:
+            return np.flatnonzero(self._ranked)
         if self._region is None or self._region[0] != group:
             self._region = (group, np.flatnonzero(self._ranked & (self.groups.region == group)), None)
         return self._region[1]
@@ -258,6 +248,12 @@ class Selector:
         index = self._region[2]
         assert index is not None
         return index
+
+
+def _in_order(found: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows `found` (b, p) by their scores `value` (b, p) and then by row, with these."""
+    order = np.lexsort((found, -value), axis=1)
+    return np.take_along_axis(found, order, 1), np.take_along_axis(value, order, 1)
 
 
 def _nothing(count: int) -> tuple[np.ndarray, np.ndarray]:
