@@ -11,6 +11,8 @@ from listing_vibes.insight.rankings import load_rankings, rankers
 from listing_vibes.progress import Notice
 from listing_vibes.run.generations import RESULTS, folders_of
 from listing_vibes.run.run import Run
+from listing_vibes.serving.refresh.refresher import Refresher
+from listing_vibes.serving.refresh.sources import FolderSource
 
 
 def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp_path):
@@ -36,10 +38,10 @@ def test_fewer_baselines_or_users_never_replace_a_fuller_evaluation(trained, tmp
     assert Run.open(path).metrics["new_by"]["attribute"] == "district"
 
 
-def test_events_that_come_later_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
+def test_events_that_a_refresh_brings_are_no_part_of_the_test_until_asked_for(trained, tmp_path):
     run = copied(trained, tmp_path)
     first = evaluate(run.path, baselines="none")
-    events = run.market.events
+    events, new = run.market.events, tmp_path / "new"
     users = events["user_id"].unique()
     rng = np.random.default_rng(0)
     later = pd.DataFrame(
@@ -49,7 +51,10 @@ def test_events_that_come_later_are_no_part_of_the_test_until_asked_for(trained,
             "timestamp": events["timestamp"].max() + pd.to_timedelta(1 + np.arange(4 * len(users)), "s"),
         }
     )
-    pd.concat([events, later], ignore_index=True).to_parquet(run.market.path / "events.parquet", index=False)
+    new.mkdir()
+    later.to_parquet(new / "later.parquet", index=False)
+    look = Refresher(run.path, {"events": FolderSource(new)}).look()
+    assert look.published and look.events == len(later)
     again = evaluate(run.path, baselines="none")
     assert len(again.queries) == len(first.queries) and again.results == first.results
     newer = evaluate(run.path, baselines="none", new_test=True)

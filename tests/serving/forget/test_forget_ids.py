@@ -191,6 +191,32 @@ def test_a_refresh_that_waits_lets_go_of_the_state_that_has_a_user(run, tmp_path
     assert Run.open(path).generation == 2
 
 
+def test_no_refresh_reads_a_user_again_between_two_tables(run, tmp_path, monkeypatch):
+    new, user, real = tmp_path / "new", "somebody-5001", os.replace
+    deliver(new, "csv", user, run.listing_ids[0])
+    Refresher(run.path, {"events": FolderSource(new)}).look()
+    deliver(new, "csv.gz", user, run.listing_ids[1])
+    (new / "a.csv").write_text(f"user_id,listing_id,timestamp\n{user},{run.listing_ids[2]},{WHEN}\n")
+    path, refused = run.path, []
+    del run
+
+    def replace(source, target):
+        real(source, target)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", real)
+            try:
+                with only_writer(path, "vibes refresh"):
+                    Refresher(path, {"events": FolderSource(new)}).look()
+            except VibesError as error:
+                refused.append(error)
+
+    monkeypatch.setattr(os, "replace", replace)
+    forget(path, [user], [new])
+    monkeypatch.setattr(os, "replace", real)
+    assert traces(tmp_path, user) == [] and refused
+    assert Refresher(path, {"events": FolderSource(new)}).look().unread == 0
+
+
 def test_of_two_refreshes_of_a_run_the_second_is_refused_and_other_writers_are_not(run):
     with refreshing(run.path, run.path.parent.parent / "new", 0.05) as wait:
         wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -83,15 +84,19 @@ def forget(run: Path, users: Sequence[str], also: Iterable[Path | str] = ()) -> 
     sweep_left(Path(gettempdir()))  # of a refresh that was killed: copies of what it was reading
     places = [run, market.path, *elsewhere]
     runs = {one.resolve(): one for one in (run, *(found for place in elsewhere for found in _runs_in(place)))}
-    for one in runs.values():
-        _forget_in_run(one, who, told)
-        places.append(Run.open(one).market_on_disk.path)
-    found = [(place, table) for place in places for table in tables_of(place)]
-    for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
-        _forget_in_table(path, who, told)
-    for store in (*databases, *(str(path) for place in places for path in stores_in(place))):
-        if count := without_in_store(store, who):
-            told.rows[shown_place(store)] = count
+    # All runs stay locked until the last table is written: a refresh in between would read these users again.
+    with ExitStack() as locks:
+        for _, one in sorted(runs.items()):
+            locks.enter_context(only_writer(one, "vibes forget", wait=WAIT_S))
+        for one in runs.values():
+            _forget_in_run(one, who, told)
+            places.append(Run.open(one).market_on_disk.path)
+        found = [(place, table) for place in places for table in tables_of(place)]
+        for path in dict.fromkeys(table.resolve() for place, table in found if not _of_a_state(table, place)):
+            _forget_in_table(path, who, told)
+        for store in (*databases, *(str(path) for place in places for path in stores_in(place))):
+            if count := without_in_store(store, who):
+                told.rows[shown_place(store)] = count
     for one in runs.values():
         _remove_generations(one, who, told)
     missing = [user for user in users if id_text(user) not in who.found]
@@ -115,56 +120,49 @@ def _of_a_state(path: Path, place: Path) -> bool:
 
 
 def _forget_in_run(path: Path, who: Who, told: Forgotten) -> None:
-    """Publish the run's current state without them, where it has tables of its own or its market is as it was."""
-    with only_writer(path, "vibes forget", wait=WAIT_S):
-        run = Run.open(path)
-        if run.has_model:
-            told.runs.append(str(path))
-        market = run.market_on_disk
-        for folder in (path, market.path):  # of a writer that was killed: it may tell of them
-            sweep_left(folder)
-        if market.tables != market.path:  # a state with tables of its own
-            states = list(tables_of(run.folder))
-        else:
-            states = (
-                [] if run.market_changed else [t for t in tables_of(market.path) if t.parent == market.path]
-            )
-        if not any(has_users(table) and rows_of(table, who).any() for table in states):
-            return
-        with building(path) as built:
-            config = market.config.model_copy(update={"actions": list(market.actions)})
-            write_tables(built / "market", market, config, None, None, None)
-            for name in (PUSHES, *WAITING.values()):
-                if (run.folder / name).is_file():
-                    copy_file(run.folder / name, built / name)
-            for table in list(tables_of(built)):
-                if has_users(table) and (count := without(table, who)):
-                    place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
-                    told.rows[str(place)] = count
-            link_model(run.folder, built)
-            copy_file(run.folder / "listings.npz", built / "listings.npz")
-            after = Market.open(market.path, tables=built / "market")
-            features = load_prepared(run.folder, run.manifest.fingerprint)
-            if features is not None:
-                save_prepared(built, features, after.fingerprint)
-            state: dict[str, Any] = (
-                read_json(run.folder / REFRESH, f"embed {path} again, and refresh it") or {}
-            )
-            # Of the market's tables it takes the place of those that are its own; another run's refresh may have extended them.
-            ours, was = digests(market.tables), state.get("replaced", {})
-            lie = {
-                name: one
-                for name, one in digests(market.path).items()
-                if one in (ours.get(name), was.get(name))
-            }
-            write_json(built / REFRESH, {**state, "replaced": lie})
-            seal(built, manifest_over(run, after))
-            publish(path, built)
-        if config != market.config:
-            copy_file(
-                folder_of(path, stamp_of(path).number) / "market" / "market.toml",
-                market.path / "market.toml",
-            )
+    """Publish the state of a run that is locked without them, where it has tables of its own or its market is as it was."""
+    run = Run.open(path)
+    if run.has_model:
+        told.runs.append(str(path))
+    market = run.market_on_disk
+    for folder in (path, market.path):  # of a writer that was killed: it may tell of them
+        sweep_left(folder)
+    if market.tables != market.path:  # a state with tables of its own
+        states = list(tables_of(run.folder))
+    else:
+        states = [] if run.market_changed else [t for t in tables_of(market.path) if t.parent == market.path]
+    if not any(has_users(table) and rows_of(table, who).any() for table in states):
+        return
+    with building(path) as built:
+        config = market.config.model_copy(update={"actions": list(market.actions)})
+        write_tables(built / "market", market, config, None, None, None)
+        for name in (PUSHES, *WAITING.values()):
+            if (run.folder / name).is_file():
+                copy_file(run.folder / name, built / name)
+        for table in list(tables_of(built)):
+            if has_users(table) and (count := without(table, who)):
+                place = folder_of(path, stamp_of(path).number + 1) / table.relative_to(built)
+                told.rows[str(place)] = count
+        link_model(run.folder, built)
+        copy_file(run.folder / "listings.npz", built / "listings.npz")
+        after = Market.open(market.path, tables=built / "market")
+        features = load_prepared(run.folder, run.manifest.fingerprint)
+        if features is not None:
+            save_prepared(built, features, after.fingerprint)
+        state: dict[str, Any] = read_json(run.folder / REFRESH, f"embed {path} again, and refresh it") or {}
+        # Of the market's tables it takes the place of those that are its own; another run's refresh may have extended them.
+        ours, was = digests(market.tables), state.get("replaced", {})
+        lie = {
+            name: one for name, one in digests(market.path).items() if one in (ours.get(name), was.get(name))
+        }
+        write_json(built / REFRESH, {**state, "replaced": lie})
+        seal(built, manifest_over(run, after))
+        publish(path, built)
+    if config != market.config:
+        copy_file(
+            folder_of(path, stamp_of(path).number) / "market" / "market.toml",
+            market.path / "market.toml",
+        )
 
 
 def _forget_in_table(path: Path, who: Who, told: Forgotten) -> None:
