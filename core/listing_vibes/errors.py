@@ -14,15 +14,16 @@ DEBUG = "LISTING_VIBES_DEBUG"
 EXTRAS = {
     name: extra
     for extra, names in {
-        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib",
+        "train": "torch torchvision accelerate safetensors timm transformers sklearn umap implicit matplotlib diffusers",
         "app": "streamlit starlette plotly",
         "serve": "fastapi uvicorn prometheus_client httptools uvloop",
-        "export": "onnx onnxscript onnxruntime",
-        "sql": "sqlalchemy psycopg",
-        "vae": "diffusers", "ray": "ray", "fast": "openvino", "milvus": "pymilvus", "notebook": "anywidget", "storage": "fsspec",
+        "export": "onnx onnxscript onnxruntime openvino pymilvus",
+        "sources": "fsspec sqlalchemy psycopg",
+        "ray": "ray",
+        "notebook": "anywidget",
     }.items()
     for name in names.split()
-}  # fmt: skip
+}
 _UNSAFE = re.compile(r"pickle|weights_only", re.IGNORECASE)
 
 

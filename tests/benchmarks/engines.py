@@ -8,7 +8,7 @@ Each holds the vectors of a run's live listings and their attributes, and is ask
 for the 30 listings nearest to a listing under each rule. What an engine has no request for is told as such; where it has one,
 p50 and p99 in milliseconds and requests a second, by the clock and by the processor time of a request in this process and those it
 started, which a busy machine changes least, and the mean share of the 30 that this project gives as well. Needs `qdrant-client` (not among the
-project's extras) beside the extra `milvus`; an engine that is not installed is left out.
+project's extras) beside the extra `export`; an engine that is not installed is left out.
 """
 
 import argparse

@@ -304,7 +304,7 @@ def test_the_image_has_what_its_commands_need():
     ]
     locked = (DEPLOY / "requirements.txt").read_text() + (DEPLOY / "torch.txt").read_text()
     names = {name.lower() for name in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)}
-    for extra in ("app", "train", "serve", "sql", "storage"):
+    for extra in ("app", "train", "serve", "sources"):
         assert {re.match(r"[\w.-]+", need)[0].lower() for need in extras[extra]} <= names, (
             f"{extra}: run .ci/lock"
         )

@@ -23,7 +23,7 @@ def engine_of(address: Any, told: str, **options: Any) -> Any:
     Raises:
         VibesError: SQLAlchemy or the database's driver is not installed, the address is none, or names a file that is not there.
     """
-    with needs("A database", "sql"):
+    with needs("A database", "sources"):
         import sqlalchemy as sql
     try:
         engine = sql.create_engine(address, pool_pre_ping=True, **options)

@@ -51,7 +51,7 @@ class Place:
         Raises:
             VibesError: fsspec or the package of the protocol is not installed, or nobody knows the protocol.
         """
-        with needs("Storage by its address", "storage"):
+        with needs("Storage by its address", "sources"):
             import fsspec
         protocol = address.partition("://")[0].lower() if is_address(address) else "file"
         with asked(replace(_NOWHERE, shown=shown(address), told=told)):

@@ -1,4 +1,4 @@
-"""The photo encoder's forward pass on the processor by OpenVINO, where that is installed (`pip install 'listing-vibes[fast]'`).
+"""The photo encoder's forward pass on the processor by OpenVINO, where that is installed (`pip install 'listing-vibes[export]'`).
 
 The torch model stays the reference: it is converted once, kept by the hash of its weights, and what the converted one
 gives is compared with it before it is used.

@@ -108,7 +108,7 @@ def is_vae(name: str) -> bool:
 
 
 def _model() -> Any:
-    with needs("The photo encoder 'vae'", "vae"):
+    with needs("The photo encoder 'vae'"):
         from diffusers import AutoencoderKL
     stages = len(CHANNELS)
     return AutoencoderKL(

@@ -53,7 +53,7 @@ class MilvusStore:
         """
         if not re.fullmatch(r"[A-Za-z_]\w*", collection):
             raise VibesError(f"'{collection}' is no name of a Milvus collection; use letters, digits and _.")
-        with needs("Milvus", "milvus"):
+        with needs("Milvus", "export"):
             from pymilvus import MilvusClient
         if "://" not in str(place):
             if not str(place).endswith(".db"):
