@@ -69,7 +69,7 @@ def test_no_face_shows_an_id_and_all_join_by_the_name(trained, tmp_path, caplog)
     user, name = plain[5], run.market.names.of(plain[5])
     pd.testing.assert_frame_equal(run.recommend(user), trained.recommend(user))
     pd.testing.assert_frame_equal(run.recommend(name), trained.recommend(user))
-    assert run.recommend("nobody").attrs["fallback"]
+    assert run.recommend("nobody")["fallback"].all()
     (tmp_path / "new").mkdir()
     rows = trained.market.events[trained.market.events[C.USER] == user]
     rows.assign(**{C.TIMESTAMP: rows[C.TIMESTAMP] + pd.Timedelta(days=9)}).to_parquet(

@@ -85,7 +85,7 @@ _AMOUNT = re.compile(
 #: As the figures of Arabic are parted, and a minus is set.
 _SIGNS = str.maketrans("٬٫−", ",.-")
 _TEXT = {str}
-_WHOLE = re.compile(r"-?\d+\.0")
+_WHOLE = re.compile(r"(-?\d+)\.0+")
 #: A tuple or set of words as Python writes it; what it holds is in the order of the text once it is read as a list.
 _OF_PYTHON = re.compile(r"\((['\"]).*\1,?\)|\{'[^{}]*['\"]\}|\{\"[^{}]*'\}", re.DOTALL)
 #: Where a member of a list begins with a quotation mark.
@@ -125,14 +125,15 @@ def _text_of(cell: Any) -> Any:
 def id_text(cell: object) -> str | None:
     """Return an identifier of any type as the string that is compared; None where it is missing.
 
-    Whole numbers have no decimals, whatever holds them: `12`, `12.0`, `Decimal("12.00")`, `" 12.0 "` and `b"12"` are all "12".
+    Whole numbers have no decimals, whatever holds them: `12`, `12.0`, `Decimal("12.00")`, `" 12.00 "` and `b"12"` are all "12".
     """
     if pd.api.types.is_scalar(cell) and bool(pd.isna(cell)):
         return None
     if isinstance(cell, Decimal) and cell.is_finite() and cell % 1 == 0:
         return str(int(cell))
     text = str(_text_of(cell)).strip()
-    return text[:-2] if _WHOLE.fullmatch(text) else text
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def as_ids(column: pd.Series) -> pd.Series:
@@ -145,10 +146,10 @@ def as_ids(column: pd.Series) -> pd.Series:
     words = column if column.dtype == "str" else column.astype("str").where(present).astype("str")
     if not pd.api.types.is_integer_dtype(column.dtype):
         words = words.str.strip()
-        decimals = words.str.endswith(".0").fillna(False).to_numpy(bool, copy=True)
+        decimals = words.str.endswith("0").fillna(False).to_numpy(bool, copy=True)
         if decimals.any():
             decimals[decimals] = words[decimals].str.fullmatch(_WHOLE).to_numpy(bool)
-            words = words.where(~decimals, words.str.removesuffix(".0"))
+            words = words.where(~decimals, words.str.rstrip("0").str.removesuffix("."))
     return words
 
 

@@ -152,7 +152,7 @@ def test_who_is_nowhere_is_told_after_the_others_are_gone(run):
     with pytest.raises(NotThere, match=r"no trace of user 'nobody'.*; the others are removed"):
         forget(run.path, [GONE[0], "nobody"])
     assert traces(run.path.parent, GONE[0]) == []
-    assert "no trace of user 'u003'" in vibes("forget", run.path, GONE[0], check=2).stderr
+    assert "no trace of user 'u003'" in vibes("forget", run.path, GONE[0], check=1).stderr
     assert "There is no nowhere" in vibes("forget", run.path, KEPT, "--also", "nowhere", check=2).stderr
     assert len(traces(run.path.parent, KEPT)) == 2
 
@@ -323,7 +323,7 @@ def test_lists_queries_and_pushes_of_a_trained_run(trained, tmp_path):
     pd.testing.assert_frame_equal(opened.pushes, pushes[pushes[C.USER] != gone].reset_index(drop=True))
     assert (opened.folder / "model.safetensors").read_bytes() == model
     assert len(opened.recommend(kept)) == 30 and stamp_of(run.path).generation == 2
-    assert opened.recommend(gone).attrs["fallback"]
+    assert opened.recommend(gone)["fallback"].all()
 
 
 def test_large_ids_are_found_where_some_rows_have_none(tmp_path):
