@@ -32,8 +32,8 @@ from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.batch.local import score_here
 from listing_vibes.serving.batch.work import prepare
 from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.training.train import train
 
 NOTHING = "nothing"
@@ -153,7 +153,7 @@ def _before_evaluation(folder: Path) -> None:
 
 
 def _refresh(folder: Path) -> None:
-    sources = {name: FolderSource(folder / "new" / name) for name in ("events", "listings")}
+    sources = {name: FileSource(folder / "new" / name) for name in ("events", "listings")}
     Refresher(folder / "run", sources).look()
 
 

@@ -26,8 +26,8 @@ from listing_vibes.market.importers import import_market
 from listing_vibes.market.market import Market
 from listing_vibes.market.storage import Place, asked, shown
 from listing_vibes.market.table_limit import VARIABLE
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.sources import advanced
-from listing_vibes.serving.refresh.storage import StorageSource
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -177,7 +177,7 @@ def test_a_protocol_that_is_not_there_is_named_without_secrets(address, says, mo
 
 def test_without_fsspec_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[storage\]'"):
+    with pytest.raises(VibesError, match=r"pip install 'listing-vibes\[sources\]'"):
         Place.of("s3://bucket", "PATH")
 
 
@@ -203,7 +203,7 @@ def test_what_storages_raise_is_one_sentence_without_secrets(error, says):
 
 
 def test_a_refresh_reads_what_is_new_on_a_storage_and_no_file_twice(memory):
-    source = StorageSource("memory://news", "--events")
+    source = FileSource("memory://news", "--events")
     with pytest.raises(VibesError, match="There is no memory://news"):
         source.look({})
     put(memory, "/news/a.parquet", HOMES)
@@ -264,7 +264,7 @@ def test_a_folder_of_its_own_name_and_the_root_are_told_apart(memory, tmp_path):
         put(memory, f"{place}listings/a.parquet", HOMES.iloc[:1])
     import_market("tables", "memory://", tmp_path / "m")
     assert Market.open(tmp_path / "m").listings["listing_id"].tolist() == ["a"]
-    names = [frame.name for frame in StorageSource("memory://news", "--listings").look({}).frames]
+    names = [frame.name for frame in FileSource("memory://news", "--listings").look({}).frames]
     assert names == ["memory://news/x/news/listings/a.parquet"]
 
 

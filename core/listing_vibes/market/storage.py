@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from listing_vibes.errors import VibesError, needs, printable
+from listing_vibes.market.durable import scratch_folder
+from listing_vibes.market.io import read_table
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters or more: C:// is a drive
 #: The package of a protocol, where fsspec itself does not say it.
@@ -73,9 +76,51 @@ class Place:
     def __truediv__(self, name: str) -> Place:
         return replace(self, path=f"{self.path.rstrip('/')}/{name}", shown=f"{self.shown}/{name}")
 
+    @property
+    def local(self) -> Path | None:
+        """The path on this machine; None on a storage."""
+        protocol = self.files.protocol
+        return Path(self.path) if "file" in ((protocol,) if isinstance(protocol, str) else protocol) else None
+
     def inside(self, name: str) -> str:
         """How a file of the storage is called from this folder on."""
         return name.strip("/").removeprefix(self.path.strip("/")).strip("/")
+
+    def find(self, suffixes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Return what the storage says of each file here and in the folders below that ends so, by its path.
+
+        Names that begin with `_` or `.` are left out.
+
+        Raises:
+            VibesError: there is nothing of this name, or it may not be read.
+        """
+        with asked(self):
+            self.files.invalidate_cache()
+            found = self.files.find(self.path, detail=True)
+            if not found and not self.files.exists(self.path):
+                raise FileNotFoundError
+        return {
+            str(path): entry
+            for path, entry in found.items()
+            if plain(str(path)).endswith(suffixes)
+            and not any(part[:1] in ("_", ".") for part in self.inside(str(path)).split("/"))
+        }
+
+    def read_table(self) -> pd.DataFrame:
+        """Read the file as a table.
+
+        Raises:
+            VibesError: it is not there, may not be read, or is none.
+        """
+        if self.local is not None:
+            return read_table(self.local)
+        with scratch_folder() as folder:
+            copy = folder / Path(plain(self.path)).name
+            self.fetch(copy)
+            try:
+                return read_table(copy)
+            except VibesError as error:
+                raise VibesError(str(error).replace(str(copy), self.shown)) from error
 
     def fetch(self, target: Path) -> None:
         """Copy the file to `target` on this machine.
@@ -95,6 +140,11 @@ class Place:
         with asked(self, "written"):
             self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
             self.files.put_file(str(source), self.path)
+
+
+def plain(name: str) -> str:
+    """A path without the query of a signed address."""
+    return name.partition("?")[0]
 
 
 def shown(address: str) -> str:

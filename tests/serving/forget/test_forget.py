@@ -29,8 +29,8 @@ from listing_vibes.serving.forget import tables
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.forget.tables import without
 from listing_vibes.serving.forget.who import Who
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 
 GONE, KEPT = ["u003", "u005"], "u004"
 
@@ -39,7 +39,7 @@ def refreshed(run: Run, folder: Path, times: int = 3) -> None:
     """Three generations, with events that wait and rows that were rejected, of those to be forgotten and of others."""
     (folder / "new").mkdir()
     ids = run.market.listings[C.LISTING]
-    refresher = Refresher(run.path, {"events": FolderSource(folder / "new")})
+    refresher = Refresher(run.path, {"events": FileSource(folder / "new")})
     for number in range(times):
         users = [*GONE, KEPT]
         rows = pd.DataFrame({C.USER: users * 3, C.LISTING: [ids[number]] * 3 + ["later"] * 3 + [ids[5]] * 3})
@@ -77,7 +77,7 @@ def test_no_file_has_them_any_more_and_everything_else_is_as_it_was(run, tmp_pat
     assert len(told.generations) == 3 - 1 and not told.runs  # the oldest was swept already
     (folder / "more").mkdir()  # and it is refreshed as any other
     new_events(after.market, [], 4, 2).to_parquet(folder / "more" / "a.parquet")
-    assert Refresher(run.path, {"events": FolderSource(folder / "more")}).look().published
+    assert Refresher(run.path, {"events": FileSource(folder / "more")}).look().published
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_what_another_run_has_brought_into_the_market_stays(run, tmp_path):
     new_events(Market.open(market), [], 6, 2).to_parquet(tmp_path / "a.parquet")
     (tmp_path / "new").mkdir()
     (tmp_path / "a.parquet").rename(tmp_path / "new" / "a.parquet")
-    sources = {"events": FolderSource(tmp_path / "new")}
+    sources = {"events": FileSource(tmp_path / "new")}
     assert Refresher(other, sources).look().events == 6
     before = Market.open(market).fingerprint
     forget(run.path, GONE)  # whose own state has them still, and not what came since

@@ -29,8 +29,8 @@ from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.refresh import loop
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 
 WHEN = "2024-06-01T00:00:00Z"
 
@@ -59,7 +59,7 @@ def refreshing(run: Path, new: Path, every: float):
         assert not problems, problems
 
     thread = threading.Thread(
-        target=loop.keep_fresh, args=(run, {"events": FolderSource(new)}, every, stop, report)
+        target=loop.keep_fresh, args=(run, {"events": FileSource(new)}, every, stop, report)
     )
     thread.start()
     try:
@@ -197,7 +197,7 @@ def test_a_refresh_that_waits_lets_go_of_the_state_that_has_a_user(run, tmp_path
 def test_no_refresh_reads_a_user_again_between_two_tables(run, tmp_path, monkeypatch):
     new, user, real = tmp_path / "new", "somebody-5001", os.replace
     deliver(new, "csv", user, run.listing_ids[0])
-    Refresher(run.path, {"events": FolderSource(new)}).look()
+    Refresher(run.path, {"events": FileSource(new)}).look()
     deliver(new, "csv.gz", user, run.listing_ids[1])
     (new / "a.csv").write_text(f"user_id,listing_id,timestamp\n{user},{run.listing_ids[2]},{WHEN}\n")
     path, refused = run.path, []
@@ -209,7 +209,7 @@ def test_no_refresh_reads_a_user_again_between_two_tables(run, tmp_path, monkeyp
             patch.setattr(os, "replace", real)
             try:
                 with only_writer(path, "vibes refresh"):
-                    Refresher(path, {"events": FolderSource(new)}).look()
+                    Refresher(path, {"events": FileSource(new)}).look()
             except VibesError as error:
                 refused.append(error)
 
@@ -217,7 +217,7 @@ def test_no_refresh_reads_a_user_again_between_two_tables(run, tmp_path, monkeyp
     forget(path, [user], [new])
     monkeypatch.setattr(os, "replace", real)
     assert traces(tmp_path, user) == [] and refused
-    assert Refresher(path, {"events": FolderSource(new)}).look().unread == 0
+    assert Refresher(path, {"events": FileSource(new)}).look().unread == 0
 
 
 def test_of_two_refreshes_of_a_run_the_second_is_refused_and_other_writers_are_not(run):
@@ -247,7 +247,7 @@ def test_large_numbers_in_json_keep_every_figure(run, tmp_path):
     users = [2**53 + 1, 2**53 + 2, 10**25 + 7, 2.5]
     lines = [_json(user, run.listing_ids[0]) for user in users]
     (tmp_path / "new" / "a.jsonl").write_text("\n".join(lines) + "\n")
-    Refresher(run.path, {"events": FolderSource(tmp_path / "new")}).look()
+    Refresher(run.path, {"events": FileSource(tmp_path / "new")}).look()
     assert {str(user) for user in users} <= set(Run.open(run.path).market.events[C.USER])
 
 

@@ -21,9 +21,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.serving.database import FILE
 from listing_vibes.serving.forget.forget import forget
 from listing_vibes.serving.live.log import LiveLog
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.loop import source_of
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.serving.service.api import POST_S, Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 
@@ -135,7 +135,7 @@ def test_a_refresh_takes_the_log_in_and_nothing_counts_twice(trained, tmp_path):
 
 
 def test_only_new_lines_of_a_log_are_read(tmp_path):
-    path, source = tmp_path / "events-x.jsonl", FolderSource(tmp_path)
+    path, source = tmp_path / "events-x.jsonl", FileSource(tmp_path)
     line = '{"user_id":"u%d","listing_id":"a","timestamp":"2024-05-01T00:00:0%dZ"}\n'
     path.write_text(line % (1, 1) + (line % (2, 2))[:20])
     news = source.look({})

@@ -20,10 +20,10 @@ from listing_vibes.run.folder import PUSH_COLUMNS
 from listing_vibes.run.generations import stamp_of
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.loop import keep_fresh
 from listing_vibes.serving.refresh.market_folder import MarketFolder
 from listing_vibes.serving.refresh.refresher import Refresher, Stopped
-from listing_vibes.serving.refresh.sources import FolderSource
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ class Shop:
             rows.to_parquet(self.folder / table / f"{name}.parquet", index=False)
 
     def refresher(self, **options) -> Refresher:
-        sources = {name: FolderSource(self.folder / name) for name in ("events", "listings")}
+        sources = {name: FileSource(self.folder / name) for name in ("events", "listings")}
         return Refresher(self.run, sources, **options)
 
 
@@ -326,7 +326,7 @@ def test_what_a_look_leaves_behind_is_not_kept(shop):
         shop.deliver(str(number), events=rows.iloc[number - 10 : number])
 
     with none_meanwhile():  # as in a process that makes little garbage
-        sources = {"events": FolderSource(shop.folder / "events")}
+        sources = {"events": FileSource(shop.folder / "events")}
         keep_fresh(shop.run, sources, 0.01, stop, report)
     assert alive[3] == alive[2]
 
@@ -463,6 +463,6 @@ def test_what_came_first_in_dates_is_known_after_the_table_was_written_anew(tmp_
     embed_market(Market.open(market), tmp_path / "run", None, None)
     for name in ("c", "d"):
         (new / f"{name}.csv").write_text(f"listing_id,price,published_at\n{name},3,05/06/2024\n")
-        assert not Refresher(tmp_path / "run", {"listings": FolderSource(new)}).look().problems
+        assert not Refresher(tmp_path / "run", {"listings": FileSource(new)}).look().problems
     told = Market.open(market).listings
     assert told[C.PUBLISHED].tolist()[2:] == [pd.Timestamp("2024-06-05", tz="UTC")] * 2

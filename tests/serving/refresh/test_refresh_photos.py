@@ -19,10 +19,11 @@ from listing_vibes.market.market import Market
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
 from listing_vibes.serving.refresh.changes import Changes
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.loop import status
 from listing_vibes.serving.refresh.photos import new_photos
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource, Frame
+from listing_vibes.serving.refresh.sources import Frame
 from listing_vibes.serving.refresh.waiting import PENDING
 
 
@@ -55,7 +56,7 @@ def test_only_photos_that_were_never_seen_are_embedded_also_before_their_listing
     pd.DataFrame({C.LISTING: owners, C.POSITION: [3, 1, 1, 2, 4, 9], C.PATH: paths}).to_csv(
         new / "a.csv", index=False
     )
-    sources = {name: FolderSource(tmp_path / name) for name in ("listings", "photos")}
+    sources = {name: FileSource(tmp_path / name) for name in ("listings", "photos")}
     refresher = Refresher(run.path, sources)
 
     look = refresher.look()
@@ -85,7 +86,7 @@ class Pictures:
     def __init__(self, run: Run, folder: Path) -> None:
         self.run, self.folder, self.old = run, folder, run.market.listings[C.LISTING][1]
         folder.mkdir()
-        self.sources = {"photos": FolderSource(folder)}
+        self.sources = {"photos": FileSource(folder)}
         self.save("whole.png", (200, 30, 30))
         paths = ["whole.png", "late.png"]
         pd.DataFrame({C.LISTING: self.old, C.PATH: paths}).to_csv(folder / "a.csv", index=False)

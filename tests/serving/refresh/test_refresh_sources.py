@@ -11,8 +11,9 @@ from sqlalchemy import create_engine, text
 
 from listing_vibes.errors import VibesError
 from listing_vibes.market.durable import atomic_path
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.loop import seconds_of, source_of
-from listing_vibes.serving.refresh.sources import FolderSource, advanced
+from listing_vibes.serving.refresh.sources import advanced
 from listing_vibes.serving.refresh.sql import OVERLAP, SqlSource, _loaded, _stored
 
 
@@ -24,7 +25,7 @@ def look(source, state):
 
 
 def test_a_file_is_read_once_and_again_whole_when_it_grew(tmp_path):
-    source, path = FolderSource(tmp_path), tmp_path / "day=1" / "a.csv"
+    source, path = FileSource(tmp_path), tmp_path / "day=1" / "a.csv"
     path.parent.mkdir()
     path.write_text("user_id,listing_id\nu1,l1\n")
     rows, state = look(source, {})
@@ -40,7 +41,7 @@ def test_a_file_is_read_once_and_again_whole_when_it_grew(tmp_path):
 
 
 def test_a_log_is_read_on_from_where_it_was_and_one_in_its_place_from_its_beginning(tmp_path):
-    source, path = FolderSource(tmp_path), tmp_path / "a.jsonl"
+    source, path = FileSource(tmp_path), tmp_path / "a.jsonl"
     lines = [json.dumps({"user_id": f"u{number}", "listing_id": "l1"}) + "\n" for number in range(6)]
     path.write_text("".join(lines[:4]))
     rows, state = look(source, {})
@@ -53,13 +54,10 @@ def test_a_log_is_read_on_from_where_it_was_and_one_in_its_place_from_its_beginn
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines[2:] + [lines[5]] * 3))
     assert look(source, state)[0] == ["u2", "u3", "u4", *["u5"] * 4]
-    place = str(tmp_path.resolve())
-    of_before = {"folder": place, "files": {"a.jsonl": [len(lines[0]), 0]}}  # no more than size and time
-    assert look(source, of_before)[0][0] == "u3"
 
 
 def test_the_last_line_of_a_file_that_is_being_written_is_left_until_it_is_whole(tmp_path):
-    source, path = FolderSource(tmp_path), tmp_path / "a.csv"
+    source, path = FileSource(tmp_path), tmp_path / "a.csv"
     path.write_text("user_id,listing_id\nu1,l1\nu2,home-12")  # of home-123
     rows, state = look(source, {})
     assert rows == ["u1"]
@@ -74,7 +72,7 @@ def test_the_last_line_of_a_file_that_is_being_written_is_left_until_it_is_whole
 
 def test_a_file_that_cannot_be_read_is_called_by_its_own_name_while_it_is_written(tmp_path):
     (tmp_path / "a.csv").write_bytes("listing_id,town\na,Köln\nb,Ul".encode("latin-1"))
-    (problem,) = FolderSource(tmp_path).look({}).problems
+    (problem,) = FileSource(tmp_path).look({}).problems
     assert problem.startswith(f"{tmp_path / 'a.csv'} is not UTF-8 text")
 
 
@@ -84,17 +82,17 @@ def test_what_is_not_ready_is_passed_over_or_told(tmp_path):
         (tmp_path / name).write_text("user_id\nu\n")
     (tmp_path / "empty.csv").touch()
     (tmp_path / "half.parquet").write_bytes(b"PAR1")
-    news = FolderSource(tmp_path).look({})
+    news = FileSource(tmp_path).look({})
     assert not news.frames and len(news.problems) == 1 and "half.parquet" in news.problems[0]
-    with pytest.raises(VibesError, match="no folder"):
-        FolderSource(tmp_path / "nowhere").look({})
+    with pytest.raises(VibesError, match="There is no"):
+        FileSource(tmp_path / "nowhere").look({})
 
 
 def test_files_come_in_the_order_in_which_they_were_written(tmp_path):
     for age, name in enumerate("bca"):
         (tmp_path / f"{name}.csv").write_text(f"user_id\n{name}\n")
         os.utime(tmp_path / f"{name}.csv", (time.time() - age,) * 2)
-    assert look(FolderSource(tmp_path), {})[0] == ["a", "c", "b"]
+    assert look(FileSource(tmp_path), {})[0] == ["a", "c", "b"]
 
 
 @pytest.fixture

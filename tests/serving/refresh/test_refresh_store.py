@@ -15,8 +15,8 @@ from listing_vibes.errors import VibesError
 from listing_vibes.market.columns import Columns as C
 from listing_vibes.run.run import Run
 from listing_vibes.search.store.milvus_store import MilvusStore
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.serving.refresh.store import Follower
 
 pytest.importorskip("milvus_lite")
@@ -50,7 +50,7 @@ def test_a_store_gets_what_differs_and_holds_what_is_live(trained, tmp_path):
     run = copied(trained, tmp_path)
     (tmp_path / "listings").mkdir()
     (tmp_path / "events").mkdir()
-    sources = {name: FolderSource(tmp_path / name) for name in ("listings", "events")}
+    sources = {name: FileSource(tmp_path / name) for name in ("listings", "events")}
     refresher = Refresher(run.path, sources)
     follower = Follower(tmp_path / "store.db")
     put, _ = follower.follow(refresher.run)

@@ -22,8 +22,8 @@ from listing_vibes.run.fits import Fit, save_fits
 from listing_vibes.run.rules import Rules
 from listing_vibes.run.run import Run
 from listing_vibes.run.spaces import embed_market
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.serving.service.api import Options, make_app
 from listing_vibes.serving.service.newest import NewestState
 from listing_vibes.serving.service.requests import Recommend, Similar
@@ -351,7 +351,7 @@ def test_a_refreshed_run_takes_the_place_of_the_one_in_use(trained, tmp_path):
     fresh = new_listings(run.market, 3)
     fresh.to_parquet(tmp_path / "listings" / "a.parquet")
     new_events(run.market, list(fresh[C.LISTING]), 12, 4).to_parquet(tmp_path / "events" / "a.parquet")
-    refresher = Refresher(run.path, {n: FolderSource(tmp_path / n) for n in ("events", "listings")})
+    refresher = Refresher(run.path, {n: FileSource(tmp_path / n) for n in ("events", "listings")})
     with serving(make_app(NewestState(run.path), Options(look_every=0.02))) as client:
         name = fresh[C.LISTING].iloc[0]
         assert client.get(f"/similar/{name}").status_code == 404

@@ -26,8 +26,8 @@ from helpers.newcomers import new_events
 from helpers.serving import ask, running
 from listing_vibes.run.generations import STATES
 from listing_vibes.serving.forget.forget import forget
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Refresher
-from listing_vibes.serving.refresh.sources import FolderSource
 from listing_vibes.serving.service.guard import TOKEN
 from listing_vibes.serving.service.process import GRACE_S
 
@@ -212,7 +212,7 @@ def test_states_that_newer_ones_replaced_are_let_go_of_so_that_users_are_forgott
 
     def refreshed(number: int) -> None:
         rows.iloc[4 * number : 4 * number + 4].to_parquet(new / f"{number}.parquet", index=False)
-        assert Refresher(run.path, {"events": FolderSource(new)}).look().generation == number
+        assert Refresher(run.path, {"events": FileSource(new)}).look().generation == number
 
     refreshed(1)
     with running(run.path) as (_, address):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -21,9 +22,9 @@ from listing_vibes.market.columns import Columns as C
 from listing_vibes.market.config import MarketConfig
 from listing_vibes.market.durable import staging_folder
 from listing_vibes.market.importers._three_tables import ThreeTables
-from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_text, read_table
+from listing_vibes.market.io import TABLE_SUFFIXES, TABLES, check_text
 from listing_vibes.market.photo_urls import is_url
-from listing_vibes.market.storage import Place, asked, is_address
+from listing_vibes.market.storage import Place, asked, is_address, plain
 from listing_vibes.market.table_limit import TableBudget
 from listing_vibes.market.tables import leaves_market, mapping_hint, may_be_photo
 from listing_vibes.market.writer import write_market
@@ -120,31 +121,21 @@ def _files(place: Place) -> list[str]:
     with asked(place):
         if _many(place):
             return sorted(
-                str(name) for name in place.files.glob(place.path) if _plain(name).endswith(TABLE_SUFFIXES)
+                str(name) for name in place.files.glob(place.path) if plain(name).endswith(TABLE_SUFFIXES)
             )
-        named = _plain(place.path).endswith(TABLE_SUFFIXES)
+        named = plain(place.path).endswith(TABLE_SUFFIXES)
         if (named or not place.files.isdir(place.path)) and place.files.isfile(
             place.path
         ):  # over http a folder is both
             return [place.path]
         if not place.files.isdir(place.path):
             return []
-        found = [str(name) for name in place.files.find(place.path)]
-    return sorted(
-        name
-        for name in found
-        if _plain(name).endswith(".parquet")
-        and not any(part[:1] in ("_", ".") for part in place.inside(name).split("/"))
-    )
+    return sorted(place.find((".parquet",)))
 
 
 def _many(place: Place) -> bool:
     """Whether a place has wildcards; a `?` begins the query of a signed address."""
     return "*" in place.path or "[" in place.path
-
-
-def _plain(name: str) -> str:
-    return name.partition("?")[0]
 
 
 def _copy_photos(photos: pd.DataFrame, root: Place, market: Path, target: Path) -> None:
@@ -187,7 +178,7 @@ class _Table:
     def __init__(self, place: Place, files: list[str], scratch: Path) -> None:
         self.place = place
         with asked(self.place):
-            if _plain(files[0]).endswith(".parquet"):
+            if plain(files[0]).endswith(".parquet"):
                 root, source = "" if _many(place) else place.path, place.files
                 if "http" in str(place.files.protocol):  # many a server gives no part of a file
                     files, root, source = self._fetched(files, Path(mkdtemp(dir=scratch)))
@@ -200,11 +191,7 @@ class _Table:
                 whole = pa.unify_schemas(schemas, promote_options="permissive")
                 self._rows: Any = ds.dataset(files, schema=whole, **told)
             else:
-                frames = []
-                for number, name in enumerate(files):
-                    local = scratch / f"{number}-{Path(_plain(name)).name}"
-                    place.files.get_file(name, str(local))
-                    frames.append(read_table(local))
+                frames = [replace(place, path=name).read_table() for name in files]
                 self._rows = ds.dataset(
                     pa.Table.from_pandas(pd.concat(frames, ignore_index=True), preserve_index=False)
                 )
@@ -214,7 +201,7 @@ class _Table:
         """Copies of the files here, below each other as they are there."""
         found = []
         for number, name in enumerate(files):
-            inside = self.place.inside(_plain(name))
+            inside = self.place.inside(plain(name))
             local = folder / (
                 f"{number}.parquet" if _many(self.place) or not inside or leaves_market(inside) else inside
             )

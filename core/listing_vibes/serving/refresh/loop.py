@@ -22,10 +22,10 @@ from listing_vibes.market.durable import only_writer
 from listing_vibes.market.storage import is_address
 from listing_vibes.run.run import Run
 from listing_vibes.serving.database import is_store
+from listing_vibes.serving.refresh.files import FileSource
 from listing_vibes.serving.refresh.refresher import Look, Refresher, Stopped
-from listing_vibes.serving.refresh.sources import FolderSource, Source, StoreSource
+from listing_vibes.serving.refresh.sources import Source, StoreSource
 from listing_vibes.serving.refresh.sql import SqlSource
-from listing_vibes.serving.refresh.storage import StorageSource
 from listing_vibes.words import count
 
 #: Locked by a loop as long as it lasts, and touched every few seconds as long as it is alive.
@@ -160,7 +160,7 @@ def source_of(name: str, told: str, database: str | None) -> Source:
     if name == "events" and is_store(told):
         return StoreSource(told)
     if is_address(told):
-        return StorageSource(told, f"--{name}")
+        return FileSource(told, f"--{name}")
     query = query_of(told, name)
     if QUERY.match(query):
         if database is None:
@@ -171,7 +171,7 @@ def source_of(name: str, told: str, database: str | None) -> Source:
             f"--{name} '{told}' is neither a folder nor a query; give the folder that new tables are put into, or "
             "SELECT ... together with --database."
         )
-    return FolderSource(Path(told))
+    return FileSource(told, f"--{name}")
 
 
 def touch(path: Path) -> None:
